@@ -1,0 +1,146 @@
+"""What is counted, kept as plain numbers and told to Prometheus when it asks.
+
+One `Metrics` per application. Labels are bounded: namespaces are those the server knows, reasons and codes are words of
+the program, never of a client.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+
+HANDLER_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Metrics:
+    def __init__(self) -> None:
+        self.connections: Counter[str] = Counter()
+        self.received: Counter[tuple[str, str]] = Counter()
+        self.sent: Counter[str] = Counter()
+        self.refusals: Counter[str] = Counter()
+        self.rejections: Counter[str] = Counter()
+        self.drops: Counter[str] = Counter()
+        self.slow_clients = 0
+        self.loop_lag = 0.0
+        self.redis_up: bool | None = None
+        self.redis_round_trip: float | None = None
+        self._handler_counts = [0] * (len(HANDLER_BUCKETS) + 1)
+        self._handler_seconds = 0.0
+        self._registry = CollectorRegistry()
+        self._registry.register(_Exposition(self))
+
+    def namespace_connected(self, namespace: str) -> None:
+        self.connections[namespace] += 1
+
+    def namespace_disconnected(self, namespace: str) -> None:
+        self.connections[namespace] -= 1
+        if self.connections[namespace] <= 0:
+            del self.connections[namespace]
+
+    def event_in(self, namespace: str, seconds: float, code: str | None = None) -> None:
+        """An event was handled in `seconds`; `code` is the error it was answered with."""
+        self.received[namespace, code or "ok"] += 1
+        self._handler_counts[bisect_left(HANDLER_BUCKETS, seconds)] += 1
+        self._handler_seconds += seconds
+
+    def events_out(self, namespace: str, count: int) -> None:
+        self.sent[namespace] += count
+
+    def refused(self, reason: str) -> None:
+        """A CONNECT was answered with CONNECT_ERROR."""
+        self.refusals[reason] += 1
+
+    def rejected(self, code: str) -> None:
+        """Bytes from outside broke a rule: a packet, a cluster message, a request."""
+        self.rejections[code] += 1
+
+    def dropped(self, reason: str) -> None:
+        self.drops[reason] += 1
+
+    def handler_quantile(self, q: float) -> float:
+        """Upper bound of the bucket that holds quantile `q` of the handler times, in seconds."""
+        total = sum(self._handler_counts)
+        seen = 0
+        for bound, count in zip(HANDLER_BUCKETS, self._handler_counts, strict=False):
+            seen += count
+            if total and seen >= q * total:
+                return bound
+        return HANDLER_BUCKETS[-1] if total else 0.0
+
+    def snapshot(self) -> dict[str, Any]:
+        """Totals since the start, for the admin dashboard. Times are in seconds."""
+        return {
+            "connections": dict(self.connections),
+            "eventsIn": self.received.total(),
+            "eventsOut": self.sent.total(),
+            "refusals": self.refusals.total(),
+            "rejections": self.rejections.total(),
+            "slowClients": self.slow_clients,
+            "dropped": self.drops.total(),
+            "handlerP50": self.handler_quantile(0.5),
+            "handlerP99": self.handler_quantile(0.99),
+            "loopLag": self.loop_lag,
+            "redisRoundTrip": self.redis_round_trip,
+        }
+
+    def exposition(self) -> bytes:
+        """Prometheus' text format."""
+        return generate_latest(self._registry)
+
+    def handler_histogram(self) -> HistogramMetricFamily:
+        buckets, seen = [], 0
+        for bound, count in zip((*map(str, HANDLER_BUCKETS), "+Inf"), self._handler_counts, strict=True):
+            seen += count
+            buckets.append((bound, float(seen)))
+        return HistogramMetricFamily(
+            "rtserver_handler_seconds", "Time to handle an event", buckets=buckets, sum_value=self._handler_seconds
+        )
+
+
+class _Exposition:
+    """Turns the numbers into metric families at the moment of the scrape."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterator[Metric]:
+        m = self._metrics
+        yield _gauge("rtserver_connections", "Clients connected, by namespace", "namespace", m.connections)
+        received = CounterMetricFamily(
+            "rtserver_events_received", "Events handled, by namespace and outcome", labels=["namespace", "code"]
+        )
+        for (namespace, code), value in m.received.items():
+            received.add_metric([namespace, code], value)
+        yield received
+        yield _counter("rtserver_events_sent", "Events sent to clients, by namespace", "namespace", m.sent)
+        yield _counter("rtserver_refusals", "Connections refused, by reason", "reason", m.refusals)
+        yield _counter("rtserver_rejections", "Input that broke a rule, by code", "code", m.rejections)
+        yield _counter("rtserver_dropped", "Messages dropped, by reason", "reason", m.drops)
+        yield m.handler_histogram()
+        yield CounterMetricFamily("rtserver_slow_clients", "Clients closed as too slow", value=m.slow_clients)
+        yield GaugeMetricFamily("rtserver_loop_lag_seconds", "How late the event loop runs", value=m.loop_lag)
+        if m.redis_up is not None:
+            yield GaugeMetricFamily("rtserver_redis_up", "Whether Redis answers", value=float(m.redis_up))
+        if m.redis_round_trip is not None:
+            yield GaugeMetricFamily(
+                "rtserver_redis_round_trip_seconds", "Last Redis round trip", value=m.redis_round_trip
+            )
+
+
+def _gauge(name: str, text: str, label: str, values: Counter[str]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, text, labels=[label])
+    for key, value in values.items():
+        family.add_metric([key], value)
+    return family
+
+
+def _counter(name: str, text: str, label: str, values: Counter[str]) -> CounterMetricFamily:
+    family = CounterMetricFamily(name, text, labels=[label])
+    for key, value in values.items():
+        family.add_metric([key], value)
+    return family

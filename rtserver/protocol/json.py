@@ -1,0 +1,80 @@
+"""Strict JSON, both ways.
+
+Owns what rtserver accepts and emits as JSON text; knows nothing of packets.
+
+1. Coming in, everything that RFC 8259 does not allow is refused: NaN, Infinity, lone surrogates, trailing commas; so
+   are numbers beyond a double and nesting deeper than `MAX_DEPTH`. Integers beyond 64 bit become floats, as in JS.
+2. Going out, a value that JS could not parse never leaves: NaN and the infinities become null (as JSON.stringify
+   does), lone surrogates and unknown types raise `TypeError` where they were emitted.
+"""
+
+from __future__ import annotations
+
+import json as _stdlib
+from typing import Any
+
+import msgspec
+import orjson
+
+MAX_DEPTH = 64
+
+_OPTIONS = orjson.OPT_NON_STR_KEYS
+_loads = orjson.loads
+_dumps = orjson.dumps
+
+
+class JsonError(ValueError):
+    """The text is not acceptable JSON."""
+
+
+def loads(text: str | bytes) -> Any:
+    """Parse strictly; raises `JsonError`."""
+    try:
+        value = _loads(text)
+    except ValueError as error:
+        raise JsonError(str(error)) from None
+    # Cheap upper bound first: text with few brackets cannot be deep.
+    if len(text) > MAX_DEPTH and _brackets(text) > MAX_DEPTH and _deeper_than(value, MAX_DEPTH):
+        raise JsonError(f"nested deeper than {MAX_DEPTH} levels")
+    return value
+
+
+def dumps(value: Any) -> bytes:
+    """Compact UTF-8 JSON; raises `TypeError` for what cannot be sent."""
+    try:
+        return _dumps(value, _default, _OPTIONS)
+    except TypeError:
+        # The fast encoder stops at 64 bit; Python integers do not.
+        text = _stdlib.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_default)
+        try:
+            return text.encode()
+        except UnicodeEncodeError as error:
+            raise TypeError(f"str is not valid UTF-8: {error.reason}") from None
+
+
+def _default(value: Any) -> Any:
+    if isinstance(value, bytes | bytearray | memoryview):
+        raise TypeError("bytes have no JSON form; they travel as attachments")
+    return msgspec.to_builtins(value, builtin_types=(bytes, bytearray))
+
+
+def _brackets(text: str | bytes) -> int:
+    if isinstance(text, str):
+        return text.count("[") + text.count("{")
+    return text.count(b"[") + text.count(b"{")
+
+
+def _deeper_than(value: Any, limit: int) -> bool:
+    """Walk level by level, so that the check itself cannot overflow the stack."""
+    level = [value]
+    for _ in range(limit):
+        inner: list[Any] = []
+        for item in level:
+            if type(item) is list:
+                inner.extend(item)
+            elif type(item) is dict:
+                inner.extend(item.values())
+        if not inner:
+            return False
+        level = inner
+    return any(type(item) in (list, dict) for item in level)

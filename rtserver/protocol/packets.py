@@ -1,0 +1,199 @@
+"""Socket.IO packets (protocol revision 5): text and attachments to values and back.
+
+Source of every rule: https://socket.io/docs/v4/socket-io-protocol/ and the behaviour of `socket.io-parser` 4.2.
+
+    <type>[<attachments>-][<namespace>,][<ack id>][<JSON>]
+
+Rules kept here, each a closed connection when broken (`PacketError`):
+1. CONNECT carries an object or nothing; DISCONNECT carries nothing; EVENT an array that begins with a name or a
+   number; ACK an array.
+2. The names of the lifecycle (`RESERVED_EVENTS`) never come from a peer.
+3. A binary packet announces 1 to `max_attachments` attachments; each is referenced exactly once, by a placeholder.
+4. An ack id is at most 15 digits, so that it stays an exact integer in JS.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from rtserver.protocol import json
+
+CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR, BINARY_EVENT, BINARY_ACK = range(7)
+
+RESERVED_EVENTS = frozenset(
+    {"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"}
+)
+MAX_ID_DIGITS = 15
+MAX_NAMESPACE_LENGTH = 256
+
+Encoded = tuple[str | bytes, ...]
+"""One packet as Engine.IO messages: the text, then its attachments."""
+
+
+class PacketError(ValueError):
+    """The peer broke the protocol; the connection is closed, as Node closes it with "parse error"."""
+
+
+@dataclass(slots=True)
+class Packet:
+    """`data` is the event's array `[name, *args]`, the ack's array of values, or the CONNECT object."""
+
+    type: int
+    namespace: str = "/"
+    data: Any = None
+    id: int | None = None
+    attachments: int = 0
+
+
+def encode(type: int, namespace: str, data: Any = None, id: int | None = None) -> Encoded:
+    """Encode one packet. EVENT and ACK become their binary forms when `data` holds bytes."""
+    attachments: list[bytes] = []
+    if type in (EVENT, ACK) and has_binary(data):
+        data = _take_out(data, attachments)
+        head = f"{type + 3}{len(attachments)}-"
+    else:
+        head = str(type)
+    if namespace != "/":
+        head = f"{head}{namespace},"
+    if id is not None:
+        head = f"{head}{id}"
+    body = "" if data is None else json.dumps(data).decode()
+    return (head + body, *attachments)
+
+
+def decode(text: str, max_attachments: int = 10) -> Packet:
+    """Decode the text of one packet; a binary one still lacks its attachments (see `Assembler`)."""
+    if not text or not "0" <= text[0] <= "6":
+        raise PacketError("unknown packet type")
+    kind = ord(text[0]) - 48
+    at = 1
+    count = 0
+    if kind >= BINARY_EVENT:
+        count, at = _attachment_count(text, max_attachments)
+    namespace, at = _namespace(text, at)
+    id, at = _ack_id(text, at)
+    data = _payload(kind, text[at:])
+    if kind >= BINARY_EVENT:
+        kind -= 3
+    return Packet(kind, namespace, data, id, count)
+
+
+def _attachment_count(text: str, limit: int) -> tuple[int, int]:
+    end = text.find("-", 1, 12)
+    digits = text[1:end]
+    if end < 0 or not (digits.isascii() and digits.isdigit()):
+        raise PacketError("illegal attachments")
+    count = int(digits)
+    if not 0 < count <= limit:
+        raise PacketError("illegal number of attachments")
+    return count, end + 1
+
+
+def _namespace(text: str, at: int) -> tuple[str, int]:
+    if text[at : at + 1] != "/":
+        return "/", at
+    end = text.find(",", at)
+    if end < 0:
+        end = len(text)
+    if end - at > MAX_NAMESPACE_LENGTH:
+        raise PacketError("namespace too long")
+    return text[at:end], end + 1
+
+
+def _ack_id(text: str, at: int) -> tuple[int | None, int]:
+    end = at
+    limit = min(len(text), at + MAX_ID_DIGITS + 1)
+    while end < limit and "0" <= text[end] <= "9":
+        end += 1
+    if end == at:
+        return None, at
+    if end - at > MAX_ID_DIGITS:
+        raise PacketError("ack id too long")
+    return int(text[at:end]), end
+
+
+def _payload(kind: int, text: str) -> Any:
+    if text:
+        try:
+            data = json.loads(text)
+        except json.JsonError as error:
+            raise PacketError(f"invalid JSON: {error}") from None
+    elif kind in (CONNECT, DISCONNECT):
+        return None
+    else:
+        raise PacketError("payload missing")
+    if kind in (EVENT, BINARY_EVENT):
+        valid = type(data) is list and bool(data) and _is_event_name(data[0])
+    elif kind in (ACK, BINARY_ACK):
+        valid = type(data) is list
+    else:
+        valid = kind == CONNECT and type(data) is dict
+    if not valid:
+        raise PacketError("invalid payload")
+    return data
+
+
+def _is_event_name(name: Any) -> bool:
+    return (type(name) is str and name not in RESERVED_EVENTS) or type(name) in (int, float)
+
+
+class Assembler:
+    """Collects the attachments of one binary packet."""
+
+    __slots__ = ("_buffers", "_packet")
+
+    def __init__(self, packet: Packet) -> None:
+        self._packet = packet
+        self._buffers: list[bytes] = []
+
+    def add(self, attachment: bytes) -> Packet | None:
+        """The whole packet once its last attachment is here, else None."""
+        self._buffers.append(attachment)
+        if len(self._buffers) < self._packet.attachments:
+            return None
+        unused: list[bytes | None] = list(self._buffers)
+        self._packet.data = _put_back(self._packet.data, unused)
+        if any(buffer is not None for buffer in unused):
+            raise PacketError("attachment without placeholder")
+        return self._packet
+
+
+def has_binary(value: Any) -> bool:
+    kind = type(value)
+    if kind is str or kind is int:
+        return False
+    if kind is list or kind is tuple:
+        return any(has_binary(item) for item in value)
+    if kind is dict:
+        return any(has_binary(item) for item in value.values())
+    return isinstance(value, bytes | bytearray | memoryview)
+
+
+def _take_out(value: Any, attachments: list[bytes]) -> Any:
+    if isinstance(value, bytes | bytearray | memoryview):
+        attachments.append(bytes(value))
+        return {"_placeholder": True, "num": len(attachments) - 1}
+    if isinstance(value, list | tuple):
+        return [_take_out(item, attachments) for item in value]
+    if isinstance(value, dict):
+        return {key: _take_out(item, attachments) for key, item in value.items()}
+    return value
+
+
+def _put_back(value: Any, buffers: list[bytes | None]) -> Any:
+    """Replace placeholders; each buffer may be taken once (rule 3)."""
+    if type(value) is list:
+        return [_put_back(item, buffers) for item in value]
+    if type(value) is not dict:
+        return value
+    if value.get("_placeholder") is not True:
+        return {key: _put_back(item, buffers) for key, item in value.items()}
+    num = value.get("num")
+    if type(num) is not int or not 0 <= num < len(buffers):
+        raise PacketError("placeholder out of range")
+    buffer = buffers[num]
+    if buffer is None:
+        raise PacketError("placeholder used twice")
+    buffers[num] = None
+    return buffer

@@ -1,0 +1,172 @@
+"""What joins the servers of a cluster: this one is the cluster of one, and the base of every other.
+
+An adapter carries out what the operator asks: on this server through the `local_*` methods, elsewhere by whatever
+means it has. The split lets a cluster adapter act on messages from others with the same code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from rtserver.errors import TimedOut
+from rtserver.protocol import packets
+from rtserver.sio.remote import RemoteSocket
+from rtserver.sio.target import Target
+
+if TYPE_CHECKING:
+    from rtserver.sio.server import Server
+
+
+class AckTimeout(TimedOut):
+    """Not everybody answered in time; `responses` are the answers that came."""
+
+    def __init__(self, responses: list[Any]) -> None:
+        super().__init__("Not every client answered in time")
+        self.responses = responses
+
+
+class Adapter:
+    """The in-process adapter. `bind` comes first, `start` with the running loop, `namespace_added` at any time."""
+
+    server: Server
+
+    def bind(self, server: Server) -> None:
+        self.server = server
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+    def namespace_added(self, nsp: str) -> None: ...
+
+    def namespace_removed(self, nsp: str) -> None: ...
+
+    # What the operator asks, cluster-wide.
+
+    def broadcast(self, nsp: str, args: list[Any], target: Target) -> None:
+        """Send `[event, *args]` to everybody addressed; never waits."""
+        self.local_broadcast(nsp, args, target)
+
+    async def broadcast_with_ack(self, nsp: str, args: list[Any], target: Target, timeout: float) -> list[Any]:
+        """The first ack argument of everybody addressed; raises `AckTimeout` when not all came in `timeout` seconds."""
+        responses: list[Any] = []
+        complete = await self.local_broadcast_with_ack(
+            nsp, args, target, timeout, lambda _: None, responses.append
+        )
+        if not complete:
+            raise AckTimeout(responses)
+        return responses
+
+    async def fetch_sockets(self, nsp: str, target: Target) -> list[RemoteSocket]:
+        return self.local_sockets(nsp, target)
+
+    async def all_rooms(self, nsp: str) -> set[str]:
+        return self.local_rooms(nsp)
+
+    async def sockets_join(self, nsp: str, target: Target, rooms: Iterable[str]) -> None:
+        self.local_join(nsp, target, rooms)
+
+    async def sockets_leave(self, nsp: str, target: Target, rooms: Iterable[str]) -> None:
+        self.local_leave(nsp, target, rooms)
+
+    async def disconnect_sockets(self, nsp: str, target: Target, close: bool) -> None:
+        await self.local_disconnect(nsp, target, close)
+
+    async def server_side_emit(self, nsp: str, args: list[Any]) -> None:
+        """Call the `@server_event` of the other servers; here there are none."""
+
+    async def server_side_emit_with_ack(self, nsp: str, args: list[Any], timeout: float) -> list[Any]:
+        return []
+
+    # The same on this server only.
+
+    def has_room(self, nsp: str, room: str) -> bool:
+        rooms = self.server.rooms_of(nsp)
+        return rooms is not None and rooms.has(room)
+
+    def local_broadcast(self, nsp: str, args: list[Any], target: Target) -> None:
+        rooms = self.server.rooms_of(nsp)
+        if rooms is None:
+            return
+        chosen = rooms.select(target)
+        if chosen:
+            self.server.deliver(chosen, packets.encode(packets.EVENT, nsp, args), target.flags)
+
+    async def local_broadcast_with_ack(
+        self,
+        nsp: str,
+        args: list[Any],
+        target: Target,
+        timeout: float,
+        on_count: Callable[[int], None],
+        on_ack: Callable[[Any], None],
+    ) -> bool:
+        """Tell how many are asked, then each answer as it comes; False when `timeout` seconds passed first.
+
+        A client that leaves without answering is not waited for.
+        """
+        rooms = self.server.rooms_of(nsp)
+        chosen = rooms.select(target) if rooms is not None else []
+        on_count(len(chosen))
+        pending = [(client, *client.expect_ack()) for client in chosen]
+        try:
+            for client, id, _ in pending:
+                client.send_event(args, id)
+            async with asyncio.timeout(timeout):
+                for answered in asyncio.as_completed([future for _, _, future in pending]):
+                    answer = await answered
+                    if answer is not None:
+                        on_ack(answer[0] if answer else None)
+        except TimeoutError:
+            return False
+        finally:
+            for client, id, _ in pending:
+                client.forget_ack(id)
+        return True
+
+    def local_sockets(self, nsp: str, target: Target) -> list[RemoteSocket]:
+        rooms = self.server.rooms_of(nsp)
+        if rooms is None:
+            return []
+        return [
+            RemoteSocket(
+                adapter=self,
+                namespace=nsp,
+                id=client.id,
+                rooms={client.id, *client.rooms},
+                data=dict(client.data),
+                handshake=client.handshake.public(),
+                user=client.identity.user if client.identity else None,
+                transport=client.transport,
+                instance=self.server.instance_id,
+            )
+            for client in rooms.select(target)
+        ]
+
+    def local_rooms(self, nsp: str) -> set[str]:
+        rooms = self.server.rooms_of(nsp)
+        return rooms.names() if rooms is not None else set()
+
+    def local_join(self, nsp: str, target: Target, names: Iterable[str]) -> None:
+        rooms, names = self.server.rooms_of(nsp), tuple(names)
+        if rooms is not None:
+            for client in rooms.select(target):
+                rooms.join(client, names)
+
+    def local_leave(self, nsp: str, target: Target, names: Iterable[str]) -> None:
+        rooms, names = self.server.rooms_of(nsp), tuple(names)
+        if rooms is not None:
+            for client in rooms.select(target):
+                rooms.leave(client, names)
+
+    async def local_disconnect(self, nsp: str, target: Target, close: bool) -> None:
+        rooms = self.server.rooms_of(nsp)
+        if rooms is not None:
+            for client in rooms.select(target):
+                await client.disconnect(close)
+
+    async def local_server_event(self, nsp: str, args: list[Any]) -> Any:
+        """Run the handler of another server's `server_side_emit`; raises `LookupError` when there is none."""
+        return await self.server.handle_server_event(nsp, args)

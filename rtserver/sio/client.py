@@ -1,0 +1,221 @@
+"""One client in one namespace: what a handler gets as its first argument.
+
+A client is CONNECTING while its connect handler runs (what is emitted to it is held back until CONNECT went out, and
+no broadcast reaches it), CONNECTED while it is in the namespace's rooms, and GONE afterwards (emits are no-ops).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from rtserver.identity import Identity
+from rtserver.protocol import packets
+from rtserver.sio.adapter import AckTimeout
+from rtserver.sio.handshake import Handshake
+from rtserver.sio.limits import TokenBucket
+from rtserver.sio.operator import DEFAULT_ACK_TIMEOUT, Operator, check_event_name
+from rtserver.sio.target import Target
+
+if TYPE_CHECKING:
+    from rtserver.sio.connection import Connection
+    from rtserver.sio.handler import Handler
+    from rtserver.sio.namespace import Namespace
+    from rtserver.sio.server import Server
+
+Answer = list[Any] | None
+"""The values of an ack; None when the client left without answering."""
+
+
+class State(Enum):
+    CONNECTING = 0
+    CONNECTED = 1
+    GONE = 2
+
+
+class Client:
+    """`id` is the socket id, `identity` the checked user (None where auth is optional or off), `data` yours to fill."""
+
+    __slots__ = (
+        "_acks",
+        "_held",
+        "_next_ack",
+        "buckets",
+        "connection",
+        "data",
+        "handler",
+        "handshake",
+        "id",
+        "identity",
+        "namespace_name",
+        "recovered",
+        "rooms",
+        "session",
+        "state",
+    )
+
+    def __init__(
+        self,
+        id: str,
+        connection: Connection,
+        namespace_name: str,
+        handler: Handler,
+        identity: Identity | None,
+        handshake: Handshake,
+    ) -> None:
+        self.id = id
+        self.connection = connection
+        self.namespace_name = namespace_name
+        self.handler = handler
+        self.identity = identity
+        self.handshake = handshake
+        self.recovered = False
+        self.state = State.CONNECTING
+        self.rooms: set[str] = set()
+        self.data: dict[str, Any] = {}
+        self.session: Any = {}
+        self.buckets: dict[str, TokenBucket] | None = None
+        self._held: list[packets.Encoded] = []
+        self._acks: dict[int, Callable[[Answer], None]] | None = None
+        self._next_ack = 0
+
+    def __repr__(self) -> str:
+        user = self.identity.user if self.identity else None
+        return f"<Client {self.id} of {self.namespace_name}, user {user!r}, {self.state.name.lower()}>"
+
+    @property
+    def server(self) -> Server:
+        return self.connection.server
+
+    @property
+    def namespace(self) -> Namespace:
+        """The `Namespace` that handles this client."""
+        return self.handler.namespace
+
+    @property
+    def connected(self) -> bool:
+        return self.state is State.CONNECTED
+
+    @property
+    def transport(self) -> str:
+        """`"polling"` or `"websocket"`, as of now."""
+        return self.connection.transport
+
+    @property
+    def user(self) -> str:
+        """The user id; only where the namespace requires an identity."""
+        if self.identity is None:
+            raise LookupError("this client has no identity")
+        return self.identity.user
+
+    async def join(self, *rooms: str) -> None:
+        self.server.room_table(self.namespace_name).join(self, rooms)
+
+    async def leave(self, *rooms: str) -> None:
+        self.server.room_table(self.namespace_name).leave(self, rooms)
+
+    async def emit(self, event: str, *args: Any) -> None:
+        self.send_event([check_event_name(event), *args])
+
+    async def emit_with_ack(self, event: str, *args: Any, timeout: float = DEFAULT_ACK_TIMEOUT) -> Any:
+        """Emit and wait for the client's ack: its first value, or None when it has none.
+
+        Raises `AckTimeout` when the client does not answer within `timeout` seconds or leaves.
+        """
+        id, answered = self.expect_ack()
+        try:
+            self.send_event([check_event_name(event), *args], id)
+            answer = await asyncio.wait_for(answered, timeout)
+        except TimeoutError:
+            answer = None
+        finally:
+            self.forget_ack(id)
+        if answer is None:
+            raise AckTimeout([])
+        return answer[0] if answer else None
+
+    @property
+    def broadcast(self) -> Operator:
+        """Everybody in the namespace but this client."""
+        return Operator(self.server.adapter, self.namespace_name, Target(except_=(self.id,)))
+
+    def to(self, *rooms: str) -> Operator:
+        """The members of these rooms but this client."""
+        return self.broadcast.to(*rooms)
+
+    def except_(self, *rooms: str) -> Operator:
+        return self.broadcast.except_(*rooms)
+
+    async def disconnect(self, close: bool = False) -> None:
+        """Leave the namespace; with `close`, close the connection. A stock client does not come back by itself."""
+        if close:
+            await self.connection.disconnect_all()
+        elif self.state is not State.GONE:
+            self.connection.disconnect(self)
+
+    # What follows is for the server, not for handlers.
+
+    def accept(self) -> None:
+        """CONNECT has gone out: release what was held back."""
+        self.state = State.CONNECTED
+        held, self._held = self._held, []
+        for encoded in held:
+            self.connection.push(encoded)
+
+    def depart(self) -> None:
+        """No more acks will come: tell whoever waits for one."""
+        self.state = State.GONE
+        self._held.clear()
+        waiting, self._acks = self._acks, None
+        for settle in (waiting or {}).values():
+            settle(None)
+
+    def send_event(self, args: list[Any], id: int | None = None) -> None:
+        self.send(packets.encode(packets.EVENT, self.namespace_name, args, id))
+        self.server.metrics.events_out(self.namespace_name, 1)
+
+    def send(self, encoded: packets.Encoded, volatile: bool = False) -> None:
+        if self.state is State.CONNECTED:
+            self.connection.push(encoded, volatile)
+        elif self.state is State.CONNECTING:
+            self._held.append(encoded)
+
+    def send_ack(self, id: int, values: list[Any]) -> None:
+        self.send(packets.encode(packets.ACK, self.namespace_name, values, id))
+
+    def expect_ack(self) -> tuple[int, asyncio.Future[Answer]]:
+        answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+
+        def settle(values: Answer) -> None:
+            if not answered.done():
+                answered.set_result(values)
+
+        return self.on_ack(settle), answered
+
+    def on_ack(self, settle: Callable[[Answer], None]) -> int:
+        """Register for the ack of the next event; gives its id."""
+        if self._acks is None:
+            self._acks = {}
+        id = self._next_ack
+        self._next_ack += 1
+        if self.state is State.GONE:
+            settle(None)
+        else:
+            self._acks[id] = settle
+        return id
+
+    def forget_ack(self, id: int) -> None:
+        if self._acks is not None:
+            self._acks.pop(id, None)
+
+    def ack_received(self, id: int, values: list[Any]) -> None:
+        """An ack that nobody waits for is ignored, as in Node."""
+        settle = self._acks.pop(id, None) if self._acks is not None else None
+        if settle is not None:
+            settle(values)
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        return self.handshake.query

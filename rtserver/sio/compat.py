@@ -1,0 +1,117 @@
+"""Handlers written for python-socketio (`@sio.event`, `AsyncNamespace`), driven as they are.
+
+Two differences from the original, both on purpose: the lifecycle's names never reach a handler from a client, and an
+event that no handler takes is not acknowledged.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from socketio import AsyncNamespace
+from socketio import exceptions as socketio_exceptions
+
+from rtserver.errors import Refused
+from rtserver.sio.handler import NO_ACK, AuthMode, _NoAck
+from rtserver.sio.namespace import Namespace, ack_values
+
+if TYPE_CHECKING:
+    from rtserver.sio.client import Client
+    from rtserver.sio.server import Server
+
+REFUSED = "Connection rejected by server"
+
+
+class CompatHandler:
+    """Stands for what is registered on the server for one namespace name."""
+
+    roles: frozenset[str] = frozenset()
+
+    def __init__(self, server: Server, name: str) -> None:
+        self._server = server
+        self._name = name
+        self.auth: AuthMode = server.compat_auth
+
+    @property
+    def namespace(self) -> Namespace:
+        raise LookupError(f"{self._name} is handled by python-socketio handlers, not by a Namespace class")
+
+    async def connect(self, client: Client) -> None:
+        environ = self._server.environ.get(client.connection.id, {})
+        auth = client.handshake.auth
+        try:
+            result = await self._lifecycle("connect", client, (environ, auth), optional=1)
+        except socketio_exceptions.ConnectionRefusedError as error:
+            raise _refusal(error.error_args) from None
+        if result is False:
+            raise Refused(REFUSED)
+
+    async def connected(self, client: Client) -> None:
+        """python-socketio has no such hook."""
+
+    async def disconnect(self, client: Client, reason: str) -> None:
+        await self._lifecycle("disconnect", client, (reason,), optional=1)
+
+    async def event(self, client: Client, args: list[Any]) -> list[Any] | _NoAck:
+        self._server.limiter.check(client, "*")
+        name = args[0] if isinstance(args[0], str) else str(args[0])
+        function, values = self._server._get_event_handler(name, self._name, (client.id, *args[1:]))
+        if function is not None:
+            return ack_values(await _call(function, values))
+        handler, values = self._server._get_namespace_handler(self._name, (client.id, *args[1:]))
+        if handler is None or not _takes(handler, name):
+            return NO_ACK
+        return ack_values(await handler.trigger_event(name, *values))
+
+    async def _lifecycle(self, name: str, client: Client, extra: tuple[Any, ...], optional: int) -> Any:
+        """Call a lifecycle handler; older ones do not take the last `optional` arguments."""
+        function, values = self._server._get_event_handler(name, self._name, (client.id, *extra))
+        if function is None:
+            handler, values = self._server._get_namespace_handler(self._name, (client.id, *extra))
+            if handler is None:
+                return None
+            if type(handler).trigger_event is not AsyncNamespace.trigger_event:
+                return await handler.trigger_event(name, *values)
+            function = getattr(handler, f"on_{name}", None)
+            if function is None:
+                return None
+        return await _call(function, values[: len(values) - _surplus(function, len(values), optional)])
+
+
+def _call(function: Callable[..., Any], values: Any) -> Any:
+    async def run() -> Any:
+        result = function(*values)
+        return await result if inspect.isawaitable(result) else result
+
+    return run()
+
+
+def _surplus(function: Callable[..., Any], count: int, optional: int) -> int:
+    """How many of the last `optional` of `count` arguments the function does not take."""
+    parameters = inspect.signature(function).parameters.values()
+    if any(parameter.kind is inspect.Parameter.VAR_POSITIONAL for parameter in parameters):
+        return 0
+    takes = sum(
+        parameter.kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        for parameter in parameters
+    )
+    return min(optional, max(0, count - takes))
+
+
+def _takes(handler: Any, name: str) -> bool:
+    if type(handler).trigger_event is not AsyncNamespace.trigger_event:
+        return True
+    return callable(getattr(handler, f"on_{name}", None))
+
+
+def _refusal(error_args: Any) -> Refused:
+    """`ConnectionRefusedError("message", data)` of python-socketio, in our terms."""
+    if not isinstance(error_args, dict):
+        return Refused(str(error_args))
+    refused = Refused(str(error_args.get("message", REFUSED)))
+    data = error_args.get("data")
+    if data is not None:
+        refused.data = data
+    return refused

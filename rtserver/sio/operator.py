@@ -1,0 +1,108 @@
+"""The broadcast operator: whom to address, then what to do. It reads like Node's.
+
+    await ns.to("a", "b").except_("c").volatile.emit("news", {"id": 1})
+
+Immutable: every step gives a new one, so an operator may be kept and used again.
+Source: https://socket.io/docs/v4/server-api/#namespace and `BroadcastOperator` of the Node server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from rtserver.protocol.packets import RESERVED_EVENTS
+from rtserver.sio.remote import RemoteSocket
+from rtserver.sio.target import EVERYBODY, Target
+
+if TYPE_CHECKING:
+    from rtserver.sio.adapter import Adapter
+
+DEFAULT_ACK_TIMEOUT = 10.0
+
+
+class Operator:
+    __slots__ = ("_adapter", "_namespace", "_target")
+
+    def __init__(self, adapter: Adapter, namespace: str, target: Target = EVERYBODY) -> None:
+        self._adapter = adapter
+        self._namespace = namespace
+        self._target = target
+
+    def _with(self, target: Target) -> Operator:
+        return Operator(self._adapter, self._namespace, target)
+
+    def _flag(self, **flags: Any) -> Operator:
+        return self._with(replace(self._target, flags=replace(self._target.flags, **flags)))
+
+    def to(self, *rooms: str | Iterable[str]) -> Operator:
+        """Address the members of these rooms too; a client in several of them is addressed once."""
+        return self._with(replace(self._target, rooms=(*self._target.rooms, *_flat(rooms))))
+
+    in_ = to
+
+    def except_(self, *rooms: str | Iterable[str]) -> Operator:
+        """Leave out whoever is in one of these rooms."""
+        return self._with(replace(self._target, except_=(*self._target.except_, *_flat(rooms))))
+
+    @property
+    def volatile(self) -> Operator:
+        """The event may be dropped for a client that cannot take it now."""
+        return self._flag(volatile=True)
+
+    @property
+    def local(self) -> Operator:
+        """Clients of this server only."""
+        return self._flag(local=True)
+
+    def compress(self, on: bool) -> Operator:
+        return self._flag(compress=on)
+
+    def timeout(self, seconds: float) -> Operator:
+        """How long `emit_with_ack` waits."""
+        return self._flag(timeout=seconds)
+
+    async def emit(self, event: str, *args: Any) -> None:
+        """Emit to everybody addressed. Does not wait for delivery."""
+        self._adapter.broadcast(self._namespace, [check_event_name(event), *args], self._target)
+
+    async def emit_with_ack(self, event: str, *args: Any) -> list[Any]:
+        """Everybody's first ack argument; raises `AckTimeout` (with `.responses`) when not all answered in time."""
+        timeout = self._target.flags.timeout or DEFAULT_ACK_TIMEOUT
+        return await self._adapter.broadcast_with_ack(
+            self._namespace, [check_event_name(event), *args], self._target, timeout
+        )
+
+    async def fetch_sockets(self) -> list[RemoteSocket]:
+        return await self._adapter.fetch_sockets(self._namespace, self._target)
+
+    async def sockets_join(self, *rooms: str | Iterable[str]) -> None:
+        await self._adapter.sockets_join(self._namespace, self._target, _flat(rooms))
+
+    async def sockets_leave(self, *rooms: str | Iterable[str]) -> None:
+        await self._adapter.sockets_leave(self._namespace, self._target, _flat(rooms))
+
+    async def disconnect_sockets(self, close: bool = False) -> None:
+        """Disconnect from the namespace; with `close`, close the whole connection."""
+        await self._adapter.disconnect_sockets(self._namespace, self._target, close)
+
+    async def all_rooms(self) -> set[str]:
+        return await self._adapter.all_rooms(self._namespace)
+
+
+def check_event_name(event: str) -> str:
+    if event in RESERVED_EVENTS:
+        raise ValueError(f'"{event}" is a reserved event name')
+    return event
+
+
+def _flat(rooms: tuple[str | Iterable[str], ...]) -> tuple[str, ...]:
+    """Rooms may be given one by one or as a collection, as in Node."""
+    flat: list[str] = []
+    for room in rooms:
+        if isinstance(room, str):
+            flat.append(room)
+        else:
+            flat.extend(room)
+    return tuple(flat)

@@ -1,0 +1,241 @@
+"""`Server`: a `socketio.AsyncServer` whose packets, rooms and dispatch are ours.
+
+The public surface of python-socketio stays (`@sio.event`, `AsyncNamespace`, `emit`, `call`, `session`, `enter_room`,
+`attach`…), see `rtserver.sio.surface`; `add_namespace` takes `Namespace` classes. Data flows
+
+    engine → Connection.receive → dispatch → handler → Operator → Adapter → Rooms → Connection.push → engine
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterable, Mapping
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from rtserver.engine.server import Engine
+from rtserver.errors import Refused
+from rtserver.identity import Identity
+from rtserver.metrics import Metrics
+from rtserver.protocol import packets
+from rtserver.sio import dispatch
+from rtserver.sio.adapter import Adapter
+from rtserver.sio.client import Client
+from rtserver.sio.compat import CompatHandler
+from rtserver.sio.connection import Connection
+from rtserver.sio.handler import AuthMode, Handler
+from rtserver.sio.handshake import Handshake
+from rtserver.sio.ids import new_instance_id
+from rtserver.sio.limiter import EventLimiter
+from rtserver.sio.limits import Rate
+from rtserver.sio.namespace import Namespace
+from rtserver.sio.operator import Operator
+from rtserver.sio.registry import Registry
+from rtserver.sio.request import HandshakeReader
+from rtserver.sio.rooms import Rooms
+from rtserver.sio.surface import Surface
+from rtserver.sio.target import Flags
+from rtserver.sio.tasks import Tasks
+
+log = structlog.get_logger("rtserver.sio")
+
+STOP_SECONDS = 5.0
+
+
+class Server(Surface):
+    """Takes the arguments of `socketio.AsyncServer`, and:
+
+    `authenticator` checks identities; `adapter` joins the servers of a cluster; `instance_id` is this server's short
+    name; `event_rate` bounds each event of each client ("50/s"; None = no limit); `trusted_proxies` are the peers
+    whose X-Forwarded-For is believed; `compat_auth` says whether python-socketio handlers need an identity
+    ("required" as soon as there is an authenticator).
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        authenticator: dispatch.Authenticator | None = None,
+        adapter: Adapter | None = None,
+        metrics: Metrics | None = None,
+        instance_id: str | None = None,
+        event_rate: str | Rate | None = None,
+        trusted_proxies: Iterable[str] = (),
+        max_attachments: int = 10,
+        compat_auth: AuthMode | None = None,
+        async_handlers: bool = False,
+        namespaces: list[str] | str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if kwargs.get("serializer", "default") != "default":
+            raise ValueError("only the default serializer is supported")
+        self.instance_id = instance_id or new_instance_id()
+        self.metrics = metrics or Metrics()
+        self.max_attachments = max_attachments
+        self.limiter = EventLimiter(Rate.parse(event_rate) if event_rate is not None else None)
+        self.authenticator = authenticator
+        self.compat_auth: AuthMode = compat_auth or ("required" if authenticator is not None else "none")
+        self.concurrent_handlers = async_handlers
+        self.connections: dict[str, Connection] = {}
+        self._clients: dict[str, Client] = {}
+        self._registry = Registry()
+        self._handshakes = HandshakeReader(trusted_proxies)
+        self._tasks = Tasks()
+        self._started = False
+        super().__init__(*args, async_handlers=async_handlers, namespaces=namespaces, **kwargs)
+        self.namespaces = ["/"] if namespaces is None else namespaces
+        self.adapter = adapter or Adapter()
+        self.adapter.bind(self)
+
+    @property
+    def engine(self) -> Engine:
+        return self.eio  # type: ignore[no-any-return]  # python-socketio is untyped
+
+    # Start and stop.
+
+    def attach(self, app: web.Application, socketio_path: str = "socket.io") -> None:
+        """Serve Socket.IO under `socketio_path` of an aiohttp application, and start and stop with it."""
+        super().attach(app, socketio_path)
+        app.on_startup.append(lambda _: self.start())
+        app.on_shutdown.append(lambda _: self.stop())
+
+    async def start(self) -> None:
+        if self._started:
+            return
+        self._started = True
+        await self.adapter.start()
+        for namespace in self.namespaces_by_path.values():
+            await namespace.on_start()
+
+    async def stop(self) -> None:
+        """Close every connection so that clients reconnect elsewhere, let handlers finish, leave the cluster."""
+        if not self._started:
+            return
+        self._started = False
+        for connection in list(self.connections.values()):
+            self.engine.close(connection.id, self.reason.TRANSPORT_CLOSE)
+        await self.engine.closed()
+        await self._tasks.finish(STOP_SECONDS)
+        for namespace in self.namespaces_by_path.values():
+            await namespace.on_stop()
+        await self.adapter.stop()
+        await self.shutdown()
+
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+        self._tasks.spawn(work)
+
+    # Namespaces.
+
+    @property
+    def namespaces_by_path(self) -> Mapping[str, Namespace]:
+        return self._registry.namespaces
+
+    def add_namespace(self, namespace: Namespace) -> None:
+        """Put a `Namespace` to work; before the server starts."""
+        self._registry.add(namespace)
+        namespace.server = self
+        if isinstance(namespace.path, str):
+            self.adapter.namespace_added(namespace.path)
+
+    def of(self, namespace: str) -> Operator:
+        """Address the clients of a namespace: `server.of("/chat").to("room").emit(…)`."""
+        return Operator(self.adapter, namespace)
+
+    def knows(self, name: str) -> bool:
+        return self._registry.handler(name) is not None or self._is_compat(name)
+
+    def handler_for(self, name: str) -> Handler:
+        """Raises `Refused` for a name that is no namespace."""
+        handler = self._registry.handler(name)
+        if handler is not None:
+            return handler
+        if not self._is_compat(name):
+            raise Refused("Invalid namespace")
+        return CompatHandler(self, name)
+
+    def _is_compat(self, name: str) -> bool:
+        return (
+            name in self.handlers
+            or name in self.namespace_handlers
+            or "*" in self.handlers
+            or "*" in self.namespace_handlers
+            or self.namespaces == "*"
+            or name in self.namespaces
+        )
+
+    def open_namespaces(self) -> list[str]:
+        return self._registry.open_names()
+
+    def rooms_of(self, name: str) -> Rooms | None:
+        return self._registry.rooms(name)
+
+    def room_table(self, name: str) -> Rooms:
+        rooms, new = self._registry.open(name)
+        if new:
+            self.adapter.namespace_added(name)
+        return rooms
+
+    async def handle_server_event(self, name: str, args: list[Any]) -> Any:
+        """Run a `@server_event` for another server; raises `LookupError` when there is none."""
+        handler = self._registry.handler(name)
+        if handler is None:
+            raise LookupError(f"no namespace {name}")
+        return await handler.server_event(args)
+
+    # Clients, for `Connection` and `Adapter`.
+
+    async def identify(self, handler: Handler, handshake: Handshake) -> Identity | None:
+        return await dispatch.identify(self.authenticator, handler, handshake)
+
+    def register(self, client: Client) -> None:
+        self._clients[client.id] = client
+
+    def forget(self, client: Client) -> None:
+        self._clients.pop(client.id, None)
+        if self._registry.close_if_empty(client.namespace_name):
+            self.adapter.namespace_removed(client.namespace_name)
+
+    def find(self, sid: str, namespace: str | None = None) -> Client | None:
+        """A client of this server in any state: connecting, connected or leaving."""
+        client = self._clients.get(sid)
+        if client is None or (namespace is not None and client.namespace_name != namespace):
+            return None
+        return client
+
+    def deliver(self, clients: list[Client], encoded: packets.Encoded, flags: Flags) -> None:
+        """Hand one encoded packet to many clients."""
+        for client in clients:
+            client.connection.push(encoded, flags.volatile)
+        self.metrics.events_out(clients[0].namespace_name, len(clients))
+
+    def transport_of(self, session: str) -> str:
+        try:
+            return str(self.engine.transport(session))
+        except KeyError:
+            return "polling"
+
+    # What the engine reports (hooks of python-socketio, see tests/test_seams.py).
+
+    async def _handle_eio_connect(self, eio_sid: str, environ: dict[str, Any]) -> None:
+        self.environ[eio_sid] = environ
+        handshake = self._handshakes.read(environ["aiohttp.request"])
+        self.connections[eio_sid] = Connection(self, eio_sid, handshake)
+
+    async def _handle_eio_message(self, eio_sid: str, data: str | bytes) -> None:
+        connection = self.connections.get(eio_sid)
+        if connection is not None:
+            connection.receive(data)
+
+    async def _handle_eio_disconnect(self, eio_sid: str, reason: str) -> None:
+        connection = self.connections.pop(eio_sid, None)
+        if connection is not None:
+            connection.session_closed(reason)
+            # Disconnect handlers of python-socketio may still ask for the environ.
+            asyncio.get_running_loop().call_soon(self.environ.pop, eio_sid, None)
+
+    def _engineio_server_class(self) -> Any:
+        def engine(**options: Any) -> Engine:
+            return Engine(instance_id=self.instance_id, **options)
+
+        return engine

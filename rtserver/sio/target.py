@@ -1,0 +1,27 @@
+"""Whom a broadcast addresses, and how: the value that the operator builds and an adapter carries out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """`volatile`: may be dropped; `local`: this server only; `timeout`: seconds to wait for acks."""
+
+    volatile: bool = False
+    local: bool = False
+    compress: bool = True
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Members of any of `rooms` (none = everybody), without those in any room of `except_`. A sid is a room."""
+
+    rooms: tuple[str, ...] = ()
+    except_: tuple[str, ...] = ()
+    flags: Flags = Flags()
+
+
+EVERYBODY = Target()

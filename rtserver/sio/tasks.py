@@ -1,0 +1,45 @@
+"""Background work that belongs to a server: kept from the collector, logged when it fails, ended at the stop."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Coroutine
+from typing import Any
+
+import structlog
+
+log = structlog.get_logger("rtserver.sio")
+
+EAGER = sys.version_info >= (3, 12)
+
+
+class Tasks:
+    def __init__(self) -> None:
+        self._running: set[asyncio.Task[Any]] = set()
+
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Run in the background; on Python 3.12 and later, work that never waits is done when this returns."""
+        loop = asyncio.get_running_loop()
+        options: dict[str, Any] = {"eager_start": True} if EAGER else {}
+        task = asyncio.Task(work, loop=loop, **options)
+        if task.done():
+            self._ended(task)
+        else:
+            self._running.add(task)
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._running.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("task_failed", exc_info=error)
+
+    async def finish(self, seconds: float) -> None:
+        """Wait for what runs, at most `seconds`; then cancel the rest."""
+        running = self._running - {asyncio.current_task()}
+        if running:
+            _, late = await asyncio.wait(running, timeout=seconds)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late)
