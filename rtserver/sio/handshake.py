@@ -24,8 +24,8 @@ class Handshake:
     """`headers` are lower-case; `issued` is in milliseconds since the epoch; `auth` is the CONNECT payload."""
 
     address: str
-    headers: Mapping[str, str] = field(default=_NOTHING, repr=False)
-    query: Mapping[str, str] = field(default=_NOTHING, repr=False)
+    headers: Mapping[str, str] = field(default_factory=lambda: _NOTHING, repr=False)
+    query: Mapping[str, str] = field(default_factory=lambda: _NOTHING, repr=False)
     url: str = "/socket.io/"
     secure: bool = False
     issued: int = field(default_factory=lambda: int(time.time() * 1000))
