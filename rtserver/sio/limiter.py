@@ -6,7 +6,8 @@ import time
 from typing import TYPE_CHECKING
 
 from rtserver.errors import RateLimited
-from rtserver.sio.limits import Rate, TokenBucket
+from rtserver.rate import Rate
+from rtserver.sio.limits import TokenBucket
 from rtserver.sio.table import SERVER_DEFAULT, RateOption
 
 if TYPE_CHECKING:

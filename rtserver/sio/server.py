@@ -20,6 +20,7 @@ from rtserver.errors import Refused
 from rtserver.identity import Identity
 from rtserver.metrics import Metrics
 from rtserver.protocol import packets
+from rtserver.rate import Rate
 from rtserver.sio import dispatch
 from rtserver.sio.adapter import Adapter
 from rtserver.sio.client import Client
@@ -29,7 +30,6 @@ from rtserver.sio.handler import AuthMode, Handler
 from rtserver.sio.handshake import Handshake
 from rtserver.sio.ids import new_instance_id
 from rtserver.sio.limiter import EventLimiter
-from rtserver.sio.limits import Rate
 from rtserver.sio.namespace import Namespace
 from rtserver.sio.operator import Operator
 from rtserver.sio.registry import Registry
@@ -73,7 +73,7 @@ class Server(Surface):
         self.instance_id = instance_id or new_instance_id()
         self.metrics = metrics or Metrics()
         self.max_attachments = max_attachments
-        self.limiter = EventLimiter(Rate.parse(event_rate) if event_rate is not None else None)
+        self.limiter = EventLimiter(Rate.parse(event_rate) if isinstance(event_rate, str) else event_rate)
         self.authenticator = authenticator
         self.compat_auth: AuthMode = compat_auth or ("required" if authenticator is not None else "none")
         self.concurrent_handlers = async_handlers

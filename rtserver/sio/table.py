@@ -16,7 +16,7 @@ import msgspec
 
 from rtserver.errors import InvalidPayload
 from rtserver.protocol.packets import RESERVED_EVENTS
-from rtserver.sio.limits import Rate
+from rtserver.rate import Rate
 
 Function = Callable[..., Any]
 CATCH_ALL = "*"
