@@ -1,0 +1,122 @@
+// Drives many real socket.io clients for the tests: JSON lines in on stdin, JSON lines out on stdout.
+//
+// In:  {id, op, client, ...}       one operation (see `operations`)
+// Out: {id, value} | {id, error}   its answer
+//      {client, kind, name, args}  something the client saw; kind: event | socket | manager | engine
+// Bytes travel as {"$bytes": base64}; the ack callback of a server's event as {"$ack": true}.
+import { createInterface } from "node:readline";
+import { io } from "socket.io-client";
+
+const clients = new Map();
+const managers = new WeakMap(); // Manager → the names of the clients on it
+
+const send = (message) => process.stdout.write(JSON.stringify(encode(message)) + "\n");
+
+function encode(value) {
+  if (typeof value === "function") return { $ack: true };
+  if (value instanceof ArrayBuffer) return { $bytes: Buffer.from(value).toString("base64") };
+  if (ArrayBuffer.isView(value)) {
+    return { $bytes: Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("base64") };
+  }
+  if (value instanceof Error) return { message: value.message, ...(value.data !== undefined && { data: encode(value.data) }) };
+  if (Array.isArray(value)) return value.map(encode);
+  if (value && typeof value === "object") {
+    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, encode(inner)]));
+  }
+  return value;
+}
+
+function decode(value) {
+  if (Array.isArray(value)) return value.map(decode);
+  if (value && typeof value === "object") {
+    if (typeof value.$bytes === "string") return Buffer.from(value.$bytes, "base64");
+    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, decode(inner)]));
+  }
+  return value;
+}
+
+const MANAGER_EVENTS = ["open", "close", "error", "reconnect", "reconnect_attempt", "reconnect_error", "reconnect_failed", "ping"];
+
+// One listener per Manager, however many namespaces share it.
+function watchManager(name, manager) {
+  if (managers.has(manager)) return managers.get(manager).push(name);
+  const names = [name];
+  managers.set(manager, names);
+  const tell = (kind, event, args) => names.forEach((client) => send({ client, kind, name: event, args }));
+  for (const event of MANAGER_EVENTS) {
+    manager.on(event, (...args) => {
+      if (event === "open") watchEngine(manager.engine, tell);
+      tell("manager", event, args);
+    });
+  }
+}
+
+function watchEngine(engine, tell) {
+  const seen = () => [{ id: engine.id, transport: engine.transport.name }];
+  tell("engine", "open", seen());
+  engine.on("upgrade", () => tell("engine", "upgrade", seen()));
+  engine.on("upgradeError", (error) => tell("engine", "upgradeError", [error]));
+  engine.on("close", (reason) => tell("engine", "close", [reason]));
+}
+
+function watchSocket(name, socket) {
+  const tell = (event, args) => send({ client: name, kind: "socket", name: event, args });
+  socket.on("connect", () => {
+    tell("connect", [{ id: socket.id, recovered: socket.recovered ?? false, transport: socket.io.engine.transport.name }]);
+  });
+  socket.on("connect_error", (error) => {
+    tell("connect_error", [error, { byServer: error.type !== "TransportError" }]);
+  });
+  socket.on("disconnect", (reason) => tell("disconnect", [reason]));
+  socket.onAny((event, ...args) => {
+    send({ client: name, kind: "event", name: event, args });
+    const answer = socket.answers.get(event);
+    if (answer && typeof args.at(-1) === "function") args.at(-1)(...answer);
+  });
+}
+
+async function open({ client, url, options: { parser, ...options } }) {
+  if (parser === "msgpack") options.parser = (await import("socket.io-msgpack-parser")).default;
+  const socket = io(url, { forceNew: true, ...options, autoConnect: false });
+  socket.answers = new Map();
+  clients.set(client, socket);
+  watchManager(client, socket.io);
+  watchSocket(client, socket);
+  socket.connect();
+}
+
+function flagged(socket, { volatile, compress }) {
+  if (compress !== undefined) socket = socket.compress(compress);
+  return volatile ? socket.volatile : socket;
+}
+
+function call(socket, { event, args, timeout }) {
+  return new Promise((resolve, reject) => {
+    socket.timeout(timeout).emit(event, ...args, (error, ...answer) => (error ? reject(error) : resolve(answer)));
+  });
+}
+
+const operations = {
+  open,
+  emit: ({ socket, event, args, flags }) => void flagged(socket, flags).emit(event, ...args),
+  call: ({ socket, ...request }) => call(socket, request),
+  answer: ({ socket, event, args }) => void socket.answers.set(event, args),
+  connect: ({ socket }) => void socket.connect(),
+  disconnect: ({ socket }) => void socket.disconnect(),
+  auth: ({ socket, auth }) => void (socket.auth = auth),
+  // Break the connection under the client's feet: its Manager reconnects, as after a lost network.
+  drop: ({ socket }) => void socket.io.engine.close(),
+  // Write a Socket.IO packet that the client itself would refuse to make.
+  raw: ({ socket, packet }) => void socket.io.engine.write(packet),
+};
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const { id, op, ...request } = decode(JSON.parse(line));
+  const socket = clients.get(request.client);
+  Promise.resolve()
+    .then(() => operations[op]({ ...request, socket }))
+    .then((value) => send({ id, value: value ?? null }))
+    .catch((error) => send({ id, error: `${error?.message ?? error}` }));
+}
+for (const socket of clients.values()) socket.disconnect();
+process.exit(0);

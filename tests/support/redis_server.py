@@ -1,0 +1,42 @@
+"""A real, empty redis-server on a port of its own."""
+
+import shutil
+
+from tests.support.ports import accepts_connections, free_port
+from tests.support.process import Process, Processes
+
+
+class RedisServer:
+    """`url`, `port`, and what can happen to a Redis: `stop`, `start`, `kill`, `pause`, `resume`.
+
+    Nothing is kept over a stop.
+    """
+
+    def __init__(self, processes: Processes) -> None:
+        binary = shutil.which("redis-server")
+        assert binary, "redis-server is not installed: `make test` installs it"
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        folder = processes.new_folder("redis")
+        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        command = [binary, *options, "--dir", str(folder)]
+        self._process = processes.add(Process(f"redis {self.port}", command, log=folder / "log"))
+
+    def start(self) -> None:
+        self._process.start(lambda: accepts_connections(self.port))
+
+    def stop(self) -> None:
+        self._process.stop()
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def pause(self) -> None:
+        """Freeze it: connections are accepted by the kernel, commands are not answered."""
+        self._process.pause()
+
+    def resume(self) -> None:
+        self._process.resume()
+
+    def logs(self) -> str:
+        return self._process.logs()
