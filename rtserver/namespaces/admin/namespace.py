@@ -1,0 +1,128 @@
+"""The events of /admin. An `observer` may look; only an `admin` may act."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from msgspec import to_builtins
+
+from rtserver.errors import Forbidden, NotFound
+from rtserver.identity import Identity, user_room
+from rtserver.namespaces.admin import payloads
+from rtserver.namespaces.admin.census import Census
+from rtserver.namespaces.admin.memory import resident_bytes
+from rtserver.namespaces.admin.stats import Cluster, Sampler
+from rtserver.namespaces.identified import identity_of
+from rtserver.sio.client import Client
+from rtserver.sio.namespace import Namespace, event, server_event
+
+Ack = dict[str, Any]
+ADMIN, OBSERVER = "admin", "observer"
+STATS_SECONDS = 1.0
+log = structlog.get_logger("rtserver.admin")
+
+
+class Admin(Namespace, path="/admin"):
+    """`snapshot` gives the counters of this instance since its start (`Metrics.snapshot`)."""
+
+    auth = "required"
+    roles = frozenset({ADMIN, OBSERVER})
+
+    def __init__(self, snapshot: Callable[[], Mapping[str, Any]], *, version: str) -> None:
+        super().__init__()
+        self._snapshot = snapshot
+        self._version = version
+        self._cluster = Cluster()
+        self._ticking: asyncio.Task[None] | None = None
+
+    async def on_start(self) -> None:
+        self._census = Census(self.server)
+        self._ticking = asyncio.create_task(self._tick(Sampler(self.server.instance_id)))
+
+    async def on_stop(self) -> None:
+        if self._ticking is not None:
+            self._ticking.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._ticking
+
+    async def on_connect(self, client: Client) -> None:
+        role = ADMIN if ADMIN in identity_of(client).roles else OBSERVER
+        server = {"server": "rtserver", "version": self._version, "instance": self.server.instance_id}
+        await client.emit("welcome", {"role": role, **server})
+
+    # Looking
+
+    @event("clients")
+    async def list_clients(
+        self, client: Client, payload: payloads.ClientsPayload = payloads.ALL_CLIENTS
+    ) -> Ack:
+        found, following = await self._census.clients(payload)
+        return {"ok": True, "clients": found, "next": following}
+
+    @event("rooms")
+    async def list_rooms(self, client: Client, payload: payloads.RoomsPayload) -> Ack:
+        return {"ok": True, "rooms": await self._census.rooms(payload.namespace)}
+
+    # Acting
+
+    @event("kick")
+    async def kick(self, client: Client, payload: payloads.KickPayload) -> Ack:
+        """Closes whole connections. `disconnect` is a reserved name, which clients cannot emit."""
+        me = acting(client)
+        room = payload.sid or user_room(payload.user or "")
+        count = await self._census.close_connections(room)
+        if payload.sid is not None and not count:
+            raise NotFound("There is no such socket")
+        whom = {"user": payload.user, "sid": payload.sid}
+        await self._log("kick", me, **whom, reason=payload.reason, disconnected=count)
+        return {"ok": True, "disconnected": count}
+
+    @event("announce")
+    async def announce(self, client: Client, payload: payloads.AnnouncePayload) -> Ack:
+        me = acting(client)
+        for everybody in [self._census.operator(name) for name in dict.fromkeys(payload.namespaces)]:
+            await everybody.emit(payload.event, payload.data)
+        await self._log("announce", me, namespaces=payload.namespaces, name=payload.event)
+        return {"ok": True}
+
+    # Telling
+
+    @server_event("stats")
+    async def heard(self, *said: Any) -> None:
+        self._cluster.hear(said[0] if said else None, time.monotonic())
+
+    async def _tick(self, sampler: Sampler) -> None:
+        while True:
+            await asyncio.sleep(STATS_SECONDS)
+            try:
+                await self._tell_stats(sampler)
+            except Exception:  # the root of the task
+                log.exception("stats_failed")
+
+    async def _tell_stats(self, sampler: Sampler) -> None:
+        now = time.monotonic()
+        own = sampler.sample(self._snapshot(), resident_bytes(), now)
+        await self.server_side_emit("stats", to_builtins(own))
+        if self.clients:
+            await self.local.volatile.emit("stats", self._cluster.report(own, now))
+
+    async def _log(self, what: str, by: Identity, **details: Any) -> None:
+        """For the server's log, and for every admin that watches."""
+        told = {key: value for key, value in details.items() if value is not None}
+        log.info(f"admin_{what}", by=by.user, **told)
+        at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        await self.emit("log", {"at": at, "event": what, "by": by.user, **told})
+
+
+def acting(client: Client) -> Identity:
+    """Who acts; an observer may not."""
+    me = identity_of(client)
+    if ADMIN not in me.roles:
+        raise Forbidden("An observer may look, but not act")
+    return me

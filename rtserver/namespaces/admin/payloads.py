@@ -1,0 +1,54 @@
+"""The payloads that clients send to /admin."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
+
+from rtserver.protocol.packets import RESERVED_EVENTS
+
+Name = Annotated[str, Meta(min_length=1, max_length=1000)]
+
+
+class ClientsPayload(Struct, frozen=True):
+    """`clients`: those that match everything given, by id; `cursor` is the `next` of the page before."""
+
+    namespace: Name | None = None
+    room: Name | None = None
+    user: Name | None = None
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
+    cursor: Name | None = None
+
+
+class RoomsPayload(Struct, frozen=True):
+    """`rooms`."""
+
+    namespace: Name
+
+
+class KickPayload(Struct, frozen=True):
+    """`kick`: one socket's connection, or all of a user's."""
+
+    user: Name | None = None
+    sid: Name | None = None
+    reason: Annotated[str, Meta(max_length=500)] | None = None
+
+    def __post_init__(self) -> None:
+        if (self.user is None) == (self.sid is None):
+            raise ValueError("Give either `user` or `sid`")
+
+
+class AnnouncePayload(Struct, frozen=True):
+    """`announce`: an event for everybody in these namespaces."""
+
+    namespaces: Annotated[list[Name], Meta(min_length=1, max_length=100)]
+    event: Annotated[str, Meta(min_length=1, max_length=200)]
+    data: Any = None
+
+    def __post_init__(self) -> None:
+        if self.event in RESERVED_EVENTS:
+            raise ValueError(f'"{self.event}" is a reserved event name')
+
+
+ALL_CLIENTS = ClientsPayload()

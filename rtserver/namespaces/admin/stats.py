@@ -1,0 +1,118 @@
+"""Turns counters into what the dashboard shows: the rates of this instance, and the sum over the cluster.
+
+Pure: the time is handed in. Must not know how instances hear of each other.
+
+Of an `InstanceStats`, p50, p99, loopLag and redisRoundTrip are in milliseconds, memory is in bytes, eventsIn
+and eventsOut are per second, and slowClients and rejections count from the start of the instance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from msgspec import Struct, ValidationError, convert, to_builtins
+
+FRESH_SECONDS = 3.0
+MAX_INSTANCES = 1000
+
+
+class InstanceStats(Struct, frozen=True, kw_only=True, rename="camel"):
+    instance: str
+    connections: dict[str, int]
+    events_in: float
+    events_out: float
+    p50: float
+    p99: float
+    loop_lag: float
+    memory: int
+    redis_round_trip: float | None
+    slow_clients: int
+    rejections: int
+
+
+class Sampler:
+    """Makes an `InstanceStats` of each snapshot of the metrics, with the rates since the one before."""
+
+    def __init__(self, instance: str) -> None:
+        self._instance = instance
+        self._before: tuple[float, Mapping[str, Any]] | None = None
+
+    def sample(self, snapshot: Mapping[str, Any], memory: int, now: float) -> InstanceStats:
+        since, before = self._before or (now, snapshot)
+        self._before = (now, snapshot)
+        seconds = max(now - since, 0.001)
+        round_trip = snapshot["redisRoundTrip"]
+        return InstanceStats(
+            instance=self._instance,
+            connections=dict(snapshot["connections"]),
+            events_in=_rate(snapshot, before, "eventsIn", seconds),
+            events_out=_rate(snapshot, before, "eventsOut", seconds),
+            p50=_milliseconds(snapshot["handlerP50"]),
+            p99=_milliseconds(snapshot["handlerP99"]),
+            loop_lag=_milliseconds(snapshot["loopLag"]),
+            memory=memory,
+            redis_round_trip=None if round_trip is None else _milliseconds(round_trip),
+            slow_clients=snapshot["slowClients"],
+            rejections=snapshot["rejections"],
+        )
+
+
+class Cluster:
+    """The latest word of each instance; one that was silent for `FRESH_SECONDS` is forgotten."""
+
+    def __init__(self) -> None:
+        self._heard: dict[str, tuple[float, InstanceStats]] = {}
+
+    def hear(self, said: Any, now: float) -> bool:
+        """Another server's word; False when it is none (anybody in the cluster may use the event's name)."""
+        try:
+            stats = convert(said, InstanceStats)
+        except ValidationError:
+            return False
+        if len(self._heard) >= MAX_INSTANCES and stats.instance not in self._heard:
+            return False
+        self._heard[stats.instance] = (now, stats)
+        return True
+
+    def report(self, own: InstanceStats, now: float) -> dict[str, Any]:
+        """The payload of `stats`."""
+        self._heard = {
+            instance: word
+            for instance, word in self._heard.items()
+            if now - word[0] <= FRESH_SECONDS and instance != own.instance
+        }
+        instances = [own, *(stats for _, stats in self._heard.values())]
+        instances.sort(key=lambda stats: stats.instance)
+        return {"instances": to_builtins(instances), "total": total(instances)}
+
+
+def total(instances: Iterable[InstanceStats]) -> dict[str, Any]:
+    """Counts are added up; of times the worst one is told."""
+    instances = list(instances)
+    connections: dict[str, int] = {}
+    for stats in instances:
+        for namespace, count in stats.connections.items():
+            connections[namespace] = connections.get(namespace, 0) + count
+    round_trips = [stats.redis_round_trip for stats in instances if stats.redis_round_trip is not None]
+    return {
+        "connections": connections,
+        "eventsIn": round(sum(stats.events_in for stats in instances), 1),
+        "eventsOut": round(sum(stats.events_out for stats in instances), 1),
+        "p50": max((stats.p50 for stats in instances), default=0.0),
+        "p99": max((stats.p99 for stats in instances), default=0.0),
+        "loopLag": max((stats.loop_lag for stats in instances), default=0.0),
+        "memory": sum(stats.memory for stats in instances),
+        "redisRoundTrip": max(round_trips, default=None),
+        "slowClients": sum(stats.slow_clients for stats in instances),
+        "rejections": sum(stats.rejections for stats in instances),
+    }
+
+
+def _rate(snapshot: Mapping[str, Any], before: Mapping[str, Any], counter: str, seconds: float) -> float:
+    gained: int = snapshot[counter] - before[counter]
+    return round(max(gained, 0) / seconds, 1)
+
+
+def _milliseconds(seconds: float) -> float:
+    return round(seconds * 1000, 3)

@@ -1,0 +1,47 @@
+"""What a message may contain: the rules for its text and its data. Pure."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Any
+
+from rtserver.errors import InvalidPayload, TooLarge
+from rtserver.protocol import json
+
+DATA_LIMIT = 16_384
+_INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"})
+# Letters and marks that draw nothing: joiners, fillers, the empty Braille cell, variation selectors.
+_SELECTORS = frozenset(map(chr, range(0xFE00, 0xFE10)))
+_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | _SELECTORS
+
+
+def clean_text(text: str, limit: int) -> str:
+    """The trimmed text; refuses one that shows nothing, and one of more than `limit` characters."""
+    text = text.strip()
+    if len(text) > limit:
+        raise TooLarge(f"A text has at most {limit} characters", details={"field": "text", "limit": limit})
+    if not any(_visible(char) for char in text):
+        raise InvalidPayload("A text must not be empty", details={"field": "text"})
+    if "\0" in text:
+        raise InvalidPayload("A text must not contain NUL", details={"field": "text"})
+    return text
+
+
+def clean_data(data: Any, limit: int = DATA_LIMIT) -> Any:
+    """`data` as plain JSON values; refuses what JSON cannot say (bytes), and more than `limit` bytes."""
+    if data is None:
+        return None
+    try:
+        encoded = json.dumps(data)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidPayload(f"data is not JSON: {error}", details={"field": "data"}) from None
+    if len(encoded) > limit:
+        raise TooLarge(f"data has at most {limit} bytes of JSON", details={"field": "data", "limit": limit})
+    try:
+        return json.loads(encoded)
+    except json.JsonError as error:
+        raise InvalidPayload(f"data is not JSON: {error}", details={"field": "data"}) from None
+
+
+def _visible(char: str) -> bool:
+    return char not in _BLANK and unicodedata.category(char) not in _INVISIBLE_CATEGORIES

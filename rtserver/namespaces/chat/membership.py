@@ -1,0 +1,67 @@
+"""Joining and leaving: the member of the store, the socket in the room, and what the others are told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rtserver.identity import Identity, user_room
+from rtserver.namespaces.chat.access import Access
+from rtserver.namespaces.chat.conversation import Conversation
+from rtserver.namespaces.chat.ports import RoomStore
+from rtserver.namespaces.chat.presence import Online
+from rtserver.sio.client import Client
+from rtserver.sio.namespace import Namespace
+from rtserver.store.records import Member
+
+KNOWN_DIRECT_ROOMS = 10_000
+
+
+class Membership:
+    def __init__(self, namespace: Namespace, rooms: RoomStore, access: Access, online: Online) -> None:
+        self._namespace = namespace
+        self._rooms = rooms
+        self._access = access
+        self._online = online
+        self._opened: set[str] = set()
+
+    async def join(self, client: Client, me: Identity, room: str) -> None:
+        """A durable member, and a socket that receives what the room gets from now on."""
+        await self._access.check_join(client, me, room)
+        new = await self._rooms.join(room, Member(id=me.user, name=me.display_name))
+        await client.join(room)
+        if new:
+            others = self._namespace.to(room).except_(client.id)
+            await others.emit("joined", {"room": room, "user": me.user})
+
+    async def leave(self, client: Client, me: Identity, room: str) -> None:
+        """The user leaves with every device; the room hears of it, and so do those devices."""
+        was_member = await self._rooms.leave(room, me.user)
+        if was_member:
+            others = self._namespace.to(room).except_(client.id)
+            await others.emit("left", {"room": room, "user": me.user})
+        await self._namespace.in_(user_room(me.user)).sockets_leave(room)
+        await client.leave(room)
+
+    async def open_direct(self, me: Identity, where: Conversation) -> None:
+        """Both users of a direct conversation become members of its room, so that `rooms` lists it for each.
+
+        Nobody leaves such a room, so what was opened once is not asked for again.
+        """
+        if where.partner is None or where.room in self._opened:
+            return
+        await self._rooms.join(where.room, Member(id=me.user, name=me.display_name))
+        if where.partner != me.user and not await self._rooms.is_member(where.room, where.partner):
+            # Only the partner's own token tells the name; the id stands in for it until then.
+            await self._rooms.join(where.room, Member(id=where.partner, name=where.partner))
+        if len(self._opened) >= KNOWN_DIRECT_ROOMS:
+            self._opened.clear()
+        self._opened.add(where.room)
+
+    async def members(self, room: str, me: Identity) -> list[dict[str, Any]]:
+        """Everybody in `room` as `{id, name, online}`."""
+        members = await self._rooms.members(room)
+        online = await self._online.among([member.id for member in members])
+        return [
+            {"id": member.id, "name": member.name, "online": member.id in online or member.id == me.user}
+            for member in members
+        ]

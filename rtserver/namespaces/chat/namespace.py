@@ -1,0 +1,158 @@
+"""The events of /chat. Owns the order of their steps; what is stored, where it goes and who may is elsewhere.
+
+Rules:
+1. A message is committed, then broadcast, then acked. Between the commit and the broadcast nothing is awaited,
+   and the store resumes the appends of a room in the order of `seq`: so one instance broadcasts a room in that
+   order. Two instances may overtake each other; clients order by `seq`.
+2. A join subscribes the socket before it reads the history, so that no message falls between. One may come
+   twice, and clients drop it by its `seq`.
+3. The sending socket learns from its ack; the user's other devices learn from the broadcast.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import to_builtins
+
+from rtserver.identity import Identity, user_room
+from rtserver.namespaces.chat import payloads
+from rtserver.namespaces.chat.access import Access, RoomPolicy
+from rtserver.namespaces.chat.content import clean_data, clean_text
+from rtserver.namespaces.chat.conversation import Conversation, conversation, in_room, named
+from rtserver.namespaces.chat.membership import Membership
+from rtserver.namespaces.chat.ports import MessageStore, Presence, ReceiptStore, RoomStore
+from rtserver.namespaces.chat.presence import Online, PresenceAnnouncer
+from rtserver.namespaces.identified import identity_of
+from rtserver.sio.client import Client
+from rtserver.sio.namespace import Namespace, event
+from rtserver.store.records import Author, Draft
+
+Ack = dict[str, Any]
+JOIN_HISTORY = 50
+
+
+class Chat(Namespace, path="/chat"):
+    auth = "required"
+
+    def __init__(
+        self,
+        messages: MessageStore,
+        rooms: RoomStore,
+        receipts: ReceiptStore,
+        presence: Presence,
+        *,
+        max_text: int = 10_000,
+        room_policy: RoomPolicy = "open",
+    ) -> None:
+        super().__init__()
+        self._messages = messages
+        self._rooms = rooms
+        self._receipts = receipts
+        self._max_text = max_text
+        self._online = Online(presence, rooms)
+        self._access = Access(rooms, room_policy)
+        self._membership = Membership(self, rooms, self._access, self._online)
+        presence.subscribe(PresenceAnnouncer(self, rooms).announce)
+
+    async def on_connected(self, client: Client) -> None:
+        await self._online.arrived(client, identity_of(client).user)
+
+    async def on_disconnect(self, client: Client, reason: str) -> None:
+        await self._online.left(client, identity_of(client).user)
+
+    # Rooms
+
+    @event("join")
+    async def join(self, client: Client, payload: payloads.RoomPayload) -> Ack:
+        """Joining one's own direct conversation only reads it: it reaches all devices without."""
+        me = identity_of(client)
+        where = named(payload.room, me.user)
+        if where.partner is None:
+            await self._membership.join(client, me, where.room)
+        messages, _ = await self._messages.history(where.room, before=None, after=None, limit=JOIN_HISTORY)
+        return {
+            "ok": True,
+            "room": where.room,
+            "members": await self._membership.members(where.room, me),
+            "messages": to_builtins(messages),
+            "lastRead": await self._receipts.last_read(where.room, me.user),
+        }
+
+    @event("leave")
+    async def leave(self, client: Client, payload: payloads.RoomPayload) -> Ack:
+        where = in_room(payload.room)
+        await self._membership.leave(client, identity_of(client), where.room)
+        return {"ok": True}
+
+    @event("rooms")
+    async def rooms(self, client: Client, payload: payloads.EmptyPayload = payloads.EMPTY) -> Ack:
+        return {"ok": True, "rooms": to_builtins(await self._rooms.summaries(identity_of(client).user))}
+
+    @event("members")
+    async def members(self, client: Client, payload: payloads.RoomPayload) -> Ack:
+        me = identity_of(client)
+        where = named(payload.room, me.user)
+        await self._access.check_read(client, where)
+        return {"ok": True, "members": await self._membership.members(where.room, me)}
+
+    @event("online")
+    async def online(self, client: Client, payload: payloads.OnlinePayload = payloads.EVERYBODY_NEAR) -> Ack:
+        if payload.users is not None:
+            return {"ok": True, "online": await self._online.ask(payload.users)}
+        return {"ok": True, "online": await self._online.near(identity_of(client).user)}
+
+    # Messages
+
+    @event("message")
+    async def message(self, client: Client, payload: payloads.MessagePayload) -> Ack:
+        me = identity_of(client)
+        where = conversation(payload, me.user)
+        draft = self._draft(me, where, payload)
+        self._access.check_send(client, where)
+        await self._membership.open_direct(me, where)
+        saved, new = await self._messages.append(draft)
+        wire = to_builtins(saved)
+        if new:  # see rule 1
+            await self.to(*where.audience).except_(client.id).emit("message", wire)
+        return {"ok": True, "message": wire}
+
+    @event("history")
+    async def history(self, client: Client, payload: payloads.HistoryPayload) -> Ack:
+        where = conversation(payload, identity_of(client).user)
+        await self._access.check_read(client, where)
+        messages, more = await self._messages.history(
+            where.room, before=payload.before, after=payload.after, limit=payload.limit
+        )
+        return {"ok": True, "messages": to_builtins(messages), "more": more}
+
+    @event("typing")
+    async def typing(self, client: Client, payload: payloads.TypingPayload) -> Ack:
+        """Not for the user's own devices: nobody watches oneself type."""
+        me = identity_of(client)
+        where = conversation(payload, me.user)
+        self._access.check_send(client, where)
+        others = self.to(*where.audience).except_(client.id, user_room(me.user)).volatile
+        await others.emit("typing", {"room": where.room, "user": me.user, "typing": payload.typing})
+        return {"ok": True}
+
+    @event("read")
+    async def read(self, client: Client, payload: payloads.ReadPayload) -> Ack:
+        """For the user's own devices too, in the room or not: they clear their unread mark."""
+        me = identity_of(client)
+        where = conversation(payload, me.user)
+        await self._access.check_read(client, where)
+        seq = await self._receipts.mark_read(where.room, me.user, payload.seq)
+        others = self.to(*where.audience, user_room(me.user)).except_(client.id)
+        await others.emit("read", {"room": where.room, "user": me.user, "seq": seq})
+        return {"ok": True}
+
+    def _draft(self, me: Identity, where: Conversation, payload: payloads.MessagePayload) -> Draft:
+        return Draft(
+            room=where.room,
+            author=Author(id=me.user, name=me.display_name),
+            text=clean_text(payload.text, self._max_text),
+            nonce=payload.nonce,
+            reply_to=payload.reply_to,
+            data=clean_data(payload.data),
+        )

@@ -1,0 +1,78 @@
+"""The payloads that clients send to /chat: their shapes and bounds. Rules that need more live elsewhere."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
+
+Seq = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+"""A position in a room's history; bounded by what JavaScript can count."""
+Limit = Annotated[int, Meta(ge=1, le=100)]
+Token = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"\A[^\x00]+\Z")]
+UserId = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\A[^\x00]+\Z")]
+
+
+class RoomPayload(Struct, frozen=True):
+    """`join`, `leave`, `members`."""
+
+    room: str
+
+
+class Place(Struct, frozen=True, kw_only=True):
+    """A room by its name, or the direct conversation with a user: exactly one of both."""
+
+    room: str | None = None
+    to: UserId | None = None
+
+    def __post_init__(self) -> None:
+        if (self.room is None) == (self.to is None):
+            raise ValueError("Give either `room` or `to`")
+
+
+class MessagePayload(Place, frozen=True, kw_only=True, rename="camel"):
+    """`message`."""
+
+    text: str
+    nonce: Token | None = None
+    reply_to: Token | None = None
+    data: Any = None
+
+
+class TypingPayload(Place, frozen=True, kw_only=True):
+    """`typing`."""
+
+    typing: bool
+
+
+class ReadPayload(Place, frozen=True, kw_only=True):
+    """`read`."""
+
+    seq: Seq
+
+
+class HistoryPayload(Place, frozen=True, kw_only=True):
+    """`history`: the newest messages, or those before or after a `seq`."""
+
+    before: Seq | None = None
+    after: Seq | None = None
+    limit: Limit = 50
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.before is not None and self.after is not None:
+            raise ValueError("Give either `before` or `after`")
+
+
+class EmptyPayload(Struct, frozen=True):
+    """`rooms`: `{}` or nothing."""
+
+
+class OnlinePayload(Struct, frozen=True):
+    """`online`: these users, or everybody in the client's rooms."""
+
+    users: Annotated[list[UserId], Meta(max_length=1000)] | None = None
+
+
+EMPTY = EmptyPayload()
+EVERYBODY_NEAR = OnlinePayload()

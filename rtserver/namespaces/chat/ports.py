@@ -1,0 +1,57 @@
+"""What /chat needs from the store and from the cluster. The concrete ones are handed over by `rtserver.app`.
+
+Every method raises `errors.Unavailable` when the database or Redis cannot answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+from rtserver.store.records import Draft, Member, Message, RoomSummary
+
+
+class MessageStore(Protocol):
+    async def append(self, draft: Draft) -> tuple[Message, bool]:
+        """Commit it; the flag is False when the author's nonce was known, and the message is that first one.
+
+        Appends to one room resume their callers in the order of `seq`.
+        """
+
+    async def history(
+        self, room: str, *, before: int | None, after: int | None, limit: int
+    ) -> tuple[list[Message], bool]:
+        """Ascending by `seq`, and whether there are more in the direction asked for."""
+
+
+class RoomStore(Protocol):
+    async def join(self, room: str, member: Member) -> bool:
+        """Whether the member is new there."""
+
+    async def leave(self, room: str, user: str) -> bool: ...
+
+    async def members(self, room: str) -> list[Member]: ...
+
+    async def is_member(self, room: str, user: str) -> bool: ...
+
+    async def rooms_of(self, user: str) -> list[str]: ...
+
+    async def summaries(self, user: str) -> list[RoomSummary]: ...
+
+
+class ReceiptStore(Protocol):
+    async def mark_read(self, room: str, user: str, seq: int) -> int:
+        """The cursor afterwards: never backwards, never past the last message."""
+
+    async def last_read(self, room: str, user: str) -> int: ...
+
+
+class Presence(Protocol):
+    async def connected(self, user: str, sid: str) -> None: ...
+
+    async def disconnected(self, user: str, sid: str) -> None: ...
+
+    async def online(self, users: Sequence[str]) -> set[str]: ...
+
+    def subscribe(self, callback: Callable[[str, bool], Awaitable[None]]) -> None:
+        """`callback(user, online)` runs on one instance of the cluster for each change."""

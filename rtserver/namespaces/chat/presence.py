@@ -1,0 +1,86 @@
+"""Who is online, as far as the chat tells. Trouble of the presence service never stands in the chat's way."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Iterable, Sequence
+
+import structlog
+
+from rtserver.errors import EventError
+from rtserver.identity import user_room
+from rtserver.namespaces.chat.direct import partner_in
+from rtserver.namespaces.chat.ports import Presence, RoomStore
+from rtserver.sio.client import Client
+from rtserver.sio.namespace import Namespace
+
+ANSWER_LIMIT = 1000
+log = structlog.get_logger("rtserver.chat")
+
+
+class Online:
+    """Asks the presence service on behalf of a client."""
+
+    def __init__(self, presence: Presence, rooms: RoomStore) -> None:
+        self._presence = presence
+        self._rooms = rooms
+
+    async def arrived(self, client: Client, user: str) -> None:
+        await self._tell(self._presence.connected(user, client.id))
+
+    async def left(self, client: Client, user: str) -> None:
+        await self._tell(self._presence.disconnected(user, client.id))
+
+    async def among(self, users: Sequence[str]) -> set[str]:
+        """Those of `users` that are online; nobody while the presence service cannot say."""
+        try:
+            return await self._presence.online(users)
+        except EventError as error:
+            log.warning("presence_failed", error=error.message)
+            return set()
+
+    async def ask(self, users: Sequence[str]) -> list[str]:
+        """Those of `users` that are online, in the order asked; raises `Unavailable`."""
+        online = await self._presence.online(users)
+        return [user for user in dict.fromkeys(users) if user in online]
+
+    async def near(self, user: str) -> list[str]:
+        """Who is online in the rooms of `user`, `ANSWER_LIMIT` at most."""
+        seen: set[str] = set()
+        online: set[str] = set()
+        for room in await self._rooms.rooms_of(user):
+            fresh = [member.id for member in await self._rooms.members(room) if member.id not in seen]
+            seen.update(fresh)
+            online |= await self._presence.online(fresh) if fresh else set()
+            if len(online) >= ANSWER_LIMIT:
+                break
+        return sorted(online)[:ANSWER_LIMIT]
+
+    async def _tell(self, told: Awaitable[None]) -> None:
+        try:
+            await told
+        except EventError as error:
+            log.warning("presence_failed", error=error.message)
+
+
+class PresenceAnnouncer:
+    """Tells the rooms and the direct partners of a user that the user came or went."""
+
+    def __init__(self, namespace: Namespace, rooms: RoomStore) -> None:
+        self._namespace = namespace
+        self._rooms = rooms
+
+    async def announce(self, user: str, online: bool) -> None:
+        try:
+            audience = audience_of(user, await self._rooms.rooms_of(user))
+        except EventError as error:
+            log.warning("presence_not_announced", user=user, error=error.message)
+            return
+        if audience:  # an operator without rooms would address everybody
+            told = self._namespace.to(*audience).except_(user_room(user))
+            await told.emit("presence", {"user": user, "online": online})
+
+
+def audience_of(user: str, rooms: Iterable[str]) -> list[str]:
+    """Where `user` is seen: the rooms, and for a direct conversation the devices of the partner."""
+    partners = ((room, partner_in(room, user)) for room in rooms)
+    return list(dict.fromkeys(room if partner is None else user_room(partner) for room, partner in partners))

@@ -1,0 +1,65 @@
+"""The numbers on the admin dashboard."""
+
+from typing import Any
+
+from rtserver.metrics import Metrics
+from rtserver.namespaces.admin.memory import resident_bytes
+from rtserver.namespaces.admin.stats import Cluster, InstanceStats, Sampler
+
+
+def snapshot(**changed: Any) -> dict[str, Any]:
+    return Metrics().snapshot() | changed
+
+
+def test_events_per_second_are_counted_since_the_last_sample() -> None:
+    sampler = Sampler("one")
+    sampler.sample(snapshot(eventsIn=100), 1, now=10.0)
+    stats = sampler.sample(snapshot(eventsIn=150, eventsOut=20), 1, now=12.0)
+    assert (stats.events_in, stats.events_out) == (25.0, 10.0)
+
+
+def test_the_first_sample_shows_no_burst() -> None:
+    assert Sampler("one").sample(snapshot(eventsIn=100), 1, now=10.0).events_in == 0
+
+
+def test_times_are_told_in_milliseconds() -> None:
+    taken = snapshot(handlerP50=0.001, handlerP99=0.25, loopLag=0.0042, redisRoundTrip=0.0005)
+    stats = Sampler("one").sample(taken, 1, now=1.0)
+    assert (stats.p50, stats.p99, stats.loop_lag, stats.redis_round_trip) == (1.0, 250.0, 4.2, 0.5)
+
+
+def sampled(instance: str, **changed: Any) -> InstanceStats:
+    return Sampler(instance).sample(snapshot(**changed), 100, now=0.0)
+
+
+def word(instance: str, **changed: Any) -> dict[str, Any]:
+    heard = Cluster().report(sampled(instance, **changed), 0.0)
+    return dict(heard["instances"][0])
+
+
+def test_the_total_adds_counts_and_shows_the_worst_time() -> None:
+    cluster = Cluster()
+    assert cluster.hear(word("two", connections={"/chat": 2, "/x": 1}, handlerP99=0.5, redisRoundTrip=0.003), 0.0)
+    report = cluster.report(sampled("one", connections={"/chat": 3}, handlerP99=0.1), 1.0)
+    assert [stats["instance"] for stats in report["instances"]] == ["one", "two"]
+    assert report["total"]["connections"] == {"/chat": 5, "/x": 1}
+    assert report["total"]["p99"] == 500
+    assert report["total"]["memory"] == 200
+    assert report["total"]["redisRoundTrip"] == 3
+
+
+def test_an_instance_that_fell_silent_leaves_the_dashboard() -> None:
+    cluster = Cluster()
+    cluster.hear(word("two"), 0.0)
+    assert len(cluster.report(sampled("one"), 2.9)["instances"]) == 2
+    assert len(cluster.report(sampled("one"), 3.1)["instances"]) == 1
+
+
+def test_what_another_program_says_under_the_same_name_is_ignored() -> None:
+    cluster = Cluster()
+    for said in (None, 5, "x", [], {}, {"instance": 5}, word("two") | {"memory": "much"}):
+        assert not cluster.hear(said, 0.0)
+
+
+def test_the_memory_of_this_process_is_plausible() -> None:
+    assert 5_000_000 < resident_bytes() < 10_000_000_000
