@@ -1,0 +1,92 @@
+"""`GET /dev/tokens`: ready tokens for the demo pages of a development server.
+
+Owns who may have them: a person at this very machine. Must not know how tokens are made. It is routed in development
+mode only, and then refuses (as if it were not there)
+
+1. peers that are not on the loopback interface, and those behind a local proxy that names another address;
+2. a `Host` that is not a loopback name: a web page can point its own name at 127.0.0.1 (DNS rebinding);
+3. requests from a page of another origin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from aiohttp import web
+from multidict import MultiMapping
+
+from rtserver.http.errors import json_response
+
+# (user, name, roles) -> token
+Issue = Callable[[str, str, tuple[str, ...]], str]
+
+_USERS = (("alice", "Alice"), ("bob", "Bob"), ("carol", "Carol"))
+_ADMIN = ("admin", "Admin")
+_PROXY_HEADERS = ("X-Forwarded-For", "X-Real-IP")
+
+
+class DevTokens:
+    """`{"users": [{id, name, token}], "admin": {id, name, token}}`, fresh ones for each request."""
+
+    def __init__(self, issue: Issue) -> None:
+        self._issue = issue
+
+    def routes(self) -> list[web.RouteDef]:
+        return [web.get("/dev/tokens", self._serve, allow_head=False)]
+
+    async def _serve(self, request: web.Request) -> web.Response:
+        peer = request.transport.get_extra_info("peername") if request.transport is not None else None
+        address = peer[0] if isinstance(peer, tuple) else None
+        if not may_have_tokens(address, request.headers):
+            raise web.HTTPNotFound
+        users = [self._person(user, name) for user, name in _USERS]
+        body = {"users": users, "admin": self._person(*_ADMIN, "admin")}
+        return json_response(body, headers={"Cross-Origin-Resource-Policy": "same-origin"})
+
+    def _person(self, user: str, name: str, *roles: str) -> dict[str, str]:
+        return {"id": user, "name": name, "token": self._issue(user, name, roles)}
+
+
+def may_have_tokens(peer: str | None, headers: MultiMapping[str]) -> bool:
+    """Whether a request from the address `peer` comes from this machine and from our own page."""
+    host = headers.get("Host", "")
+    origin = headers.get("Origin")
+    return (
+        _is_loopback(peer)
+        and all(_is_loopback(hop) for hop in _forwarded(headers))
+        and "Forwarded" not in headers
+        and _is_loopback_name(host)
+        and (origin is None or _same_host(origin, host))
+        and headers.get("Sec-Fetch-Site", "same-origin") in ("same-origin", "none")
+    )
+
+
+def _forwarded(headers: MultiMapping[str]) -> list[str]:
+    # All lines of a header count: some proxies add a line of their own below the client's.
+    lines = [line for name in _PROXY_HEADERS for line in headers.getall(name, [])]
+    return [hop.strip() for line in lines for hop in line.split(",")]
+
+
+def _is_loopback(address: str | None) -> bool:
+    try:
+        parsed = ip_address((address or "").removeprefix("::ffff:"))
+    except ValueError:
+        return False
+    return parsed.is_loopback
+
+
+def _is_loopback_name(host: str) -> bool:
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
+    return name == "localhost" or _is_loopback(name)
+
+
+def _same_host(origin: str, host: str) -> bool:
+    try:
+        return urlsplit(origin).netloc == host
+    except ValueError:
+        return False

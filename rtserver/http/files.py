@@ -1,0 +1,118 @@
+"""Files served whole from memory: content type, strong ETag, gzip, conditional requests.
+
+Owns how one file becomes an answer; must not know which files there are or who may see them. A caller hands over
+paths from its own allow-list, never text from a request.
+
+1. Two encodings of one file are two representations, so each has an ETag of its own (RFC 9110 §8.8.3).
+2. A file is read again when its size or time changes, so that an upgrade needs no restart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiohttp import web
+
+_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "application/javascript; charset=utf-8",
+    ".map": "application/json; charset=utf-8",
+    ".json": "application/json; charset=utf-8",
+    ".webmanifest": "application/manifest+json",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".ico": "image/x-icon",
+    ".woff2": "font/woff2",
+    ".txt": "text/plain; charset=utf-8",
+}
+_COMPRESSED_ALREADY = {".png", ".woff2", ".ico"}
+SUFFIXES = frozenset(_TYPES)
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file in memory. `version` tells whether the file on disk is still this one."""
+
+    version: tuple[int, int]
+    content_type: str
+    etag: str
+    body: bytes
+    gzipped: bytes | None
+
+    @property
+    def gzip_etag(self) -> str:
+        return f"{self.etag}-gz"
+
+
+class Files:
+    """A cache of files by path."""
+
+    def __init__(self) -> None:
+        self._known: dict[Path, File] = {}
+
+    async def get(self, path: Path) -> File | None:
+        """The file as it is on disk now, or None when there is none."""
+        known = self._known.get(path)
+        version = _version(path)
+        if version is None:
+            return None
+        if known is not None and known.version == version:
+            return known
+        try:
+            file = await asyncio.to_thread(_read, path, version)
+        except OSError:
+            return None
+        self._known[path] = file
+        return file
+
+
+def respond(request: web.Request, file: File, headers: Mapping[str, str]) -> web.Response:
+    """200 with the body in the best encoding that the client accepts, or 304 when it has this one already."""
+    zipped = file.gzipped if _accepts_gzip(request.headers.get("Accept-Encoding", "")) else None
+    etag = file.gzip_etag if zipped is not None else file.etag
+    answer = {**headers, "ETag": f'"{etag}"', "X-Content-Type-Options": "nosniff"}
+    if file.gzipped is not None:
+        answer["Vary"] = "Accept-Encoding"
+    if _matches(request, etag):
+        return web.Response(status=304, headers=answer)
+    answer["Content-Type"] = file.content_type
+    if zipped is not None:
+        answer["Content-Encoding"] = "gzip"
+    return web.Response(body=file.body if zipped is None else zipped, headers=answer)
+
+
+def _matches(request: web.Request, etag: str) -> bool:
+    # If-None-Match compares weakly (RFC 9110 §13.1.2): proxies that recompress turn our ETag into W/"…".
+    return any(tag.value in ("*", etag) for tag in request.if_none_match or ())
+
+
+def _accepts_gzip(accept: str) -> bool:
+    """Whether `gzip` (or `*`) stands in Accept-Encoding with a weight other than 0."""
+    weights: dict[str, str] = {}
+    for item in accept.lower().split(","):
+        coding, _, weight = item.partition(";")
+        weights[coding.strip()] = weight.strip().replace(" ", "")
+    wanted = weights.get("gzip", weights.get("*"))
+    return wanted is not None and wanted.rstrip("0") not in ("q=", "q=0.")
+
+
+def _version(path: Path) -> tuple[int, int] | None:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return (stat.st_mtime_ns, stat.st_size)
+
+
+def _read(path: Path, version: tuple[int, int]) -> File:
+    body = path.read_bytes()
+    zipped = None if path.suffix in _COMPRESSED_ALREADY else gzip.compress(body, 6, mtime=0)
+    if zipped is not None and len(zipped) >= len(body):
+        zipped = None
+    return File(version, _TYPES[path.suffix], hashlib.sha256(body).hexdigest()[:32], body, zipped)

@@ -1,0 +1,39 @@
+"""A real server on a real socket with just the routes under test, behind the error boundary."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import Protocol
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from rtserver.http.cors import Cors
+from rtserver.http.errors import error_boundary
+
+
+class Routed(Protocol):
+    def routes(self) -> list[web.RouteDef]: ...
+
+
+Client = TestClient[web.Request, web.Application]
+Serve = Callable[..., Awaitable[Client]]
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Serve]:
+    clients: list[Client] = []
+
+    async def start(*parts: Routed, cors: Iterable[str] | None = None) -> Client:
+        app = web.Application(middlewares=[error_boundary])
+        for part in parts:
+            app.add_routes(part.routes())
+        if cors is not None:
+            Cors(cors).install(app)
+        client: Client = TestClient(TestServer(app))
+        await client.start_server()
+        clients.append(client)
+        return client
+
+    yield start
+    for client in clients:
+        await client.close()
