@@ -7,7 +7,8 @@ import pytest
 from playwright.async_api import Browser
 
 from tests.support.chromium import chromium
-from tests.support.js_client import JsClient, JsClients
+from tests.support.js_client import JsClient
+from tests.support.js_driver import JsClients
 from tests.support.nginx_server import NginxServer
 from tests.support.postgres import PostgresServer
 from tests.support.process import Processes

@@ -1,109 +1,15 @@
-"""The official JavaScript client, driven from Python: one Node process per test, many clients in it."""
+"""One official JavaScript client, as a test sees it."""
 
 import asyncio
-import base64
-import contextlib
-import itertools
 import json
-import shutil
 from collections import defaultdict, deque
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-DRIVER = Path(__file__).parent / "js" / "driver.mjs"
+from tests.support.js_codec import encode
+
 SECONDS = 15.0
-_LINE_LIMIT = 64 * 1024 * 1024
-
-
-class JsClients:
-    """The Node process. `open` is what the `js` fixture gives out."""
-
-    def __init__(self) -> None:
-        self._node: asyncio.subprocess.Process | None = None
-        self._reader: asyncio.Task[None] | None = None
-        self._ids = itertools.count(1)
-        self._answers: dict[int, asyncio.Future[Any]] = {}
-        self._clients: dict[str, JsClient] = {}
-
-    async def open(
-        self,
-        url: str,
-        namespace: str = "/",
-        *,
-        token: str | None = None,
-        auth: dict[str, Any] | None = None,
-        wait: bool = True,
-        **options: Any,
-    ) -> "JsClient":
-        """Open a client; other options go to `io()` as they are (`transports`, `reconnection`, `query`, …).
-
-        `parser="msgpack"` is the one option that is translated. With `forceNew=False`, namespaces share
-        a connection.
-        """
-        await self._start()
-        if token is not None or auth is not None:
-            options["auth"] = {**(auth or {}), **({"token": token} if token is not None else {})}
-        client = JsClient(self, f"client-{len(self._clients) + 1} {namespace}")
-        self._clients[client.name] = client
-        await self.ask("open", client.name, url=url + namespace, options=options)
-        if wait:
-            await client.connected()
-        return client
-
-    async def ask(self, op: str, client: str, **request: Any) -> Any:
-        """Have the driver carry out one operation and return its answer."""
-        assert self._node is not None
-        assert self._node.stdin is not None
-        number = next(self._ids)
-        answer = self._answers[number] = asyncio.get_running_loop().create_future()
-        line = json.dumps(_encode({"id": number, "op": op, "client": client, **request}))
-        self._node.stdin.write(line.encode() + b"\n")
-        await self._node.stdin.drain()
-        return await answer
-
-    async def _start(self) -> None:
-        if self._node is not None:
-            return
-        node = shutil.which("node")
-        assert node, "Node.js is not installed: `make test` installs it"
-        pipe = asyncio.subprocess.PIPE
-        self._node = await asyncio.create_subprocess_exec(
-            node, str(DRIVER), stdin=pipe, stdout=pipe, limit=_LINE_LIMIT
-        )
-        assert self._node.stdout is not None
-        self._reader = asyncio.create_task(self._read(self._node.stdout))
-
-    async def _read(self, lines: asyncio.StreamReader) -> None:
-        while line := await lines.readline():
-            message = _decode(json.loads(line))
-            if "id" in message:
-                self._answered(message)
-            else:
-                self._clients[message["client"]].saw(message["kind"], message["name"], message["args"])
-        for answer in self._answers.values():
-            answer.set_exception(AssertionError("the Node process ended (see its error): is `npm ci` done?"))
-
-    def _answered(self, message: dict[str, Any]) -> None:
-        answer = self._answers.pop(message["id"])
-        if answer.done():
-            return
-        if "error" in message:
-            answer.set_exception(JsError(message["error"]))
-        else:
-            answer.set_result(message["value"])
-
-    async def close(self) -> None:
-        if self._node is None or self._reader is None:
-            return
-        with contextlib.suppress(ProcessLookupError, ConnectionError):
-            self._node.stdin.close()  # type: ignore[union-attr]
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._node.wait(), 3)
-        if self._node.returncode is None:
-            self._node.kill()
-        await self._node.wait()
-        await self._reader
+Ask = Callable[..., Awaitable[Any]]
 
 
 class JsError(AssertionError):
@@ -116,14 +22,14 @@ class JsClient:
     Every wait has a deadline of 15 s (`seconds=` for another); past it, it fails with a list of what was seen.
     """
 
-    def __init__(self, driver: JsClients, name: str) -> None:
+    def __init__(self, ask: Ask, name: str) -> None:
         self.name = name
         self.id: str | None = None
         self.transport: str | None = None
         self.engine_id: str | None = None
         self.recovered = False
         self.is_connected = False
-        self._driver = driver
+        self._ask_driver = ask
         self._seen: list[tuple[str, str, list[Any]]] = []
         self._unread: defaultdict[tuple[str, str], deque[list[Any]]] = defaultdict(deque)
         self._changed = asyncio.Event()
@@ -189,7 +95,7 @@ class JsClient:
         await self._ask("auth", auth=auth)
 
     async def _ask(self, op: str, **request: Any) -> Any:
-        return await self._driver.ask(op, self.name, **request)
+        return await self._ask_driver(op, self.name, **request)
 
     # What it sees
 
@@ -262,27 +168,5 @@ class JsClient:
 
     def _story(self) -> str:
         last = self._seen[-40:]
-        lines = [f"  {kind} {name} {json.dumps(_encode(args))[:300]}" for kind, name, args in last]
+        lines = [f"  {kind} {name} {json.dumps(encode(args))[:300]}" for kind, name, args in last]
         return "it saw:\n" + ("\n".join(lines) or "  nothing")
-
-
-def _encode(value: Any) -> Any:
-    match value:
-        case bytes() | bytearray() | memoryview():
-            return {"$bytes": base64.b64encode(value).decode()}
-        case dict():
-            return {key: _encode(inner) for key, inner in value.items()}
-        case list() | tuple():
-            return [_encode(inner) for inner in value]
-    return value
-
-
-def _decode(value: Any) -> Any:
-    match value:
-        case {"$bytes": str(encoded)}:
-            return base64.b64decode(encoded)
-        case dict():
-            return {key: _decode(inner) for key, inner in value.items()}
-        case list():
-            return [_decode(inner) for inner in value]
-    return value

@@ -1,0 +1,44 @@
+# rtserver: `make run` starts it, `make test` checks everything. CONTRIBUTING.md says more.
+
+VENV := .venv
+BIN := $(VENV)/bin
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+setup: $(VENV)/.runtime $(VENV)/.client ## make .venv with rtserver in it, and fetch the browser client
+
+run: setup ## set up, then serve on port 8000 in development mode
+	@exec $(BIN)/rtserver serve
+
+test: $(VENV)/.dev ## install what the tests need, then run all checks and tests
+	@scripts/test_tools.sh
+	@scripts/client_bundle.sh --required
+	@$(MAKE) check
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+check: $(VENV)/.dev ## ruff, mypy and import-linter
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+lock: ## write requirements.lock and package-lock.json anew
+	@scripts/lock.sh
+
+clean: ## remove everything that was made here, but not ./var
+	rm -rf $(VENV) node_modules rtserver/web/vendor dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+$(VENV)/.runtime: pyproject.toml requirements.lock scripts/python_env.sh
+	@scripts/python_env.sh
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml requirements.lock scripts/python_env.sh
+	@scripts/python_env.sh dev
+	@touch $@ $(VENV)/.runtime
+
+# Made only where npm is: without it, rtserver runs and the stamp is tried again next time.
+$(VENV)/.client: package.json package-lock.json scripts/client_bundle.sh scripts/vendor_client.py | $(VENV)/.runtime
+	@scripts/client_bundle.sh && if command -v npm >/dev/null; then touch $@; fi

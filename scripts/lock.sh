@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Writes requirements.lock and package-lock.json anew, from what the registries offer today.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# The oldest Python that rtserver supports: what runs there also runs on newer ones.
+"${PYTHON:-python3}" -m venv "$work/venv"
+"$work/venv/bin/python" -m pip install --quiet --disable-pip-version-check '.[dev]'
+"$work/venv/bin/python" -m pip freeze --exclude rtserver >"$work/frozen"
+"$work/venv/bin/python" scripts/lock_markers.py <"$work/frozen" >requirements.lock
+
+if command -v npm >/dev/null; then
+  rm -f package-lock.json
+  npm install --package-lock-only --omit-lockfile-registry-resolved --ignore-scripts --no-audit --no-fund --loglevel=error
+fi
+echo "Written: requirements.lock ($(grep -c == requirements.lock) packages), package-lock.json"
