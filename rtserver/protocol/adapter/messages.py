@@ -1,0 +1,92 @@
+"""The messages of the classic Redis adapter as values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+
+class MalformedMessage(ValueError):
+    """The bytes are not a message of this protocol; they are counted and ignored."""
+
+
+class RequestType(IntEnum):
+    SOCKETS = 0
+    ALL_ROOMS = 1
+    REMOTE_JOIN = 2
+    REMOTE_LEAVE = 3
+    REMOTE_DISCONNECT = 4
+    REMOTE_FETCH = 5
+    SERVER_SIDE_EMIT = 6
+    BROADCAST = 7
+    BROADCAST_CLIENT_COUNT = 8
+    BROADCAST_ACK = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Whom a message addresses: members of any of `rooms` (none = everybody), without those in `except_`."""
+
+    rooms: tuple[str, ...] = ()
+    except_: tuple[str, ...] = ()
+    flags: Mapping[str, Any] = field(default_factory=dict)
+
+    def wire(self, *, flags: bool = False) -> dict[str, Any]:
+        wire: dict[str, Any] = {"rooms": list(self.rooms), "except": list(dict.fromkeys(self.except_))}
+        return {**wire, "flags": dict(self.flags)} if flags else wire
+
+
+@dataclass(frozen=True, slots=True)
+class Broadcast:
+    """`args` is `[event, *args]`."""
+
+    uid: Any
+    nsp: str
+    args: list[Any]
+    options: Options
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What another server asks. Which fields mean something is a matter of `type`: see `_READERS`.
+
+    `reply_only_if_present`: the form of old servers, about one socket, answered by the server that has it.
+    """
+
+    type: RequestType
+    uid: str | None = None
+    request_id: str | None = None
+    options: Options = field(default_factory=Options)
+    rooms: tuple[str, ...] = ()
+    close: bool = False
+    nsp: str = "/"
+    args: list[Any] = field(default_factory=list)
+    reply_only_if_present: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """`body` as it came: what is asked of it depends on the request it answers."""
+
+    request_id: str
+    type: int | None
+    body: Mapping[str, Any]
+
+    @property
+    def client_count(self) -> int:
+        count = self.body.get("clientCount")
+        if type(count) is not int or count < 0:
+            raise MalformedMessage("clientCount is not a count")
+        return count
+
+    def items(self, name: str) -> list[Any]:
+        """The list under `name`; a response without it counts, with nothing in it, as in Node."""
+        items = self.body.get(name)
+        return items if isinstance(items, list) else []
+
+
+def texts(items: Iterable[Any]) -> set[str]:
+    """Those of `items` that are names; a peer's list is read leniently."""
+    return {str(item) for item in items if isinstance(item, str) or type(item) is int}

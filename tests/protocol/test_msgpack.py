@@ -1,0 +1,75 @@
+"""MessagePack from Node: what it means is kept, what JSON could not carry is not let in."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgpack as reference
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rtserver.protocol import msgpack
+
+VALUES: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | st.text() | st.binary(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(VALUES.filter(lambda value: "inf" not in repr(value)))
+def test_values_survive_the_way(value: Any) -> None:
+    assert msgpack.loads(msgpack.dumps(value)) == value
+
+
+@given(VALUES)
+def test_another_implementation_reads_the_same(value: Any) -> None:
+    assert reference.unpackb(msgpack.dumps(value), strict_map_key=False) == value
+
+
+@given(st.binary())
+def test_garbage_is_refused_in_one_way_only(data: bytes) -> None:
+    try:
+        msgpack.loads(data)
+    except msgpack.MsgpackError:
+        return
+
+
+@pytest.mark.parametrize(
+    ("data", "value"),
+    [
+        (b"\xcb\x7f\xf8\0\0\0\0\0\0", None),  # NaN
+        (b"\xcb\x7f\xf0\0\0\0\0\0\0", None),  # Infinity
+        (b"\xd4\0\0", None),  # `undefined` of an old server
+        (b"\xd6\0abcd", b"abcd"),  # an ArrayBuffer
+        (b"\x81\x01\xc3", {"1": True}),
+        (b"\xd6\xff\x5a\x4a\xf6\xa5", "2018-01-02T03:04:05.000Z"),
+    ],
+)
+def test_what_only_msgpack_can_say_becomes_what_a_browser_would_get(data: bytes, value: Any) -> None:
+    assert msgpack.loads(data) == value
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"\xc1", b"\x92\x01", b"\x01\x01", b"\x91" * 100 + b"\xc0", b"\x91" * 100_000, b"\xa1\xff", b"\xd4\x05\0",
+     b"\x81\xc4\x01a\x01", b"\x81\x90\x01", b"\x81\xc0\x01", b"\xdd\xff\xff\xff\xff"],
+)  # fmt: skip
+def test_what_is_no_acceptable_message_is_refused(data: bytes) -> None:
+    with pytest.raises(msgpack.MsgpackError):
+        msgpack.loads(data)
+
+
+def test_integers_that_javascript_could_not_hold_go_out_as_floats() -> None:
+    assert msgpack.loads(msgpack.dumps({"big": [2**70, 10**400], "small": 1})) == {"big": [2.0**70, None], "small": 1}
+
+
+@pytest.mark.parametrize("value", ["\ud800", object(), {"a": [lambda: None]}])
+def test_what_cannot_be_sent_is_a_type_error(value: Any) -> None:
+    with pytest.raises(TypeError):
+        msgpack.dumps(value)
+
+
+def test_a_date_arrives_as_text() -> None:
+    when = datetime(2026, 11, 22, 15, 4, 5, 123000, tzinfo=UTC)
+    assert msgpack.loads(msgpack.dumps(when)) == "2026-11-22T15:04:05.123Z"
