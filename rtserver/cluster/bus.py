@@ -1,0 +1,189 @@
+"""The way to Redis for everything in the cluster: publish, subscribe, ask.
+
+Owns the connections, what is lost and counted when they break, and the one log line that an outage is worth.
+Must not know what the messages mean.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import structlog
+
+from rtserver.cluster.commands import Argument, CommandQueue
+from rtserver.cluster.connection import address, connector
+from rtserver.cluster.listener import Handler, Listener
+from rtserver.errors import Unavailable
+from rtserver.protocol.adapter import MalformedMessage
+
+log = structlog.get_logger("rtserver.redis")
+
+HEARTBEAT = 2.0
+FLUSH = 1.0
+MAX_MESSAGE = 16 * 1024 * 1024
+
+
+class BusMetrics(Protocol):
+    redis_up: bool | None
+    redis_round_trip: float | None
+
+    def dropped(self, reason: str) -> None: ...
+
+    def rejected(self, code: str) -> None: ...
+
+
+class RedisBus:
+    """One per server. `start` returns at once; whether Redis is there is told by `ready` and `on_change`."""
+
+    def __init__(
+        self,
+        url: str,
+        metrics: BusMetrics,
+        *,
+        timeout: float = 1.0,
+        max_bytes: int = 8 * 1024 * 1024,
+        max_messages: int = 10_000,
+        max_age: float = 5.0,
+        max_message: int = MAX_MESSAGE,
+    ) -> None:
+        self.metrics = metrics
+        self._address = address(url)
+        self._max_message = max_message
+        connect = connector(url)
+        self._commands = CommandQueue(
+            connect,
+            on_drop=self._dropped,
+            on_change=self._changed,
+            timeout=timeout,
+            max_bytes=max_bytes,
+            max_commands=max_messages,
+            max_age=max_age,
+        )
+        self._listener = Listener(connect, deliver=self._deliver, on_change=self._changed)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._watchers: list[Callable[[bool], None]] = []
+        self._was_ready = False
+        self._down_since: float | None = None
+        self._lost = 0
+        self._ready = asyncio.Event()
+
+    async def start(self) -> None:
+        self.metrics.redis_up = False
+        self._tasks = [
+            asyncio.create_task(self._commands.run(), name="redis-commands"),
+            asyncio.create_task(self._listener.run(), name="redis-listener"),
+            asyncio.create_task(self._measure(), name="redis-heartbeat"),
+        ]
+
+    async def stop(self) -> None:
+        """What is queued goes out first, if that takes no longer than `FLUSH` seconds."""
+        if self._commands.connected:
+            await self._commands.flush(FLUSH)
+        self._watchers.clear()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+        self._ready.clear()
+
+    @property
+    def ready(self) -> bool:
+        """Connected both ways, and every subscription confirmed."""
+        return self._commands.connected and self._listener.synced
+
+    async def wait_ready(self, timeout: float) -> bool:
+        try:
+            async with asyncio.timeout(timeout):
+                await self._ready.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def on_change(self, watcher: Callable[[bool], None]) -> None:
+        """`watcher(ready)` is called when Redis comes and when it goes."""
+        self._watchers.append(watcher)
+
+    def publish(self, channel: str, payload: bytes) -> None:
+        """Never waits. What cannot be sent in time is dropped and counted."""
+        self._commands.add("PUBLISH", channel, payload)
+
+    def subscribe(self, channel: str, handler: Handler, *, pattern: bool = False) -> None:
+        self._listener.subscribe(channel, handler, pattern=pattern)
+
+    def unsubscribe(self, channel: str, handler: Handler, *, pattern: bool = False) -> None:
+        self._listener.unsubscribe(channel, handler, pattern=pattern)
+
+    async def wait_subscribed(self, channel: str, timeout: float = 1.0) -> bool:
+        return await self._listener.wait_confirmed(channel, timeout)
+
+    def call(self, *args: Argument) -> asyncio.Future[Any]:
+        """The answer to a command, which goes behind what was published before; or `Unavailable`."""
+        return self._commands.call(*args)
+
+    async def ask(self, *args: Argument, timeout: float = 1.0) -> Any:
+        try:
+            async with asyncio.timeout(timeout):
+                return await self.call(*args)
+        except TimeoutError:
+            raise Unavailable("Redis does not answer") from None
+
+    async def ping(self, timeout: float = 1.0) -> float:
+        """The round trip in seconds; raises `Unavailable`."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        await self.ask("PING", timeout=timeout)
+        return loop.time() - began
+
+    async def subscribers(self, channel: str) -> int:
+        """How many connections listen to `channel`; raises `Unavailable`."""
+        answer = await self.ask("PUBSUB", "NUMSUB", channel)
+        return int(answer[1])
+
+    async def _measure(self) -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT)
+            try:
+                self.metrics.redis_round_trip = await self.ping()
+            except Unavailable:
+                self.metrics.redis_round_trip = None
+
+    def _deliver(self, handler: Handler, channel: str, payload: bytes) -> None:
+        if len(payload) > self._max_message:
+            self.metrics.rejected("cluster_message")
+            return
+        try:
+            handler(channel, payload)
+        except MalformedMessage as error:
+            self.metrics.rejected("cluster_message")
+            log.debug("cluster_message_refused", channel=channel, reason=str(error))
+        except Exception:
+            self.metrics.rejected("cluster_handler")
+            log.exception("cluster_handler_failed", channel=channel)
+
+    def _dropped(self, count: int) -> None:
+        self._lost += count
+        for _ in range(count):
+            self.metrics.dropped("redis_publish")
+
+    def _changed(self, error: BaseException | None) -> None:
+        ready = self.ready
+        self.metrics.redis_up = ready
+        if ready and not self._was_ready:
+            self._ready.set()
+            self._tell_recovered()
+        elif not ready and error is not None and self._down_since is None:
+            self._ready.clear()
+            self._down_since = asyncio.get_running_loop().time()
+            log.warning("redis_unreachable", redis=self._address, error=str(error) or type(error).__name__)
+        if ready is not self._was_ready:
+            self._was_ready = ready
+            for watcher in self._watchers:
+                watcher(ready)
+
+    def _tell_recovered(self) -> None:
+        down = self._down_since
+        seconds = None if down is None else round(asyncio.get_running_loop().time() - down, 1)
+        log.info("redis_connected", redis=self._address, after=seconds, messages_lost=self._lost)
+        self._down_since, self._lost = None, 0

@@ -1,0 +1,47 @@
+"""Real servers on a real Redis, in this process."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+import redis.asyncio
+
+from rtserver.cluster.bus import RedisBus
+from rtserver.metrics import Metrics
+from tests.support.redis_server import RedisServer
+
+MakeBus = Callable[..., Awaitable[RedisBus]]
+
+
+async def eventually(condition: Callable[[], Any], seconds: float = 15.0) -> Any:
+    """The first truthy value of `condition`; fails when there is none in time."""
+    async with asyncio.timeout(seconds):
+        while not (value := condition()):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    return value
+
+
+@pytest.fixture
+async def bus(redis_server: RedisServer) -> AsyncIterator[MakeBus]:
+    """`await bus()` connects one more bus, with metrics of its own, to the test's Redis."""
+    made: list[RedisBus] = []
+
+    async def make(*, wait: bool = True, **options: Any) -> RedisBus:
+        one = RedisBus(redis_server.url, Metrics(), **options)
+        made.append(one)
+        await one.start()
+        assert not wait or await one.wait_ready(5)
+        return one
+
+    yield make
+    for one in made:
+        await one.stop()
+
+
+@pytest.fixture
+async def redis_client(redis_server: RedisServer) -> AsyncIterator[redis.asyncio.Redis]:
+    """Anybody else on the same Redis."""
+    client = redis.asyncio.Redis.from_url(redis_server.url)
+    yield client
+    await client.aclose()
