@@ -15,7 +15,7 @@ find_python() {
       return
     fi
   done
-  echo "rtserver needs Python 3.11 or newer; ${PYTHON:-python3} is $("${PYTHON:-python3}" --version 2>&1 || true)." >&2
+  echo "rtserver needs Python 3.11 or newer; found: $("${PYTHON:-python3}" --version 2>&1 || echo none)." >&2
   echo "Install one and name it: make run PYTHON=python3.12" >&2
   return 1
 }

@@ -39,14 +39,13 @@ packages() {
   esac
 }
 
-as_root=()
-if [ "$(id -u)" -ne 0 ]; then as_root=(sudo); fi
+as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi; }
 
 install() {
   case "$manager" in
-    apt-get) "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" ;;
-    dnf) "${as_root[@]}" dnf install -y "$@" ;;
-    apk) "${as_root[@]}" apk add "$@" ;;
+    apt-get) as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" ;;
+    dnf) as_root dnf install -y "$@" ;;
+    apk) as_root apk add "$@" ;;
     brew) brew install "$@" ;;
     *)
       echo "The tests need ${missing[*]}: install them by hand, then run make test again." >&2
@@ -56,7 +55,7 @@ install() {
 }
 
 echo "Installing for the tests: ${missing[*]}"
-if [ "$manager" = apt-get ]; then "${as_root[@]}" apt-get update -q; fi
+if [ "$manager" = apt-get ]; then as_root apt-get update -q; fi
 for program in "${missing[@]}"; do
   # shellcheck disable=SC2046  # several words are several packages
   install $(packages "$program") </dev/null
