@@ -1,0 +1,45 @@
+"""Push a notification to all devices of a user, from any Python program. Needs nothing but Python.
+
+    export RTSERVER_API_KEY=…                  # the server's, or the output of `rtserver token --sub shop --role service`
+    python examples/push_notification.py alice "Your order has shipped" --key order-1042
+
+It is saved before the server answers: a user who is offline finds it at the next connect. With `--key`, sending it again
+(after a timeout, say) changes nothing.
+"""
+
+import argparse
+import json
+import os
+import urllib.error
+import urllib.request
+
+URL = os.environ.get("RTSERVER_URL", "http://127.0.0.1:8000")
+
+
+def push(user: str, message: str, *, type: str = "info", data: object = None, key: str | None = None) -> dict:
+    """Return the saved notification; raises `urllib.error.HTTPError` when it was not saved."""
+    body = {"user": user, "type": type, "message": message, "data": data, "key": key}
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {os.environ['RTSERVER_API_KEY']}"}
+    request = urllib.request.Request(f"{URL}/api/notifications", json.dumps(body).encode(), headers)
+    with urllib.request.urlopen(request, timeout=10) as response:
+        return json.load(response)["notifications"][0]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Push a notification to all devices of a user.")
+    parser.add_argument("user")
+    parser.add_argument("message")
+    parser.add_argument("--type", default="info")
+    parser.add_argument("--key", help="sending the same key to the same user again changes nothing")
+    asked = parser.parse_args()
+    try:
+        saved = push(asked.user, asked.message, type=asked.type, key=asked.key)
+    except urllib.error.HTTPError as error:
+        raise SystemExit(f"{error.code}: {error.read().decode()}") from None
+    print("saved" if saved["new"] else "was saved before", saved["id"])
+
+
+if __name__ == "__main__":
+    if "RTSERVER_API_KEY" not in os.environ:
+        raise SystemExit("Set RTSERVER_API_KEY first; the top of this file says to what.")
+    main()

@@ -1,0 +1,13 @@
+#!/bin/sh
+# One instance of rtserver behind nginx.conf: `sh nginx/instance.sh NAME PORT`, from the project's root folder.
+# NAME is what nginx routes by. Whatever is set already stays.
+set -eu
+
+PATH="$PWD/.venv/bin:$PATH"
+RTSERVER_INSTANCE="$1"
+: "${RTSERVER_REDIS_URL:=${REDIS_URL:-redis://127.0.0.1:6379/0}}"
+: "${RTSERVER_TRUSTED_PROXIES:=127.0.0.1}"
+: "${RTSERVER_CORS_ORIGINS:=http://localhost:8000,http://127.0.0.1:8000}"
+export PATH RTSERVER_INSTANCE RTSERVER_REDIS_URL RTSERVER_TRUSTED_PROXIES RTSERVER_CORS_ORIGINS
+
+exec rtserver serve --port "$2"
