@@ -9,6 +9,7 @@ import redis.asyncio
 
 from rtserver.cluster.bus import RedisBus
 from rtserver.metrics import Metrics
+from tests.cluster.instances import Instance
 from tests.support.redis_server import RedisServer
 
 MakeBus = Callable[..., Awaitable[RedisBus]]
@@ -45,3 +46,21 @@ async def redis_client(redis_server: RedisServer) -> AsyncIterator[redis.asyncio
     client = redis.asyncio.Redis.from_url(redis_server.url)
     yield client
     await client.aclose()
+
+
+@pytest.fixture
+async def cluster(redis_server: RedisServer) -> AsyncIterator[Callable[..., Awaitable[list[Instance]]]]:
+    """`await cluster(n)` runs n instances that are ready."""
+    made: list[Instance] = []
+
+    async def make(count: int = 2, **options: Any) -> list[Instance]:
+        new = [Instance(redis_server.url, **options) for _ in range(count)]
+        made.extend(new)
+        for instance in new:
+            await instance.start()
+        assert all([await instance.bus.wait_ready(5) for instance in new])
+        return new
+
+    yield make
+    for instance in made:
+        await instance.stop()

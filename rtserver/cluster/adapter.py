@@ -1,0 +1,205 @@
+"""Makes many servers one, over Redis, in the protocol of Node's classic `@socket.io/redis-adapter`.
+
+Owns what this server asks of the others; `rtserver.cluster.answers` owns what they ask of it. Invariants:
+1. What concerns our own clients happens here and at once; Redis only carries it to the others. So our own messages
+   are ignored when they come back, by uid. (Node acts on its own join, leave and disconnect when they come back:
+   the same outcome, later.)
+2. Nothing waits for a Redis that is down: the local part is the answer, marked as partial.
+3. A broadcast is published before anything is awaited, so that emits keep their order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+import structlog
+
+from rtserver.cluster.answers import Answers
+from rtserver.cluster.bus import RedisBus
+from rtserver.cluster.link import Link, options_of, remote_sockets
+from rtserver.cluster.partial import PartialList, PartialSet
+from rtserver.cluster.replies import Acks, Replies
+from rtserver.errors import Unavailable
+from rtserver.protocol import adapter as wire
+from rtserver.protocol.adapter import RequestType, Response
+from rtserver.sio.adapter import AckTimeout, Adapter
+from rtserver.sio.remote import RemoteSocket
+from rtserver.sio.target import Target
+
+log = structlog.get_logger("rtserver.cluster")
+
+
+class RedisAdapter(Adapter):
+    """The bus is the caller's: it starts before and stops after the adapter."""
+
+    def __init__(
+        self,
+        bus: RedisBus,
+        *,
+        key: str = "socket.io",
+        requests_timeout: float = 5.0,
+        specific_response_channel: bool = False,
+    ) -> None:
+        self._bus = bus
+        self._key = key
+        self._requests_timeout = requests_timeout
+        self._links: dict[str, Link] = {}
+        self._answers = Answers(self, bus.publish, specific_response_channel)
+
+    async def stop(self) -> None:
+        for nsp in list(self._links):
+            self.namespace_removed(nsp)
+        await self._answers.stop()
+
+    def namespace_added(self, nsp: str) -> None:
+        if nsp not in self._links:
+            self._links[nsp] = link = Link(self._key, nsp)
+            link.open(self._bus, self._answers)
+
+    def namespace_removed(self, nsp: str) -> None:
+        link = self._links.pop(nsp, None)
+        if link is not None:
+            link.close(self._bus)
+
+    # What the operator asks, cluster-wide.
+
+    def broadcast(self, nsp: str, args: list[Any], target: Target) -> None:
+        self.local_broadcast(nsp, args, target)
+        link = self._reach(nsp, target)
+        if link is not None:
+            options = options_of(target)
+            channel = link.channels.broadcast_to(options.rooms)
+            self._bus.publish(channel, wire.encode_broadcast(link.uid, nsp, args, options))
+
+    async def broadcast_with_ack(self, nsp: str, args: list[Any], target: Target, timeout: float) -> list[Any]:
+        link = self._reach(nsp, target)
+        if link is None or not self._bus.ready:
+            return await super().broadcast_with_ack(nsp, args, target, timeout)
+        acks, request_id = Acks(), wire.new_uid()
+        options = options_of(target, timeout)
+        request = wire.encode_broadcast_request(link.uid, request_id, nsp, args, options)
+        with link.expecting(request_id, acks):
+            self._bus.publish(link.channels.request, request)
+            counting = asyncio.create_task(self._count_servers(link, acks))
+            try:
+                async with asyncio.timeout(timeout):
+                    await self._collect_local(nsp, args, target, timeout, acks)
+                    await acks.wait()
+            except TimeoutError:
+                raise AckTimeout(acks.values) from None
+            finally:
+                counting.cancel()
+        return acks.values
+
+    async def _count_servers(self, link: Link, acks: Acks) -> None:
+        acks.expect_servers(await self._servers(link))
+
+    async def _collect_local(self, nsp: str, args: list[Any], target: Target, timeout: float, acks: Acks) -> None:
+        asked: list[int] = []
+        answers: list[Any] = []
+
+        def on_count(clients: int) -> None:
+            asked.append(clients)
+            acks.count(clients)
+
+        def on_ack(value: Any) -> None:
+            answers.append(value)
+            acks.ack(value)
+
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        await self.local_broadcast_with_ack(nsp, args, target, timeout, on_count, on_ack)
+        if loop.time() < deadline:  # whoever has not answered has left
+            acks.gone(sum(asked) - len(answers))
+
+    async def fetch_sockets(self, nsp: str, target: Target) -> list[RemoteSocket]:
+        sockets = self.local_sockets(nsp, target)
+        link = self._reach(nsp, target)
+        if link is None:
+            return sockets
+        opts = options_of(target).wire()
+        responses, complete = await self._ask_others(link, RequestType.REMOTE_FETCH, opts=opts)
+        for response in responses:
+            sockets += remote_sockets(self, nsp, response.items("sockets"))
+        return PartialList(sockets, partial=not complete)
+
+    async def all_rooms(self, nsp: str) -> set[str]:
+        rooms = set(self.local_rooms(nsp))
+        link = self._links.get(nsp)
+        if link is None:
+            return rooms
+        responses, complete = await self._ask_others(link, RequestType.ALL_ROOMS)
+        for response in responses:
+            rooms |= wire.texts(response.items("rooms"))
+        return PartialSet(rooms, partial=not complete)
+
+    async def sockets_join(self, nsp: str, target: Target, rooms: Iterable[str]) -> None:
+        rooms = list(rooms)
+        self._tell(nsp, target, RequestType.REMOTE_JOIN, rooms=rooms)
+        self.local_join(nsp, target, rooms)
+
+    async def sockets_leave(self, nsp: str, target: Target, rooms: Iterable[str]) -> None:
+        rooms = list(rooms)
+        self._tell(nsp, target, RequestType.REMOTE_LEAVE, rooms=rooms)
+        self.local_leave(nsp, target, rooms)
+
+    async def disconnect_sockets(self, nsp: str, target: Target, close: bool) -> None:
+        self._tell(nsp, target, RequestType.REMOTE_DISCONNECT, close=close)
+        await self.local_disconnect(nsp, target, close)
+
+    async def server_side_emit(self, nsp: str, args: list[Any]) -> None:
+        link = self._links.get(nsp)
+        if link is not None:
+            request = wire.encode_request(RequestType.SERVER_SIDE_EMIT, uid=link.uid, data=args)
+            self._bus.publish(link.channels.request, request)
+
+    async def server_side_emit_with_ack(self, nsp: str, args: list[Any], timeout: float) -> list[Any]:
+        link = self._links.get(nsp)
+        if link is None:
+            return []
+        responses, complete = await self._ask_others(link, RequestType.SERVER_SIDE_EMIT, seconds=timeout, data=args)
+        values = [response.body.get("data") for response in responses]
+        if not complete and self._bus.ready:
+            raise AckTimeout(values)
+        return PartialList(values, partial=not complete)
+
+    # How the others are reached.
+
+    def _reach(self, nsp: str, target: Target) -> Link | None:
+        return None if target.flags.local else self._links.get(nsp)
+
+    def _tell(self, nsp: str, target: Target, kind: RequestType, **fields: Any) -> None:
+        link = self._reach(nsp, target)
+        if link is not None:
+            opts = options_of(target).wire()
+            request = wire.encode_request(kind, uid=link.uid, opts=opts, **fields)
+            self._bus.publish(link.channels.request, request)
+
+    async def _ask_others(
+        self, link: Link, kind: RequestType, *, seconds: float | None = None, **fields: Any
+    ) -> tuple[list[Response], bool]:
+        """The responses of the other servers, and whether those are all."""
+        if not self._bus.ready:
+            return [], False
+        expected = await self._servers(link) - 1
+        if expected <= 0:
+            return [], self._bus.ready
+        replies, request_id = Replies(expected), wire.new_uid()
+        request = wire.encode_request(kind, uid=link.uid, request_id=request_id, **fields)
+        with link.expecting(request_id, replies):
+            self._bus.publish(link.channels.request, request)
+            complete = await replies.wait(self._requests_timeout if seconds is None else seconds)
+        if not complete:
+            answered = len(replies.responses)
+            log.warning("cluster_answer_partial", request=kind.name, answered=answered, expected=expected)
+        return replies.responses, complete
+
+    async def _servers(self, link: Link) -> int:
+        """How many servers have this namespace, this one included; as far as Redis can be asked."""
+        try:
+            await self._bus.wait_subscribed(link.channels.response)
+            return await self._bus.subscribers(link.channels.request)
+        except Unavailable:
+            return 1

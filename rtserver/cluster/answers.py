@@ -1,0 +1,192 @@
+"""What other servers and emitters ask of this one: a table from request type to what is done and answered.
+
+Broadcasts for a room that nobody here is in are dropped by the name of their channel, before they are decoded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+import structlog
+
+from rtserver.cluster.link import Link, target_of
+from rtserver.protocol import adapter as wire
+from rtserver.protocol import msgpack
+from rtserver.protocol.adapter import Request, RequestType
+from rtserver.sio.adapter import Adapter
+from rtserver.sio.remote import RemoteSocket
+
+log = structlog.get_logger("rtserver.cluster")
+
+ACK_TIMEOUT = 30.0
+"""Seconds to wait for the acks of a broadcast that does not say how long."""
+MAX_ACK_TIMEOUT = 600.0
+
+
+class Answers:
+    """`specific_response_channel`: answer on the asking server's own channel, not on the shared one."""
+
+    def __init__(
+        self,
+        adapter: Adapter,
+        publish: Callable[[str, bytes], None],
+        specific_response_channel: bool = False,
+    ) -> None:
+        self._adapter = adapter
+        self._publish = publish
+        self._specific = specific_response_channel
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._starting = 0
+
+    async def stop(self) -> None:
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def on_broadcast(self, link: Link, channel: str, payload: bytes) -> None:
+        room = link.channels.room_of(channel)
+        if room is None or (room and not self._adapter.has_room(link.nsp, room)):
+            return
+        message = wire.decode_broadcast(payload)
+        if message.uid == link.uid or message.nsp != link.nsp:
+            return
+        target = target_of(message.options)
+        if self._starting:  # a broadcast with acks came before and goes out first
+            loop = asyncio.get_running_loop()
+            loop.call_soon(self._adapter.local_broadcast, link.nsp, message.args, target)
+        else:
+            self._adapter.local_broadcast(link.nsp, message.args, target)
+
+    def on_request(self, link: Link, payload: bytes) -> None:
+        request = wire.decode_request(payload)
+        if request.uid != link.uid and not link.is_own(request.request_id):
+            _ACTIONS[request.type](self, link, request)
+
+    # One method for each type of request.
+
+    def _sockets(self, link: Link, request: Request) -> None:
+        found = self._adapter.local_sockets(link.nsp, target_of(request.options))
+        self._respond(link, request, sockets=[socket.id for socket in found])
+
+    def _all_rooms(self, link: Link, request: Request) -> None:
+        self._respond(link, request, rooms=sorted(self._adapter.local_rooms(link.nsp)))
+
+    def _fetch(self, link: Link, request: Request) -> None:
+        found = self._adapter.local_sockets(link.nsp, target_of(request.options))
+        self._respond(link, request, sockets=[_description(socket) for socket in found])
+
+    def _join(self, link: Link, request: Request) -> None:
+        self._acknowledge(link, request)
+        self._adapter.local_join(link.nsp, target_of(request.options), request.rooms)
+
+    def _leave(self, link: Link, request: Request) -> None:
+        self._acknowledge(link, request)
+        self._adapter.local_leave(link.nsp, target_of(request.options), request.rooms)
+
+    def _disconnect(self, link: Link, request: Request) -> None:
+        self._acknowledge(link, request)
+        target = target_of(request.options)
+        self._spawn(self._adapter.local_disconnect(link.nsp, target, request.close))
+
+    def _server_side_emit(self, link: Link, request: Request) -> None:
+        self._spawn(self._run_server_event(link, request))
+
+    def _broadcast(self, link: Link, request: Request) -> None:
+        if request.nsp == link.nsp and request.request_id is not None:
+            self._starting += 1
+            self._spawn(self._run_broadcast(link, request, request.request_id))
+
+    async def _run_server_event(self, link: Link, request: Request) -> None:
+        try:
+            value = await self._adapter.local_server_event(link.nsp, list(request.args))
+        except LookupError:
+            return
+        if request.request_id is not None:
+            kind = RequestType.SERVER_SIDE_EMIT
+            response = wire.encode_response(request.request_id, kind, data=value)
+            self._publish(link.channels.response, response)  # always the shared one, as in Node
+
+    async def _run_broadcast(self, link: Link, request: Request, request_id: str) -> None:
+        self._starting -= 1
+        await self._adapter.local_broadcast_with_ack(
+            link.nsp,
+            request.args,
+            target_of(request.options),
+            _seconds(request.options.flags.get("timeout")),
+            lambda clients: self._respond(link, request, RequestType.BROADCAST_CLIENT_COUNT, clientCount=clients),
+            lambda value: self._publish(self._response_channel(link, request), wire.encode_ack(request_id, value)),
+        )
+
+    # How they are answered.
+
+    def _acknowledge(self, link: Link, request: Request) -> None:
+        if request.reply_only_if_present and self._adapter.has_room(link.nsp, request.options.rooms[0]):
+            self._respond(link, request)
+
+    def _respond(self, link: Link, request: Request, kind: RequestType | None = None, **fields: Any) -> None:
+        if request.request_id is not None:
+            response = wire.encode_response(request.request_id, kind, **fields)
+            self._publish(self._response_channel(link, request), response)
+
+    def _response_channel(self, link: Link, request: Request) -> str:
+        if self._specific and request.uid is not None:
+            return link.channels.response_to(request.uid)
+        return link.channels.response
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(_logged(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+_ACTIONS: Mapping[RequestType, Callable[[Answers, Link, Request], None]] = {
+    RequestType.SOCKETS: Answers._sockets,
+    RequestType.ALL_ROOMS: Answers._all_rooms,
+    RequestType.REMOTE_JOIN: Answers._join,
+    RequestType.REMOTE_LEAVE: Answers._leave,
+    RequestType.REMOTE_DISCONNECT: Answers._disconnect,
+    RequestType.REMOTE_FETCH: Answers._fetch,
+    RequestType.SERVER_SIDE_EMIT: Answers._server_side_emit,
+    RequestType.BROADCAST: Answers._broadcast,
+}
+
+
+def _seconds(milliseconds: Any) -> float:
+    if isinstance(milliseconds, int | float) and 0 < milliseconds <= MAX_ACK_TIMEOUT * 1000:
+        return milliseconds / 1000
+    return ACK_TIMEOUT
+
+
+async def _logged(work: Coroutine[Any, Any, None]) -> None:
+    try:
+        await work
+    except Exception:
+        log.exception("cluster_request_failed")
+
+
+def _description(socket: RemoteSocket) -> dict[str, Any]:
+    """As Node describes a socket, and what rtserver adds. The handshake is without secrets."""
+    return {
+        "id": socket.id,
+        "handshake": socket.handshake,
+        "rooms": sorted(socket.rooms),
+        "data": _shareable(socket.data),
+        "user": socket.user,
+        "transport": socket.transport,
+        "instance": socket.instance,
+    }
+
+
+def _shareable(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Handlers keep what they like in `client.data`; only what has a wire form is told to others."""
+    return {key: value for key, value in data.items() if _can_be_sent(value)}
+
+
+def _can_be_sent(value: Any) -> bool:
+    try:
+        msgpack.dumps(value)
+    except TypeError:
+        return False
+    return True
