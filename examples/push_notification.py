@@ -1,10 +1,10 @@
 """Push a notification to all devices of a user, from any Python program. Needs nothing but Python.
 
-    export RTSERVER_API_KEY=…                  # the server's, or the output of `rtserver token --sub shop --role service`
+    export RTSERVER_API_KEY=…           # the server's, or the output of `rtserver token --sub shop --role service`
     python examples/push_notification.py alice "Your order has shipped" --key order-1042
 
-It is saved before the server answers: a user who is offline finds it at the next connect. With `--key`, sending it again
-(after a timeout, say) changes nothing.
+It is saved before the server answers: a user who is offline finds it at the next connect. With `--key`, sending it
+again (after a timeout, say) changes nothing.
 """
 
 import argparse
