@@ -1,0 +1,43 @@
+"""Makes tokens: for `rtserver token`, development mode and tests. In production a team's own backend does this."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+import jwt
+
+HOUR = 3600.0
+
+
+def issue(
+    secret: str,
+    *,
+    sub: str,
+    name: str | None = None,
+    roles: Sequence[str] = (),
+    ttl: float = HOUR,
+    audience: Sequence[str] = (),
+    issuer: Sequence[str] = (),
+    algorithm: str = "HS256",
+    **claims: Any,
+) -> str:
+    """A signed token for the user `sub` that lives for `ttl` seconds.
+
+    Of several issuers it names the first, as a token has one; `claims` are added as they are, and win.
+    """
+    now = int(time.time())
+    wanted: dict[str, Any] = {
+        "sub": sub,
+        "name": name,
+        "roles": list(roles) or None,
+        "aud": list(audience) or None,
+        "iss": issuer[0] if issuer else None,
+        "jti": uuid.uuid4().hex,
+        "iat": now,
+        "exp": int(now + ttl),
+    }
+    present = {claim: value for claim, value in wanted.items() if value is not None}
+    return jwt.encode({**present, **claims}, secret, algorithm=algorithm)

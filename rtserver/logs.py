@@ -1,0 +1,133 @@
+"""How log lines look and what may stand in them. Every line of the process goes through here, also those of libraries.
+
+1. No secret: `log_redaction` sees each value, key and traceback last of all, after everything has become text.
+2. No forged line: control characters in what clients sent are escaped, and a traceback is indented, so that each line
+   that starts at the margin is one that the server wrote, and each `key=value` on it too.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from contextlib import suppress
+from typing import Any, Literal, TextIO
+
+import orjson
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from rtserver.log_redaction import redact, redact_text
+
+_QUIET = {
+    # python-engineio and python-socketio give a logger whose level is unset a handler of their own.
+    "engineio": logging.WARNING,
+    "engineio.server": logging.WARNING,
+    "engineio.client": logging.WARNING,
+    "socketio": logging.WARNING,
+    "socketio.server": logging.WARNING,
+    "socketio.client": logging.WARNING,
+    "alembic": logging.WARNING,
+    "aiosqlite": logging.INFO,
+    "asyncio": logging.INFO,
+}
+_ACCESS = "aiohttp.access"
+_MULTILINE = frozenset({"exception", "stack"})
+_OWN = frozenset({"event", "level", "logger", "timestamp"})
+_QUOTED = re.compile(r"""[ \t=\r\n"']""")  # the renderer writes the repr of these, which escapes by itself
+
+
+def configure(
+    level: str = "info",
+    format: Literal["console", "json"] = "console",
+    *,
+    stream: TextIO | None = None,
+    access_log: bool = False,
+) -> None:
+    """Send every log line of the process to `stream` (standard error). Calling it again replaces what was set."""
+    target = sys.stderr if stream is None else stream
+    handler = _Handler(target)
+    handler.setFormatter(_formatter(format, colors=target.isatty()))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    logging.captureWarnings(True)
+    for name, lowest in _QUIET.items():
+        logging.getLogger(name).setLevel(max(lowest, root.level))
+    logging.getLogger(_ACCESS).setLevel(logging.INFO if access_log else logging.WARNING)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *_FIRST,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+    )
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Say no more than that a line was lost: logging's own way shows its arguments, as they were."""
+        error = sys.exc_info()[0]
+        if sys.__stderr__ is not None and error is not None:
+            with suppress(OSError, ValueError):
+                sys.__stderr__.write(f"a log line was lost: {error.__name__}\n")
+
+
+_FIRST: tuple[Processor, ...] = (
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.PositionalArgumentsFormatter(),
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.StackInfoRenderer(),
+)
+
+
+def _formatter(format: str, *, colors: bool) -> logging.Formatter:
+    last: list[Processor] = [_one_line, _console(colors)] if format == "console" else [_json]
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=_FIRST,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
+            _redacted,
+            *last,
+        ],
+    )
+
+
+def _console(colors: bool) -> Processor:
+    return structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
+
+
+def _redacted(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    return {redact_text(key): redact(value, key) for key, value in event.items()}
+
+
+def _one_line(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """The console's lines; JSON needs none of this, as it escapes by itself."""
+    return {escape(key): _on_console(key, value) for key, value in event.items()}
+
+
+def _on_console(key: str, value: Any) -> Any:
+    if key in _MULTILINE:
+        return "\n".join("    " + escape(line) for line in str(value).split("\n"))
+    if not isinstance(value, str):
+        return value
+    return value if key not in _OWN and _QUOTED.search(value) else escape(value)
+
+
+def escape(text: str) -> str:
+    """`text` with all that is not printable written as an escape: line breaks, terminal codes, text direction."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _json(_: WrappedLogger, __: str, event: EventDict) -> str:
+    try:
+        return orjson.dumps(event).decode()
+    except orjson.JSONEncodeError:  # numbers past 64 bits, text that is not UTF-8
+        return orjson.dumps({key: escape(str(value)) for key, value in event.items()}).decode()

@@ -1,0 +1,217 @@
+"""Every setting of rtserver: its name, type, default and description. Knows nothing of the parts that use them.
+
+The names are promises, and docs/settings.md is made from this file. Parts take values, never `Settings`; only `app` and
+`cli` see it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, PrivateAttr, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from rtserver import settings_rules, settings_sources
+from rtserver import settings_values as kind
+from rtserver.dev_secret import dev_secret
+from rtserver.errors import ConfigError
+from rtserver.keys import HMAC, Key, public_keys, secret_keys
+from rtserver.rate import Rate
+from rtserver.settings_sources import Found, variable
+
+
+def _own_database(others: dict[str, Any]) -> SecretStr:
+    return SecretStr(f"sqlite:///{others['data_dir']}/rtserver.db")
+
+
+def _own_origins(others: dict[str, Any]) -> tuple[str, ...]:
+    if others["mode"] == "production":
+        return ()
+    return tuple(f"http://{host}:{others['port']}" for host in ("localhost", "127.0.0.1", "[::1]"))
+
+
+class Settings(BaseSettings):
+    """Read from arguments (the flags), the environment, `.env` and defaults, in this order.
+
+    Raises ConfigError with *all* faults. `Settings(_env_file=None)` leaves the `.env` file out.
+    """
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+
+    mode: kind.Mode = "development"
+    """`development` makes a secret for itself, serves the demo pages and prints ready-made tokens; `production` refuses
+    to start on anything unsafe."""
+    host: kind.HostName = "127.0.0.1"
+    """The address to listen on; `0.0.0.0` is every interface, as in a container."""
+    port: kind.Port = 8000
+    """The port to listen on; 0 takes a free one."""
+    workers: kind.WorkerCount = 1
+    """Processes that share the port. More than one needs Redis."""
+    instance: kind.InstanceName | None = None
+    """The short name of this instance, with which session ids begin, so that a proxy can route by it."""
+    data_dir: kind.Folder = Path("var")
+    """Where the SQLite file and the secret of development mode live."""
+
+    jwt_secret: kind.Secrets = ()
+    """The secret that tokens are signed with, or several with commas between: the first one signs, all verify."""
+    jwt_public_key: kind.Pem | None = None
+    """Public keys (RSA, EC, Ed25519) of the issuer as PEM, or the path of a file. Line breaks may be written `\\n`."""
+    jwt_jwks_url: kind.WebUrl | None = None
+    """Where the issuer publishes its keys. Comes with a later release."""
+    jwt_algorithms: kind.Algorithms = ()
+    """The algorithms that tokens may be signed with."""
+    jwt_audience: kind.Names = ()
+    """Accept only tokens whose `aud` is one of these."""
+    jwt_issuer: kind.Names = ()
+    """Accept only tokens whose `iss` is one of these."""
+    jwt_leeway: kind.Skew = 10.0
+    """Seconds that the clocks of the issuer and of this server may be apart."""
+    jwt_cookie: kind.CookieName | None = None
+    """Accept the token from the cookie of this name too."""
+    jwt_query: kind.Switch = False
+    """Accept the token as `?token=…` too. Addresses end up in the logs of proxies, so leave it off if you can."""
+    api_key: kind.ApiKey | None = None
+    """The Bearer key of the HTTP API, for backends. Without it the API is off."""
+
+    redis_url: kind.RedisUrl | None = None
+    """Redis, which makes several instances one server."""
+    redis_adapter: kind.AdapterKind = "classic"
+    """How instances talk through Redis. `sharded` and `streams` come with a later release."""
+    database_url: kind.DatabaseUrl = Field(default_factory=_own_database)
+    """Where messages and notifications are kept: SQLite or Postgres."""
+
+    cors_origins: kind.Origins = Field(default_factory=_own_origins)
+    """The origins of the web pages that may connect."""
+    trusted_proxies: kind.Networks = ()
+    """Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed."""
+
+    namespaces: kind.Plugins = ()
+    """Your own namespaces."""
+    transports: kind.Transports = ("polling", "websocket")
+    """The transports that clients may use."""
+    ping_interval: kind.Seconds = 25.0
+    """Seconds between two pings."""
+    ping_timeout: kind.Seconds = 20.0
+    """Seconds to wait for the answer to a ping."""
+    connect_timeout: kind.Seconds = 45.0
+    """Seconds that a connection may take to join a namespace."""
+    recovery_seconds: kind.Pause = 120.0
+    """Seconds after a break within which a client gets its rooms and the events that it missed; 0 turns it off."""
+    drain_seconds: kind.Pause = 30.0
+    """Seconds over which the clients are moved away when the server stops."""
+
+    max_payload: kind.Bytes = 1_000_000
+    """The largest message of a client, in bytes."""
+    max_attachments: kind.Count = 10
+    """The most binary attachments in one event."""
+    outbox_limit: kind.Bytes = 1_048_576
+    """Bytes that may wait for one slow client before it is cut off."""
+    max_connections: kind.Count = 0
+    """The most connections to one instance; 0 is no limit."""
+    max_connections_per_ip: kind.Count = 0
+    """The most connections from one address; 0 is no limit."""
+    max_connections_per_user: kind.Count = 0
+    """The most connections of one user; 0 is no limit."""
+    rate_events: kind.EventRate = Rate(50)
+    """Events of one client, in bursts of up to twice that."""
+    rate_connects: kind.EventRate = None
+    """New connections from one address, in bursts of up to twice that."""
+
+    chat_max_text: kind.TextLength = 10_000
+    """The longest text of a chat message, in characters."""
+    chat_room_policy: kind.RoomPolicy = "open"
+    """`open`: a room is made by joining it. `members`: only users put in by the HTTP API or an admin may join."""
+
+    log_level: kind.LogLevel = "info"
+    """The least important level that is logged."""
+    log_format: kind.LogFormat = "console"
+    """`console` for people, `json` for log collectors. Both go to standard error."""
+
+    _found: Mapping[str, Found] = PrivateAttr(default_factory=dict)
+
+    def __init__(self, *, _env_file: str | Path | None = ".env", **flags: Any) -> None:
+        file = Path(_env_file) if _env_file is not None else None
+        rules = self.rules()
+        sources = settings_sources.read(rules, flags, os.environ, file)
+        values = {name: found.value for name, found in sources.found.items()}
+        wrong: dict[str, str] = {}
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            # Once more with defaults in place of what is wrong, so that the rules between settings speak up as well.
+            wrong = settings_rules.value_faults(error, rules, sources.found)
+            super().__init__(**{name: value for name, value in values.items() if name not in wrong})
+        self._found = sources.found
+        faults = [*settings_rules.source_faults(rules, sources), *wrong.values()]
+        if faults := [*faults, *settings_rules.cross_faults(self, wrong)]:
+            raise ConfigError(faults)
+
+    @classmethod
+    def settings_customise_sources(cls, *_: Any, init_settings: Any, **__: Any) -> tuple[Any, ...]:
+        """`settings_sources` has read all of them by now; what it found comes in as arguments."""
+        return (init_settings,)
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Never a secret or the password of a URL, wherever the settings end up."""
+        rules = self.rules()
+        yield from (
+            (name, value) for name, value in super().__repr_args__() if name in rules and not rules[name].secret
+        )
+
+    @classmethod
+    def rules(cls) -> dict[str, kind.Rule]:
+        """What a right value is, for each setting in the order of this file."""
+        return {name: kind.rule_of(field) for name, field in cls.model_fields.items()}
+
+    @property
+    def development(self) -> bool:
+        return self.mode == "development"
+
+    @property
+    def production(self) -> bool:
+        return self.mode == "production"
+
+    @property
+    def configured_keys(self) -> tuple[Key, ...]:
+        """The keys that were set; in development there may be none."""
+        public = public_keys(self.jwt_public_key) if self.jwt_public_key else []
+        return (*secret_keys([secret.get_secret_value() for secret in self.jwt_secret]), *public)
+
+    def signing_secret(self) -> str:
+        """What tokens are signed with. Development without any key makes one, once, and keeps it in `data_dir`.
+
+        Raises ConfigError where there are only public keys: tokens are then made elsewhere.
+        """
+        if self.jwt_secret:
+            return self.jwt_secret[0].get_secret_value()
+        if self.configured_keys or self.production:
+            raise ConfigError(
+                [f"{variable('jwt_secret')} is not set: this server checks tokens, and cannot make them."]
+            )
+        return dev_secret(self.data_dir)
+
+    @property
+    def signing_algorithm(self) -> str:
+        return next((algorithm for algorithm in self.algorithms if algorithm in HMAC), "HS256")
+
+    def jwt_keys(self) -> tuple[Key, ...]:
+        """Everything that a token may be verified with, each key with the only algorithms that it may be used with."""
+        keys = self.configured_keys or tuple(secret_keys([self.signing_secret()]))
+        return tuple(key.only(self.algorithms) for key in keys)
+
+    @property
+    def algorithms(self) -> tuple[str, ...]:
+        """The only algorithms that a token may use."""
+        usual = dict.fromkeys(key.algorithms[0] for key in self.configured_keys)
+        return self.jwt_algorithms or tuple(usual) or ("HS256",)
+
+    def found(self, setting: str) -> Found:
+        """Where the value of a setting came from."""
+        return self._found.get(setting, Found(getattr(self, setting), variable(setting), "default"))
+
+    def warnings(self) -> list[str]:
+        """What is allowed, and should be known to whoever starts the server."""
+        return list(settings_rules.warnings(self))
