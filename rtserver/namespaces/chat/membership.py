@@ -30,17 +30,15 @@ class Membership:
         new = await self._rooms.join(room, Member(id=me.user, name=me.display_name))
         await client.join(room)
         if new:
-            others = self._namespace.to(room).except_(client.id)
-            await others.emit("joined", {"room": room, "user": me.user})
+            await self._tell_others(client, me, "joined", room)
 
     async def leave(self, client: Client, me: Identity, room: str) -> None:
-        """The user leaves with every device; the room hears of it, and so do those devices."""
+        """The user leaves with every device; a device that hears of it is out already."""
         was_member = await self._rooms.leave(room, me.user)
-        if was_member:
-            others = self._namespace.to(room).except_(client.id)
-            await others.emit("left", {"room": room, "user": me.user})
-        await self._namespace.in_(user_room(me.user)).sockets_leave(room)
         await client.leave(room)
+        await self._namespace.in_(user_room(me.user)).sockets_leave(room)
+        if was_member:
+            await self._tell_others(client, me, "left", room)
 
     async def open_direct(self, me: Identity, where: Conversation) -> None:
         """Both users of a direct conversation become members of its room, so that `rooms` lists it for each.
@@ -56,6 +54,11 @@ class Membership:
         if len(self._opened) >= KNOWN_DIRECT_ROOMS:
             self._opened.clear()
         self._opened.add(where.room)
+
+    async def _tell_others(self, client: Client, me: Identity, event: str, room: str) -> None:
+        """The room, and the user's own other devices, which list their rooms whether in them or not."""
+        others = self._namespace.to(room, user_room(me.user)).except_(client.id)
+        await others.emit(event, {"room": room, "user": me.user})
 
     async def members(self, room: str, me: Identity) -> list[dict[str, Any]]:
         """Everybody in `room` as `{id, name, online}`."""

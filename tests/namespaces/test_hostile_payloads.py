@@ -1,0 +1,110 @@
+"""Every event of every namespace takes payloads of every wrong type, says `invalid_payload`, and lives on."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.namespaces.conftest import Device
+
+LONG = "x" * 5_000
+WRONG_ANYWHERE: list[list[Any]] = [
+    [None],
+    [0],
+    [-1],
+    [10**30],
+    [1.5],
+    [True],
+    ["text"],
+    [""],
+    [LONG],
+    [[]],
+    [[{}]],
+    [{"room": "general"}, {"room": "general"}],
+    [b"bytes"],
+    [{"nested": b"bytes"}, 1],
+]
+"""Arguments that no event takes: neither one object nor none."""
+
+WRONG_VALUES: list[Any] = [0, -1, 10**30, 1e300, 1.5, True, "", LONG, [], [None], {}, {"a": {"b": 1}}, b"x", "a\0b"]
+"""Values for one field; one that fits the field's type is left out below."""
+
+EVENTS: dict[tuple[str, str], dict[str, Any]] = {
+    ("/chat", "join"): {"room": "general"},
+    ("/chat", "leave"): {"room": "elsewhere"},
+    ("/chat", "message"): {"room": "general", "text": "hello", "nonce": "n", "replyTo": "m"},
+    ("/chat", "typing"): {"room": "general", "typing": True},
+    ("/chat", "read"): {"room": "general", "seq": 1},
+    ("/chat", "history"): {"to": "bob", "before": 5, "limit": 10},
+    ("/chat", "rooms"): {},
+    ("/chat", "members"): {"room": "general"},
+    ("/chat", "online"): {"users": ["bob"]},
+    ("/notifications", "list"): {"before": 5, "limit": 10, "unread": True},
+    ("/notifications", "read"): {"ids": ["a"]},
+    ("/notifications", "delete"): {"ids": ["a"]},
+    ("/admin", "clients"): {"namespace": "/chat", "room": "general", "user": "bob", "limit": 5, "cursor": "x"},
+    ("/admin", "rooms"): {"namespace": "/chat"},
+    ("/admin", "kick"): {"user": "nobody", "reason": "none"},
+    ("/admin", "announce"): {"namespaces": ["/chat"], "event": "news"},
+}
+"""A good payload of each event."""
+
+FITTING: dict[str, list[Any]] = {
+    "typing": [True],
+    "unread": [True],
+    "seq": [0],
+    "before": [0],
+    "users": [[]],
+    "ids": [[]],
+    "reason": ["", "a\0b"],
+    "room": [],
+    "text": [LONG],
+}
+LENIENT = {"namespace", "user", "cursor", "event", "namespaces"}
+"""Fields of the admin that take any text, so a wrong one is answered otherwise (`not_found`, nobody found)."""
+
+
+def wrong_payloads(good: dict[str, Any], admin: bool) -> list[list[Any]]:
+    wrong = list(WRONG_ANYWHERE)
+    for field in good:
+        fitting = FITTING.get(field, [])
+        for value in WRONG_VALUES:
+            if any(type(value) is type(fit) and value == fit for fit in fitting):
+                continue
+            if admin and isinstance(value, str) and value and field in {*LENIENT, "room"}:
+                continue
+            wrong.append([good | {field: value}])
+    return wrong
+
+
+@pytest.mark.timeout(60)
+async def test_wrong_payloads_are_answered_and_break_nothing(device: Device) -> None:
+    clients = {
+        "/chat": await device("alice", "/chat"),
+        "/notifications": await device("alice", "/notifications"),
+        "/admin": await device("root", "/admin", ("admin",)),
+    }
+    await clients["/chat"].call("join", {"room": "general"})
+    for (namespace, event), good in EVENTS.items():
+        client = clients[namespace]
+        assert (await client.call(event, good))["ok"], (namespace, event)
+        wrong = wrong_payloads(good, namespace == "/admin")
+        answers = await asyncio.gather(*(client.call(event, *args) for args in wrong))
+        for args, answer in zip(wrong, answers, strict=True):
+            assert answer["ok"] is False, (event, args, answer)
+            assert answer["error"]["code"] in ("invalid_payload", "too_large"), (event, args, answer)
+        assert (await client.call(event, good))["ok"], (namespace, event)
+    assert all(client.is_connected for client in clients.values())
+
+
+async def test_events_that_need_a_payload_say_so_and_the_others_do_without(device: Device) -> None:
+    needless = {("/chat", "rooms"), ("/chat", "online"), ("/notifications", "list"), ("/admin", "clients")}
+    for (namespace, event), _ in EVENTS.items():
+        roles = ("admin",) if namespace == "/admin" else ()
+        client = await device("alice", namespace, roles)
+        answer = await client.call(event)
+        if (namespace, event) in needless:
+            assert answer["ok"], event
+        else:
+            assert answer["error"]["code"] == "invalid_payload", event
+        assert (await client.call("no such event"))["error"]["code"] == "unknown_event"
