@@ -1,6 +1,7 @@
 """Real servers on a real Redis, in this process."""
 
 import asyncio
+import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -16,11 +17,15 @@ MakeBus = Callable[..., Awaitable[RedisBus]]
 
 
 async def eventually(condition: Callable[[], Any], seconds: float = 15.0) -> Any:
-    """The first truthy value of `condition`; fails when there is none in time."""
+    """The first truthy value of `condition`, which may be a coroutine function; fails when there is none in time."""
     async with asyncio.timeout(seconds):
-        while not (value := condition()):  # noqa: ASYNC110
+        while True:
+            value = condition()
+            if inspect.isawaitable(value):
+                value = await value
+            if value:
+                return value
             await asyncio.sleep(0.01)
-    return value
 
 
 @pytest.fixture

@@ -1,0 +1,29 @@
+"""What every presence does, whatever it keeps its knowledge in. One test suite runs over all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from rtserver.cluster.presence.announcer import Callback
+
+
+class Presence(Protocol):
+    async def connected(self, user: str, sid: str) -> None:
+        """A device came. Waits a tenth of a second at most, and never fails."""
+
+    async def disconnected(self, user: str, sid: str) -> None:
+        """A device went. Never waits, never fails."""
+
+    async def online(self, users: Sequence[str]) -> set[str]:
+        """Those of `users` that are online; from this server's own knowledge while Redis is down."""
+        ...
+
+    async def all_online(self, limit: int = 1000) -> list[str]: ...
+
+    def subscribe(self, callback: Callback) -> None:
+        """`await callback(user, online)` for each change, on exactly one server of the cluster."""
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...

@@ -1,0 +1,44 @@
+"""Presence of a single server."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+
+from rtserver.cluster.presence.announcer import Announcer, Callback
+from rtserver.cluster.presence.devices import Devices
+
+
+class MemoryPresence:
+    """`grace`: seconds a user stays online after the last device left."""
+
+    def __init__(self, grace: float = 3.0) -> None:
+        self._announcer = Announcer()
+        self._devices = Devices(grace, self._gone)
+
+    async def connected(self, user: str, sid: str) -> None:
+        was_online = user in self._devices
+        if self._devices.add(user, sid) and not was_online:
+            self._announcer.tell(user, True)
+
+    async def disconnected(self, user: str, sid: str) -> None:
+        self._devices.remove(user, sid)
+
+    async def online(self, users: Sequence[str]) -> set[str]:
+        return {user for user in users if user in self._devices}
+
+    async def all_online(self, limit: int = 1000) -> list[str]:
+        return list(islice(self._devices, limit))
+
+    def subscribe(self, callback: Callback) -> None:
+        self._announcer.subscribe(callback)
+
+    async def start(self) -> None:
+        self._announcer.start()
+
+    async def stop(self) -> None:
+        self._devices.stop()
+        await self._announcer.stop()
+
+    def _gone(self, user: str) -> None:
+        self._announcer.tell(user, False)
