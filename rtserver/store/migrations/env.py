@@ -1,0 +1,11 @@
+"""Alembic's entry: runs the changes on the connection that `rtserver.store.migration` hands over."""
+
+from __future__ import annotations
+
+from alembic import context
+
+context.configure(
+    connection=context.config.attributes["connection"], transactional_ddl=True, render_as_batch=True
+)
+with context.begin_transaction():
+    context.run_migrations()

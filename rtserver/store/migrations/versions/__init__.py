@@ -1,0 +1,1 @@
+"""The changes, numbered. A released one is never edited."""

@@ -1,0 +1,49 @@
+"""How far each user has read each room: one cursor, which only moves forward."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from rtserver.store.database import Database
+from rtserver.store.engines import insert_into
+from rtserver.store.schema import receipts, rooms
+
+
+class Receipts:
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def mark_read(self, room: str, user: str, seq: int) -> int:
+        """Move the cursor to `seq`, never backwards and never past the room's last message; return where it is."""
+        last_seq, cursor = await self._state(room, user)
+        wanted = min(seq, last_seq)
+        if wanted <= cursor:
+            return cursor
+        return await self._advance(room, user, wanted)
+
+    async def last_read(self, room: str, user: str) -> int:
+        """The cursor: 0 before the first receipt."""
+        return (await self._state(room, user))[1]
+
+    async def _state(self, room: str, user: str) -> tuple[int, int]:
+        """The last number of the room, and the cursor."""
+        mine = sa.and_(receipts.c.room == rooms.c.room, receipts.c.user_id == user)
+        query = (
+            sa.select(rooms.c.last_seq, receipts.c.seq)
+            .select_from(rooms)
+            .outerjoin(receipts, mine)
+            .where(rooms.c.room == room)
+        )
+        async with self._db.reading() as connection:
+            row = (await connection.execute(query)).first()
+        return (row[0], row[1] or 0) if row else (0, 0)
+
+    async def _advance(self, room: str, user: str, seq: int) -> int:
+        async with self._db.transaction() as connection:
+            statement = insert_into(connection, receipts).values(room=room, user_id=user, seq=seq)
+            # Another device may have been faster.
+            further = sa.case((statement.excluded.seq > receipts.c.seq, statement.excluded.seq), else_=receipts.c.seq)
+            upsert = statement.on_conflict_do_update(
+                index_elements=[receipts.c.room, receipts.c.user_id], set_={"seq": further}
+            )
+            return int((await connection.execute(upsert.returning(receipts.c.seq))).scalar_one())

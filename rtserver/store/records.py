@@ -1,0 +1,80 @@
+"""What the store takes and gives: plain records, camelCase on the wire, times as ISO-8601 UTC with milliseconds.
+
+Knows nothing of tables or events.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct, field
+
+
+class Author(Struct, frozen=True, rename="camel"):
+    """Who wrote a message, under the name of that moment."""
+
+    id: str
+    name: str
+
+
+class Message(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """A saved message. `seq` counts from 1 in its room, without gaps. Absent fields are left out on the wire."""
+
+    id: str
+    seq: int
+    room: str
+    from_: Author = field(name="from")
+    text: str
+    sent_at: str
+    nonce: str | None = None
+    reply_to: str | None = None
+    data: Any = None
+
+
+class Draft(Struct, frozen=True, rename="camel"):
+    """A message that is not saved yet. The same `nonce` of one author in one room names the same message."""
+
+    room: str
+    author: Author
+    text: str
+    nonce: str | None = None
+    reply_to: str | None = None
+    data: Any = None
+
+
+class Notification(Struct, frozen=True, rename="camel"):
+    """A saved notification. `seq` counts from 1 for its user, without gaps."""
+
+    id: str
+    seq: int
+    type: str
+    message: str
+    data: Any
+    created_at: str
+    read: bool
+
+
+class NotificationDraft(Struct, frozen=True, rename="camel"):
+    """A notification that is not saved yet. The same `key` of one user names the same notification."""
+
+    user: str
+    type: str
+    message: str
+    data: Any = None
+    key: str | None = None
+
+
+class Member(Struct, frozen=True, rename="camel"):
+    """Somebody who has joined a room."""
+
+    id: str
+    name: str
+
+
+class RoomSummary(Struct, frozen=True, rename="camel"):
+    """A room as one member sees it in the list of rooms."""
+
+    room: str
+    unread: int
+    last_message: Message | None
+    last_read: int

@@ -1,0 +1,114 @@
+"""Who is a member of which room, and how a member's list of rooms looks.
+
+Membership lasts until `leave`: it has nothing to do with who is connected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from rtserver.store.append import message_columns, message_of
+from rtserver.store.clock import now_ms
+from rtserver.store.database import Database
+from rtserver.store.engines import insert_into
+from rtserver.store.records import Member, RoomSummary
+from rtserver.store.schema import members, messages, receipts, rooms
+
+
+class Rooms:
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def join(self, room: str, member: Member) -> bool:
+        """Make `member` a member, and the room where there is none; whether that is new. Keeps the name current."""
+        if await self._name(room, member.id) == member.name:
+            return False  # returning clients join again all the time: they need no commit
+        async with self._db.transaction() as connection:
+            await _make_room(connection, room)
+            joined = await _add_member(connection, room, member)
+            if not joined:
+                await connection.execute(sa.update(members).where(_is(room, member.id)).values(name=member.name))
+        return joined
+
+    async def leave(self, room: str, user: str) -> bool:
+        """End the membership; whether there was one."""
+        if not await self.is_member(room, user):
+            return False
+        async with self._db.transaction() as connection:
+            done = await connection.execute(sa.delete(members).where(_is(room, user)))
+        return done.rowcount > 0
+
+    async def members(self, room: str) -> list[Member]:
+        """In the order of joining."""
+        query = sa.select(members.c.user_id, members.c.name).where(members.c.room == room)
+        async with self._db.reading() as connection:
+            rows = await connection.execute(query.order_by(members.c.joined_at, members.c.user_id))
+        return [Member(row.user_id, row.name) for row in rows]
+
+    async def is_member(self, room: str, user: str) -> bool:
+        return await self._name(room, user) is not None
+
+    async def rooms_of(self, user: str) -> list[str]:
+        """The names of the rooms that `user` is a member of, sorted."""
+        query = sa.select(members.c.room).where(members.c.user_id == user)
+        async with self._db.reading() as connection:
+            return sorted((await connection.execute(query)).scalars())
+
+    async def summaries(self, user: str) -> list[RoomSummary]:
+        """The rooms of `user`, the one with the latest activity first.
+
+        Unread is what came after the user's receipt and after the user's own last message.
+        """
+        async with self._db.reading() as connection:
+            rows = await connection.execute(_summaries(user))
+        return [_summary(row) for row in rows]
+
+    async def _name(self, room: str, user: str) -> str | None:
+        query = sa.select(members.c.name).where(_is(room, user))
+        async with self._db.reading() as connection:
+            name: str | None = (await connection.execute(query)).scalar()
+        return name
+
+
+def _is(room: str, user: str) -> sa.ColumnElement[bool]:
+    return sa.and_(members.c.room == room, members.c.user_id == user)
+
+
+async def _make_room(connection: AsyncConnection, room: str) -> None:
+    row = {"room": room, "last_seq": 0, "active_at": now_ms()}
+    await connection.execute(insert_into(connection, rooms).values(row).on_conflict_do_nothing())
+
+
+async def _add_member(connection: AsyncConnection, room: str, member: Member) -> bool:
+    row = {"room": room, "user_id": member.id, "name": member.name, "joined_at": now_ms()}
+    done = await connection.execute(insert_into(connection, members).values(row).on_conflict_do_nothing())
+    return done.rowcount > 0
+
+
+def _summaries(user: str) -> sa.Select[tuple[Any, ...]]:
+    """One query for all rooms: each lookup in it is one step in an index."""
+    mine = sa.and_(receipts.c.room == rooms.c.room, receipts.c.user_id == user)
+    newest = sa.and_(messages.c.room == rooms.c.room, messages.c.seq == rooms.c.last_seq)
+    own = messages.alias("own")
+    own_last = (
+        sa.select(sa.func.max(own.c.seq)).where(own.c.author_id == user, own.c.room == rooms.c.room).scalar_subquery()
+    )
+    return (
+        sa.select(rooms.c.room, rooms.c.last_seq, receipts.c.seq, own_last, *message_columns(messages))
+        .select_from(members)
+        .join(rooms, rooms.c.room == members.c.room)
+        .outerjoin(receipts, mine)
+        .outerjoin(messages, newest)
+        .where(members.c.user_id == user)
+        .order_by(rooms.c.active_at.desc(), rooms.c.room)
+    )
+
+
+def _summary(row: Sequence[Any]) -> RoomSummary:
+    room, last_seq, read, own_last, *last = row
+    unread = last_seq - max(read or 0, own_last or 0)
+    return RoomSummary(room, unread, message_of(last) if last[0] is not None else None, read or 0)

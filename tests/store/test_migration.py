@@ -1,0 +1,67 @@
+"""Making and upgrading the tables; on both databases."""
+
+import asyncio
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+
+from rtserver.errors import ConfigError, Unavailable
+from rtserver.store.database import Database
+from rtserver.store.messages import Messages
+from rtserver.store.records import Author, Draft
+from rtserver.store.rooms import Rooms
+from rtserver.store.schema import metadata
+from tests.store.conftest import OpenMessages
+
+
+@pytest.fixture
+async def empty(database_url: str) -> Database:
+    db = Database(database_url)
+    await db.connect()
+    return db
+
+
+async def test_an_empty_database_is_due_until_it_is_migrated(empty: Database) -> None:
+    assert await empty.needs_migration()
+    with pytest.raises(Unavailable):
+        await Rooms(empty).members("lobby")
+    await empty.migrate()
+    assert not await empty.needs_migration()
+    assert await Rooms(empty).members("lobby") == []
+    await empty.close()
+
+
+async def test_migrating_again_keeps_everything(
+    db: Database, messages: Messages, open_messages: OpenMessages
+) -> None:
+    saved, _ = await messages.append(Draft("lobby", Author("ann", "Ann"), "hi"))
+    await db.migrate()
+    assert await messages.history("lobby", before=None, after=None, limit=5) == ([saved], False)
+
+
+async def test_servers_that_start_together_migrate_once(database_url: str) -> None:
+    servers = [Database(database_url) for _ in range(4)]
+    await asyncio.gather(*(server.connect() for server in servers))
+    await asyncio.gather(*(server.migrate() for server in servers))
+    assert not any([await server.needs_migration() for server in servers])
+    for server in servers:
+        await server.close()
+
+
+async def test_the_migrations_make_the_tables_that_the_code_uses(db: Database) -> None:
+    def differences(connection: sa.Connection) -> list[object]:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        return list(compare_metadata(context, metadata))
+
+    async with db.reading() as connection:
+        assert await connection.run_sync(differences) == []
+
+
+async def test_a_database_of_a_newer_version_is_not_touched(db: Database) -> None:
+    async with db.transaction() as connection:
+        await connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    assert await db.needs_migration()
+    with pytest.raises(ConfigError, match="newer"):
+        await db.migrate()

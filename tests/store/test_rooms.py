@@ -1,0 +1,125 @@
+"""Memberships and the list of rooms; on both databases."""
+
+import asyncio
+
+import pytest
+
+from rtserver.errors import InvalidPayload
+from rtserver.store.clock import now_ms
+from rtserver.store.database import Database
+from rtserver.store.messages import Messages
+from rtserver.store.receipts import Receipts
+from rtserver.store.records import Author, Draft, Member
+from rtserver.store.rooms import Rooms
+
+ANN, BOB = Member("ann", "Ann"), Member("bob", "Bob")
+
+
+async def next_millisecond() -> None:
+    now = now_ms()
+    while now_ms() <= now:
+        await asyncio.sleep(0.001)
+
+
+async def test_joining_is_new_only_once(rooms: Rooms) -> None:
+    assert await rooms.join("lobby", ANN) is True
+    assert await rooms.join("lobby", ANN) is False
+    assert await rooms.is_member("lobby", "ann")
+    assert await rooms.members("lobby") == [ANN]
+
+
+async def test_joining_from_many_devices_at_once_is_new_only_once(rooms: Rooms) -> None:
+    assert sum(await asyncio.gather(*(rooms.join("lobby", ANN) for _ in range(10)))) == 1
+
+
+async def test_joining_again_costs_no_commit(db: Database, rooms: Rooms) -> None:
+    """After a deploy every client joins again; that must not queue up behind the disk."""
+    await rooms.join("lobby", ANN)
+    before = db.commits
+    await rooms.join("lobby", ANN)
+    assert db.commits == before
+
+
+async def test_a_new_name_shows_after_the_next_join(rooms: Rooms) -> None:
+    await rooms.join("lobby", ANN)
+    assert await rooms.join("lobby", Member("ann", "Anna")) is False
+    assert await rooms.members("lobby") == [Member("ann", "Anna")]
+
+
+async def test_leaving_ends_the_membership(rooms: Rooms) -> None:
+    await rooms.join("lobby", ANN)
+    assert await rooms.leave("lobby", "ann") is True
+    assert await rooms.leave("lobby", "ann") is False
+    assert not await rooms.is_member("lobby", "ann")
+    assert await rooms.rooms_of("ann") == []
+
+
+async def test_members_come_in_the_order_of_joining(rooms: Rooms) -> None:
+    await rooms.join("lobby", BOB)
+    await next_millisecond()
+    await rooms.join("lobby", ANN)
+    assert await rooms.members("lobby") == [BOB, ANN]
+
+
+async def test_rooms_of_a_user_are_only_that_users(rooms: Rooms) -> None:
+    await rooms.join("b", ANN)
+    await rooms.join("a", ANN)
+    await rooms.join("c", BOB)
+    assert await rooms.rooms_of("ann") == ["a", "b"]
+
+
+async def test_the_room_with_the_latest_message_comes_first(rooms: Rooms, messages: Messages) -> None:
+    for room in ("old", "new", "empty"):
+        await rooms.join(room, ANN)
+    await messages.append(Draft("old", Author("bob", "Bob"), "1"))
+    await next_millisecond()
+    last, _ = await messages.append(Draft("new", Author("bob", "Bob"), "2"))
+    summaries = {s.room: s.last_message for s in await rooms.summaries("ann")}
+    assert [room for room in summaries if room != "empty"] == ["new", "old"]
+    assert (summaries["new"], summaries["empty"]) == (last, None)
+
+
+async def test_unread_counts_what_others_wrote_after_the_receipt(
+    rooms: Rooms, messages: Messages, receipts: Receipts
+) -> None:
+    await rooms.join("lobby", ANN)
+    for i in range(5):
+        await messages.append(Draft("lobby", Author("bob", "Bob"), str(i)))
+    assert (await rooms.summaries("ann"))[0].unread == 5
+    await receipts.mark_read("lobby", "ann", 3)
+    summary = (await rooms.summaries("ann"))[0]
+    assert (summary.unread, summary.last_read) == (2, 3)
+
+
+async def test_ones_own_message_is_not_unread(rooms: Rooms, messages: Messages) -> None:
+    await rooms.join("lobby", ANN)
+    await messages.append(Draft("lobby", Author("ann", "Ann"), "mine"))
+    summary = (await rooms.summaries("ann"))[0]
+    assert (summary.unread, summary.last_read) == (0, 0)
+    await messages.append(Draft("lobby", Author("bob", "Bob"), "yours"))
+    assert (await rooms.summaries("ann"))[0].unread == 1
+
+
+async def test_a_user_without_rooms_has_an_empty_list(rooms: Rooms) -> None:
+    assert await rooms.summaries("nobody") == []
+
+
+@pytest.mark.parametrize("bad", ["a\0b", "\ud800", "x" * 5_000])
+async def test_senseless_names_are_refused_not_trouble(rooms: Rooms, bad: str) -> None:
+    for call in (
+        rooms.join(bad, ANN),
+        rooms.join("lobby", Member(bad, "Ann")),
+        rooms.leave(bad, "ann"),
+        rooms.members(bad),
+        rooms.is_member("lobby", bad),
+        rooms.rooms_of(bad),
+        rooms.summaries(bad),
+    ):
+        with pytest.raises(InvalidPayload):
+            await call
+
+
+async def test_a_senseless_display_name_is_refused(rooms: Rooms) -> None:
+    with pytest.raises(InvalidPayload):
+        await rooms.join("lobby", Member("ann", "A\0nn"))
+    assert await rooms.members("lobby") == []
