@@ -1,4 +1,4 @@
-"""The command `rtserver`: reads flags, prints, chooses exit codes. The work itself is done in `app` and the services."""
+"""The command `rtserver`: reads flags, prints, chooses exit codes. The work is done in `app` and the services."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def serve(flags: Mapping[str, Any]) -> None:
             code=FAILED,
         )
     logs.configure(settings.log_level, settings.log_format)
-    from rtserver.app import serve as run  # the other commands do without the whole server
+    from rtserver.run import serve as run  # the other commands do without the whole server
 
     try:
         run(settings)

@@ -1,0 +1,256 @@
+"""The composition root: it alone sees all settings and all concrete classes, and the order of start and stop.
+
+    start: database → message writer → Redis → presence → Socket.IO
+    stop:  not ready → Socket.IO (clients closed, handlers finish) → presence → Redis → message writer → database
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from rtserver import plugins
+from rtserver.auth.authenticator import TokenAuthenticator
+from rtserver.auth.issue import issue
+from rtserver.auth.tokens import TokenVerifier
+from rtserver.cluster.adapter import RedisAdapter
+from rtserver.cluster.bus import RedisBus
+from rtserver.cluster.legacy import LegacyInput
+from rtserver.cluster.presence import MemoryPresence, Presence, RedisPresence
+from rtserver.errors import ConfigError, NotFound
+from rtserver.http.api import Api
+from rtserver.http.bundle import ClientBundle
+from rtserver.http.cors import Cors
+from rtserver.http.credentials import Credentials
+from rtserver.http.dev_tokens import DevTokens
+from rtserver.http.errors import error_boundary
+from rtserver.http.health import Health
+from rtserver.http.metrics import MetricsPage
+from rtserver.http.pages import Pages
+from rtserver.metrics import Metrics
+from rtserver.namespaces.admin.namespace import Admin
+from rtserver.namespaces.chat.namespace import Chat
+from rtserver.namespaces.notifications.namespace import Notifications
+from rtserver.namespaces.notifications.notifier import Notifier
+from rtserver.settings import Settings
+from rtserver.sio.adapter import Adapter
+from rtserver.sio.ids import new_instance_id
+from rtserver.sio.namespace import Namespace
+from rtserver.sio.server import Server
+from rtserver.store.database import Database
+from rtserver.store.messages import Messages
+from rtserver.store.notifications import Notifications as NotificationStore
+from rtserver.store.receipts import Receipts
+from rtserver.store.rooms import Rooms
+
+log = structlog.get_logger("rtserver.app")
+
+WEB = Path(__file__).parent / "web"
+VERSION = version("rtserver")
+LAG_SECONDS = 0.5
+DEV_TOKEN_SECONDS = 30 * 24 * 3600.0
+
+SERVER: web.AppKey[Server] = web.AppKey("rtserver.server", Server)
+"""`app[SERVER]` is the Socket.IO server of an application made by `create_app`."""
+
+
+def create_app(settings: Settings | None = None, *, namespaces: Iterable[type[Namespace]] = ()) -> web.Application:
+    """The whole server as an aiohttp application; `namespaces` are added to those that the settings name.
+
+    Raises `ConfigError`, with every fault, when the settings cannot be used.
+    """
+    settings = settings or Settings()
+    own = [cls() for cls in namespaces]
+    return _Composition(settings, [*own, *plugins.load(settings.namespaces)]).app()
+
+
+class _Composition:
+    def __init__(self, settings: Settings, own: list[Namespace]) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.instance = settings.instance or new_instance_id()
+        self.verifier = TokenVerifier(
+            settings.jwt_keys(), audience=settings.jwt_audience, issuer=settings.jwt_issuer, leeway=settings.jwt_leeway
+        )
+        self._compose_cluster()
+        self._compose_store()
+        self._compose_server(own)
+        self.draining = False
+
+    def _compose_cluster(self) -> None:
+        self.bus: RedisBus | None = None
+        self.adapter = Adapter()
+        self.presence: Presence = MemoryPresence()
+        if self.settings.redis_url is not None:
+            self.bus = RedisBus(self.settings.redis_url.get_secret_value(), self.metrics)
+            self.adapter = RedisAdapter(self.bus)
+            self.presence = RedisPresence(self.bus, self.instance)
+            LegacyInput(self.adapter).attach(self.bus.subscribe)
+
+    def _compose_store(self) -> None:
+        self.database = Database(self.settings.database_url.get_secret_value())
+        self.messages = Messages(self.database)
+        self.notifications = NotificationStore(self.database)
+
+    def _compose_server(self, own: list[Namespace]) -> None:
+        settings = self.settings
+        self.server = Server(
+            authenticator=TokenAuthenticator(
+                self.verifier, cookie_name=settings.jwt_cookie, allow_query=settings.jwt_query
+            ),
+            adapter=self.adapter,
+            metrics=self.metrics,
+            instance_id=self.instance,
+            event_rate=settings.rate_events,
+            trusted_proxies=[str(network) for network in settings.trusted_proxies],
+            max_attachments=settings.max_attachments,
+            namespaces=[],
+            transports=list(settings.transports),
+            ping_interval=settings.ping_interval,
+            ping_timeout=settings.ping_timeout,
+            max_http_buffer_size=settings.max_payload,
+            cors_allowed_origins="*" if "*" in settings.cors_origins else _Origins(settings.cors_origins),
+        )
+        chat = Chat(
+            self.messages,
+            Rooms(self.database),
+            Receipts(self.database),
+            self.presence,
+            max_text=settings.chat_max_text,
+            room_policy=settings.chat_room_policy,
+        )
+        inbox = Notifications(self.notifications)
+        self.notifier = Notifier(self.notifications, inbox)
+        for namespace in (chat, inbox, Admin(self.metrics.snapshot, version=VERSION), *own):
+            self.server.add_namespace(namespace)
+
+    def app(self) -> web.Application:
+        app = web.Application(middlewares=[error_boundary], client_max_size=self.settings.max_payload)
+        app[SERVER] = self.server
+        Cors(self.settings.cors_origins).install(app)
+        for part in self._http_parts():
+            app.add_routes(part.routes())
+        app.cleanup_ctx.extend([self._run_store, self._run_cluster, self._watch_loop])
+        app.on_shutdown.append(self._drain)
+        self.server.attach(app)
+        return app
+
+    def _http_parts(self) -> Iterable[Any]:
+        settings, development = self.settings, self.settings.mode == "development"
+        checks: dict[str, Any] = {"database": self.database.ping}
+        if self.bus is not None:
+            checks["redis"] = self.bus.ping
+        yield Health(instance=self.instance, version=VERSION, checks=checks, draining=lambda: self.draining)
+        yield MetricsPage(self.metrics)
+        key = settings.api_key.get_secret_value() if settings.api_key is not None else None
+        yield Api(
+            credentials=Credentials([key] if key else [], self.verifier),
+            emitting=_Emitting(self.server),
+            notifying=self.notifier,
+        )
+        yield ClientBundle(WEB / "vendor" / "socket.io")
+        yield Pages(WEB, development=development)
+        if development:
+            yield DevTokens(lambda user, name, roles: dev_token(settings, user, name, roles))
+
+    # Start and stop.
+
+    async def _run_store(self, _: web.Application) -> AsyncIterator[None]:
+        await self.database.connect()
+        await _migrate(self.database, automatic=self.settings.mode == "development")
+        await self.messages.start()
+        yield
+        await self.messages.stop()
+        await self.database.close()
+
+    async def _run_cluster(self, _: web.Application) -> AsyncIterator[None]:
+        if self.bus is not None:
+            await self.bus.start()
+        await self.presence.start()
+        yield
+        await self.presence.stop()
+        if self.bus is not None:
+            await self.bus.stop()
+
+    async def _watch_loop(self, _: web.Application) -> AsyncIterator[None]:
+        async with _background(_measure_lag(self.metrics)):
+            yield
+
+    async def _drain(self, _: web.Application) -> None:
+        self.draining = True
+
+
+class _Origins:
+    """Which pages may connect: those named, and those of the server's own host."""
+
+    def __init__(self, allowed: Iterable[str]) -> None:
+        self._allowed = frozenset(allowed)
+
+    def __call__(self, origin: str, environ: Mapping[str, Any]) -> bool:
+        return origin in self._allowed or origin == f"{environ['wsgi.url_scheme']}://{environ.get('HTTP_HOST')}"
+
+
+class _Emitting:
+    """What the HTTP API needs of the server."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+
+    async def emit(
+        self,
+        namespace: str,
+        event: str,
+        args: Sequence[Any],
+        rooms: Sequence[str],
+        except_: Sequence[str],
+        volatile: bool,
+    ) -> None:
+        if not self._server.knows(namespace):
+            raise NotFound(f"There is no namespace {namespace}")
+        operator = self._server.of(namespace).to(*rooms).except_(*except_)
+        await (operator.volatile if volatile else operator).emit(event, *args)
+
+
+def dev_token(settings: Settings, user: str, name: str, roles: Sequence[str] = ()) -> str:
+    """A token that works for a month, for development mode."""
+    return issue(
+        settings.signing_secret(), sub=user, name=name, roles=roles, ttl=DEV_TOKEN_SECONDS,
+        audience=settings.jwt_audience, issuer=settings.jwt_issuer, algorithm=settings.signing_algorithm,
+    )  # fmt: skip
+
+
+async def _migrate(database: Database, *, automatic: bool) -> None:
+    if not await database.needs_migration():
+        return
+    if not automatic:
+        raise ConfigError(["The database is not up to date. Run `rtserver db upgrade` first."])
+    await database.migrate()
+
+
+@asynccontextmanager
+async def _background(work: Any) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _measure_lag(metrics: Metrics) -> None:
+    """How much later than asked for the event loop comes back."""
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + LAG_SECONDS
+        await asyncio.sleep(LAG_SECONDS)
+        metrics.loop_lag = max(0.0, loop.time() - due)
+
+

@@ -1,0 +1,94 @@
+"""The process: event loop, signals, listening socket, what is printed at the start. The application is `app`'s."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any, TextIO
+
+import structlog
+from aiohttp import web
+
+from rtserver.app import create_app, dev_token
+from rtserver.settings import Settings
+
+log = structlog.get_logger("rtserver")
+
+BACKLOG = 4096
+SHUTDOWN_SECONDS = 5.0
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT; returns after an orderly stop."""
+    app = create_app(settings)
+    _runner()(_serve(app, settings))
+
+
+def _runner() -> Callable[[Coroutine[Any, Any, None]], None]:
+    """uvloop's where it is installed, else asyncio's."""
+    with contextlib.suppress(ImportError):
+        import uvloop
+
+        return uvloop.run
+    return asyncio.run
+
+
+async def _serve(app: web.Application, settings: Settings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_SECONDS)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, settings.host, settings.port, backlog=BACKLOG)
+        await site.start()
+        url = f"http://{_shown(settings.host)}:{_port(runner)}"
+        log.info("listening", url=url, mode=settings.mode)
+        if settings.mode == "development":
+            _print_welcome(settings, url, sys.stdout)
+        await stop.wait()
+        log.info("stopping")
+    finally:
+        await runner.cleanup()
+    log.info("stopped")
+
+
+def _port(runner: web.AppRunner) -> int:
+    """The port in use, which the system chose where 0 was asked for."""
+    return int(runner.addresses[0][1])
+
+
+def _shown(host: str) -> str:
+    """An address that a browser on this machine can open."""
+    if host in ("0.0.0.0", "::"):  # noqa: S104  # compared, not bound
+        return "localhost"
+    return f"[{host}]" if ":" in host else host
+
+
+def _print_welcome(settings: Settings, url: str, out: TextIO) -> None:
+    """What a person who just typed `make run` wants to see. Tokens are printed, never logged."""
+    user = dev_token(settings, "alice", "Alice")
+    admin = dev_token(settings, "admin", "Admin", ("admin",))
+    out.write(
+        f"""
+  rtserver is running in development mode.
+
+    Open           {url}/
+    Chat           {url}/chat
+    Notifications  {url}/notifications
+    Admin          {url}/admin/
+
+  Tokens that work here, for your own client:
+
+    user alice     {user}
+
+    admin          {admin}
+
+  Stop with Ctrl+C.
+"""
+    )
+    out.flush()
