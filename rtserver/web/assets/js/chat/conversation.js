@@ -1,0 +1,100 @@
+// Owns one conversation's data: its messages in order of seq, what waits to be sent, who read and who types.
+// Pure: no server, no page.
+
+export class Conversation {
+  messages = [];
+  pending = []; // what this tab sent and the server has not yet confirmed
+  members = new Set(); // ids
+  typing = new Map(); // id → timer that ends it
+  seen = new Map(); // id → the last seq that person has read
+  unread = 0;
+  lastRead = 0; // own cursor
+  freshFrom = null; // seq of the first message that was unread when the conversation was opened
+  more = true; // older messages may exist
+  loaded = false;
+  latest = null; // for order in the side bar when nothing is loaded yet
+  draft = "";
+
+  constructor(room, peer = null) {
+    this.room = room;
+    this.peer = peer;
+  }
+
+  get direct() {
+    return this.peer !== null;
+  }
+
+  /** How the server wants it addressed. */
+  get address() {
+    return this.direct ? { to: this.peer } : { room: this.room };
+  }
+
+  get firstSeq() {
+    return this.messages[0]?.seq ?? null;
+  }
+
+  get lastSeq() {
+    return this.messages.at(-1)?.seq ?? 0;
+  }
+
+  /** Merge messages from anywhere, in any order; returns those that were not known. */
+  add(incoming) {
+    const known = new Set(this.messages.map((message) => message.id));
+    const fresh = incoming.filter((message) => !known.has(message.id));
+    if (!fresh.length) return fresh;
+    this.messages = [...this.messages, ...fresh].sort((a, b) => a.seq - b.seq);
+    const confirmed = new Set(fresh.map((message) => message.nonce).filter(Boolean));
+    this.pending = this.pending.filter((entry) => !confirmed.has(entry.nonce));
+    this.latest = this.messages.at(-1);
+    return fresh;
+  }
+
+  replace(message) {
+    this.messages = this.messages.map((old) => (old.id === message.id ? { ...old, ...message } : old));
+  }
+
+  remove(id) {
+    this.messages = this.messages.filter((message) => message.id !== id);
+  }
+
+  /** Too far behind to fill the gap: begin again from the newest page. */
+  restart(messages) {
+    this.messages = [];
+    this.more = true;
+    this.add(messages);
+  }
+
+  /** A gap lies between what is here and a message with this seq. */
+  misses(seq) {
+    return this.loaded && this.lastSeq > 0 && seq > this.lastSeq + 1;
+  }
+
+  readUpTo(seq, me) {
+    this.lastRead = Math.max(this.lastRead, seq);
+    const left = this.messages.filter((message) => message.seq > this.lastRead && message.from.id !== me).length;
+    this.unread = this.loaded || seq >= this.lastSeq ? left : this.unread;
+  }
+
+  /** People whose cursor stands exactly at the newest message. */
+  readersOfLast(me) {
+    const last = this.messages.at(-1);
+    if (!last || last.from.id !== me) return [];
+    return [...this.seen].filter(([id, seq]) => id !== me && seq >= last.seq).map(([id]) => id);
+  }
+}
+
+const escape = (id) => id.replaceAll("%", "%25").replaceAll(":", "%3A");
+const unescape = (id) => id.replaceAll("%3A", ":").replaceAll("%25", "%");
+
+/** The room of a direct conversation: both ids, sorted, with `%` and `:` inside them escaped. */
+export function directRoom(a, b) {
+  return `dm:${[a, b].sort().map(escape).join(":")}`;
+}
+
+/** The other one of a direct message room, or null when it is no such room of mine. */
+export function peerOf(room, me) {
+  if (!room.startsWith("dm:")) return null;
+  const [a, b] = room.slice(3).split(":").map(unescape);
+  if (a === me) return b;
+  return b === me ? a : null;
+}

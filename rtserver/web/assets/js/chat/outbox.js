@@ -1,0 +1,63 @@
+// Owns sending: a message shows at once, carries a nonce, and is sent again under the same nonce until the server
+// confirms it or says no. The server answers a repeated nonce with the first message, so nothing is saved twice.
+import { failure } from "../words.js";
+
+export class Outbox {
+  constructor(connection, book) {
+    this.connection = connection;
+    this.book = book;
+  }
+
+  send(conversation, text) {
+    const entry = { nonce: nonce(), text, sentAt: new Date().toISOString(), state: "sending", reason: "" };
+    conversation.pending.push(entry);
+    conversation.freshFrom = null;
+    this.deliver(conversation, entry);
+  }
+
+  async deliver(conversation, entry) {
+    this.#mark(entry, this.connection.online ? "sending" : "waiting");
+    if (!this.connection.online) return;
+    try {
+      const payload = { ...conversation.address, text: entry.text, nonce: entry.nonce };
+      const { message } = await this.connection.call("message", payload);
+      conversation.add([message]);
+      this.discard(conversation, entry);
+    } catch (error) {
+      this.#failed(conversation, entry, error);
+    }
+  }
+
+  #failed(conversation, entry, error) {
+    if (error.code === "offline") return this.#mark(entry, "waiting");
+    if (error.code === "rate_limited") {
+      this.#mark(entry, "waiting");
+      return setTimeout(() => this.deliver(conversation, entry), (error.retryAfter ?? 1) * 1000);
+    }
+    return this.#mark(entry, "failed", failure(error));
+  }
+
+  #mark(entry, state, reason = "") {
+    Object.assign(entry, { state, reason });
+    this.book.changed();
+  }
+
+  discard(conversation, entry) {
+    conversation.pending = conversation.pending.filter((other) => other !== entry);
+    this.book.changed();
+  }
+
+  /** After a reconnect: everything that waits, in the order it was written. */
+  async flush() {
+    for (const conversation of this.book.conversations.values()) {
+      for (const entry of conversation.pending.filter((one) => one.state === "waiting")) {
+        await this.deliver(conversation, entry);
+      }
+    }
+  }
+}
+
+function nonce() {
+  const bytes = crypto.getRandomValues(new Uint8Array(12));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

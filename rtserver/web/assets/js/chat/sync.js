@@ -1,0 +1,160 @@
+// Owns the traffic of the chat page: what is asked of the server, and what its events do to the book.
+// After every (re)connect it joins the rooms again and fetches what was missed with `history {after}`.
+
+const PAGE = 50;
+const GAP_LIMIT = 500; // further behind than this, start again from the newest page
+export const FIRST_ROOM = "general";
+
+export class Sync {
+  constructor(connection, book, { onArrival }) {
+    this.connection = connection;
+    this.book = book;
+    this.onArrival = onArrival;
+    this.reading = new Set();
+    connection.on("message", (message) => this.#arrived(message));
+    connection.on("messageEdited", (message) => (book.room(message.room).replace(message), book.changed()));
+    connection.on("messageDeleted", ({ room, id }) => (book.room(room).remove(id), book.changed()));
+    connection.on("typing", ({ room, user, typing }) => book.typing(book.room(room), idOf(user), typing));
+    connection.on("presence", ({ user, online }) => book.meet({ id: idOf(user), online }));
+    connection.on("joined", ({ room, user }) => this.#membership(room, user, true));
+    connection.on("left", ({ room, user }) => this.#membership(room, user, false));
+    connection.on("read", ({ room, user, seq }) => this.#seen(room, idOf(user), seq));
+  }
+
+  /** Bring everything up to date; runs at each connect. */
+  async catchUp() {
+    const { rooms } = await this.connection.call("rooms");
+    for (const { room, unread, lastMessage, lastRead } of rooms) {
+      const one = this.book.room(room);
+      one.unread = unread;
+      one.lastRead = lastRead ?? one.lastRead;
+      one.latest = lastMessage ?? null;
+      if (one.direct) this.book.meet({ id: one.peer, name: lastMessage?.from.id === one.peer ? lastMessage.from.name : undefined });
+    }
+    if (!rooms.some(({ room }) => !room.startsWith("dm:"))) this.book.room(FIRST_ROOM);
+    const first = this.book.active;
+    const all = [...this.book.conversations.values()].sort((a, b) => (b === first) - (a === first));
+    for (const one of all) await this.#refresh(one);
+    await this.#presence();
+    this.book.changed();
+  }
+
+  async #refresh(one) {
+    try {
+      if (!one.direct) await this.join(one);
+      else if (one.loaded) await this.#fillGap(one);
+      else if (one === this.book.active) await this.load(one);
+    } catch (error) {
+      if (error.code !== "forbidden" && error.code !== "not_found") throw error;
+      this.book.forget(one);
+    }
+  }
+
+  async join(one) {
+    const { members, messages, lastRead } = await this.connection.call("join", { room: one.room });
+    for (const member of members) this.book.meet(member);
+    one.members = new Set(members.map((member) => member.id));
+    one.lastRead = lastRead;
+    if (one.loaded && messages.length && messages[0].seq > one.lastSeq + GAP_LIMIT) one.restart(messages);
+    else if (one.loaded && messages.length && one.misses(messages[0].seq)) await this.#fillGap(one);
+    one.more = one.loaded ? one.more : messages.length >= PAGE;
+    one.add(messages);
+    this.#ready(one);
+  }
+
+  /** The newest page of a direct conversation. */
+  async load(one) {
+    const { messages, more } = await this.connection.call("history", { ...one.address, limit: PAGE });
+    one.add(messages);
+    one.more = more;
+    for (const { from } of messages) this.book.meet(from);
+    this.#ready(one);
+  }
+
+  #ready(one) {
+    const first = !one.loaded;
+    one.loaded = true;
+    if (first && one === this.book.active) this.book.markFresh(one);
+    this.book.changed();
+  }
+
+  async older(one) {
+    const { messages, more } = await this.connection.call("history", { ...one.address, before: one.firstSeq, limit: PAGE });
+    one.add(messages);
+    one.more = more;
+    this.book.changed();
+  }
+
+  async #fillGap(one) {
+    for (let more = true; more; ) {
+      const answer = await this.connection.call("history", { ...one.address, after: one.lastSeq, limit: 100 });
+      const fresh = one.add(answer.messages);
+      more = answer.more && fresh.length > 0;
+    }
+    this.book.changed();
+  }
+
+  async #presence() {
+    const users = [...this.book.people.keys()];
+    const { online } = await this.connection.call("online", { users });
+    for (const id of users) this.book.meet({ id, online: online.includes(id) });
+  }
+
+  #arrived(message) {
+    const one = this.book.room(message.room);
+    this.book.meet({ id: message.from.id, name: message.from.name });
+    if (one.misses(message.seq)) this.#fillGap(one).catch(() => {});
+    if (!one.loaded) one.latest = message;
+    else if (!one.add([message]).length) return;
+    this.book.typing(one, message.from.id, false);
+    const mine = message.from.id === this.book.me.id;
+    if (!mine) one.unread += 1;
+    this.book.changed();
+    this.onArrival(one, message, mine);
+  }
+
+  #membership(room, user, here) {
+    const one = this.book.room(room);
+    this.book.meet(typeof user === "object" ? user : { id: user });
+    if (here) one.members.add(idOf(user));
+    else one.members.delete(idOf(user));
+    if (!here && idOf(user) === this.book.me.id) this.book.forget(one);
+    this.book.changed();
+  }
+
+  #seen(room, id, seq) {
+    const one = this.book.room(room);
+    if (id === this.book.me.id) one.readUpTo(seq, id);
+    else one.seen.set(id, seq);
+    this.book.changed();
+  }
+
+  /** The reader has everything of this conversation before their eyes. */
+  async markRead(one) {
+    const seq = one.lastSeq;
+    if (!one.loaded || seq <= one.lastRead && !one.unread || this.reading.has(one)) return;
+    this.reading.add(one);
+    try {
+      await this.connection.call("read", { ...one.address, seq });
+      one.readUpTo(seq, this.book.me.id);
+      this.book.changed();
+    } catch {
+      // Not read as far as the server knows; the next look at the conversation tries again.
+    } finally {
+      this.reading.delete(one);
+    }
+  }
+
+  typing(one, on) {
+    this.connection.call("typing", { ...one.address, typing: on }).catch(() => {});
+  }
+
+  async leave(one) {
+    await this.connection.call("leave", { room: one.room });
+    this.book.forget(one);
+  }
+}
+
+function idOf(user) {
+  return typeof user === "object" ? user.id : user;
+}

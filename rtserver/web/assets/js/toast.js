@@ -1,0 +1,24 @@
+// Owns short messages in the corner. Read out politely; gone after a few seconds.
+import { h } from "./dom.js";
+
+let stack = null;
+
+export function toast(text, { seconds = 5 } = {}) {
+  if (!stack) {
+    stack = h("div", { class: "toasts", role: "status", "aria-live": "polite" });
+    document.body.append(stack);
+  }
+  const card = h("div", { class: "toast" }, text);
+  stack.append(card);
+  setTimeout(() => card.remove(), seconds * 1000);
+}
+
+/** Copy `text` and say so; when the browser refuses, say that instead. */
+export async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    toast("Copied.");
+  } catch {
+    toast("Your browser did not allow copying. Select the text instead.");
+  }
+}

@@ -1,0 +1,44 @@
+// Owns what the pages say about errors: codes of the server, in plain words. Knows no page.
+
+const REFUSALS = {
+  token_missing: "The server wants to know who you are: no token was sent.",
+  token_invalid: "The server does not accept this token. It may have been made with another secret.",
+  token_expired: "Your token has expired. Get a new one to go on.",
+  token_revoked: "Your access was revoked.",
+  forbidden: "You are known, but not allowed in here.",
+  rate_limited: "Too many connections right now. Trying again shortly.",
+  unavailable: "The server is up, but a part it needs is down. Trying again shortly.",
+};
+
+const FAILURES = {
+  invalid_payload: "The server could not accept this.",
+  unknown_event: "This server does not know that request.",
+  rate_limited: "That was a little too fast.",
+  room_not_joined: "Join the room first.",
+  forbidden: "You are not allowed to do that.",
+  not_found: "It is no longer there.",
+  too_large: "That is too long to send.",
+  conflict: "Somebody else changed it first.",
+  unavailable: "The server cannot save right now.",
+  timeout: "The server did not answer in time.",
+  offline: "You are not connected.",
+  internal: "Something went wrong on the server.",
+};
+
+/** Why CONNECT was refused, from `connect_error`'s message and `data.code`. */
+export function refusal({ message, code }) {
+  if (REFUSALS[code]) return REFUSALS[code];
+  if (message === "Invalid namespace") return "This server has no such namespace.";
+  return message ? `The server refused the connection: ${message}.` : "The server refused the connection.";
+}
+
+/** Why an event failed, from the code of its ack. */
+export function failure({ code, message }) {
+  const plain = FAILURES[code];
+  if (code === "invalid_payload" && message) return `${plain} ${message}`;
+  return plain ?? message ?? FAILURES.internal;
+}
+
+export function count(n, one, many = `${one}s`) {
+  return `${n.toLocaleString()} ${n === 1 ? one : many}`;
+}
