@@ -32,6 +32,8 @@ def main() -> None:
     parser.add_argument("--type", default="info")
     parser.add_argument("--key", help="sending the same key to the same user again changes nothing")
     asked = parser.parse_args()
+    if "RTSERVER_API_KEY" not in os.environ:
+        raise SystemExit("Set RTSERVER_API_KEY first; the top of this file says to what.")
     try:
         saved = push(asked.user, asked.message, type=asked.type, key=asked.key)
     except urllib.error.HTTPError as error:
@@ -40,6 +42,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if "RTSERVER_API_KEY" not in os.environ:
-        raise SystemExit("Set RTSERVER_API_KEY first; the top of this file says to what.")
     main()
