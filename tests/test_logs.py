@@ -1,0 +1,247 @@
+"""What an operator finds in the log: one line for one event, from every library, never a secret or a forged line."""
+
+import io
+import json
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jwt
+import pytest
+import structlog
+
+from rtserver import logs
+from rtserver.log_redaction import redact, redact_text
+
+TOKEN = jwt.encode({"sub": "alice", "exp": 4_000_000_000}, "k" * 32, algorithm="HS256")
+PARTS = TOKEN.split(".")
+Configure = Callable[..., io.StringIO]
+
+
+@pytest.fixture
+def configure() -> Iterator[Configure]:
+    root = logging.getLogger()
+    before = root.handlers[:], root.level, structlog.get_config()
+
+    def start(format: str = "console", level: str = "debug", **options: Any) -> io.StringIO:
+        stream = io.StringIO()
+        logs.configure(level, format, stream=stream, **options)
+        return stream
+
+    yield start
+    root.handlers[:], root.level = before[0], before[1]
+    logging.captureWarnings(False)
+    structlog.configure(**before[2])
+
+
+@pytest.fixture(params=["console", "json"])
+def written(request: pytest.FixtureRequest, configure: Configure) -> io.StringIO:
+    return configure(request.param)
+
+
+def log() -> Any:
+    return structlog.get_logger("rtserver.test")
+
+
+def assert_no_token(text: str) -> None:
+    for part in PARTS[1:]:
+        assert part not in text
+    assert "[redacted]" in text
+
+
+class TestSecrets:
+    def test_a_token_in_the_text_of_an_event(self, written: io.StringIO) -> None:
+        log().info(f"refused {TOKEN} at the door")
+        assert_no_token(written.getvalue())
+        assert "at the door" in written.getvalue()
+
+    def test_a_token_in_a_query(self, written: io.StringIO) -> None:
+        log().info("request", url=f"/socket.io/?EIO=4&token={TOKEN}&t=abc", referer=f"https://x.test/#jwt={TOKEN}")
+        assert_no_token(written.getvalue())
+        assert "EIO=4" in written.getvalue()
+
+    def test_a_token_deep_in_a_value(self, written: io.StringIO) -> None:
+        log().info("connect", handshake={"auth": {"deep": [{"x": TOKEN}]}, "raw": (TOKEN.encode(),)})
+        assert_no_token(written.getvalue())
+
+    def test_a_token_in_an_exception_and_its_cause(self, written: io.StringIO) -> None:
+        try:
+            try:
+                raise KeyError(TOKEN)
+            except KeyError as cause:
+                raise ValueError(f"bad token {TOKEN}") from cause
+        except ValueError:
+            log().exception("handler_failed")
+        assert_no_token(written.getvalue())
+        assert "KeyError" in written.getvalue()
+
+    def test_a_token_in_an_object_that_is_only_its_repr(self, written: io.StringIO) -> None:
+        class Packet:
+            def __repr__(self) -> str:
+                return f"<Packet {TOKEN}>"
+
+        log().info("packet", packet=Packet())
+        assert_no_token(written.getvalue())
+
+    def test_a_token_that_a_library_logs(self, written: io.StringIO) -> None:
+        logging.getLogger("engineio.server").warning("Received packet MESSAGE data %s", '0{"token":"' + TOKEN + '"}')
+        try:
+            raise RuntimeError(TOKEN)
+        except RuntimeError:
+            logging.getLogger("aiohttp.server").exception("Error handling request from %s", "127.0.0.1")
+        assert_no_token(written.getvalue())
+        assert "Error handling request" in written.getvalue()
+
+    def test_secrets_are_known_by_the_name_they_stand_under(self, written: io.StringIO) -> None:
+        secret = "tHe-VaLuE"
+        log().info(
+            "event", token=secret, api_key=secret, apiKey=secret, JWT_SECRET=secret, db_password=secret, password=4711,
+            headers=[("Authorization", secret), ("Cookie", f"a=b; sid={secret}"), ("Host", "x.test")],
+            nested={"access_token": {"is": secret}, "Set-Cookie": secret},
+        )  # fmt: skip
+        assert secret not in written.getvalue()
+        assert "4711" not in written.getvalue()
+        assert "x.test" in written.getvalue()
+
+    def test_the_password_of_an_address(self, written: io.StringIO) -> None:
+        log().warning("redis_down", url="rediss://user:p@ss-word@cache:6379/0", error="at redis://:pa55@h:1 failed")
+        text = written.getvalue()
+        assert "ss-word" not in text
+        assert "pa55" not in text
+        assert "cache:6379" in text
+
+    @pytest.mark.parametrize("stream_fails_with", [BrokenPipeError, ValueError])
+    def test_a_line_that_cannot_be_written_is_not_shown_raw_elsewhere(
+        self, configure: Configure, capfd: pytest.CaptureFixture[str], stream_fails_with: type[Exception]
+    ) -> None:
+        class Broken(io.StringIO):
+            def write(self, _: str) -> int:
+                raise stream_fails_with
+
+        configure()
+        logs.configure("info", "console", stream=Broken())
+        log().info("connect", token_text=TOKEN)
+        logging.getLogger("x").warning("%s", TOKEN)
+        assert PARTS[1] not in "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TOKEN,
+        TOKEN[:60],
+        f"{PARTS[0]}.{PARTS[1]}",
+        f"Authorization: Bearer {PARTS[1]}",
+        f"authorization={PARTS[1]}",
+        f"Bearer%20{PARTS[1]}",
+        f"{{'token': '{PARTS[1]}', 'x': 1}}",
+        f'{{"accessToken":"{PARTS[1]}"}}',
+        f"('Authorization', '{PARTS[1]}')",
+        f"token%3D{PARTS[1]}",
+        f"Cookie: theme=dark; session={PARTS[1]}",
+        f"[('cookie', 'session={PARTS[1]}')]",
+        f"-----BEGIN PRIVATE KEY-----\n{PARTS[1]}\n-----END PRIVATE KEY-----",
+    ],
+)
+def test_nothing_of_a_secret_is_left(text: str) -> None:
+    assert PARTS[1][:20] not in redact_text(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["client_connected", "token_refused", "The secret is out", "http://h:8000/path", "10.0.0.1:5000", "a=b"]
+)
+def test_ordinary_text_stays(text: str) -> None:
+    assert redact_text(text) == text
+
+
+def test_values_that_could_hang_or_break_the_log_do_not() -> None:
+    loop: dict[str, Any] = {}
+    loop["self"] = loop
+
+    class Rude:
+        def __repr__(self) -> str:
+            raise RuntimeError("no repr")
+
+    assert "…" in str(redact(loop))
+    assert "Rude" in redact(Rude())
+    assert len(redact("x" * 1_000_000)) < 30_000
+    for hostile in (
+        "token" * 20_000,
+        "://a:" * 20_000,
+        "eyJ" * 30_000,
+        "cookie:" * 20_000,
+        "-----BEGIN PRIVATE KEY" * 5_000,
+    ):
+        redact_text(hostile)
+
+
+class TestForgery:
+    def test_a_client_cannot_write_a_line_of_its_own(self, configure: Configure) -> None:
+        stream = configure("console")
+        forged = "x\n2026-01-01T00:00:00Z [info     ] admin_login user=root\r\x1b[2K\u2028\x85"
+        log().info("connect", name=forged, nested={forged: [forged]}, **{forged: 1})
+        log().info(f"hello {forged}")
+        logging.getLogger("aiohttp.server").warning("Bad request %s", forged)
+        assert len(stream.getvalue().splitlines()) == 3
+        assert not {"\x1b", "\r", "\u2028", "\x85"} & set(stream.getvalue())
+
+    def test_nor_with_an_exception(self, configure: Configure) -> None:
+        stream = configure("console")
+        try:
+            raise ValueError("x\n2026-01-01T00:00:00Z [info     ] admin_login\x1b[0m")
+        except ValueError:
+            log().exception("failed")
+        first, *rest = stream.getvalue().splitlines()
+        assert "failed" in first
+        assert all(line.startswith("    ") for line in rest)
+        assert "\x1b" not in stream.getvalue()
+
+    def test_nor_a_field(self, configure: Configure) -> None:
+        stream = configure("console")
+        log().info("connect", name="bob role=admin")
+        assert "name='bob role=admin'" in stream.getvalue()
+
+    def test_every_line_is_json_whatever_a_client_sends(self, configure: Configure) -> None:
+        stream = configure("json")
+        log().info("connect", name="x\ny\u2028\ud800", big=1 << 80, nan=float("nan"), odd=object(), **{"a\nb": 1})
+        log().info("plain", n=1)
+        lines = [json.loads(line) for line in stream.getvalue().split("\n")[:-1]]
+        assert [line["event"] for line in lines] == ["connect", "plain"]
+        assert lines[1]["n"] == 1
+
+
+class TestLibraries:
+    def test_their_lines_look_like_ours(self, configure: Configure) -> None:
+        stream = configure("json")
+        logging.getLogger("some.library").warning("it is %s", "late")
+        log().info("ours")
+        theirs, ours = (json.loads(line) for line in stream.getvalue().splitlines())
+        assert (theirs["event"], theirs["level"], theirs["logger"]) == ("it is late", "warning", "some.library")
+        assert theirs.keys() == ours.keys()
+
+    def test_requests_are_logged_on_demand_alone(self, configure: Configure) -> None:
+        stream = configure()
+        logging.getLogger("aiohttp.access").info("GET /")
+        assert stream.getvalue() == ""
+        stream = configure(access_log=True)
+        logging.getLogger("aiohttp.access").info("GET /")
+        assert "GET /" in stream.getvalue()
+
+    def test_socketio_adds_no_output_of_its_own(self, configure: Configure, capfd: pytest.CaptureFixture[str]) -> None:
+        """python-socketio hangs a handler on a logger that has no level; the same line would come twice, unredacted."""
+        import socketio
+
+        stream = configure()
+        server = socketio.AsyncServer(async_mode="aiohttp")
+        server.logger.error("trouble %s", TOKEN)
+        server.eio.logger.error("trouble")
+        assert stream.getvalue().count("trouble") == 2
+        assert "".join(capfd.readouterr()) == ""
+
+    def test_the_level_holds_for_everybody(self, configure: Configure) -> None:
+        stream = configure(level="warning")
+        log().info("quiet")
+        logging.getLogger("x").info("quiet")
+        log().warning("loud")
+        assert "quiet" not in stream.getvalue()
+        assert "loud" in stream.getvalue()
