@@ -60,6 +60,9 @@ DEV_TOKEN_SECONDS = 30 * 24 * 3600.0
 SERVER: web.AppKey[Server] = web.AppKey("rtserver.server", Server)
 """`app[SERVER]` is the Socket.IO server of an application made by `create_app`."""
 
+DRAINING: web.AppKey[asyncio.Event] = web.AppKey("rtserver.draining", asyncio.Event)
+"""Set it when the process is about to stop: `/readyz` says so from then on."""
+
 
 def create_app(settings: Settings | None = None, *, namespaces: Iterable[type[Namespace]] = ()) -> web.Application:
     """The whole server as an aiohttp application; `namespaces` are added to those that the settings name.
@@ -82,7 +85,7 @@ class _Composition:
         self._compose_cluster()
         self._compose_store()
         self._compose_server(own)
-        self.draining = False
+        self.draining = asyncio.Event()
 
     def _compose_cluster(self) -> None:
         self.bus: RedisBus | None = None
@@ -134,11 +137,11 @@ class _Composition:
     def app(self) -> web.Application:
         app = web.Application(middlewares=[error_boundary], client_max_size=self.settings.max_payload)
         app[SERVER] = self.server
+        app[DRAINING] = self.draining
         Cors(self.settings.cors_origins).install(app)
         for part in self._http_parts():
             app.add_routes(part.routes())
         app.cleanup_ctx.extend([self._run_store, self._run_cluster, self._watch_loop])
-        app.on_shutdown.append(self._drain)
         self.server.attach(app)
         return app
 
@@ -147,7 +150,7 @@ class _Composition:
         checks: dict[str, Any] = {"database": self.database.ping}
         if self.bus is not None:
             checks["redis"] = self.bus.ping
-        yield Health(instance=self.instance, version=VERSION, checks=checks, draining=lambda: self.draining)
+        yield Health(instance=self.instance, version=VERSION, checks=checks, draining=self.draining.is_set)
         yield MetricsPage(self.metrics)
         key = settings.api_key.get_secret_value() if settings.api_key is not None else None
         yield Api(
@@ -182,9 +185,6 @@ class _Composition:
     async def _watch_loop(self, _: web.Application) -> AsyncIterator[None]:
         async with _background(_measure_lag(self.metrics)):
             yield
-
-    async def _drain(self, _: web.Application) -> None:
-        self.draining = True
 
 
 class _Origins:

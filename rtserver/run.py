@@ -12,7 +12,7 @@ from typing import Any, TextIO
 import structlog
 from aiohttp import web
 
-from rtserver.app import create_app, dev_token
+from rtserver.app import DRAINING, create_app, dev_token
 from rtserver.settings import Settings
 
 log = structlog.get_logger("rtserver")
@@ -52,6 +52,7 @@ async def _serve(app: web.Application, settings: Settings) -> None:
             _print_welcome(settings, url, sys.stdout)
         await stop.wait()
         log.info("stopping")
+        app[DRAINING].set()
     finally:
         await runner.cleanup()
     log.info("stopped")
