@@ -36,7 +36,7 @@ def with_flags(command: Callable[..., R], settings: Collection[str] = ALL) -> Ca
     ]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    del run.__wrapped__  # type: ignore[attr-defined]
+    del run.__wrapped__
     return run
 
 

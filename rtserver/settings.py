@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import Field, PrivateAttr, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from rtserver import settings_rules, settings_sources
 from rtserver import settings_values as kind
@@ -150,7 +150,9 @@ class Settings(BaseSettings):
             raise ConfigError(faults)
 
     @classmethod
-    def settings_customise_sources(cls, *_: Any, init_settings: Any, **__: Any) -> tuple[Any, ...]:
+    def settings_customise_sources(
+        cls, settings_cls: Any, init_settings: Any, env_settings: Any, dotenv_settings: Any, file_secret_settings: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
         """`settings_sources` has read all of them by now; what it found comes in as arguments."""
         return (init_settings,)
 
