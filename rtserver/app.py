@@ -160,7 +160,7 @@ class _Composition:
         )
         yield ClientBundle(WEB / "vendor" / "socket.io")
         yield Pages(WEB, development=development)
-        if development:
+        if development and can_sign(settings):
             yield DevTokens(lambda user, name, roles: dev_token(settings, user, name, roles))
 
     # Start and stop.
@@ -216,6 +216,11 @@ class _Emitting:
             raise NotFound(f"There is no namespace {namespace}")
         operator = self._server.of(namespace).to(*rooms).except_(*except_)
         await (operator.volatile if volatile else operator).emit(event, *args)
+
+
+def can_sign(settings: Settings) -> bool:
+    """Whether this server can make tokens, or only check those made elsewhere with a private key."""
+    return bool(settings.jwt_secret) or not settings.configured_keys
 
 
 def dev_token(settings: Settings, user: str, name: str, roles: Sequence[str] = ()) -> str:

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 import structlog
 from aiohttp import web
 
-from rtserver.app import DRAINING, create_app, dev_token
+from rtserver.app import DRAINING, can_sign, create_app, dev_token
 from rtserver.settings import Settings
 
 log = structlog.get_logger("rtserver")
@@ -23,6 +23,8 @@ SHUTDOWN_SECONDS = 5.0
 
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; returns after an orderly stop."""
+    for warning in settings.warnings():
+        log.warning("settings", warning=warning)
     app = create_app(settings)
     _runner()(_serve(app, settings))
 
@@ -72,8 +74,6 @@ def _shown(host: str) -> str:
 
 def _print_welcome(settings: Settings, url: str, out: TextIO) -> None:
     """What a person who just typed `make run` wants to see. Tokens are printed, never logged."""
-    user = dev_token(settings, "alice", "Alice")
-    admin = dev_token(settings, "admin", "Admin", ("admin",))
     out.write(
         f"""
   rtserver is running in development mode.
@@ -83,13 +83,16 @@ def _print_welcome(settings: Settings, url: str, out: TextIO) -> None:
     Notifications  {url}/notifications
     Admin          {url}/admin/
 
-  Tokens that work here, for your own client:
-
-    user alice     {user}
-
-    admin          {admin}
-
+{_tokens(settings)}
   Stop with Ctrl+C.
 """
     )
     out.flush()
+
+
+def _tokens(settings: Settings) -> str:
+    if not can_sign(settings):
+        return "  Tokens are checked by a public key here, so they are made elsewhere.\n"
+    user = dev_token(settings, "alice", "Alice")
+    admin = dev_token(settings, "admin", "Admin", ("admin",))
+    return f"  Tokens that work here, for your own client:\n\n    user alice     {user}\n\n    admin          {admin}\n"
