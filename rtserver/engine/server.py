@@ -30,7 +30,11 @@ class _WebSocket(driver.WebSocket):  # type: ignore[misc]  # engineio is untyped
         self._sock = web.WebSocketResponse(max_msg_size=self.server.max_http_buffer_size, compress=False)
         await self._sock.prepare(environ["aiohttp.request"])
         self.environ = environ
-        await self.handler(self)
+        try:
+            await self.handler(self)
+        except (ValueError, LookupError, OSError) as error:  # what is no Engine.IO packet; a peer that is gone
+            log.info("websocket_rejected", error=type(error).__name__)
+            self.server.close(self.handler.__self__.sid, self.server.reason.TRANSPORT_ERROR)
         return self._sock
 
 
@@ -80,6 +84,11 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
         """Wait until every `close` asked for so far has been carried out."""
         if self._closing:
             await asyncio.wait(self._closing)
+
+    def transport_name(self, sid: str) -> str:
+        """`"polling"` or `"websocket"`; a session that is gone is told as polling."""
+        socket = self.sockets.get(sid)
+        return "websocket" if socket is not None and socket.upgraded else "polling"
 
     def is_open(self, sid: str) -> bool:
         socket = self.sockets.get(sid)

@@ -11,6 +11,7 @@ Owns what rtserver accepts and emits as JSON text; knows nothing of packets.
 from __future__ import annotations
 
 import json as _stdlib
+import math
 from typing import Any
 
 import msgspec
@@ -44,12 +45,34 @@ def dumps(value: Any) -> bytes:
     try:
         return _dumps(value, _default, _OPTIONS)
     except TypeError:
-        # The fast encoder stops at 64 bit; Python integers do not.
-        text = _stdlib.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_default)
-        try:
-            return text.encode()
-        except UnicodeEncodeError as error:
-            raise TypeError(f"str is not valid UTF-8: {error.reason}") from None
+        return _dumps_slowly(value)
+
+
+def _dumps_slowly(value: Any) -> bytes:
+    """The fast encoder stops at 64 bit; Python integers do not."""
+    try:
+        text = _stdlib.dumps(
+            _finite(value), separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_finite_default
+        )
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise TypeError(f"str is not valid UTF-8: {error.reason}") from None
+    except (ValueError, RecursionError) as error:
+        raise TypeError(f"cannot be sent: {error}") from None
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value
+
+
+def _finite_default(value: Any) -> Any:
+    return _finite(_default(value))
 
 
 def _default(value: Any) -> Any:

@@ -10,6 +10,7 @@ Rules kept here, each a closed connection when broken (`PacketError`):
 2. The names of the lifecycle (`RESERVED_EVENTS`) never come from a peer.
 3. A binary packet announces 1 to `max_attachments` attachments; each is referenced exactly once, by a placeholder.
 4. An ack id is at most 15 digits, so that it stays an exact integer in JS.
+5. A CONNECT is at most `MAX_CONNECT_LENGTH` characters: what it carries is kept as long as the connection.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ RESERVED_EVENTS = frozenset(
 )
 MAX_ID_DIGITS = 15
 MAX_NAMESPACE_LENGTH = 256
+MAX_CONNECT_LENGTH = 65_536
 
 Encoded = tuple[str | bytes, ...]
 """One packet as Engine.IO messages: the text, then its attachments."""
@@ -67,6 +69,8 @@ def decode(text: str, max_attachments: int = 10) -> Packet:
     if not text or not "0" <= text[0] <= "6":
         raise PacketError("unknown packet type")
     kind = ord(text[0]) - 48
+    if kind == CONNECT and len(text) > MAX_CONNECT_LENGTH:
+        raise PacketError("CONNECT too long")
     at = 1
     count = 0
     if kind >= BINARY_EVENT:

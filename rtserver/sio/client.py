@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from rtserver.errors import TooLarge
 from rtserver.identity import Identity
 from rtserver.protocol import packets
 from rtserver.sio.adapter import AckTimeout
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from rtserver.sio.handler import Handler
     from rtserver.sio.namespace import Namespace
     from rtserver.sio.server import Server
+
+MAX_PENDING_ACKS = 10_000
 
 Answer = list[Any] | None
 """The values of an ack; None when the client left without answering."""
@@ -111,10 +114,18 @@ class Client:
         return self.identity.user
 
     async def join(self, *rooms: str) -> None:
+        """Raises `TooLarge` past the server's `max_rooms`; a client that is gone joins nothing."""
+        if self.state is State.GONE:
+            return
+        limit = self.server.max_rooms
+        if len(self.rooms) + len(rooms) > limit and len(self.rooms.union(rooms)) > limit:
+            raise TooLarge("In too many rooms")
         self.server.room_table(self.namespace_name).join(self, rooms)
 
     async def leave(self, *rooms: str) -> None:
-        self.server.room_table(self.namespace_name).leave(self, rooms)
+        table = self.server.rooms_of(self.namespace_name)
+        if table is not None:
+            table.leave(self, rooms)
 
     async def emit(self, event: str, *args: Any) -> None:
         self.send_event([check_event_name(event), *args])
@@ -124,16 +135,7 @@ class Client:
 
         Raises `AckTimeout` when the client does not answer within `timeout` seconds or leaves.
         """
-        id, answered = self.expect_ack()
-        try:
-            self.send_event([check_event_name(event), *args], id)
-            answer = await asyncio.wait_for(answered, timeout)
-        except TimeoutError:
-            answer = None
-        finally:
-            self.forget_ack(id)
-        if answer is None:
-            raise AckTimeout([])
+        answer = await self.ask([check_event_name(event), *args], timeout)
         return answer[0] if answer else None
 
     @property
@@ -151,8 +153,10 @@ class Client:
     async def disconnect(self, close: bool = False) -> None:
         """Leave the namespace; with `close`, close the connection. A stock client does not come back by itself."""
         if close:
-            await self.connection.disconnect_all()
-        elif self.state is not State.GONE:
+            self.connection.disconnect_all()
+        if self.state is State.CONNECTING:
+            self.depart()
+        elif self.state is State.CONNECTED:
             self.connection.disconnect(self)
 
     # What follows is for the server, not for handlers.
@@ -173,8 +177,9 @@ class Client:
             settle(None)
 
     def send_event(self, args: list[Any], id: int | None = None) -> None:
-        self.send(packets.encode(packets.EVENT, self.namespace_name, args, id))
-        self.server.metrics.events_out(self.namespace_name, 1)
+        if self.state is not State.GONE:
+            self.send(packets.encode(packets.EVENT, self.namespace_name, args, id))
+            self.server.metrics.events_out(self.handler.label, 1)
 
     def send(self, encoded: packets.Encoded, volatile: bool = False) -> None:
         if self.state is State.CONNECTED:
@@ -184,6 +189,20 @@ class Client:
 
     def send_ack(self, id: int, values: list[Any]) -> None:
         self.send(packets.encode(packets.ACK, self.namespace_name, values, id))
+
+    async def ask(self, args: list[Any], timeout: float) -> list[Any]:
+        """All values of the ack of `[event, *args]`; raises `AckTimeout`."""
+        id, answered = self.expect_ack()
+        try:
+            self.send_event(args, id)
+            answer = await asyncio.wait_for(answered, timeout)
+        except TimeoutError:
+            answer = None
+        finally:
+            self.forget_ack(id)
+        if answer is None:
+            raise AckTimeout([])
+        return answer
 
     def expect_ack(self) -> tuple[int, asyncio.Future[Answer]]:
         answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
@@ -202,8 +221,11 @@ class Client:
         self._next_ack += 1
         if self.state is State.GONE:
             settle(None)
-        else:
-            self._acks[id] = settle
+            return id
+        self._acks[id] = settle
+        if len(self._acks) > MAX_PENDING_ACKS:
+            # It never answers: nobody waits for the oldest any more.
+            self._acks.pop(next(iter(self._acks)))(None)
         return id
 
     def forget_ack(self, id: int) -> None:

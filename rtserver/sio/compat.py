@@ -15,13 +15,21 @@ from socketio import exceptions as socketio_exceptions
 
 from rtserver.errors import Refused
 from rtserver.sio.handler import NO_ACK, AuthMode, _NoAck
-from rtserver.sio.namespace import Namespace, ack_values
+from rtserver.sio.namespace import Namespace
+from rtserver.sio.namespace_handler import ack_values
+from rtserver.sio.table import CATCH_ALL
 
 if TYPE_CHECKING:
     from rtserver.sio.client import Client
     from rtserver.sio.server import Server
 
 REFUSED = "Connection rejected by server"
+
+
+def takes(server: Server, name: str, catch_all: bool = True) -> bool:
+    """Whether such handlers stand behind a namespace name; without `catch_all`, behind this very name."""
+    places = (server.handlers, server.namespace_handlers, server.namespaces)
+    return any(name in place or (catch_all and CATCH_ALL in place) for place in places)
 
 
 class CompatHandler:
@@ -32,6 +40,8 @@ class CompatHandler:
     def __init__(self, server: Server, name: str) -> None:
         self._server = server
         self._name = name
+        # Handlers for "*" take any name: they are counted as one.
+        self.label = name if takes(server, name, catch_all=False) else CATCH_ALL
         self.auth: AuthMode = server.compat_auth
 
     @property
@@ -45,6 +55,8 @@ class CompatHandler:
             result = await self._lifecycle("connect", client, (environ, auth), optional=1)
         except socketio_exceptions.ConnectionRefusedError as error:
             raise _refusal(error.error_args) from None
+        except ConnectionRefusedError:
+            raise Refused("Connection refused by server") from None
         if result is False:
             raise Refused(REFUSED)
 
@@ -55,8 +67,11 @@ class CompatHandler:
         await self._lifecycle("disconnect", client, (reason,), optional=1)
 
     async def event(self, client: Client, args: list[Any]) -> list[Any] | _NoAck:
-        self._server.limiter.check(client, "*")
+        self._server.limiter.check(client, CATCH_ALL)
         name = args[0] if isinstance(args[0], str) else str(args[0])
+        if name == CATCH_ALL:
+            # Looked up by this name, a catch-all handler would take the client's arguments for the event and the sid.
+            return NO_ACK
         function, values = self._server._get_event_handler(name, self._name, (client.id, *args[1:]))
         if function is not None:
             return ack_values(await _call(function, values))

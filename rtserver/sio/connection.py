@@ -6,23 +6,24 @@ A packet that breaks the protocol closes the session, as Node closes it. Rules o
    have been under way when the server ended it (Node closes there too).
 3. Handlers of one client run one at a time, in the order of its packets. Acks are not queued: a handler may wait for
    one.
+4. After a closing was asked for, nothing more is taken.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
 
 from rtserver.errors import Refused
 from rtserver.protocol import packets
 from rtserver.sio import dispatch
+from rtserver.sio.admission import admit
 from rtserver.sio.client import Client
+from rtserver.sio.deadline import Deadline
 from rtserver.sio.handshake import Handshake
-from rtserver.sio.ids import new_sid
+from rtserver.sio.mailbox import Backlog, Mailbox
 
 if TYPE_CHECKING:
     from rtserver.sio.server import Server
@@ -30,53 +31,45 @@ if TYPE_CHECKING:
 log = structlog.get_logger("rtserver.sio")
 
 MAX_PENDING_EVENTS = 1000
-Job = Callable[[], Awaitable[None]]
-
-
-class Mailbox:
-    """The jobs of one client, run one after the other by a task that lives while there are any."""
-
-    __slots__ = ("_jobs", "_running", "_server")
-
-    def __init__(self, server: Server) -> None:
-        self._server = server
-        self._jobs: deque[Job] = deque()
-        self._running = False
-
-    def __len__(self) -> int:
-        return len(self._jobs)
-
-    def put(self, job: Job) -> None:
-        self._jobs.append(job)
-        if not self._running:
-            self._running = True
-            self._server.spawn(self._run())
-
-    async def _run(self) -> None:
-        try:
-            while self._jobs:
-                await self._jobs.popleft()()
-        finally:
-            self._running = False
+MAX_REMEMBERED = 64
+"""Namespaces that a connection has left and is remembered to have been in."""
 
 
 class Connection:
-    __slots__ = ("_assembler", "_clients", "_connecting", "_left", "_mailboxes", "closed", "handshake", "id", "server")
+    __slots__ = (
+        "_assembler", "_clients", "_connecting", "_deadline", "_left", "_mailboxes", "_shut", "_size", "backlog",
+        "closed", "handshake", "id", "registered", "server",
+    )  # fmt: skip
 
     def __init__(self, server: Server, id: str, handshake: Handshake) -> None:
         self.server = server
         self.id = id
         self.handshake = handshake
         self.closed = False
+        self.registered = 0
+        """Clients that the server knows, those connecting and leaving included."""
+        self.backlog = Backlog()
         self._clients: dict[str, Client] = {}
         self._mailboxes: dict[str, Mailbox] = {}
         self._connecting: set[str] = set()
-        self._left: set[str] = set()
+        self._left: dict[str, None] = {}
         self._assembler: packets.Assembler | None = None
+        self._size = 0
+        self._shut = False
+        self._deadline = Deadline(self, server.connect_timeout, server.identity_leeway)
 
     @property
     def clients(self) -> list[Client]:
         return list(self._clients.values())
+
+    @property
+    def joined(self) -> bool:
+        """Whether a namespace has ever been joined."""
+        return bool(self._clients or self._left)
+
+    @property
+    def connecting(self) -> bool:
+        return bool(self._connecting)
 
     @property
     def transport(self) -> str:
@@ -89,16 +82,21 @@ class Connection:
 
     def receive(self, message: str | bytes) -> None:
         """Take one Engine.IO message; a broken rule closes the session."""
-        if self.closed:
+        if self.closed or self._shut:
             return
         try:
             packet = self._assemble(message)
             if packet is not None:
-                self._route(packet)
+                size, self._size = self._size, 0
+                self._route(packet, size)
         except packets.PacketError as error:
             self._reject(str(error))
 
     def _assemble(self, message: str | bytes) -> packets.Packet | None:
+        # python-engineio parses a message that happens to be JSON: an object, a list, null.
+        if not isinstance(message, str | bytes | bytearray):
+            raise packets.PacketError("not a packet")
+        self._size += len(message)
         if isinstance(message, str):
             if self._assembler is not None:
                 raise packets.PacketError("text among attachments")
@@ -114,94 +112,87 @@ class Connection:
             self._assembler = None
         return whole
 
-    def _route(self, packet: packets.Packet) -> None:
+    def _route(self, packet: packets.Packet, size: int) -> None:
         nsp = packet.namespace
         if packet.type == packets.CONNECT:
-            self._start_connect(nsp, packet.data)
+            self._start_connect(nsp, self.handshake.with_auth(packet.data))
             return
         client = self._clients.get(nsp)
         if client is None:
             if nsp not in self._left:
                 raise packets.PacketError("packet for a namespace that is not joined")
         elif packet.type == packets.EVENT:
-            self._queue_event(client, packet)
+            self._queue_event(client, packet, size)
         elif packet.type == packets.ACK:
             if packet.id is None:
                 raise packets.PacketError("ack without id")
             client.ack_received(packet.id, packet.data)
-        elif packet.type == packets.DISCONNECT:
+        else:
             self._depart(client, self.server.reason.CLIENT_DISCONNECT)
-        else:
-            raise packets.PacketError("packet of a type that only servers send")
 
-    def _queue_event(self, client: Client, packet: packets.Packet) -> None:
-        mailbox = self._mailboxes[client.namespace_name]
-        if len(mailbox) >= MAX_PENDING_EVENTS:
+    def _queue_event(self, client: Client, packet: packets.Packet, size: int) -> None:
+        if self.backlog.events >= MAX_PENDING_EVENTS:
             raise packets.PacketError("too many events waiting to be handled")
-        job = partial(dispatch.run_event, client, packet.data, packet.id)
+        self.backlog.add(size)
         if self.server.concurrent_handlers:
-            self.server.spawn(job())
+            self.server.spawn(self._handle_beside(client, packet, size))
         else:
-            mailbox.put(job)
+            self._mailboxes[client.namespace_name].put(partial(self._handle, client, packet, size))
+
+    async def _handle(self, client: Client, packet: packets.Packet, size: int) -> None:
+        self.backlog.done(size)
+        await dispatch.run_event(client, packet.data, packet.id)
+
+    async def _handle_beside(self, client: Client, packet: packets.Packet, size: int) -> None:
+        """All at once: here what runs must count, as nothing waits."""
+        try:
+            await dispatch.run_event(client, packet.data, packet.id)
+        finally:
+            self.backlog.done(size)
 
     def _reject(self, reason: str) -> None:
         log.info("packet_rejected", reason=reason, session=self.id, address=self.handshake.address)
         self.server.metrics.rejected("packet")
-        self.server.engine.close(self.id, self.server.reason.TRANSPORT_ERROR)
+        self.close(self.server.reason.TRANSPORT_ERROR)
 
     # Namespaces: joining and leaving.
 
-    def _start_connect(self, nsp: str, auth: dict[str, Any] | None) -> None:
+    def _start_connect(self, nsp: str, handshake: Handshake) -> None:
         if nsp in self._clients or nsp in self._connecting:
             raise packets.PacketError("second CONNECT")
+        if len(self._clients) + len(self._connecting) >= self.server.max_namespaces:
+            self._refuse(nsp, Refused("Too many namespaces", code="rate_limited"))
+            return
         self._connecting.add(nsp)
-        self.server.spawn(self._connect(nsp, self.handshake.with_auth(auth)))
+        self.server.spawn(self._connect(nsp, handshake))
 
     async def _connect(self, nsp: str, handshake: Handshake) -> None:
-        client: Client | None = None
         try:
-            client = await self._admit(nsp, handshake)
-            refused = await dispatch.run_connect(client)
-        except Refused as error:
-            refused = error
+            client = await admit(self, nsp, handshake)
+        except Refused as refused:
+            self._refuse(nsp, refused)
+        else:
+            if client is not None:
+                self._accept(client)
         finally:
             self._connecting.discard(nsp)
-        if refused is not None or client is None:
-            self._refuse(nsp, client, refused or Refused())
-        elif self.closed:
-            # It was accepted, but left meanwhile: give the handler the chance to undo.
-            await self._forget(client, self.server.reason.TRANSPORT_CLOSE)
-        else:
-            self._accept(client)
 
-    async def _admit(self, nsp: str, handshake: Handshake) -> Client:
-        """Find the handler and check the identity; raises `Refused`."""
-        handler = self.server.handler_for(nsp)
-        identity = await self.server.identify(handler, handshake)
-        client = Client(new_sid(), self, nsp, handler, identity, handshake)
-        if identity is not None:
-            client.rooms.add(identity.room)
-        self.server.register(client)
-        return client
-
-    def _refuse(self, nsp: str, client: Client | None, refused: Refused) -> None:
+    def _refuse(self, nsp: str, refused: Refused) -> None:
         log.info("connect_refused", namespace=nsp[:100], code=refused.code, address=self.handshake.address)
         self.server.metrics.refused(refused.code)
-        if client is not None:
-            client.depart()
-            self.server.forget(client)
-        self.push(packets.encode(packets.CONNECT_ERROR, nsp, refused.payload()))
+        self.push(dispatch.refusal(nsp, refused))
 
     def _accept(self, client: Client) -> None:
         nsp = client.namespace_name
         self._clients[nsp] = client
-        self._left.discard(nsp)
+        self._left.pop(nsp, None)
         self._mailboxes[nsp] = Mailbox(self.server)
         self.server.room_table(nsp).add(client)
-        self.server.metrics.namespace_connected(nsp)
+        self.server.metrics.namespace_connected(client.handler.label)
         self.push(packets.encode(packets.CONNECT, nsp, {"sid": client.id}))
         client.accept()
         self._mailboxes[nsp].put(partial(dispatch.run_connected, client))
+        self._deadline.review()
 
     def disconnect(self, client: Client) -> None:
         """The server ends a client's stay in its namespace."""
@@ -209,15 +200,23 @@ class Connection:
             self.push(packets.encode(packets.DISCONNECT, client.namespace_name))
             self._depart(client, self.server.reason.SERVER_DISCONNECT)
 
-    async def disconnect_all(self) -> None:
-        """The server ends the whole connection."""
+    def disconnect_all(self) -> None:
+        """The server ends the whole connection; a stock client does not come back by itself."""
         for client in self.clients:
             self.disconnect(client)
-        self.server.engine.close(self.id, self.server.reason.SERVER_DISCONNECT)
+        self.close(self.server.reason.SERVER_DISCONNECT)
+
+    def close(self, reason: str) -> None:
+        """Close the session after what is queued for it has been sent; a stock client reconnects."""
+        if not self._shut:
+            self._shut = True
+            self.server.engine.close(self.id, reason)
 
     def session_closed(self, reason: str) -> None:
         self.closed = True
         self._assembler = None
+        self._deadline.cancel()
+        self.backlog.close()
         for client in self.clients:
             self._depart(client, reason)
 
@@ -225,13 +224,10 @@ class Connection:
         """Out of every broadcast at once; the disconnect handler waits for the events before it."""
         nsp = client.namespace_name
         del self._clients[nsp]
-        self._left.add(nsp)
+        self._left[nsp] = None
+        if len(self._left) > MAX_REMEMBERED:
+            del self._left[next(iter(self._left))]
         self.server.room_table(nsp).remove(client)
-        self.server.metrics.namespace_disconnected(nsp)
+        self.server.metrics.namespace_disconnected(client.handler.label)
         client.depart()
-        self._mailboxes.pop(nsp).put(partial(self._forget, client, reason))
-
-    async def _forget(self, client: Client, reason: str) -> None:
-        await dispatch.run_disconnect(client, reason)
-        client.depart()
-        self.server.forget(client)
+        self._mailboxes.pop(nsp).put(partial(self.server.part, client, reason))

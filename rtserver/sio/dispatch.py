@@ -5,18 +5,22 @@ Nothing that a handler raises gets past this module, and no traceback reaches a 
 
 from __future__ import annotations
 
+import asyncio
 import time
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import structlog
 
-from rtserver.errors import EventError, Internal, Refused
+from rtserver.errors import EventError, Internal, RateLimited, Refused
 from rtserver.identity import Identity
+from rtserver.protocol import packets
 from rtserver.sio.handler import NO_ACK, Handler
 from rtserver.sio.handshake import Handshake
 
 if TYPE_CHECKING:
     from rtserver.sio.client import Client
+    from rtserver.sio.namespace import Namespace
 
 
 class Authenticator(Protocol):
@@ -27,30 +31,60 @@ class Authenticator(Protocol):
 
 log = structlog.get_logger("rtserver.events")
 
+Result = TypeVar("Result")
+SHOWN = 100
+"""Characters of an event's name that go into the log: the name is of the client's choosing."""
+
 
 async def run_event(client: Client, args: list[Any], id: int | None) -> None:
     """Handle `[name, *args]` and answer it when the client asked for an ack."""
     started = time.perf_counter()
     code: str | None = None
     try:
-        answer = await client.handler.event(client, args)
+        answer = await _own(client.handler.event(client, args))
         if id is not None and answer is not NO_ACK:
             client.send_ack(id, answer)  # type: ignore[arg-type]  # not NO_ACK
     except EventError as error:
         code = error.code
-        log.info("event_rejected", namespace=client.namespace_name, event_name=args[0], code=code, sid=client.id)
+        # A flood of events must not become a flood of lines.
+        tell = log.debug if isinstance(error, RateLimited) else log.info
+        tell("event_rejected", namespace=client.namespace_name, event_name=_shown(args), code=code, sid=client.id)
         _answer(client, id, error)
     except Exception:  # the error boundary
         code = Internal.code
-        log.exception("handler_failed", namespace=client.namespace_name, event_name=args[0], sid=client.id)
+        log.exception("handler_failed", namespace=client.namespace_name, event_name=_shown(args), sid=client.id)
         _answer(client, id, Internal())
     finally:
-        client.server.metrics.event_in(client.namespace_name, time.perf_counter() - started, code)
+        client.server.metrics.event_in(client.handler.label, time.perf_counter() - started, code)
 
 
 def _answer(client: Client, id: int | None, error: EventError) -> None:
-    if id is not None:
+    if id is None:
+        return
+    try:
         client.send_ack(id, [error.ack()])
+    except Exception:  # the error boundary: details that cannot be sent
+        log.exception("error_not_sendable", namespace=client.namespace_name, sid=client.id)
+        client.send_ack(id, [Internal().ack()])
+
+
+def _shown(args: list[Any]) -> str:
+    return str(args[0])[:SHOWN]
+
+
+class HandlerCancelled(RuntimeError):
+    """A handler let through the cancellation of something that it waited for."""
+
+
+async def _own(handling: Awaitable[Result]) -> Result:
+    """Await a handler. A `CancelledError` that was not meant for this task is a failure like any other."""
+    try:
+        return await handling
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise HandlerCancelled() from error
 
 
 async def identify(authenticator: Authenticator | None, handler: Handler, handshake: Handshake) -> Identity | None:
@@ -58,7 +92,7 @@ async def identify(authenticator: Authenticator | None, handler: Handler, handsh
     if handler.auth == "none":
         return None
     try:
-        identity = await authenticator.authenticate(handshake) if authenticator is not None else None
+        identity = await _own(authenticator.authenticate(handshake)) if authenticator is not None else None
     except Refused:
         raise
     except Exception:  # the error boundary: an identity that cannot be checked is not let in
@@ -72,29 +106,45 @@ async def identify(authenticator: Authenticator | None, handler: Handler, handsh
     return identity
 
 
-async def run_connect(client: Client) -> Refused | None:
-    """Ask the connect handler; whatever it raises refuses the client."""
+async def run_connect(client: Client) -> None:
+    """Ask the connect handler; whatever it raises becomes `Refused`."""
     try:
-        await client.handler.connect(client)
-    except Refused as refused:
-        return refused
+        await _own(client.handler.connect(client))
+    except Refused:
+        raise
     except EventError as error:
-        return Refused(error.message, code=error.code)
+        raise Refused(error.message, code=error.code) from None
     except Exception:  # the error boundary
         log.exception("connect_handler_failed", namespace=client.namespace_name, sid=client.id)
-        return Refused("Internal error", code="internal")
-    return None
+        raise Refused("Internal error", code="internal") from None
+
+
+def refusal(nsp: str, refused: Refused) -> packets.Encoded:
+    """The CONNECT_ERROR packet; what the handler put into it may be impossible to send."""
+    try:
+        return packets.encode(packets.CONNECT_ERROR, nsp, refused.payload())
+    except Exception:  # the error boundary
+        log.exception("refusal_not_sendable", namespace=nsp)
+        return packets.encode(packets.CONNECT_ERROR, nsp, Refused().payload())
 
 
 async def run_connected(client: Client) -> None:
     try:
-        await client.handler.connected(client)
+        await _own(client.handler.connected(client))
     except Exception:  # the error boundary
         log.exception("connected_handler_failed", namespace=client.namespace_name, sid=client.id)
 
 
 async def run_disconnect(client: Client, reason: str) -> None:
     try:
-        await client.handler.disconnect(client, reason)
+        await _own(client.handler.disconnect(client, reason))
     except Exception:  # the error boundary
         log.exception("disconnect_handler_failed", namespace=client.namespace_name, sid=client.id)
+
+
+async def run_stop(namespace: Namespace) -> None:
+    """One namespace that cannot stop must not keep the others from it."""
+    try:
+        await _own(namespace.on_stop())
+    except Exception:  # the error boundary
+        log.exception("stop_handler_failed", namespace=type(namespace).__name__)

@@ -20,8 +20,12 @@ NO_ACK: Final = _NoAck()
 
 
 class Handler(Protocol):
-    """`event` gives the values of the ack, or `NO_ACK`; it may raise anything (see `rtserver.sio.dispatch`)."""
+    """`event` gives the values of the ack, or `NO_ACK`; it may raise anything (see `rtserver.sio.dispatch`).
 
+    `label` names it in metrics: one of few, where a dynamic namespace has names of clients' choosing.
+    """
+
+    label: str
     auth: AuthMode
     roles: frozenset[str]
 

@@ -26,7 +26,7 @@ class Handshake:
     address: str
     headers: Mapping[str, str] = field(default_factory=lambda: _NOTHING, repr=False)
     query: Mapping[str, str] = field(default_factory=lambda: _NOTHING, repr=False)
-    url: str = "/socket.io/"
+    url: str = field(default="/socket.io/", repr=False)
     secure: bool = False
     issued: int = field(default_factory=lambda: int(time.time() * 1000))
     auth: Mapping[str, Any] | None = field(default=None, repr=False)

@@ -9,21 +9,17 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from rtserver.errors import UnknownEvent
 from rtserver.sio.client import Client
-from rtserver.sio.handler import AuthMode, _NoAck
+from rtserver.sio.handler import AuthMode
 from rtserver.sio.operator import DEFAULT_ACK_TIMEOUT, Operator
 from rtserver.sio.remote import RemoteSocket
 from rtserver.sio.table import (
-    CATCH_ALL,
     Entry,
-    Function,
     build_server_table,
     build_table,
     event,
@@ -33,7 +29,7 @@ from rtserver.sio.table import (
 if TYPE_CHECKING:
     from rtserver.sio.server import Server
 
-__all__ = ["Client", "Namespace", "NamespaceHandler", "event", "server_event"]
+__all__ = ["Client", "Namespace", "event", "server_event"]
 
 
 class Namespace:
@@ -48,15 +44,15 @@ class Namespace:
     roles: frozenset[str] = frozenset()
     server: Server
 
-    _events: ClassVar[dict[str, Entry]] = {}
-    _server_events: ClassVar[dict[str, str]] = {}
+    _event_table: ClassVar[dict[str, Entry]] = {}
+    _server_event_table: ClassVar[dict[str, str]] = {}
 
     def __init_subclass__(cls, path: str | re.Pattern[str] | None = None, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if path is not None:
             cls.path = path
-        cls._events = build_table(cls)
-        cls._server_events = build_server_table(cls)
+        cls._event_table = build_table(cls)
+        cls._server_event_table = build_server_table(cls)
 
     # Override what you need.
 
@@ -142,77 +138,15 @@ class Namespace:
 
     async def server_side_emit(self, name: str, *args: Any) -> None:
         """Call `@server_event(name)` on the other servers."""
-        await self.server.adapter.server_side_emit(self._name, [name, *args])
+        await self._everybody.server_side_emit(name, *args)
 
     async def server_side_emit_with_ack(
         self, name: str, *args: Any, timeout: float = DEFAULT_ACK_TIMEOUT
     ) -> list[Any]:
         """What `@server_event(name)` returned on each of the other servers."""
-        return await self.server.adapter.server_side_emit_with_ack(self._name, [name, *args], timeout)
-
-    @property
-    def _name(self) -> str:
-        return self.path if isinstance(self.path, str) else self.path.pattern
+        return await self._everybody.server_side_emit_with_ack(name, *args, timeout=timeout)
 
 
-class NamespaceHandler:
-    """Drives a `Namespace` for the server: finds the handler, checks its arguments, runs it."""
-
-    def __init__(self, namespace: Namespace) -> None:
-        self._namespace = namespace
-        self.auth = namespace.auth
-        self.roles = frozenset(namespace.roles)
-        self._entries = namespace._events
-        self._functions: dict[str, Function] = {
-            name: getattr(namespace, entry.attribute) for name, entry in self._entries.items()
-        }
-
-    @property
-    def namespace(self) -> Namespace:
-        return self._namespace
-
-    async def connect(self, client: Client) -> None:
-        await self._namespace.on_connect(client)
-
-    async def connected(self, client: Client) -> None:
-        await self._namespace.on_connected(client)
-
-    async def disconnect(self, client: Client, reason: str) -> None:
-        await self._namespace.on_disconnect(client, reason)
-
-    async def event(self, client: Client, args: list[Any]) -> list[Any] | _NoAck:
-        name = args[0]
-        entry = self._entries.get(name)
-        if entry is None or name == CATCH_ALL:
-            return await self._catch_all(client, args)
-        client.server.limiter.check(client, name, entry.rate)
-        values = entry.arguments.convert(args[1:])
-        result = self._functions[name](client, *values)
-        return ack_values(await result if entry.is_async else result)
-
-    async def _catch_all(self, client: Client, args: list[Any]) -> list[Any] | _NoAck:
-        entry = self._entries.get(CATCH_ALL)
-        if entry is None:
-            # One bucket for all unknown names: a client cannot make the server keep one for each.
-            client.server.limiter.check(client, CATCH_ALL)
-            raise UnknownEvent()
-        client.server.limiter.check(client, CATCH_ALL, entry.rate)
-        values = entry.arguments.convert(args[1:])
-        result = self._functions[CATCH_ALL](client, args[0], *values)
-        return ack_values(await result if inspect.isawaitable(result) else result)
-
-    async def server_event(self, args: list[Any]) -> Any:
-        attribute = self._namespace._server_events.get(args[0]) if args else None
-        if attribute is None:
-            raise LookupError("no handler for this server event")
-        result = getattr(self._namespace, attribute)(*args[1:])
-        return await result if inspect.isawaitable(result) else result
-
-
-def ack_values(result: Any) -> list[Any]:
-    """What a handler returns as the values of the ack: a tuple = several, None = none."""
-    if result is None:
-        return []
-    if type(result) is tuple:
-        return list(result)
-    return [result]
+def path_text(namespace: Namespace) -> str:
+    """The path, or the text of its pattern: what the namespace is called in metrics and in the registry."""
+    return namespace.path if isinstance(namespace.path, str) else namespace.path.pattern

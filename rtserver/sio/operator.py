@@ -87,6 +87,16 @@ class Operator:
         """Disconnect from the namespace; with `close`, close the whole connection."""
         await self._adapter.disconnect_sockets(self._namespace, self._target, close)
 
+    async def server_side_emit(self, name: str, *args: Any) -> None:
+        """Call `@server_event(name)` of this namespace on the other servers."""
+        await self._adapter.server_side_emit(self._namespace, [name, *args])
+
+    async def server_side_emit_with_ack(
+        self, name: str, *args: Any, timeout: float = DEFAULT_ACK_TIMEOUT
+    ) -> list[Any]:
+        """What `@server_event(name)` returned on each of the other servers; `timeout` is in seconds."""
+        return await self._adapter.server_side_emit_with_ack(self._namespace, [name, *args], timeout)
+
     async def all_rooms(self) -> set[str]:
         return await self._adapter.all_rooms(self._namespace)
 

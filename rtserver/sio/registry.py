@@ -6,7 +6,9 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from rtserver.sio.namespace import Namespace, NamespaceHandler
+from rtserver.protocol.packets import MAX_NAMESPACE_LENGTH
+from rtserver.sio.namespace import Namespace, path_text
+from rtserver.sio.namespace_handler import NamespaceHandler
 from rtserver.sio.rooms import Rooms
 
 
@@ -25,16 +27,12 @@ class Registry:
         return MappingProxyType(self._namespaces)
 
     def add(self, namespace: Namespace) -> None:
-        path = getattr(namespace, "path", None)
-        if path is None:
-            raise ValueError(f'{type(namespace).__name__} has no path; write class …(Namespace, path="/name")')
-        text = path if isinstance(path, str) else path.pattern
+        _check(namespace)
+        path, text = namespace.path, path_text(namespace)
         if text in self._namespaces:
             raise ValueError(f"two namespaces claim {text}")
         handler = NamespaceHandler(namespace)
         if isinstance(path, str):
-            if not path.startswith("/"):
-                raise ValueError(f"the path {path!r} does not begin with a slash")
             self._static[path] = handler
             self._rooms[path] = Rooms(path)
         else:
@@ -69,3 +67,18 @@ class Registry:
         return list(self._rooms)
 
 
+def _check(namespace: Namespace) -> None:
+    """Mistakes that would let people in, or leave nobody in, are found before the first client is."""
+    name, path = type(namespace).__name__, getattr(namespace, "path", None)
+    if path is None:
+        raise ValueError(f'{name} has no path; write class …(Namespace, path="/name")')
+    if isinstance(path, str) and not path.startswith("/"):
+        raise ValueError(f"{name}: the path {path!r} does not begin with a slash")
+    if isinstance(path, str) and ("," in path or len(path) > MAX_NAMESPACE_LENGTH):
+        raise ValueError(f"{name}: no client can name the path {path!r}")
+    if namespace.auth not in ("required", "optional", "none"):
+        raise ValueError(f'{name}: auth is "required", "optional" or "none", not {namespace.auth!r}')
+    if isinstance(namespace.roles, str):
+        raise ValueError(f'{name}: roles is a set, such as {{"{namespace.roles}"}}')
+    if namespace.roles and namespace.auth != "required":
+        raise ValueError(f'{name}: roles need auth = "required"')

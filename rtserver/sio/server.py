@@ -8,8 +8,8 @@ The public surface of python-socketio stays (`@sio.event`, `AsyncNamespace`, `em
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Coroutine, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import structlog
@@ -17,17 +17,15 @@ from aiohttp import web
 
 from rtserver.engine.server import Engine
 from rtserver.errors import Refused
-from rtserver.identity import Identity
 from rtserver.metrics import Metrics
 from rtserver.protocol import packets
 from rtserver.rate import Rate
 from rtserver.sio import dispatch
 from rtserver.sio.adapter import Adapter
 from rtserver.sio.client import Client
-from rtserver.sio.compat import CompatHandler
+from rtserver.sio.compat import CompatHandler, takes
 from rtserver.sio.connection import Connection
 from rtserver.sio.handler import AuthMode, Handler
-from rtserver.sio.handshake import Handshake
 from rtserver.sio.ids import new_instance_id
 from rtserver.sio.limiter import EventLimiter
 from rtserver.sio.namespace import Namespace
@@ -51,6 +49,10 @@ class Server(Surface):
     name; `event_rate` bounds each event of each client ("50/s"; None = no limit); `trusted_proxies` are the peers
     whose X-Forwarded-For is believed; `compat_auth` says whether python-socketio handlers need an identity
     ("required" as soon as there is an authenticator).
+
+    What one client may hold: `max_attachments` of a packet, `max_namespaces` of a connection, `max_rooms` of a client.
+    `connect_timeout`: seconds in which a connection must join a namespace, and a connect handler decide.
+    `identity_leeway`: seconds that an identity stays good past its `expires_at`; then its connection is closed.
     """
 
     def __init__(
@@ -63,6 +65,10 @@ class Server(Surface):
         event_rate: str | Rate | None = None,
         trusted_proxies: Iterable[str] = (),
         max_attachments: int = 10,
+        max_namespaces: int = 32,
+        max_rooms: int = 1000,
+        connect_timeout: float = 45.0,
+        identity_leeway: float = 0.0,
         compat_auth: AuthMode | None = None,
         async_handlers: bool = False,
         namespaces: list[str] | str | None = None,
@@ -73,6 +79,10 @@ class Server(Surface):
         self.instance_id = instance_id or new_instance_id()
         self.metrics = metrics or Metrics()
         self.max_attachments = max_attachments
+        self.max_namespaces = max_namespaces
+        self.max_rooms = max_rooms
+        self.connect_timeout = connect_timeout
+        self.identity_leeway = identity_leeway
         self.limiter = EventLimiter(Rate.parse(event_rate) if isinstance(event_rate, str) else event_rate)
         self.authenticator = authenticator
         self.compat_auth: AuthMode = compat_auth or ("required" if authenticator is not None else "none")
@@ -84,7 +94,9 @@ class Server(Surface):
         self._tasks = Tasks()
         self._started = False
         super().__init__(*args, async_handlers=async_handlers, namespaces=namespaces, **kwargs)
-        self.namespaces = ["/"] if namespaces is None else namespaces
+        # An empty list is none; a single name would let in its substrings.
+        single = isinstance(namespaces, str) and namespaces != "*"
+        self.namespaces: Any = ["/"] if namespaces is None else [namespaces] if single else namespaces
         self.adapter = adapter or Adapter()
         self.adapter.bind(self)
 
@@ -113,12 +125,12 @@ class Server(Surface):
         if not self._started:
             return
         self._started = False
-        for connection in list(self.connections.values()):
-            self.engine.close(connection.id, self.reason.TRANSPORT_CLOSE)
+        for connection in [*self.connections.values()]:
+            connection.close(self.reason.TRANSPORT_CLOSE)
         await self.engine.closed()
         await self._tasks.finish(STOP_SECONDS)
         for namespace in self.namespaces_by_path.values():
-            await namespace.on_stop()
+            await dispatch.run_stop(namespace)
         await self.adapter.stop()
         await self.shutdown()
 
@@ -143,26 +155,16 @@ class Server(Surface):
         return Operator(self.adapter, namespace)
 
     def knows(self, name: str) -> bool:
-        return self._registry.handler(name) is not None or self._is_compat(name)
+        return self._registry.handler(name) is not None or takes(self, name)
 
     def handler_for(self, name: str) -> Handler:
         """Raises `Refused` for a name that is no namespace."""
         handler = self._registry.handler(name)
         if handler is not None:
             return handler
-        if not self._is_compat(name):
+        if not takes(self, name):
             raise Refused("Invalid namespace")
         return CompatHandler(self, name)
-
-    def _is_compat(self, name: str) -> bool:
-        return (
-            name in self.handlers
-            or name in self.namespace_handlers
-            or "*" in self.handlers
-            or "*" in self.namespace_handlers
-            or self.namespaces == "*"
-            or name in self.namespaces
-        )
 
     def open_namespaces(self) -> list[str]:
         return self._registry.open_names()
@@ -185,14 +187,23 @@ class Server(Surface):
 
     # Clients, for `Connection` and `Adapter`.
 
-    async def identify(self, handler: Handler, handshake: Handshake) -> Identity | None:
-        return await dispatch.identify(self.authenticator, handler, handshake)
-
     def register(self, client: Client) -> None:
         self._clients[client.id] = client
+        client.connection.registered += 1
+
+    async def part(self, client: Client, reason: str) -> None:
+        """A client that was let in is gone: tell its handler, then forget it."""
+        try:
+            client.depart()
+            await dispatch.run_disconnect(client, reason)
+        finally:
+            self.forget(client)
 
     def forget(self, client: Client) -> None:
-        self._clients.pop(client.id, None)
+        if self._clients.pop(client.id, None) is None:
+            return
+        client.connection.registered -= 1
+        self._release_environ(client.connection)
         if self._registry.close_if_empty(client.namespace_name):
             self.adapter.namespace_removed(client.namespace_name)
 
@@ -207,13 +218,10 @@ class Server(Surface):
         """Hand one encoded packet to many clients."""
         for client in clients:
             client.connection.push(encoded, flags.volatile)
-        self.metrics.events_out(clients[0].namespace_name, len(clients))
+        self.metrics.events_out(clients[0].handler.label, len(clients))
 
     def transport_of(self, session: str) -> str:
-        try:
-            return str(self.engine.transport(session))
-        except KeyError:
-            return "polling"
+        return self.engine.transport_name(session)
 
     # What the engine reports (hooks of python-socketio, see tests/test_seams.py).
 
@@ -226,16 +234,18 @@ class Server(Surface):
         connection = self.connections.get(eio_sid)
         if connection is not None:
             connection.receive(data)
+            await connection.backlog.room()
 
     async def _handle_eio_disconnect(self, eio_sid: str, reason: str) -> None:
         connection = self.connections.pop(eio_sid, None)
         if connection is not None:
             connection.session_closed(reason)
-            # Disconnect handlers of python-socketio may still ask for the environ.
-            asyncio.get_running_loop().call_soon(self.environ.pop, eio_sid, None)
+            self._release_environ(connection)
+
+    def _release_environ(self, connection: Connection) -> None:
+        """Disconnect handlers of python-socketio may still ask for it."""
+        if connection.closed and not connection.registered:
+            self.environ.pop(connection.id, None)
 
     def _engineio_server_class(self) -> Any:
-        def engine(**options: Any) -> Engine:
-            return Engine(instance_id=self.instance_id, **options)
-
-        return engine
+        return partial(Engine, instance_id=self.instance_id)

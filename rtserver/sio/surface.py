@@ -126,11 +126,14 @@ class Surface(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio is
         if target is None:
             raise ValueError("Cannot use call() to broadcast.")
         seconds = timeout if timeout is not None else CALL_TIMEOUT
+        client = server.find(target, nsp)
         try:
+            if client is not None:
+                return _unpacked(await client.ask(args, seconds))
             answers = await server.adapter.broadcast_with_ack(nsp, args, Target(rooms=(target,)), seconds)
-        except AckTimeout:
+            return answers[0]
+        except (AckTimeout, IndexError):  # no answer, or nobody to give one
             raise exceptions.TimeoutError() from None
-        return answers[0] if answers else None
 
     async def enter_room(self, sid: str, room: str, namespace: str | None = None) -> None:
         client = self._own.find(sid, namespace or "/")
@@ -164,3 +167,10 @@ class Surface(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio is
             await client.disconnect()
         elif not ignore_queue:
             await self._own.adapter.disconnect_sockets(namespace or "/", Target(rooms=(sid,)), close=False)
+
+
+def _unpacked(values: list[Any]) -> Any:
+    """The values of an ack as python-socketio gives them."""
+    if not values:
+        return None
+    return values[0] if len(values) == 1 else tuple(values)

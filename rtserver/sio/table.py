@@ -7,18 +7,16 @@ function sees them, so a handler never meets a value of a type that it did not a
 from __future__ import annotations
 
 import inspect
-import typing
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-import msgspec
-
-from rtserver.errors import InvalidPayload
 from rtserver.protocol.packets import RESERVED_EVENTS
 from rtserver.rate import Rate
+from rtserver.sio.arguments import Arguments
 
 Function = Callable[..., Any]
+Marked = TypeVar("Marked", bound=Function)
 CATCH_ALL = "*"
 _MARK = "__rtserver_event__"
 _SERVER_MARK = "__rtserver_server_event__"
@@ -29,7 +27,7 @@ class _ServerDefault:
 
 
 SERVER_DEFAULT: Final = _ServerDefault()
-RateOption = str | Rate | None | _ServerDefault
+RateOption = Rate | None | _ServerDefault
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +36,9 @@ class EventMark:
     rate: RateOption
 
 
-def event(name: str | None = None, *, rate: str | Rate | _ServerDefault | None = SERVER_DEFAULT) -> Any:
+def event(
+    name: str | None = None, *, rate: str | Rate | _ServerDefault | None = SERVER_DEFAULT
+) -> Callable[[Marked], Marked]:
     """Mark a method as the handler of an event.
 
     `rate` bounds the event per client ("10/s"); None lifts the server's default. `@event("*")` takes what no other
@@ -48,26 +48,23 @@ def event(name: str | None = None, *, rate: str | Rate | _ServerDefault | None =
         raise TypeError('write @event("name"), with the name of the event')
     if name in RESERVED_EVENTS:
         raise ValueError(f'"{name}" is a reserved event name')
+    limit = Rate.parse(rate) if isinstance(rate, str) else rate
 
-    def mark(function: Function) -> Function:
-        setattr(function, _MARK, EventMark(name or function.__name__, _parsed(rate)))
+    def mark(function: Marked) -> Marked:
+        setattr(function, _MARK, EventMark(name or function.__name__, limit))
         return function
 
     return mark
 
 
-def server_event(name: str) -> Callable[[Function], Function]:
+def server_event(name: str) -> Callable[[Marked], Marked]:
     """Mark a method as the handler of other servers' `server_side_emit(name, …)`; what it returns is the ack."""
 
-    def mark(function: Function) -> Function:
+    def mark(function: Marked) -> Marked:
         setattr(function, _SERVER_MARK, name)
         return function
 
     return mark
-
-
-def _parsed(rate: RateOption) -> RateOption:
-    return Rate.parse(rate) if isinstance(rate, str) else rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,78 +74,35 @@ class Entry:
     attribute: str
     rate: RateOption
     arguments: Arguments
-    is_async: bool
-
-
-class Arguments:
-    """Converts the arguments of an event by the annotations of its handler."""
-
-    __slots__ = ("_parameters", "_required", "_takes_rest")
-
-    def __init__(self, function: Function, leading: int) -> None:
-        """`leading` parameters (`self`, `client`, …) are not the client's to fill."""
-        hints = typing.get_type_hints(function)
-        self._parameters: list[Any] = []
-        self._required = 0
-        self._takes_rest = False
-        for parameter in list(inspect.signature(function).parameters.values())[leading:]:
-            if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
-                self._takes_rest = True
-            elif parameter.kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD):
-                self._parameters.append(hints.get(parameter.name, Any))
-                if parameter.default is inspect.Parameter.empty:
-                    self._required = len(self._parameters)
-
-    def convert(self, values: list[Any]) -> list[Any]:
-        """Raises `InvalidPayload`. Python defaults fill what is missing at the end."""
-        count = len(values)
-        if count < self._required:
-            raise InvalidPayload(f"Expected {self._required} argument(s), got {count}")
-        known = len(self._parameters)
-        if count > known and not self._takes_rest:
-            raise InvalidPayload(f"Expected at most {known} argument(s), got {count}")
-        converted = [
-            value if kind is Any else _convert(value, kind, at)
-            for at, (value, kind) in enumerate(zip(values, self._parameters, strict=False))
-        ]
-        return converted + values[known:] if count > known else converted
-
-
-def _convert(value: Any, kind: Any, at: int) -> Any:
-    try:
-        return msgspec.convert(value, kind, builtin_types=(bytes, bytearray, memoryview))
-    except (msgspec.ValidationError, RecursionError, OverflowError) as error:
-        raise InvalidPayload(f"Argument {at + 1}: {error}") from None
 
 
 def build_table(cls: type) -> dict[str, Entry]:
     """Every `@event` of a class and its bases, the most derived definition winning."""
     table: dict[str, Entry] = {}
-    for attribute, function in _methods(cls):
-        mark: EventMark | None = _marked(cls, attribute, _MARK)
-        if mark is not None:
-            leading = 3 if mark.name == CATCH_ALL else 2
-            table[mark.name] = Entry(
-                attribute, mark.rate, Arguments(function, leading), inspect.iscoroutinefunction(function)
-            )
+    for attribute, mark in _marks(cls, _MARK):
+        leading = 3 if mark.name == CATCH_ALL else 2
+        table[mark.name] = Entry(attribute, mark.rate, Arguments(getattr(cls, attribute), leading))
     return table
 
 
 def build_server_table(cls: type) -> dict[str, str]:
     """Name of the server event to name of the method."""
-    found = ((_marked(cls, attribute, _SERVER_MARK), attribute) for attribute, _ in _methods(cls))
-    return {name: attribute for name, attribute in found if name is not None}
+    return {name: attribute for attribute, name in _marks(cls, _SERVER_MARK)}
 
 
-def _methods(cls: type) -> Iterator[tuple[str, Function]]:
-    for attribute in dir(cls):
-        function = inspect.getattr_static(cls, attribute)
-        if inspect.isfunction(function):
-            yield attribute, function
+def _marks(cls: type, mark: str) -> Iterator[tuple[str, Any]]:
+    """(method, its mark), bases first. An override need not repeat the decorator."""
+    for base in reversed(cls.__mro__):
+        own = [attribute for attribute, function in vars(base).items() if hasattr(function, mark)]
+        names = {getattr(found := getattr(vars(base)[attribute], mark), "name", found) for attribute in own}
+        if len(names) < len(own):
+            raise TypeError(f"{base.__qualname__} has two handlers for one event")
+        for attribute in own:
+            if inspect.isfunction(inspect.getattr_static(cls, attribute)):
+                yield attribute, _marked(cls, attribute, mark)
 
 
 def _marked(cls: type, attribute: str, mark: str) -> Any:
-    """An override need not repeat the decorator."""
     for base in cls.__mro__:
         function = base.__dict__.get(attribute)
         if function is not None and hasattr(function, mark):

@@ -1,0 +1,70 @@
+"""When a connection must end by itself: nobody joined a namespace in time, or the identity of a client expired.
+
+One timer a connection, set to the nearest of both, and none when neither can come.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+
+if TYPE_CHECKING:
+    from rtserver.sio.connection import Connection
+
+log = structlog.get_logger("rtserver.sio")
+
+# An event loop does not take timers of any length, and the wall clock may be set meanwhile.
+LONGEST = 3600.0
+
+
+class Deadline:
+    """`leeway`: seconds that an identity stays good past its `expires_at`, as the check of tokens has it."""
+
+    __slots__ = ("_connection", "_join_within", "_leeway", "_timer")
+
+    def __init__(self, connection: Connection, join_within: float, leeway: float) -> None:
+        self._connection = connection
+        self._join_within = join_within
+        self._leeway = leeway
+        self._timer: asyncio.TimerHandle | None = None
+        self._set(join_within)
+
+    def cancel(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def review(self) -> None:
+        """A client came or got another identity: set the timer anew."""
+        self.cancel()
+        expires = [c.identity.expires_at for c in self._connection.clients if c.identity is not None]
+        nearest = min((at for at in expires if at is not None), default=None)
+        if nearest is not None:
+            self._set(nearest + self._leeway - time.time())
+
+    def _set(self, seconds: float) -> None:
+        self._timer = asyncio.get_running_loop().call_later(min(max(seconds, 0.0), LONGEST), self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        connection = self._connection
+        if not connection.joined:
+            if connection.connecting:
+                self._set(self._join_within)
+            else:
+                self._end("never_joined")
+        elif any(self._expired(client.identity.expires_at) for client in connection.clients if client.identity):
+            self._end("identity_expired")
+        else:
+            self.review()
+
+    def _expired(self, at: float | None) -> bool:
+        return at is not None and at + self._leeway <= time.time()
+
+    def _end(self, why: str) -> None:
+        connection = self._connection
+        log.info("connection_ended", reason=why, session=connection.id, address=connection.handshake.address)
+        connection.close(connection.server.reason.SERVER_DISCONNECT)
