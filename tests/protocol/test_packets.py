@@ -1,0 +1,173 @@
+"""Socket.IO packets: the rules at the top of `rtserver.protocol.packets`, one by one."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rtserver.protocol.packets import (
+    ACK,
+    CONNECT,
+    CONNECT_ERROR,
+    DISCONNECT,
+    EVENT,
+    MAX_CONNECT_LENGTH,
+    MAX_NAMESPACE_LENGTH,
+    RESERVED_EVENTS,
+    Assembler,
+    Packet,
+    PacketError,
+    decode,
+    encode,
+    has_binary,
+)
+from tests.protocol.test_json import VALUES
+
+WITH_BYTES = st.recursive(
+    VALUES | st.binary(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+    max_leaves=8,
+)
+NAMESPACES = st.just("/") | st.from_regex(r"/[a-z0-9_/-]{1,20}", fullmatch=True)
+IDS = st.none() | st.integers(0, 10**15 - 1)
+
+
+def received(encoded, max_attachments=1000):
+    """What the other side makes of an encoded packet."""
+    text, *attachments = encoded
+    packet = decode(text, max_attachments)
+    if not packet.attachments:
+        assert not attachments
+        return packet
+    assembler = Assembler(packet)
+    whole = [assembler.add(attachment) for attachment in attachments]
+    assert whole[:-1] == [None] * (len(attachments) - 1)
+    return whole[-1]
+
+
+@given(NAMESPACES, IDS, st.lists(WITH_BYTES, max_size=4))
+def test_an_event_arrives_as_it_was_sent(namespace, id, args):
+    packet = received(encode(EVENT, namespace, ["news", *args], id))
+    assert (packet.type, packet.namespace, packet.id, packet.data) == (EVENT, namespace, id, ["news", *args])
+
+
+@given(NAMESPACES, IDS, st.lists(WITH_BYTES, max_size=4))
+def test_an_ack_arrives_as_it_was_sent(namespace, id, args):
+    packet = received(encode(ACK, namespace, args, id))
+    assert (packet.type, packet.namespace, packet.id, packet.data) == (ACK, namespace, id, args)
+
+
+@given(st.text(max_size=60) | st.from_regex(r"[0-6]([0-9]{0,3}-)?(/[a-z]{0,3},?)?[0-9]{0,17}[\[{].{0,30}"))
+def test_garbage_is_refused_and_nothing_else_happens(text):
+    try:
+        packet = decode(text)
+    except PacketError:
+        return
+    assert packet.type in range(5)
+
+
+@given(WITH_BYTES, st.lists(st.binary(max_size=3), min_size=1, max_size=5))
+def test_garbled_attachments_are_refused_and_nothing_else_happens(value, attachments):
+    assembler = Assembler(Packet(EVENT, "/", ["x", value, {"_placeholder": True, "num": 0}], None, len(attachments)))
+    try:
+        whole = [assembler.add(attachment) for attachment in attachments][-1]
+    except PacketError:
+        return
+    assert whole is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "packet"),
+    [
+        ("0", Packet(CONNECT, "/")),
+        ("0{}", Packet(CONNECT, "/", {})),
+        ("0/chat,", Packet(CONNECT, "/chat")),
+        ("0/chat", Packet(CONNECT, "/chat")),
+        ('0/chat,{"token":"t"}', Packet(CONNECT, "/chat", {"token": "t"})),
+        ("1", Packet(DISCONNECT, "/")),
+        ("1/chat,", Packet(DISCONNECT, "/chat")),
+        ('2["a"]', Packet(EVENT, "/", ["a"])),
+        ('2/chat,0["a",1]', Packet(EVENT, "/chat", ["a", 1], 0)),
+        ("2[5]", Packet(EVENT, "/", [5])),
+        ('2["a",{"_placeholder":true,"num":0}]', Packet(EVENT, "/", ["a", {"_placeholder": True, "num": 0}])),
+        ("3/chat,12[]", Packet(ACK, "/chat", [], 12)),
+        ("3999999999999999[]", Packet(ACK, "/", [], 999999999999999)),
+    ],
+)
+def test_valid_packets(text, packet):
+    assert decode(text) == packet
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "x", "7", "9[]", "-1", "٢[1]",  # no such type
+        "0[]", '0"token"', "0null", "0/chat,[]", "0true",  # rule 1: CONNECT
+        "1{}", "1[]", "1null",  # rule 1: DISCONNECT
+        "2", "2/chat,", "2[]", "2{}", "2[{}]", "2[null]", "2[true]", "2[[]]", '2"a"', "2null", '2["a"',  # rule 1: EVENT
+        "3", "3{}", "31", "3null", "31null",  # rule 1: ACK
+        "4{}", '4{"message":"no"}', "4", '4"x"',  # only servers refuse
+        *(f'2["{name}"]' for name in RESERVED_EVENTS),  # rule 2
+        *(f'51-["{name}",{{"_placeholder":true,"num":0}}]' for name in RESERVED_EVENTS),
+        '5["a"]', '50-["a"]', '511-["a"]', '5-1-["a"]', '5-["a"]', '51["a"]', '5١-["a"]', '51.0-["a"]',  # rule 3
+        "599999999999999-[]", '51-[{"_placeholder":true,"num":0}]', "51-[]", "61-{}", "5", "6", "51-",
+        '21000000000000000["a"]', '2' + "1" * 100 + '["a"]', "3" + "9" * 16 + "[]",  # rule 4
+        '2["a",NaN]', '2["price",{"price":Infinity}]', '2["\\ud800"]', '2["a"]x', "2" + "[" * 100_000,
+        "0/" + "x" * MAX_NAMESPACE_LENGTH, "0/" + "x" * MAX_NAMESPACE_LENGTH + ",{}",
+        '0{"token":"' + "x" * MAX_CONNECT_LENGTH + '"}',  # rule 5
+    ],
+)  # fmt: skip
+def test_a_broken_rule_is_an_error(text):
+    with pytest.raises(PacketError):
+        decode(text)
+
+
+def test_the_number_of_attachments_is_bounded():
+    assert decode('53-["a"]', max_attachments=3).attachments == 3
+    with pytest.raises(PacketError, match="number of attachments"):
+        decode('54-["a"]', max_attachments=3)
+
+
+PLACE = '{"_placeholder":true,"num":%s}'
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        (f'51-["a",{PLACE % 1}]', 1),
+        (f'51-["a",{PLACE % -1}]', 1),
+        (f'51-["a",{PLACE % "0.0"}]', 1),
+        (f'51-["a",{PLACE % "true"}]', 1),
+        (f'51-["a",{PLACE % "null"}]', 1),
+        ('51-["a",{"_placeholder":true}]', 1),
+        (f'51-["a",{PLACE % 0},{PLACE % 0}]', 1),
+        ('51-["a"]', 1),
+        ('51-["a",{"_placeholder":"true","num":0}]', 1),
+        (f'52-["a",{PLACE % 0}]', 2),
+        (f'52-["a",{PLACE % 0},{{"deep":[{PLACE % 0}]}}]', 2),
+    ],
+)
+def test_each_attachment_has_exactly_one_place(text, count):
+    assembler = Assembler(decode(text))
+    for _ in range(count - 1):
+        assert assembler.add(b"x") is None
+    with pytest.raises(PacketError):
+        assembler.add(b"x")
+
+
+def test_attachments_find_their_places_anywhere():
+    assembler = Assembler(decode(f'52-/chat,7["a",{{"b":[{PLACE % 1}]}},{PLACE % 0}]'))
+    assert assembler.add(b"first") is None
+    assert assembler.add(b"second") == Packet(EVENT, "/chat", ["a", {"b": [b"second"]}, b"first"], 7, 2)
+
+
+def test_bytes_of_every_kind_are_sent_as_attachments():
+    encoded = encode(EVENT, "/", ["a", b"1", bytearray(b"2"), (memoryview(b"3"),)])
+    assert encoded[1:] == (b"1", b"2", b"3")
+    assert all(type(attachment) is bytes for attachment in encoded[1:])
+    assert not has_binary(["a", 1, {"b": None}])
+
+
+def test_refusals_and_connects_are_encoded():
+    assert encode(CONNECT, "/chat", {"sid": "x"}) == ('0/chat,{"sid":"x"}',)
+    assert encode(CONNECT_ERROR, "/", {"message": "no"}) == ('4{"message":"no"}',)
+    assert encode(DISCONNECT, "/chat") == ("1/chat,",)
