@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -24,7 +24,8 @@ from rtserver.cluster.adapter import RedisAdapter
 from rtserver.cluster.bus import RedisBus
 from rtserver.cluster.legacy import LegacyInput
 from rtserver.cluster.presence import MemoryPresence, Presence, RedisPresence
-from rtserver.errors import ConfigError, NotFound
+from rtserver.emitting import Emitting
+from rtserver.errors import ConfigError
 from rtserver.http.api import Api
 from rtserver.http.bundle import ClientBundle
 from rtserver.http.cors import Cors
@@ -43,6 +44,7 @@ from rtserver.settings import Settings
 from rtserver.sio.adapter import Adapter
 from rtserver.sio.ids import new_instance_id
 from rtserver.sio.namespace import Namespace
+from rtserver.sio.origins import Origins
 from rtserver.sio.server import Server
 from rtserver.store.database import Database
 from rtserver.store.messages import Messages
@@ -114,12 +116,14 @@ class _Composition:
             event_rate=settings.rate_events,
             trusted_proxies=[str(network) for network in settings.trusted_proxies],
             max_attachments=settings.max_attachments,
+            connect_timeout=settings.connect_timeout,
+            identity_leeway=settings.jwt_leeway,
             namespaces=[],
             transports=list(settings.transports),
             ping_interval=settings.ping_interval,
             ping_timeout=settings.ping_timeout,
             max_http_buffer_size=settings.max_payload,
-            cors_allowed_origins="*" if "*" in settings.cors_origins else _Origins(settings.cors_origins),
+            cors_allowed_origins="*" if "*" in settings.cors_origins else Origins(settings.cors_origins),
         )
         chat = Chat(
             self.messages,
@@ -155,7 +159,7 @@ class _Composition:
         key = settings.api_key.get_secret_value() if settings.api_key is not None else None
         yield Api(
             credentials=Credentials([key] if key else [], self.verifier),
-            emitting=_Emitting(self.server),
+            emitting=Emitting(self.server),
             notifying=self.notifier,
         )
         yield ClientBundle(WEB / "vendor" / "socket.io")
@@ -185,37 +189,6 @@ class _Composition:
     async def _watch_loop(self, _: web.Application) -> AsyncIterator[None]:
         async with _background(_measure_lag(self.metrics)):
             yield
-
-
-class _Origins:
-    """Which pages may connect: those named, and those of the server's own host."""
-
-    def __init__(self, allowed: Iterable[str]) -> None:
-        self._allowed = frozenset(allowed)
-
-    def __call__(self, origin: str, environ: Mapping[str, Any]) -> bool:
-        return origin in self._allowed or origin == f"{environ['wsgi.url_scheme']}://{environ.get('HTTP_HOST')}"
-
-
-class _Emitting:
-    """What the HTTP API needs of the server."""
-
-    def __init__(self, server: Server) -> None:
-        self._server = server
-
-    async def emit(
-        self,
-        namespace: str,
-        event: str,
-        args: Sequence[Any],
-        rooms: Sequence[str],
-        except_: Sequence[str],
-        volatile: bool,
-    ) -> None:
-        if not self._server.knows(namespace):
-            raise NotFound(f"There is no namespace {namespace}")
-        operator = self._server.of(namespace).to(*rooms).except_(*except_)
-        await (operator.volatile if volatile else operator).emit(event, *args)
 
 
 def can_sign(settings: Settings) -> bool:

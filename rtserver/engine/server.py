@@ -13,9 +13,10 @@ from typing import Any
 
 import engineio
 import structlog
-from aiohttp import web
+from aiohttp import StreamReader, web
 from engineio.async_drivers import aiohttp as driver
 from engineio.packet import MESSAGE, Packet
+from engineio.payload import Payload
 
 log = structlog.get_logger("rtserver.engine")
 
@@ -38,12 +39,35 @@ class _WebSocket(driver.WebSocket):  # type: ignore[misc]  # engineio is untyped
         return self._sock
 
 
+# A polling client sends in one POST what it has: up to `max_http_buffer_size` of it, not sixteen packets.
+Payload.max_decode_packets = 100_000
+
+
+class _Body:
+    """The body of a POST, read whole; aiohttp gives what one read brought."""
+
+    def __init__(self, content: StreamReader) -> None:
+        self._content = content
+
+    async def read(self, size: int) -> bytes:
+        body = bytearray()
+        while len(body) < size and (chunk := await self._content.read(size - len(body))):
+            body += chunk
+        return bytes(body)
+
+
+def _environ(request: web.Request) -> dict[str, Any]:
+    environ: dict[str, Any] = driver.translate_request(request)
+    environ["wsgi.input"] = _Body(request.content)
+    return environ
+
+
 class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
     def __init__(self, *args: Any, instance_id: str = "", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.instance_id = instance_id
         self.slow_clients = 0
-        self._async: dict[str, Any] = {**self._async, "websocket": _WebSocket}
+        self._async: dict[str, Any] = {**self._async, "websocket": _WebSocket, "translate_request": _environ}
         self._closing: set[asyncio.Task[None]] = set()
 
     def generate_id(self) -> str:

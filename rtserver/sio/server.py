@@ -102,7 +102,7 @@ class Server(Surface):
 
     @property
     def engine(self) -> Engine:
-        return self.eio  # type: ignore[no-any-return]  # python-socketio is untyped
+        return self.eio  # type: ignore[no-any-return]  # untyped
 
     # Start and stop.
 
