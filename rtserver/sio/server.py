@@ -12,7 +12,6 @@ from collections.abc import Coroutine, Iterable, Mapping
 from functools import partial
 from typing import Any
 
-import structlog
 from aiohttp import web
 
 from rtserver.engine.server import Engine
@@ -36,8 +35,6 @@ from rtserver.sio.rooms import Rooms
 from rtserver.sio.surface import Surface
 from rtserver.sio.target import Flags
 from rtserver.sio.tasks import Tasks
-
-log = structlog.get_logger("rtserver.sio")
 
 STOP_SECONDS = 5.0
 

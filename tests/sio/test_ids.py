@@ -11,7 +11,9 @@ def test_ids_are_new_and_look_like_ids():
     assert all(looks_like_sid(id) and len(id) == 20 for id in ids)
 
 
-@pytest.mark.parametrize("name", ["", "room", "A" * 19, "A" * 21, "A" * 19 + "!", "A" * 19 + "\n", "a-room-of-many-word"])
+@pytest.mark.parametrize(
+    "name", ["", "room", "A" * 19, "A" * 21, "A" * 19 + "!", "A" * 19 + "\n", "a-room-of-many-words"]
+)
 def test_other_names_do_not(name):
     assert not looks_like_sid(name)
 

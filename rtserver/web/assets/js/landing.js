@@ -83,31 +83,33 @@ function paste(user) {
 
 const origin = location.origin;
 $("origin").textContent = location.host;
-showCode($("browser-code"), `import { io } from "${origin}/socket.io/socket.io.esm.min.js";
+showCode($("browser-code"), `import { io } from
+  "${origin}/socket.io/socket.io.esm.min.js";
 
-const chat = io("${origin}/chat", { auth: { token } });
-
+const chat = io("${origin}/chat", {
+  auth: { token },
+});
 chat.on("message", ({ from, text }) => {
   console.log(from.name, text);
 });
-
 await chat.emitWithAck("join", { room: "general" });
 await chat.emitWithAck("message", {
-  room: "general", text: "Hello",
+  room: "general",
+  text: "Hello",
 });`);
-showCode($("backend-code"), `import os, urllib.request, json
+showCode($("backend-code"), `import json, os, urllib.request
 
-request = urllib.request.Request(
+notification = {
+    "user": "alice",
+    "type": "order.shipped",
+    "message": "Your order #1042 has shipped.",
+}
+urllib.request.urlopen(urllib.request.Request(
     "${origin}/api/notifications",
-    data=json.dumps({
-        "user": "alice",
-        "type": "order.shipped",
-        "message": "Your order #1042 has shipped.",
-    }).encode(),
-    headers={"Authorization": "Bearer " + os.environ["RTSERVER_API_KEY"],
-             "Content-Type": "application/json"},
-)
-urllib.request.urlopen(request)`);
+    json.dumps(notification).encode(),
+    {"Authorization": "Bearer " + os.environ["RTSERVER_API_KEY"],
+     "Content-Type": "application/json"},
+))`);
 
 const users = (await readyTokens())?.users ?? null;
 const user = await currentUser();

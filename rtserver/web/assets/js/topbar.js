@@ -95,5 +95,5 @@ export function setBell(unread) {
   const badge = $("bell-count");
   badge.hidden = !unread;
   badge.textContent = unread > 99 ? "99+" : String(unread);
-  $("bell-words").textContent = unread ? `, ${unread} unread` : "";
+  $("bell-words").textContent = unread ? ` (${unread} unread)` : "";
 }

@@ -35,7 +35,7 @@ export function refusal({ message, code }) {
 /** Why an event failed, from the code of its ack. */
 export function failure({ code, message }) {
   const plain = FAILURES[code];
-  if (code === "invalid_payload" && message) return `${plain} ${message}`;
+  if (code === "invalid_payload" && message) return `${plain} ${message.replace(/\.?$/, ".")}`;
   return plain ?? message ?? FAILURES.internal;
 }
 

@@ -19,7 +19,7 @@ const TILES = [
   ["Loop lag", (stats) => stats.loopLag, ms, "ms"],
   ["Memory", (stats) => stats.memory, mib, "MiB"],
   ["Redis round trip", (stats) => stats.redisRoundTrip, ms, "ms"],
-  ["Slow clients closed", (stats) => stats.slowClients, whole, ""],
+  ["Cut off as slow", (stats) => stats.slowClients, whole, ""],
 ];
 
 export class Tiles {
@@ -32,8 +32,9 @@ export class Tiles {
   show({ total, instances }) {
     for (const tile of this.#tiles) {
       const now = tile.read(total);
-      tile.history = [...tile.history, now ?? 0].slice(-KEPT);
       tile.value.replaceChildren(tile.write(now ?? null), now === null || now === undefined || !tile.unit ? "" : h("span", { class: "unit" }, tile.unit));
+      if (now === null || now === undefined) continue;
+      tile.history = [...tile.history, now].slice(-KEPT);
       tile.line.draw(tile.history, Math.max(tile.history.length, AT_LEAST));
     }
     $("instances").replaceChildren(...instances.map(instanceRow));

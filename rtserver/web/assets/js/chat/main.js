@@ -53,7 +53,7 @@ class ChatPage {
   async connected() {
     try {
       await this.sync.catchUp();
-      if (!this.book.conversations.has(this.book.active?.room)) this.open(this.book.rooms[0] ?? this.book.room(FIRST_ROOM));
+      if (!this.book.conversations.has(this.book.active?.room)) this.open(this.#home());
       await this.outbox.flush();
     } catch (error) {
       if (error.code !== "offline") toast(failure(error));
@@ -68,6 +68,10 @@ class ChatPage {
     this.composer.show(one, this.book.title(one));
     this.composer.focus();
     if (one.direct && !one.loaded) this.sync.load(one).catch((error) => error.code !== "offline" && toast(failure(error)));
+  }
+
+  #home() {
+    return this.book.conversations.get(FIRST_ROOM) ?? this.book.rooms[0] ?? this.book.room(FIRST_ROOM);
   }
 
   #follow() {
@@ -141,7 +145,7 @@ class ChatPage {
     const one = this.book.active;
     try {
       await this.sync.leave(one);
-      this.open(this.book.rooms[0] ?? this.book.room(FIRST_ROOM));
+      this.open(this.#home());
       toast(`You left ${one.room}.`);
     } catch (error) {
       toast(failure(error));

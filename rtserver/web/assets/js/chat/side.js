@@ -36,12 +36,19 @@ function directRow(book, person, open) {
 }
 
 function item({ name, unread, current, online, onPick }, sign) {
-  const words = [online === undefined ? "" : online ? ", online" : ", offline", unread ? `, ${unread} unread` : ""].join("");
+  const facts = [online === undefined ? null : presence(online), unread ? `${unread} unread` : null].filter(Boolean);
   const button = h("button", { class: "side-item", type: "button", dataset: { unread: unread > 0 }, on: { click: onPick } });
   if (current) button.setAttribute("aria-current", "true");
-  button.append(sign, h("span", { class: "name" }, name, h("span", { class: "visually-hidden" }, words)));
+  button.append(sign, h("span", { class: "name" }, name, aside(facts)));
   if (unread) button.append(h("span", { class: "badge", "aria-hidden": "true" }, unread > 99 ? "99+" : String(unread)));
   return h("li", {}, button);
+}
+
+const presence = (online) => (online ? "online" : "offline");
+
+/** What the eye sees as a dot or a badge, in words. */
+function aside(facts) {
+  return facts.length > 0 && h("span", { class: "visually-hidden" }, ` (${facts.join(", ")})`);
 }
 
 function members(book) {
@@ -55,7 +62,7 @@ function members(book) {
 function memberRow(book, person, open) {
   const me = person.id === book.me.id;
   return row(`member:${person.id}`, [person, me], () => {
-    const words = h("span", { class: "name" }, me ? `${person.name} (you)` : person.name, h("span", { class: "visually-hidden" }, person.online ? ", online" : ", offline"));
+    const words = h("span", { class: "name" }, me ? `${person.name} (you)` : person.name, aside([presence(person.online)]));
     const face = avatar(person, { small: true, online: person.online });
     if (me) return h("li", {}, h("div", { class: "side-item" }, face, words));
     return h("li", {}, h("button", { class: "side-item", type: "button", title: `Write to ${person.name}`, on: { click: () => open(book.direct(person.id)) } }, face, words));

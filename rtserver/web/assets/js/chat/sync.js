@@ -14,11 +14,11 @@ export class Sync {
     connection.on("message", (message) => this.#arrived(message));
     connection.on("messageEdited", (message) => (book.room(message.room).replace(message), book.changed()));
     connection.on("messageDeleted", ({ room, id }) => (book.room(room).remove(id), book.changed()));
-    connection.on("typing", ({ room, user, typing }) => book.typing(book.room(room), idOf(user), typing));
-    connection.on("presence", ({ user, online }) => book.meet({ id: idOf(user), online }));
+    connection.on("typing", ({ room, user, typing }) => book.typing(book.room(room), user, typing));
+    connection.on("presence", ({ user, online }) => book.meet({ id: user, online }));
     connection.on("joined", ({ room, user }) => this.#membership(room, user, true));
     connection.on("left", ({ room, user }) => this.#membership(room, user, false));
-    connection.on("read", ({ room, user, seq }) => this.#seen(room, idOf(user), seq));
+    connection.on("read", ({ room, user, seq }) => this.#seen(room, user, seq));
   }
 
   /** Bring everything up to date; runs at each connect. */
@@ -115,11 +115,18 @@ export class Sync {
 
   #membership(room, user, here) {
     const one = this.book.room(room);
-    this.book.meet(typeof user === "object" ? user : { id: user });
-    if (here) one.members.add(idOf(user));
-    else one.members.delete(idOf(user));
-    if (!here && idOf(user) === this.book.me.id) this.book.forget(one);
+    const stranger = !this.book.people.has(user);
+    if (here) one.members.add(user);
+    else one.members.delete(user);
+    if (here) this.book.meet({ id: user, online: true }); // presence was told before this room could hear it
+    if (here && stranger) this.#names(room).catch(() => {});
+    if (!here && user === this.book.me.id) this.book.forget(one);
     this.book.changed();
+  }
+
+  async #names(room) {
+    const { members } = await this.connection.call("members", { room });
+    for (const member of members) this.book.meet(member);
   }
 
   #seen(room, id, seq) {
@@ -153,8 +160,4 @@ export class Sync {
     await this.connection.call("leave", { room: one.room });
     this.book.forget(one);
   }
-}
-
-function idOf(user) {
-  return typeof user === "object" ? user.id : user;
 }
