@@ -70,6 +70,12 @@ export class Connection extends EventTarget {
     changed(this.state);
   }
 
+  /** Like `watch`, and also when the transport was upgraded. */
+  watchTransport(changed) {
+    this.addEventListener("transport", () => changed(this.state));
+    this.watch(changed);
+  }
+
   /** The answer of `event`, without waiting longer than ten seconds for it. */
   async call(event, payload = {}) {
     if (!this.socket.connected) throw new CallError({ code: "offline" });
@@ -96,7 +102,7 @@ export class Connection extends EventTarget {
   #online() {
     this.#renewed = false;
     this.#become("online");
-    this.socket.io.engine?.once("upgrade", () => this.#become("online"));
+    this.socket.io.engine?.once("upgrade", () => this.dispatchEvent(new Event("transport")));
   }
 
   #lost(reason) {

@@ -49,7 +49,7 @@ async function connection(user) {
     link.on("unread", ({ count }) => setBell((unread = count)));
     link.on("notification", () => setBell((unread += 1)));
     const words = { connecting: "Connecting", online: "Connected", offline: "Connecting again" };
-    link.watch((state) => {
+    link.watchTransport((state) => {
       const via = state === "online" && link.transport ? `, ${link.transport}` : "";
       vital("Socket.IO", state === "refused" ? refusal(link.problem) : words[state] + via, state);
     });

@@ -11,7 +11,7 @@ export function showStatus(connection) {
   const lamp = h("span", { class: "lamp" });
   const label = h("span", {});
   $("status").replaceChildren(h("span", { class: "status" }, lamp, label));
-  connection.watch((state) => {
+  connection.watchTransport((state) => {
     lamp.dataset.state = state;
     label.textContent = state === "online" && connection.transport ? `Live, ${connection.transport}` : LABELS[state];
   });

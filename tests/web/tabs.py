@@ -1,0 +1,66 @@
+"""Browser tabs of the demo pages that remember every complaint of the browser."""
+
+from playwright.async_api import Browser, BrowserContext, Locator, Page, ViewportSize, expect
+
+DESKTOP: ViewportSize = {"width": 1280, "height": 800}
+PHONE: ViewportSize = {"width": 360, "height": 720}
+
+expect.set_options(timeout=15_000)
+
+# Blocked scripts and styles are reported to the page; a blocked one must not pass unseen.
+_TELL_VIOLATIONS = """
+addEventListener("securitypolicyviolation", (event) =>
+  console.error(`CSP blocks ${event.violatedDirective}: ${event.blockedURI}`));
+"""
+
+
+class Tabs:
+    """Each `open` is another person's browser; `complaints` are console errors, exceptions, CSP blocks, dialogs."""
+
+    def __init__(self, browser: Browser, url: str) -> None:
+        self._browser = browser
+        self._url = url
+        self.complaints: list[str] = []
+
+    async def context(self, viewport: ViewportSize = DESKTOP) -> BrowserContext:
+        context = await self._browser.new_context(viewport=viewport)
+        await context.add_init_script(_TELL_VIOLATIONS)
+        return context
+
+    async def open(self, path: str, viewport: ViewportSize = DESKTOP) -> Page:
+        return await self.open_in(await self.context(viewport), path)
+
+    async def open_in(self, context: BrowserContext, path: str) -> Page:
+        page = await context.new_page()
+        page.on("console", lambda said: self._complain(said.type, said.text))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("dialog", lambda dialog: self.complaints.append(f"dialog: {dialog.message}"))
+        await page.goto(self._url + path)
+        return page
+
+    def _complain(self, kind: str, text: str) -> None:
+        if kind == "error":
+            self.complaints.append(text)
+
+    async def chat(self, user: str, room: str = "general", viewport: ViewportSize = DESKTOP) -> Page:
+        """The chat page of `user`, connected and with `room` open."""
+        page = await self.open(f"/chat?user={user}#{room}", viewport)
+        await live(page)
+        await expect(page.get_by_role("heading", level=1)).to_contain_text(room)
+        await expect(page.get_by_text("Loading", exact=True)).to_have_count(0)
+        return page
+
+
+async def live(page: Page) -> None:
+    await expect(page.locator("#status .lamp")).to_have_attribute("data-state", "online")
+
+
+async def say(page: Page, text: str) -> None:
+    """Write and send as a person does, and wait until the server has confirmed it."""
+    await page.get_by_role("textbox", name="Message to").fill(text)
+    await page.keyboard.press("Enter")
+    await expect(message(page, text)).to_have_attribute("data-state", "sent")
+
+
+def message(page: Page, text: str) -> Locator:
+    return page.locator(".message").filter(has=page.locator(".text").get_by_text(text, exact=True))
