@@ -19,8 +19,11 @@ _SECRET_KEY = re.compile(
     r"token|secret|passw|pwd|api[-_]?key|authorization|cookie|credential|private[-_]?key|jwt", re.IGNORECASE
 )
 
-# A JWT's first part is base64url of a JSON object, `{"`, `{ ` or `{\n`. The rest may have been cut off.
-_JWT = re.compile(r"e(?:yJ|yA|wo|w0)[A-Za-z0-9_-]{6,}={0,2}(?:\.[A-Za-z0-9_=-]*){1,4}|eyJ[A-Za-z0-9_-]{16,}")
+# A JWT's first part is base64url of a JSON object, `{"`, `{ ` or `{\n`. The rest may have been cut off. Whole words are
+# looked at one by one: a single pattern would go over a long word again from each place where a JWT might begin.
+_WORD = re.compile(r"[A-Za-z0-9_=-]{9,}+(?:\.[A-Za-z0-9_=-]*+)*+")
+_JWT_START = re.compile(r"e(?:yJ|yA|wo|w0)[A-Za-z0-9_-]{6}")
+_JWT_ALONE = re.compile(r"eyJ[A-Za-z0-9_-]{16}")
 _COOKIES = re.compile(r"""(\b(?:set-)?cookie\b["']?\s*[:=,]\s*b?["']?)[^\r\n]+""", re.IGNORECASE)
 _SCHEME = re.compile(r"\b(Bearer|Basic|Digest)(\s+|%20|\+)[A-Za-z0-9._~+/=-]+", re.IGNORECASE)
 _NAMED = re.compile(
@@ -41,8 +44,14 @@ def redact_text(text: str) -> str:
     text = _COOKIES.sub(rf"\1{REDACTED}", text)
     text = _NAMED.sub(rf"\1{REDACTED}", text)
     text = _SCHEME.sub(rf"\1 {REDACTED}", text)
-    text = _JWT.sub(REDACTED, text)
+    text = _WORD.sub(_without_jwt, text)
     return _URL_PASSWORD.sub(rf"\1:{REDACTED}@", text)
+
+
+def _without_jwt(word: re.Match[str]) -> str:
+    text = word.group()
+    start = _JWT_START.search(text, 0, max(text.rfind("."), 0)) or _JWT_ALONE.search(text)
+    return text if start is None else text[: start.start()] + REDACTED
 
 
 def redact(value: Any, key: object = "", depth: int = 0) -> Any:

@@ -3,6 +3,7 @@
 1. No secret: `log_redaction` sees each value, key and traceback last of all, after everything has become text.
 2. No forged line: control characters in what clients sent are escaped, and a traceback is indented, so that each line
    that starts at the margin is one that the server wrote, and each `key=value` on it too.
+3. What a stranger gets wrong is no error of ours: aiohttp's tracebacks for requests that cannot be read become a line.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ _QUIET = {
     "asyncio": logging.INFO,
 }
 _ACCESS = "aiohttp.access"
+_SERVER = "aiohttp.server"
 _MULTILINE = frozenset({"exception", "stack"})
 _OWN = frozenset({"event", "level", "logger", "timestamp"})
 _QUOTED = re.compile(r"""[ \t=\r\n"']""")  # the renderer writes the repr of these, which escapes by itself
@@ -55,6 +57,7 @@ def configure(
     for name, lowest in _QUIET.items():
         logging.getLogger(name).setLevel(max(lowest, root.level))
     logging.getLogger(_ACCESS).setLevel(logging.INFO if access_log else logging.WARNING)
+    logging.getLogger(_SERVER).filters[:] = [_tame]
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -64,6 +67,19 @@ def configure(
         wrapper_class=structlog.stdlib.BoundLogger,
         logger_factory=structlog.stdlib.LoggerFactory(),
     )
+
+
+def _tame(record: logging.LogRecord) -> bool:
+    """Rule 3. The exception's text would quote the request, or the piece of it that came last."""
+    from aiohttp.http_exceptions import HttpProcessingError  # whoever only prints a token does without aiohttp
+    from aiohttp.web import RequestPayloadError
+
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, HttpProcessingError | RequestPayloadError):
+        record.levelno, record.levelname = logging.INFO, "INFO"
+        record.msg = f"{record.msg}: {type(error).__name__}"
+        record.exc_info = None
+    return record.levelno >= logging.getLogger().level
 
 
 class _Handler(logging.StreamHandler[TextIO]):

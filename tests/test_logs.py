@@ -3,12 +3,16 @@
 import io
 import json
 import logging
+import time
+import timeit
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import jwt
 import pytest
 import structlog
+from aiohttp import web
+from aiohttp.http_exceptions import BadHttpMessage
 
 from rtserver import logs
 from rtserver.log_redaction import redact, redact_text
@@ -175,6 +179,23 @@ def test_values_that_could_hang_or_break_the_log_do_not() -> None:
         redact_text(hostile)
 
 
+@pytest.mark.parametrize("piece", ["ewo", "eyA", "ew0", "eyJ.", "ewoAAAAAA", "Bearer ", "token=", "cookie"])
+def test_no_text_takes_longer_than_its_length_explains(piece: str) -> None:
+    """Anybody can have 8 kB of a request quoted in a log line; the event loop waits while it is looked through."""
+
+    def seconds(length: int) -> float:
+        text = (piece * length)[:length]
+        return min(timeit.repeat(lambda: redact_text(text), timer=time.process_time, number=3, repeat=3))
+
+    assert seconds(16_000) < 60 * seconds(1_000) + 0.01
+
+
+@pytest.mark.parametrize("before", ["", "x", "20", "a.b.", "framework_handlers.", "token_of="])
+def test_a_token_is_found_wherever_it_begins(before: str) -> None:
+    assert PARTS[1][:20] not in redact_text(before + TOKEN)
+    assert PARTS[1][:20] not in redact_text(f"{before}ewogImFsZyI6.{PARTS[1]}")
+
+
 class TestForgery:
     def test_a_client_cannot_write_a_line_of_its_own(self, configure: Configure) -> None:
         stream = configure("console")
@@ -211,6 +232,27 @@ class TestForgery:
 
 
 class TestLibraries:
+    @pytest.mark.parametrize("mistake", [BadHttpMessage(f"it was {TOKEN}"), web.RequestPayloadError("gzip")])
+    def test_a_request_that_cannot_be_read_is_a_line_and_no_error(
+        self, configure: Configure, mistake: Exception
+    ) -> None:
+        stream = configure("json")
+        logging.getLogger("aiohttp.server").exception("Error handling request from %s", "1.2.3.4", exc_info=mistake)
+        [line] = [json.loads(line) for line in stream.getvalue().splitlines()]
+        assert line["event"] == f"Error handling request from 1.2.3.4: {type(mistake).__name__}"
+        assert line["level"] == "info"
+        assert "exception" not in line
+        stream = configure(level="warning")
+        logging.getLogger("aiohttp.server").exception("Error handling request", exc_info=mistake)
+        assert stream.getvalue() == ""
+
+    def test_a_fault_of_the_server_stays_an_error_with_its_traceback(self, configure: Configure) -> None:
+        stream = configure("json")
+        logging.getLogger("aiohttp.server").exception("Error handling request", exc_info=ValueError("ours"))
+        line = json.loads(stream.getvalue())
+        assert line["level"] == "error"
+        assert "ours" in line["exception"]
+
     def test_their_lines_look_like_ours(self, configure: Configure) -> None:
         stream = configure("json")
         logging.getLogger("some.library").warning("it is %s", "late")
