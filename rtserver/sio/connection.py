@@ -7,10 +7,13 @@ A packet that breaks the protocol closes the session, as Node closes it. Rules o
 3. Handlers of one client run one at a time, in the order of its packets. Acks are not queued: a handler may wait for
    one.
 4. After a closing was asked for, nothing more is taken.
+5. CONNECTs come no faster than a client needs that joins all its namespaces: each costs a check of a token and a line
+   in the log. Leaving a namespace and coming back does not refill the rates of its events.
 """
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,11 +21,13 @@ import structlog
 
 from rtserver.errors import Refused
 from rtserver.protocol import packets
+from rtserver.rate import Rate
 from rtserver.sio import dispatch
 from rtserver.sio.admission import admit
 from rtserver.sio.client import Client
 from rtserver.sio.deadline import Deadline
 from rtserver.sio.handshake import Handshake
+from rtserver.sio.limits import TokenBucket
 from rtserver.sio.mailbox import Backlog, Mailbox
 
 if TYPE_CHECKING:
@@ -37,8 +42,8 @@ MAX_REMEMBERED = 64
 
 class Connection:
     __slots__ = (
-        "_assembler", "_clients", "_connecting", "_deadline", "_left", "_mailboxes", "_shut", "_size", "backlog",
-        "closed", "handshake", "id", "registered", "server",
+        "_assembler", "_clients", "_connecting", "_connects", "_deadline", "_left", "_mailboxes", "_shut", "_size",
+        "backlog", "closed", "handshake", "id", "registered", "server",
     )  # fmt: skip
 
     def __init__(self, server: Server, id: str, handshake: Handshake) -> None:
@@ -52,7 +57,8 @@ class Connection:
         self._clients: dict[str, Client] = {}
         self._mailboxes: dict[str, Mailbox] = {}
         self._connecting: set[str] = set()
-        self._left: dict[str, None] = {}
+        self._connects = TokenBucket(Rate(server.max_namespaces), time.monotonic())
+        self._left: dict[str, dict[str, TokenBucket] | None] = {}
         self._assembler: packets.Assembler | None = None
         self._size = 0
         self._shut = False
@@ -102,6 +108,8 @@ class Connection:
                 raise packets.PacketError("text among attachments")
             packet = packets.decode(message, self.server.max_attachments)
             if packet.attachments:
+                # Nobody gets to leave attachments here before a namespace has let them in.
+                self._check_joined(packet.namespace)
                 self._assembler = packets.Assembler(packet)
                 return None
             return packet
@@ -119,8 +127,7 @@ class Connection:
             return
         client = self._clients.get(nsp)
         if client is None:
-            if nsp not in self._left:
-                raise packets.PacketError("packet for a namespace that is not joined")
+            self._check_joined(nsp)
         elif packet.type == packets.EVENT:
             self._queue_event(client, packet, size)
         elif packet.type == packets.ACK:
@@ -129,6 +136,10 @@ class Connection:
             client.ack_received(packet.id, packet.data)
         else:
             self._depart(client, self.server.reason.CLIENT_DISCONNECT)
+
+    def _check_joined(self, nsp: str) -> None:
+        if nsp not in self._clients and nsp not in self._left:
+            raise packets.PacketError("packet for a namespace that is not joined")
 
     def _queue_event(self, client: Client, packet: packets.Packet, size: int) -> None:
         if self.backlog.events >= MAX_PENDING_EVENTS:
@@ -160,6 +171,8 @@ class Connection:
     def _start_connect(self, nsp: str, handshake: Handshake) -> None:
         if nsp in self._clients or nsp in self._connecting:
             raise packets.PacketError("second CONNECT")
+        if self._connects.take(time.monotonic()):
+            raise packets.PacketError("too many CONNECTs")
         if len(self._clients) + len(self._connecting) >= self.server.max_namespaces:
             self._refuse(nsp, Refused("Too many namespaces", code="rate_limited"))
             return
@@ -185,7 +198,7 @@ class Connection:
     def _accept(self, client: Client) -> None:
         nsp = client.namespace_name
         self._clients[nsp] = client
-        self._left.pop(nsp, None)
+        client.buckets = self._left.pop(nsp, None)
         self._mailboxes[nsp] = Mailbox(self.server)
         self.server.room_table(nsp).add(client)
         self.server.metrics.namespace_connected(client.handler.label)
@@ -224,7 +237,7 @@ class Connection:
         """Out of every broadcast at once; the disconnect handler waits for the events before it."""
         nsp = client.namespace_name
         del self._clients[nsp]
-        self._left[nsp] = None
+        self._left[nsp] = client.buckets
         if len(self._left) > MAX_REMEMBERED:
             del self._left[next(iter(self._left))]
         self.server.room_table(nsp).remove(client)

@@ -12,6 +12,7 @@ import pytest
 from rtserver.protocol.packets import RESERVED_EVENTS
 from rtserver.sio.namespace import Namespace, event
 from tests.sio.conftest import eventually
+from tests.sio.raw import connect_packet
 
 
 class Open(Namespace, path="/"):
@@ -108,7 +109,7 @@ async def test_bytes_that_are_no_engine_packet_do_not_stay(served, raw, message)
     await served.deserted()
 
 
-@pytest.mark.parametrize("packet", ['2["echo"]', "1", "31[]", "2/other,[1]", "0[]"])
+@pytest.mark.parametrize("packet", ['2["echo"]', "1", "31[]", "2/other,[1]", "0[]", f'51-["a",{PLACE}]', "61-0[]"])
 async def test_nothing_is_taken_before_connect(served, raw, packet):
     client = await raw(served.url)
     await client.send(packet)
@@ -260,11 +261,39 @@ async def test_a_namespace_can_be_left_and_joined_again(served, raw):
     assert seen(served) == ["on_connect", "on_disconnect client disconnect", "on_connect", "echo"]
 
 
+async def test_leaving_and_joining_again_does_not_refill_the_rate_of_an_event(serve, raw):
+    served = await serve(Open(), event_rate="1/m")
+    client = await raw(served.url)
+    await client.connect()
+    assert [await client.call("/", "echo", n) for n in range(2)] == [[0], [1]]
+    await client.send("1")
+    await client.connect()
+    [answer] = await client.call("/", "echo", 2)
+    assert answer["error"]["code"] == "rate_limited"
+
+
+@pytest.mark.parametrize("namespace", ["/nowhere-{}", "/nowhere", "/"])
+async def test_a_flood_of_connects_ends_the_connection(serve, raw, namespace):
+    """Each costs a check of the token and a line in the log, and asks for no token at all."""
+    served = await serve(Open(), max_namespaces=5)
+    client, bystander = await raw(served.url), await raw(served.url)
+    await bystander.connect()
+    answers = 0
+    for number in range(1000):
+        await client.send(connect_packet(namespace.format(number)))
+        if await client.receive() is None:
+            break
+        answers += 1
+        await client.send(*["1"] * (namespace == "/"))
+    assert answers < 500
+    assert await bystander.call("/", "echo", 1) == [1]
+
+
 async def test_what_a_connection_left_is_not_remembered_without_bound(serve, raw):
     class Tenants(Namespace, path=re.compile("/tenant-[0-9]+")):
         auth = "none"
 
-    served = await serve(Tenants())
+    served = await serve(Tenants(), max_namespaces=100)
     client = await raw(served.url)
     (connection,) = served.server.connections.values()
     for number in range(100):
