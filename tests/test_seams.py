@@ -6,14 +6,15 @@ one, this file fails and says which, before anything else fails in a way that is
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 
 import engineio
 import pytest
 import socketio
-from aiohttp import web
-from engineio import async_socket, base_socket, packet
+from aiohttp import web, web_protocol
+from aiohttp._websocket.helpers import websocket_mask
+from aiohttp.base_protocol import BaseProtocol
+from engineio import packet
 from engineio.async_drivers import aiohttp as driver
 from socketio import async_manager, base_server
 
@@ -29,31 +30,12 @@ def source(function):
     return inspect.getsource(function)
 
 
-# python-socketio: what the engine reports arrives in these three methods.
-
-
-@pytest.mark.parametrize(
-    ("hook", "expected"),
-    [
-        ("_handle_eio_connect", ["self", "eio_sid", "environ"]),
-        ("_handle_eio_message", ["self", "eio_sid", "data"]),
-        ("_handle_eio_disconnect", ["self", "eio_sid", "reason"]),
-    ],
-)
-def test_the_engine_reports_to_hooks_that_we_override(hook, expected):
-    original = getattr(socketio.AsyncServer, hook)
-    assert parameters(original) == expected == parameters(getattr(Server, hook))
-    assert inspect.iscoroutinefunction(original)
-    event = hook.rsplit("_", 1)[1]
-    assert f"self.eio.on('{event}', self.{hook})" in source(base_server.BaseServer.__init__)
-
-
 def test_the_engine_class_is_asked_for_and_ours_is_taken():
     assert "self._engineio_server_class()(**engineio_options)" in source(base_server.BaseServer.__init__)
     server = Server()
     assert isinstance(server.eio, Engine)
     assert server.eio.async_handlers is False
-    assert server.eio.instance_id == server.instance_id
+    assert server.eio.generate_id().startswith(server.instance_id + "-")
 
 
 def test_python_socketio_looks_handlers_up_by_name():
@@ -134,58 +116,43 @@ def test_python_socketio_hands_its_json_to_the_engine_packets():
 # python-engineio.
 
 
-def test_an_engine_packet_parses_its_data_as_json():
-    """Why `Connection.receive` refuses what is neither text nor bytes."""
-    assert packet.Packet(encoded_packet='4{"a":1}').data == {"a": 1}
-    assert packet.Packet(encoded_packet="4[50]").data == [50]
-    assert packet.Packet(encoded_packet='42["a"]').data == '2["a"]'
-    assert packet.Packet(encoded_packet=b"x").data == b"x"
+def test_the_engine_keeps_its_options_and_its_surface():
+    server = Server(ping_interval=3, ping_timeout=2, max_http_buffer_size=77, cookie="io", transports=["polling"])
+    engine = server.engine
+    assert (engine.ping_interval, engine.ping_timeout, engine.max_http_buffer_size) == (3, 2, 77)
+    assert (engine.cookie, engine.transports, engine.allow_upgrades) == ("io", ["polling"], True)
+    assert engine.cors_allowed_origins is None
+    assert engine.cors_credentials is True
+    for method in ("attach", "handle_request", "send", "disconnect", "transport", "shutdown", "generate_id"):
+        ours, original = getattr(Engine, method), getattr(engineio.AsyncServer, method)
+        assert inspect.iscoroutinefunction(ours) == inspect.iscoroutinefunction(original)
 
 
-async def test_a_session_has_the_queue_and_flags_that_we_push_to():
-    engine = Engine(async_mode="aiohttp")
-    socket = async_socket.AsyncSocket(engine, "sid")
-    assert isinstance(socket.queue, asyncio.Queue)
-    assert (socket.closed, socket.closing, socket.upgraded, socket.connected) == (False, False, False, False)
-    engine.sockets["sid"] = socket
-    engine.push("sid", ["text", b"bytes"])
-    sent = await socket.poll()
-    assert [(p.packet_type, p.data) for p in sent] == [(packet.MESSAGE, "text"), (packet.MESSAGE, b"bytes")]
-    socket.queue.put_nowait(None)
-    assert await socket.poll() == []
-
-
-def test_a_session_is_closed_with_a_reason_and_without_waiting():
-    assert parameters(async_socket.AsyncSocket.close) == ["self", "wait", "abort", "reason"]
-    assert "await self.server._trigger_event(" in source(async_socket.AsyncSocket.close)
-    assert parameters(async_socket.AsyncSocket._websocket_handler) == ["self", "ws"]
-    assert "self.server._async['websocket'](" in source(async_socket.AsyncSocket._upgrade_websocket)
-    assert "self.sid = sid" in source(base_socket.BaseSocket.__init__)
-
-
-def test_ids_of_sessions_are_made_by_the_server():
-    assert parameters(engineio.AsyncServer.generate_id) == ["self"]
-    assert "sid = self.generate_id()" in source(engineio.AsyncServer._handle_connect)
-    assert Engine(async_mode="aiohttp", instance_id="abc").generate_id().startswith("abc-")
-
-
-def test_the_driver_is_a_table_whose_websocket_can_be_replaced():
-    engine = Engine(async_mode="aiohttp")
-    assert engine._async is not driver._async
-    assert set(driver._async) == {"asyncio", "create_route", "translate_request", "make_response", "websocket"}
-    assert engine._async["websocket"] is not driver.WebSocket
-    assert issubclass(engine._async["websocket"], driver.WebSocket)
-    assert parameters(driver.WebSocket.__init__) == ["self", "handler", "server"]
-    for method in ("close", "send", "wait"):
-        assert "self._sock" in source(getattr(driver.WebSocket, method))
-    assert "environ['aiohttp.request']" in source(driver.WebSocket.__call__)
+def test_the_environ_of_a_request_carries_the_request():
+    assert parameters(driver.translate_request) == ["request"]
     assert "'aiohttp.request': request" in source(driver.translate_request)
 
 
-# aiohttp.
+# aiohttp: taking a connection over (`rtserver.engine.takeover`, `rtserver.engine.poll`).
 
 
-def test_a_websocket_of_aiohttp_can_be_bounded_and_left_uncompressed():
-    names = parameters(web.WebSocketResponse.__init__)
-    assert {"max_msg_size", "compress"} <= set(names)
-    assert web.WebSocketResponse(compress=False, max_msg_size=5)
+def test_a_request_handler_can_be_left_behind():
+    handler = web_protocol.RequestHandler
+    assert {"_message_tail", "_current_request", "_payload_parser"} <= set(handler.__slots__)
+    assert {"_reading_paused", "_buffer_paused", "transport"} <= set(BaseProtocol.__slots__)
+    lost = source(handler.connection_lost)
+    assert "self._manager.connection_lost(self, exc)" in lost
+    assert "self._current_request._cancel(exc)" in lost
+    assert "if self.transport is not None:\n            self.transport.close()" in source(handler.force_close)
+    assert "while not self._force_close" in source(handler.start)
+
+
+def test_the_end_of_a_connection_is_told_to_the_body_of_its_request():
+    assert "set_exception(self._payload, exc)" in source(web.BaseRequest._cancel)
+    assert "_payload" in inspect.getsource(web.BaseRequest.__init__)
+
+
+def test_masks_are_undone_in_place():
+    data = bytearray(b"abcdef")
+    websocket_mask(b"\x01\x02\x03\x04", data)
+    assert data == bytearray(byte ^ (at % 4 + 1) for at, byte in enumerate(b"abcdef"))

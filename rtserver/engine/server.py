@@ -1,119 +1,278 @@
-"""Our engineio.AsyncServer: the few things that the Socket.IO layer needs of a session.
+"""Our engineio.AsyncServer: sessions, and the HTTP requests that open, poll, feed and upgrade them.
 
-Sends are synchronous (`push`), so that what is emitted in order leaves in order and a broadcast makes no tasks; session
-ids begin with the instance's id, so that a proxy can route a polling request to the process that holds the session.
+The surface of python-engineio that python-socketio and applications use stays; its transports are not used. Requests
+are checked in Node's order and answered with Node's statuses (`engine.io` 6.6, `Server.verify`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any, Protocol
 
 import engineio
 import structlog
-from aiohttp import StreamReader, web
-from engineio.async_drivers import aiohttp as driver
-from engineio.packet import MESSAGE, Packet
-from engineio.payload import Payload
+from aiohttp import web
+
+from rtserver.engine import answers
+from rtserver.engine.answers import Answer, Refusal
+from rtserver.engine.cookie import cookie_header
+from rtserver.engine.origins import OriginPolicy
+from rtserver.engine.outgoing import Outgoing
+from rtserver.engine.poll import Polling
+from rtserver.engine.probe import Probe
+from rtserver.engine.session import Reason, Receiver, Session
+from rtserver.engine.takeover import accept, take_over, wants_websocket
+from rtserver.engine.websocket import WebSocket
+from rtserver.engine.wheel import Wheel
+from rtserver.protocol import json, payloads
+from rtserver.protocol.frames import TEXT, frame
 
 log = structlog.get_logger("rtserver.engine")
 
-SLOW_CLIENT_MESSAGES = 10_000
-VOLATILE_BACKLOG = 64
+AllowRequest = Callable[[web.Request], Awaitable[bool | str | None]]
 
 
-class _WebSocket(driver.WebSocket):  # type: ignore[misc]  # engineio is untyped
-    """Without permessage-deflate: it costs 100 kB a connection and is off in Node too."""
+class Upper(Protocol):
+    """The layer above."""
 
-    async def __call__(self, environ: dict[str, Any]) -> web.WebSocketResponse:
-        self._sock = web.WebSocketResponse(max_msg_size=self.server.max_http_buffer_size, compress=False)
-        await self._sock.prepare(environ["aiohttp.request"])
-        self.environ = environ
-        try:
-            await self.handler(self)
-        except (ValueError, LookupError, OSError) as error:  # what is no Engine.IO packet; a peer that is gone
-            log.info("websocket_rejected", error=type(error).__name__)
-            self.server.close(self.handler.__self__.sid, self.server.reason.TRANSPORT_ERROR)
-        return self._sock
+    def session_opened(self, session: Session, request: web.Request) -> Receiver: ...
 
 
-# A polling client sends in one POST what it has: up to `max_http_buffer_size` of it, not sixteen packets.
-Payload.max_decode_packets = 100_000
+class Counting(Protocol):
+    """What is counted here."""
 
+    slow_clients: int
 
-class _Body:
-    """The body of a POST, read whole; aiohttp gives what one read brought."""
+    def rejected(self, code: str) -> None: ...
 
-    def __init__(self, content: StreamReader) -> None:
-        self._content = content
-
-    async def read(self, size: int) -> bytes:
-        body = bytearray()
-        while len(body) < size and (chunk := await self._content.read(size - len(body))):
-            body += chunk
-        return bytes(body)
-
-
-def _environ(request: web.Request) -> dict[str, Any]:
-    environ: dict[str, Any] = driver.translate_request(request)
-    environ["wsgi.input"] = _Body(request.content)
-    return environ
+    def dropped(self, reason: str) -> None: ...
 
 
 class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
-    def __init__(self, *args: Any, instance_id: str = "", **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.instance_id = instance_id
-        self.slow_clients = 0
-        self._async: dict[str, Any] = {**self._async, "websocket": _WebSocket, "translate_request": _environ}
-        self._closing: set[asyncio.Task[None]] = set()
+    """Beyond python-engineio's options: `outbox_limit`, bytes that may wait for a client; `max_packets` of one POST;
+    `allow_eio3`, for Socket.IO v2 clients; `allow_request`, which sees each handshake and refuses it by returning
+    False or a text.
+    """
+
+    def __init__(
+        self,
+        upper: Upper,
+        counting: Counting,
+        instance_id: str = "",
+        outbox_limit: int = 1_048_576,
+        max_packets: int = 10_000,
+        allow_eio3: bool = False,
+        allow_request: AllowRequest | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self.sockets: dict[str, Session] = {}
+        self.outbox_limit = outbox_limit
+        self.max_packets = max_packets
+        self.max_payload: int = self.max_http_buffer_size
+        self.patience = self.ping_interval + self.ping_timeout
+        self.wheel = Wheel(min(0.1, max(0.005, min(self.ping_interval, self.ping_timeout) / 20)))
+        self._upper = upper
+        self._counting = counting
+        self._instance_id = instance_id
+        self._revisions = {"4": 4} | ({"3": 3} if allow_eio3 else {})
+        self._allow_eio3 = allow_eio3
+        self._allow_request = allow_request
+        self._origins = OriginPolicy(self.cors_allowed_origins, self.cors_credentials)
+        self._polling = Polling(self)
+        self._lingering: dict[str, Session] = {}
+        self._open_sockets = 0
+        self._all_closed: asyncio.Event | None = None
+
+    # Requests.
+
+    def attach(self, app: web.Application, engineio_path: str = "engine.io") -> None:
+        app.router.add_route("*", f"/{engineio_path.strip('/')}/", self.handle_request)
+
+    async def handle_request(self, request: web.Request) -> Answer:
+        """Answer a request of any kind; also for those who mount the server by hand."""
+        headers: dict[str, str] = {}
+        try:
+            if request.method == "OPTIONS":
+                return web.Response(status=204, headers=self._origins.preflight(request))
+            headers = self._origins.headers(request)
+            answer = await self._answer(request, headers)
+        except Refusal as refusal:
+            self._counting.rejected("handshake")
+            answer = answers.refused_upgrade(refusal) if wants_websocket(request) else answers.refused(refusal)
+        answer.headers.update(headers)
+        return answer
+
+    async def _answer(self, request: web.Request, headers: dict[str, str]) -> Answer:
+        transport = request.query.get("transport")
+        if transport is None or transport not in self.transports:
+            raise Refusal(answers.TRANSPORT_UNKNOWN)
+        sid = request.query.get("sid")
+        if sid is None:
+            return await self._handshake(request, transport, headers)
+        session = self.sockets.get(sid)
+        if wants_websocket(request):
+            return self._second_socket(request, session, headers)
+        if session is None:
+            return await self._last_poll(request, sid)
+        if session.transport != transport:
+            raise Refusal(answers.BAD_REQUEST)
+        if request.method == "GET":
+            return await self._polling.get(session, request)
+        if request.method == "POST":
+            return await self._polling.post(session, request)
+        raise Refusal(answers.BAD_METHOD)
+
+    async def _last_poll(self, request: web.Request, sid: str) -> Answer:
+        """A session that was closed while no poll was there tells so to the next one."""
+        session = self._lingering.get(sid) if request.method == "GET" else None
+        if session is None:
+            self._unknown(sid)
+            raise Refusal(answers.SESSION_UNKNOWN)
+        self.bury(session)
+        return await self._polling.get(session, request)
+
+    def _unknown(self, sid: str) -> None:
+        instance = sid.partition("-")[0]
+        if instance != self._instance_id:
+            log.info("session_of_another_instance", instance=instance[:16], hint="sticky sessions: docs/deploy.md")
+
+    # Sessions: opening, upgrading.
+
+    async def _handshake(self, request: web.Request, transport: str, headers: dict[str, str]) -> Answer:
+        if request.method != "GET":
+            raise Refusal(answers.BAD_METHOD)
+        upgrade = wants_websocket(request)
+        if upgrade != (transport == "websocket"):
+            raise Refusal(answers.BAD_REQUEST)
+        if self._allow_request is not None:
+            allowed = await self._allow_request(request)
+            if allowed is not None and allowed is not True:
+                raise Refusal(answers.FORBIDDEN, allowed or None)
+        accepted = accept(request) if upgrade else b""
+        session = self._open(request)
+        if self.cookie:
+            headers["Set-Cookie"] = cookie_header(self.cookie, session.id)
+        if upgrade:
+            return self._open_socket(request, session, accepted, headers)
+        session.opened()
+        return self._polling.opening(session, request, self._open_packet(session, ["websocket"]))
+
+    def _open(self, request: web.Request) -> Session:
+        revision = 4 if request.query.get("EIO") == "4" else 3
+        if revision == 3 and not self._allow_eio3:
+            raise Refusal(answers.BAD_VERSION)
+        session = Session(self, self.generate_id(), revision, "b64" in request.query)
+        session.receiver = self._upper.session_opened(session, request)
+        self.sockets[session.id] = session
+        return session
+
+    def _open_packet(self, session: Session, upgrades: list[str]) -> bytes:
+        """Times are in milliseconds, fractions of a second included."""
+        allowed = [name for name in upgrades if self.allow_upgrades and name in self.transports]
+        return payloads.OPEN.encode() + json.dumps(
+            {
+                "sid": session.id,
+                "upgrades": allowed,
+                "pingInterval": round(self.ping_interval * 1000),
+                "pingTimeout": round(self.ping_timeout * 1000),
+                "maxPayload": self.max_payload,
+            }
+        )
+
+    def _open_socket(self, request: web.Request, session: Session, accepted: bytes, headers: dict[str, str]) -> Answer:
+        socket = WebSocket(self)
+        try:
+            answer, early = take_over(request, accepted, socket, headers)
+        except ConnectionResetError:
+            session.abort(Reason.TRANSPORT_CLOSE)
+            raise
+        socket.write(frame(self._open_packet(session, []), TEXT))
+        session.attach(socket)
+        session.opened()
+        socket.data_received(early)
+        return answer
+
+    def _second_socket(self, request: web.Request, session: Session | None, headers: dict[str, str]) -> Answer:
+        """A WebSocket for a session that is there: its upgrade, or one too many, which is closed."""
+        if session is None:
+            raise Refusal(answers.SESSION_UNKNOWN)
+        if request.query["transport"] != "websocket":
+            raise Refusal(answers.BAD_REQUEST)
+        socket = WebSocket(self)
+        answer, early = take_over(request, accept(request), socket, headers)
+        if session.upgrading is not None or session.socket is not None or not self.allow_upgrades:
+            socket.close()
+        else:
+            socket.own(Probe(self, session, socket))
+            socket.data_received(early)
+        return answer
+
+    # What sessions report.
+
+    def forget(self, session: Session) -> None:
+        self.sockets.pop(session.id, None)
+
+    def linger(self, session: Session) -> None:
+        """Closed, with something left for the next poll."""
+        self._lingering[session.id] = session
+
+    def bury(self, session: Session) -> None:
+        self._lingering.pop(session.id, None)
+        self.wheel.stop(session)
+
+    def closed_slow(self, session: Session) -> None:
+        self._counting.slow_clients += 1
+        log.warning("slow_client_closed", session=session.id)
+        session.abort(Reason.TRANSPORT_ERROR)
+
+    def dropped_volatile(self) -> None:
+        self._counting.dropped("volatile")
+
+    def rejected(self, session: Session, reason: str) -> None:
+        self._counting.rejected("payload")
+        log.info("payload_rejected", session=session.id, reason=reason)
+
+    # The surface of python-engineio.
 
     def generate_id(self) -> str:
+        """It begins with the instance's id, so that a proxy can route a polling request to its process."""
         sid = secrets.token_urlsafe(15)
-        return f"{self.instance_id}-{sid}" if self.instance_id else sid
+        return f"{self._instance_id}-{sid}" if self._instance_id else sid
 
-    def push(self, sid: str, messages: Iterable[str | bytes], volatile: bool = False) -> None:
-        """Queue Engine.IO messages for a session; one that is gone is passed over."""
-        socket = self.sockets.get(sid)
-        if socket is None or socket.closed:
+    def transport(self, sid: str) -> str:
+        return self.sockets[sid].transport
+
+    async def send(self, sid: str, data: str | bytes | list[Any] | dict[str, Any]) -> None:
+        session = self.sockets.get(sid)
+        if session is None:
             return
-        backlog = socket.queue.qsize()
-        if volatile and backlog >= VOLATILE_BACKLOG:
-            return
-        if backlog >= SLOW_CLIENT_MESSAGES:
-            self.slow_clients += 1
-            log.warning("slow_client_closed", session=sid, backlog=backlog)
-            self.close(sid, self.reason.TRANSPORT_ERROR)
-            return
-        for message in messages:
-            socket.queue.put_nowait(Packet(MESSAGE, message))
+        if isinstance(data, bytes | bytearray):
+            session.push(Outgoing.binary(bytes(data)))
+        else:
+            session.push(Outgoing(b"4" + (data.encode() if isinstance(data, str) else json.dumps(data))))
 
-    def close(self, sid: str, reason: str) -> None:
-        """Close a session after what is queued for it has been sent."""
-        task = asyncio.ensure_future(self._close(sid, reason))
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+    async def disconnect(self, sid: str | None = None) -> None:
+        for session in [self.sockets[sid]] if sid in self.sockets else [] if sid else list(self.sockets.values()):
+            session.close(Reason.FORCED_CLOSE)
 
-    async def _close(self, sid: str, reason: str) -> None:
-        socket = self.sockets.get(sid)
-        if socket is None:
-            return
-        await socket.close(wait=False, abort=True, reason=reason)
-        # The writer ends at this mark, and closes the WebSocket.
-        socket.queue.put_nowait(None)
+    def socket_opened(self) -> None:
+        self._open_sockets += 1
 
-    async def closed(self) -> None:
-        """Wait until every `close` asked for so far has been carried out."""
-        if self._closing:
-            await asyncio.wait(self._closing)
+    def socket_closed(self) -> None:
+        self._open_sockets -= 1
+        if not self._open_sockets and self._all_closed is not None:
+            self._all_closed.set()
 
-    def transport_name(self, sid: str) -> str:
-        """`"polling"` or `"websocket"`; a session that is gone is told as polling."""
-        socket = self.sockets.get(sid)
-        return "websocket" if socket is not None and socket.upgraded else "polling"
+    async def closed(self, seconds: float) -> None:
+        """Wait until what was closed has sent what waited for its client; at most `seconds`."""
+        self._all_closed = asyncio.Event()
+        if self._open_sockets:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._all_closed.wait(), seconds)
 
-    def is_open(self, sid: str) -> bool:
-        socket = self.sockets.get(sid)
-        return socket is not None and not socket.closed
+    async def shutdown(self) -> None:
+        self.wheel.close()

@@ -29,8 +29,8 @@ MAX_ID_DIGITS = 15
 MAX_NAMESPACE_LENGTH = 256
 MAX_CONNECT_LENGTH = 65_536
 
-Encoded = tuple[str | bytes, ...]
-"""One packet as Engine.IO messages: the text, then its attachments."""
+Encoded = tuple[bytes, ...]
+"""One packet as Engine.IO messages: its text in UTF-8, then its attachments."""
 
 
 class PacketError(ValueError):
@@ -50,18 +50,19 @@ class Packet:
 
 def encode(type: int, namespace: str, data: Any = None, id: int | None = None) -> Encoded:
     """Encode one packet. EVENT and ACK become their binary forms when `data` holds bytes."""
-    attachments: list[bytes] = []
     if type in (EVENT, ACK) and has_binary(data):
+        attachments: list[bytes] = []
         data = _take_out(data, attachments)
         head = f"{type + 3}{len(attachments)}-"
     else:
+        attachments = []
         head = str(type)
     if namespace != "/":
         head = f"{head}{namespace},"
     if id is not None:
         head = f"{head}{id}"
-    body = "" if data is None else json.dumps(data).decode()
-    return (head + body, *attachments)
+    body = b"" if data is None else json.dumps(data)
+    return (head.encode() + body, *attachments)
 
 
 def decode(text: str, max_attachments: int = 10) -> Packet:

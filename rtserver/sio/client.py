@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from rtserver.engine.outgoing import Outgoing
 from rtserver.errors import TooLarge
 from rtserver.identity import Identity
 from rtserver.protocol import packets
@@ -18,6 +19,7 @@ from rtserver.sio.adapter import AckTimeout
 from rtserver.sio.handshake import Handshake
 from rtserver.sio.limits import TokenBucket
 from rtserver.sio.operator import DEFAULT_ACK_TIMEOUT, Operator, check_event_name
+from rtserver.sio.outgoing import outgoing
 from rtserver.sio.target import Target
 
 if TYPE_CHECKING:
@@ -80,7 +82,7 @@ class Client:
         self.data: dict[str, Any] = {}
         self.session: Any = {}
         self.buckets: dict[str, TokenBucket] | None = None
-        self._held: list[packets.Encoded] = []
+        self._held: list[Outgoing] = []
         self._acks: dict[int, Callable[[Answer], None]] | None = None
         self._next_ack = 0
 
@@ -165,8 +167,8 @@ class Client:
         """CONNECT has gone out: release what was held back."""
         self.state = State.CONNECTED
         held, self._held = self._held, []
-        for encoded in held:
-            self.connection.push(encoded)
+        for message in held:
+            self.connection.push(message)
 
     def depart(self) -> None:
         """No more acks will come: tell whoever waits for one."""
@@ -178,17 +180,17 @@ class Client:
 
     def send_event(self, args: list[Any], id: int | None = None) -> None:
         if self.state is not State.GONE:
-            self.send(packets.encode(packets.EVENT, self.namespace_name, args, id))
+            self.send(outgoing(packets.EVENT, self.namespace_name, args, id))
             self.server.metrics.events_out(self.handler.label, 1)
 
-    def send(self, encoded: packets.Encoded, volatile: bool = False) -> None:
+    def send(self, message: Outgoing, volatile: bool = False) -> None:
         if self.state is State.CONNECTED:
-            self.connection.push(encoded, volatile)
+            self.connection.push(message, volatile)
         elif self.state is State.CONNECTING:
-            self._held.append(encoded)
+            self._held.append(message)
 
     def send_ack(self, id: int, values: list[Any]) -> None:
-        self.send(packets.encode(packets.ACK, self.namespace_name, values, id))
+        self.send(outgoing(packets.ACK, self.namespace_name, values, id))
 
     async def ask(self, args: list[Any], timeout: float) -> list[Any]:
         """All values of the ack of `[event, *args]`; raises `AckTimeout`."""

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from rtserver.engine.outgoing import Outgoing
+from rtserver.engine.session import Reason, Session
 from rtserver.errors import Refused
 from rtserver.protocol import packets
 from rtserver.rate import Rate
@@ -29,13 +31,13 @@ from rtserver.sio.deadline import Deadline
 from rtserver.sio.handshake import Handshake
 from rtserver.sio.limits import TokenBucket
 from rtserver.sio.mailbox import Backlog, Mailbox
+from rtserver.sio.outgoing import outgoing
 
 if TYPE_CHECKING:
     from rtserver.sio.server import Server
 
 log = structlog.get_logger("rtserver.sio")
 
-MAX_PENDING_EVENTS = 1000
 MAX_REMEMBERED = 64
 """Namespaces that a connection has left and is remembered to have been in."""
 
@@ -43,17 +45,18 @@ MAX_REMEMBERED = 64
 class Connection:
     __slots__ = (
         "_assembler", "_clients", "_connecting", "_connects", "_deadline", "_left", "_mailboxes", "_shut", "_size",
-        "backlog", "closed", "handshake", "id", "registered", "server",
+        "backlog", "closed", "handshake", "id", "registered", "server", "session",
     )  # fmt: skip
 
-    def __init__(self, server: Server, id: str, handshake: Handshake) -> None:
+    def __init__(self, server: Server, session: Session, handshake: Handshake) -> None:
         self.server = server
-        self.id = id
+        self.session = session
+        self.id = session.id
         self.handshake = handshake
         self.closed = False
         self.registered = 0
         """Clients that the server knows, those connecting and leaving included."""
-        self.backlog = Backlog()
+        self.backlog = Backlog(session)
         self._clients: dict[str, Client] = {}
         self._mailboxes: dict[str, Mailbox] = {}
         self._connecting: set[str] = set()
@@ -79,10 +82,10 @@ class Connection:
 
     @property
     def transport(self) -> str:
-        return self.server.transport_of(self.id)
+        return self.session.transport
 
-    def push(self, encoded: packets.Encoded, volatile: bool = False) -> None:
-        self.server.engine.push(self.id, encoded, volatile)
+    def push(self, message: Outgoing, volatile: bool = False) -> None:
+        self.session.push(message, volatile)
 
     # Packets in.
 
@@ -99,9 +102,6 @@ class Connection:
             self._reject(str(error))
 
     def _assemble(self, message: str | bytes) -> packets.Packet | None:
-        # python-engineio parses a message that happens to be JSON: an object, a list, null.
-        if not isinstance(message, str | bytes | bytearray):
-            raise packets.PacketError("not a packet")
         self._size += len(message)
         if isinstance(message, str):
             if self._assembler is not None:
@@ -115,7 +115,7 @@ class Connection:
             return packet
         if self._assembler is None:
             raise packets.PacketError("attachment without packet")
-        whole = self._assembler.add(bytes(message))
+        whole = self._assembler.add(message)
         if whole is not None:
             self._assembler = None
         return whole
@@ -142,8 +142,6 @@ class Connection:
             raise packets.PacketError("packet for a namespace that is not joined")
 
     def _queue_event(self, client: Client, packet: packets.Packet, size: int) -> None:
-        if self.backlog.events >= MAX_PENDING_EVENTS:
-            raise packets.PacketError("too many events waiting to be handled")
         self.backlog.add(size)
         if self.server.concurrent_handlers:
             self.server.spawn(self._handle_beside(client, packet, size))
@@ -164,7 +162,7 @@ class Connection:
     def _reject(self, reason: str) -> None:
         log.info("packet_rejected", reason=reason, session=self.id, address=self.handshake.address)
         self.server.metrics.rejected("packet")
-        self.close(self.server.reason.TRANSPORT_ERROR)
+        self.close(Reason.PARSE_ERROR)
 
     # Namespaces: joining and leaving.
 
@@ -202,7 +200,7 @@ class Connection:
         self._mailboxes[nsp] = Mailbox(self.server)
         self.server.room_table(nsp).add(client)
         self.server.metrics.namespace_connected(client.handler.label)
-        self.push(packets.encode(packets.CONNECT, nsp, {"sid": client.id}))
+        self.push(outgoing(packets.CONNECT, nsp, {"sid": client.id}))
         client.accept()
         self._mailboxes[nsp].put(partial(dispatch.run_connected, client))
         self._deadline.review()
@@ -210,7 +208,7 @@ class Connection:
     def disconnect(self, client: Client) -> None:
         """The server ends a client's stay in its namespace."""
         if self._clients.get(client.namespace_name) is client:
-            self.push(packets.encode(packets.DISCONNECT, client.namespace_name))
+            self.push(outgoing(packets.DISCONNECT, client.namespace_name))
             self._depart(client, self.server.reason.SERVER_DISCONNECT)
 
     def disconnect_all(self) -> None:
@@ -223,15 +221,15 @@ class Connection:
         """Close the session after what is queued for it has been sent; a stock client reconnects."""
         if not self._shut:
             self._shut = True
-            self.server.engine.close(self.id, reason)
+            self.session.close(reason)
 
     def session_closed(self, reason: str) -> None:
         self.closed = True
         self._assembler = None
         self._deadline.cancel()
-        self.backlog.close()
         for client in self.clients:
             self._depart(client, reason)
+        self.server.release_environ(self)
 
     def _depart(self, client: Client, reason: str) -> None:
         """Out of every broadcast at once; the disconnect handler waits for the events before it."""

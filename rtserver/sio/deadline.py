@@ -1,41 +1,40 @@
 """When a connection must end by itself: nobody joined a namespace in time, or the identity of a client expired.
 
-One timer a connection, set to the nearest of both, and none when neither can come.
+One timer a connection, on the engine's wheel, set to the nearest of both, and none when neither can come.
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import TYPE_CHECKING
 
 import structlog
+
+from rtserver.engine.wheel import Timer
 
 if TYPE_CHECKING:
     from rtserver.sio.connection import Connection
 
 log = structlog.get_logger("rtserver.sio")
 
-# An event loop does not take timers of any length, and the wall clock may be set meanwhile.
+# The wall clock may be set meanwhile: look again every hour.
 LONGEST = 3600.0
 
 
-class Deadline:
+class Deadline(Timer):
     """`leeway`: seconds that an identity stays good past its `expires_at`, as the check of tokens has it."""
 
-    __slots__ = ("_connection", "_join_within", "_leeway", "_timer")
+    __slots__ = ("_connection", "_join_within", "_leeway")
 
     def __init__(self, connection: Connection, join_within: float, leeway: float) -> None:
+        super().__init__()
         self._connection = connection
         self._join_within = join_within
         self._leeway = leeway
-        self._timer: asyncio.TimerHandle | None = None
         self._set(join_within)
 
     def cancel(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._connection.server.engine.wheel.stop(self)
 
     def review(self) -> None:
         """A client came or got another identity: set the timer anew."""
@@ -46,10 +45,9 @@ class Deadline:
             self._set(nearest + self._leeway - time.time())
 
     def _set(self, seconds: float) -> None:
-        self._timer = asyncio.get_running_loop().call_later(min(max(seconds, 0.0), LONGEST), self._ring)
+        self._connection.server.engine.wheel.start(self, min(max(seconds, 0.0), LONGEST))
 
-    def _ring(self) -> None:
-        self._timer = None
+    def ring(self) -> None:
         connection = self._connection
         if not connection.joined:
             if connection.connecting:

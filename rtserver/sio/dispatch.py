@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import structlog
 
+from rtserver.engine.outgoing import Outgoing
 from rtserver.errors import EventError, Internal, RateLimited, Refused
 from rtserver.identity import Identity
 from rtserver.protocol import packets
 from rtserver.sio.handler import NO_ACK, Handler
 from rtserver.sio.handshake import Handshake
+from rtserver.sio.outgoing import outgoing
 
 if TYPE_CHECKING:
     from rtserver.sio.client import Client
@@ -119,13 +121,13 @@ async def run_connect(client: Client) -> None:
         raise Refused("Internal error", code="internal") from None
 
 
-def refusal(nsp: str, refused: Refused) -> packets.Encoded:
+def refusal(nsp: str, refused: Refused) -> Outgoing:
     """The CONNECT_ERROR packet; what the handler put into it may be impossible to send."""
     try:
-        return packets.encode(packets.CONNECT_ERROR, nsp, refused.payload())
+        return outgoing(packets.CONNECT_ERROR, nsp, refused.payload())
     except Exception:  # the error boundary
         log.exception("refusal_not_sendable", namespace=nsp)
-        return packets.encode(packets.CONNECT_ERROR, nsp, Refused().payload())
+        return outgoing(packets.CONNECT_ERROR, nsp, Refused().payload())
 
 
 async def run_connected(client: Client) -> None:

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 if TYPE_CHECKING:
+    from rtserver.engine.session import Session
     from rtserver.sio.server import Server
 
 log = structlog.get_logger("rtserver.sio")
@@ -56,13 +56,12 @@ class Mailbox:
 class Backlog:
     """Events of one connection that wait to be handled; `size` is in characters and bytes as received."""
 
-    __slots__ = ("_caught_up", "closed", "events", "size")
+    __slots__ = ("_session", "events", "size")
 
-    def __init__(self) -> None:
+    def __init__(self, session: Session) -> None:
+        self._session = session
         self.events = 0
         self.size = 0
-        self.closed = False
-        self._caught_up: asyncio.Event | None = None
 
     @property
     def full(self) -> bool:
@@ -71,26 +70,11 @@ class Backlog:
     def add(self, size: int) -> None:
         self.events += 1
         self.size += size
+        if self.full:
+            self._session.pause()
 
     def done(self, size: int) -> None:
         self.events -= 1
         self.size -= size
-        if not self.full:
-            self._wake()
-
-    def close(self) -> None:
-        """Nothing more is read: nobody needs to wait."""
-        self.closed = True
-        self._wake()
-
-    async def room(self) -> None:
-        """Wait until the next message may be read."""
-        while self.full and not self.closed:
-            if self._caught_up is None:
-                self._caught_up = asyncio.Event()
-            await self._caught_up.wait()
-
-    def _wake(self) -> None:
-        waiting, self._caught_up = self._caught_up, None
-        if waiting is not None:
-            waiting.set()
+        if self._session.paused and not self.full:
+            self._session.resume()

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Coroutine, Iterable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import web
+from engineio.async_drivers.aiohttp import translate_request
 
+from rtserver.engine.outgoing import Outgoing
 from rtserver.engine.server import Engine
+from rtserver.engine.session import Session
 from rtserver.errors import Refused
 from rtserver.metrics import Metrics
-from rtserver.protocol import packets
 from rtserver.rate import Rate
 from rtserver.sio import dispatch
 from rtserver.sio.adapter import Adapter
@@ -84,7 +86,6 @@ class Server(Surface):
         self.authenticator = authenticator
         self.compat_auth: AuthMode = compat_auth or ("required" if authenticator is not None else "none")
         self.concurrent_handlers = async_handlers
-        self.connections: dict[str, Connection] = {}
         self._clients: dict[str, Client] = {}
         self._registry = Registry()
         self._handshakes = HandshakeReader(trusted_proxies)
@@ -124,7 +125,7 @@ class Server(Surface):
         self._started = False
         for connection in [*self.connections.values()]:
             connection.close(self.reason.TRANSPORT_CLOSE)
-        await self.engine.closed()
+        await self.engine.closed(STOP_SECONDS)
         await self._tasks.finish(STOP_SECONDS)
         for namespace in self.namespaces_by_path.values():
             await dispatch.run_stop(namespace)
@@ -200,7 +201,7 @@ class Server(Surface):
         if self._clients.pop(client.id, None) is None:
             return
         client.connection.registered -= 1
-        self._release_environ(client.connection)
+        self.release_environ(client.connection)
         if self._registry.close_if_empty(client.namespace_name):
             self.adapter.namespace_removed(client.namespace_name)
 
@@ -211,38 +212,29 @@ class Server(Surface):
             return None
         return client
 
-    def deliver(self, clients: list[Client], encoded: packets.Encoded, flags: Flags) -> None:
+    def deliver(self, clients: list[Client], message: Outgoing, flags: Flags) -> None:
         """Hand one encoded packet to many clients."""
         for client in clients:
-            client.connection.push(encoded, flags.volatile)
+            client.connection.session.push(message, flags.volatile)
         self.metrics.events_out(clients[0].handler.label, len(clients))
 
-    def transport_of(self, session: str) -> str:
-        return self.engine.transport_name(session)
+    # What the engine reports.
 
-    # What the engine reports (hooks of python-socketio, see tests/test_seams.py).
+    def session_opened(self, session: Session, request: web.Request) -> Connection:
+        if self.handlers or self.namespace_handlers:
+            # Handlers of python-socketio get the environ, and with it the request.
+            self.environ[session.id] = translate_request(request)
+        return Connection(self, session, self._handshakes.read(request))
 
-    async def _handle_eio_connect(self, eio_sid: str, environ: dict[str, Any]) -> None:
-        self.environ[eio_sid] = environ
-        handshake = self._handshakes.read(environ["aiohttp.request"])
-        self.connections[eio_sid] = Connection(self, eio_sid, handshake)
+    @property
+    def connections(self) -> Mapping[str, Connection]:
+        """By session id; made anew for each call."""
+        return {id: cast("Connection", session.receiver) for id, session in self.engine.sockets.items()}
 
-    async def _handle_eio_message(self, eio_sid: str, data: str | bytes) -> None:
-        connection = self.connections.get(eio_sid)
-        if connection is not None:
-            connection.receive(data)
-            await connection.backlog.room()
-
-    async def _handle_eio_disconnect(self, eio_sid: str, reason: str) -> None:
-        connection = self.connections.pop(eio_sid, None)
-        if connection is not None:
-            connection.session_closed(reason)
-            self._release_environ(connection)
-
-    def _release_environ(self, connection: Connection) -> None:
+    def release_environ(self, connection: Connection) -> None:
         """Disconnect handlers of python-socketio may still ask for it."""
         if connection.closed and not connection.registered:
             self.environ.pop(connection.id, None)
 
     def _engineio_server_class(self) -> Any:
-        return partial(Engine, instance_id=self.instance_id)
+        return partial(Engine, self, self.metrics, self.instance_id)

@@ -34,7 +34,7 @@ IDS = st.none() | st.integers(0, 10**15 - 1)
 def received(encoded, max_attachments=1000):
     """What the other side makes of an encoded packet."""
     text, *attachments = encoded
-    packet = decode(text, max_attachments)
+    packet = decode(text.decode(), max_attachments)
     if not packet.attachments:
         assert not attachments
         return packet
@@ -168,6 +168,6 @@ def test_bytes_of_every_kind_are_sent_as_attachments():
 
 
 def test_refusals_and_connects_are_encoded():
-    assert encode(CONNECT, "/chat", {"sid": "x"}) == ('0/chat,{"sid":"x"}',)
-    assert encode(CONNECT_ERROR, "/", {"message": "no"}) == ('4{"message":"no"}',)
-    assert encode(DISCONNECT, "/chat") == ("1/chat,",)
+    assert encode(CONNECT, "/chat", {"sid": "x"}) == (b'0/chat,{"sid":"x"}',)
+    assert encode(CONNECT_ERROR, "/", {"message": "no"}) == (b'4{"message":"no"}',)
+    assert encode(DISCONNECT, "/chat") == (b"1/chat,",)

@@ -232,7 +232,7 @@ async def test_a_class_based_namespace_is_not_reached_by_lifecycle_names(sio, se
     await client.send('2["helper"]', '21["unknown"]', '2["connect",{},{}]')
     assert await client.closed() == []
     await served.deserted()
-    assert namespace.seen == ["connect", "disconnect transport error"]
+    assert namespace.seen == ["connect", "disconnect parse error"]
 
 
 async def test_a_namespace_with_its_own_trigger_event(sio, served, raw):

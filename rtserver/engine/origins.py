@@ -1,0 +1,70 @@
+"""Which pages may connect, and the CORS headers that tell browsers so.
+
+`allowed` is python-engineio's `cors_allowed_origins`: None = pages of the server's own host; "*"; one origin or
+several; a function of the origin (and the environ); [] = no check and no headers. A request without an Origin is from
+no browser's page, and passes.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import web
+from engineio.async_drivers.aiohttp import translate_request
+
+from rtserver.engine.answers import FORBIDDEN, Refusal
+
+
+class OriginPolicy:
+    def __init__(self, allowed: Any, credentials: bool) -> None:
+        self._off = isinstance(allowed, list | tuple) and not allowed
+        self._allows = _check(allowed)
+        self._credentials = credentials
+
+    def headers(self, request: web.Request) -> dict[str, str]:
+        """What to add to the answer; raises `Refusal` for an origin that may not connect."""
+        origin = request.headers.get("Origin")
+        if origin is None or self._off:
+            return {}
+        if not self._allows(origin, request):
+            raise Refusal(FORBIDDEN)
+        headers = {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
+        if self._credentials:
+            headers["Access-Control-Allow-Credentials"] = "true"
+        return headers
+
+    def preflight(self, request: web.Request) -> dict[str, str]:
+        headers = self.headers(request)
+        if headers:
+            headers["Access-Control-Allow-Methods"] = "GET,HEAD,PUT,PATCH,POST,DELETE"
+            asked = request.headers.get("Access-Control-Request-Headers")
+            if asked is not None:
+                headers["Access-Control-Allow-Headers"] = asked
+        return headers
+
+
+def _check(allowed: Any) -> Callable[[str, web.Request], bool]:
+    if allowed is None:
+        return _is_own
+    if callable(allowed):
+        return _asking(allowed)
+    names = frozenset([allowed] if isinstance(allowed, str) else allowed)
+    if "*" in names:
+        return lambda origin, request: True
+    return lambda origin, request: origin in names
+
+
+def _asking(function: Callable[..., Any]) -> Callable[[str, web.Request], bool]:
+    """A function may take the environ as well."""
+    if len(inspect.signature(function).parameters) > 1:
+        return lambda origin, request: bool(function(origin, translate_request(request)))
+    return lambda origin, request: bool(function(origin))
+
+
+def _is_own(origin: str, request: web.Request) -> bool:
+    headers = request.headers
+    scheme = headers.get("X-Forwarded-Proto", request.scheme).split(",")[0].strip()
+    host = headers.get("X-Forwarded-Host", request.host).split(",")[0].strip()
+    return origin in (f"{request.scheme}://{request.host}", f"{scheme}://{host}")

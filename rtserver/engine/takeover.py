@@ -1,0 +1,76 @@
+"""The WebSocket handshake, and taking the connection over from aiohttp.
+
+aiohttp has parsed the request; from the 101 on the connection is ours. The transport gets our protocol, and aiohttp's
+`RequestHandler` is told that its connection is lost, with the transport taken away first: so its request, task, parser
+and headers are freed while the socket stays open. Bytes that arrived behind the handshake are handed on.
+
+The hooks of aiohttp that this stands on are held by tests/test_seams.py.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+
+from rtserver.engine.answers import BAD_REQUEST, Refusal
+from rtserver.engine.websocket import WebSocket
+
+GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+
+class TakenOver(web.StreamResponse):
+    """What the handler gives back to aiohttp, which shall write nothing any more."""
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        return None
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        return None
+
+
+def wants_websocket(request: web.Request) -> bool:
+    return request.headers.get("Upgrade", "").lower() == "websocket"
+
+
+def accept(request: web.Request) -> bytes:
+    """The value of Sec-WebSocket-Accept; raises `Refusal` for a handshake that is none (RFC 6455, 4.2.1)."""
+    headers = request.headers
+    key = headers.get("Sec-WebSocket-Key", "").strip()
+    connection = (option.strip().lower() for option in headers.get("Connection", "").split(","))
+    if request.method != "GET" or "upgrade" not in connection or headers.get("Sec-WebSocket-Version") != "13":
+        raise Refusal(BAD_REQUEST)
+    try:
+        if len(base64.b64decode(key, validate=True)) != 16:
+            raise Refusal(BAD_REQUEST)
+    except (binascii.Error, ValueError):
+        raise Refusal(BAD_REQUEST) from None
+    return base64.b64encode(hashlib.sha1(key.encode() + GUID, usedforsecurity=False).digest())
+
+
+def take_over(
+    request: web.Request, accepted: bytes, socket: WebSocket, headers: Mapping[str, str]
+) -> tuple[TakenOver, bytes]:
+    """Answer 101 and make `socket` the protocol of the connection; with it the bytes that came behind the handshake."""
+    handler: Any = request.protocol
+    transport = handler.transport
+    if transport is None or transport.is_closing():
+        raise ConnectionResetError("the client has gone")
+    more = "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode()
+    transport.write(
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: " + accepted + b"\r\n" + more + b"\r\n"
+    )
+    tail, handler._message_tail = handler._message_tail, b""
+    transport.set_protocol(socket)
+    socket.connection_made(transport)
+    if handler._reading_paused or handler._buffer_paused:
+        transport.resume_reading()
+    handler.transport = None
+    handler.connection_lost(None)
+    return TakenOver(), tail

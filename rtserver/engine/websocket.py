@@ -1,0 +1,225 @@
+"""The WebSocket transport: a connection taken over from aiohttp after its handshake, as a protocol of our own.
+
+Frames are parsed and handed on where the bytes arrive: no task, future or timer per connection or message. What the
+socket's buffer holds is bounded here:
+
+1. Above the transport's high-water mark the session no longer writes straight through, and volatile messages drop.
+2. A client that has more than `outbox_limit` bytes waiting for a whole second, or four times that at once, is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol, cast
+
+from aiohttp._websocket.helpers import websocket_mask
+
+from rtserver.engine.outgoing import Outgoing, Part
+from rtserver.engine.session import Reason
+from rtserver.engine.wheel import Timer
+from rtserver.protocol import frames
+from rtserver.protocol.payloads import PayloadError
+
+if TYPE_CHECKING:
+    from rtserver.engine.server import Engine
+    from rtserver.engine.session import Session
+
+SLOW_SECONDS = 1.0
+SLOW_FACTOR = 4
+CLOSE_SECONDS = 5.0
+
+
+class Owner(Protocol):
+    """Who gets the messages of a socket: a session, or the probe that comes before."""
+
+    def text(self, text: str) -> None:
+        """Raises `PayloadError`."""
+
+    def binary(self, data: bytes) -> None:
+        """Raises `PayloadError`."""
+
+    paused: bool
+
+    def write_through(self, write: Callable[[bytes], None] | None) -> None: ...
+
+    def socket_lost(self, reason: str) -> None: ...
+
+
+class WebSocket(asyncio.Protocol, Timer):
+    """As a timer, it waits for a slow client to catch up, or for the peer's answer to a close."""
+
+    __slots__ = ("_closing", "_congested", "_engine", "_held", "_owner", "_reader", "_transport")
+
+    def __init__(self, engine: Engine) -> None:
+        Timer.__init__(self)
+        self._engine = engine
+        self._reader = frames.FrameReader(engine.max_payload, websocket_mask)
+        self._transport: asyncio.Transport | None = None
+        self._owner: Owner | None = None
+        self._held: list[frames.Message] | None = None
+        self._closing = False
+        self._congested = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._engine.socket_opened()
+
+    def own(self, owner: Owner) -> None:
+        self._owner = owner
+
+    def take_over(self, session: Session, waiting: list[Part]) -> None:
+        """From now on this socket is the session's."""
+        self._owner = session
+        for part in waiting:
+            self.write(_frame(part, session.revision))
+        self._let_through()
+
+    # In.
+
+    def data_received(self, data: bytes) -> None:
+        if self._closing and self._owner is None:
+            return
+        try:
+            messages = self._reader.feed(data)
+        except frames.FrameError as error:
+            self._deliver(error.messages)
+            self.fail(error.code)
+            return
+        self._deliver(messages)
+
+    def _deliver(self, messages: list[frames.Message]) -> None:
+        try:
+            for at, (opcode, payload) in enumerate(messages):
+                owner = self._owner
+                if owner is None:
+                    return
+                if owner.paused:
+                    self._held = messages[at:]
+                    return
+                if opcode == frames.TEXT:
+                    owner.text(payload)  # type: ignore[arg-type]  # text comes as str
+                elif opcode == frames.BINARY:
+                    owner.binary(payload)  # type: ignore[arg-type]
+                else:
+                    self._control(opcode, cast("bytes", payload))
+        except PayloadError:
+            self._lose(Reason.PARSE_ERROR)
+            self.close()
+
+    def _control(self, opcode: int, payload: bytes) -> None:
+        if opcode == frames.PING:
+            # A client that asks and does not read is not answered for ever.
+            if not self._congested:
+                self.write(frames.frame(payload, frames.PONG))
+        elif opcode == frames.CLOSE:
+            self.write(frames.frame(payload[:2], frames.CLOSE))
+            self._lose(Reason.TRANSPORT_CLOSE)
+            self._shut()
+
+    def fail(self, code: int) -> None:
+        """The peer broke the protocol: say so, and close."""
+        self._lose(Reason.TRANSPORT_ERROR)
+        self.write(frames.close_frame(code))
+        self._shut()
+
+    def _lose(self, reason: str) -> None:
+        owner, self._owner = self._owner, None
+        self._held = None
+        if owner is not None:
+            owner.socket_lost(reason)
+
+    def pause(self) -> None:
+        if self._transport is not None and not self._closing:
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        held, self._held = self._held, None
+        if held:
+            self._deliver(held)
+        if self._transport is not None and not self._closing and self._held is None:
+            self._transport.resume_reading()
+
+    # Out.
+
+    def write(self, data: bytes) -> None:
+        if self._transport is not None and not self._closing:
+            self._transport.write(data)
+
+    def push(self, message: Outgoing, volatile: bool) -> None:
+        """For revision 3 and for a congested socket; the session writes straight through otherwise."""
+        transport, session = self._transport, cast("Session", self._owner)
+        if transport is None or self._closing or session is None:
+            return
+        if self._congested:
+            if volatile:
+                self._engine.dropped_volatile()
+                return
+            if not self._bear(transport.get_write_buffer_size()):
+                return
+        transport.write(message.frames if session.revision == 4 else message.frames3)
+
+    def _bear(self, waiting: int) -> bool:
+        """Whether the client may have even more waiting for it."""
+        limit = self._engine.outbox_limit
+        if waiting > SLOW_FACTOR * limit:
+            self._engine.closed_slow(cast("Session", self._owner))
+            return False
+        if waiting > limit and not self.waits:
+            self._engine.wheel.start(self, SLOW_SECONDS)
+        return True
+
+    def pause_writing(self) -> None:
+        self._congested = True
+        if self._owner is not None:
+            self._owner.write_through(None)
+
+    def resume_writing(self) -> None:
+        self._congested = False
+        self._let_through()
+
+    def _let_through(self) -> None:
+        if self._owner is not None and self._transport is not None and not self._congested and not self._closing:
+            self._owner.write_through(self._transport.write)
+
+    def ring(self) -> None:
+        transport = self._transport
+        if transport is None:
+            return
+        if self._closing:
+            transport.abort()
+        elif self._owner is not None and transport.get_write_buffer_size() > self._engine.outbox_limit:
+            self._engine.closed_slow(cast("Session", self._owner))
+
+    # The end.
+
+    def close(self, code: int = frames.NORMAL) -> None:
+        """Send what waits and a close frame; the peer has `CLOSE_SECONDS` to take it."""
+        self._owner = None
+        if self._transport is not None and not self._closing:
+            self.write(frames.close_frame(code))
+            self._shut()
+
+    def _shut(self) -> None:
+        if self._transport is not None and not self._closing:
+            self._closing = True
+            self._engine.wheel.start(self, CLOSE_SECONDS)
+            self._transport.close()
+
+    def abort(self) -> None:
+        self._owner = None
+        if self._transport is not None:
+            self._closing = True
+            self._transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self._engine.socket_closed()
+        self._engine.wheel.stop(self)
+        self._lose(Reason.TRANSPORT_CLOSE if exc is None else Reason.TRANSPORT_ERROR)
+
+
+def _frame(part: Part, revision: int) -> bytes:
+    if isinstance(part, str):
+        return frames.frame(part.encode(), frames.TEXT)
+    return frames.frame(part if revision == 4 else b"\x04" + part, frames.BINARY)

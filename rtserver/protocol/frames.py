@@ -1,0 +1,180 @@
+"""WebSocket frames, the server's side: bytes to messages and back. No I/O.
+
+Rules of RFC 6455 kept here, each a `FrameError` with the close code that answers it:
+1. Frames of a client are masked (5.1); reserved bits are zero, as no extension is negotiated (5.2).
+2. Control frames are whole and carry at most 125 bytes (5.5); other opcodes than the six known do not exist (5.2).
+3. A message in fragments begins with its opcode and goes on with continuations; control frames may stand between (5.4).
+4. Text is UTF-8 (8.1); a close frame carries nothing, or a valid code and UTF-8 (5.5.1, 7.4).
+5. Ours: a message is at most `max_size` bytes, which is checked before its payload is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from struct import pack
+
+CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
+
+NORMAL, GOING_AWAY, PROTOCOL_ERROR, INVALID_DATA, TOO_BIG = 1000, 1001, 1002, 1007, 1009
+_RECEIVABLE_CODES = frozenset({1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014})
+
+Mask = Callable[[bytes, bytearray], None]
+Message = tuple[int, str | bytes]
+"""An opcode with its whole payload; text as `str`."""
+
+
+class FrameError(ValueError):
+    """The peer broke RFC 6455; `code` is the close code to answer with, `messages` came whole before it."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.messages: list[Message] = []
+
+
+def frame(payload: bytes, opcode: int) -> bytes:
+    """One final, unmasked frame."""
+    size = len(payload)
+    if size < 126:
+        return bytes((0x80 | opcode, size)) + payload
+    if size < 65536:
+        return pack("!BBH", 0x80 | opcode, 126, size) + payload
+    return pack("!BBQ", 0x80 | opcode, 127, size) + payload
+
+
+def close_frame(code: int, reason: str = "") -> bytes:
+    return frame(pack("!H", code) + reason.encode()[:120], CLOSE)
+
+
+def unmask(mask: bytes, payload: bytearray) -> None:
+    """Undo the masking in place, in pure Python."""
+    size = len(payload)
+    key = (mask * (size // 4 + 1))[:size]
+    plain = int.from_bytes(payload, "little") ^ int.from_bytes(key, "little")
+    payload[:] = plain.to_bytes(size, "little")
+
+
+class FrameReader:
+    """Takes bytes as they come from the socket and gives whole messages.
+
+    What has not come whole is kept, and looked at again only when enough for the next step is there: a client that
+    sends byte by byte costs no more than one that does not.
+    """
+
+    __slots__ = ("_buffer", "_fragments", "_mask", "_max_size", "_needed", "_opcode")
+
+    def __init__(self, max_size: int, mask: Mask = unmask) -> None:
+        self._max_size = max_size
+        self._mask = mask
+        self._buffer: bytearray | None = None
+        self._needed = 0
+        self._opcode = CONTINUATION
+        self._fragments: bytearray | None = None
+
+    def feed(self, data: bytes) -> list[Message]:
+        """The messages that these bytes complete; raises `FrameError`, after which nothing may be fed any more."""
+        if self._buffer is not None:
+            self._buffer += data
+            if len(self._buffer) < self._needed:
+                return []
+            data, self._buffer = bytes(self._buffer), None
+        messages: list[Message] = []
+        try:
+            self._split(data, messages)
+        except FrameError as error:
+            error.messages = messages
+            raise
+        return messages
+
+    def _split(self, data: bytes, messages: list[Message]) -> None:
+        at = 0
+        while True:
+            begin, end = self._extent(data, at)
+            if end > len(data):
+                if at < len(data):
+                    self._buffer, self._needed = bytearray(data[at:]), end - at
+                return
+            payload = bytearray(data[begin:end])
+            self._mask(data[begin - 4 : begin], payload)
+            message = self._message(data[at], payload)
+            if message is not None:
+                messages.append(message)
+            at = end
+
+    def _extent(self, data: bytes, at: int) -> tuple[int, int]:
+        """Where the payload of the frame at `at` begins and ends; an end past the data says what is needed next."""
+        known = len(data) - at
+        if known < 2:
+            return 0, at + 2
+        first, size = data[at], data[at + 1]
+        if size < 0x80:
+            raise FrameError(PROTOCOL_ERROR, "frame is not masked")
+        size &= 0x7F
+        begin = at + 6
+        if first not in (0x81, 0x82, 0x01, 0x02, 0x00, 0x80):
+            _check_control(first, size)
+        if size == 126:
+            if known < 4:
+                return 0, at + 4
+            size = int.from_bytes(data[at + 2 : at + 4], "big")
+            begin = at + 8
+        elif size == 127:
+            if known < 10:
+                return 0, at + 10
+            size = int.from_bytes(data[at + 2 : at + 10], "big")
+            begin = at + 14
+        if size > self._max_size or (self._fragments is not None and size + len(self._fragments) > self._max_size):
+            raise FrameError(TOO_BIG, "message is too big")
+        return begin, begin + size
+
+    def _message(self, first: int, payload: bytearray) -> Message | None:
+        if first == 0x81 and self._fragments is None:
+            return TEXT, _text(payload)
+        opcode = first & 0x0F
+        if opcode >= CLOSE:
+            if opcode == CLOSE:
+                _check_close(payload)
+            return opcode, bytes(payload)
+        return self._data(opcode, first >= 0x80, payload)
+
+    def _data(self, opcode: int, final: bool, payload: bytearray) -> Message | None:
+        if self._fragments is None:
+            if opcode == CONTINUATION:
+                raise FrameError(PROTOCOL_ERROR, "continuation of nothing")
+            if final:
+                return opcode, _text(payload) if opcode == TEXT else bytes(payload)
+            self._opcode, self._fragments = opcode, payload
+            return None
+        if opcode != CONTINUATION:
+            raise FrameError(PROTOCOL_ERROR, "message within a message")
+        self._fragments += payload
+        if not final:
+            return None
+        whole, self._fragments = self._fragments, None
+        return self._opcode, _text(whole) if self._opcode == TEXT else bytes(whole)
+
+
+def _check_control(first: int, size: int) -> None:
+    """For every first byte that is not a data frame without reserved bits."""
+    if first & 0x70:
+        raise FrameError(PROTOCOL_ERROR, "reserved bits are set")
+    if first & 0x0F not in (CLOSE, PING, PONG):
+        raise FrameError(PROTOCOL_ERROR, "unknown opcode")
+    if first < 0x80 or size > 125:
+        raise FrameError(PROTOCOL_ERROR, "control frame is fragmented or too long")
+
+
+def _check_close(payload: bytearray) -> None:
+    if not payload:
+        return
+    code = int.from_bytes(payload[:2], "big")
+    if len(payload) < 2 or not (code in _RECEIVABLE_CODES or 3000 <= code < 5000):
+        raise FrameError(PROTOCOL_ERROR, "invalid close code")
+    _text(payload[2:])
+
+
+def _text(payload: bytearray) -> str:
+    try:
+        return payload.decode()
+    except UnicodeDecodeError:
+        raise FrameError(INVALID_DATA, "text is not UTF-8") from None
