@@ -18,6 +18,10 @@ from rtserver.store.engines import insert_into
 from rtserver.store.records import Member, RoomSummary
 from rtserver.store.schema import members, messages, receipts, rooms
 
+MAX_SUMMARIES = 500
+MAX_NEIGHBOURSHIPS = 20_000
+"""What one question may cost, however many rooms somebody has joined: rooms listed, memberships looked at."""
+
 
 class Rooms:
     def __init__(self, db: Database) -> None:
@@ -58,8 +62,16 @@ class Rooms:
         async with self._db.reading() as connection:
             return sorted((await connection.execute(query)).scalars())
 
+    async def neighbours(self, user: str) -> list[str]:
+        """Who shares a room with `user`, `user` included; in a great many rooms not all of them."""
+        mine, theirs = members.alias("mine"), members.alias("theirs")
+        shared = sa.select(theirs.c.user_id).select_from(mine).join(theirs, theirs.c.room == mine.c.room)
+        found = shared.where(mine.c.user_id == user).limit(MAX_NEIGHBOURSHIPS).subquery()
+        async with self._db.reading() as connection:
+            return sorted((await connection.execute(sa.select(found.c.user_id).distinct())).scalars())
+
     async def summaries(self, user: str) -> list[RoomSummary]:
-        """The rooms of `user`, the one with the latest activity first.
+        """The rooms of `user`, the one with the latest activity first, `MAX_SUMMARIES` at most.
 
         Unread is what came after the user's receipt and after the user's own last message.
         """
@@ -91,20 +103,26 @@ async def _add_member(connection: AsyncConnection, room: str, member: Member) ->
 
 def _summaries(user: str) -> sa.Select[tuple[Any, ...]]:
     """One query for all rooms: each lookup in it is one step in an index."""
-    mine = sa.and_(receipts.c.room == rooms.c.room, receipts.c.user_id == user)
-    newest = sa.and_(messages.c.room == rooms.c.room, messages.c.seq == rooms.c.last_seq)
-    own = messages.alias("own")
-    own_last = (
-        sa.select(sa.func.max(own.c.seq)).where(own.c.author_id == user, own.c.room == rooms.c.room).scalar_subquery()
-    )
-    return (
-        sa.select(rooms.c.room, rooms.c.last_seq, receipts.c.seq, own_last, *message_columns(messages))
-        .select_from(members)
-        .join(rooms, rooms.c.room == members.c.room)
-        .outerjoin(receipts, mine)
-        .outerjoin(messages, newest)
+    active = (
+        sa.select(rooms)
+        .join(members, members.c.room == rooms.c.room)
         .where(members.c.user_id == user)
         .order_by(rooms.c.active_at.desc(), rooms.c.room)
+        .limit(MAX_SUMMARIES)  # before the messages are looked up
+        .subquery()
+    )
+    mine = sa.and_(receipts.c.room == active.c.room, receipts.c.user_id == user)
+    newest = sa.and_(messages.c.room == active.c.room, messages.c.seq == active.c.last_seq)
+    own = messages.alias("own")
+    own_last = (
+        sa.select(sa.func.max(own.c.seq)).where(own.c.author_id == user, own.c.room == active.c.room).scalar_subquery()
+    )
+    return (
+        sa.select(active.c.room, active.c.last_seq, receipts.c.seq, own_last, *message_columns(messages))
+        .select_from(active)
+        .outerjoin(receipts, mine)
+        .outerjoin(messages, newest)
+        .order_by(active.c.active_at.desc(), active.c.room)
     )
 
 

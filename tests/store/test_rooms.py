@@ -101,6 +101,37 @@ async def test_ones_own_message_is_not_unread(rooms: Rooms, messages: Messages) 
     assert (await rooms.summaries("ann"))[0].unread == 1
 
 
+async def test_the_list_of_rooms_is_bounded_and_has_the_last_active_ones(
+    rooms: Rooms, messages: Messages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rtserver.store.rooms.MAX_SUMMARIES", 3)
+    for name in "edcba":
+        await rooms.join(name, ANN)
+        next_millisecond()
+    last, _ = await messages.append(Draft("d", Author("bob", "Bob"), "newest"))
+    summaries = await rooms.summaries("ann")
+    assert [summary.room for summary in summaries] == ["d", "a", "b"]
+    assert summaries[0].last_message == last
+
+
+async def test_neighbours_are_the_members_of_all_ones_rooms(rooms: Rooms) -> None:
+    for room, member in (("a", ANN), ("a", BOB), ("b", ANN), ("b", BOB), ("b", Member("eve", "Eve")), ("c", BOB)):
+        await rooms.join(room, member)
+    await rooms.join("c", Member("stranger", "Stranger"))
+    assert await rooms.neighbours("ann") == ["ann", "bob", "eve"]
+    assert await rooms.neighbours("nobody") == []
+
+
+async def test_neighbours_of_somebody_in_many_rooms_are_one_bounded_question(
+    rooms: Rooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rtserver.store.rooms.MAX_NEIGHBOURSHIPS", 4)
+    for number in range(10):
+        await rooms.join(f"room-{number}", ANN)
+        await rooms.join(f"room-{number}", Member(f"user-{number}", "User"))
+    assert len(await rooms.neighbours("ann")) <= 4
+
+
 async def test_a_user_without_rooms_has_an_empty_list(rooms: Rooms) -> None:
     assert await rooms.summaries("nobody") == []
 
@@ -115,6 +146,7 @@ async def test_senseless_names_are_refused_not_trouble(rooms: Rooms, bad: str) -
         rooms.is_member("lobby", bad),
         rooms.rooms_of(bad),
         rooms.summaries(bad),
+        rooms.neighbours(bad),
     ):
         with pytest.raises(InvalidPayload):
             await call

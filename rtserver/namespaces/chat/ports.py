@@ -36,6 +36,9 @@ class RoomStore(Protocol):
 
     async def rooms_of(self, user: str) -> list[str]: ...
 
+    async def neighbours(self, user: str) -> list[str]:
+        """Who shares a room with `user`: one question, whatever the number of rooms."""
+
     async def summaries(self, user: str) -> list[RoomSummary]: ...
 
 

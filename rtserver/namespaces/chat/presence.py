@@ -45,15 +45,8 @@ class Online:
 
     async def near(self, user: str) -> list[str]:
         """Who is online in the rooms of `user`, `ANSWER_LIMIT` at most."""
-        seen: set[str] = set()
-        online: set[str] = set()
-        for room in await self._rooms.rooms_of(user):
-            fresh = [member.id for member in await self._rooms.members(room) if member.id not in seen]
-            seen.update(fresh)
-            online |= await self._presence.online(fresh) if fresh else set()
-            if len(online) >= ANSWER_LIMIT:
-                break
-        return sorted(online)[:ANSWER_LIMIT]
+        neighbours = await self._rooms.neighbours(user)
+        return sorted(await self._presence.online(neighbours))[:ANSWER_LIMIT]
 
     async def _tell(self, told: Awaitable[None]) -> None:
         try:
