@@ -110,15 +110,15 @@ class Settings(BaseSettings):
     outbox_limit: kind.Bytes = 1_048_576
     """Bytes that may wait for one slow client before it is cut off."""
     max_connections: kind.Count = 0
-    """The most connections to one instance; 0 is no limit."""
+    """The most connections to one instance; 0 is no limit. Comes with a later release."""
     max_connections_per_ip: kind.Count = 0
-    """The most connections from one address; 0 is no limit."""
+    """The most connections from one address; 0 is no limit. Comes with a later release."""
     max_connections_per_user: kind.Count = 0
-    """The most connections of one user; 0 is no limit."""
+    """The most connections of one user; 0 is no limit. Comes with a later release."""
     rate_events: kind.EventRate = Rate(50)
     """Events of one client, in bursts of up to twice that."""
     rate_connects: kind.EventRate = None
-    """New connections from one address, in bursts of up to twice that."""
+    """New connections from one address, in bursts of up to twice that. Comes with a later release."""
 
     chat_max_text: kind.TextLength = 10_000
     """The longest text of a chat message, in characters."""

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from rtserver.keys import SECRET_BYTES
 from rtserver.settings_sources import Found, Sources, nearest, variable
+from rtserver.settings_urls import has_password
 from rtserver.settings_values import Rule
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ _WELL_KNOWN = frozenset({
     "secret", "password", "changeme", "a-string-secret-at-least-256-bits-long", "your-256-bit-secret",
 })  # fmt: skip
 _PLACEHOLDERS = ("changeme", "replaceme", "yoursecret", "yoursupersecret")
+_CONNECTION_LIMITS = ("max_connections", "max_connections_per_ip", "max_connections_per_user", "rate_connects")
 _MAKE_ONE = "'openssl rand -hex 32' makes one"
 
 
@@ -130,6 +132,9 @@ def _later(settings: Settings) -> Iterator[str]:
         yield f"{variable('jwt_jwks_url')} comes with a later release: until then set {variable('jwt_public_key')}."
     if settings.redis_adapter != "classic":
         yield f"{variable('redis_adapter')} must be classic: sharded and streams come with a later release."
+    for setting in _CONNECTION_LIMITS:
+        if getattr(settings, setting):
+            yield f"{variable(setting)} comes with a later release: until then limit connections in the proxy in front."
 
 
 _RULES: tuple[tuple[frozenset[str], Callable[[Settings], Iterator[str]]], ...] = (
@@ -139,7 +144,7 @@ _RULES: tuple[tuple[frozenset[str], Callable[[Settings], Iterator[str]]], ...] =
     (frozenset({"mode", "cors_origins"}), _origins),
     (frozenset({"mode", "api_key"}), _api_key),
     (frozenset({"workers", "redis_url"}), _workers),
-    (frozenset({"jwt_jwks_url", "redis_adapter"}), _later),
+    (frozenset({"jwt_jwks_url", "redis_adapter", *_CONNECTION_LIMITS}), _later),
 )
 
 
@@ -166,6 +171,15 @@ def warnings(settings: Settings) -> Iterator[str]:
             yield f"{variable('cors_origins')} is *: every web site may connect."
     if settings.jwt_query:
         yield f"{variable('jwt_query')} is on: tokens in addresses end up in the logs of proxies."
+    if any(network.prefixlen == 0 for network in settings.trusted_proxies):
+        yield f"{variable('trusted_proxies')} holds every address: each client can claim to come from any other."
+    for setting in ("redis_url", "database_url"):
+        url = getattr(settings, setting)
+        if settings.found(setting).place == "flag" and has_password(url.get_secret_value()):
+            yield (
+                f"{variable(setting)} was given as a flag: other users of this machine see its password in the list of "
+                "processes. Set the variable instead."
+            )
     if settings.outbox_limit < settings.max_payload:
         yield (
             f"{variable('outbox_limit')} is below {variable('max_payload')}: one large message can cut off its "

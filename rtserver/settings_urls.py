@@ -6,12 +6,17 @@ import re
 from urllib.parse import SplitResult, urlsplit
 
 _PASSWORD = re.compile(r"(?<=://)([^\s/:@]*):[^\s/]*@")
+_IN_QUERY = re.compile(r"([?&][^=&\s]*(?:passw|pwd|secret|token)[^=&\s]*=)[^&\s]*", re.IGNORECASE)
 _SQLITE = frozenset({"sqlite", "sqlite+aiosqlite"})
 _POSTGRES = frozenset({"postgres", "postgresql", "postgresql+asyncpg", "postgresql+psycopg", "postgresql+psycopg2"})
 
 
 def without_password(url: str) -> str:
-    return _PASSWORD.sub(r"\1:[hidden]@", url)
+    return _IN_QUERY.sub(r"\1[hidden]", _PASSWORD.sub(r"\1:[hidden]@", url))
+
+
+def has_password(url: str) -> bool:
+    return without_password(url) != url
 
 
 def check_redis_url(url: str) -> str:

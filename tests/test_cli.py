@@ -112,6 +112,7 @@ class TestConfig:
         result = rtserver(
             "config", "env", "--port", "9000",
             folder=tmp_path, JWT_SECRET=f"{STRONG},{STRONG[::-1]}", API_KEY=STRONG, REDIS_URL="redis://u:pass-w0rd@h/0",
+            DATABASE_URL="postgresql://h/name?user=u&password=pass-w0rd&sslmode=require",
         )  # fmt: skip
         assert (result.code, result.err) == (0, "")
         lines = {line.split("=")[0]: " ".join(line.split()) for line in result.out.splitlines()}
@@ -119,6 +120,7 @@ class TestConfig:
         assert lines["RTSERVER_LOG_LEVEL"] == "RTSERVER_LOG_LEVEL=debug # .env"
         assert lines["RTSERVER_JWT_SECRET"] == "RTSERVER_JWT_SECRET=[hidden],[hidden] # environment"
         assert lines["RTSERVER_REDIS_URL"] == "RTSERVER_REDIS_URL=redis://u:[hidden]@h/0 # environment"
+        assert "password=[hidden]&sslmode=require #" in lines["RTSERVER_DATABASE_URL"]
         assert lines["RTSERVER_HOST"] == "RTSERVER_HOST=127.0.0.1 # default"
         for secret in (STRONG, STRONG[::-1], "pass-w0rd"):
             assert secret not in result.out

@@ -174,9 +174,8 @@ class TestValues:
         assert len(only_fault()) < 200
 
     def test_rates_are_read(self) -> None:
-        settings = Settings(rate_events="100/m", rate_connects="5/s")
-        assert settings.rate_events == Rate(100, 60.0)
-        assert settings.rate_connects == Rate(5)
+        assert Settings(rate_events="100/m").rate_events == Rate(100, 60.0)
+        assert Settings(rate_events="5/s").rate_events == Rate(5)
         assert Settings(rate_events="off").rate_events is None
 
     def test_origins_are_brought_into_the_form_that_browsers_send(self) -> None:
@@ -259,8 +258,12 @@ class TestBothModes:
         Settings(mode=mode, jwt_secret=STRONG, workers=2, redis_url="redis://localhost")
 
     @pytest.mark.parametrize(
-        ("name", "value"), [("jwt_jwks_url", "https://issuer.example/keys"), ("redis_adapter", "sharded")]
-    )
+        ("name", "value"),
+        [
+            ("jwt_jwks_url", "https://issuer.example/keys"), ("redis_adapter", "sharded"), ("max_connections", "10"),
+            ("max_connections_per_ip", "10"), ("max_connections_per_user", "10"), ("rate_connects", "5/s"),
+        ],
+    )  # fmt: skip
     def test_what_this_release_cannot_do_is_not_taken_in_silence(self, name: str, value: str) -> None:
         assert "comes with a later release" in only_fault(**{name: value}).replace("come with", "comes with")
 
@@ -326,6 +329,21 @@ class TestDevelopment:
         warned = "\n".join(Settings(host="0.0.0.0", cors_origins="*", jwt_secret="short", jwt_query="on").warnings())
         for name in ("MODE", "HOST", "CORS_ORIGINS", "JWT_SECRET", "JWT_QUERY"):
             assert f"RTSERVER_{name} is" in warned, name
+
+    @pytest.mark.parametrize("url", ["redis://:hush@localhost", "redis://localhost/0?password=hush"])
+    def test_a_password_among_the_arguments_of_a_process_is_warned_of(
+        self, url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        [warning] = Settings(mode="production", jwt_secret=STRONG, redis_url=url).warnings()
+        assert warning.startswith("RTSERVER_REDIS_URL was given as a flag")
+        assert "hush" not in warning
+        monkeypatch.setenv("RTSERVER_REDIS_URL", url)
+        assert Settings(mode="production", jwt_secret=STRONG).warnings() == []
+
+    @pytest.mark.parametrize("networks", ["0.0.0.0/0", "10.0.0.0/8,::/0"])
+    def test_trusting_everybody_as_a_proxy_is_warned_of(self, networks: str) -> None:
+        [warning] = Settings(mode="production", jwt_secret=STRONG, trusted_proxies=networks).warnings()
+        assert warning.startswith("RTSERVER_TRUSTED_PROXIES")
 
     def test_a_sound_production_server_has_no_warnings(self) -> None:
         assert Settings(mode="production", jwt_secret=STRONG, host="0.0.0.0").warnings() == []
