@@ -20,6 +20,7 @@ from rtserver.namespaces.admin.memory import resident_bytes
 from rtserver.namespaces.admin.stats import Cluster, Sampler
 from rtserver.namespaces.identified import identity_of
 from rtserver.sio.client import Client
+from rtserver.sio.ids import looks_like_sid
 from rtserver.sio.namespace import Namespace, event, server_event
 
 Ack = dict[str, Any]
@@ -75,6 +76,8 @@ class Admin(Namespace, path="/admin"):
     async def kick(self, client: Client, payload: payloads.KickPayload) -> Ack:
         """Closes whole connections. `disconnect` is a reserved name, which clients cannot emit."""
         me = acting(client)
+        if payload.sid is not None and not looks_like_sid(payload.sid):
+            raise NotFound("There is no such socket")  # a room's name would close everybody in it
         room = payload.sid or user_room(payload.user or "")
         count = await self._census.close_connections(room)
         if payload.sid is not None and not count:

@@ -101,6 +101,14 @@ async def test_kicking_one_socket_leaves_the_others(device: Device) -> None:
     assert (await admin.call("kick", {"sid": phone.id}))["error"]["code"] == "not_found"
 
 
+async def test_the_name_of_a_room_is_no_socket_to_kick(device: Device) -> None:
+    admin, alice = await device("root", "/admin", ("admin",)), await device("alice", "/chat")
+    assert (await alice.call("join", {"room": "general"}))["ok"]
+    for name in ("general", "user:alice"):
+        assert (await admin.call("kick", {"sid": name}))["error"]["code"] == "not_found"
+    assert (await alice.call("online", {"users": []}))["ok"]
+
+
 async def test_an_announcement_reaches_everybody_in_the_named_namespaces(device: Device) -> None:
     chat, inbox = await device("alice", "/chat"), await device("bob", "/notifications")
     admin = await device("root", "/admin", ("admin",))
