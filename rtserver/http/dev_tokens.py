@@ -3,7 +3,8 @@
 Owns who may have them: a person at this very machine. Must not know how tokens are made. It is routed in development
 mode only, and then refuses (as if it were not there)
 
-1. peers that are not on the loopback interface, and those behind a local proxy that names another address;
+1. peers that are not on the loopback interface, and those behind a local proxy or tunnel that names another address,
+   another host or only itself;
 2. a `Host` that is not a loopback name: a web page can point its own name at 127.0.0.1 (DNS rebinding);
 3. requests from a page of another origin.
 """
@@ -24,7 +25,8 @@ Issue = Callable[[str, str, tuple[str, ...]], str]
 
 _USERS = (("alice", "Alice"), ("bob", "Bob"), ("carol", "Carol"))
 _ADMIN = ("admin", "Admin")
-_PROXY_HEADERS = ("X-Forwarded-For", "X-Real-IP")
+_PROXY_HEADERS = ("X-Forwarded-For", "X-Real-IP", "X-Client-IP", "True-Client-IP", "CF-Connecting-IP")
+_PROXY_MARKS = ("Forwarded", "Via")
 
 
 class DevTokens:
@@ -56,7 +58,8 @@ def may_have_tokens(peer: str | None, headers: MultiMapping[str]) -> bool:
     return (
         _is_loopback(peer)
         and all(_is_loopback(hop) for hop in _forwarded(headers))
-        and "Forwarded" not in headers
+        and all(_is_loopback_name(name) for name in headers.getall("X-Forwarded-Host", []))
+        and not any(mark in headers for mark in _PROXY_MARKS)
         and _is_loopback_name(host)
         and (origin is None or _same_host(origin, host))
         and headers.get("Sec-Fetch-Site", "same-origin") in ("same-origin", "none")

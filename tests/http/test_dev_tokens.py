@@ -66,6 +66,7 @@ def test_other_names_for_this_machine_are_not(host: str) -> None:
 def test_our_own_page_may_ask_also_through_a_proxy_on_this_machine() -> None:
     own = headers({"Origin": "http://localhost:8000", "Sec-Fetch-Site": "same-origin"})
     assert may_have_tokens("127.0.0.1", own)
+    assert may_have_tokens("127.0.0.1", headers({"X-Forwarded-Host": "localhost:5173"}))
     assert may_have_tokens("127.0.0.1", headers({"X-Forwarded-For": "127.0.0.1, ::1", "X-Real-IP": "127.0.0.1"}))
 
 
@@ -75,7 +76,8 @@ def test_our_own_page_may_ask_also_through_a_proxy_on_this_machine() -> None:
         {"Origin": "http://localhost:3000"}, {"Origin": "null"}, {"Origin": "http://[::1"},
         {"Sec-Fetch-Site": "same-site"},
         {"X-Forwarded-For": "127.0.0.1, 203.0.113.9"}, {"X-Forwarded-For": ""}, {"X-Real-IP": "203.0.113.9"},
-        {"Forwarded": "for=203.0.113.9"},
+        {"Forwarded": "for=203.0.113.9"}, {"Via": "1.1 tunnel"}, {"CF-Connecting-IP": "203.0.113.9"},
+        {"X-Forwarded-Host": "demo.example"}, {"X-Forwarded-Host": "localhost, demo.example"},
     ],
 )  # fmt: skip
 def test_everything_else_is_not(given: dict[str, str]) -> None:
