@@ -52,8 +52,8 @@ class Session(Timer):
     """As a timer, it is its own heartbeat. `base64`: the client cannot take binary data."""
 
     __slots__ = (
-        "_awaits_pong", "_engine", "_queue", "_queued", "_write", "base64", "closed", "id", "paused", "poll", "posting",
-        "receiver", "resumed", "revision", "socket", "upgrading",
+        "_awaits_pong", "_engine", "_queue", "_queued", "base64", "closed", "id", "paused", "poll", "posting",
+        "receiver", "resumed", "revision", "socket", "upgrading", "write",
     )  # fmt: skip
 
     def __init__(self, engine: Engine, id: str, revision: int, base64: bool) -> None:
@@ -70,7 +70,8 @@ class Session(Timer):
         self.socket: WebSocket | None = None
         self.upgrading: Probe | None = None
         self._engine = engine
-        self._write: Callable[[bytes], None] | None = None
+        self.write: Callable[[bytes], None] | None = None
+        """Writes frames of revision 4 straight to the socket; None while that is not possible."""
         self._queue: list[Part] | None = None
         self._queued = 0
         self._awaits_pong = False
@@ -85,9 +86,16 @@ class Session(Timer):
 
     # Out.
 
+    def send_text(self, packet: bytes) -> None:
+        """Send one packet of text that goes to nobody else."""
+        if self.write is not None:
+            self.write(frame(packet, TEXT))
+        else:
+            self.push(Outgoing(packet))
+
     def push(self, message: Outgoing, volatile: bool = False) -> None:
         """Send, or keep until it can be sent; `volatile` lets it be dropped where it would have to wait."""
-        write = self._write
+        write = self.write
         if write is not None:
             write(message.frames)
         elif self.socket is not None:
@@ -119,16 +127,16 @@ class Session(Timer):
 
     def write_through(self, write: Callable[[bytes], None] | None) -> None:
         """`push` may write to the socket by this until further notice; None: it may not."""
-        self._write = write if self.revision == 4 else None
+        self.write = write if self.revision == 4 else None
 
     # In.
 
     def text(self, text: str) -> None:
         """One packet as text, from a frame or a payload; raises `PayloadError`."""
-        if text[:1] == "4":
-            if self.receiver is not None:
-                self.receiver.receive(text[1:])
-        else:
+        receiver = self.receiver
+        if text[:1] == "4" and receiver is not None:
+            receiver.receive(text[1:])
+        elif text[:1] != "4":
             self._control(*payloads.decode_packet(text))
 
     def binary(self, data: bytes) -> None:
@@ -185,8 +193,8 @@ class Session(Timer):
             self.close(Reason.PING_TIMEOUT)
         else:
             self._awaits_pong = True
-            if self._write is not None:
-                self._write(PING_FRAME)
+            if self.write is not None:
+                self.write(PING_FRAME)
             else:
                 self.control(payloads.PING)
             self._engine.wheel.start(self, self._engine.ping_timeout)
@@ -245,7 +253,7 @@ class Session(Timer):
 
     def _end(self, reason: str) -> None:
         self.closed = True
-        self._write = None
+        self.write = None
         self._engine.wheel.stop(self)
         if self.upgrading is not None:
             self.upgrading.give_up()

@@ -32,11 +32,15 @@ class FrameError(ValueError):
         self.messages: list[Message] = []
 
 
+_SHORT = {opcode: tuple(bytes((0x80 | opcode, size)) for size in range(126)) for opcode in (TEXT, BINARY)}
+
+
 def frame(payload: bytes, opcode: int) -> bytes:
     """One final, unmasked frame."""
     size = len(payload)
     if size < 126:
-        return bytes((0x80 | opcode, size)) + payload
+        heads = _SHORT.get(opcode)
+        return (heads[size] if heads is not None else bytes((0x80 | opcode, size))) + payload
     if size < 65536:
         return pack("!BBH", 0x80 | opcode, 126, size) + payload
     return pack("!BBQ", 0x80 | opcode, 127, size) + payload
@@ -87,15 +91,24 @@ class FrameReader:
         return messages
 
     def _split(self, data: bytes, messages: list[Message]) -> None:
-        at = 0
+        at, length, mask = 0, len(data), self._mask
         while True:
+            # Nearly all frames are this: a whole, short text.
+            while at + 6 <= length and data[at] == 0x81 and self._fragments is None:
+                end = at + (data[at + 1] & 0x7F) + 6
+                if not 0x80 <= data[at + 1] < 0xFE or end > length:
+                    break
+                short = bytearray(data[at + 6 : end])
+                mask(data[at + 2 : at + 6], short)
+                messages.append((TEXT, _text(short)))
+                at = end
             begin, end = self._extent(data, at)
             if end > len(data):
                 if at < len(data):
                     self._buffer, self._needed = bytearray(data[at:]), end - at
                 return
             payload = bytearray(data[begin:end])
-            self._mask(data[begin - 4 : begin], payload)
+            mask(data[begin - 4 : begin], payload)
             message = self._message(data[at], payload)
             if message is not None:
                 messages.append(message)

@@ -48,6 +48,14 @@ def dumps(value: Any) -> bytes:
         return _dumps_slowly(value)
 
 
+def dumps_plain(value: Any) -> bytes | None:
+    """The same for what is plain JSON; None for whatever needs another look: bytes, odd keys, large integers."""
+    try:
+        return _dumps(value, _default)
+    except TypeError:
+        return None
+
+
 def _dumps_slowly(value: Any) -> bytes:
     """The fast encoder stops at 64 bit; Python integers do not."""
     try:

@@ -50,18 +50,18 @@ class Packet:
 
 def encode(type: int, namespace: str, data: Any = None, id: int | None = None) -> Encoded:
     """Encode one packet. EVENT and ACK become their binary forms when `data` holds bytes."""
-    if type in (EVENT, ACK) and has_binary(data):
-        attachments: list[bytes] = []
-        data = _take_out(data, attachments)
-        head = f"{type + 3}{len(attachments)}-"
-    else:
-        attachments = []
-        head = str(type)
+    head = str(type)
+    attachments: list[bytes] = []
+    body = b"" if data is None else json.dumps_plain(data)
+    if body is None:
+        if type in (EVENT, ACK) and has_binary(data):
+            data = _take_out(data, attachments)
+            head = f"{type + 3}{len(attachments)}-"
+        body = json.dumps(data)
     if namespace != "/":
         head = f"{head}{namespace},"
     if id is not None:
         head = f"{head}{id}"
-    body = b"" if data is None else json.dumps(data)
     return (head.encode() + body, *attachments)
 
 
@@ -82,6 +82,15 @@ def decode(text: str, max_attachments: int = 10) -> Packet:
     if kind >= BINARY_EVENT:
         kind -= 3
     return Packet(kind, namespace, data, id, count)
+
+
+def decode_event(text: str) -> tuple[str, list[Any], int | None]:
+    """The same for an EVENT without attachments, which most packets are: its namespace, array and ack id."""
+    if text[1:2] == "[":
+        return "/", _payload(EVENT, text[1:]), None
+    namespace, at = _namespace(text, 1)
+    id, at = _ack_id(text, at)
+    return namespace, _payload(EVENT, text[at:]), id
 
 
 def _attachment_count(text: str, limit: int) -> tuple[int, int]:

@@ -21,7 +21,7 @@ _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_O
 
 
 class Arguments:
-    __slots__ = ("_parameters", "_required", "_takes_rest")
+    __slots__ = ("_parameters", "_required", "_takes_rest", "_unchecked")
 
     def __init__(self, function: Callable[..., Any], leading: int) -> None:
         """`leading` parameters (`self`, `client`, …) are not the client's to fill. Raises `TypeError` by rule 2."""
@@ -36,6 +36,7 @@ class Arguments:
                 raise TypeError(f"{name}: the keyword {parameter.name!r} can never be filled by an event")
         own = positional[leading:]
         self._parameters = _kinds(function, own)
+        self._unchecked = all(kind is Any for kind in self._parameters)
         self._required = sum(parameter.default is inspect.Parameter.empty for parameter in own)
 
     def convert(self, values: list[Any]) -> list[Any]:
@@ -46,6 +47,8 @@ class Arguments:
         known = len(self._parameters)
         if count > known and not self._takes_rest:
             raise InvalidPayload(f"Expected at most {known} argument(s), got {count}")
+        if self._unchecked:
+            return values
         converted = [
             value if kind is Any else _convert(value, kind, at)
             for at, (value, kind) in enumerate(zip(values, self._parameters, strict=False))

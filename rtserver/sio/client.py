@@ -18,8 +18,9 @@ from rtserver.protocol import packets
 from rtserver.sio.adapter import AckTimeout
 from rtserver.sio.handshake import Handshake
 from rtserver.sio.limits import TokenBucket
+from rtserver.sio.mailbox import Mailbox
 from rtserver.sio.operator import DEFAULT_ACK_TIMEOUT, Operator, check_event_name
-from rtserver.sio.outgoing import outgoing
+from rtserver.sio.outgoing import MESSAGE, outgoing
 from rtserver.sio.target import Target
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Client:
         "handshake",
         "id",
         "identity",
+        "mailbox",
         "namespace_name",
         "recovered",
         "rooms",
@@ -82,6 +84,7 @@ class Client:
         self.data: dict[str, Any] = {}
         self.session: Any = {}
         self.buckets: dict[str, TokenBucket] | None = None
+        self.mailbox = Mailbox(connection.server)
         self._held: list[Outgoing] = []
         self._acks: dict[int, Callable[[Answer], None]] | None = None
         self._next_ack = 0
@@ -190,7 +193,11 @@ class Client:
             self._held.append(message)
 
     def send_ack(self, id: int, values: list[Any]) -> None:
-        self.send(outgoing(packets.ACK, self.namespace_name, values, id))
+        text, *attachments = packets.encode(packets.ACK, self.namespace_name, values, id)
+        if attachments or self.state is not State.CONNECTED:
+            self.send(Outgoing(MESSAGE + text, *attachments))
+        else:
+            self.connection.session.send_text(MESSAGE + text)
 
     async def ask(self, args: list[Any], timeout: float) -> list[Any]:
         """All values of the ack of `[event, *args]`; raises `AckTimeout`."""

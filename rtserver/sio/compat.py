@@ -14,7 +14,7 @@ from socketio import AsyncNamespace
 from socketio import exceptions as socketio_exceptions
 
 from rtserver.errors import Refused
-from rtserver.sio.handler import NO_ACK, AuthMode, _NoAck
+from rtserver.sio.handler import NO_ACK, Answer, AuthMode
 from rtserver.sio.namespace import Namespace
 from rtserver.sio.namespace_handler import ack_values
 from rtserver.sio.table import CATCH_ALL
@@ -36,6 +36,7 @@ class CompatHandler:
     """Stands for what is registered on the server for one namespace name."""
 
     roles: frozenset[str] = frozenset()
+    has_connected = False
 
     def __init__(self, server: Server, name: str) -> None:
         self._server = server
@@ -66,7 +67,7 @@ class CompatHandler:
     async def disconnect(self, client: Client, reason: str) -> None:
         await self._lifecycle("disconnect", client, (reason,), optional=1)
 
-    async def event(self, client: Client, args: list[Any]) -> list[Any] | _NoAck:
+    async def event(self, client: Client, args: list[Any]) -> Answer:
         self._server.limiter.check(client, CATCH_ALL)
         name = args[0] if isinstance(args[0], str) else str(args[0])
         if name == CATCH_ALL:

@@ -14,8 +14,9 @@ A packet that breaks the protocol closes the session, as Node closes it. Rules o
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -30,7 +31,7 @@ from rtserver.sio.client import Client
 from rtserver.sio.deadline import Deadline
 from rtserver.sio.handshake import Handshake
 from rtserver.sio.limits import TokenBucket
-from rtserver.sio.mailbox import Backlog, Mailbox
+from rtserver.sio.mailbox import Backlog
 from rtserver.sio.outgoing import outgoing
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ MAX_REMEMBERED = 64
 
 class Connection:
     __slots__ = (
-        "_assembler", "_clients", "_connecting", "_connects", "_deadline", "_left", "_mailboxes", "_shut", "_size",
+        "_assembler", "_clients", "_connecting", "_connects", "_deadline", "_left", "_shut", "_size",
         "backlog", "closed", "handshake", "id", "registered", "server", "session",
     )  # fmt: skip
 
@@ -58,7 +59,6 @@ class Connection:
         """Clients that the server knows, those connecting and leaving included."""
         self.backlog = Backlog(session)
         self._clients: dict[str, Client] = {}
-        self._mailboxes: dict[str, Mailbox] = {}
         self._connecting: set[str] = set()
         self._connects = TokenBucket(Rate(server.max_namespaces), time.monotonic())
         self._left: dict[str, dict[str, TokenBucket] | None] = {}
@@ -94,12 +94,18 @@ class Connection:
         if self.closed or self._shut:
             return
         try:
-            packet = self._assemble(message)
-            if packet is not None:
-                size, self._size = self._size, 0
-                self._route(packet, size)
+            if self._assembler is None and message[:1] == "2":
+                self._event(*packets.decode_event(message), len(message))  # type: ignore[arg-type]  # it is text
+            else:
+                self._receive(message)
         except packets.PacketError as error:
             self._reject(str(error))
+
+    def _receive(self, message: str | bytes) -> None:
+        packet = self._assemble(message)
+        if packet is not None:
+            size, self._size = self._size, 0
+            self._route(packet, size)
 
     def _assemble(self, message: str | bytes) -> packets.Packet | None:
         self._size += len(message)
@@ -125,11 +131,12 @@ class Connection:
         if packet.type == packets.CONNECT:
             self._start_connect(nsp, self.handshake.with_auth(packet.data))
             return
+        if packet.type == packets.EVENT:
+            self._event(nsp, packet.data, packet.id, size)
+            return
         client = self._clients.get(nsp)
         if client is None:
             self._check_joined(nsp)
-        elif packet.type == packets.EVENT:
-            self._queue_event(client, packet, size)
         elif packet.type == packets.ACK:
             if packet.id is None:
                 raise packets.PacketError("ack without id")
@@ -141,21 +148,33 @@ class Connection:
         if nsp not in self._clients and nsp not in self._left:
             raise packets.PacketError("packet for a namespace that is not joined")
 
-    def _queue_event(self, client: Client, packet: packets.Packet, size: int) -> None:
-        self.backlog.add(size)
-        if self.server.concurrent_handlers:
-            self.server.spawn(self._handle_beside(client, packet, size))
+    def _event(self, nsp: str, args: list[Any], id: int | None, size: int) -> None:
+        client = self._clients.get(nsp)
+        if client is None:
+            self._check_joined(nsp)
+        elif self.server.concurrent_handlers:
+            self._handle_beside(client, args, id, size)
+        elif client.mailbox.idle:
+            client.mailbox.idle = False
+            client.mailbox.go_on(dispatch.begin(client, args, id))
         else:
-            self._mailboxes[client.namespace_name].put(partial(self._handle, client, packet, size))
+            self.backlog.add(size)
+            client.mailbox.put(partial(self._handle, client, args, id, size))
 
-    async def _handle(self, client: Client, packet: packets.Packet, size: int) -> None:
+    def _handle(self, client: Client, args: list[Any], id: int | None, size: int) -> Awaitable[None] | None:
         self.backlog.done(size)
-        await dispatch.run_event(client, packet.data, packet.id)
+        return dispatch.begin(client, args, id)
 
-    async def _handle_beside(self, client: Client, packet: packets.Packet, size: int) -> None:
+    def _handle_beside(self, client: Client, args: list[Any], id: int | None, size: int) -> None:
         """All at once: here what runs must count, as nothing waits."""
+        pending = dispatch.begin(client, args, id)
+        if pending is not None:
+            self.backlog.add(size)
+            self.server.spawn(self._count_out(pending, size))
+
+    async def _count_out(self, pending: Awaitable[None], size: int) -> None:
         try:
-            await dispatch.run_event(client, packet.data, packet.id)
+            await pending
         finally:
             self.backlog.done(size)
 
@@ -197,12 +216,12 @@ class Connection:
         nsp = client.namespace_name
         self._clients[nsp] = client
         client.buckets = self._left.pop(nsp, None)
-        self._mailboxes[nsp] = Mailbox(self.server)
         self.server.room_table(nsp).add(client)
         self.server.metrics.namespace_connected(client.handler.label)
         self.push(outgoing(packets.CONNECT, nsp, {"sid": client.id}))
         client.accept()
-        self._mailboxes[nsp].put(partial(dispatch.run_connected, client))
+        if client.handler.has_connected:
+            client.mailbox.put(partial(dispatch.run_connected, client))
         self._deadline.review()
 
     def disconnect(self, client: Client) -> None:
@@ -241,4 +260,4 @@ class Connection:
         self.server.room_table(nsp).remove(client)
         self.server.metrics.namespace_disconnected(client.handler.label)
         client.depart()
-        self._mailboxes.pop(nsp).put(partial(self.server.part, client, reason))
+        client.mailbox.put(partial(self.server.part, client, reason))

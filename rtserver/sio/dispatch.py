@@ -16,7 +16,7 @@ from rtserver.engine.outgoing import Outgoing
 from rtserver.errors import EventError, Internal, RateLimited, Refused
 from rtserver.identity import Identity
 from rtserver.protocol import packets
-from rtserver.sio.handler import NO_ACK, Handler
+from rtserver.sio.handler import NO_ACK, Answer, Handler
 from rtserver.sio.handshake import Handshake
 from rtserver.sio.outgoing import outgoing
 
@@ -38,26 +38,49 @@ SHOWN = 100
 """Characters of an event's name that go into the log: the name is of the client's choosing."""
 
 
-async def run_event(client: Client, args: list[Any], id: int | None) -> None:
-    """Handle `[name, *args]` and answer it when the client asked for an ack."""
+def begin(client: Client, args: list[Any], id: int | None) -> Awaitable[None] | None:
+    """Handle `[name, *args]` and answer it when the client asked for an ack; what is to be awaited, if anything is."""
     started = time.perf_counter()
     code: str | None = None
     try:
-        answer = await _own(client.handler.event(client, args))
+        answer = client.handler.event(client, args)
+        if type(answer) is list:
+            if id is not None:
+                client.send_ack(id, answer)
+        elif answer is not NO_ACK:
+            return _finish(client, args, id, answer, started)  # type: ignore[arg-type]  # the rest is awaitable
+    except (Exception, asyncio.CancelledError) as error:  # the error boundary
+        code = _failed(client, args, id, error)
+    client.server.metrics.event_in(client.handler.label, time.perf_counter() - started, code)
+    return None
+
+
+async def _finish(
+    client: Client, args: list[Any], id: int | None, handling: Awaitable[Answer], started: float
+) -> None:
+    code: str | None = None
+    try:
+        answer = await _own(handling)
         if id is not None and answer is not NO_ACK:
             client.send_ack(id, answer)  # type: ignore[arg-type]  # not NO_ACK
-    except EventError as error:
-        code = error.code
-        # A flood of events must not become a flood of lines.
-        tell = log.debug if isinstance(error, RateLimited) else log.info
-        tell("event_rejected", namespace=client.namespace_name, event_name=_shown(args), code=code, sid=client.id)
-        _answer(client, id, error)
-    except Exception:  # the error boundary
-        code = Internal.code
-        log.exception("handler_failed", namespace=client.namespace_name, event_name=_shown(args), sid=client.id)
-        _answer(client, id, Internal())
+    except Exception as error:  # the error boundary
+        code = _failed(client, args, id, error)
     finally:
         client.server.metrics.event_in(client.handler.label, time.perf_counter() - started, code)
+
+
+def _failed(client: Client, args: list[Any], id: int | None, error: BaseException) -> str:
+    """Log and answer what a handler raised; gives its code."""
+    name = str(args[0])[:SHOWN]
+    if not isinstance(error, EventError):
+        log.error("handler_failed", namespace=client.namespace_name, event_name=name, sid=client.id, exc_info=error)
+        error = Internal()
+    else:
+        # A flood of events must not become a flood of lines.
+        tell = log.debug if isinstance(error, RateLimited) else log.info
+        tell("event_rejected", namespace=client.namespace_name, event_name=name, code=error.code, sid=client.id)
+    _answer(client, id, error)
+    return error.code
 
 
 def _answer(client: Client, id: int | None, error: EventError) -> None:
@@ -68,10 +91,6 @@ def _answer(client: Client, id: int | None, error: EventError) -> None:
     except Exception:  # the error boundary: details that cannot be sent
         log.exception("error_not_sendable", namespace=client.namespace_name, sid=client.id)
         client.send_ack(id, [Internal().ack()])
-
-
-def _shown(args: list[Any]) -> str:
-    return str(args[0])[:SHOWN]
 
 
 class HandlerCancelled(RuntimeError):

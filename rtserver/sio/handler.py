@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 if TYPE_CHECKING:
@@ -18,9 +19,12 @@ class _NoAck:
 NO_ACK: Final = _NoAck()
 """Returned where no handler took the event: it is not acknowledged, as in Node."""
 
+Answer = list[Any] | _NoAck
+
 
 class Handler(Protocol):
-    """`event` gives the values of the ack, or `NO_ACK`; it may raise anything (see `rtserver.sio.dispatch`).
+    """`event` gives the values of the ack, or `NO_ACK`, or what to await for them; it may raise anything (see
+    `rtserver.sio.dispatch`). `has_connected` says whether `connected` does something.
 
     `label` names it in metrics: one of few, where a dynamic namespace has names of clients' choosing.
     """
@@ -28,6 +32,7 @@ class Handler(Protocol):
     label: str
     auth: AuthMode
     roles: frozenset[str]
+    has_connected: bool
 
     @property
     def namespace(self) -> Namespace: ...
@@ -36,6 +41,6 @@ class Handler(Protocol):
 
     async def connected(self, client: Client) -> None: ...
 
-    async def event(self, client: Client, args: list[Any]) -> list[Any] | _NoAck: ...
+    def event(self, client: Client, args: list[Any]) -> Answer | Awaitable[Answer]: ...
 
     async def disconnect(self, client: Client, reason: str) -> None: ...

@@ -1,6 +1,7 @@
 """What a client sent and nobody has handled yet: the queue of one client, and the bound of one connection.
 
-1. Jobs of a mailbox run one at a time, in order. One that fails is logged and does not stop the next.
+1. Jobs of a mailbox run one at a time, in order. One that is done at once runs where it was put; one that waits gets a
+   task, which also runs what comes after it. One that fails is logged and does not stop the next.
 2. A backlog that is full stops the reading of its connection until handlers catch up: events are not lost, and a
    client cannot make the server keep more than the high-water marks. Only what waits counts, not what runs, so that a
    handler may wait for an ack of its client.
@@ -16,41 +17,66 @@ import structlog
 
 if TYPE_CHECKING:
     from rtserver.engine.session import Session
-    from rtserver.sio.server import Server
+    from rtserver.sio.tasks import Spawning
 
 log = structlog.get_logger("rtserver.sio")
 
-Job = Callable[[], Awaitable[None]]
+Job = Callable[[], Awaitable[None] | None]
+"""Does its work, or gives what is to be awaited for it."""
 
 HIGH_EVENTS = 100
 HIGH_SIZE = 1_048_576
 
 
 class Mailbox:
-    """The jobs of one client, run by a task that lives while there are any."""
+    __slots__ = ("_jobs", "_spawning", "idle")
 
-    __slots__ = ("_jobs", "_running", "_server")
-
-    def __init__(self, server: Server) -> None:
-        self._server = server
-        self._jobs: deque[Job] = deque()
-        self._running = False
+    def __init__(self, spawning: Spawning) -> None:
+        self._spawning = spawning
+        self._jobs: deque[Job] | None = None
+        self.idle = True
+        """Nothing runs and nothing waits."""
 
     def put(self, job: Job) -> None:
-        self._jobs.append(job)
-        if not self._running:
-            self._running = True
-            self._server.spawn(self._run())
+        if self.idle:
+            self.idle = False
+            self.go_on(_started(job))
+        else:
+            if self._jobs is None:
+                self._jobs = deque()
+            self._jobs.append(job)
 
-    async def _run(self) -> None:
+    def go_on(self, pending: Awaitable[None] | None) -> None:
+        """Await `pending`, the rest of a job, and then run what was put meanwhile."""
+        while pending is None and self._jobs:
+            pending = _started(self._jobs.popleft())
+        if pending is None:
+            self.idle = True
+            self._jobs = None
+        else:
+            self._spawning.spawn(self._run(pending))
+
+    async def _run(self, pending: Awaitable[None] | None) -> None:
         try:
-            while self._jobs:
+            while pending is not None:
                 try:
-                    await self._jobs.popleft()()
+                    await pending
                 except Exception:  # the root of this client's task: the next job still runs
                     log.exception("job_failed")
+                pending = None
+                while pending is None and self._jobs:
+                    pending = _started(self._jobs.popleft())
         finally:
-            self._running = False
+            self.idle = True
+            self._jobs = None
+
+
+def _started(job: Job) -> Awaitable[None] | None:
+    try:
+        return job()
+    except Exception:  # the root of a job that needs no task
+        log.exception("job_failed")
+        return None
 
 
 class Backlog:

@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Awaitable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rtserver.errors import UnknownEvent
+from rtserver.sio.arguments import Arguments
+from rtserver.sio.coroutines import finish, never_waits
+from rtserver.sio.handler import Answer
 from rtserver.sio.namespace import Namespace, path_text
-from rtserver.sio.table import CATCH_ALL, Function
+from rtserver.sio.table import CATCH_ALL, SERVER_DEFAULT, Entry, Function, RateOption
 
 if TYPE_CHECKING:
     from rtserver.sio.client import Client
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What an event leads to. `finishes`: an `async def` that never waits."""
+
+    function: Function
+    arguments: Arguments
+    rate: RateOption
+    finishes: bool
 
 
 class NamespaceHandler:
@@ -19,10 +34,8 @@ class NamespaceHandler:
         self.label = path_text(namespace)
         self.auth = namespace.auth
         self.roles = frozenset(namespace.roles)
-        self._entries = type(namespace)._event_table
-        self._functions: dict[str, Function] = {
-            name: getattr(namespace, entry.attribute) for name, entry in self._entries.items()
-        }
+        self.has_connected = type(namespace).on_connected is not Namespace.on_connected
+        self._calls = {name: _call(namespace, entry) for name, entry in type(namespace)._event_table.items()}
 
     @property
     def namespace(self) -> Namespace:
@@ -37,24 +50,22 @@ class NamespaceHandler:
     async def disconnect(self, client: Client, reason: str) -> None:
         await self._namespace.on_disconnect(client, reason)
 
-    async def event(self, client: Client, args: list[Any]) -> list[Any]:
+    def event(self, client: Client, args: list[Any]) -> Answer | Awaitable[Answer]:
         name = args[0]
-        entry = self._entries.get(name)
-        if entry is None or name == CATCH_ALL:
-            return await self._catch_all(client, args)
-        client.server.limiter.check(client, name, entry.rate)
-        values = entry.arguments.convert(args[1:])
-        return await _answer(self._functions[name](client, *values))
+        call = self._calls.get(name)
+        if call is None or name == CATCH_ALL:
+            return self._catch_all(client, args)
+        if call.rate is not None:
+            client.connection.server.limiter.check(client, name, call.rate)
+        return _answer(call, call.function(client, *call.arguments.convert(args[1:])))
 
-    async def _catch_all(self, client: Client, args: list[Any]) -> list[Any]:
-        entry = self._entries.get(CATCH_ALL)
-        if entry is None:
-            # One bucket for all unknown names: a client cannot make the server keep one for each.
-            client.server.limiter.check(client, CATCH_ALL)
+    def _catch_all(self, client: Client, args: list[Any]) -> Answer | Awaitable[Answer]:
+        call = self._calls.get(CATCH_ALL)
+        # One bucket for all unknown names: a client cannot make the server keep one for each.
+        client.connection.server.limiter.check(client, CATCH_ALL, SERVER_DEFAULT if call is None else call.rate)
+        if call is None:
             raise UnknownEvent()
-        client.server.limiter.check(client, CATCH_ALL, entry.rate)
-        values = entry.arguments.convert(args[1:])
-        return await _answer(self._functions[CATCH_ALL](client, args[0], *values))
+        return _answer(call, call.function(client, args[0], *call.arguments.convert(args[1:])))
 
     async def server_event(self, args: list[Any]) -> Any:
         """Raises `LookupError` when there is no handler, and only then."""
@@ -69,8 +80,19 @@ class NamespaceHandler:
             raise RuntimeError(f"the handler of the server event {name!r} failed") from error
 
 
-async def _answer(result: Any) -> list[Any]:
-    return ack_values(await result if inspect.isawaitable(result) else result)
+def _call(namespace: Namespace, entry: Entry) -> Call:
+    function: Function = getattr(namespace, entry.attribute)
+    return Call(function, entry.arguments, entry.rate, never_waits(function))
+
+
+def _answer(call: Call, result: Any) -> Answer | Awaitable[Answer]:
+    if call.finishes:
+        return ack_values(finish(result))
+    return _later(result) if inspect.isawaitable(result) else ack_values(result)
+
+
+async def _later(result: Awaitable[Any]) -> Answer:
+    return ack_values(await result)
 
 
 def ack_values(result: Any) -> list[Any]:

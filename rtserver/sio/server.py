@@ -214,8 +214,13 @@ class Server(Surface):
 
     def deliver(self, clients: list[Client], message: Outgoing, flags: Flags) -> None:
         """Hand one encoded packet to many clients."""
+        frames = message.frames
         for client in clients:
-            client.connection.session.push(message, flags.volatile)
+            session = client.connection.session
+            if session.write is not None:
+                session.write(frames)
+            else:
+                session.push(message, flags.volatile)
         self.metrics.events_out(clients[0].handler.label, len(clients))
 
     # What the engine reports.

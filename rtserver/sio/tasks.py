@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
 log = structlog.get_logger("rtserver.sio")
 
 EAGER = sys.version_info >= (3, 12)
+
+
+class Spawning(Protocol):
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> None: ...
 
 
 class Tasks:
