@@ -15,12 +15,14 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 HANDLER_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_FIRST = HANDLER_BUCKETS[0]
 
 
 class Metrics:
     def __init__(self) -> None:
         self.connections: Counter[str] = Counter()
-        self.received: Counter[tuple[str, str]] = Counter()
+        self._handled: Counter[str] = Counter()
+        self._failed: Counter[tuple[str, str]] = Counter()
         self.sent: Counter[str] = Counter()
         self.refusals: Counter[str] = Counter()
         self.rejections: Counter[str] = Counter()
@@ -44,9 +46,17 @@ class Metrics:
 
     def event_in(self, namespace: str, seconds: float, code: str | None = None) -> None:
         """An event was handled in `seconds`; `code` is the error it was answered with."""
-        self.received[namespace, code or "ok"] += 1
-        self._handler_counts[bisect_left(HANDLER_BUCKETS, seconds)] += 1
+        if code is None:
+            self._handled[namespace] += 1
+        else:
+            self._failed[namespace, code] += 1
+        self._handler_counts[0 if seconds <= _FIRST else bisect_left(HANDLER_BUCKETS, seconds)] += 1
         self._handler_seconds += seconds
+
+    @property
+    def received(self) -> Counter[tuple[str, str]]:
+        """Events handled, by namespace and code; "ok" where there was no error."""
+        return self._failed + Counter({(namespace, "ok"): count for namespace, count in self._handled.items()})
 
     def events_out(self, namespace: str, count: int) -> None:
         self.sent[namespace] += count

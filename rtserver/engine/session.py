@@ -88,8 +88,9 @@ class Session(Timer):
 
     def send_text(self, packet: bytes) -> None:
         """Send one packet of text that goes to nobody else."""
-        if self.write is not None:
-            self.write(frame(packet, TEXT))
+        write = self.write
+        if write is not None:
+            write(frame(packet, TEXT))
         else:
             self.push(Outgoing(packet))
 

@@ -78,10 +78,18 @@ class WebSocket(asyncio.Protocol, Timer):
     # In.
 
     def data_received(self, data: bytes) -> None:
-        if self._closing and self._owner is None:
+        owner = self._owner
+        if owner is None and self._closing:
             return
         try:
-            messages = self._reader.feed(data)
+            text = self._reader.short_text(data)
+            if text is not None and owner is not None and not owner.paused:
+                owner.text(text)
+                return
+            messages: list[frames.Message] = [(frames.TEXT, text)] if text is not None else self._reader.feed(data)
+        except PayloadError:
+            self._refuse()
+            return
         except frames.FrameError as error:
             self._deliver(error.messages)
             self.fail(error.code)
@@ -104,8 +112,12 @@ class WebSocket(asyncio.Protocol, Timer):
                 else:
                     self._control(opcode, cast("bytes", payload))
         except PayloadError:
-            self._lose(Reason.PARSE_ERROR)
-            self.close()
+            self._refuse()
+
+    def _refuse(self) -> None:
+        """What came is no Engine.IO packet."""
+        self._lose(Reason.PARSE_ERROR)
+        self.close()
 
     def _control(self, opcode: int, payload: bytes) -> None:
         if opcode == frames.PING:

@@ -90,13 +90,25 @@ class FrameReader:
             raise
         return messages
 
+    def short_text(self, data: bytes) -> str | None:
+        """The text of bytes that are exactly one short text frame, as most reads are; None for all others."""
+        if self._buffer is not None or self._fragments is not None or len(data) < 6 or data[0] != 0x81:
+            return None
+        size = data[1]
+        if not 0x80 <= size < 0xFE or len(data) != size - 0x7A:
+            return None
+        payload = bytearray(data[6:])
+        self._mask(data[2:6], payload)
+        return _text(payload)
+
     def _split(self, data: bytes, messages: list[Message]) -> None:
         at, length, mask = 0, len(data), self._mask
         while True:
             # Nearly all frames are this: a whole, short text.
             while at + 6 <= length and data[at] == 0x81 and self._fragments is None:
-                end = at + (data[at + 1] & 0x7F) + 6
-                if not 0x80 <= data[at + 1] < 0xFE or end > length:
+                size = data[at + 1]
+                end = at + size - 0x7A
+                if not 0x80 <= size < 0xFE or end > length:
                     break
                 short = bytearray(data[at + 6 : end])
                 mask(data[at + 2 : at + 6], short)

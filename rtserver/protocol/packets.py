@@ -65,6 +65,14 @@ def encode(type: int, namespace: str, data: Any = None, id: int | None = None) -
     return (head.encode() + body, *attachments)
 
 
+def encode_ack(namespace: str, values: list[Any], id: int) -> bytes | None:
+    """The text of an ACK without attachments, which most are; None for one that needs `encode`."""
+    body = json.dumps_plain(values)
+    if body is None:
+        return None
+    return b"3%d%b" % (id, body) if namespace == "/" else b"3%b,%d%b" % (namespace.encode(), id, body)
+
+
 def decode(text: str, max_attachments: int = 10) -> Packet:
     """Decode the text of one packet; a binary one still lacks its attachments (see `Assembler`)."""
     if not text or not "0" <= text[0] <= "6":
@@ -86,11 +94,15 @@ def decode(text: str, max_attachments: int = 10) -> Packet:
 
 def decode_event(text: str) -> tuple[str, list[Any], int | None]:
     """The same for an EVENT without attachments, which most packets are: its namespace, array and ack id."""
-    if text[1:2] == "[":
-        return "/", _payload(EVENT, text[1:]), None
-    namespace, at = _namespace(text, 1)
+    namespace, at = _namespace(text, 1) if text[1:2] == "/" else ("/", 1)
     id, at = _ack_id(text, at)
-    return namespace, _payload(EVENT, text[at:]), id
+    try:
+        data = json.loads(text[at:])
+    except json.JsonError as error:
+        raise PacketError(f"invalid JSON: {error}") from None
+    if type(data) is not list or not data or not _is_event_name(data[0]):
+        raise PacketError("invalid payload")
+    return namespace, data, id
 
 
 def _attachment_count(text: str, limit: int) -> tuple[int, int]:
@@ -116,15 +128,16 @@ def _namespace(text: str, at: int) -> tuple[str, int]:
 
 
 def _ack_id(text: str, at: int) -> tuple[int | None, int]:
-    end = at
-    limit = min(len(text), at + MAX_ID_DIGITS + 1)
-    while end < limit and "0" <= text[end] <= "9":
-        end += 1
+    end = text.find("[", at, at + MAX_ID_DIGITS + 1)
     if end == at:
         return None, at
-    if end - at > MAX_ID_DIGITS:
-        raise PacketError("ack id too long")
-    return int(text[at:end]), end
+    digits = text[at:end] if end > 0 else ""
+    if digits.isdigit() and digits.isascii():
+        return int(digits), end
+    # No array follows: an id too long, or a packet that has none.
+    if text[at : at + 1].isdigit():
+        raise PacketError("illegal ack id")
+    return None, at
 
 
 def _payload(kind: int, text: str) -> Any:

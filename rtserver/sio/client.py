@@ -193,11 +193,11 @@ class Client:
             self._held.append(message)
 
     def send_ack(self, id: int, values: list[Any]) -> None:
-        text, *attachments = packets.encode(packets.ACK, self.namespace_name, values, id)
-        if attachments or self.state is not State.CONNECTED:
-            self.send(Outgoing(MESSAGE + text, *attachments))
-        else:
+        text = packets.encode_ack(self.namespace_name, values, id) if self.state is State.CONNECTED else None
+        if text is not None:
             self.connection.session.send_text(MESSAGE + text)
+        else:
+            self.send(outgoing(packets.ACK, self.namespace_name, values, id))
 
     async def ask(self, args: list[Any], timeout: float) -> list[Any]:
         """All values of the ack of `[event, *args]`; raises `AckTimeout`."""

@@ -156,7 +156,11 @@ class Connection:
             self._handle_beside(client, args, id, size)
         elif client.mailbox.idle:
             client.mailbox.idle = False
-            client.mailbox.go_on(dispatch.begin(client, args, id))
+            pending = dispatch.begin(client, args, id)
+            if pending is None and client.mailbox.empty:
+                client.mailbox.idle = True
+            else:
+                client.mailbox.go_on(pending)
         else:
             self.backlog.add(size)
             client.mailbox.put(partial(self._handle, client, args, id, size))

@@ -37,6 +37,10 @@ class Mailbox:
         self.idle = True
         """Nothing runs and nothing waits."""
 
+    @property
+    def empty(self) -> bool:
+        return self._jobs is None
+
     def put(self, job: Job) -> None:
         if self.idle:
             self.idle = False

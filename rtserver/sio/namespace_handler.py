@@ -57,7 +57,11 @@ class NamespaceHandler:
             return self._catch_all(client, args)
         if call.rate is not None:
             client.connection.server.limiter.check(client, name, call.rate)
-        return _answer(call, call.function(client, *call.arguments.convert(args[1:])))
+        result = call.function(client, *call.arguments.convert(args[1:]))
+        if call.finishes:
+            result = finish(result)
+            return [result] if type(result) is not tuple and result is not None else ack_values(result)
+        return _answer(call, result)
 
     def _catch_all(self, client: Client, args: list[Any]) -> Answer | Awaitable[Answer]:
         call = self._calls.get(CATCH_ALL)
