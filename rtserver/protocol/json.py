@@ -3,7 +3,7 @@
 Owns what rtserver accepts and emits as JSON text; knows nothing of packets.
 
 1. Coming in, everything that RFC 8259 does not allow is refused: NaN, Infinity, lone surrogates, trailing commas; so
-   are numbers beyond a double and nesting deeper than `MAX_DEPTH`. Integers beyond 64 bit become floats, as in JS.
+   are numbers beyond a double and nesting deeper than `max_depth`. Integers beyond 64 bit become floats, as in JS.
 2. Going out, a value that JS could not parse never leaves: NaN and the infinities become null (as JSON.stringify
    does), lone surrogates and unknown types raise `TypeError` where they were emitted.
 """
@@ -28,15 +28,15 @@ class JsonError(ValueError):
     """The text is not acceptable JSON."""
 
 
-def loads(text: str | bytes) -> Any:
+def loads(text: str | bytes, max_depth: int = MAX_DEPTH) -> Any:
     """Parse strictly; raises `JsonError`."""
     try:
         value = _loads(text)
     except ValueError as error:
         raise JsonError(str(error)) from None
     # Cheap upper bound first: text with few brackets cannot be deep.
-    if len(text) > MAX_DEPTH and _brackets(text) > MAX_DEPTH and _deeper_than(value, MAX_DEPTH):
-        raise JsonError(f"nested deeper than {MAX_DEPTH} levels")
+    if len(text) > max_depth and _brackets(text) > max_depth and _deeper_than(value, max_depth):
+        raise JsonError(f"nested deeper than {max_depth} levels")
     return value
 
 

@@ -1,19 +1,19 @@
 """Strict MessagePack, both ways, in the dialect of Node's `notepack.io`.
 
-Owns what rtserver accepts from other servers of the cluster as MessagePack; knows nothing of messages.
+Owns what rtserver accepts as MessagePack, from other servers and from clients; knows nothing of messages.
 
 1. Coming in, a value becomes what JSON could carry, plus bytes: NaN and the infinities become None and dates
-   ISO text, as JSON.stringify makes them; map keys become text; nesting deeper than `MAX_DEPTH` is refused.
-2. Extension -1 is a date. Extension 0 is an ArrayBuffer, or (one zero byte) the `undefined` of old servers.
-   There is no other.
+   ISO text, as JSON.stringify makes them; map keys become text; nesting deeper than `max_depth` is refused.
+2. Extension -1 is a date. Extension 0 is an ArrayBuffer, or (one zero byte) the `undefined` of notepack 2, or, from
+   clients, (eight bytes that can be one) the date of notepack 2. There is no other.
 3. Going out, integers beyond 64 bit become floats, as they are in JS; unknown types raise `TypeError`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -21,16 +21,29 @@ import msgspec
 from rtserver.protocol.json import MAX_DEPTH
 
 _BUFFER = 0
+_DATE_BYTES = 8
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DATES = range(-62_135_596_800_000, 253_402_300_800_000)
+"""Milliseconds since the epoch, of the years 1 to 9999."""
 
 
 class MsgpackError(ValueError):
     """The bytes are not acceptable MessagePack."""
 
 
-def loads(data: bytes) -> Any:
+def loads(data: bytes, max_depth: int = MAX_DEPTH) -> Any:
     """Parse strictly; raises `MsgpackError`."""
+    return _loads(_decode, data, max_depth)
+
+
+def loads_notepack2(data: bytes, max_depth: int = MAX_DEPTH) -> Any:
+    """The same for what a browser sends, which has another way to write dates."""
+    return _loads(_decode_notepack2, data, max_depth)
+
+
+def _loads(decode: Callable[[bytes], Any], data: bytes, max_depth: int) -> Any:
     try:
-        return _plain(_decode(data), MAX_DEPTH)
+        return _plain(decode(data), max_depth, max_depth)
     except (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise MsgpackError(str(error)) from None
 
@@ -52,28 +65,37 @@ def _extension(code: int, data: memoryview) -> Any:
     return None if content == b"\x00" else content
 
 
+def _extension_notepack2(code: int, data: memoryview) -> Any:
+    if code == _BUFFER and len(data) == _DATE_BYTES:
+        milliseconds = int.from_bytes(data, "big", signed=True)
+        if milliseconds in _DATES:
+            return _EPOCH + timedelta(milliseconds=milliseconds)
+    return _extension(code, data)
+
+
 _decode = msgspec.msgpack.Decoder(ext_hook=_extension).decode
+_decode_notepack2 = msgspec.msgpack.Decoder(ext_hook=_extension_notepack2).decode
 _encode = msgspec.msgpack.Encoder().encode
 
 
-def _plain(value: Any, depth: int) -> Any:
+def _plain(value: Any, depth: int, limit: int) -> Any:
     kind = type(value)
     if kind is float:
         return value if math.isfinite(value) else None
     if kind is list:
-        _check(depth)
-        return [_plain(item, depth - 1) for item in value]
+        _check(depth, limit)
+        return [_plain(item, depth - 1, limit) for item in value]
     if kind is dict:
-        _check(depth)
-        return {_key(key): _plain(item, depth - 1) for key, item in value.items()}
+        _check(depth, limit)
+        return {_key(key): _plain(item, depth - 1, limit) for key, item in value.items()}
     if kind is datetime:
         return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return value
 
 
-def _check(depth: int) -> None:
+def _check(depth: int, limit: int) -> None:
     if depth <= 0:
-        raise MsgpackError(f"nested deeper than {MAX_DEPTH} levels")
+        raise MsgpackError(f"nested deeper than {limit} levels")
 
 
 def _key(key: Any) -> str:

@@ -73,7 +73,7 @@ def encode_ack(namespace: str, values: list[Any], id: int) -> bytes | None:
     return b"3%d%b" % (id, body) if namespace == "/" else b"3%b,%d%b" % (namespace.encode(), id, body)
 
 
-def decode(text: str, max_attachments: int = 10) -> Packet:
+def decode(text: str, max_attachments: int = 10, max_depth: int = json.MAX_DEPTH) -> Packet:
     """Decode the text of one packet; a binary one still lacks its attachments (see `Assembler`)."""
     if not text or not "0" <= text[0] <= "6":
         raise PacketError("unknown packet type")
@@ -86,18 +86,18 @@ def decode(text: str, max_attachments: int = 10) -> Packet:
         count, at = _attachment_count(text, max_attachments)
     namespace, at = _namespace(text, at)
     id, at = _ack_id(text, at)
-    data = _payload(kind, text[at:])
+    data = _payload(kind, text[at:], max_depth)
     if kind >= BINARY_EVENT:
         kind -= 3
     return Packet(kind, namespace, data, id, count)
 
 
-def decode_event(text: str) -> tuple[str, list[Any], int | None]:
+def decode_event(text: str, max_depth: int = json.MAX_DEPTH) -> tuple[str, list[Any], int | None]:
     """The same for an EVENT without attachments, which most packets are: its namespace, array and ack id."""
     namespace, at = _namespace(text, 1) if text[1:2] == "/" else ("/", 1)
     id, at = _ack_id(text, at)
     try:
-        data = json.loads(text[at:])
+        data = json.loads(text[at:], max_depth)
     except json.JsonError as error:
         raise PacketError(f"invalid JSON: {error}") from None
     if type(data) is not list or not data or not _is_event_name(data[0]):
@@ -140,16 +140,22 @@ def _ack_id(text: str, at: int) -> tuple[int | None, int]:
     return None, at
 
 
-def _payload(kind: int, text: str) -> Any:
+def _payload(kind: int, text: str, max_depth: int) -> Any:
     if text:
         try:
-            data = json.loads(text)
+            data = json.loads(text, max_depth)
         except json.JsonError as error:
             raise PacketError(f"invalid JSON: {error}") from None
     elif kind in (CONNECT, DISCONNECT):
         return None
     else:
         raise PacketError("payload missing")
+    check(kind, data)
+    return data
+
+
+def check(kind: int, data: Any) -> None:
+    """Rules 1 and 2 for a packet that carries `data`."""
     if kind in (EVENT, BINARY_EVENT):
         valid = type(data) is list and bool(data) and _is_event_name(data[0])
     elif kind in (ACK, BINARY_ACK):
@@ -158,7 +164,6 @@ def _payload(kind: int, text: str) -> Any:
         valid = kind == CONNECT and type(data) is dict
     if not valid:
         raise PacketError("invalid payload")
-    return data
 
 
 def _is_event_name(name: Any) -> bool:

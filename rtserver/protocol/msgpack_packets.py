@@ -1,0 +1,94 @@
+"""Socket.IO packets in the form of `socket.io-msgpack-parser`: each is one binary message, and has no attachments.
+
+    {type, nsp, data, id?}      data is missing where there is none
+
+The rules of `rtserver.protocol.packets` hold here too; a broken one is a `PacketError`. Values become what JSON could
+carry, plus bytes, both ways: a handler or a client cannot tell which parser the other side uses.
+Source: https://github.com/socketio/socket.io-msgpack-parser
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+
+from rtserver.protocol import json, msgpack
+from rtserver.protocol.packets import (
+    ACK,
+    CONNECT,
+    CONNECT_ERROR,
+    DISCONNECT,
+    MAX_CONNECT_LENGTH,
+    MAX_ID_DIGITS,
+    MAX_NAMESPACE_LENGTH,
+    Packet,
+    PacketError,
+    check,
+)
+
+_BYTES = (bytes, bytearray, memoryview)
+
+
+def encode(type: int, namespace: str, data: Any = None, id: int | None = None) -> bytes:
+    """Encode one packet; raises `TypeError` for what cannot be sent."""
+    packet: dict[str, Any] = {"type": type, "nsp": namespace}
+    if data is not None:
+        packet["data"] = _sendable(data)
+    if id is not None:
+        packet["id"] = id
+    return msgpack.dumps(packet)
+
+
+def decode(message: bytes, max_depth: int = json.MAX_DEPTH) -> Packet:
+    """Decode one packet; raises `PacketError`."""
+    try:
+        # The map around it is not counted, so that both parsers allow the same depth.
+        fields = msgpack.loads_notepack2(message, max_depth + 1)
+    except msgpack.MsgpackError as error:
+        raise PacketError(f"invalid MessagePack: {error}") from None
+    if type(fields) is not dict:
+        raise PacketError("not a packet")
+    kind, data = fields.get("type"), fields.get("data")
+    if type(kind) is not int or not CONNECT <= kind <= CONNECT_ERROR:
+        raise PacketError("unknown packet type")
+    if kind == CONNECT and len(message) > MAX_CONNECT_LENGTH:
+        raise PacketError("CONNECT too long")
+    if kind not in (CONNECT, DISCONNECT) or data is not None:
+        check(kind, data)
+    return Packet(kind, _namespace(fields.get("nsp")), data, _ack_id(fields.get("id"), kind))
+
+
+def _namespace(name: Any) -> str:
+    if type(name) is not str or name[:1] != "/" or "," in name:
+        raise PacketError("invalid namespace")
+    if len(name) > MAX_NAMESPACE_LENGTH:
+        raise PacketError("namespace too long")
+    return name
+
+
+def _ack_id(id: Any, kind: int) -> int | None:
+    if id is None and kind != ACK:
+        return None
+    if type(id) is not int or not 0 <= id < 10**MAX_ID_DIGITS:
+        raise PacketError("invalid ack id")
+    return id
+
+
+def _sendable(value: Any) -> Any:
+    """What JSON would make of it, but for bytes."""
+    try:
+        return _finite(msgspec.to_builtins(value, builtin_types=_BYTES, str_keys=True))
+    except (ValueError, RecursionError) as error:
+        raise TypeError(f"cannot be sent: {error}") from None
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value
