@@ -9,8 +9,7 @@ Source: https://socket.io/docs/v4/server-api/#namespace and `BroadcastOperator` 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from rtserver.protocol.packets import RESERVED_EVENTS
 from rtserver.sio.remote import RemoteSocket
@@ -34,17 +33,17 @@ class Operator:
         return Operator(self._adapter, self._namespace, target)
 
     def _flag(self, **flags: Any) -> Operator:
-        return self._with(replace(self._target, flags=replace(self._target.flags, **flags)))
+        return self._with(self._target._replace(flags=self._target.flags._replace(**flags)))
 
     def to(self, *rooms: str | Iterable[str]) -> Operator:
         """Address the members of these rooms too; a client in several of them is addressed once."""
-        return self._with(replace(self._target, rooms=(*self._target.rooms, *_flat(rooms))))
+        return self._with(Target(self._target.rooms + _flat(rooms), self._target.except_, self._target.flags))
 
     in_ = to
 
     def except_(self, *rooms: str | Iterable[str]) -> Operator:
         """Leave out whoever is in one of these rooms."""
-        return self._with(replace(self._target, except_=(*self._target.except_, *_flat(rooms))))
+        return self._with(Target(self._target.rooms, self._target.except_ + _flat(rooms), self._target.flags))
 
     @property
     def volatile(self) -> Operator:
@@ -109,6 +108,8 @@ def check_event_name(event: str) -> str:
 
 def _flat(rooms: tuple[str | Iterable[str], ...]) -> tuple[str, ...]:
     """Rooms may be given one by one or as a collection, as in Node."""
+    if len(rooms) == 1 and isinstance(rooms[0], str):
+        return cast("tuple[str]", rooms)
     flat: list[str] = []
     for room in rooms:
         if isinstance(room, str):

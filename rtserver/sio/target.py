@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Flags:
+class Flags(NamedTuple):
     """`volatile`: may be dropped; `local`: this server only; `timeout`: seconds to wait for acks."""
 
     volatile: bool = False
@@ -15,8 +14,7 @@ class Flags:
     timeout: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """Members of any of `rooms` (none = everybody), without those in any room of `except_`. A sid is a room."""
 
     rooms: tuple[str, ...] = ()
