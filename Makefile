@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check lock clean
+.PHONY: help setup run test check bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -25,11 +25,14 @@ check: $(VENV)/.dev ## ruff, mypy and import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+bench: setup ## measure against Node, stock python-socketio and Bun; BENCH_ARGS="--quick" for a short look
+	@$(BIN)/python benchmarks/run.py $(BENCH_ARGS)
+
 lock: ## write requirements.lock and package-lock.json anew
 	@scripts/lock.sh
 
 clean: ## remove everything that was made here, but not ./var
-	rm -rf $(VENV) node_modules rtserver/web/vendor dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) node_modules rtserver/web/vendor benchmarks/build dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 $(VENV)/.runtime: pyproject.toml requirements.lock scripts/python_env.sh
 	@scripts/python_env.sh

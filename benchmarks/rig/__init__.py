@@ -1,0 +1,1 @@
+"""The measuring rig behind `run.py`: servers, generators, workloads, results."""

@@ -1,0 +1,88 @@
+"""What is measured: the runs of the load generators, and the rows of the table that are read from them.
+
+A run is one invocation of a generator against a fresh server; several rows may be read from one run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Generator = Literal["sioload", "pollload"]
+PYTHON_311 = (3, 11)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    name: str
+    arguments: str
+    quick: str
+    """Arguments that replace or extend the former with `--quick`."""
+    generator: Generator = "sioload"
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Of the server."""
+    quick_environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The bound on rtserver's figure: `of_node` times Node's figure of the same run, or an `absolute` one."""
+
+    of_node: float | None = None
+    of_node_311: float | None = None
+    of_floor: float | None = None
+    absolute: float | None = None
+
+    def node_factor(self, python: tuple[int, int] | None) -> float | None:
+        if python == PYTHON_311 and self.of_node_311 is not None:
+            return self.of_node_311
+        return self.of_node
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    name: str
+    run: str
+    title: str
+    unit: str
+    figure: str
+    """Path of the figure in the generator's JSON, "lat_us.p99"."""
+    target: Target
+    scale: float = 1.0
+    more_is_better: bool = False
+
+    def read(self, output: Mapping[str, Any]) -> float:
+        value: Any = output
+        for key in self.figure.split("."):
+            value = value[key]
+        return float(value) * self.scale
+
+
+ECHO = Target(of_node=0.9, of_node_311=1.0)
+
+RUNS = (
+    Run("echo", "--mode echo --n 100 --win 10 --bytes 32", ""),
+    Run("echo-1000", "--mode echo --n 1000 --win 1 --bytes 32", ""),
+    Run("echo-1", "--mode echo --n 1 --win 1 --bytes 32", ""),
+    Run("bcast", "--mode bcast --n 1000 --win 4 --bytes 64", ""),
+    Run("bcast-5000", "--mode bcast --n 5000 --win 4 --bytes 64", ""),
+    Run("rooms", "--mode room --n 1000 --k 10 --win 1 --bytes 64", ""),
+    Run("rate", "--mode bcast --n 1000 --rate 5 --bytes 64 --dur 10", "--dur 3"),
+    Run("idle", "--mode idle --n 10000 --hold 25", "--n 2000 --hold 5 --pingiv 5",
+        quick_environment={"BENCH_PING_INTERVAL": "5"}),
+)  # fmt: skip
+
+ROWS = (
+    Row("echo", "echo", "acked echo, 100 clients × 10 outstanding, 32 B", "µs/event", "srv_us_per_op", ECHO),
+    Row("echo-1000", "echo-1000", "acked echo, 1,000 clients × 1", "µs/event", "srv_us_per_op",
+        Target(of_node=0.7, of_node_311=1.0)),
+    Row("echo-1", "echo-1", "acked echo, 1 client × 1", "µs/event", "srv_us_per_op", ECHO),
+    Row("bcast", "bcast", "broadcast to 1,000, 64 B", "µs/delivery", "srv_us_per_op", Target(of_node=0.65)),
+    Row("bcast-5000", "bcast-5000", "broadcast to 5,000, 64 B", "µs/delivery", "srv_us_per_op",
+        Target(of_node=0.6, of_floor=1.4)),
+    Row("rooms", "rooms", "rooms of 10 among 1,000", "µs/delivery", "srv_us_per_op", Target(of_node=0.65)),
+    Row("rate", "rate", "5 broadcasts a second to 1,000, p99", "ms", "lat_us.p99", Target(absolute=15), scale=0.001),
+    Row("idle", "idle", "10,000 idle connections answering pings", "% CPU", "srv_cpu_pct", Target(absolute=1.5)),
+    Row("rss", "idle", "RSS per connection, 10,000 on one process", "KiB", "kib_per_conn", Target(absolute=8)),
+)  # fmt: skip

@@ -1,0 +1,171 @@
+"""Run rtserver, Node's socket.io, stock python-socketio and Bun side by side and write results/.
+
+The server has one core to itself and the generator another; rounds are interleaved, so that what disturbs the machine
+disturbs everybody. README.md says how to read the outcome.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rig import load, servers
+from rig.servers import BUILD, HERE, Kind
+from rig.summary import summarize
+from rig.table import markdown
+from rig.workloads import ROWS, RUNS, Run
+
+RESULTS = HERE / "results"
+NAMES = ("rtserver", "node", "stock", "bun")
+RUN_SECONDS = 180.0
+FULL = "--warm 1 --dur 4"
+QUICK = "--warm 0.5 --dur 1"
+
+
+def main() -> int:
+    options = parse(sys.argv[1:])
+    raise_file_limit()
+    runs = [run for run in RUNS if not options.only or run.name in options.only]
+    kinds = find(options.servers, options.python)
+    load.compile_generators({run.generator for run in runs})
+    about = describe(options)
+    records: list[dict[str, Any]] = []
+    for round_number in range(options.rounds):
+        for run in runs:
+            for kind in rotated(kinds, round_number):
+                records.append(measure(run, kind, round_number, options))
+    about["load"].append(os.getloadavg()[0])
+    write(kinds, about, records, options.out)
+    return 1 if any(not record["output"]["ok"] for record in records) else 0
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    names = ", ".join(run.name for run in RUNS)
+    parser.add_argument("--quick", action="store_true", help="one short round: shows that everything works")
+    parser.add_argument("--only", type=words, default=[], help=f"some of the runs, by comma: {names}")
+    parser.add_argument("--servers", type=words, default=list(NAMES), help=f"some of: {','.join(NAMES)}")
+    parser.add_argument("--python", action="append", help="interpreter for rtserver; may be repeated")
+    parser.add_argument("--rounds", type=int, help="how often each run is made (3; 1 with --quick)")
+    parser.add_argument("--cores", type=words, default=["0", "1"], help="of the server and of the generator: 0,1")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the results (benchmarks/results)")
+    options = parser.parse_args(arguments)
+    options.python = options.python or [sys.executable]
+    options.rounds = options.rounds or (1 if options.quick else 3)
+    options.cores = [int(core) for core in options.cores]
+    known = {run.name for run in RUNS}
+    if unknown := (set(options.only) - known) | (set(options.servers) - set(NAMES)):
+        parser.error(f"unknown: {', '.join(sorted(unknown))}")
+    if not set(options.cores) <= os.sched_getaffinity(0) or len(set(options.cores)) != 2:
+        parser.error("--cores needs two different cores that this process may use")
+    return options
+
+
+def words(text: str) -> list[str]:
+    return [word for word in text.split(",") if word]
+
+
+def raise_file_limit() -> None:
+    """Servers and generators inherit it: 10,000 connections need as many files on either side."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def find(names: Sequence[str], pythons: Sequence[str]) -> list[Kind]:
+    """The servers that can be had here; the reason is printed for those that cannot."""
+    finders: list[tuple[str, Callable[[], Kind]]] = []
+    if "rtserver" in names:
+        finders += [("rtserver", lambda python=python: servers.rtserver_kind(python)) for python in pythons]
+    if "node" in names:
+        finders.append(("node", servers.node_kind))
+    if "stock" in names:
+        finders.append(("stock", lambda: servers.stock_kind(pythons[-1])))
+    if "bun" in names:
+        finders.append(("bun", servers.bun_kind))
+    if {"node", "bun"} & set(names):
+        attempt("npm packages", servers.install_node_packages)
+    found = [kind for name, finder in finders if (kind := attempt(name, finder)) is not None]
+    for kind in found:
+        print(f"{kind.name}: {kind.version}")
+    return found
+
+
+def attempt(name: str, work: Callable[[], Any]) -> Any:
+    try:
+        return work()
+    except servers.Unavailable as error:
+        print(f"without {name}: {error}", file=sys.stderr)
+        return None
+
+
+def rotated(kinds: list[Kind], by: int) -> list[Kind]:
+    """Another server is first in each round, so that none has always the same neighbour."""
+    shift = by % len(kinds) if kinds else 0
+    return kinds[shift:] + kinds[:shift]
+
+
+def measure(run: Run, kind: Kind, round_number: int, options: argparse.Namespace) -> dict[str, Any]:
+    arguments = f"{QUICK if options.quick else FULL} {run.arguments} {run.quick if options.quick else ''}"
+    environment = run.quick_environment if options.quick else run.environment
+    server_core, generator_core = options.cores
+    log = BUILD / f"{kind.name}.log"
+    try:
+        with servers.running(kind, server_core, environment, log) as server:
+            output = load.generate(run.generator, server, generator_core, arguments, RUN_SECONDS)
+    except (load.Failed, servers.Unavailable) as error:
+        output = {"ok": False, "first_error": str(error)}
+    report(run, kind, output)
+    return {"run": run.name, "server": kind.name, "round": round_number, "output": output}
+
+
+def report(run: Run, kind: Kind, output: dict[str, Any]) -> None:
+    figures = [
+        f"{row.read(output):.3g} {row.unit}" for row in ROWS if row.run == run.name and output["ok"]
+    ] or [f"FAILED: {output.get('first_error')}"]  # fmt: skip
+    print(f"{time.strftime('%H:%M:%S')} {run.name:12} {kind.name:14} {', '.join(figures)}", flush=True)
+
+
+def describe(options: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "date": time.strftime("%Y-%m-%d"),
+        "cpu": cpu_model(),
+        "cores": os.cpu_count(),
+        "system": f"{platform.system()} {platform.release()}",
+        "rounds": options.rounds,
+        "quick": options.quick,
+        "load": [os.getloadavg()[0]],
+    }
+
+
+def cpu_model() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def write(kinds: list[Kind], about: dict[str, Any], records: list[dict[str, Any]], folder: Path) -> None:
+    lines = summarize(ROWS, kinds, records)
+    faults = [
+        f"{record['run']}, {record['server']}, round {record['round'] + 1}: {record['output'].get('first_error')}"
+        for record in records
+        if not record["output"]["ok"]
+    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    versions = {kind.name: kind.version for kind in kinds}
+    everything = {"about": about, "servers": versions, "runs": records}
+    (folder / "results.json").write_text(json.dumps(everything, indent=1) + "\n")
+    (folder / "results.md").write_text(markdown(lines, kinds, about, faults))
+    print((folder / "results.md").read_text())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
