@@ -6,6 +6,7 @@ or 3) is made when the first session needs it, and shared by the rest.
 
 from __future__ import annotations
 
+from rtserver.protocol import payloads
 from rtserver.protocol.frames import BINARY, TEXT, frame
 
 Part = str | bytes
@@ -14,14 +15,14 @@ Part = str | bytes
 class Outgoing:
     """Engine.IO packets in order: text with its type (`42[…]`), or the bytes of a binary message."""
 
-    __slots__ = ("_frames", "_frames3", "_parts", "_text", "size")
+    __slots__ = ("_frames", "_others", "_parts", "_text", "size")
 
     def __init__(self, text: bytes, *attachments: bytes) -> None:
         """`text` is one packet in UTF-8; binary messages follow."""
         self._text: bytes | None = text
         self._parts = attachments
         self._frames: bytes | None = None
-        self._frames3: bytes | None = None
+        self._others: dict[tuple[int, bool], bytes] | None = None
         self.size = len(text)
         for attachment in attachments:
             self.size += len(attachment)
@@ -48,10 +49,23 @@ class Outgoing:
             self._frames = frames
         return frames
 
-    @property
-    def frames3(self) -> bytes:
-        """The same for revision 3, where a binary frame begins with its packet type."""
-        if self._frames3 is None:
-            text = frame(self._text, TEXT) if self._text is not None else b""
-            self._frames3 = b"".join((text, *(frame(b"\x04" + part, BINARY) for part in self._parts)))
-        return self._frames3
+    def frames_for(self, revision: int, base64: bool) -> bytes:
+        """The same for a session of revision 3, or of a client that cannot take binary data."""
+        if not self._parts:
+            return self.frames
+        if self._others is None:
+            self._others = {}
+        frames = self._others.get((revision, base64))
+        if frames is None:
+            frames = b"".join(part_frame(part, revision, base64) for part in self.parts)
+            self._others[revision, base64] = frames
+        return frames
+
+
+def part_frame(part: Part, revision: int, base64: bool) -> bytes:
+    """One packet as a WebSocket frame; a binary one of revision 3 begins with its packet type."""
+    if isinstance(part, str):
+        return frame(part.encode(), TEXT)
+    if base64:
+        return frame(payloads.encode_binary(part, revision).encode(), TEXT)
+    return frame(part if revision == 4 else b"\x04" + part, BINARY)

@@ -10,8 +10,9 @@ Rules, as Node's `engine.io` 6.6 has them:
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs
+from urllib.parse import unquote_plus
 
 from aiohttp import web
 
@@ -50,6 +51,24 @@ class Poll:
         await self._woken
 
 
+class Unfinished(Exception):
+    """The body of a POST will not come whole: the client left, sent no HTTP, or its session ended meanwhile."""
+
+
+class Post:
+    """A POST under way: it does not outlive its session, whether its body comes or not."""
+
+    __slots__ = ("_request",)
+
+    def __init__(self, request: web.Request) -> None:
+        self._request = request
+
+    def abort(self) -> None:
+        transport = self._request.transport
+        if transport is not None and not self._request.content.is_eof():
+            transport.close()
+
+
 class Polling:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -68,8 +87,9 @@ class Polling:
                 await poll.wait()
             finally:
                 session.poll = None
+                if poll.gone:
+                    session.abort(Reason.TRANSPORT_ERROR)
             if poll.gone:
-                session.abort(Reason.TRANSPORT_CLOSE)
                 return empty(400)
             parts = session.take()
         if not parts:
@@ -77,26 +97,30 @@ class Polling:
         return _answer(session, request, parts)
 
     async def post(self, session: Session, request: web.Request) -> Answer:
-        if session.posting:
+        if session.post is not None:
             session.close(Reason.TRANSPORT_ERROR)
             return empty(400)
-        session.posting = True
+        session.post = Post(request)
         try:
             return await self._post(session, request)
         except payloads.PayloadError as error:
             self._engine.rejected(session, str(error))
             session.close(Reason.PARSE_ERROR)
             return bad_request()
+        except Unfinished:
+            session.close(Reason.TRANSPORT_ERROR)
+            return empty(400)
         finally:
-            session.posting = False
+            session.post = None
 
     async def _post(self, session: Session, request: web.Request) -> Answer:
         body = await self._body(request)
         if body is None:
+            session.post = None
             session.close(Reason.TRANSPORT_ERROR)
             return too_large()
         for kind, data in self._packets(session, request, body):
-            if session.paused:
+            while session.paused:
                 session.resumed = asyncio.get_running_loop().create_future()
                 await session.resumed
             session.packet(kind, data)
@@ -108,10 +132,13 @@ class Polling:
         if (request.content_length or 0) > limit:
             return None
         body = bytearray()
-        async for chunk in request.content.iter_chunked(CHUNK):
-            body += chunk
-            if len(body) > limit:
-                return None
+        try:
+            async for chunk in request.content.iter_chunked(CHUNK):
+                body += chunk
+                if len(body) > limit:
+                    return None
+        except (ConnectionError, web.RequestPayloadError) as error:
+            raise Unfinished from error
         return bytes(body)
 
     def _packets(self, session: Session, request: web.Request, body: bytes) -> list[payloads.Packet]:
@@ -143,5 +170,7 @@ def _answer(session: Session, request: web.Request, parts: list[str | bytes]) ->
 
 def _unescaped(form: str) -> str:
     r"""The payload of a JSONP form: a form turns line ends into "\n", and a client writes its own as "\\n"."""
-    text = parse_qs(form, keep_blank_values=True, max_num_fields=2).get("d", [""])[0]
-    return text.replace("\\\\n", "\0").replace("\\n", "\n").replace("\0", "\\n")
+    if not form.startswith("d="):
+        raise payloads.PayloadError("no JSONP form")
+    text = unquote_plus(form[2:].partition("&")[0])
+    return re.sub(r"(\\)?\\n", lambda match: "\\n" if match[1] else "\n", text)

@@ -26,15 +26,17 @@ RELEASE_SECONDS = 0.1
 class Probe(Timer):
     """Owns the new WebSocket until it becomes the session's. As a timer, it releases polls until time is up."""
 
-    __slots__ = ("_engine", "_left", "_session", "_socket", "paused", "probed")
+    __slots__ = ("_base64", "_engine", "_left", "_session", "_socket", "paused", "probed")
 
-    def __init__(self, engine: Engine, session: Session, socket: WebSocket) -> None:
+    def __init__(self, engine: Engine, session: Session, socket: WebSocket, base64: bool) -> None:
+        """`base64`: the client cannot take binary data over this WebSocket."""
         super().__init__()
         self.paused = False
         self.probed = False
         self._engine = engine
         self._session = session
         self._socket = socket
+        self._base64 = base64
         self._left = round(UPGRADE_SECONDS / RELEASE_SECONDS)
         session.upgrading = self
         engine.wheel.start(self, RELEASE_SECONDS)
@@ -46,6 +48,7 @@ class Probe(Timer):
             self._session.release()
         elif text == UPGRADE and self.probed:
             self._engine.wheel.stop(self)
+            self._session.base64 = self._base64
             self._session.upgraded(self._socket)
         else:
             self.give_up()

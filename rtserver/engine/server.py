@@ -78,7 +78,6 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
         self._upper = upper
         self._counting = counting
         self._instance_id = instance_id
-        self._revisions = {"4": 4} | ({"3": 3} if allow_eio3 else {})
         self._allow_eio3 = allow_eio3
         self._allow_request = allow_request
         self._origins = OriginPolicy(self.cors_allowed_origins, self.cors_credentials)
@@ -111,9 +110,11 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
         if transport is None or transport not in self.transports:
             raise Refusal(answers.TRANSPORT_UNKNOWN)
         sid = request.query.get("sid")
-        if sid is None:
+        if not sid:
             return await self._handshake(request, transport, headers)
         session = self.sockets.get(sid)
+        if session is not None and session.revision != _revision(request):
+            raise Refusal(answers.BAD_REQUEST)
         if wants_websocket(request):
             return self._second_socket(request, session, headers)
         if session is None:
@@ -162,10 +163,10 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
         return self._polling.opening(session, request, self._open_packet(session, ["websocket"]))
 
     def _open(self, request: web.Request) -> Session:
-        revision = 4 if request.query.get("EIO") == "4" else 3
+        revision = _revision(request)
         if revision == 3 and not self._allow_eio3:
             raise Refusal(answers.BAD_VERSION)
-        session = Session(self, self.generate_id(), revision, "b64" in request.query)
+        session = Session(self, self.generate_id(), revision, bool(request.query.get("b64")))
         session.receiver = self._upper.session_opened(session, request)
         self.sockets[session.id] = session
         return session
@@ -207,7 +208,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
         if session.upgrading is not None or session.socket is not None or not self.allow_upgrades:
             socket.close()
         else:
-            socket.own(Probe(self, session, socket))
+            socket.own(Probe(self, session, socket, bool(request.query.get("b64"))))
             socket.data_received(early)
         return answer
 
@@ -276,3 +277,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
 
     async def shutdown(self) -> None:
         self.wheel.close()
+
+
+def _revision(request: web.Request) -> int:
+    return 4 if request.query.get("EIO") == "4" else 3

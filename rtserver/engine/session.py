@@ -20,7 +20,7 @@ from rtserver.protocol import payloads
 from rtserver.protocol.frames import TEXT, frame
 
 if TYPE_CHECKING:
-    from rtserver.engine.poll import Poll
+    from rtserver.engine.poll import Poll, Post
     from rtserver.engine.probe import Probe
     from rtserver.engine.server import Engine
     from rtserver.engine.websocket import WebSocket
@@ -52,8 +52,8 @@ class Session(Timer):
     """As a timer, it is its own heartbeat. `base64`: the client cannot take binary data."""
 
     __slots__ = (
-        "_awaits_pong", "_engine", "_queue", "_queued", "base64", "closed", "id", "paused", "poll", "posting",
-        "receiver", "resumed", "revision", "socket", "upgrading", "write",
+        "_awaits_pong", "_engine", "_queue", "_queued", "base64", "closed", "id", "paused", "poll", "post", "receiver",
+        "resumed", "revision", "socket", "upgrading", "write",
     )  # fmt: skip
 
     def __init__(self, engine: Engine, id: str, revision: int, base64: bool) -> None:
@@ -66,7 +66,7 @@ class Session(Timer):
         self.receiver: Receiver | None = None
         self.resumed: asyncio.Future[None] | None = None
         self.poll: Poll | None = None
-        self.posting = False
+        self.post: Post | None = None
         self.socket: WebSocket | None = None
         self.upgrading: Probe | None = None
         self._engine = engine
@@ -75,6 +75,11 @@ class Session(Timer):
         self._queue: list[Part] | None = None
         self._queued = 0
         self._awaits_pong = False
+
+    @property
+    def plain(self) -> bool:
+        """Whether it takes frames of revision 4, binary ones too, which most sessions do."""
+        return self.revision == 4 and not self.base64
 
     @property
     def transport(self) -> str:
@@ -128,7 +133,7 @@ class Session(Timer):
 
     def write_through(self, write: Callable[[bytes], None] | None) -> None:
         """`push` may write to the socket by this until further notice; None: it may not."""
-        self.write = write if self.revision == 4 else None
+        self.write = write if self.plain else None
 
     # In.
 
@@ -138,27 +143,29 @@ class Session(Timer):
         if text[:1] == "4" and receiver is not None:
             receiver.receive(text[1:])
         elif text[:1] != "4":
-            self._control(*payloads.decode_packet(text))
+            self.packet(*payloads.decode_packet(text, self.revision))
 
     def binary(self, data: bytes) -> None:
+        """The same for a binary frame."""
         if self.receiver is not None:
-            self.receiver.receive(data)
+            self.receiver.receive(payloads.decode_binary(data, self.revision))
 
     def packet(self, kind: str, data: str | bytes) -> None:
-        """One packet of a polling payload; raises `PayloadError`."""
+        """One decoded packet, of a polling payload or out of the ordinary; raises `PayloadError`."""
+        if self.receiver is None:
+            return
         if kind == payloads.MESSAGE:
-            if self.receiver is not None:
-                self.receiver.receive(data)
+            self.receiver.receive(data)
         else:
-            self._control(kind, data)
+            self._control(kind)
 
-    def _control(self, kind: str, data: str | bytes) -> None:
+    def _control(self, kind: str) -> None:
         if kind == payloads.PONG and self.revision == 4:
             self._awaits_pong = False
             self._engine.wheel.start(self, self._engine.ping_interval)
         elif kind == payloads.PING and self.revision == 3:
             self._engine.wheel.start(self, self._engine.patience)
-            self.control(payloads.PONG + str(data))
+            self.control(payloads.PONG)
         elif kind in (payloads.PING, payloads.PONG):
             raise payloads.PayloadError("heartbeat in the wrong direction")
         elif kind == payloads.CLOSE:
@@ -190,6 +197,9 @@ class Session(Timer):
         """The heartbeat: time for a ping, or the end of patience."""
         if self.closed:
             self._engine.bury(self)
+        elif self.paused:
+            # It is not heard because we do not listen.
+            self._engine.wheel.start(self, self._engine.ping_timeout)
         elif self._awaits_pong or self.revision == 3:
             self.close(Reason.PING_TIMEOUT)
         else:
@@ -260,6 +270,8 @@ class Session(Timer):
             self.upgrading.give_up()
         receiver, self.receiver = self.receiver, None
         self.resume()
+        if self.post is not None:
+            self.post.abort()
         self._engine.forget(self)
         if receiver is not None:
             receiver.session_closed(reason)

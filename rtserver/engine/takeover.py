@@ -25,7 +25,10 @@ GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 class TakenOver(web.StreamResponse):
-    """What the handler gives back to aiohttp, which shall write nothing any more."""
+    """What the handler gives back to aiohttp, which shall write nothing any more, but may log it."""
+
+    def __init__(self) -> None:
+        super().__init__(status=101)
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         return None

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from aiohttp._websocket.helpers import websocket_mask
 
-from rtserver.engine.outgoing import Outgoing, Part
+from rtserver.engine.outgoing import Outgoing, Part, part_frame
 from rtserver.engine.session import Reason
 from rtserver.engine.wheel import Timer
 from rtserver.protocol import frames
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 SLOW_SECONDS = 1.0
 SLOW_FACTOR = 4
+LINGER_SECONDS = 1.0
 CLOSE_SECONDS = 5.0
 
 
@@ -49,7 +50,7 @@ class Owner(Protocol):
 class WebSocket(asyncio.Protocol, Timer):
     """As a timer, it waits for a slow client to catch up, or for the peer's answer to a close."""
 
-    __slots__ = ("_closing", "_congested", "_engine", "_held", "_owner", "_reader", "_transport")
+    __slots__ = ("_closing", "_congested", "_engine", "_held", "_late", "_owner", "_reader", "_transport")
 
     def __init__(self, engine: Engine) -> None:
         Timer.__init__(self)
@@ -59,6 +60,7 @@ class WebSocket(asyncio.Protocol, Timer):
         self._owner: Owner | None = None
         self._held: list[frames.Message] | None = None
         self._closing = False
+        self._late = False
         self._congested = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -72,7 +74,7 @@ class WebSocket(asyncio.Protocol, Timer):
         """From now on this socket is the session's."""
         self._owner = session
         for part in waiting:
-            self.write(_frame(part, session.revision))
+            self.write(part_frame(part, session.revision, session.base64))
         self._let_through()
 
     # In.
@@ -103,7 +105,7 @@ class WebSocket(asyncio.Protocol, Timer):
                 if owner is None:
                     return
                 if owner.paused:
-                    self._held = messages[at:]
+                    self._hold(messages[at:])
                     return
                 if opcode == frames.TEXT:
                     owner.text(payload)  # type: ignore[arg-type]  # text comes as str
@@ -113,6 +115,11 @@ class WebSocket(asyncio.Protocol, Timer):
                     self._control(opcode, cast("bytes", payload))
         except PayloadError:
             self._refuse()
+
+    def _hold(self, messages: list[frames.Message]) -> None:
+        """Keep what came before the pause was felt; behind what is kept already."""
+        self._held = messages if self._held is None else self._held + messages
+        self.pause()
 
     def _refuse(self) -> None:
         """What came is no Engine.IO packet."""
@@ -127,7 +134,7 @@ class WebSocket(asyncio.Protocol, Timer):
         elif opcode == frames.CLOSE:
             self.write(frames.frame(payload[:2], frames.CLOSE))
             self._lose(Reason.TRANSPORT_CLOSE)
-            self._shut()
+            self._shut(heard_all=True)
 
     def fail(self, code: int) -> None:
         """The peer broke the protocol: say so, and close."""
@@ -149,7 +156,8 @@ class WebSocket(asyncio.Protocol, Timer):
         held, self._held = self._held, None
         if held:
             self._deliver(held)
-        if self._transport is not None and not self._closing and self._held is None:
+        owner = self._owner
+        if self._transport is not None and not self._closing and (owner is None or not owner.paused):
             self._transport.resume_reading()
 
     # Out.
@@ -169,7 +177,7 @@ class WebSocket(asyncio.Protocol, Timer):
                 return
             if not self._bear(transport.get_write_buffer_size()):
                 return
-        transport.write(message.frames if session.revision == 4 else message.frames3)
+        transport.write(message.frames if session.plain else message.frames_for(session.revision, session.base64))
 
     def _bear(self, waiting: int) -> bool:
         """Whether the client may have even more waiting for it."""
@@ -198,7 +206,10 @@ class WebSocket(asyncio.Protocol, Timer):
         transport = self._transport
         if transport is None:
             return
-        if self._closing:
+        if self._closing and not self._late and transport.get_write_buffer_size():
+            self._late = True
+            self._engine.wheel.start(self, CLOSE_SECONDS - LINGER_SECONDS)
+        elif self._closing:
             transport.abort()
         elif self._owner is not None and transport.get_write_buffer_size() > self._engine.outbox_limit:
             self._engine.closed_slow(cast("Session", self._owner))
@@ -206,17 +217,28 @@ class WebSocket(asyncio.Protocol, Timer):
     # The end.
 
     def close(self, code: int = frames.NORMAL) -> None:
-        """Send what waits and a close frame; the peer has `CLOSE_SECONDS` to take it."""
+        """Send what waits and a close frame; the peer has `CLOSE_SECONDS` to take it, `LINGER_SECONDS` to answer."""
         self._owner = None
         if self._transport is not None and not self._closing:
             self.write(frames.close_frame(code))
             self._shut()
 
-    def _shut(self) -> None:
-        if self._transport is not None and not self._closing:
-            self._closing = True
-            self._engine.wheel.start(self, CLOSE_SECONDS)
-            self._transport.close()
+    def _shut(self, heard_all: bool = False) -> None:
+        """Send what waits, then close.
+
+        To close while the peer still sends would make the system reset the connection, and the peer lose what it has
+        not read yet: so only our half is closed at first, and what still comes is read and thrown away.
+        """
+        transport = self._transport
+        if transport is None or self._closing:
+            return
+        self._closing = True
+        self._engine.wheel.start(self, LINGER_SECONDS)
+        if heard_all or not transport.can_write_eof():
+            transport.close()
+        else:
+            transport.write_eof()
+            transport.resume_reading()
 
     def abort(self) -> None:
         self._owner = None
@@ -229,9 +251,3 @@ class WebSocket(asyncio.Protocol, Timer):
         self._engine.socket_closed()
         self._engine.wheel.stop(self)
         self._lose(Reason.TRANSPORT_CLOSE if exc is None else Reason.TRANSPORT_ERROR)
-
-
-def _frame(part: Part, revision: int) -> bytes:
-    if isinstance(part, str):
-        return frames.frame(part.encode(), frames.TEXT)
-    return frames.frame(part if revision == 4 else b"\x04" + part, frames.BINARY)

@@ -65,10 +65,11 @@ class FrameReader:
     sends byte by byte costs no more than one that does not.
     """
 
-    __slots__ = ("_buffer", "_fragments", "_mask", "_max_size", "_needed", "_opcode")
+    __slots__ = ("_buffer", "_fragments", "_mask", "_max_size", "_needed", "_opcode", "_short")
 
     def __init__(self, max_size: int, mask: Mask = unmask) -> None:
         self._max_size = max_size
+        self._short = 0x80 + min(125, max_size)
         self._mask = mask
         self._buffer: bytearray | None = None
         self._needed = 0
@@ -95,20 +96,20 @@ class FrameReader:
         if self._buffer is not None or self._fragments is not None or len(data) < 6 or data[0] != 0x81:
             return None
         size = data[1]
-        if not 0x80 <= size < 0xFE or len(data) != size - 0x7A:
+        if not 0x80 <= size <= self._short or len(data) != size - 0x7A:
             return None
         payload = bytearray(data[6:])
         self._mask(data[2:6], payload)
         return _text(payload)
 
     def _split(self, data: bytes, messages: list[Message]) -> None:
-        at, length, mask = 0, len(data), self._mask
+        at, length, mask, short_size = 0, len(data), self._mask, self._short
         while True:
             # Nearly all frames are this: a whole, short text.
             while at + 6 <= length and data[at] == 0x81 and self._fragments is None:
                 size = data[at + 1]
                 end = at + size - 0x7A
-                if not 0x80 <= size < 0xFE or end > length:
+                if not 0x80 <= size <= short_size or end > length:
                     break
                 short = bytearray(data[at + 6 : end])
                 mask(data[at + 2 : at + 6], short)
@@ -148,9 +149,13 @@ class FrameReader:
                 return 0, at + 10
             size = int.from_bytes(data[at + 2 : at + 10], "big")
             begin = at + 14
-        if size > self._max_size or (self._fragments is not None and size + len(self._fragments) > self._max_size):
-            raise FrameError(TOO_BIG, "message is too big")
+        if size > 125 or self._max_size < 125 or self._fragments is not None:
+            self._check_size(first, size)
         return begin, begin + size
+
+    def _check_size(self, first: int, size: int) -> None:
+        if first & 0x0F < CLOSE and size + len(self._fragments or b"") > self._max_size:
+            raise FrameError(TOO_BIG, "message is too big")
 
     def _message(self, first: int, payload: bytearray) -> Message | None:
         if first == 0x81 and self._fragments is None:

@@ -26,28 +26,41 @@ class PayloadError(ValueError):
     """The payload is not one of this protocol."""
 
 
-def decode_packet(text: str) -> Packet:
-    """One packet of revision 4 as text: of a WebSocket frame or out of a payload."""
+def decode_packet(text: str, revision: int = 4) -> Packet:
+    """One packet as text: a WebSocket frame, or a part of a payload."""
     kind = text[:1]
     if kind in TYPES and kind:
         return kind, text[1:]
+    head = "b" if revision == 4 else "b4"
+    if text.startswith(head):
+        return MESSAGE, _base64(text[len(head) :])
     raise PayloadError("unknown packet type")
+
+
+def decode_binary(data: bytes, revision: int) -> bytes:
+    """The message in a binary frame; revision 3 has the packet type before it."""
+    if revision == 4:
+        return data
+    if data[:1] != b"\x04":
+        raise PayloadError("a binary packet is a message")
+    return data[1:]
+
+
+def encode_binary(data: bytes, revision: int) -> str:
+    """A binary message as text, for what carries nothing else."""
+    return ("b" if revision == 4 else "b4") + base64.b64encode(data).decode()
 
 
 def decode(body: str, max_packets: int) -> list[Packet]:
     """The packets of a revision 4 payload."""
     if body.count(SEPARATOR) >= max_packets:
         raise PayloadError("too many packets in one payload")
-    return [
-        (MESSAGE, _base64(text[1:])) if text[:1] == "b" else decode_packet(text) for text in body.split(SEPARATOR)
-    ]
+    return [decode_packet(text) for text in body.split(SEPARATOR)]
 
 
 def encode(parts: Iterable[str | bytes]) -> str:
     """A revision 4 payload of encoded packets: text with its type, or the bytes of a binary message."""
-    return SEPARATOR.join(
-        part if isinstance(part, str) else "b" + base64.b64encode(part).decode() for part in parts
-    )
+    return SEPARATOR.join(part if isinstance(part, str) else encode_binary(part, 4) for part in parts)
 
 
 def _base64(text: str) -> bytes:
@@ -65,8 +78,8 @@ def decode3(body: str, max_packets: int) -> list[Packet]:
     if not body.isascii():
         # A character beyond the BMP counts twice: measure in UTF-16, where every unit has two bytes.
         units = body.encode("utf-16-le", "surrogatepass")
-        return [_packet3(_from_units(raw)) for raw in _split3(units, 2, max_packets)]
-    return [_packet3(raw.decode()) for raw in _split3(body.encode(), 1, max_packets)]
+        return [decode_packet(_from_units(raw), 3) for raw in _split3(units, 2, max_packets)]
+    return [decode_packet(raw.decode(), 3) for raw in _split3(body.encode(), 1, max_packets)]
 
 
 def _split3(data: bytes, width: int, max_packets: int) -> Iterable[bytes]:
@@ -93,12 +106,6 @@ def _from_units(raw: bytes) -> str:
         raise PayloadError("length splits a character") from None
 
 
-def _packet3(text: str) -> Packet:
-    if text[:2] == "b4":
-        return MESSAGE, _base64(text[2:])
-    return decode_packet(text)
-
-
 def decode3_binary(body: bytes, max_packets: int) -> list[Packet]:
     """The packets of a revision 3 payload in `application/octet-stream`."""
     packets: list[Packet] = []
@@ -112,26 +119,20 @@ def decode3_binary(body: bytes, max_packets: int) -> list[Packet]:
         at, binary = begin + int("".join(map(str, digits))), body[at] == 1
         if at > len(body) or len(packets) >= max_packets:
             raise PayloadError("length beyond the payload" if at > len(body) else "too many packets in one payload")
-        packets.append(_binary3(body[begin:at]) if binary else _string3(body[begin:at]))
+        packets.append((MESSAGE, decode_binary(body[begin:at], 3)) if binary else _string3(body[begin:at]))
     return packets
-
-
-def _binary3(raw: bytes) -> Packet:
-    if raw[:1] != b"\x04":
-        raise PayloadError("a binary packet is a message")
-    return MESSAGE, raw[1:]
 
 
 def _string3(raw: bytes) -> Packet:
     try:
-        return decode_packet(raw.decode())
+        return decode_packet(raw.decode(), 3)
     except UnicodeDecodeError:
         raise PayloadError("not UTF-8") from None
 
 
 def encode3(parts: Iterable[str | bytes]) -> str:
     """A revision 3 payload as text."""
-    texts = (part if isinstance(part, str) else "b4" + base64.b64encode(part).decode() for part in parts)
+    texts = (part if isinstance(part, str) else encode_binary(part, 3) for part in parts)
     return "".join(f"{_units(text)}:{text}" for text in texts) or "0:"
 
 
