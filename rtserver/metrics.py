@@ -27,7 +27,9 @@ class Metrics:
         self.refusals: Counter[str] = Counter()
         self.rejections: Counter[str] = Counter()
         self.drops: Counter[str] = Counter()
+        self.ends: Counter[str] = Counter()
         self.slow_clients = 0
+        self.reads_paused = 0
         self.loop_lag = 0.0
         self.redis_up: bool | None = None
         self.redis_round_trip: float | None = None
@@ -68,6 +70,10 @@ class Metrics:
     def rejected(self, code: str) -> None:
         """Bytes from outside broke a rule: a packet, a cluster message, a request."""
         self.rejections[code] += 1
+
+    def ended(self, reason: str) -> None:
+        """A connection was closed because its time was up."""
+        self.ends[reason] += 1
 
     def dropped(self, reason: str) -> None:
         self.drops[reason] += 1
@@ -133,6 +139,11 @@ class _Exposition:
         yield _counter("rtserver_dropped", "Messages dropped, by reason", "reason", m.drops)
         yield m.handler_histogram()
         yield CounterMetricFamily("rtserver_slow_clients", "Clients closed as too slow", value=m.slow_clients)
+        yield CounterMetricFamily(
+            "rtserver_reads_paused", "Times that reading from a client stopped, as its handlers were behind",
+            value=m.reads_paused,
+        )  # fmt: skip
+        yield _counter("rtserver_connections_ended", "Connections closed as their time was up", "reason", m.ends)
         yield GaugeMetricFamily("rtserver_loop_lag_seconds", "How late the event loop runs", value=m.loop_lag)
         if m.redis_up is not None:
             yield GaugeMetricFamily("rtserver_redis_up", "Whether Redis answers", value=float(m.redis_up))

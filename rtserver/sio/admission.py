@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 async def admit(connection: Connection, nsp: str, handshake: Handshake) -> Client | None:
     """The client, ready to be accepted; None when the connection is gone. Raises `Refused`."""
     try:
-        async with asyncio.timeout(connection.server.connect_timeout):
+        async with asyncio.timeout(connection.server.bounds.connect_timeout):
             client = await _identified(connection, nsp, handshake)
             return await _connected(client) if client is not None else None
     except TimeoutError:
@@ -35,6 +35,8 @@ async def _identified(connection: Connection, nsp: str, handshake: Handshake) ->
     identity = await dispatch.identify(server.authenticator, handler, handshake)
     if connection.closed:
         return None
+    if identity is not None:
+        server.gate.enter(connection.gate_pass, identity.user)
     client = Client(new_sid(), connection, nsp, handler, identity, handshake)
     if identity is not None:
         client.rooms.add(identity.room)

@@ -119,12 +119,14 @@ class Client:
         return self.identity.user
 
     async def join(self, *rooms: str) -> None:
-        """Raises `TooLarge` past the server's `max_rooms`; a client that is gone joins nothing."""
+        """Raises `TooLarge` past the server's bounds; a client that is gone joins nothing."""
         if self.state is State.GONE:
             return
-        limit = self.server.max_rooms
-        if len(self.rooms) + len(rooms) > limit and len(self.rooms.union(rooms)) > limit:
+        bounds = self.server.bounds
+        if len(self.rooms) + len(rooms) > bounds.max_rooms and len(self.rooms.union(rooms)) > bounds.max_rooms:
             raise TooLarge("In too many rooms")
+        if any(len(room) > bounds.max_room_length for room in rooms):
+            raise TooLarge("The name of a room is too long")
         self.server.room_table(self.namespace_name).join(self, rooms)
 
     async def leave(self, *rooms: str) -> None:

@@ -16,7 +16,7 @@ from socketio import exceptions as socketio_exceptions
 from rtserver.errors import Refused
 from rtserver.sio.handler import NO_ACK, Answer, AuthMode
 from rtserver.sio.namespace import Namespace
-from rtserver.sio.namespace_handler import ack_values
+from rtserver.sio.namespace_handler import ack_values, check_length
 from rtserver.sio.table import CATCH_ALL
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ class CompatHandler:
 
     async def event(self, client: Client, args: list[Any]) -> Answer:
         self._server.limiter.check(client, CATCH_ALL)
+        check_length(client, args[0])
         name = args[0] if isinstance(args[0], str) else str(args[0])
         if name == CATCH_ALL:
             # Looked up by this name, a catch-all handler would take the client's arguments for the event and the sid.

@@ -9,6 +9,7 @@ A packet that breaks the protocol closes the session, as Node closes it. Rules o
 4. After a closing was asked for, nothing more is taken.
 5. CONNECTs come no faster than a client needs that joins all its namespaces: each costs a check of a token and a line
    in the log. Leaving a namespace and coming back does not refill the rates of its events.
+6. Who was turned away at the gate is told so at its first CONNECT, and closed shortly after.
 """
 
 from __future__ import annotations
@@ -27,8 +28,10 @@ from rtserver.protocol import packets
 from rtserver.rate import Rate
 from rtserver.sio import dispatch
 from rtserver.sio.admission import admit
+from rtserver.sio.assembly import Assembly
 from rtserver.sio.client import Client
 from rtserver.sio.deadline import Deadline
+from rtserver.sio.gate import Pass, TooManyConnections
 from rtserver.sio.handshake import Handshake
 from rtserver.sio.limits import TokenBucket
 from rtserver.sio.mailbox import Backlog
@@ -46,26 +49,27 @@ MAX_REMEMBERED = 64
 class Connection:
     __slots__ = (
         "_assembler", "_clients", "_connecting", "_connects", "_deadline", "_left", "_shut", "_size",
-        "backlog", "closed", "handshake", "id", "registered", "server", "session",
+        "backlog", "closed", "gate_pass", "handshake", "id", "registered", "server", "session",
     )  # fmt: skip
 
-    def __init__(self, server: Server, session: Session, handshake: Handshake) -> None:
+    def __init__(self, server: Server, session: Session, handshake: Handshake, gate_pass: Pass) -> None:
         self.server = server
         self.session = session
         self.id = session.id
         self.handshake = handshake
+        self.gate_pass = gate_pass
         self.closed = False
         self.registered = 0
         """Clients that the server knows, those connecting and leaving included."""
-        self.backlog = Backlog(session)
+        self.backlog = Backlog(session, server)
         self._clients: dict[str, Client] = {}
         self._connecting: set[str] = set()
-        self._connects = TokenBucket(Rate(server.max_namespaces), time.monotonic())
+        self._connects = TokenBucket(Rate(server.bounds.max_namespaces), time.monotonic())
         self._left: dict[str, dict[str, TokenBucket] | None] = {}
-        self._assembler: packets.Assembler | None = None
+        self._assembler: Assembly | None = None
         self._size = 0
         self._shut = False
-        self._deadline = Deadline(self, server.connect_timeout, server.identity_leeway)
+        self._deadline = Deadline(self, server.bounds.connect_timeout, server.identity_leeway)
 
     @property
     def clients(self) -> list[Client]:
@@ -95,11 +99,11 @@ class Connection:
             return
         try:
             if self._assembler is None and message[:1] == "2":
-                self._event(*packets.decode_event(message), len(message))  # type: ignore[arg-type]  # it is text
+                self._event(*packets.decode_event(message, self.server.bounds.max_depth), len(message))  # type: ignore[arg-type]  # it is text
             else:
                 self._receive(message)
         except packets.PacketError as error:
-            self._reject(str(error))
+            self.reject(str(error))
 
     def _receive(self, message: str | bytes) -> None:
         packet = self._assemble(message)
@@ -112,11 +116,12 @@ class Connection:
         if isinstance(message, str):
             if self._assembler is not None:
                 raise packets.PacketError("text among attachments")
-            packet = packets.decode(message, self.server.max_attachments)
+            bounds = self.server.bounds
+            packet = packets.decode(message, bounds.max_attachments, bounds.max_depth)
             if packet.attachments:
                 # Nobody gets to leave attachments here before a namespace has let them in.
                 self._check_joined(packet.namespace)
-                self._assembler = packets.Assembler(packet)
+                self._assembler = Assembly(self, packet)
                 return None
             return packet
         if self._assembler is None:
@@ -182,7 +187,8 @@ class Connection:
         finally:
             self.backlog.done(size)
 
-    def _reject(self, reason: str) -> None:
+    def reject(self, reason: str) -> None:
+        """The peer broke a rule."""
         log.info("packet_rejected", reason=reason, session=self.id, address=self.handshake.address)
         self.server.metrics.rejected("packet")
         self.close(Reason.PARSE_ERROR)
@@ -194,7 +200,10 @@ class Connection:
             raise packets.PacketError("second CONNECT")
         if self._connects.take(time.monotonic()):
             raise packets.PacketError("too many CONNECTs")
-        if len(self._clients) + len(self._connecting) >= self.server.max_namespaces:
+        if self.gate_pass.refused is not None:
+            self._refuse(nsp, self.gate_pass.refused)
+            return
+        if len(self._clients) + len(self._connecting) >= self.server.bounds.max_namespaces:
             self._refuse(nsp, Refused("Too many namespaces", code="rate_limited"))
             return
         self._connecting.add(nsp)
@@ -215,6 +224,8 @@ class Connection:
         log.info("connect_refused", namespace=nsp[:100], code=refused.code, address=self.handshake.address)
         self.server.metrics.refused(refused.code)
         self.push(dispatch.refusal(nsp, refused))
+        if isinstance(refused, TooManyConnections):
+            self._deadline.hasten()
 
     def _accept(self, client: Client) -> None:
         nsp = client.namespace_name
@@ -248,7 +259,10 @@ class Connection:
 
     def session_closed(self, reason: str) -> None:
         self.closed = True
-        self._assembler = None
+        if self._assembler is not None:
+            self._assembler.stop()
+            self._assembler = None
+        self.server.gate.close(self.gate_pass)
         self._deadline.cancel()
         for client in self.clients:
             self._depart(client, reason)

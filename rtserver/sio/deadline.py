@@ -20,21 +20,31 @@ log = structlog.get_logger("rtserver.sio")
 # The wall clock may be set meanwhile: look again every hour.
 LONGEST = 3600.0
 
+REFUSED_SECONDS = 1.0
+"""For a client that was turned away to read why."""
+
 
 class Deadline(Timer):
     """`leeway`: seconds that an identity stays good past its `expires_at`, as the check of tokens has it."""
 
-    __slots__ = ("_connection", "_join_within", "_leeway")
+    __slots__ = ("_connection", "_hurried", "_join_within", "_leeway")
 
     def __init__(self, connection: Connection, join_within: float, leeway: float) -> None:
         super().__init__()
         self._connection = connection
         self._join_within = join_within
         self._leeway = leeway
+        self._hurried = False
         self._set(join_within)
 
     def cancel(self) -> None:
         self._connection.server.engine.wheel.stop(self)
+
+    def hasten(self) -> None:
+        """There were too many connections: unless it is in a namespace, it goes."""
+        if not self._connection.joined and not self._hurried:
+            self._hurried = True
+            self._set(REFUSED_SECONDS)
 
     def review(self) -> None:
         """A client came or got another identity: set the timer anew."""
@@ -53,7 +63,7 @@ class Deadline(Timer):
             if connection.connecting:
                 self._set(self._join_within)
             else:
-                self._end("never_joined")
+                self._end("turned_away" if self._hurried else "never_joined")
         elif any(self._expired(client.identity.expires_at) for client in connection.clients if client.identity):
             self._end("identity_expired")
         else:
@@ -65,4 +75,5 @@ class Deadline(Timer):
     def _end(self, why: str) -> None:
         connection = self._connection
         log.info("connection_ended", reason=why, session=connection.id, address=connection.handshake.address)
+        connection.server.metrics.ended(why)
         connection.close(connection.server.reason.SERVER_DISCONNECT)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import structlog
@@ -19,6 +19,7 @@ from rtserver.protocol import packets
 from rtserver.sio.handler import NO_ACK, Answer, Handler
 from rtserver.sio.handshake import Handshake
 from rtserver.sio.outgoing import outgoing
+from rtserver.sio.overtime import HandlerTimeout, within
 
 if TYPE_CHECKING:
     from rtserver.sio.client import Client
@@ -56,11 +57,11 @@ def begin(client: Client, args: list[Any], id: int | None) -> Awaitable[None] | 
 
 
 async def _finish(
-    client: Client, args: list[Any], id: int | None, handling: Awaitable[Answer], started: float
+    client: Client, args: list[Any], id: int | None, handling: Coroutine[Any, Any, Answer], started: float
 ) -> None:
     code: str | None = None
     try:
-        answer = await _own(handling)
+        answer = await _own(_limited(client, handling))
         if id is not None and answer is not NO_ACK:
             client.send_ack(id, answer)  # type: ignore[arg-type]  # not NO_ACK
     except Exception as error:  # the error boundary
@@ -72,7 +73,9 @@ async def _finish(
 def _failed(client: Client, args: list[Any], id: int | None, error: BaseException) -> str:
     """Log and answer what a handler raised; gives its code."""
     name = str(args[0])[:SHOWN]
-    if not isinstance(error, EventError):
+    if isinstance(error, HandlerTimeout):
+        log.warning("handler_timeout", namespace=client.namespace_name, event_name=name, sid=client.id)
+    elif not isinstance(error, EventError):
         log.error("handler_failed", namespace=client.namespace_name, event_name=name, sid=client.id, exc_info=error)
         error = Internal()
     else:
@@ -91,6 +94,12 @@ def _answer(client: Client, id: int | None, error: EventError) -> None:
     except Exception:  # the error boundary: details that cannot be sent
         log.exception("error_not_sendable", namespace=client.namespace_name, sid=client.id)
         client.send_ack(id, [Internal().ack()])
+
+
+def _limited(client: Client, handling: Coroutine[Any, Any, Result]) -> Coroutine[Any, Any, Result]:
+    """Cancelled when it takes longer than a handler may."""
+    server = client.connection.server
+    return within(server.bounds.handler_timeout, server.engine.wheel, handling)
 
 
 class HandlerCancelled(RuntimeError):
@@ -151,14 +160,14 @@ def refusal(nsp: str, refused: Refused) -> Outgoing:
 
 async def run_connected(client: Client) -> None:
     try:
-        await _own(client.handler.connected(client))
+        await _own(_limited(client, client.handler.connected(client)))
     except Exception:  # the error boundary
         log.exception("connected_handler_failed", namespace=client.namespace_name, sid=client.id)
 
 
 async def run_disconnect(client: Client, reason: str) -> None:
     try:
-        await _own(client.handler.disconnect(client, reason))
+        await _own(_limited(client, client.handler.disconnect(client, reason)))
     except Exception:  # the error boundary
         log.exception("disconnect_handler_failed", namespace=client.namespace_name, sid=client.id)
 

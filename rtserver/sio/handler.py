@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 if TYPE_CHECKING:
@@ -41,6 +41,6 @@ class Handler(Protocol):
 
     async def connected(self, client: Client) -> None: ...
 
-    def event(self, client: Client, args: list[Any]) -> Answer | Awaitable[Answer]: ...
+    def event(self, client: Client, args: list[Any]) -> Answer | Coroutine[Any, Any, Answer]: ...
 
     async def disconnect(self, client: Client, reason: str) -> None: ...

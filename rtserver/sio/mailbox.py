@@ -3,7 +3,7 @@
 1. Jobs of a mailbox run one at a time, in order. One that is done at once runs where it was put; one that waits gets a
    task, which also runs what comes after it. One that fails is logged and does not stop the next.
 2. A backlog that is full stops the reading of its connection until handlers catch up: events are not lost, and a
-   client cannot make the server keep more than the high-water marks. Only what waits counts, not what runs, so that a
+   client cannot make the server keep more than the bounds. Only what waits counts, not what runs, so that a
    handler may wait for an ack of its client.
 """
 
@@ -17,15 +17,13 @@ import structlog
 
 if TYPE_CHECKING:
     from rtserver.engine.session import Session
+    from rtserver.sio.server import Server
     from rtserver.sio.tasks import Spawning
 
 log = structlog.get_logger("rtserver.sio")
 
 Job = Callable[[], Awaitable[None] | None]
 """Does its work, or gives what is to be awaited for it."""
-
-HIGH_EVENTS = 100
-HIGH_SIZE = 1_048_576
 
 
 class Mailbox:
@@ -86,21 +84,24 @@ def _started(job: Job) -> Awaitable[None] | None:
 class Backlog:
     """Events of one connection that wait to be handled; `size` is in characters and bytes as received."""
 
-    __slots__ = ("_session", "events", "size")
+    __slots__ = ("_server", "_session", "events", "size")
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, server: Server) -> None:
         self._session = session
+        self._server = server
         self.events = 0
         self.size = 0
 
     @property
     def full(self) -> bool:
-        return self.events >= HIGH_EVENTS or self.size >= HIGH_SIZE
+        bounds = self._server.bounds
+        return self.events >= bounds.max_backlog or self.size >= bounds.max_backlog_bytes
 
     def add(self, size: int) -> None:
         self.events += 1
         self.size += size
-        if self.full:
+        if self.full and not self._session.paused:
+            self._server.metrics.reads_paused += 1
             self._session.pause()
 
     def done(self, size: int) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rtserver.errors import UnknownEvent
+from rtserver.errors import InvalidPayload, UnknownEvent
 from rtserver.sio.arguments import Arguments
 from rtserver.sio.coroutines import finish, never_waits
 from rtserver.sio.handler import Answer
@@ -50,7 +50,7 @@ class NamespaceHandler:
     async def disconnect(self, client: Client, reason: str) -> None:
         await self._namespace.on_disconnect(client, reason)
 
-    def event(self, client: Client, args: list[Any]) -> Answer | Awaitable[Answer]:
+    def event(self, client: Client, args: list[Any]) -> Answer | Coroutine[Any, Any, Answer]:
         name = args[0]
         call = self._calls.get(name)
         if call is None or name == CATCH_ALL:
@@ -63,10 +63,11 @@ class NamespaceHandler:
             return [result] if type(result) is not tuple and result is not None else ack_values(result)
         return _answer(call, result)
 
-    def _catch_all(self, client: Client, args: list[Any]) -> Answer | Awaitable[Answer]:
+    def _catch_all(self, client: Client, args: list[Any]) -> Answer | Coroutine[Any, Any, Answer]:
         call = self._calls.get(CATCH_ALL)
         # One bucket for all unknown names: a client cannot make the server keep one for each.
         client.connection.server.limiter.check(client, CATCH_ALL, SERVER_DEFAULT if call is None else call.rate)
+        check_length(client, args[0])
         if call is None:
             raise UnknownEvent()
         return _answer(call, call.function(client, args[0], *call.arguments.convert(args[1:])))
@@ -89,7 +90,7 @@ def _call(namespace: Namespace, entry: Entry) -> Call:
     return Call(function, entry.arguments, entry.rate, never_waits(function))
 
 
-def _answer(call: Call, result: Any) -> Answer | Awaitable[Answer]:
+def _answer(call: Call, result: Any) -> Answer | Coroutine[Any, Any, Answer]:
     if call.finishes:
         return ack_values(finish(result))
     return _later(result) if inspect.isawaitable(result) else ack_values(result)
@@ -97,6 +98,12 @@ def _answer(call: Call, result: Any) -> Answer | Awaitable[Answer]:
 
 async def _later(result: Awaitable[Any]) -> Answer:
     return ack_values(await result)
+
+
+def check_length(client: Client, name: Any) -> None:
+    """Of an event that no handler is named after; raises `InvalidPayload`."""
+    if type(name) is str and len(name) > client.connection.server.bounds.max_event_length:
+        raise InvalidPayload("The name of the event is too long")
 
 
 def ack_values(result: Any) -> list[Any]:

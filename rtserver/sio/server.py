@@ -23,9 +23,11 @@ from rtserver.metrics import Metrics
 from rtserver.rate import Rate
 from rtserver.sio import dispatch
 from rtserver.sio.adapter import Adapter
+from rtserver.sio.bounds import Bounds
 from rtserver.sio.client import Client
 from rtserver.sio.compat import CompatHandler, takes
 from rtserver.sio.connection import Connection
+from rtserver.sio.gate import Gate
 from rtserver.sio.handler import AuthMode, Handler
 from rtserver.sio.ids import new_instance_id
 from rtserver.sio.limiter import EventLimiter
@@ -49,8 +51,7 @@ class Server(Surface):
     whose X-Forwarded-For is believed; `compat_auth` says whether python-socketio handlers need an identity
     ("required" as soon as there is an authenticator).
 
-    What one client may hold: `max_attachments` of a packet, `max_namespaces` of a connection, `max_rooms` of a client.
-    `connect_timeout`: seconds in which a connection must join a namespace, and a connect handler decide.
+    What clients may hold: `bounds`, or each of the `Bounds` as an argument of its own.
     `identity_leeway`: seconds that an identity stays good past its `expires_at`; then its connection is closed.
     """
 
@@ -63,10 +64,7 @@ class Server(Surface):
         instance_id: str | None = None,
         event_rate: str | Rate | None = None,
         trusted_proxies: Iterable[str] = (),
-        max_attachments: int = 10,
-        max_namespaces: int = 32,
-        max_rooms: int = 1000,
-        connect_timeout: float = 45.0,
+        bounds: Bounds | None = None,
         identity_leeway: float = 0.0,
         compat_auth: AuthMode | None = None,
         async_handlers: bool = False,
@@ -77,10 +75,8 @@ class Server(Surface):
             raise ValueError("only the default serializer is supported")
         self.instance_id = instance_id or new_instance_id()
         self.metrics = metrics or Metrics()
-        self.max_attachments = max_attachments
-        self.max_namespaces = max_namespaces
-        self.max_rooms = max_rooms
-        self.connect_timeout = connect_timeout
+        self.bounds = (bounds or Bounds()).take(kwargs)
+        self.gate = Gate(self.bounds)
         self.identity_leeway = identity_leeway
         self.limiter = EventLimiter(Rate.parse(event_rate) if isinstance(event_rate, str) else event_rate)
         self.authenticator = authenticator
@@ -226,10 +222,12 @@ class Server(Surface):
     # What the engine reports.
 
     def session_opened(self, session: Session, request: web.Request) -> Connection:
+        handshake = self._handshakes.read(request)
+        given = self.gate.open(handshake.address)
         if self.handlers or self.namespace_handlers:
             # Handlers of python-socketio get the environ, and with it the request.
             self.environ[session.id] = translate_request(request)
-        return Connection(self, session, self._handshakes.read(request))
+        return Connection(self, session, handshake, given)
 
     @property
     def connections(self) -> Mapping[str, Connection]:

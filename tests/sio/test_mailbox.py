@@ -6,7 +6,9 @@ import asyncio
 
 import pytest
 
-from rtserver.sio.mailbox import HIGH_EVENTS, HIGH_SIZE, Backlog, Mailbox
+from rtserver.metrics import Metrics
+from rtserver.sio.bounds import Bounds
+from rtserver.sio.mailbox import Backlog, Mailbox
 from rtserver.sio.tasks import Tasks
 
 
@@ -41,21 +43,33 @@ class Session:
         self.paused = False
 
 
+class Holder:
+    """What a backlog needs of a server."""
+
+    def __init__(self) -> None:
+        self.bounds = Bounds(max_backlog=10, max_backlog_bytes=1000)
+        self.metrics = Metrics()
+
+
 def test_a_full_backlog_stops_the_reading_until_there_is_room():
-    session = Session()
-    backlog = Backlog(session)
-    for _ in range(HIGH_EVENTS):
+    session, server = Session(), Holder()
+    backlog = Backlog(session, server)
+    for _ in range(10):
         assert not session.paused
         backlog.add(1)
     assert session.paused
+    backlog.add(1)
+    backlog.done(1)
+    assert session.paused
     backlog.done(1)
     assert not session.paused
+    assert server.metrics.reads_paused == 1
 
 
-@pytest.mark.parametrize("sizes", [[HIGH_SIZE], [HIGH_SIZE // 2, HIGH_SIZE // 2 + 1]])
+@pytest.mark.parametrize("sizes", [[1000], [500, 501]])
 def test_what_is_big_counts_as_much(sizes):
     session = Session()
-    backlog = Backlog(session)
+    backlog = Backlog(session, Holder())
     for size in sizes:
         assert not session.paused
         backlog.add(size)
