@@ -94,7 +94,11 @@ class Polling:
             parts = session.take()
         if not parts:
             parts = [payloads.NOOP]
-        return _answer(session, request, parts)
+        answer = _answer(session, request, parts)
+        engine = self._engine
+        if engine.http_compression and (answer.content_length or 0) >= engine.compression_threshold:
+            _compress(answer, request)
+        return answer
 
     async def post(self, session: Session, request: web.Request) -> Answer:
         if session.post is not None:
@@ -142,8 +146,8 @@ class Polling:
         return bytes(body)
 
     def _packets(self, session: Session, request: web.Request, body: bytes) -> list[payloads.Packet]:
-        octets = request.content_type == OCTETS
-        if octets:
+        # Not `request.content_type`, which takes a request without one for this.
+        if request.headers.get("Content-Type", "").startswith(OCTETS):
             if session.revision == 4:
                 raise payloads.PayloadError("binary payload")
             return payloads.decode3_binary(body, self._engine.max_packets)
@@ -166,6 +170,11 @@ def _answer(session: Session, request: web.Request, parts: list[str | bytes]) ->
     if not session.base64 and any(isinstance(part, bytes) for part in parts):
         return payload(payloads.encode3_binary(parts), binary=True)
     return payload(payloads.encode3(parts).encode())
+
+
+def _compress(answer: Answer, request: web.Request) -> None:
+    if "gzip" in request.headers.get("Accept-Encoding", ""):
+        answer.enable_compression(web.ContentCoding.gzip)
 
 
 def _unescaped(form: str) -> str:

@@ -74,7 +74,9 @@ def _base64(text: str) -> bytes:
 
 
 def decode3(body: str, max_packets: int) -> list[Packet]:
-    """The packets of a revision 3 text payload, whose lengths count UTF-16 units."""
+    """The packets of a revision 3 text payload, whose lengths count UTF-16 units; empty ones are passed over."""
+    if not body:
+        raise PayloadError("empty payload")
     if not body.isascii():
         # A character beyond the BMP counts twice: measure in UTF-16, where every unit has two bytes.
         units = body.encode("utf-16-le", "surrogatepass")
@@ -96,7 +98,8 @@ def _split3(data: bytes, width: int, max_packets: int) -> Iterable[bytes]:
         packets += 1
         if at > len(data) or packets > max_packets:
             raise PayloadError("length beyond the payload" if at > len(data) else "too many packets in one payload")
-        yield data[begin:at]
+        if at > begin:
+            yield data[begin:at]
 
 
 def _from_units(raw: bytes) -> str:

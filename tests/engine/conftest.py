@@ -1,0 +1,196 @@
+"""A real aiohttp server with an engine, and above it a layer that writes down what it gets."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from rtserver.engine.outgoing import Outgoing
+from rtserver.engine.server import Engine
+from rtserver.engine.session import Session
+from rtserver.metrics import Metrics
+from tests.engine.wire import Answer, Wire, request
+
+Message = str | bytes
+POLLING = "EIO=4&transport=polling"
+
+
+class Recorder:
+    """What the layer above sees of one session. `echo` sends every message back."""
+
+    def __init__(self, session: Session, echo: bool = False) -> None:
+        self.session = session
+        self.messages: list[Message] = []
+        self.reasons: list[str] = []
+        self._echo = echo
+        self._changed = asyncio.Event()
+
+    def receive(self, message: Message) -> None:
+        self.messages.append(message)
+        self._changed.set()
+        if self._echo:
+            self.send(message)
+
+    def session_closed(self, reason: str) -> None:
+        self.reasons.append(reason)
+        self._changed.set()
+
+    def send(self, message: Message, volatile: bool = False) -> None:
+        packet = Outgoing(b"4" + message.encode()) if isinstance(message, str) else Outgoing.binary(message)
+        self.session.push(packet, volatile)
+
+    async def received(self, count: int) -> list[Message]:
+        await self._until(lambda: len(self.messages) >= count)
+        return self.messages
+
+    async def closed(self) -> str:
+        """Why the session ended."""
+        await self._until(lambda: bool(self.reasons))
+        assert len(self.reasons) == 1
+        return self.reasons[0]
+
+    async def _until(self, done: Callable[[], bool]) -> None:
+        async with asyncio.timeout(10):
+            while not done():
+                self._changed.clear()
+                await self._changed.wait()
+
+
+class Upper:
+    def __init__(self) -> None:
+        self.echo = False
+        self.sessions: list[Recorder] = []
+
+    def session_opened(self, session: Session, request: web.Request) -> Recorder:
+        recorder = Recorder(session, self.echo)
+        self.sessions.append(recorder)
+        return recorder
+
+    @property
+    def last(self) -> Recorder:
+        return self.sessions[-1]
+
+
+class Served:
+    def __init__(self, engine: Engine, upper: Upper, metrics: Metrics, runner: web.AppRunner) -> None:
+        self.engine = engine
+        self.upper = upper
+        self.metrics = metrics
+        self.runner = runner
+        self.port: int = runner.addresses[0][1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._wires: list[Wire] = []
+
+    async def wire(self, **options: Any) -> Wire:
+        wire = await Wire.open(self.port, **options)
+        self._wires.append(wire)
+        return wire
+
+    async def ask(self, raw: bytes) -> Answer:
+        """One request on a connection of its own."""
+        return await (await self.wire()).ask(raw)
+
+    async def poll_session(self, query: str = POLLING) -> tuple[str, Recorder]:
+        """A polling session that is open: the query of its requests, and what the server has of it."""
+        answer = await self.ask(request("GET", query))
+        assert answer.status == 200, answer
+        recorder = self.upper.last
+        return f"{query}&sid={recorder.session.id}", recorder
+
+    async def websocket(self, query: str = "EIO=4&transport=websocket") -> tuple[Wire, Recorder]:
+        wire = await self.wire()
+        await wire.upgrade(query)
+        await wire.opened()
+        return wire, self.upper.last
+
+    async def upgraded(self) -> tuple[Wire, Recorder, str]:
+        """A session that went from polling to WebSocket; with the query of its polling requests."""
+        query, recorder = await self.poll_session()
+        wire = await self.probing(recorder)
+        await wire.frame("5")
+        await eventually(lambda: recorder.session.transport == "websocket")
+        return wire, recorder, query
+
+    async def probing(self, recorder: Recorder) -> Wire:
+        wire = await self.wire()
+        await wire.upgrade(f"EIO=4&transport=websocket&sid={recorder.session.id}")
+        await wire.frame("2probe")
+        assert await wire.text() == "3probe"
+        return wire
+
+    async def polling(self, query: str, **headers: str) -> asyncio.Task[Answer]:
+        """A GET that hangs on the server."""
+        wire = await self.wire()
+        session = self.engine.sockets[query.rpartition("=")[2]]
+        await wire.send(request("GET", query, **headers))
+        await eventually(lambda: session.poll is not None)
+        return asyncio.create_task(wire.answer())
+
+    @property
+    def traces(self) -> dict[str, Any]:
+        """What the engine still knows of sessions and connections; empty when nobody is there."""
+        engine = self.engine
+        found = {
+            "sessions": list(engine.sockets),
+            "lingering": list(engine._lingering),
+            "sockets": engine._open_sockets,
+            "timers": len(engine.wheel),
+        }
+        return {name: value for name, value in found.items() if value}
+
+    async def deserted(self) -> None:
+        await eventually(lambda: not self.traces, lambda: f"still known: {self.traces}")
+
+    async def close(self) -> None:
+        for wire in self._wires:
+            wire.abort()
+        await self.engine.disconnect()
+        await self.runner.cleanup()
+
+
+async def eventually(
+    done: Callable[[], Any], story: Callable[[], str] = lambda: "it did not happen", seconds: float = 10.0
+) -> None:
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline, story()
+        await asyncio.sleep(0.002)
+
+
+Serve = Callable[..., Awaitable[Served]]
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Serve]:
+    """`await serve(**options of the engine)`; `tls`, `runner` and `middlewares` are aiohttp's."""
+    started: list[Served] = []
+
+    async def start(
+        *,
+        tls: ssl.SSLContext | None = None,
+        runner: Any = (),
+        middlewares: Any = (),
+        echo: bool = False,
+        **options: Any,
+    ) -> Served:
+        upper, metrics = Upper(), Metrics()
+        upper.echo = echo
+        engine = Engine(upper, metrics, **options)
+        app = web.Application(middlewares=middlewares)
+        engine.attach(app)
+        app_runner = web.AppRunner(app, shutdown_timeout=0.1, **dict(runner))
+        await app_runner.setup()
+        await web.TCPSite(app_runner, "127.0.0.1", 0, ssl_context=tls).start()
+        served = Served(engine, upper, metrics, app_runner)
+        started.append(served)
+        return served
+
+    yield start
+    for served in started:
+        await served.close()
