@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import fields
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,7 @@ from rtserver.namespaces.notifications.namespace import Notifications
 from rtserver.namespaces.notifications.notifier import Notifier
 from rtserver.settings import Settings
 from rtserver.sio.adapter import Adapter
+from rtserver.sio.bounds import Bounds
 from rtserver.sio.ids import new_instance_id
 from rtserver.sio.namespace import Namespace
 from rtserver.sio.origins import Origins
@@ -115,14 +117,18 @@ class _Composition:
             instance_id=self.instance,
             event_rate=settings.rate_events,
             trusted_proxies=[str(network) for network in settings.trusted_proxies],
-            max_attachments=settings.max_attachments,
-            connect_timeout=settings.connect_timeout,
+            bounds=bounds(settings),
             identity_leeway=settings.jwt_leeway,
             namespaces=[],
+            serializer="msgpack" if settings.parser == "msgpack" else "default",
             transports=list(settings.transports),
+            # No middleware of ours looks at polls.
+            keep_connections=True,
             ping_interval=settings.ping_interval,
             ping_timeout=settings.ping_timeout,
             max_http_buffer_size=settings.max_payload,
+            max_packets=settings.max_packets,
+            outbox_limit=settings.outbox_limit,
             cors_allowed_origins="*" if "*" in settings.cors_origins else Origins(settings.cors_origins),
         )
         chat = Chat(
@@ -189,6 +195,12 @@ class _Composition:
     async def _watch_loop(self, _: web.Application) -> AsyncIterator[None]:
         async with _background(_measure_lag(self.metrics)):
             yield
+
+
+def bounds(settings: Settings) -> Bounds:
+    """The settings are named after the bounds, but for one."""
+    same = (field.name for field in fields(Bounds) if field.name != "connect_rate")
+    return Bounds(connect_rate=settings.rate_connects, **{name: getattr(settings, name) for name in same})
 
 
 def can_sign(settings: Settings) -> bool:

@@ -92,6 +92,9 @@ class Settings(BaseSettings):
     """Your own namespaces."""
     transports: kind.Transports = ("polling", "websocket")
     """The transports that clients may use."""
+    parser: kind.Parser = "json"
+    """How packets are written: `json` is the standard; `msgpack` needs `socket.io-msgpack-parser` in every client, which
+    the pages that come with the server do not have."""
     ping_interval: kind.Seconds = 25.0
     """Seconds between two pings."""
     ping_timeout: kind.Seconds = 20.0
@@ -105,20 +108,42 @@ class Settings(BaseSettings):
 
     max_payload: kind.Bytes = 1_000_000
     """The largest message of a client, in bytes."""
+    max_packets: kind.AtLeastOne = 10_000
+    """The most packets in one POST of a polling client."""
+    max_depth: kind.Depth = 64
+    """How deep arrays and objects may be nested in what a client sends."""
     max_attachments: kind.Count = 10
     """The most binary attachments in one event."""
+    max_attachment_bytes: kind.Bytes = 10_000_000
+    """The most bytes in all attachments of one event together."""
+    attachment_timeout: kind.Seconds = 30.0
+    """Seconds that all attachments of one event may take to arrive."""
     outbox_limit: kind.Bytes = 1_048_576
     """Bytes that may wait for one slow client before it is cut off."""
+    max_backlog: kind.AtLeastOne = 100
+    """Events of one connection that may wait for a handler; past it, nothing more is read from the connection."""
+    max_backlog_bytes: kind.Bytes = 1_048_576
+    """The same in bytes."""
+    handler_timeout: kind.Pause = 30.0
+    """Seconds that one handler may take before it is cancelled and the client told `timeout`; 0 is no limit."""
     max_connections: kind.Count = 0
-    """The most connections to one instance; 0 is no limit. Comes with a later release."""
+    """The most connections to one instance; 0 is no limit."""
     max_connections_per_ip: kind.Count = 0
-    """The most connections from one address; 0 is no limit. Comes with a later release."""
+    """The most connections to one instance from one address (IPv6: one network of 64 bits); 0 is no limit."""
     max_connections_per_user: kind.Count = 0
-    """The most connections of one user; 0 is no limit. Comes with a later release."""
+    """The most connections of one user to one instance; 0 is no limit."""
+    max_namespaces: kind.AtLeastOne = 32
+    """The most namespaces that one connection may join."""
+    max_rooms: kind.AtLeastOne = 1000
+    """The most rooms that one client may be in."""
+    max_room_length: kind.AtLeastOne = 1000
+    """The longest name of a room, in characters."""
+    max_event_length: kind.AtLeastOne = 100
+    """The longest name of an event that no handler is named after, in characters."""
     rate_events: kind.EventRate = Rate(50)
     """Events of one client, in bursts of up to twice that."""
     rate_connects: kind.EventRate = None
-    """New connections from one address, in bursts of up to twice that. Comes with a later release."""
+    """New connections from one address (IPv6: one network of 64 bits), in bursts of up to twice that."""
 
     chat_max_text: kind.TextLength = 10_000
     """The longest text of a chat message, in characters."""

@@ -18,12 +18,14 @@ GROUPS = {
     "Redis and database": ("redis_url", "redis_adapter", "database_url"),
     "Browsers and proxies": ("cors_origins", "trusted_proxies"),
     "Connections": (
-        "namespaces", "transports", "ping_interval", "ping_timeout", "connect_timeout", "recovery_seconds",
+        "namespaces", "transports", "parser", "ping_interval", "ping_timeout", "connect_timeout", "recovery_seconds",
         "drain_seconds",
     ),
     "Limits": (
-        "max_payload", "max_attachments", "outbox_limit", "max_connections", "max_connections_per_ip",
-        "max_connections_per_user", "rate_events", "rate_connects",
+        "max_payload", "max_packets", "max_depth", "max_attachments", "max_attachment_bytes", "attachment_timeout",
+        "outbox_limit", "max_backlog", "max_backlog_bytes", "handler_timeout", "max_connections",
+        "max_connections_per_ip", "max_connections_per_user", "max_namespaces", "max_rooms", "max_room_length",
+        "max_event_length", "rate_events", "rate_connects",
     ),
     "Chat": ("chat_max_text", "chat_room_policy"),
     "Logs": ("log_level", "log_format"),

@@ -26,7 +26,6 @@ _WELL_KNOWN = frozenset({
     "secret", "password", "changeme", "a-string-secret-at-least-256-bits-long", "your-256-bit-secret",
 })  # fmt: skip
 _PLACEHOLDERS = ("changeme", "replaceme", "yoursecret", "yoursupersecret")
-_CONNECTION_LIMITS = ("max_connections", "max_connections_per_ip", "max_connections_per_user", "rate_connects")
 _MAKE_ONE = "'openssl rand -hex 32' makes one"
 
 
@@ -132,9 +131,6 @@ def _later(settings: Settings) -> Iterator[str]:
         yield f"{variable('jwt_jwks_url')} comes with a later release: until then set {variable('jwt_public_key')}."
     if settings.redis_adapter != "classic":
         yield f"{variable('redis_adapter')} must be classic: sharded and streams come with a later release."
-    for setting in _CONNECTION_LIMITS:
-        if getattr(settings, setting):
-            yield f"{variable(setting)} comes with a later release: until then limit connections in the proxy in front."
 
 
 _RULES: tuple[tuple[frozenset[str], Callable[[Settings], Iterator[str]]], ...] = (
@@ -144,7 +140,7 @@ _RULES: tuple[tuple[frozenset[str], Callable[[Settings], Iterator[str]]], ...] =
     (frozenset({"mode", "cors_origins"}), _origins),
     (frozenset({"mode", "api_key"}), _api_key),
     (frozenset({"workers", "redis_url"}), _workers),
-    (frozenset({"jwt_jwks_url", "redis_adapter", *_CONNECTION_LIMITS}), _later),
+    (frozenset({"jwt_jwks_url", "redis_adapter"}), _later),
 )
 
 

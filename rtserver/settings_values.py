@@ -130,6 +130,8 @@ HostName = Annotated[
 Port = Annotated[int, Field(ge=0, le=65535), Rule("a whole number from 0 to 65535")]
 WorkerCount = Annotated[int, Field(ge=1, le=256), Rule("a whole number from 1 to 256")]
 Count = Annotated[int, Field(ge=0, le=1_000_000_000), Rule("a whole number of 0 or more")]
+AtLeastOne = Annotated[int, Field(ge=1, le=1_000_000_000), Rule("a whole number of 1 or more")]
+Depth = Annotated[int, Field(ge=2, le=500), Rule("a whole number from 2 to 500")]
 Bytes = Annotated[int, Field(ge=100, le=1 << 30), Rule("a whole number of bytes from 100 to 1073741824")]
 TextLength = Annotated[int, Field(ge=1, le=1_000_000), Rule("a whole number from 1 to 1000000")]
 Seconds = Annotated[
@@ -188,6 +190,7 @@ Transports = Annotated[
     Field(min_length=1), BeforeValidator(_split), AfterValidator(_distinct),
     Rule("polling, websocket or both"),
 ]  # fmt: skip
+Parser = Annotated[Literal["json", "msgpack"], BeforeValidator(_lower), Rule("json or msgpack")]
 EventRate = Annotated[Rate | None, BeforeValidator(_rate), Rule("COUNT/s or COUNT/m, such as 50/s, or off")]
 AdapterKind = Annotated[
     Literal["classic", "sharded", "streams"], BeforeValidator(_lower), Rule("classic, sharded or streams")

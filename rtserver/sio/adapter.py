@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from rtserver.errors import TimedOut
 from rtserver.protocol import packets
-from rtserver.sio.outgoing import outgoing
 from rtserver.sio.remote import RemoteSocket
 from rtserver.sio.target import Target
 
@@ -93,7 +92,7 @@ class Adapter:
             return
         chosen = rooms.select(target)
         if chosen:
-            self.server.deliver(chosen, outgoing(packets.EVENT, nsp, args), target.flags)
+            self.server.deliver(chosen, self.server.outgoing(packets.EVENT, nsp, args), target.flags)
 
     async def local_broadcast_with_ack(
         self,

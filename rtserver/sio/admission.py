@@ -37,7 +37,7 @@ async def _identified(connection: Connection, nsp: str, handshake: Handshake) ->
         return None
     if identity is not None:
         server.gate.enter(connection.gate_pass, identity.user)
-    client = Client(new_sid(), connection, nsp, handler, identity, handshake)
+    client = server.client_class(new_sid(), connection, nsp, handler, identity, handshake)
     if identity is not None:
         client.rooms.add(identity.room)
     return client

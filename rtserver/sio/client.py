@@ -185,7 +185,7 @@ class Client:
 
     def send_event(self, args: list[Any], id: int | None = None) -> None:
         if self.state is not State.GONE:
-            self.send(outgoing(packets.EVENT, self.namespace_name, args, id))
+            self.send(self.server.outgoing(packets.EVENT, self.namespace_name, args, id))
             self.server.metrics.events_out(self.handler.label, 1)
 
     def send(self, message: Outgoing, volatile: bool = False) -> None:

@@ -35,7 +35,6 @@ from rtserver.sio.gate import Pass, TooManyConnections
 from rtserver.sio.handshake import Handshake
 from rtserver.sio.limits import TokenBucket
 from rtserver.sio.mailbox import Backlog
-from rtserver.sio.outgoing import outgoing
 
 if TYPE_CHECKING:
     from rtserver.sio.server import Server
@@ -223,7 +222,7 @@ class Connection:
     def _refuse(self, nsp: str, refused: Refused) -> None:
         log.info("connect_refused", namespace=nsp[:100], code=refused.code, address=self.handshake.address)
         self.server.metrics.refused(refused.code)
-        self.push(dispatch.refusal(nsp, refused))
+        self.push(dispatch.refusal(self.server.outgoing, nsp, refused))
         if isinstance(refused, TooManyConnections):
             self._deadline.hasten()
 
@@ -233,7 +232,7 @@ class Connection:
         client.buckets = self._left.pop(nsp, None)
         self.server.room_table(nsp).add(client)
         self.server.metrics.namespace_connected(client.handler.label)
-        self.push(outgoing(packets.CONNECT, nsp, {"sid": client.id}))
+        self.push(self.server.outgoing(packets.CONNECT, nsp, {"sid": client.id}))
         client.accept()
         if client.handler.has_connected:
             client.mailbox.put(partial(dispatch.run_connected, client))
@@ -242,7 +241,7 @@ class Connection:
     def disconnect(self, client: Client) -> None:
         """The server ends a client's stay in its namespace."""
         if self._clients.get(client.namespace_name) is client:
-            self.push(outgoing(packets.DISCONNECT, client.namespace_name))
+            self.push(self.server.outgoing(packets.DISCONNECT, client.namespace_name))
             self._depart(client, self.server.reason.SERVER_DISCONNECT)
 
     def disconnect_all(self) -> None:

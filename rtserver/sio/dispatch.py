@@ -18,7 +18,7 @@ from rtserver.identity import Identity
 from rtserver.protocol import packets
 from rtserver.sio.handler import NO_ACK, Answer, Handler
 from rtserver.sio.handshake import Handshake
-from rtserver.sio.outgoing import outgoing
+from rtserver.sio.outgoing import Encode
 from rtserver.sio.overtime import HandlerTimeout, within
 
 if TYPE_CHECKING:
@@ -149,13 +149,13 @@ async def run_connect(client: Client) -> None:
         raise Refused("Internal error", code="internal") from None
 
 
-def refusal(nsp: str, refused: Refused) -> Outgoing:
+def refusal(encode: Encode, nsp: str, refused: Refused) -> Outgoing:
     """The CONNECT_ERROR packet; what the handler put into it may be impossible to send."""
     try:
-        return outgoing(packets.CONNECT_ERROR, nsp, refused.payload())
+        return encode(packets.CONNECT_ERROR, nsp, refused.payload())
     except Exception:  # the error boundary
         log.exception("refusal_not_sendable", namespace=nsp)
-        return outgoing(packets.CONNECT_ERROR, nsp, Refused().payload())
+        return encode(packets.CONNECT_ERROR, nsp, Refused().payload())
 
 
 async def run_connected(client: Client) -> None:

@@ -31,8 +31,10 @@ from rtserver.sio.gate import Gate
 from rtserver.sio.handler import AuthMode, Handler
 from rtserver.sio.ids import new_instance_id
 from rtserver.sio.limiter import EventLimiter
+from rtserver.sio.msgpack_connection import MsgpackClient, MsgpackConnection
 from rtserver.sio.namespace import Namespace
 from rtserver.sio.operator import Operator
+from rtserver.sio.outgoing import Encode, outgoing, outgoing_msgpack
 from rtserver.sio.registry import Registry
 from rtserver.sio.request import HandshakeReader
 from rtserver.sio.rooms import Rooms
@@ -52,6 +54,7 @@ class Server(Surface):
     ("required" as soon as there is an authenticator).
 
     What clients may hold: `bounds`, or each of the `Bounds` as an argument of its own.
+    `serializer`: "msgpack" for clients with `socket.io-msgpack-parser`.
     `identity_leeway`: seconds that an identity stays good past its `expires_at`; then its connection is closed.
     """
 
@@ -69,10 +72,13 @@ class Server(Surface):
         compat_auth: AuthMode | None = None,
         async_handlers: bool = False,
         namespaces: list[str] | str | None = None,
+        serializer: str = "default",
         **kwargs: Any,
     ) -> None:
-        if kwargs.get("serializer", "default") != "default":
-            raise ValueError("only the default serializer is supported")
+        msgpack = _is_msgpack(serializer)
+        self.outgoing: Encode = outgoing_msgpack if msgpack else outgoing
+        self.connection_class: type[Connection] = MsgpackConnection if msgpack else Connection
+        self.client_class: type[Client] = MsgpackClient if msgpack else Client
         self.instance_id = instance_id or new_instance_id()
         self.metrics = metrics or Metrics()
         self.bounds = (bounds or Bounds()).take(kwargs)
@@ -227,7 +233,7 @@ class Server(Surface):
         if self.handlers or self.namespace_handlers:
             # Handlers of python-socketio get the environ, and with it the request.
             self.environ[session.id] = translate_request(request)
-        return Connection(self, session, handshake, given)
+        return self.connection_class(self, session, handshake, given)
 
     @property
     def connections(self) -> Mapping[str, Connection]:
@@ -241,3 +247,9 @@ class Server(Surface):
 
     def _engineio_server_class(self) -> Any:
         return partial(Engine, self, self.metrics, self.instance_id)
+
+
+def _is_msgpack(serializer: str) -> bool:
+    if serializer not in ("default", "msgpack"):
+        raise ValueError(f'the serializer is "default" or "msgpack", not {serializer!r}')
+    return serializer == "msgpack"
