@@ -19,18 +19,21 @@ from aiohttp import web
 from rtserver.engine import answers
 from rtserver.engine.answers import Answer, Refusal
 from rtserver.engine.cookie import cookie_header
+from rtserver.engine.kept import KeptConnection
 from rtserver.engine.origins import OriginPolicy
 from rtserver.engine.outgoing import Outgoing
 from rtserver.engine.poll import Polling
 from rtserver.engine.probe import Probe
 from rtserver.engine.session import Reason, Receiver, Session
-from rtserver.engine.takeover import accept, take_over, wants_websocket
+from rtserver.engine.takeover import accept, keep, may_keep, take_over, wants_websocket
 from rtserver.engine.websocket import WebSocket
 from rtserver.engine.wheel import Wheel
 from rtserver.protocol import json, payloads
 from rtserver.protocol.frames import TEXT, frame
 
 log = structlog.get_logger("rtserver.engine")
+
+IDLE_TICK = 5.0
 
 AllowRequest = Callable[[web.Request], Awaitable[bool | str | None]]
 
@@ -66,6 +69,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
         max_packets: int = 10_000,
         allow_eio3: bool = False,
         allow_request: AllowRequest | None = None,
+        keep_connections: bool = False,
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -83,13 +87,18 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
         self._origins = OriginPolicy(self.cors_allowed_origins, self.cors_credentials)
         self._polling = Polling(self)
         self._lingering: dict[str, Session] = {}
+        self.idle_wheel = Wheel(IDLE_TICK)
+        self.path = ""
+        self.kept: set[KeptConnection] = set()
+        self._keep_always = keep_connections
         self._open_sockets = 0
         self._all_closed: asyncio.Event | None = None
 
     # Requests.
 
     def attach(self, app: web.Application, engineio_path: str = "engine.io") -> None:
-        app.router.add_route("*", f"/{engineio_path.strip('/')}/", self.handle_request)
+        self.path = f"/{engineio_path.strip('/')}/"
+        app.router.add_route("*", self.path, self.handle_request)
 
     async def handle_request(self, request: web.Request) -> Answer:
         """Answer a request of any kind; also for those who mount the server by hand."""
@@ -103,7 +112,15 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
             self._counting.rejected("handshake")
             answer = answers.refused_upgrade(refusal) if wants_websocket(request) else answers.refused(refusal)
         answer.headers.update(headers)
+        if isinstance(answer, web.Response) and _is_plain(answer) and self._is_plain_poll(request):
+            return keep(request, answer, self)
         return answer
+
+    def _is_plain_poll(self, request: web.Request) -> bool:
+        """Whether more of its kind will follow, which need no framework (see `rtserver.engine.kept`)."""
+        query = request.query
+        plain = query.get("transport") == "polling" and query.get("EIO") == "4" and "j" not in query
+        return plain and request.path == self.path and may_keep(request, self._keep_always)
 
     async def _answer(self, request: web.Request, headers: dict[str, str]) -> Answer:
         transport = request.query.get("transport")
@@ -276,8 +293,15 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
                 await asyncio.wait_for(self._all_closed.wait(), seconds)
 
     async def shutdown(self) -> None:
+        for connection in list(self.kept):
+            connection.close()
+        self.idle_wheel.close()
         self.wheel.close()
 
 
 def _revision(request: web.Request) -> int:
     return 4 if request.query.get("EIO") == "4" else 3
+
+
+def _is_plain(answer: web.Response) -> bool:
+    return answer.status == 200 and not answer.compression

@@ -20,7 +20,6 @@ from rtserver.protocol import payloads
 from rtserver.protocol.frames import TEXT, frame
 
 if TYPE_CHECKING:
-    from rtserver.engine.poll import Poll, Post
     from rtserver.engine.probe import Probe
     from rtserver.engine.server import Engine
     from rtserver.engine.websocket import WebSocket
@@ -48,6 +47,18 @@ class Receiver(Protocol):
     def session_closed(self, reason: str) -> None: ...
 
 
+class Waiting(Protocol):
+    """A poll that hangs."""
+
+    def wake(self) -> None: ...
+
+
+class Feeding(Protocol):
+    """A POST under way."""
+
+    def abort(self) -> None: ...
+
+
 class Session(Timer):
     """As a timer, it is its own heartbeat. `base64`: the client cannot take binary data."""
 
@@ -65,8 +76,8 @@ class Session(Timer):
         self.paused = False
         self.receiver: Receiver | None = None
         self.resumed: asyncio.Future[None] | None = None
-        self.poll: Poll | None = None
-        self.post: Post | None = None
+        self.poll: Waiting | None = None
+        self.post: Feeding | None = None
         self.socket: WebSocket | None = None
         self.upgrading: Probe | None = None
         self._engine = engine

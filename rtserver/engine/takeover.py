@@ -9,17 +9,23 @@ The hooks of aiohttp that this stands on are held by tests/test_seams.py.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import hashlib
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from aiohttp.abc import AbstractStreamWriter
+from aiohttp.web_protocol import RequestHandler
 
 from rtserver.engine.answers import BAD_REQUEST, Refusal
+from rtserver.engine.kept import KeptConnection
 from rtserver.engine.websocket import WebSocket
+
+if TYPE_CHECKING:
+    from rtserver.engine.server import Engine
 
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
@@ -56,6 +62,52 @@ def accept(request: web.Request) -> bytes:
     return base64.b64encode(hashlib.sha1(key.encode() + GUID, usedforsecurity=False).digest())
 
 
+def may_keep(request: web.Request, always: bool) -> bool:
+    """Whether nobody would miss the requests that follow on this connection.
+
+    Nothing else may be under way on it, and neither an access log nor (unless `always`) middlewares or signals of the
+    application expect to see each request.
+    """
+    handler: Any = request.protocol
+    return (
+        type(handler) is RequestHandler
+        and request.version == HttpVersion11
+        and request.keep_alive
+        and request.content.is_eof()
+        and not handler._messages
+        and not handler._message_tail
+        and not handler._logging_enabled
+        and handler.transport is not None
+        and not (handler._close or handler._force_close)
+        and (always or not any(app.middlewares or app.on_response_prepare for app in request.match_info.apps))
+    )
+
+
+def keep(request: web.Request, answer: web.Response, engine: Engine) -> TakenOver:
+    """Send the answer, and handle what follows on this connection without aiohttp."""
+    handler: Any = request.protocol
+    transport, manager = handler.transport, handler._manager
+    allowing = "".join(
+        f"{name}: {value}\r\n" for name, value in answer.headers.items() if name.startswith("Access-") or name == "Vary"
+    )
+    kept = KeptConnection(engine, manager, request.headers.get("Origin"), allowing.encode())
+    body = answer.body if isinstance(answer.body, bytes) else b""
+    head = "".join(f"{name}: {value}\r\n" for name, value in answer.headers.items() if name != "Content-Length")
+    transport.write(b"HTTP/1.1 200 OK\r\n%bContent-Length: %d\r\n\r\n%b" % (head.encode(), len(body), body))
+    _leave(handler, transport, kept)
+    return TakenOver()
+
+
+def _leave(handler: Any, transport: Any, protocol: asyncio.Protocol) -> None:
+    """Give the transport another protocol; aiohttp's handler takes it for lost, and frees what it holds."""
+    transport.set_protocol(protocol)
+    protocol.connection_made(transport)
+    if handler._reading_paused or handler._buffer_paused:
+        transport.resume_reading()
+    handler.transport = None
+    handler.connection_lost(None)
+
+
 def take_over(
     request: web.Request, accepted: bytes, socket: WebSocket, headers: Mapping[str, str]
 ) -> tuple[TakenOver, bytes]:
@@ -70,10 +122,5 @@ def take_over(
         b"Sec-WebSocket-Accept: " + accepted + b"\r\n" + more + b"\r\n"
     )
     tail, handler._message_tail = handler._message_tail, b""
-    transport.set_protocol(socket)
-    socket.connection_made(transport)
-    if handler._reading_paused or handler._buffer_paused:
-        transport.resume_reading()
-    handler.transport = None
-    handler.connection_lost(None)
+    _leave(handler, transport, socket)
     return TakenOver(), tail

@@ -1,0 +1,290 @@
+"""Long polling without a web framework in between: a connection over which a client polls, kept after its first poll.
+
+The first requests of a connection go through aiohttp; once one of them was a poll or a POST of an open session, the
+connection is taken over (as a WebSocket's is, `rtserver.engine.takeover`), and the polls that follow on it are
+answered where their bytes arrive. Rules:
+
+1. Only the plain case is handled here: GET or POST of HTTP/1.1 for an open session of revision 4, with an ordinary
+   query and headers, and a body of known, small length. For everything else the connection is handed back to aiohttp,
+   with every byte that belongs to the request: whatever is doubtful is judged there.
+2. One request at a time; what comes meanwhile waits unread.
+3. A connection that is idle, or does not finish its request, is closed after `IDLE_SECONDS`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from aiohttp.helpers import rfc822_formatted_time
+
+from rtserver.engine.outgoing import Part
+from rtserver.engine.session import Reason, Session
+from rtserver.engine.wheel import Timer
+from rtserver.protocol import payloads
+
+if TYPE_CHECKING:
+    from rtserver.engine.server import Engine
+
+IDLE_SECONDS = 75.0
+MAX_HEAD = 8192
+MAX_BODY = 65536
+GZIP_LEVEL = 6
+HEAD_END = b"\r\n\r\n"
+
+_TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz")
+# What changes how a request is framed or answered.
+_LEFT_TO_AIOHTTP = frozenset({"transfer-encoding", "upgrade", "expect", "content-encoding", "trailer", "te"})
+_PLAIN_QUERY = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~=&")
+
+OK_TEXT = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=UTF-8\r\nCache-Control: no-store\r\n"
+OK_GZIP = OK_TEXT + b"Content-Encoding: gzip\r\n"
+OK_POSTED = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nCache-Control: no-store\r\n"
+BAD = b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\n"
+BAD_BODY = b'{"code":3,"message":"Bad request"}'
+
+
+class Plain(NamedTuple):
+    """A request that is handled here: its body is from `begin` to `end` of the bytes; `gzip` says what it accepts."""
+
+    post: bool
+    session: Session
+    begin: int
+    end: int
+    gzip: bool
+
+
+class KeptConnection(asyncio.Protocol, Timer):
+    """While a poll waits, it is the session's `poll`."""
+
+    __slots__ = (
+        "_answering", "_buffer", "_busy", "_engine", "_extra", "_gzip", "_held_up", "_needed", "_new_handler",
+        "_origin", "_transport",
+    )  # fmt: skip
+
+    def __init__(
+        self, engine: Engine, new_handler: Callable[[], asyncio.Protocol], origin: str | None, extra: bytes
+    ) -> None:
+        """`extra`: headers of every answer, for pages of `origin`."""
+        Timer.__init__(self)
+        self._engine = engine
+        self._new_handler = new_handler
+        self._origin = origin
+        self._extra = extra
+        self._transport: asyncio.Transport | None = None
+        self._buffer = bytearray()
+        self._needed = 0
+        self._busy: Session | None = None
+        self._answering = False
+        self._held_up = False
+        self._gzip = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._engine.kept.add(self)
+        self._engine.idle_wheel.start(self, IDLE_SECONDS)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self._leave()
+        session, self._busy = self._busy, None
+        if session is not None and session.poll is self:
+            session.poll = None
+            session.abort(Reason.TRANSPORT_ERROR)
+
+    def _leave(self) -> None:
+        self._engine.kept.discard(self)
+        self._engine.idle_wheel.stop(self)
+
+    def ring(self) -> None:
+        if self._busy is None:
+            self.close()
+        else:
+            self._engine.idle_wheel.start(self, IDLE_SECONDS)
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    abort = close
+    """As a session's POST under way: what comes of it is not wanted any more."""
+
+    # Requests.
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        if self._busy is not None:
+            # A client that does not wait for its answers; the bound is what the socket's own buffer holds.
+            if len(self._buffer) > MAX_BODY and self._transport is not None and not self._held_up:
+                self._held_up = True
+                self._transport.pause_reading()
+        elif len(self._buffer) >= self._needed:
+            self._next()
+
+    def _next(self) -> None:
+        while self._buffer and self._busy is None and self._transport is not None:
+            data = bytes(self._buffer)
+            end = data.find(HEAD_END, 0, MAX_HEAD)
+            if end < 0:
+                if len(data) >= MAX_HEAD:
+                    self._hand_back()
+                return
+            request = self._plain(data[:end], end + len(HEAD_END))
+            if request is None:
+                self._hand_back()
+            elif request.end > len(data):
+                self._needed = request.end
+                return
+            else:
+                self._needed = 0
+                del self._buffer[: request.end]
+                self._engine.idle_wheel.start(self, IDLE_SECONDS)
+                if request.post:
+                    self._post(request.session, data[request.begin : request.end])
+                else:
+                    self._gzip = request.gzip
+                    self._poll(request.session)
+
+    def _plain(self, head: bytes, begin: int) -> Plain | None:
+        """The request, if it is one that is handled here (rule 1)."""
+        first, *lines = head.decode("latin-1").split("\r\n")
+        method, _, rest = first.partition(" ")
+        target, _, version = rest.partition(" ")
+        session = self._session(target)
+        headers = _headers(lines)
+        if version != "HTTP/1.1" or session is None or headers is None or headers.get("origin") != self._origin:
+            return None
+        length = headers.get("content-length", "0")
+        if not (length.isascii() and length.isdigit()) or len(length) > 6 or "host" not in headers:
+            return None
+        size = int(length)
+        if method == "GET" and size == 0:
+            return Plain(False, session, begin, begin, "gzip" in headers.get("accept-encoding", ""))
+        if method == "POST" and size <= min(MAX_BODY, self._engine.max_payload):
+            return Plain(True, session, begin, begin + size, False) if _is_text(headers) else None
+        return None
+
+    def _session(self, target: str) -> Session | None:
+        path, _, query = target.partition("?")
+        if path != self._engine.path or not _PLAIN_QUERY.issuperset(query):
+            return None
+        pairs = [pair.split("=", 1) for pair in query.split("&")]
+        asked = {pair[0]: pair[-1] for pair in pairs}
+        if len(asked) != len(pairs) or asked.get("transport") != "polling" or asked.get("EIO") != "4" or "j" in asked:
+            return None
+        session = self._engine.sockets.get(asked.get("sid", ""))
+        return session if session is not None and session.socket is None and session.revision == 4 else None
+
+    def _hand_back(self) -> None:
+        transport = self._transport
+        if transport is None:
+            return
+        self._transport = None
+        self._leave()
+        handler = self._new_handler()
+        transport.set_protocol(handler)
+        handler.connection_made(transport)
+        handler.data_received(bytes(self._buffer))
+
+    # Answers.
+
+    def _respond(self, head: bytes, body: bytes) -> None:
+        self._busy = None
+        if self._transport is not None:
+            date = rfc822_formatted_time().encode()
+            self._transport.write(
+                b"%bDate: %b\r\n%bContent-Length: %d\r\n\r\n%b" % (head, date, self._extra, len(body), body)
+            )
+            if self._held_up:
+                self._held_up = False
+                self._transport.resume_reading()
+
+    def _respond_parts(self, parts: list[Part]) -> None:
+        body = payloads.encode(parts).encode()
+        engine = self._engine
+        if self._gzip and engine.http_compression and len(body) >= engine.compression_threshold:
+            self._respond(OK_GZIP, gzip.compress(body, GZIP_LEVEL))
+        else:
+            self._respond(OK_TEXT, body)
+
+    def _poll(self, session: Session) -> None:
+        if session.poll is not None:
+            session.close(Reason.TRANSPORT_ERROR)
+            self._respond(BAD, BAD_BODY)
+            return
+        parts = session.take()
+        if parts:
+            self._respond_parts(parts)
+        else:
+            self._busy, session.poll = session, self
+
+    def wake(self) -> None:
+        """Something waits for the poll: answer at the end of this turn, with all that comes until then."""
+        if not self._answering:
+            self._answering = True
+            asyncio.get_running_loop().call_soon(self._answer)
+
+    def _answer(self) -> None:
+        self._answering = False
+        session = self._busy
+        if session is not None and session.poll is self:
+            session.poll = None
+            self._respond_parts(session.take() or [payloads.NOOP])
+            self._next()
+
+    def _post(self, session: Session, body: bytes) -> None:
+        if session.post is not None:
+            session.close(Reason.TRANSPORT_ERROR)
+            self._respond(BAD, BAD_BODY)
+            return
+        try:
+            packets = iter(payloads.decode(body.decode(), self._engine.max_packets))
+            if self._feed(session, packets):
+                self._respond(OK_POSTED, b"ok")
+        except (payloads.PayloadError, UnicodeDecodeError) as error:
+            self._refuse(session, error)
+
+    def _feed(self, session: Session, packets: Iterator[payloads.Packet]) -> bool:
+        """Hand the packets on; False when the layer above asked for a pause, and the rest follows after it."""
+        for kind, data in packets:
+            session.packet(kind, data)
+            if session.paused:
+                self._busy, session.post = session, self
+                session.resumed = asyncio.get_running_loop().create_future()
+                session.resumed.add_done_callback(lambda _: self._go_on(session, packets))
+                return False
+        return True
+
+    def _go_on(self, session: Session, packets: Iterator[payloads.Packet]) -> None:
+        session.post = None
+        try:
+            if self._feed(session, packets):
+                self._respond(OK_POSTED, b"ok")
+                self._next()
+        except payloads.PayloadError as error:
+            self._refuse(session, error)
+
+    def _refuse(self, session: Session, error: ValueError) -> None:
+        self._engine.rejected(session, str(error))
+        session.close(Reason.PARSE_ERROR)
+        self._respond(BAD, BAD_BODY)
+
+
+def _headers(lines: list[str]) -> dict[str, str] | None:
+    """Names in lower case; None where something is not plain."""
+    headers: dict[str, str] = {}
+    for line in lines:
+        name, colon, value = line.partition(":")
+        name = name.lower()
+        if not colon or not name or not _TOKEN.issuperset(name) or name in _LEFT_TO_AIOHTTP:
+            return None
+        if (name in headers and name in ("content-length", "host", "origin")) or "\n" in value or "\0" in value:
+            return None
+        headers[name] = value.strip(" \t")
+    return headers if headers.get("connection", "keep-alive").lower() == "keep-alive" else None
+
+
+def _is_text(headers: dict[str, str]) -> bool:
+    return not headers.get("content-type", "").startswith("application/octet-stream")
