@@ -93,8 +93,8 @@ class Settings(BaseSettings):
     transports: kind.Transports = ("polling", "websocket")
     """The transports that clients may use."""
     parser: kind.Parser = "json"
-    """How packets are written: `json` is the standard; `msgpack` needs `socket.io-msgpack-parser` in every client, which
-    the pages that come with the server do not have."""
+    """How packets are written: `json` is the standard; `msgpack` needs `socket.io-msgpack-parser` in every client,
+    which the pages that come with the server do not have."""
     ping_interval: kind.Seconds = 25.0
     """Seconds between two pings."""
     ping_timeout: kind.Seconds = 20.0

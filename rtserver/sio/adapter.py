@@ -92,6 +92,8 @@ class Adapter:
             return
         chosen = rooms.select(target)
         if chosen:
+            if self.server.watched:
+                self.server.show_outgoing(chosen, args)
             self.server.deliver(chosen, self.server.outgoing(packets.EVENT, nsp, args), target.flags)
 
     async def local_broadcast_with_ack(
@@ -142,7 +144,7 @@ class Adapter:
                 transport=client.transport,
                 instance=self.server.instance_id,
             )
-            for client in rooms.select(target)
+            for client in (*rooms.select(target), *rooms.leaving(target))
         ]
 
     def local_rooms(self, nsp: str) -> set[str]:

@@ -31,7 +31,7 @@ async def admit(connection: Connection, nsp: str, handshake: Handshake) -> Clien
 
 async def _identified(connection: Connection, nsp: str, handshake: Handshake) -> Client | None:
     server = connection.server
-    handler = server.handler_for(nsp)
+    handler = await server.handler_for(nsp, handshake.auth)
     identity = await dispatch.identify(server.authenticator, handler, handshake)
     if connection.closed:
         return None

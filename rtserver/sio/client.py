@@ -7,7 +7,7 @@ no broadcast reaches it), CONNECTED while it is in the namespace's rooms, and GO
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,9 @@ from rtserver.errors import TooLarge
 from rtserver.identity import Identity
 from rtserver.protocol import packets
 from rtserver.sio.adapter import AckTimeout
+from rtserver.sio.addressed import Addressed
 from rtserver.sio.handshake import Handshake
+from rtserver.sio.intercept import Observer, checked, intercepted, without
 from rtserver.sio.limits import TokenBucket
 from rtserver.sio.mailbox import Mailbox
 from rtserver.sio.operator import DEFAULT_ACK_TIMEOUT, Operator, check_event_name
@@ -25,7 +27,7 @@ from rtserver.sio.target import Target
 
 if TYPE_CHECKING:
     from rtserver.sio.connection import Connection
-    from rtserver.sio.handler import Handler
+    from rtserver.sio.handler import Handler, Step
     from rtserver.sio.namespace import Namespace
     from rtserver.sio.server import Server
 
@@ -150,12 +152,57 @@ class Client:
         """Everybody in the namespace but this client."""
         return Operator(self.server.adapter, self.namespace_name, Target(except_=(self.id,)))
 
-    def to(self, *rooms: str) -> Operator:
+    def to(self, *rooms: str | Iterable[str]) -> Operator:
         """The members of these rooms but this client."""
         return self.broadcast.to(*rooms)
 
-    def except_(self, *rooms: str) -> Operator:
+    in_ = to
+
+    def except_(self, *rooms: str | Iterable[str]) -> Operator:
         return self.broadcast.except_(*rooms)
+
+    @property
+    def volatile(self) -> Addressed:
+        """`client.volatile.emit(…)`: may be dropped if the client cannot take it now."""
+        return Addressed(self).volatile
+
+    @property
+    def local(self) -> Addressed:
+        return Addressed(self).local
+
+    def compress(self, on: bool) -> Addressed:
+        return Addressed(self).compress(on)
+
+    def timeout(self, seconds: float) -> Addressed:
+        """`await client.timeout(5).emit_with_ack(…)`."""
+        return Addressed(self).timeout(seconds)
+
+    # Looking on and stepping in.
+
+    def use(self, step: Step) -> None:
+        """Middleware for this client's events: `step(event, args)`, plain or async, may change or return the arguments,
+        or raise an `EventError`, which is the answer. It runs after the rate limit and before the handler."""
+        intercepted(self).steps += (step,)
+
+    def on_any(self, observer: Observer) -> None:
+        """Show every event that comes from this client to `observer(event, *args)`."""
+        intercepted(self).observers += (checked(observer),)
+
+    def off_any(self, observer: Observer | None = None) -> None:
+        """This observer no more, or none at all."""
+        front = intercepted(self)
+        front.observers = without(front.observers, observer)
+
+    def on_any_outgoing(self, observer: Observer) -> None:
+        """Show every event that goes to this client to `observer(event, *args)`; acks are no events."""
+        watched = self.server.watched
+        watched[self] = (*watched.get(self, ()), checked(observer))
+
+    def off_any_outgoing(self, observer: Observer | None = None) -> None:
+        watched = self.server.watched
+        left = without(watched.pop(self, ()), observer)
+        if left:
+            watched[self] = left
 
     async def disconnect(self, close: bool = False) -> None:
         """Leave the namespace; with `close`, close the connection. A stock client does not come back by itself."""
@@ -179,13 +226,16 @@ class Client:
         """No more acks will come: tell whoever waits for one."""
         self.state = State.GONE
         self._held.clear()
+        self.server.watched.pop(self, None)
         waiting, self._acks = self._acks, None
         for settle in (waiting or {}).values():
             settle(None)
 
-    def send_event(self, args: list[Any], id: int | None = None) -> None:
+    def send_event(self, args: list[Any], id: int | None = None, volatile: bool = False) -> None:
         if self.state is not State.GONE:
-            self.send(self.server.outgoing(packets.EVENT, self.namespace_name, args, id))
+            if self.server.watched:
+                self.server.show_outgoing([self], args)
+            self.send(self.server.outgoing(packets.EVENT, self.namespace_name, args, id), volatile)
             self.server.metrics.events_out(self.handler.label, 1)
 
     def send(self, message: Outgoing, volatile: bool = False) -> None:

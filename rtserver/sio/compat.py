@@ -7,16 +7,16 @@ event that no handler takes is not acknowledged.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from socketio import AsyncNamespace
 from socketio import exceptions as socketio_exceptions
 
 from rtserver.errors import Refused
-from rtserver.sio.handler import NO_ACK, Answer, AuthMode
+from rtserver.sio.handler import NO_ACK, Answer, AuthMode, Step
 from rtserver.sio.namespace import Namespace
-from rtserver.sio.namespace_handler import ack_values, check_length
+from rtserver.sio.namespace_handler import ack_values, check_length, passed
 from rtserver.sio.table import CATCH_ALL
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class CompatHandler:
 
     roles: frozenset[str] = frozenset()
     has_connected = False
+    has_disconnecting = False
 
     def __init__(self, server: Server, name: str) -> None:
         self._server = server
@@ -64,12 +65,26 @@ class CompatHandler:
     async def connected(self, client: Client) -> None:
         """python-socketio has no such hook."""
 
+    async def disconnecting(self, client: Client, reason: str) -> None:
+        """Nor this one."""
+
     async def disconnect(self, client: Client, reason: str) -> None:
         await self._lifecycle("disconnect", client, (reason,), optional=1)
 
     async def event(self, client: Client, args: list[Any]) -> Answer:
+        self._check(client, args)
+        return await self._handle(client, args)
+
+    async def filtered(self, client: Client, args: list[Any], steps: Sequence[Step]) -> Answer:
+        self._check(client, args)
+        args = await passed(steps, args)
+        return await self._handle(client, args) if client.connected else NO_ACK
+
+    def _check(self, client: Client, args: list[Any]) -> None:
         self._server.limiter.check(client, CATCH_ALL)
         check_length(client, args[0])
+
+    async def _handle(self, client: Client, args: list[Any]) -> Answer:
         name = args[0] if isinstance(args[0], str) else str(args[0])
         if name == CATCH_ALL:
             # Looked up by this name, a catch-all handler would take the client's arguments for the event and the sid.

@@ -35,6 +35,7 @@ from rtserver.sio.gate import Pass, TooManyConnections
 from rtserver.sio.handshake import Handshake
 from rtserver.sio.limits import TokenBucket
 from rtserver.sio.mailbox import Backlog
+from rtserver.sio.rooms import Rooms
 
 if TYPE_CHECKING:
     from rtserver.sio.server import Server
@@ -274,7 +275,19 @@ class Connection:
         self._left[nsp] = client.buckets
         if len(self._left) > MAX_REMEMBERED:
             del self._left[next(iter(self._left))]
-        self.server.room_table(nsp).remove(client)
         self.server.metrics.namespace_disconnected(client.handler.label)
         client.depart()
-        client.mailbox.put(partial(self.server.part, client, reason))
+        rooms = self.server.room_table(nsp)
+        if client.handler.has_disconnecting:
+            rooms.retire(client)
+            self.server.spawn(self._take_leave(client, reason, rooms))
+        else:
+            rooms.remove(client)
+            client.mailbox.put(partial(self.server.part, client, reason))
+
+    async def _take_leave(self, client: Client, reason: str, rooms: Rooms) -> None:
+        try:
+            await dispatch.run_disconnecting(client, reason)
+        finally:
+            rooms.release(client)
+            client.mailbox.put(partial(self.server.part, client, reason))

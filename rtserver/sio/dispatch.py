@@ -6,8 +6,9 @@ Nothing that a handler raises gets past this module, and no traceback reaches a 
 from __future__ import annotations
 
 import asyncio
+import inspect
 import time
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import structlog
@@ -137,8 +138,12 @@ async def identify(authenticator: Authenticator | None, handler: Handler, handsh
 
 
 async def run_connect(client: Client) -> None:
-    """Ask the connect handler; whatever it raises becomes `Refused`."""
+    """Ask the middleware and the connect handler; whatever they raise becomes `Refused`."""
     try:
+        for step in client.server.middleware:
+            result = step(client)
+            if inspect.isawaitable(result):
+                await _own(result)
         await _own(client.handler.connect(client))
     except Refused:
         raise
@@ -165,11 +170,39 @@ async def run_connected(client: Client) -> None:
         log.exception("connected_handler_failed", namespace=client.namespace_name, sid=client.id)
 
 
+async def run_disconnecting(client: Client, reason: str) -> None:
+    try:
+        await _own(_limited(client, client.handler.disconnecting(client, reason)))
+    except Exception:  # the error boundary
+        log.exception("disconnecting_handler_failed", namespace=client.namespace_name, sid=client.id)
+
+
 async def run_disconnect(client: Client, reason: str) -> None:
     try:
         await _own(_limited(client, client.handler.disconnect(client, reason)))
     except Exception:  # the error boundary
         log.exception("disconnect_handler_failed", namespace=client.namespace_name, sid=client.id)
+
+
+def observe(observers: Iterable[Callable[..., object]], client: Client, args: list[Any]) -> None:
+    """Show `[event, *args]` to those who only look on."""
+    for observer in observers:
+        try:
+            observer(*args)
+        except Exception:  # the error boundary
+            log.exception("observer_failed", namespace=client.namespace_name, sid=client.id)
+
+
+async def run_path(path: Callable[..., Any], name: str, auth: Any) -> bool:
+    """Ask a function whether a name is its namespace; raises `Refused` when it does, or fails."""
+    try:
+        result = path(name, auth)
+        return bool(await _own(result) if inspect.isawaitable(result) else result)
+    except Refused:
+        raise
+    except Exception:  # the error boundary
+        log.exception("path_function_failed", namespace=name[:SHOWN])
+        raise Refused("Internal error", code="internal") from None
 
 
 async def run_stop(namespace: Namespace) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 if TYPE_CHECKING:
@@ -21,10 +21,14 @@ NO_ACK: Final = _NoAck()
 
 Answer = list[Any] | _NoAck
 
+Step = Callable[[str, list[Any]], Awaitable[list[Any] | None] | list[Any] | None]
+"""Middleware of an event: gets its name and arguments, and gives other arguments, or None; it may raise."""
+
 
 class Handler(Protocol):
     """`event` gives the values of the ack, or `NO_ACK`, or what to await for them; it may raise anything (see
-    `rtserver.sio.dispatch`). `has_connected` says whether `connected` does something.
+    `rtserver.sio.dispatch`). `filtered` does the same with middleware between the rate limit and the handler.
+    `has_connected` and `has_disconnecting` say whether `connected` and `disconnecting` do something.
 
     `label` names it in metrics: one of few, where a dynamic namespace has names of clients' choosing.
     """
@@ -33,6 +37,7 @@ class Handler(Protocol):
     auth: AuthMode
     roles: frozenset[str]
     has_connected: bool
+    has_disconnecting: bool
 
     @property
     def namespace(self) -> Namespace: ...
@@ -42,5 +47,11 @@ class Handler(Protocol):
     async def connected(self, client: Client) -> None: ...
 
     def event(self, client: Client, args: list[Any]) -> Answer | Coroutine[Any, Any, Answer]: ...
+
+    def filtered(
+        self, client: Client, args: list[Any], steps: Sequence[Step]
+    ) -> Coroutine[Any, Any, Answer]: ...
+
+    async def disconnecting(self, client: Client, reason: str) -> None: ...
 
     async def disconnect(self, client: Client, reason: str) -> None: ...

@@ -9,10 +9,11 @@
 
 from __future__ import annotations
 
+import inspect
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from rtserver.sio.client import Client
 from rtserver.sio.handler import AuthMode
@@ -32,14 +33,19 @@ if TYPE_CHECKING:
 __all__ = ["Client", "Namespace", "event", "server_event"]
 
 
+PathFunction = Callable[[str, Mapping[str, Any] | None], bool | Awaitable[bool]]
+Step = TypeVar("Step", bound=Callable[[Client], Any])
+
+
 class Namespace:
-    """Subclass it with a `path`: a name such as "/tracking", or a compiled pattern for dynamic namespaces.
+    """Subclass it with a `path`: a name such as "/tracking"; for dynamic namespaces a compiled pattern, or a function
+    (or method) of the name and the client's `auth` that says whether there is such a namespace, plain or async.
 
     `auth`: whether a checked identity is "required", "optional" or not looked for ("none").
     `roles`: one of these is needed; empty = every identity.
     """
 
-    path: ClassVar[str | re.Pattern[str]]
+    path: str | re.Pattern[str] | PathFunction
     auth: AuthMode = "required"
     roles: frozenset[str] = frozenset()
     server: Server
@@ -47,10 +53,14 @@ class Namespace:
     _event_table: ClassVar[dict[str, Entry]] = {}
     _server_event_table: ClassVar[dict[str, str]] = {}
 
-    def __init_subclass__(cls, path: str | re.Pattern[str] | None = None, **kwargs: Any) -> None:
+    middleware: tuple[Callable[[Client], Any], ...] = ()
+    """What `use` added."""
+
+    def __init_subclass__(cls, path: str | re.Pattern[str] | PathFunction | None = None, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if path is not None:
-            cls.path = path
+            # A function given here is not a method.
+            cls.path = cast("PathFunction", staticmethod(path)) if inspect.isfunction(path) else path
         cls._event_table = build_table(cls)
         cls._server_event_table = build_server_table(cls)
 
@@ -68,8 +78,23 @@ class Namespace:
     async def on_connected(self, client: Client) -> None:
         """The client was told that it is connected, and broadcasts reach it."""
 
+    async def on_event(self, client: Client, event: str, args: list[Any]) -> list[Any] | None:
+        """Each event goes through here, after its rate limit and before its arguments are checked.
+
+        Change `args`, return others, or raise an `EventError`, which is the answer; None lets them pass as they are.
+        """
+        return None
+
+    async def on_disconnecting(self, client: Client, reason: str) -> None:
+        """The client is going: nothing reaches it any more, but it is still told among the members of its rooms."""
+
     async def on_disconnect(self, client: Client, reason: str) -> None:
         """The client is gone; `client.rooms` still tells the rooms it was in."""
+
+    def use(self, step: Step) -> Step:
+        """Ask `step(client)`, plain or async, before `on_connect`; it may raise `Refused`."""
+        self.middleware += (step,)
+        return step
 
     # Addressing clients, cluster-wide.
 
@@ -148,5 +173,8 @@ class Namespace:
 
 
 def path_text(namespace: Namespace) -> str:
-    """The path, or the text of its pattern: what the namespace is called in metrics and in the registry."""
-    return namespace.path if isinstance(namespace.path, str) else namespace.path.pattern
+    """The path, the text of its pattern, or the name of the class: its name in metrics and in the registry."""
+    path = namespace.path
+    if isinstance(path, str):
+        return path
+    return path.pattern if isinstance(path, re.Pattern) else type(namespace).__qualname__

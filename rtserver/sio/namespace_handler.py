@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rtserver.errors import InvalidPayload, UnknownEvent
 from rtserver.sio.arguments import Arguments
 from rtserver.sio.coroutines import finish, never_waits
-from rtserver.sio.handler import Answer
+from rtserver.sio.handler import NO_ACK, Answer, Step
 from rtserver.sio.namespace import Namespace, path_text
 from rtserver.sio.table import CATCH_ALL, SERVER_DEFAULT, Entry, Function, RateOption
 
@@ -35,6 +36,7 @@ class NamespaceHandler:
         self.auth = namespace.auth
         self.roles = frozenset(namespace.roles)
         self.has_connected = type(namespace).on_connected is not Namespace.on_connected
+        self.has_disconnecting = type(namespace).on_disconnecting is not Namespace.on_disconnecting
         self._calls = {name: _call(namespace, entry) for name, entry in type(namespace)._event_table.items()}
 
     @property
@@ -42,10 +44,17 @@ class NamespaceHandler:
         return self._namespace
 
     async def connect(self, client: Client) -> None:
+        for step in self._namespace.middleware:
+            result = step(client)
+            if inspect.isawaitable(result):
+                await result
         await self._namespace.on_connect(client)
 
     async def connected(self, client: Client) -> None:
         await self._namespace.on_connected(client)
+
+    async def disconnecting(self, client: Client, reason: str) -> None:
+        await self._namespace.on_disconnecting(client, reason)
 
     async def disconnect(self, client: Client, reason: str) -> None:
         await self._namespace.on_disconnect(client, reason)
@@ -72,6 +81,23 @@ class NamespaceHandler:
             raise UnknownEvent()
         return _answer(call, call.function(client, args[0], *call.arguments.convert(args[1:])))
 
+    async def filtered(self, client: Client, args: list[Any], steps: Sequence[Step]) -> Answer:
+        name = args[0]
+        call = self._calls.get(name) if name != CATCH_ALL else None
+        taker = call or self._calls.get(CATCH_ALL)
+        rate = SERVER_DEFAULT if taker is None else taker.rate
+        client.connection.server.limiter.check(client, CATCH_ALL if call is None else name, rate)
+        if call is None:
+            check_length(client, name)
+        args = await passed(steps, args)
+        if not client.connected:
+            return NO_ACK
+        if taker is None:
+            raise UnknownEvent()
+        leading = [name] if call is None else []
+        answer = _answer(taker, taker.function(client, *leading, *taker.arguments.convert(args[1:])))
+        return await answer if inspect.isawaitable(answer) else answer
+
     async def server_event(self, args: list[Any]) -> Any:
         """Raises `LookupError` when there is no handler, and only then."""
         name = args[0] if args and isinstance(args[0], str) else ""
@@ -83,6 +109,34 @@ class NamespaceHandler:
             return await result if inspect.isawaitable(result) else result
         except LookupError as error:
             raise RuntimeError(f"the handler of the server event {name!r} failed") from error
+
+
+class FilteringHandler(NamespaceHandler):
+    """Of a `Namespace` with an `on_event` of its own, through which every event goes."""
+
+    def event(self, client: Client, args: list[Any]) -> Answer | Coroutine[Any, Any, Answer]:
+        return self.filtered(client, args, ())
+
+    async def filtered(self, client: Client, args: list[Any], steps: Sequence[Step]) -> Answer:
+        return await super().filtered(client, args, (*steps, partial(self._namespace.on_event, client)))
+
+
+def handler_of(namespace: Namespace) -> NamespaceHandler:
+    filtering = type(namespace).on_event is not Namespace.on_event
+    return FilteringHandler(namespace) if filtering else NamespaceHandler(namespace)
+
+
+async def passed(steps: Sequence[Step], args: list[Any]) -> list[Any]:
+    """`[event, *args]` as the middleware leaves it; it may also change the list that it is given."""
+    for step in steps:
+        values = args[1:]
+        result = step(args[0], values)
+        if inspect.isawaitable(result):
+            result = await result
+        if result is not None and type(result) not in (list, tuple):
+            raise TypeError("the middleware of an event returns None, or a list of arguments")
+        args = [args[0], *(values if result is None else result)]
+    return args
 
 
 def _call(namespace: Namespace, entry: Entry) -> Call:

@@ -5,20 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 from rtserver.protocol.packets import MAX_NAMESPACE_LENGTH
-from rtserver.sio.namespace import Namespace, path_text
-from rtserver.sio.namespace_handler import NamespaceHandler
+from rtserver.sio import dispatch
+from rtserver.sio.intercept import plain
+from rtserver.sio.namespace import Namespace, PathFunction, path_text
+from rtserver.sio.namespace_handler import NamespaceHandler, handler_of
 from rtserver.sio.rooms import Rooms
 
 
 class Registry:
-    """Static namespaces keep their room table; one made by a pattern goes when it is empty."""
+    """Static namespaces keep their room table; one made by a pattern or a function goes when it is empty."""
 
     def __init__(self) -> None:
         self._namespaces: dict[str, Namespace] = {}
         self._static: dict[str, NamespaceHandler] = {}
-        self._patterns: list[tuple[re.Pattern[str], NamespaceHandler]] = []
+        self._dynamic: list[tuple[re.Pattern[str] | PathFunction, NamespaceHandler]] = []
         self._rooms: dict[str, Rooms] = {}
 
     @property
@@ -31,19 +34,38 @@ class Registry:
         path, text = namespace.path, path_text(namespace)
         if text in self._namespaces:
             raise ValueError(f"two namespaces claim {text}")
-        handler = NamespaceHandler(namespace)
+        handler = handler_of(namespace)
         if isinstance(path, str):
             self._static[path] = handler
             self._rooms[path] = Rooms(path)
         else:
-            self._patterns.append((path, handler))
+            self._dynamic.append((path, handler))
         self._namespaces[text] = namespace
 
     def handler(self, name: str) -> NamespaceHandler | None:
+        """What handles a name now; of the names that only a function knows, those with clients in them."""
         found = self._static.get(name)
         if found is not None:
             return found
-        return next((handler for pattern, handler in self._patterns if pattern.fullmatch(name)), None)
+        for path, handler in self._dynamic:
+            if path.fullmatch(name) if isinstance(path, re.Pattern) else self._handles(handler, name):
+                return handler
+        return None
+
+    def _handles(self, handler: NamespaceHandler, name: str) -> bool:
+        rooms = self._rooms.get(name)
+        clients = rooms.clients.values() if rooms is not None else ()
+        return any(plain(client.handler) is handler for client in clients)
+
+    async def find(self, name: str, auth: Mapping[str, Any] | None) -> NamespaceHandler | None:
+        """What handles a name for a client that asks for it now: functions are asked each time."""
+        found = self._static.get(name)
+        if found is not None:
+            return found
+        for path, handler in self._dynamic:
+            if path.fullmatch(name) if isinstance(path, re.Pattern) else await dispatch.run_path(path, name, auth):
+                return handler
+        return None
 
     def rooms(self, name: str) -> Rooms | None:
         return self._rooms.get(name)

@@ -3,7 +3,8 @@
 Invariants:
 1. A client is here only between its acceptance and its departure; nobody else is ever selected for a broadcast.
 2. Both directions are kept (room to members, member to rooms), so a departure costs the rooms that client was in.
-3. A socket id counts as a room of one, without an entry of its own. An empty room does not exist.
+3. Who is leaving (its `on_disconnecting` runs) is told among the members, and selected for no broadcast.
+4. A socket id counts as a room of one, without an entry of its own. An empty room does not exist.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ if TYPE_CHECKING:
 
 
 class Rooms:
-    __slots__ = ("_clients", "_members", "name")
+    __slots__ = ("_clients", "_leaving", "_members", "name")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self._clients: dict[str, Client] = {}
         self._members: dict[str, dict[str, Client]] = {}
+        self._leaving: dict[str, Client] = {}
 
     @property
     def clients(self) -> Mapping[str, Client]:
@@ -39,6 +41,18 @@ class Rooms:
             return
         for room in client.rooms:
             self._discard(client, room)
+
+    def retire(self, client: Client) -> None:
+        """It leaves, but is still told among the members until its `release`."""
+        self.remove(client)
+        self._leaving[client.id] = client
+
+    def release(self, client: Client) -> None:
+        self._leaving.pop(client.id, None)
+
+    def leaving(self, target: Target) -> list[Client]:
+        """Those who are leaving and would be addressed."""
+        return [client for client in self._leaving.values() if _addressed(client, target)]
 
     def join(self, client: Client, rooms: Iterable[str]) -> None:
         accepted = client.id in self._clients
@@ -64,7 +78,8 @@ class Rooms:
 
     def names(self) -> set[str]:
         """Every room, socket ids included, as Node's `allRooms` tells them."""
-        return {*self._members, *self._clients}
+        leaving = (room for client in self._leaving.values() for room in (client.id, *client.rooms))
+        return {*self._members, *self._clients, *leaving}
 
     def members(self, room: str) -> Collection[Client]:
         client = self._clients.get(room)
@@ -88,3 +103,8 @@ class Rooms:
             if excluded:
                 chosen = [client for client in chosen if client.id not in excluded]
         return chosen
+
+
+def _addressed(client: Client, target: Target) -> bool:
+    rooms = {client.id, *client.rooms}
+    return (not target.rooms or not rooms.isdisjoint(target.rooms)) and rooms.isdisjoint(target.except_)

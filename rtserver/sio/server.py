@@ -8,9 +8,9 @@ The public surface of python-socketio stays (`@sio.event`, `AsyncNamespace`, `em
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from functools import partial
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from aiohttp import web
 from engineio.async_drivers.aiohttp import translate_request
@@ -30,6 +30,7 @@ from rtserver.sio.connection import Connection
 from rtserver.sio.gate import Gate
 from rtserver.sio.handler import AuthMode, Handler
 from rtserver.sio.ids import new_instance_id
+from rtserver.sio.intercept import Observer
 from rtserver.sio.limiter import EventLimiter
 from rtserver.sio.msgpack_connection import MsgpackClient, MsgpackConnection
 from rtserver.sio.namespace import Namespace
@@ -43,6 +44,8 @@ from rtserver.sio.target import Flags
 from rtserver.sio.tasks import Tasks
 
 STOP_SECONDS = 5.0
+
+Step = TypeVar("Step", bound=Callable[[Client], Any])
 
 
 class Server(Surface):
@@ -88,6 +91,9 @@ class Server(Surface):
         self.authenticator = authenticator
         self.compat_auth: AuthMode = compat_auth or ("required" if authenticator is not None else "none")
         self.concurrent_handlers = async_handlers
+        self.middleware: tuple[Callable[[Client], Any], ...] = ()
+        self.watched: dict[Client, tuple[Observer, ...]] = {}
+        """Who looks on at what goes to which client."""
         self._clients: dict[str, Client] = {}
         self._registry = Registry()
         self._handshakes = HandshakeReader(trusted_proxies)
@@ -150,6 +156,11 @@ class Server(Surface):
         if isinstance(namespace.path, str):
             self.adapter.namespace_added(namespace.path)
 
+    def use(self, step: Step) -> Step:
+        """Ask `step(client)`, plain or async, before the connect handler of every namespace; it may raise `Refused`."""
+        self.middleware += (step,)
+        return step
+
     def of(self, namespace: str) -> Operator:
         """Address the clients of a namespace: `server.of("/chat").to("room").emit(…)`."""
         return Operator(self.adapter, namespace)
@@ -157,9 +168,9 @@ class Server(Surface):
     def knows(self, name: str) -> bool:
         return self._registry.handler(name) is not None or takes(self, name)
 
-    def handler_for(self, name: str) -> Handler:
+    async def handler_for(self, name: str, auth: Mapping[str, Any] | None) -> Handler:
         """Raises `Refused` for a name that is no namespace."""
-        handler = self._registry.handler(name)
+        handler = await self._registry.find(name, auth)
         if handler is not None:
             return handler
         if not takes(self, name):
@@ -224,6 +235,13 @@ class Server(Surface):
             else:
                 session.push(message, flags.volatile)
         self.metrics.events_out(clients[0].handler.label, len(clients))
+
+    def show_outgoing(self, clients: list[Client], args: list[Any]) -> None:
+        """To those who look on."""
+        for client in clients:
+            observers = self.watched.get(client)
+            if observers:
+                dispatch.observe(observers, client, args)
 
     # What the engine reports.
 

@@ -1,0 +1,70 @@
+"""One client with flags, as `client.volatile` or `client.timeout(5)` give it, and the way on from there to others.
+
+As in Node, flags come before the rooms: `client.volatile.to("a").emit(…)`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rtserver.sio.operator import DEFAULT_ACK_TIMEOUT, Operator, check_event_name
+from rtserver.sio.target import EVERYBODY, Flags, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rtserver.sio.client import Client
+
+
+class Addressed:
+    """Immutable: every step gives a new one."""
+
+    __slots__ = ("_client", "_flags")
+
+    def __init__(self, client: Client, flags: Flags = EVERYBODY.flags) -> None:
+        self._client = client
+        self._flags = flags
+
+    def _flag(self, **flags: Any) -> Addressed:
+        return Addressed(self._client, self._flags._replace(**flags))
+
+    @property
+    def volatile(self) -> Addressed:
+        """The event may be dropped if the client cannot take it now."""
+        return self._flag(volatile=True)
+
+    @property
+    def local(self) -> Addressed:
+        """When others are addressed: those of this server only."""
+        return self._flag(local=True)
+
+    def compress(self, on: bool) -> Addressed:
+        return self._flag(compress=on)
+
+    def timeout(self, seconds: float) -> Addressed:
+        """How long `emit_with_ack` waits."""
+        return self._flag(timeout=seconds)
+
+    async def emit(self, event: str, *args: Any) -> None:
+        self._client.send_event([check_event_name(event), *args], volatile=self._flags.volatile)
+
+    async def emit_with_ack(self, event: str, *args: Any) -> Any:
+        """The first value of the client's ack; raises `AckTimeout`."""
+        timeout = self._flags.timeout or DEFAULT_ACK_TIMEOUT
+        return await self._client.emit_with_ack(event, *args, timeout=timeout)
+
+    @property
+    def broadcast(self) -> Operator:
+        """Everybody in the namespace but the client."""
+        client = self._client
+        target = Target(except_=(client.id,), flags=self._flags)
+        return Operator(client.server.adapter, client.namespace_name, target)
+
+    def to(self, *rooms: str | Iterable[str]) -> Operator:
+        """The members of these rooms but the client."""
+        return self.broadcast.to(*rooms)
+
+    in_ = to
+
+    def except_(self, *rooms: str | Iterable[str]) -> Operator:
+        return self.broadcast.except_(*rooms)

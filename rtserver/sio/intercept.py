@@ -1,0 +1,72 @@
+"""What stands between the packets of one client and its handlers: observers, and middleware for each event.
+
+A client has it only once it asks for it (`client.on_any`, `client.use`): the events of all others take the short way.
+Source: `onAny`, `onAnyOutgoing` and `use` of Node, https://socket.io/docs/v4/server-socket-instance/
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rtserver.sio import dispatch
+from rtserver.sio.handler import Answer, Handler, Step
+
+if TYPE_CHECKING:
+    from rtserver.sio.client import Client
+    from rtserver.sio.namespace import Namespace
+
+Observer = Callable[..., object]
+"""A plain function of `(event, *args)`."""
+
+
+class Intercepted:
+    """The handler of a client that is observed or has middleware of its own."""
+
+    def __init__(self, inner: Handler) -> None:
+        self.inner = inner
+        self.label = inner.label
+        self.auth = inner.auth
+        self.roles = inner.roles
+        self.has_connected = inner.has_connected
+        self.has_disconnecting = inner.has_disconnecting
+        self.connect = inner.connect
+        self.connected = inner.connected
+        self.disconnecting = inner.disconnecting
+        self.disconnect = inner.disconnect
+        self.observers: tuple[Observer, ...] = ()
+        self.steps: tuple[Step, ...] = ()
+
+    @property
+    def namespace(self) -> Namespace:
+        return self.inner.namespace
+
+    def event(self, client: Client, args: list[Any]) -> Answer | Coroutine[Any, Any, Answer]:
+        if self.observers:
+            dispatch.observe(self.observers, client, args)
+        return self.inner.filtered(client, args, self.steps) if self.steps else self.inner.event(client, args)
+
+    def filtered(self, client: Client, args: list[Any], steps: Sequence[Step]) -> Coroutine[Any, Any, Answer]:
+        return self.inner.filtered(client, args, (*steps, *self.steps))
+
+
+def intercepted(client: Client) -> Intercepted:
+    """What stands in front of the client's handlers, put there when it is first asked for."""
+    if not isinstance(client.handler, Intercepted):
+        client.handler = Intercepted(client.handler)
+    return client.handler
+
+
+def plain(handler: Handler) -> Handler:
+    return handler.inner if isinstance(handler, Intercepted) else handler
+
+
+def checked(observer: Observer) -> Observer:
+    if inspect.iscoroutinefunction(observer):
+        raise TypeError("an observer is a plain function: events do not wait for it")
+    return observer
+
+
+def without(observers: tuple[Observer, ...], observer: Observer | None) -> tuple[Observer, ...]:
+    return () if observer is None else tuple(one for one in observers if one != observer)
