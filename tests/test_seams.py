@@ -147,6 +147,16 @@ def test_a_request_handler_can_be_left_behind():
     assert "while not self._force_close" in source(handler.start)
 
 
+def test_a_connection_can_be_kept_and_handed_back():
+    assert {"_messages", "_logging_enabled", "_close", "_force_close", "_manager"} <= set(
+        web_protocol.RequestHandler.__slots__
+    )
+    # The manager makes the handlers of its server, and `data_received` takes what they were not there for.
+    assert "return RequestHandler(self, loop=self._loop, **self._kwargs)" in source(web.Server.__call__)
+    assert parameters(web_protocol.RequestHandler.data_received) == ["self", "data"]
+    assert isinstance(web.Response().compression, bool)
+
+
 def test_the_end_of_a_connection_is_told_to_the_body_of_its_request():
     assert "set_exception(self._payload, exc)" in source(web.BaseRequest._cancel)
     assert "_payload" in inspect.getsource(web.BaseRequest.__init__)
