@@ -31,11 +31,12 @@ CHUNK = 65536
 class Poll:
     """A GET that waits. aiohttp tells it through `set_exception` that the client went away."""
 
-    __slots__ = ("_woken", "gone")
+    __slots__ = ("_content", "_request", "_woken", "gone")
 
     def __init__(self, request: web.Request) -> None:
         self.gone = False
         self._woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._request, self._content = request, request._payload
         # What aiohttp does to the body of a request whose connection is lost; see tests/test_seams.py.
         request._payload = self  # type: ignore[assignment]
 
@@ -48,7 +49,10 @@ class Poll:
         self.wake()
 
     async def wait(self) -> None:
-        await self._woken
+        try:
+            await self._woken
+        finally:
+            self._request._payload = self._content
 
 
 class Unfinished(Exception):

@@ -103,6 +103,10 @@ class Served:
         recorder = self.upper.last
         return f"{query}&sid={recorder.session.id}", recorder
 
+    async def poll_session_3(self, query: str = "EIO=3&transport=polling") -> tuple[str, Recorder]:
+        """The same for revision 3, which has to be allowed."""
+        return await self.poll_session(query)
+
     async def websocket(self, query: str = "EIO=4&transport=websocket") -> tuple[Wire, Recorder]:
         wire = await self.wire()
         await wire.upgrade(query)

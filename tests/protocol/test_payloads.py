@@ -98,7 +98,8 @@ def test_what_is_no_text_payload_of_revision_3(body):
 @pytest.mark.parametrize(
     "body",
     [b"\x00", b"\x00\xff", b"\x02\x01\xff4", b"\x00\x0a\xff4",
-     b"\x00\x02\xff4", b"\x01\x01\xff\x03", b"\x00\x01\xff\xff", b"\x01\x00\xff", b"\x00" + b"\x01" * 400 + b"\xff4", b"4a"],
+     b"\x00\x02\xff4", b"\x01\x01\xff\x03", b"\x00\x01\xff\xff", b"\x01\x00\xff",
+     b"\x00" + b"\x01" * 400 + b"\xff4", b"4a"],
 )  # fmt: skip
 def test_what_is_no_binary_payload_of_revision_3(body):
     with pytest.raises(PayloadError):
