@@ -208,11 +208,8 @@ class Session(Timer):
         """The heartbeat: time for a ping, or the end of patience."""
         if self.closed:
             self._engine.bury(self)
-        elif self.paused:
-            # It is not heard because we do not listen.
-            self._engine.wheel.start(self, self._engine.ping_timeout)
         elif self._awaits_pong or self.revision == 3:
-            self.close(Reason.PING_TIMEOUT)
+            self._unheard()
         else:
             self._awaits_pong = True
             if self.write is not None:
@@ -220,6 +217,13 @@ class Session(Timer):
             else:
                 self.control(payloads.PING)
             self._engine.wheel.start(self, self._engine.ping_timeout)
+
+    def _unheard(self) -> None:
+        if self.paused:
+            # It may have spoken: we do not listen.
+            self._engine.wheel.start(self, self._engine.ping_timeout)
+        else:
+            self.close(Reason.PING_TIMEOUT)
 
     # Flow control.
 

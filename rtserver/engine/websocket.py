@@ -236,8 +236,13 @@ class WebSocket(asyncio.Protocol, Timer):
         self._engine.wheel.start(self, LINGER_SECONDS)
         if heard_all or not transport.can_write_eof():
             transport.close()
-        else:
+            return
+        try:
             transport.write_eof()
+        except OSError:
+            # The peer has reset the connection, and we are about to hear of it.
+            transport.abort()
+        else:
             transport.resume_reading()
 
     def abort(self) -> None:

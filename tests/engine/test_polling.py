@@ -403,7 +403,13 @@ async def test_jsonp_answers_with_a_call(serve):
 
 @pytest.mark.parametrize(
     ("form", "message"),
-    [("4a%5Cnb", "a\nb"), ("4a%5C%5Cnb", "a\\nb"), ("4a%5C%5C%5Cnb", "a\\\\nb"), ("4%5C%22", '\\"'), ("4a%2Bb+c", "a+b c")],
+    [
+        ("4a%5Cnb", "a\nb"),
+        ("4a%5C%5Cnb", "a\\nb"),
+        ("4a%5C%5C%5Cnb", "a\\\\nb"),
+        ("4%5C%22", '\\"'),
+        ("4a%2Bb+c", "a+b c"),
+    ],
 )
 async def test_jsonp_forms_are_unescaped_as_node_does(serve, form, message):
     served = await serve()
@@ -480,7 +486,7 @@ async def test_a_client_library_polls_over_the_connections_it_keeps(serve):
 
 async def test_messages_keep_their_order_under_load(serve, connect):
     served = await serve(echo=True)
-    query, recorder = await served.poll_session()
+    query, _ = await served.poll_session()
     sender, poller = await connect(served, query), await connect(served, query)
     seen = []
 
