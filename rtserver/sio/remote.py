@@ -28,6 +28,11 @@ class RemoteSocket:
     async def emit(self, event: str, *args: Any) -> None:
         self.adapter.broadcast(self.namespace, [event, *args], self._target)
 
+    async def emit_with_ack(self, event: str, *args: Any, timeout: float = 10.0) -> Any:
+        """The first value of its ack; None when it left meanwhile. Raises `AckTimeout` after `timeout` seconds."""
+        answers = await self.adapter.broadcast_with_ack(self.namespace, [event, *args], self._target, timeout)
+        return answers[0] if answers else None
+
     async def join(self, *rooms: str) -> None:
         await self.adapter.sockets_join(self.namespace, self._target, rooms)
 
