@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 
+import aiohttp
 import pytest
 
 from rtserver.errors import TooLarge
@@ -195,6 +196,49 @@ async def test_disconnect_handlers_have_no_more_time(serve, raw):
     await client.connect("/slow")
     await client.close()
     await served.deserted()
+
+
+# What waits for a client
+
+
+async def test_a_client_that_does_not_read_loses_what_is_volatile_and_is_closed_as_slow(serve, raw):
+    served = await serve(Open(), outbox_limit=100_000)
+    slow, well = await raw(served.url), await raw(served.url)
+    sid = await slow.connect()
+    await well.connect()
+    metrics, namespace = served.server.metrics, served.server.namespaces_by_path["/"]
+    client = namespace.clients[sid]
+    slow._socket._response.connection.transport.pause_reading()
+    while not metrics.drops["volatile"]:
+        await namespace.to(sid).volatile.emit("position", "x" * 100_000)
+        await asyncio.sleep(0)
+    assert client.connected
+    for _ in range(10):
+        await client.emit("news", "x" * 100_000)
+    await eventually(lambda: not client.connected)
+    assert metrics.slow_clients == 1
+    assert await well.call("/", "echo", 1) == [1]
+    text = metrics.exposition().decode()
+    assert "rtserver_slow_clients_total 1.0" in text
+    assert 'rtserver_dropped_total{reason="volatile"}' in text
+
+
+async def test_a_polling_client_that_does_not_poll_is_closed_as_slow(serve):
+    served = await serve(Open(), outbox_limit=10_000)
+    async with aiohttp.ClientSession() as http:
+        address = f"{served.url}/socket.io/?EIO=4&transport=polling"
+        async with http.get(address) as answer:
+            address += "&sid=" + json.loads((await answer.text())[1:])["sid"]
+        await (await http.post(address, data="40")).read()
+        await (await http.get(address)).read()
+        namespace = served.server.namespaces_by_path["/"]
+        for number in range(100):
+            await namespace.volatile.emit("position", "x" * 1000)
+            assert served.server.metrics.drops["volatile"] == number + 1
+        for _ in range(20):
+            await namespace.emit("news", "x" * 1000)
+    await served.deserted()
+    assert served.server.metrics.slow_clients == 1
 
 
 # Connections
