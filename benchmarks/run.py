@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from rig import load, servers
+from rig.chart import svg
 from rig.servers import BUILD, HERE, Kind
 from rig.summary import summarize
 from rig.table import markdown
 from rig.workloads import ROWS, RUNS, Run
 
 RESULTS = HERE / "results"
-NAMES = ("rtserver", "node", "stock", "bun")
+NAMES = ("rtserver", "node", "stock", "bun", "floor")
 RUN_SECONDS = 180.0
 FULL = "--warm 1 --dur 4"
 QUICK = "--warm 0.5 --dur 1"
@@ -35,13 +36,13 @@ def main() -> int:
     raise_file_limit()
     runs = [run for run in RUNS if not options.only or run.name in options.only]
     kinds = find(options.servers, options.python)
-    load.compile_generators({run.generator for run in runs})
+    load.compile_generator()
     about = describe(options)
     records: list[dict[str, Any]] = []
     for round_number in range(options.rounds):
         for run in runs:
-            for kind in rotated(kinds, round_number):
-                records.append(measure(run, kind, round_number, options))
+            able = [kind for kind in kinds if run.name not in kind.cannot]
+            records += [measure(run, kind, round_number, options) for kind in rotated(able, round_number)]
     about["load"].append(os.getloadavg()[0])
     write(kinds, about, records, options.out)
     return 1 if any(not record["output"]["ok"] for record in records) else 0
@@ -90,6 +91,8 @@ def find(names: Sequence[str], pythons: Sequence[str]) -> list[Kind]:
         finders.append(("stock", lambda: servers.stock_kind(pythons[-1])))
     if "bun" in names:
         finders.append(("bun", servers.bun_kind))
+    if "floor" in names:
+        finders.append(("floor", servers.floor_kind))
     if {"node", "bun"} & set(names):
         attempt("npm packages", servers.install_node_packages)
     found = [kind for name, finder in finders if (kind := attempt(name, finder)) is not None]
@@ -119,17 +122,16 @@ def measure(run: Run, kind: Kind, round_number: int, options: argparse.Namespace
     log = BUILD / f"{kind.name}.log"
     try:
         with servers.running(kind, server_core, environment, log) as server:
-            output = load.generate(run.generator, server, generator_core, arguments, RUN_SECONDS)
+            output = load.generate(server, generator_core, arguments, RUN_SECONDS)
     except (load.Failed, servers.Unavailable) as error:
-        output = {"ok": False, "first_error": str(error)}
+        output = {"ok": False, "first_fault": str(error)}
     report(run, kind, output)
     return {"run": run.name, "server": kind.name, "round": round_number, "output": output}
 
 
 def report(run: Run, kind: Kind, output: dict[str, Any]) -> None:
-    figures = [
-        f"{row.read(output):.3g} {row.unit}" for row in ROWS if row.run == run.name and output["ok"]
-    ] or [f"FAILED: {output.get('first_error')}"]  # fmt: skip
+    figures = [f"{row.read(output):.3g} {row.unit}" for row in ROWS if row.run == run.name and output["ok"]]
+    figures = figures or [f"FAILED: {output['first_fault']}"]
     print(f"{time.strftime('%H:%M:%S')} {run.name:12} {kind.name:14} {', '.join(figures)}", flush=True)
 
 
@@ -155,7 +157,7 @@ def cpu_model() -> str:
 def write(kinds: list[Kind], about: dict[str, Any], records: list[dict[str, Any]], folder: Path) -> None:
     lines = summarize(ROWS, kinds, records)
     faults = [
-        f"{record['run']}, {record['server']}, round {record['round'] + 1}: {record['output'].get('first_error')}"
+        f"{record['run']}, {record['server']}, round {record['round'] + 1}: {record['output'].get('first_fault')}"
         for record in records
         if not record["output"]["ok"]
     ]
@@ -163,8 +165,10 @@ def write(kinds: list[Kind], about: dict[str, Any], records: list[dict[str, Any]
     versions = {kind.name: kind.version for kind in kinds}
     everything = {"about": about, "servers": versions, "runs": records}
     (folder / "results.json").write_text(json.dumps(everything, indent=1) + "\n")
-    (folder / "results.md").write_text(markdown(lines, kinds, about, faults))
-    print((folder / "results.md").read_text())
+    text = markdown(lines, kinds, about, records, faults)
+    (folder / "results.md").write_text(text)
+    (folder / "results.svg").write_text(svg(lines, kinds))
+    print(text)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,17 @@
-"""The load generators: compiled once, run on a core of their own, their one line of JSON read."""
+"""The load generator: compiled once, run on a core of its own, its one line of JSON read."""
 
 from __future__ import annotations
 
 import json
 import os
-import shlex
 import subprocess
+from statistics import median
 from typing import Any
 
-from rig.servers import BUILD, HERE, Running
+from rig.servers import BUILD, HERE, Running, compile_c
 
-FLAGS = ("-O2", "-std=gnu11", "-Wall")
-COMPILE_SECONDS = 120.0
+SOURCES = HERE / "load"
+PROGRAM = BUILD / "load"
 GRACE_SECONDS = 30.0
 
 
@@ -19,24 +19,14 @@ class Failed(Exception):
     """The generator could not do its work at all."""
 
 
-def compile_generators(names: set[str]) -> None:
-    BUILD.mkdir(exist_ok=True)
-    extra = shlex.split(os.environ.get("CFLAGS", ""))
-    for name in sorted(names):
-        source, program = HERE / f"{name}.c", BUILD / name
-        if program.exists() and program.stat().st_mtime >= source.stat().st_mtime and not extra:
-            continue
-        compiler = os.environ.get("CC", "cc")
-        command = [compiler, *FLAGS, *extra, "-o", str(program), str(source), "-lm"]
-        subprocess.run(command, check=True, timeout=COMPILE_SECONDS)
+def compile_generator() -> None:
+    compile_c(PROGRAM, sorted(SOURCES.glob("*.c")))
 
 
-def generate(generator: str, server: Running, core: int, arguments: str, limit: float) -> dict[str, Any]:
-    """One run of at most `limit` seconds. `ok` in what it gives says whether every message came exactly once."""
-    command = [
-        str(BUILD / generator), *arguments.split(), "--port", str(server.port), "--pid", str(server.pid),
-        "--cpu", str(core), "--max", str(limit),
-    ]  # fmt: skip
+def generate(server: Running, core: int, arguments: str, limit: float) -> dict[str, Any]:
+    """One run of at most `limit` seconds. `ok` in what it gives says whether every message came once and in order."""
+    where = ["--port", str(server.port), "--pid", str(server.pid), "--max", str(limit)]
+    command = [str(PROGRAM), *arguments.split(), *where]
     try:
         done = subprocess.run(
             command,
@@ -46,9 +36,21 @@ def generate(generator: str, server: Running, core: int, arguments: str, limit: 
             preexec_fn=lambda: os.sched_setaffinity(0, {core}),
         )
     except subprocess.TimeoutExpired as error:
-        raise Failed(f"{generator} did not end within {limit:.0f} s") from error
+        raise Failed(f"the generator did not end within {limit:.0f} s") from error
     lines = done.stdout.strip().splitlines()
     if not lines:
-        raise Failed(f"{generator} gave no result: {done.stderr.strip()[-300:]}")
+        raise Failed(f"the generator gave no result: {done.stderr.strip()[-300:]}")
     output: dict[str, Any] = json.loads(lines[-1])
+    if output["waves"]:
+        _add_waves(output, server)
     return output
+
+
+def _add_waves(output: dict[str, Any], server: Running) -> None:
+    """What the waves tell together. The first is half as large as the others."""
+    half, first, *_, last = output["waves"]
+    output["connects_per_second"] = median(wave["connects_per_second"] for wave in output["waves"][1:])
+    output["leave_growth"] = first["leave_us"] / half["leave_us"] if half["leave_us"] else 1.0
+    output["resident_growth"] = last["after_kib"] / first["after_kib"]
+    output["registries"] = server.registries()
+    output["registered"] = sum(output["registries"].values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import shlex
 import shutil
 import socket
 import subprocess
@@ -23,6 +24,7 @@ SERVERS = HERE / "servers"
 START_SECONDS = 30.0
 STOP_SECONDS = 5.0
 INSTALL_SECONDS = 600.0
+C_FLAGS = ("-O2", "-std=gnu11", "-Wall", "-Wextra", "-Wno-missing-field-initializers")
 
 
 class Unavailable(Exception):
@@ -36,6 +38,8 @@ class Kind:
     command: Sequence[str]
     """Without the port, which comes last."""
     python: tuple[int, int] | None = None
+    cannot: frozenset[str] = frozenset()
+    """Names of runs that are not for it."""
 
     @property
     def is_ours(self) -> bool:
@@ -91,6 +95,22 @@ def stock_kind(python: str) -> Kind:
     python, about = _python(python)
     return Kind("stock", _python_version("python-socketio", about), [python, str(SERVERS / "stock_server.py")],
                 python=tuple(about["python"][:2]))  # fmt: skip
+
+
+def floor_kind() -> Kind:
+    program = BUILD / "floor_server"
+    compile_c(program, [SERVERS / "floor_server.c"])
+    return Kind("floor", "an epoll loop in C that checks nothing", [str(program)], cannot=frozenset({"polling"}))
+
+
+def compile_c(program: Path, sources: Sequence[Path]) -> None:
+    """With `CC` and `CFLAGS` of the environment, when a file beside the sources is newer than the program."""
+    BUILD.mkdir(exist_ok=True)
+    newest = max(file.stat().st_mtime for source in sources for file in source.parent.iterdir())
+    if program.exists() and program.stat().st_mtime >= newest:
+        return
+    flags = [*C_FLAGS, *shlex.split(os.environ.get("CFLAGS", ""))]
+    _run([os.environ.get("CC", "cc"), *flags, "-o", str(program), *map(str, sources)])
 
 
 def _python_version(package: str, about: Mapping[str, Any]) -> str:
@@ -155,7 +175,7 @@ def _said(command: Sequence[str]) -> str:
 
 
 def _run(command: Sequence[str]) -> None:
-    print("  $", *command, flush=True)
+    print("  $", *(word.replace(f"{PROJECT}/", "") for word in command), flush=True)
     try:
         subprocess.run(command, timeout=INSTALL_SECONDS, check=True)
     except (OSError, subprocess.SubprocessError) as error:

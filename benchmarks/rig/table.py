@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from statistics import median
 from typing import Any
 
 from rig.servers import Kind
 from rig.summary import Cell, Line, target_text
 
+LATENCY_RUNS = {
+    "echo": ("acked echo, 100 × 10", "latency_ms"),
+    "echo-1000": ("acked echo, 1,000 × 1", "latency_ms"),
+    "echo-1": ("acked echo, 1 × 1", "latency_ms"),
+    "polling": ("acked echo, 500 × 1, polling", "latency_ms"),
+    "rate": ("5 broadcasts a second to 1,000", "latency_ms"),
+    "storm": ("acks while 5,000 connect", "probe_ms"),
+    "large": ("acks during broadcasts to 5,000", "probe_ms"),
+}
+QUANTILES = ("p50", "p99", "p999")
 
-def markdown(lines: list[Line], kinds: list[Kind], about: dict[str, Any], faults: list[str]) -> str:
+
+def markdown(
+    lines: list[Line], kinds: list[Kind], about: dict[str, Any], records: list[dict[str, Any]], faults: list[str]
+) -> str:
     names = [kind.name for kind in kinds]
     out = ["# Results", "", _about(about), ""]
     out += [f"- **{kind.name}**: {kind.version}" for kind in kinds]
@@ -16,6 +30,13 @@ def markdown(lines: list[Line], kinds: list[Kind], about: dict[str, Any], faults
     out += ["| workload | unit | " + " | ".join(names) + " | target for rtserver |"]
     out += ["|---|---|" + "---|" * (len(names) + 1)]
     out += [_line(line, names) for line in lines]
+    out += [
+        "",
+        "Latency in milliseconds, p50 / p99 / p99.9, medians. The generator keeps a saturated server's queue full",
+    ]
+    out += ["in the first four, so that there it says how long the queue is.", ""]
+    out += ["| workload | " + " | ".join(names) + " |", "|---|" + "---|" * len(names)]
+    out += [line for name in LATENCY_RUNS if (line := _latency_line(name, names, records))]
     if faults:
         out += ["", "Runs that failed, or lost, repeated or reordered messages, and are not counted above:", ""]
         out += [f"- {fault}" for fault in faults]
@@ -43,9 +64,19 @@ def _cell(cell: Cell | None) -> str:
     return f"{number(cell.median)} ({number(cell.low)}–{number(cell.high)}){ratio}{verdict}"
 
 
+def _latency_line(run: str, names: list[str], records: list[dict[str, Any]]) -> str | None:
+    title, key = LATENCY_RUNS[run]
+    cells = []
+    for name in names:
+        outputs = [r["output"] for r in records if r["run"] == run and r["server"] == name and r["output"]["ok"]]
+        figures = [number(median(output[key][quantile] for output in outputs)) for quantile in QUANTILES if outputs]
+        cells.append(" / ".join(figures) or "–")
+    return f"| {title} | {' | '.join(cells)} |" if set(cells) != {"–"} else None
+
+
 def number(value: float) -> str:
     """Three figures, no more."""
-    if abs(value) >= 1000:
+    if value == 0 or abs(value) >= 1000:
         return f"{value:,.0f}"
     digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
     return f"{value:.{digits}f}"

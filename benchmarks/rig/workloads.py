@@ -1,15 +1,14 @@
-"""What is measured: the runs of the load generators, and the rows of the table that are read from them.
+"""What is measured: the runs of the load generator, and the rows of the table that are read from them.
 
-A run is one invocation of a generator against a fresh server; several rows may be read from one run.
+A run is one invocation of the generator against a fresh server; several rows may be read from one run.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
-Generator = Literal["sioload", "pollload"]
 PYTHON_311 = (3, 11)
 
 
@@ -19,7 +18,6 @@ class Run:
     arguments: str
     quick: str
     """Arguments that replace or extend the former with `--quick`."""
-    generator: Generator = "sioload"
     environment: Mapping[str, str] = field(default_factory=dict)
     """Of the server."""
     quick_environment: Mapping[str, str] = field(default_factory=dict)
@@ -69,20 +67,37 @@ RUNS = (
     Run("bcast-5000", "--mode bcast --n 5000 --win 4 --bytes 64", ""),
     Run("rooms", "--mode room --n 1000 --k 10 --win 1 --bytes 64", ""),
     Run("rate", "--mode bcast --n 1000 --rate 5 --bytes 64 --dur 10", "--dur 3"),
-    Run("idle", "--mode idle --n 10000 --hold 25", "--n 2000 --hold 5 --pingiv 5",
+    # One ping interval: each connection is pinged once.
+    Run("idle", "--mode idle --n 10000 --dur 25", "--n 2000 --dur 5 --pingiv 5",
         quick_environment={"BENCH_PING_INTERVAL": "5"}),
+    Run("waves", "--mode waves --n 10000 --waves 3", "--n 2000 --waves 2"),
+    Run("polling", "--mode echo --transport polling --n 500 --win 1 --bytes 32", ""),
+    Run("storm", "--mode storm --n 5000 --probes 100 --probe-rate 1000", "--n 2000"),
+    Run("large", "--mode bcast --n 5000 --rate 2 --bytes 64 --probes 100 --probe-rate 1000 --dur 10", "--dur 3"),
 )  # fmt: skip
 
 ROWS = (
-    Row("echo", "echo", "acked echo, 100 clients × 10 outstanding, 32 B", "µs/event", "srv_us_per_op", ECHO),
-    Row("echo-1000", "echo-1000", "acked echo, 1,000 clients × 1", "µs/event", "srv_us_per_op",
+    Row("echo", "echo", "acked echo, 100 clients × 10 outstanding, 32 B", "µs/event", "cpu_us", ECHO),
+    Row("echo-1000", "echo-1000", "acked echo, 1,000 clients × 1", "µs/event", "cpu_us",
         Target(of_node=0.7, of_node_311=1.0)),
-    Row("echo-1", "echo-1", "acked echo, 1 client × 1", "µs/event", "srv_us_per_op", ECHO),
-    Row("bcast", "bcast", "broadcast to 1,000, 64 B", "µs/delivery", "srv_us_per_op", Target(of_node=0.65)),
-    Row("bcast-5000", "bcast-5000", "broadcast to 5,000, 64 B", "µs/delivery", "srv_us_per_op",
+    Row("echo-1", "echo-1", "acked echo, 1 client × 1", "µs/event", "cpu_us", ECHO),
+    Row("bcast", "bcast", "broadcast to 1,000, 64 B", "µs/delivery", "cpu_us", Target(of_node=0.65)),
+    Row("bcast-5000", "bcast-5000", "broadcast to 5,000, 64 B", "µs/delivery", "cpu_us",
         Target(of_node=0.6, of_floor=1.4)),
-    Row("rooms", "rooms", "rooms of 10 among 1,000", "µs/delivery", "srv_us_per_op", Target(of_node=0.65)),
-    Row("rate", "rate", "5 broadcasts a second to 1,000, p99", "ms", "lat_us.p99", Target(absolute=15), scale=0.001),
-    Row("idle", "idle", "10,000 idle connections answering pings", "% CPU", "srv_cpu_pct", Target(absolute=1.5)),
-    Row("rss", "idle", "RSS per connection, 10,000 on one process", "KiB", "kib_per_conn", Target(absolute=8)),
+    Row("rooms", "rooms", "rooms of 10 among 1,000", "µs/delivery", "cpu_us", Target(of_node=0.65)),
+    Row("rate", "rate", "5 broadcasts a second to 1,000, p99", "ms", "latency_ms.p99", Target(absolute=15)),
+    Row("idle", "idle", "10,000 idle connections answering pings", "% CPU", "cpu_percent", Target(absolute=1.5)),
+    Row("rss", "idle", "RSS per connection, 10,000 on one process", "KiB", "resident_per_client_kib",
+        Target(absolute=8)),
+    Row("connects", "waves", "10,000 connect, 100 at a time", "connects/s", "connects_per_second",
+        Target(of_node=1.0), more_is_better=True),
+    Row("leave", "waves", "all leave at once: CPU each, at 10,000 ÷ at 5,000", "×", "leave_growth",
+        Target(absolute=1.5)),
+    Row("regrowth", "waves", "RSS after three waves ÷ after the first", "×", "resident_growth", Target(absolute=1.1)),
+    Row("registries", "waves", "sessions, clients and rooms left when all are gone", "left", "registered",
+        Target(absolute=0)),
+    Row("polling", "polling", "500 polling clients, acked echo", "µs/event", "cpu_us", Target(of_node=1.2)),
+    Row("storm", "storm", "acks of others while 5,000 connect, p99", "ms", "probe_ms.p99", Target(absolute=50)),
+    Row("large", "large", "acks of others during broadcasts to 5,000, p99", "ms", "probe_ms.p99",
+        Target(absolute=50)),
 )  # fmt: skip

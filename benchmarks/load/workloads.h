@@ -1,0 +1,21 @@
+// What the clients do: acked echos, broadcasts, messages in rooms.
+#pragma once
+#include "client.h"
+
+extern const workload echo, broadcast, rooms, silence;
+extern bool issuing;  // an answer leads to the next message; set back, everything under way comes to its end
+
+void echo_start(void);
+
+void probes_start(void);
+void probes_tick(nanos at);
+
+void broadcast_start(void);
+void broadcast_tick(nanos at);
+void broadcast_check(void);  // that everybody has heard everything
+
+extern int rooms_joined;
+void rooms_prepare(void);
+void rooms_join(client *c);
+void rooms_start(void);
+void rooms_check(void);
