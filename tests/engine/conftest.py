@@ -6,6 +6,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -165,6 +166,17 @@ async def eventually(
     while not done():
         assert time.monotonic() < deadline, story()
         await asyncio.sleep(0.002)
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Both loops that the server runs on: their transports differ in what they promise."""
+    loops = {"asyncio": asyncio.new_event_loop}
+    with suppress(ImportError):
+        import uvloop
+
+        loops["uvloop"] = uvloop.new_event_loop
+    both = item.path.stem in ("test_websocket", "test_takeover", "test_kept")
+    return loops if both else dict(list(loops.items())[-1:])
 
 
 Serve = Callable[..., Awaitable[Served]]
