@@ -14,7 +14,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-HANDLER_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+HANDLER_BUCKETS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _FIRST = HANDLER_BUCKETS[0]
 
 
@@ -79,14 +79,14 @@ class Metrics:
         self.drops[reason] += 1
 
     def handler_quantile(self, q: float) -> float:
-        """Upper bound of the bucket that holds quantile `q` of the handler times, in seconds."""
-        total = sum(self._handler_counts)
-        seen = 0
+        """Quantile `q` of the handler times in seconds, as Prometheus would tell it: linear within a bucket."""
+        wanted = q * sum(self._handler_counts)
+        seen, lower = 0, 0.0
         for bound, count in zip(HANDLER_BUCKETS, self._handler_counts, strict=False):
-            seen += count
-            if total and seen >= q * total:
-                return bound
-        return HANDLER_BUCKETS[-1] if total else 0.0
+            if count and seen + count >= wanted:
+                return lower + (bound - lower) * (wanted - seen) / count
+            seen, lower = seen + count, bound
+        return lower if wanted else 0.0
 
     def snapshot(self) -> dict[str, Any]:
         """Totals since the start, for the admin dashboard. Times are in seconds."""
