@@ -1,36 +1,35 @@
-"""One client with flags, as `client.volatile` or `client.timeout(5)` give it, and the way on from there to others.
+"""From one client to others, and to itself with flags: the part of Node's `socket` that `client` has as well.
 
 As in Node, flags come before the rooms: `client.volatile.to("a").emit(…)`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from rtserver.sio.operator import DEFAULT_ACK_TIMEOUT, Operator, check_event_name
-from rtserver.sio.target import EVERYBODY, Flags, Target
+from rtserver.sio.target import Flags, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from rtserver.sio.client import Client
 
 
-class Addressed:
-    """Immutable: every step gives a new one."""
+class Standpoint:
+    """Where a broadcast leaves from: a client, with the flags set so far."""
 
-    __slots__ = ("_client", "_flags")
+    __slots__ = ()
 
-    def __init__(self, client: Client, flags: Flags = EVERYBODY.flags) -> None:
-        self._client = client
-        self._flags = flags
+    def _stand(self) -> tuple[Client, Flags]:
+        raise NotImplementedError
 
     def _flag(self, **flags: Any) -> Addressed:
-        return Addressed(self._client, self._flags._replace(**flags))
+        client, set_so_far = self._stand()
+        return Addressed(client, set_so_far._replace(**flags))
 
     @property
     def volatile(self) -> Addressed:
-        """The event may be dropped if the client cannot take it now."""
+        """The event may be dropped for who cannot take it now."""
         return self._flag(volatile=True)
 
     @property
@@ -45,20 +44,11 @@ class Addressed:
         """How long `emit_with_ack` waits."""
         return self._flag(timeout=seconds)
 
-    async def emit(self, event: str, *args: Any) -> None:
-        self._client.send_event([check_event_name(event), *args], volatile=self._flags.volatile)
-
-    async def emit_with_ack(self, event: str, *args: Any) -> Any:
-        """The first value of the client's ack; raises `AckTimeout`."""
-        timeout = self._flags.timeout or DEFAULT_ACK_TIMEOUT
-        return await self._client.emit_with_ack(event, *args, timeout=timeout)
-
     @property
     def broadcast(self) -> Operator:
         """Everybody in the namespace but the client."""
-        client = self._client
-        target = Target(except_=(client.id,), flags=self._flags)
-        return Operator(client.server.adapter, client.namespace_name, target)
+        client, flags = self._stand()
+        return Operator(client.server.adapter, client.namespace_name, Target(except_=(client.id,), flags=flags))
 
     def to(self, *rooms: str | Iterable[str]) -> Operator:
         """The members of these rooms but the client."""
@@ -68,3 +58,24 @@ class Addressed:
 
     def except_(self, *rooms: str | Iterable[str]) -> Operator:
         return self.broadcast.except_(*rooms)
+
+
+class Addressed(Standpoint):
+    """One client with flags. Immutable: every step gives a new one."""
+
+    __slots__ = ("_client", "_flags")
+
+    def __init__(self, client: Client, flags: Flags) -> None:
+        self._client = client
+        self._flags = flags
+
+    def _stand(self) -> tuple[Client, Flags]:
+        return self._client, self._flags
+
+    async def emit(self, event: str, *args: Any) -> None:
+        self._client.send_event([check_event_name(event), *args], volatile=self._flags.volatile)
+
+    async def emit_with_ack(self, event: str, *args: Any) -> Any:
+        """The first value of the client's ack; raises `AckTimeout`."""
+        timeout = self._flags.timeout or DEFAULT_ACK_TIMEOUT
+        return await self._client.emit_with_ack(event, *args, timeout=timeout)

@@ -7,7 +7,7 @@ no broadcast reaches it), CONNECTED while it is in the namespace's rooms, and GO
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -16,18 +16,18 @@ from rtserver.errors import TooLarge
 from rtserver.identity import Identity
 from rtserver.protocol import packets
 from rtserver.sio.adapter import AckTimeout
-from rtserver.sio.addressed import Addressed
+from rtserver.sio.addressed import Standpoint
 from rtserver.sio.handshake import Handshake
-from rtserver.sio.intercept import Observer, checked, intercepted, without
+from rtserver.sio.intercept import Watchable
 from rtserver.sio.limits import TokenBucket
 from rtserver.sio.mailbox import Mailbox
-from rtserver.sio.operator import DEFAULT_ACK_TIMEOUT, Operator, check_event_name
+from rtserver.sio.operator import DEFAULT_ACK_TIMEOUT, check_event_name
 from rtserver.sio.outgoing import MESSAGE, outgoing
-from rtserver.sio.target import Target
+from rtserver.sio.target import EVERYBODY, Flags
 
 if TYPE_CHECKING:
     from rtserver.sio.connection import Connection
-    from rtserver.sio.handler import Handler, Step
+    from rtserver.sio.handler import Handler
     from rtserver.sio.namespace import Namespace
     from rtserver.sio.server import Server
 
@@ -43,7 +43,7 @@ class State(Enum):
     GONE = 2
 
 
-class Client:
+class Client(Standpoint, Watchable):
     """`id` is the socket id, `identity` the checked user (None where auth is optional or off), `data` yours to fill."""
 
     __slots__ = (
@@ -147,62 +147,8 @@ class Client:
         answer = await self.ask([check_event_name(event), *args], timeout)
         return answer[0] if answer else None
 
-    @property
-    def broadcast(self) -> Operator:
-        """Everybody in the namespace but this client."""
-        return Operator(self.server.adapter, self.namespace_name, Target(except_=(self.id,)))
-
-    def to(self, *rooms: str | Iterable[str]) -> Operator:
-        """The members of these rooms but this client."""
-        return self.broadcast.to(*rooms)
-
-    in_ = to
-
-    def except_(self, *rooms: str | Iterable[str]) -> Operator:
-        return self.broadcast.except_(*rooms)
-
-    @property
-    def volatile(self) -> Addressed:
-        """`client.volatile.emit(…)`: may be dropped if the client cannot take it now."""
-        return Addressed(self).volatile
-
-    @property
-    def local(self) -> Addressed:
-        return Addressed(self).local
-
-    def compress(self, on: bool) -> Addressed:
-        return Addressed(self).compress(on)
-
-    def timeout(self, seconds: float) -> Addressed:
-        """`await client.timeout(5).emit_with_ack(…)`."""
-        return Addressed(self).timeout(seconds)
-
-    # Looking on and stepping in.
-
-    def use(self, step: Step) -> None:
-        """Middleware for this client's events: `step(event, args)`, plain or async, may change or return the arguments,
-        or raise an `EventError`, which is the answer. It runs after the rate limit and before the handler."""
-        intercepted(self).steps += (step,)
-
-    def on_any(self, observer: Observer) -> None:
-        """Show every event that comes from this client to `observer(event, *args)`."""
-        intercepted(self).observers += (checked(observer),)
-
-    def off_any(self, observer: Observer | None = None) -> None:
-        """This observer no more, or none at all."""
-        front = intercepted(self)
-        front.observers = without(front.observers, observer)
-
-    def on_any_outgoing(self, observer: Observer) -> None:
-        """Show every event that goes to this client to `observer(event, *args)`; acks are no events."""
-        watched = self.server.watched
-        watched[self] = (*watched.get(self, ()), checked(observer))
-
-    def off_any_outgoing(self, observer: Observer | None = None) -> None:
-        watched = self.server.watched
-        left = without(watched.pop(self, ()), observer)
-        if left:
-            watched[self] = left
+    def _stand(self) -> tuple[Client, Flags]:
+        return self, EVERYBODY.flags
 
     async def disconnect(self, close: bool = False) -> None:
         """Leave the namespace; with `close`, close the connection. A stock client does not come back by itself."""

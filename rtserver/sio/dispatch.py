@@ -97,7 +97,7 @@ def _answer(client: Client, id: int | None, error: EventError) -> None:
         client.send_ack(id, [Internal().ack()])
 
 
-def _limited(client: Client, handling: Coroutine[Any, Any, Result]) -> Coroutine[Any, Any, Result]:
+def _limited(client: Client, handling: Coroutine[Any, Any, Result]) -> Awaitable[Result]:
     """Cancelled when it takes longer than a handler may."""
     server = client.connection.server
     return within(server.bounds.handler_timeout, server.engine.wheel, handling)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Coroutine, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from rtserver.sio import dispatch
 from rtserver.sio.handler import Answer, Handler, Step
@@ -62,11 +62,46 @@ def plain(handler: Handler) -> Handler:
     return handler.inner if isinstance(handler, Intercepted) else handler
 
 
-def checked(observer: Observer) -> Observer:
+class Watchable:
+    """The part of `Client` that lets others look on and step in."""
+
+    __slots__ = ()
+
+    @property
+    def _client(self) -> Client:
+        return cast("Client", self)
+
+    def use(self, step: Step) -> None:
+        """Middleware for this client's events: `step(event, args)`, plain or async, may change or return the arguments,
+        or raise an `EventError`, which is the answer. It runs after the rate limit and before the handler."""
+        intercepted(self._client).steps += (step,)
+
+    def on_any(self, observer: Observer) -> None:
+        """Show every event that comes from this client to `observer(event, *args)`."""
+        intercepted(self._client).observers += (_checked(observer),)
+
+    def off_any(self, observer: Observer | None = None) -> None:
+        """This observer no more, or none at all."""
+        front = intercepted(self._client)
+        front.observers = _without(front.observers, observer)
+
+    def on_any_outgoing(self, observer: Observer) -> None:
+        """Show every event that goes to this client to `observer(event, *args)`; acks are no events."""
+        watched = self._client.server.watched
+        watched[self._client] = (*watched.get(self._client, ()), _checked(observer))
+
+    def off_any_outgoing(self, observer: Observer | None = None) -> None:
+        watched = self._client.server.watched
+        left = _without(watched.pop(self._client, ()), observer)
+        if left:
+            watched[self._client] = left
+
+
+def _checked(observer: Observer) -> Observer:
     if inspect.iscoroutinefunction(observer):
         raise TypeError("an observer is a plain function: events do not wait for it")
     return observer
 
 
-def without(observers: tuple[Observer, ...], observer: Observer | None) -> tuple[Observer, ...]:
+def _without(observers: tuple[Observer, ...], observer: Observer | None) -> tuple[Observer, ...]:
     return () if observer is None else tuple(one for one in observers if one != observer)

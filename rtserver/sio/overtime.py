@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import types
-from collections.abc import Coroutine, Generator
+from collections.abc import Awaitable, Coroutine, Generator
 from typing import Any, TypeVar
 
 from rtserver.engine.wheel import Timer, Wheel
@@ -30,9 +30,9 @@ class _Limit(Timer):
         self._task.cancel()
 
 
-async def within(seconds: float, wheel: Wheel, work: Coroutine[Any, Any, Result]) -> Result:
-    """Await `work`; raises `HandlerTimeout` when it is not done `seconds` after it first had to wait. 0 = no limit."""
-    return await (_watched(seconds, wheel, work) if seconds else work)
+def within(seconds: float, wheel: Wheel, work: Coroutine[Any, Any, Result]) -> Awaitable[Result]:
+    """`work`, which raises `HandlerTimeout` when it is not done `seconds` after it first had to wait. 0 = no limit."""
+    return _watched(seconds, wheel, work) if seconds else work
 
 
 @types.coroutine
