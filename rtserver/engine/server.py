@@ -111,6 +111,9 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
         except Refusal as refusal:
             self._counting.rejected("handshake")
             answer = answers.refused_upgrade(refusal) if wants_websocket(request) else answers.refused(refusal)
+        except ConnectionResetError:
+            # Nobody will read this; to raise it would put a traceback into the log.
+            answer = answers.empty(400)
         answer.headers.update(headers)
         if isinstance(answer, web.Response) and _is_plain(answer) and self._is_plain_poll(request):
             return keep(request, answer, self)

@@ -14,6 +14,7 @@ from rtserver.protocol.frames import BINARY, CLOSE, TEXT, unmask
 
 SECONDS = 5.0
 PATH = "/engine.io/"
+POLLING = "EIO=4&transport=polling"
 WEBSOCKET = {
     "Upgrade": "websocket",
     "Connection": "Upgrade",
