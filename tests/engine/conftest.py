@@ -111,8 +111,8 @@ class Served:
     async def websocket(self, query: str = "EIO=4&transport=websocket") -> tuple[Wire, Recorder]:
         wire = await self.wire()
         await wire.upgrade(query)
-        await wire.opened()
-        return wire, self.upper.last
+        sid = await wire.opened()
+        return wire, next(recorder for recorder in self.upper.sessions if recorder.session.id == sid)
 
     async def upgraded(self) -> tuple[Wire, Recorder, str]:
         """A session that went from polling to WebSocket; with the query of its polling requests."""

@@ -1,0 +1,114 @@
+"""Which pages may connect, and what browsers are told."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.engine.conftest import POLLING
+from tests.engine.wire import request, upgrade
+
+PAGE = "https://app.example.com"
+FORBIDDEN = {"code": 4, "message": "Forbidden"}
+
+
+def cors(answer):
+    return {name: value for name, value in answer.headers.items() if name.startswith("access-control-")}
+
+
+@pytest.mark.parametrize("allowed", [PAGE, [PAGE, "https://other.example.com"], "*", lambda origin: origin == PAGE, lambda origin, environ: "PATH_INFO" in environ])  # fmt: skip  # noqa: E501
+async def test_a_page_that_may_connect_is_told_so(serve, allowed):
+    served = await serve(cors_allowed_origins=allowed)
+    answer = await served.ask(request("GET", POLLING, Origin=PAGE))
+    assert answer.status == 200
+    assert cors(answer) == {"access-control-allow-origin": PAGE, "access-control-allow-credentials": "true"}
+    assert answer.headers["vary"] == "Origin"
+    wire = await served.wire()
+    assert cors(await wire.upgrade(Origin=PAGE))["access-control-allow-origin"] == PAGE
+
+
+@pytest.mark.parametrize("allowed", [None, "https://other.example.com", [f"{PAGE}.evil.example"], lambda origin: False])
+async def test_a_page_that_may_not_is_refused_over_either_transport(serve, allowed):
+    served = await serve(cors_allowed_origins=allowed)
+    answer = await served.ask(request("GET", POLLING, Origin=PAGE))
+    assert (answer.status, answer.json(), cors(answer)) == (403, FORBIDDEN, {})
+    answer = await served.ask(upgrade("EIO=4&transport=websocket", Origin=PAGE))
+    assert (answer.status, cors(answer)) == (400, {})
+    assert not served.upper.sessions
+
+
+async def test_a_page_that_may_not_cannot_use_a_session_it_knows(serve):
+    served = await serve(cors_allowed_origins="https://other.example.com")
+    query, recorder = await served.poll_session()
+    assert (await served.ask(request("POST", query, b"4a", Origin=PAGE))).status == 403
+    assert (await served.ask(request("GET", query, Origin=PAGE))).status == 403
+    upgrading = upgrade(f"EIO=4&transport=websocket&sid={recorder.session.id}", Origin=PAGE)
+    assert (await served.ask(upgrading)).status == 400
+    assert recorder.messages == []
+
+
+@pytest.mark.parametrize("origin", ["http://test", "https://test"])
+async def test_pages_of_the_own_host_may_connect(serve, origin):
+    served = await serve()
+    headers = {"X-Forwarded-Proto": "https"} if origin.startswith("https") else {}
+    assert (await served.ask(request("GET", POLLING, Origin=origin, **headers))).status == 200
+
+
+@pytest.mark.parametrize("origin", ["null", "http://test.evil.example", "http://evil.example/http://test", "file://"])
+async def test_strange_origins_are_not_the_own_host(serve, origin):
+    served = await serve()
+    assert (await served.ask(request("GET", POLLING, Origin=origin))).status == 403
+
+
+async def test_who_sends_no_origin_is_no_browser(serve):
+    served = await serve(cors_allowed_origins=PAGE)
+    answer = await served.ask(request("GET", POLLING))
+    assert (answer.status, cors(answer)) == (200, {})
+
+
+async def test_an_empty_list_switches_the_check_off(serve):
+    served = await serve(cors_allowed_origins=[])
+    answer = await served.ask(request("GET", POLLING, Origin=PAGE))
+    assert (answer.status, cors(answer)) == (200, {})
+
+
+async def test_credentials_can_be_kept_out(serve):
+    served = await serve(cors_allowed_origins="*", cors_credentials=False)
+    answer = await served.ask(request("GET", POLLING, Origin=PAGE))
+    assert cors(answer) == {"access-control-allow-origin": PAGE}
+
+
+async def test_refusals_can_be_read_by_the_page(serve):
+    served = await serve(cors_allowed_origins="*")
+    answer = await served.ask(request("GET", f"{POLLING}&sid=nobody", Origin=PAGE))
+    assert (answer.status, cors(answer)["access-control-allow-origin"]) == (400, PAGE)
+
+
+async def test_every_answer_of_a_session_carries_the_headers(serve):
+    served = await serve(cors_allowed_origins="*", echo=True)
+    query, _ = await served.poll_session()
+    wire = await served.wire()
+    for asked in (request("POST", query, b"4a", Origin=PAGE), request("GET", query, Origin=PAGE)) * 2:
+        assert cors(await wire.ask(asked))["access-control-allow-origin"] == PAGE
+    # The same connection, as through a proxy, for another page.
+    answer = await wire.ask(request("POST", query, b"4a", Origin="https://two.example.com"))
+    assert cors(answer)["access-control-allow-origin"] == "https://two.example.com"
+    assert "access-control-allow-origin" not in (await wire.ask(request("POST", query, b"4a"))).headers
+
+
+async def test_preflights_are_answered_as_node_does(serve):
+    served = await serve(cors_allowed_origins="*")
+    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type,x-own"}
+    answer = await served.ask(request("OPTIONS", POLLING, Origin=PAGE, **asked))
+    assert (answer.status, answer.body) == (204, b"")
+    assert cors(answer) == {
+        "access-control-allow-origin": PAGE,
+        "access-control-allow-credentials": "true",
+        "access-control-allow-methods": "GET,HEAD,PUT,PATCH,POST,DELETE",
+        "access-control-allow-headers": "content-type,x-own",
+    }
+
+
+async def test_a_preflight_of_a_page_that_may_not_allows_nothing(serve):
+    served = await serve(cors_allowed_origins="https://other.example.com")
+    answer = await served.ask(request("OPTIONS", POLLING, Origin=PAGE))
+    assert (answer.status, cors(answer)) == (403, {})
