@@ -125,6 +125,7 @@ class Polling:
         body = await self._body(request)
         if body is None:
             session.post = None
+            self._engine.rejected(session, "too large")
             session.close(Reason.TRANSPORT_ERROR)
             return too_large()
         for kind, data in self._packets(session, request, body):

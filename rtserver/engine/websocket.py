@@ -16,14 +16,13 @@ from typing import TYPE_CHECKING, Protocol, cast
 from aiohttp._websocket.helpers import websocket_mask
 
 from rtserver.engine.outgoing import Outgoing, Part, part_frame
-from rtserver.engine.session import Reason
+from rtserver.engine.session import Reason, Session
 from rtserver.engine.wheel import Timer
 from rtserver.protocol import frames
 from rtserver.protocol.payloads import PayloadError
 
 if TYPE_CHECKING:
     from rtserver.engine.server import Engine
-    from rtserver.engine.session import Session
 
 SLOW_SECONDS = 1.0
 SLOW_FACTOR = 4
@@ -123,6 +122,7 @@ class WebSocket(asyncio.Protocol, Timer):
 
     def _refuse(self) -> None:
         """What came is no Engine.IO packet."""
+        self._count("no packet")
         self._lose(Reason.PARSE_ERROR)
         self.close()
 
@@ -138,9 +138,14 @@ class WebSocket(asyncio.Protocol, Timer):
 
     def fail(self, code: int) -> None:
         """The peer broke the protocol: say so, and close."""
+        self._count(f"frame refused with {code}")
         self._lose(Reason.TRANSPORT_ERROR)
         self.write(frames.close_frame(code))
         self._shut()
+
+    def _count(self, reason: str) -> None:
+        if isinstance(self._owner, Session):
+            self._engine.rejected(self._owner, reason)
 
     def _lose(self, reason: str) -> None:
         owner, self._owner = self._owner, None

@@ -98,6 +98,23 @@ async def test_attachments_in_time_leave_no_timer_behind(serve, raw):
     assert await client.call("/", "echo", 1) == [b"x", b"y", 1][2:]
 
 
+async def test_a_message_that_is_too_large_ends_the_connection(serve, raw):
+    served = await serve(Open(), max_http_buffer_size=1000)
+    client = await raw(served.url)
+    await client.connect()
+    await client.send('2["echo","' + "x" * 1000 + '"]')
+    assert await client.closed() == []
+    assert served.server.metrics.rejections == {"payload": 1}
+    async with aiohttp.ClientSession() as http:
+        address = f"{served.url}/socket.io/?EIO=4&transport=polling"
+        async with http.get(address) as answer:
+            address += "&sid=" + json.loads((await answer.text())[1:])["sid"]
+        async with http.post(address, data="x" * 1001) as answer:
+            assert answer.status == 413
+    assert served.server.metrics.rejections == {"payload": 2}
+    await served.deserted()
+
+
 async def test_the_depth_of_arrays_and_objects_is_bounded(serve, raw):
     served = await serve(Open(), max_depth=5)
     client = await raw(served.url)
