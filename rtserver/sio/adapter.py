@@ -93,7 +93,7 @@ class Adapter:
         chosen = rooms.select(target)
         if chosen:
             if self.server.watched:
-                self.server.show_outgoing(chosen, args)
+                self.server.watched.show(chosen, args)
             self.server.deliver(chosen, self.server.outgoing(packets.EVENT, nsp, args), target.flags)
 
     async def local_broadcast_with_ack(

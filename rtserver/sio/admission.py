@@ -16,10 +16,10 @@ from rtserver.sio.handshake import Handshake
 from rtserver.sio.ids import new_sid
 
 if TYPE_CHECKING:
-    from rtserver.sio.connection import Connection
+    from rtserver.sio.membership import Membership
 
 
-async def admit(connection: Connection, nsp: str, handshake: Handshake) -> Client | None:
+async def admit(connection: Membership, nsp: str, handshake: Handshake) -> Client | None:
     """The client, ready to be accepted; None when the connection is gone. Raises `Refused`."""
     try:
         async with asyncio.timeout(connection.server.bounds.connect_timeout):
@@ -29,7 +29,7 @@ async def admit(connection: Connection, nsp: str, handshake: Handshake) -> Clien
         raise Refused("Timed out", code="timeout") from None
 
 
-async def _identified(connection: Connection, nsp: str, handshake: Handshake) -> Client | None:
+async def _identified(connection: Membership, nsp: str, handshake: Handshake) -> Client | None:
     server = connection.server
     handler = await server.handler_for(nsp, handshake.auth)
     identity = await dispatch.identify(server.authenticator, handler, handshake)
@@ -37,7 +37,7 @@ async def _identified(connection: Connection, nsp: str, handshake: Handshake) ->
         return None
     if identity is not None:
         server.gate.enter(connection.gate_pass, identity.user)
-    client = server.client_class(new_sid(), connection, nsp, handler, identity, handshake)
+    client = server.parser.client(new_sid(), connection, nsp, handler, identity, handshake)
     if identity is not None:
         client.rooms.add(identity.room)
     return client

@@ -26,8 +26,8 @@ from rtserver.sio.outgoing import MESSAGE, outgoing
 from rtserver.sio.target import EVERYBODY, Flags
 
 if TYPE_CHECKING:
-    from rtserver.sio.connection import Connection
     from rtserver.sio.handler import Handler
+    from rtserver.sio.membership import Membership
     from rtserver.sio.namespace import Namespace
     from rtserver.sio.server import Server
 
@@ -68,7 +68,7 @@ class Client(Standpoint, Watchable):
     def __init__(
         self,
         id: str,
-        connection: Connection,
+        connection: Membership,
         namespace_name: str,
         handler: Handler,
         identity: Identity | None,
@@ -180,7 +180,7 @@ class Client(Standpoint, Watchable):
     def send_event(self, args: list[Any], id: int | None = None, volatile: bool = False) -> None:
         if self.state is not State.GONE:
             if self.server.watched:
-                self.server.show_outgoing([self], args)
+                self.server.watched.show([self], args)
             self.send(self.server.outgoing(packets.EVENT, self.namespace_name, args, id), volatile)
             self.server.metrics.events_out(self.handler.label, 1)
 

@@ -32,6 +32,13 @@ def takes(server: Server, name: str, catch_all: bool = True) -> bool:
     return any(name in place or (catch_all and CATCH_ALL in place) for place in places)
 
 
+def compat_handler(server: Server, name: str) -> CompatHandler:
+    """Raises `Refused` for a name that no such handler takes."""
+    if not takes(server, name):
+        raise Refused("Invalid namespace")
+    return CompatHandler(server, name)
+
+
 class CompatHandler:
     """Stands for what is registered on the server for one namespace name."""
 

@@ -13,7 +13,7 @@ import structlog
 from rtserver.engine.wheel import Timer
 
 if TYPE_CHECKING:
-    from rtserver.sio.connection import Connection
+    from rtserver.sio.membership import Membership
 
 log = structlog.get_logger("rtserver.sio")
 
@@ -29,7 +29,7 @@ class Deadline(Timer):
 
     __slots__ = ("_connection", "_hurried", "_join_within", "_leeway")
 
-    def __init__(self, connection: Connection, join_within: float, leeway: float) -> None:
+    def __init__(self, connection: Membership, join_within: float, leeway: float) -> None:
         super().__init__()
         self._connection = connection
         self._join_within = join_within

@@ -7,7 +7,7 @@ Source: `onAny`, `onAnyOutgoing` and `use` of Node, https://socket.io/docs/v4/se
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from rtserver.sio import dispatch
@@ -60,6 +60,16 @@ def intercepted(client: Client) -> Intercepted:
 
 def plain(handler: Handler) -> Handler:
     return handler.inner if isinstance(handler, Intercepted) else handler
+
+
+class Watched(dict["Client", tuple[Observer, ...]]):
+    """Who looks on at what goes to which client."""
+
+    def show(self, clients: Iterable[Client], args: list[Any]) -> None:
+        for client in clients:
+            observers = self.get(client)
+            if observers:
+                dispatch.observe(observers, client, args)
 
 
 class Watchable:

@@ -18,24 +18,23 @@ from engineio.async_drivers.aiohttp import translate_request
 from rtserver.engine.outgoing import Outgoing
 from rtserver.engine.server import Engine
 from rtserver.engine.session import Session
-from rtserver.errors import Refused
 from rtserver.metrics import Metrics
 from rtserver.rate import Rate
 from rtserver.sio import dispatch
 from rtserver.sio.adapter import Adapter
 from rtserver.sio.bounds import Bounds
 from rtserver.sio.client import Client
-from rtserver.sio.compat import CompatHandler, takes
+from rtserver.sio.compat import compat_handler, takes
 from rtserver.sio.connection import Connection
 from rtserver.sio.gate import Gate
 from rtserver.sio.handler import AuthMode, Handler
 from rtserver.sio.ids import new_instance_id
-from rtserver.sio.intercept import Observer
+from rtserver.sio.intercept import Watched
 from rtserver.sio.limiter import EventLimiter
-from rtserver.sio.msgpack_connection import MsgpackClient, MsgpackConnection
+from rtserver.sio.membership import Membership
 from rtserver.sio.namespace import Namespace
 from rtserver.sio.operator import Operator
-from rtserver.sio.outgoing import Encode, outgoing, outgoing_msgpack
+from rtserver.sio.parsers import parser_of
 from rtserver.sio.registry import Registry
 from rtserver.sio.request import HandshakeReader
 from rtserver.sio.rooms import Rooms
@@ -78,10 +77,8 @@ class Server(Surface):
         serializer: str = "default",
         **kwargs: Any,
     ) -> None:
-        msgpack = _is_msgpack(serializer)
-        self.outgoing: Encode = outgoing_msgpack if msgpack else outgoing
-        self.connection_class: type[Connection] = MsgpackConnection if msgpack else Connection
-        self.client_class: type[Client] = MsgpackClient if msgpack else Client
+        self.parser = parser_of(serializer)
+        self.outgoing = self.parser.outgoing
         self.instance_id = instance_id or new_instance_id()
         self.metrics = metrics or Metrics()
         self.bounds = (bounds or Bounds()).take(kwargs)
@@ -92,8 +89,7 @@ class Server(Surface):
         self.compat_auth: AuthMode = compat_auth or ("required" if authenticator is not None else "none")
         self.concurrent_handlers = async_handlers
         self.middleware: tuple[Callable[[Client], Any], ...] = ()
-        self.watched: dict[Client, tuple[Observer, ...]] = {}
-        """Who looks on at what goes to which client."""
+        self.watched = Watched()
         self._clients: dict[str, Client] = {}
         self._registry = Registry()
         self._handshakes = HandshakeReader(trusted_proxies)
@@ -170,12 +166,7 @@ class Server(Surface):
 
     async def handler_for(self, name: str, auth: Mapping[str, Any] | None) -> Handler:
         """Raises `Refused` for a name that is no namespace."""
-        handler = await self._registry.find(name, auth)
-        if handler is not None:
-            return handler
-        if not takes(self, name):
-            raise Refused("Invalid namespace")
-        return CompatHandler(self, name)
+        return await self._registry.find(name, auth) or compat_handler(self, name)
 
     def open_namespaces(self) -> list[str]:
         return self._registry.open_names()
@@ -236,38 +227,24 @@ class Server(Surface):
                 session.push(message, flags.volatile)
         self.metrics.events_out(clients[0].handler.label, len(clients))
 
-    def show_outgoing(self, clients: list[Client], args: list[Any]) -> None:
-        """To those who look on."""
-        for client in clients:
-            observers = self.watched.get(client)
-            if observers:
-                dispatch.observe(observers, client, args)
-
     # What the engine reports.
 
     def session_opened(self, session: Session, request: web.Request) -> Connection:
-        handshake = self._handshakes.read(request)
-        given = self.gate.open(handshake.address)
+        given = self.gate.open((handshake := self._handshakes.read(request)).address)
         if self.handlers or self.namespace_handlers:
             # Handlers of python-socketio get the environ, and with it the request.
             self.environ[session.id] = translate_request(request)
-        return self.connection_class(self, session, handshake, given)
+        return self.parser.connection(self, session, handshake, given)
 
     @property
     def connections(self) -> Mapping[str, Connection]:
         """By session id; made anew for each call."""
         return {id: cast("Connection", session.receiver) for id, session in self.engine.sockets.items()}
 
-    def release_environ(self, connection: Connection) -> None:
+    def release_environ(self, connection: Membership) -> None:
         """Disconnect handlers of python-socketio may still ask for it."""
         if connection.closed and not connection.registered:
             self.environ.pop(connection.id, None)
 
     def _engineio_server_class(self) -> Any:
         return partial(Engine, self, self.metrics, self.instance_id)
-
-
-def _is_msgpack(serializer: str) -> bool:
-    if serializer not in ("default", "msgpack"):
-        raise ValueError(f'the serializer is "default" or "msgpack", not {serializer!r}')
-    return serializer == "msgpack"
