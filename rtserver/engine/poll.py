@@ -117,6 +117,8 @@ class Polling:
             return bad_request()
         except Unfinished:
             session.close(Reason.TRANSPORT_ERROR)
+            # An answer would have aiohttp read on, into the same fault, and log it.
+            request.protocol.force_close()
             return empty(400)
         finally:
             session.post = None

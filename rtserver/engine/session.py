@@ -222,6 +222,9 @@ class Session(Timer):
         if self.paused:
             # It may have spoken: we do not listen.
             self._engine.wheel.start(self, self._engine.ping_timeout)
+        elif self.socket is None and self.poll is None:
+            # Nobody is there to be told.
+            self.abort(Reason.PING_TIMEOUT)
         else:
             self.close(Reason.PING_TIMEOUT)
 

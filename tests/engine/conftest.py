@@ -150,7 +150,7 @@ class Served:
         return {name: value for name, value in found.items() if value}
 
     async def deserted(self) -> None:
-        await eventually(lambda: not self.traces, lambda: f"still known: {self.traces}")
+        await eventually(lambda: not self.traces, lambda: f"still known: {self.traces!s:.300}")
 
     async def close(self) -> None:
         for wire in self._wires:

@@ -186,16 +186,27 @@ async def test_the_access_log_has_one_line_with_101(serve, caplog):
     assert '" 101 ' in lines[0]
 
 
-def alive(*kinds):
-    return [thing for thing in gc.get_objects() if type(thing) in kinds]
+class Census:
+    """What objects of these kinds there are beyond those that were there before."""
+
+    def __init__(self, *kinds):
+        self._kinds = kinds
+        gc.collect()
+        self._known = {id(thing) for thing in self._all()}
+
+    def _all(self):
+        return [thing for thing in gc.get_objects() if type(thing) in self._kinds]
+
+    def new(self):
+        return [thing for thing in self._all() if id(thing) not in self._known]
 
 
 async def test_nothing_of_aiohttp_is_kept_for_an_open_websocket(serve):
+    census = Census(web.Request, RequestHandler, StreamWriter)
     served = await serve(echo=True)
     wire, _ = await served.websocket()
     await eventually(lambda: not served.runner.server.connections)
-    gc.collect()
-    assert alive(web.Request, RequestHandler, StreamWriter) == []
+    assert census.new() == []
     assert len(asyncio.all_tasks()) == 1
     await wire.frame("4still works")
     assert await wire.text() == "4still works"
@@ -204,7 +215,7 @@ async def test_nothing_of_aiohttp_is_kept_for_an_open_websocket(serve):
 async def test_memory_is_freed_without_the_collector(serve):
     """10,000 clients that come and go shall not wait for the garbage collector."""
     served = await serve()
-    gc.collect()
+    census = Census(Session, WebSocket, FrameReader, web.Request, RequestHandler)
     gc.disable()
     try:
         for _ in range(5):
@@ -213,7 +224,7 @@ async def test_memory_is_freed_without_the_collector(serve):
         await served.deserted()
         served.upper.sessions.clear()
         await eventually(lambda: not served.runner.server.connections)
-        assert alive(Session, WebSocket, FrameReader, web.Request, RequestHandler) == []
+        assert census.new() == []
     finally:
         gc.enable()
 

@@ -309,7 +309,8 @@ async def slow_reader(served):
     return wire, served.upper.last
 
 
-async def test_a_slow_reader_that_answers_pings_is_closed_in_the_end(serve):
+async def test_a_slow_reader_that_answers_pings_is_closed_in_the_end(serve, monkeypatch):
+    monkeypatch.setattr("rtserver.engine.websocket.SLOW_SECONDS", 0.2)
     served = await serve(outbox_limit=200_000, ping_interval=0.1, ping_timeout=5)
     wire, recorder = await slow_reader(served)
     transport = recorder.session.socket._transport
