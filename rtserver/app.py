@@ -120,6 +120,7 @@ class _Composition:
             bounds=bounds(settings),
             identity_leeway=settings.jwt_leeway,
             namespaces=[],
+            allow_eio3=settings.allow_eio3,
             serializer="msgpack" if settings.parser == "msgpack" else "default",
             transports=list(settings.transports),
             # No middleware of ours looks at polls.

@@ -95,6 +95,8 @@ class Settings(BaseSettings):
     parser: kind.Parser = "json"
     """How packets are written: `json` is the standard; `msgpack` needs `socket.io-msgpack-parser` in every client,
     which the pages that come with the server do not have."""
+    allow_eio3: kind.Switch = False
+    """Let Socket.IO v2 clients in. Their socket ids are as good as keys to their connections: do not show them."""
     ping_interval: kind.Seconds = 25.0
     """Seconds between two pings."""
     ping_timeout: kind.Seconds = 20.0

@@ -125,6 +125,11 @@ def _workers(settings: Settings) -> Iterator[str]:
         )
 
 
+def _parser(settings: Settings) -> Iterator[str]:
+    if settings.allow_eio3 and settings.parser == "msgpack":
+        yield f"{variable('allow_eio3')} goes with {variable('parser')} json only."
+
+
 def _later(settings: Settings) -> Iterator[str]:
     """Settings whose work is not in this release must not be taken in silence."""
     if settings.jwt_jwks_url is not None:
@@ -140,6 +145,7 @@ _RULES: tuple[tuple[frozenset[str], Callable[[Settings], Iterator[str]]], ...] =
     (frozenset({"mode", "cors_origins"}), _origins),
     (frozenset({"mode", "api_key"}), _api_key),
     (frozenset({"workers", "redis_url"}), _workers),
+    (frozenset({"allow_eio3", "parser"}), _parser),
     (frozenset({"jwt_jwks_url", "redis_adapter"}), _later),
 )
 

@@ -13,7 +13,6 @@ from rtserver.errors import Refused
 from rtserver.sio import dispatch
 from rtserver.sio.client import Client, State
 from rtserver.sio.handshake import Handshake
-from rtserver.sio.ids import new_sid
 
 if TYPE_CHECKING:
     from rtserver.sio.membership import Membership
@@ -37,7 +36,7 @@ async def _identified(connection: Membership, nsp: str, handshake: Handshake) ->
         return None
     if identity is not None:
         server.gate.enter(connection.gate_pass, identity.user)
-    client = server.parser.client(new_sid(), connection, nsp, handler, identity, handshake)
+    client = server.parser.client(connection.new_id(nsp), connection, nsp, handler, identity, handshake)
     if identity is not None:
         client.rooms.add(identity.room)
     return client

@@ -154,10 +154,10 @@ async def run_connect(client: Client) -> None:
         raise Refused("Internal error", code="internal") from None
 
 
-def refusal(encode: Encode, nsp: str, refused: Refused) -> Outgoing:
+def refusal(encode: Encode, nsp: str, told: Any) -> Outgoing:
     """The CONNECT_ERROR packet; what the handler put into it may be impossible to send."""
     try:
-        return encode(packets.CONNECT_ERROR, nsp, refused.payload())
+        return encode(packets.CONNECT_ERROR, nsp, told)
     except Exception:  # the error boundary
         log.exception("refusal_not_sendable", namespace=nsp)
         return encode(packets.CONNECT_ERROR, nsp, Refused().payload())

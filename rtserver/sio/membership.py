@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -25,6 +25,7 @@ from rtserver.sio.client import Client
 from rtserver.sio.deadline import Deadline
 from rtserver.sio.gate import Pass, TooManyConnections
 from rtserver.sio.handshake import Handshake
+from rtserver.sio.ids import new_sid
 from rtserver.sio.limits import TokenBucket
 from rtserver.sio.rooms import Rooms
 
@@ -107,9 +108,21 @@ class Membership:
     def _refuse(self, nsp: str, refused: Refused) -> None:
         log.info("connect_refused", namespace=nsp[:100], code=refused.code, address=self.handshake.address)
         self.server.metrics.refused(refused.code)
-        self.push(dispatch.refusal(self.server.outgoing, nsp, refused))
+        self.push(dispatch.refusal(self.server.outgoing, nsp, self._told(refused)))
         if isinstance(refused, TooManyConnections):
             self._deadline.hasten()
+
+    def new_id(self, nsp: str) -> str:
+        """The id of a client of this connection."""
+        return new_sid()
+
+    def _welcome(self, client: Client) -> Any:
+        """The payload of the answer to CONNECT."""
+        return {"sid": client.id}
+
+    def _told(self, refused: Refused) -> Any:
+        """The payload of a refusal."""
+        return refused.payload()
 
     def _accept(self, client: Client) -> None:
         nsp = client.namespace_name
@@ -117,7 +130,7 @@ class Membership:
         client.buckets = self._left.pop(nsp, None)
         self.server.room_table(nsp).add(client)
         self.server.metrics.namespace_connected(client.handler.label)
-        self.push(self.server.outgoing(packets.CONNECT, nsp, {"sid": client.id}))
+        self.push(self.server.outgoing(packets.CONNECT, nsp, self._welcome(client)))
         client.accept()
         if client.handler.has_connected:
             client.mailbox.put(partial(dispatch.run_connected, client))

@@ -37,6 +37,7 @@ from rtserver.sio.operator import Operator
 from rtserver.sio.parsers import parser_of
 from rtserver.sio.registry import Registry
 from rtserver.sio.request import HandshakeReader
+from rtserver.sio.revision3 import Revision3
 from rtserver.sio.rooms import Rooms
 from rtserver.sio.surface import Surface
 from rtserver.sio.target import Flags
@@ -77,6 +78,8 @@ class Server(Surface):
         serializer: str = "default",
         **kwargs: Any,
     ) -> None:
+        if serializer != "default" and kwargs.get("allow_eio3"):
+            raise ValueError("allow_eio3 goes with the default serializer only")
         self.parser = parser_of(serializer)
         self.outgoing = self.parser.outgoing
         self.instance_id = instance_id or new_instance_id()
@@ -234,7 +237,8 @@ class Server(Surface):
         if self.handlers or self.namespace_handlers:
             # Handlers of python-socketio get the environ, and with it the request.
             self.environ[session.id] = translate_request(request)
-        return self.parser.connection(self, session, handshake, given)
+        kind = self.parser.connection if session.revision == 4 else Revision3
+        return kind(self, session, handshake, given)
 
     @property
     def connections(self) -> Mapping[str, Connection]:
