@@ -18,5 +18,12 @@ def test_other_names_do_not(name):
     assert not looks_like_sid(name)
 
 
+@pytest.mark.parametrize("prefix", ["/chat#", "/chat#abc123-", "/#", "/a/b#x-"])
+def test_ids_of_version_2_clients_look_like_ids(prefix):
+    assert looks_like_sid(prefix + new_sid())
+    assert not looks_like_sid(prefix + "a-room-of-many-words")
+    assert not looks_like_sid(prefix + "news")
+
+
 def test_an_instance_id_is_safe_in_a_route():
     assert new_instance_id().isalnum()

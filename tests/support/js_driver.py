@@ -37,8 +37,8 @@ class JsClients:
     ) -> JsClient:
         """Open a client; other options go to `io()` as they are (`transports`, `reconnection`, `query`, …).
 
-        `parser="msgpack"` is the one option that is translated. With `forceNew=False`, namespaces share
-        a connection.
+        `parser="msgpack"` is translated, and `version=2` or `3` takes that version of the client. With
+        `forceNew=False`, namespaces share a connection.
         """
         await self._start()
         if token is not None or auth is not None:

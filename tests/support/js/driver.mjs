@@ -4,9 +4,11 @@
 // Out: {id, value} | {id, error}   its answer
 //      {client, kind, name, args}  something the client saw; kind: event | socket | manager | engine
 // Bytes travel as {"$bytes": base64}; the ack callback of a server's event as {"$ack": true}.
+import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 import { io } from "socket.io-client";
 
+const require = createRequire(import.meta.url);
 const clients = new Map();
 const managers = new WeakMap(); // Manager → the names of the clients on it
 
@@ -68,16 +70,22 @@ function watchSocket(name, socket) {
     tell("connect_error", [error, { byServer: error.type !== "TransportError" }]);
   });
   socket.on("disconnect", (reason) => tell("disconnect", [reason]));
-  socket.onAny((event, ...args) => {
+  const hear = (event, ...args) => {
     send({ client: name, kind: "event", name: event, args });
     const answer = socket.answers.get(event);
     if (answer && typeof args.at(-1) === "function") args.at(-1)(...answer);
-  });
+  };
+  if (socket.onAny) return socket.onAny(hear);
+  // Version 2 has no catch-all, and tells a refusal as an `error` with its bare data.
+  socket.onevent = ({ data, id }) => hear(...data, ...(id == null ? [] : [socket.ack(id)]));
+  socket.on("error", (data) => tell("connect_error", [{ message: `${data?.message ?? data}`, data }, { byServer: true }]));
 }
 
-async function open({ client, url, options: { parser, ...options } }) {
+const library = (version) => (version === 4 ? io : require(`socket.io-client-v${version}`));
+
+async function open({ client, url, options: { parser, version = 4, ...options } }) {
   if (parser === "msgpack") options.parser = (await import("socket.io-msgpack-parser")).default;
-  const socket = io(url, { forceNew: true, ...options, autoConnect: false });
+  const socket = library(version)(url, { forceNew: true, ...options, autoConnect: false });
   socket.answers = new Map();
   clients.set(client, socket);
   watchManager(client, socket.io);
@@ -92,7 +100,12 @@ function flagged(socket, { volatile, compress }) {
 
 function call(socket, { event, args, timeout }) {
   return new Promise((resolve, reject) => {
-    socket.timeout(timeout).emit(event, ...args, (error, ...answer) => (error ? reject(error) : resolve(answer)));
+    if (socket.timeout) {
+      socket.timeout(timeout).emit(event, ...args, (error, ...answer) => (error ? reject(error) : resolve(answer)));
+    } else {
+      const timer = setTimeout(() => reject(new Error("operation has timed out")), timeout);
+      socket.emit(event, ...args, (...answer) => (clearTimeout(timer), resolve(answer)));
+    }
   });
 }
 
