@@ -16,12 +16,14 @@ from __future__ import annotations
 import asyncio
 import gzip
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, cast
 
 from aiohttp.helpers import rfc822_formatted_time
 
+from rtserver.engine.contracts import Reason
 from rtserver.engine.outgoing import Part
-from rtserver.engine.session import Reason, Session
+from rtserver.engine.plain_request import MAX_BODY, read
+from rtserver.engine.session import Session
 from rtserver.engine.wheel import Timer
 from rtserver.protocol import payloads
 
@@ -30,30 +32,14 @@ if TYPE_CHECKING:
 
 IDLE_SECONDS = 75.0
 MAX_HEAD = 8192
-MAX_BODY = 65536
 GZIP_LEVEL = 6
 HEAD_END = b"\r\n\r\n"
-
-_TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz")
-# What changes how a request is framed or answered.
-_LEFT_TO_AIOHTTP = frozenset({"transfer-encoding", "upgrade", "expect", "content-encoding", "trailer", "te"})
-_PLAIN_QUERY = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~=&")
 
 OK_TEXT = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=UTF-8\r\nCache-Control: no-store\r\n"
 OK_GZIP = OK_TEXT + b"Content-Encoding: gzip\r\n"
 OK_POSTED = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nCache-Control: no-store\r\n"
 BAD = b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\n"
 BAD_BODY = b'{"code":3,"message":"Bad request"}'
-
-
-class Plain(NamedTuple):
-    """A request that is handled here: its body is from `begin` to `end` of the bytes; `gzip` says what it accepts."""
-
-    post: bool
-    session: Session
-    begin: int
-    end: int
-    gzip: bool
 
 
 class KeptConnection(asyncio.Protocol, Timer):
@@ -131,7 +117,7 @@ class KeptConnection(asyncio.Protocol, Timer):
                 if len(data) >= MAX_HEAD:
                     self._hand_back()
                 return
-            request = self._plain(data[:end], end + len(HEAD_END))
+            request = read(self._engine, self._origin, data[:end], end + len(HEAD_END))
             if request is None:
                 self._hand_back()
             elif request.end > len(data):
@@ -146,36 +132,6 @@ class KeptConnection(asyncio.Protocol, Timer):
                 else:
                     self._gzip = request.gzip
                     self._poll(request.session)
-
-    def _plain(self, head: bytes, begin: int) -> Plain | None:
-        """The request, if it is one that is handled here (rule 1)."""
-        first, *lines = head.decode("latin-1").split("\r\n")
-        method, _, rest = first.partition(" ")
-        target, _, version = rest.partition(" ")
-        session = self._session(target)
-        headers = _headers(lines)
-        if version != "HTTP/1.1" or session is None or headers is None or headers.get("origin") != self._origin:
-            return None
-        length = headers.get("content-length", "0")
-        if not (length.isascii() and length.isdigit()) or len(length) > 6 or "host" not in headers:
-            return None
-        size = int(length)
-        if method == "GET" and size == 0:
-            return Plain(False, session, begin, begin, "gzip" in headers.get("accept-encoding", ""))
-        if method == "POST" and size <= min(MAX_BODY, self._engine.max_payload):
-            return Plain(True, session, begin, begin + size, False) if _is_text(headers) else None
-        return None
-
-    def _session(self, target: str) -> Session | None:
-        path, _, query = target.partition("?")
-        if path != self._engine.path or not _PLAIN_QUERY.issuperset(query):
-            return None
-        pairs = [pair.split("=", 1) for pair in query.split("&")]
-        asked = {pair[0]: pair[-1] for pair in pairs}
-        if len(asked) != len(pairs) or asked.get("transport") != "polling" or asked.get("EIO") != "4" or "j" in asked:
-            return None
-        session = self._engine.sockets.get(asked.get("sid", ""))
-        return session if session is not None and session.socket is None and session.revision == 4 else None
 
     def _hand_back(self) -> None:
         transport = self._transport
@@ -270,21 +226,3 @@ class KeptConnection(asyncio.Protocol, Timer):
         self._engine.rejected(session, str(error))
         session.close(Reason.PARSE_ERROR)
         self._respond(BAD, BAD_BODY)
-
-
-def _headers(lines: list[str]) -> dict[str, str] | None:
-    """Names in lower case; None where something is not plain."""
-    headers: dict[str, str] = {}
-    for line in lines:
-        name, colon, value = line.partition(":")
-        name = name.lower()
-        if not colon or not name or not _TOKEN.issuperset(name) or name in _LEFT_TO_AIOHTTP:
-            return None
-        if (name in headers and name in ("content-length", "host", "origin")) or "\n" in value or "\0" in value:
-            return None
-        headers[name] = value.strip(" \t")
-    return headers if headers.get("connection", "keep-alive").lower() == "keep-alive" else None
-
-
-def _is_text(headers: dict[str, str]) -> bool:
-    return not headers.get("content-type", "").startswith("application/octet-stream")

@@ -17,7 +17,8 @@ from urllib.parse import unquote_plus
 from aiohttp import web
 
 from rtserver.engine.answers import Answer, bad_request, empty, jsonp, payload, posted, too_large
-from rtserver.engine.session import Reason, Session
+from rtserver.engine.contracts import Reason
+from rtserver.engine.session import Session
 from rtserver.protocol import payloads
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any
 
 import engineio
 import structlog
@@ -18,40 +18,22 @@ from aiohttp import web
 
 from rtserver.engine import answers
 from rtserver.engine.answers import Answer, Refusal
-from rtserver.engine.cookie import cookie_header
+from rtserver.engine.contracts import Counting, Reason, Upper
 from rtserver.engine.kept import KeptConnection
+from rtserver.engine.opening import Opening, revision_of
 from rtserver.engine.origins import OriginPolicy
 from rtserver.engine.outgoing import Outgoing
 from rtserver.engine.poll import Polling
-from rtserver.engine.probe import Probe
-from rtserver.engine.session import Reason, Receiver, Session
-from rtserver.engine.takeover import accept, keep, may_keep, take_over, wants_websocket
-from rtserver.engine.websocket import WebSocket
+from rtserver.engine.session import Session
+from rtserver.engine.takeover import keep, may_keep, wants_websocket
 from rtserver.engine.wheel import Wheel
-from rtserver.protocol import json, payloads
-from rtserver.protocol.frames import TEXT, frame
+from rtserver.protocol import json
 
 log = structlog.get_logger("rtserver.engine")
 
 IDLE_TICK = 5.0
 
 AllowRequest = Callable[[web.Request], Awaitable[bool | str | None]]
-
-
-class Upper(Protocol):
-    """The layer above."""
-
-    def session_opened(self, session: Session, request: web.Request) -> Receiver: ...
-
-
-class Counting(Protocol):
-    """What is counted here."""
-
-    slow_clients: int
-
-    def rejected(self, code: str) -> None: ...
-
-    def dropped(self, reason: str) -> None: ...
 
 
 class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
@@ -79,13 +61,14 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
         self.max_payload: int = self.max_http_buffer_size
         self.patience = self.ping_interval + self.ping_timeout
         self.wheel = Wheel(min(0.1, max(0.005, min(self.ping_interval, self.ping_timeout) / 20)))
-        self._upper = upper
+        self.upper = upper
         self._counting = counting
         self._instance_id = instance_id
-        self._allow_eio3 = allow_eio3
-        self._allow_request = allow_request
+        self.allow_eio3 = allow_eio3
+        self.allow_request = allow_request
         self._origins = OriginPolicy(self.cors_allowed_origins, self.cors_credentials)
         self._polling = Polling(self)
+        self._opening = Opening(self, self._polling)
         self._lingering: dict[str, Session] = {}
         self.idle_wheel = Wheel(IDLE_TICK)
         self.path = ""
@@ -131,12 +114,12 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
             raise Refusal(answers.TRANSPORT_UNKNOWN)
         sid = request.query.get("sid")
         if not sid:
-            return await self._handshake(request, transport, headers)
+            return await self._opening.handshake(request, transport, headers)
         session = self.sockets.get(sid)
-        if session is not None and session.revision != _revision(request):
+        if session is not None and session.revision != revision_of(request):
             raise Refusal(answers.BAD_REQUEST)
         if wants_websocket(request):
-            return self._second_socket(request, session, headers)
+            return self._opening.second_socket(request, session, headers)
         if session is None:
             return await self._last_poll(request, sid)
         if session.transport != transport:
@@ -160,77 +143,6 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
         instance = sid.partition("-")[0]
         if instance != self._instance_id:
             log.info("session_of_another_instance", instance=instance[:16], hint="sticky sessions: docs/deploy.md")
-
-    # Sessions: opening, upgrading.
-
-    async def _handshake(self, request: web.Request, transport: str, headers: dict[str, str]) -> Answer:
-        if request.method != "GET":
-            raise Refusal(answers.BAD_METHOD)
-        upgrade = wants_websocket(request)
-        if upgrade != (transport == "websocket"):
-            raise Refusal(answers.BAD_REQUEST)
-        if self._allow_request is not None:
-            allowed = await self._allow_request(request)
-            if allowed is not None and allowed is not True:
-                raise Refusal(answers.FORBIDDEN, allowed or None)
-        accepted = accept(request) if upgrade else b""
-        session = self._open(request)
-        if self.cookie:
-            headers["Set-Cookie"] = cookie_header(self.cookie, session.id)
-        if upgrade:
-            return self._open_socket(request, session, accepted, headers)
-        session.opened()
-        return self._polling.opening(session, request, self._open_packet(session, ["websocket"]))
-
-    def _open(self, request: web.Request) -> Session:
-        revision = _revision(request)
-        if revision == 3 and not self._allow_eio3:
-            raise Refusal(answers.BAD_VERSION)
-        session = Session(self, self.generate_id(), revision, bool(request.query.get("b64")))
-        session.receiver = self._upper.session_opened(session, request)
-        self.sockets[session.id] = session
-        return session
-
-    def _open_packet(self, session: Session, upgrades: list[str]) -> bytes:
-        """Times are in milliseconds, fractions of a second included."""
-        allowed = [name for name in upgrades if self.allow_upgrades and name in self.transports]
-        return payloads.OPEN.encode() + json.dumps(
-            {
-                "sid": session.id,
-                "upgrades": allowed,
-                "pingInterval": round(self.ping_interval * 1000),
-                "pingTimeout": round(self.ping_timeout * 1000),
-                "maxPayload": self.max_payload,
-            }
-        )
-
-    def _open_socket(self, request: web.Request, session: Session, accepted: bytes, headers: dict[str, str]) -> Answer:
-        socket = WebSocket(self)
-        try:
-            answer, early = take_over(request, accepted, socket, headers)
-        except ConnectionResetError:
-            session.abort(Reason.TRANSPORT_CLOSE)
-            raise
-        socket.write(frame(self._open_packet(session, []), TEXT))
-        session.attach(socket)
-        session.opened()
-        socket.data_received(early)
-        return answer
-
-    def _second_socket(self, request: web.Request, session: Session | None, headers: dict[str, str]) -> Answer:
-        """A WebSocket for a session that is there: its upgrade, or one too many, which is closed."""
-        if session is None:
-            raise Refusal(answers.SESSION_UNKNOWN)
-        if request.query["transport"] != "websocket":
-            raise Refusal(answers.BAD_REQUEST)
-        socket = WebSocket(self)
-        answer, early = take_over(request, accept(request), socket, headers)
-        if session.upgrading is not None or session.socket is not None or not self.allow_upgrades:
-            socket.close()
-        else:
-            socket.own(Probe(self, session, socket, bool(request.query.get("b64"))))
-            socket.data_received(early)
-        return answer
 
     # What sessions report.
 
@@ -300,10 +212,6 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
             connection.close()
         self.idle_wheel.close()
         self.wheel.close()
-
-
-def _revision(request: web.Request) -> int:
-    return 4 if request.query.get("EIO") == "4" else 3
 
 
 def _is_plain(answer: web.Response) -> bool:

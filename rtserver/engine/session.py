@@ -1,21 +1,18 @@
 """One Engine.IO session: what it receives, what leaves for it, its heartbeat and its end, over either transport.
 
 Rules:
-1. Everything that leaves goes through `push`, in order: straight to the socket once the WebSocket is up, else into the
-   queue that the next poll takes along.
-2. What waits for a client is bounded, see `rtserver.engine.backlog`.
-3. Revision 4 is pinged by the server, revision 3 pings the server; silence ends the session either way.
-4. A session ends once: `receiver.session_closed` is called exactly once, and nothing is received after it.
+1. What leaves, and how much may wait, is `rtserver.engine.outbox`'s.
+2. Revision 4 is pinged by the server, revision 3 pings the server; silence ends the session either way.
+3. A session ends once: `receiver.session_closed` is called exactly once, and nothing is received after it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from rtserver.engine.outgoing import Outgoing, Part
-from rtserver.engine.wheel import Timer
+from rtserver.engine.contracts import Feeding, Reason, Receiver
+from rtserver.engine.outbox import Outbox
 from rtserver.protocol import payloads
 from rtserver.protocol.frames import TEXT, frame
 
@@ -28,69 +25,20 @@ LINGER_SECONDS = 30.0
 PING_FRAME = frame(payloads.PING.encode(), TEXT)
 
 
-class Reason:
-    """Why a session ended, in the words of Node's `disconnect` event."""
-
-    TRANSPORT_CLOSE = "transport close"
-    TRANSPORT_ERROR = "transport error"
-    PING_TIMEOUT = "ping timeout"
-    PARSE_ERROR = "parse error"
-    FORCED_CLOSE = "forced close"
-
-
-class Receiver(Protocol):
-    """The layer above."""
-
-    def receive(self, message: str | bytes) -> None:
-        """One message of the client. It may close the session, or ask it to `pause`."""
-
-    def session_closed(self, reason: str) -> None: ...
-
-
-class Waiting(Protocol):
-    """A poll that hangs."""
-
-    def wake(self) -> None: ...
-
-
-class Feeding(Protocol):
-    """A POST under way."""
-
-    def abort(self) -> None: ...
-
-
-class Session(Timer):
+class Session(Outbox):
     """As a timer, it is its own heartbeat. `base64`: the client cannot take binary data."""
 
-    __slots__ = (
-        "_awaits_pong", "_engine", "_queue", "_queued", "base64", "closed", "id", "paused", "poll", "post", "receiver",
-        "resumed", "revision", "socket", "upgrading", "write",
-    )  # fmt: skip
+    __slots__ = ("_awaits_pong", "id", "paused", "post", "receiver", "resumed", "upgrading")
 
     def __init__(self, engine: Engine, id: str, revision: int, base64: bool) -> None:
-        super().__init__()
+        super().__init__(engine, revision, base64)
         self.id = id
-        self.revision = revision
-        self.base64 = base64
-        self.closed = False
         self.paused = False
         self.receiver: Receiver | None = None
         self.resumed: asyncio.Future[None] | None = None
-        self.poll: Waiting | None = None
         self.post: Feeding | None = None
-        self.socket: WebSocket | None = None
         self.upgrading: Probe | None = None
-        self._engine = engine
-        self.write: Callable[[bytes], None] | None = None
-        """Writes frames of revision 4 straight to the socket; None while that is not possible."""
-        self._queue: list[Part] | None = None
-        self._queued = 0
         self._awaits_pong = False
-
-    @property
-    def plain(self) -> bool:
-        """Whether it takes frames of revision 4, binary ones too, which most sessions do."""
-        return self.revision == 4 and not self.base64
 
     @property
     def transport(self) -> str:
@@ -99,52 +47,6 @@ class Session(Timer):
     def opened(self) -> None:
         """The handshake went out: the heartbeat begins."""
         self._engine.wheel.start(self, self._engine.patience if self.revision == 3 else self._engine.ping_interval)
-
-    # Out.
-
-    def send_text(self, packet: bytes) -> None:
-        """Send one packet of text that goes to nobody else."""
-        write = self.write
-        if write is not None:
-            write(frame(packet, TEXT))
-        else:
-            self.push(Outgoing(packet))
-
-    def push(self, message: Outgoing, volatile: bool = False) -> None:
-        """Send, or keep until it can be sent; `volatile` lets it be dropped where it would have to wait."""
-        write = self.write
-        if write is not None:
-            write(message.frames)
-        elif self.socket is not None:
-            self.socket.push(message, volatile)
-        elif not self.closed:
-            self._enqueue(message, volatile)
-
-    def _enqueue(self, message: Outgoing, volatile: bool) -> None:
-        if volatile and self.poll is None:
-            self._engine.dropped_volatile()
-            return
-        if self._queued > self._engine.outbox_limit:
-            self._engine.closed_slow(self)
-            return
-        self._queued += message.size
-        self._queue_parts(message.parts)
-
-    def _queue_parts(self, parts: tuple[Part, ...]) -> None:
-        if self._queue is None:
-            self._queue = []
-        self._queue.extend(parts)
-        if self.poll is not None:
-            self.poll.wake()
-
-    def take(self) -> list[Part]:
-        """What waits for the next poll."""
-        queue, self._queue, self._queued = self._queue, None, 0
-        return queue or []
-
-    def write_through(self, write: Callable[[bytes], None] | None) -> None:
-        """`push` may write to the socket by this until further notice; None: it may not."""
-        self.write = write if self.plain else None
 
     # In.
 
@@ -191,18 +93,6 @@ class Session(Timer):
     def socket_lost(self, reason: str) -> None:
         if not self.closed:
             self._end(reason)
-
-    def release(self) -> None:
-        """Let a poll that hangs go, with nothing."""
-        if self.poll is not None and not self._queue:
-            self._queue_parts((payloads.NOOP,))
-
-    def control(self, packet: str) -> None:
-        """Send a packet that is no message: it is never dropped or counted."""
-        if self.socket is not None:
-            self.socket.write(frame(packet.encode(), TEXT))
-        elif not self.closed:
-            self._queue_parts((packet,))
 
     def ring(self) -> None:
         """The heartbeat: time for a ping, or the end of patience."""

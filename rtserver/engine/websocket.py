@@ -10,13 +10,13 @@ socket's buffer holds is bounded here:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, cast
 
 from aiohttp._websocket.helpers import websocket_mask
 
+from rtserver.engine.contracts import Owner, Reason
 from rtserver.engine.outgoing import Outgoing, Part, part_frame
-from rtserver.engine.session import Reason, Session
+from rtserver.engine.session import Session
 from rtserver.engine.wheel import Timer
 from rtserver.protocol import frames
 from rtserver.protocol.payloads import PayloadError
@@ -28,22 +28,6 @@ SLOW_SECONDS = 1.0
 SLOW_FACTOR = 4
 LINGER_SECONDS = 1.0
 CLOSE_SECONDS = 5.0
-
-
-class Owner(Protocol):
-    """Who gets the messages of a socket: a session, or the probe that comes before."""
-
-    def text(self, text: str) -> None:
-        """Raises `PayloadError`."""
-
-    def binary(self, data: bytes) -> None:
-        """Raises `PayloadError`."""
-
-    paused: bool
-
-    def write_through(self, write: Callable[[bytes], None] | None) -> None: ...
-
-    def socket_lost(self, reason: str) -> None: ...
 
 
 class WebSocket(asyncio.Protocol, Timer):

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from rtserver.engine.session import Reason, Session
+from rtserver.engine.contracts import Reason
+from rtserver.engine.session import Session
 from rtserver.protocol import packets
 from rtserver.sio import dispatch
 from rtserver.sio.assembly import Assembly

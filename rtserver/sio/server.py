@@ -185,8 +185,7 @@ class Server(Surface):
 
     async def handle_server_event(self, name: str, args: list[Any]) -> Any:
         """Run a `@server_event` for another server; raises `LookupError` when there is none."""
-        handler = self._registry.handler(name)
-        if handler is None:
+        if (handler := self._registry.handler(name)) is None:
             raise LookupError(f"no namespace {name}")
         return await handler.server_event(args)
 
@@ -215,9 +214,7 @@ class Server(Surface):
     def find(self, sid: str, namespace: str | None = None) -> Client | None:
         """A client of this server in any state: connecting, connected or leaving."""
         client = self._clients.get(sid)
-        if client is None or (namespace is not None and client.namespace_name != namespace):
-            return None
-        return client
+        return client if client is not None and namespace in (None, client.namespace_name) else None
 
     def deliver(self, clients: list[Client], message: Outgoing, flags: Flags) -> None:
         """Hand one encoded packet to many clients."""
@@ -234,8 +231,7 @@ class Server(Surface):
 
     def session_opened(self, session: Session, request: web.Request) -> Connection:
         given = self.gate.open((handshake := self._handshakes.read(request)).address)
-        if self.handlers or self.namespace_handlers:
-            # Handlers of python-socketio get the environ, and with it the request.
+        if self.handlers or self.namespace_handlers:  # of python-socketio: they get the environ and the request
             self.environ[session.id] = translate_request(request)
         kind = self.parser.connection if session.revision == 4 else Revision3
         return kind(self, session, handshake, given)

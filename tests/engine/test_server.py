@@ -11,7 +11,7 @@ import json
 
 import pytest
 
-from rtserver.engine.session import Reason
+from rtserver.engine.contracts import Reason
 from tests.engine.conftest import POLLING, eventually
 from tests.engine.wire import request, upgrade
 

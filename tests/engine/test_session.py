@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from rtserver.engine.contracts import Reason
 from rtserver.engine.outgoing import Outgoing
-from rtserver.engine.session import Reason
 from rtserver.protocol.payloads import PayloadError
 from tests.engine.conftest import eventually
 

@@ -1,0 +1,102 @@
+"""How sessions begin: the handshake over either transport, and the second WebSocket that upgrades one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from rtserver.engine import answers
+from rtserver.engine.answers import Answer, Refusal
+from rtserver.engine.contracts import Reason
+from rtserver.engine.cookie import cookie_header
+from rtserver.engine.poll import Polling
+from rtserver.engine.probe import Probe
+from rtserver.engine.session import Session
+from rtserver.engine.takeover import accept, take_over, wants_websocket
+from rtserver.engine.websocket import WebSocket
+from rtserver.protocol import json, payloads
+from rtserver.protocol.frames import TEXT, frame
+
+if TYPE_CHECKING:
+    from rtserver.engine.server import Engine
+
+
+class Opening:
+    def __init__(self, engine: Engine, polling: Polling) -> None:
+        self._engine = engine
+        self._polling = polling
+
+    async def handshake(self, request: web.Request, transport: str, headers: dict[str, str]) -> Answer:
+        if request.method != "GET":
+            raise Refusal(answers.BAD_METHOD)
+        upgrade = wants_websocket(request)
+        if upgrade != (transport == "websocket"):
+            raise Refusal(answers.BAD_REQUEST)
+        if self._engine.allow_request is not None:
+            allowed = await self._engine.allow_request(request)
+            if allowed is not None and allowed is not True:
+                raise Refusal(answers.FORBIDDEN, allowed or None)
+        accepted = accept(request) if upgrade else b""
+        session = self._open(request)
+        if self._engine.cookie:
+            headers["Set-Cookie"] = cookie_header(self._engine.cookie, session.id)
+        if upgrade:
+            return self._open_socket(request, session, accepted, headers)
+        session.opened()
+        return self._polling.opening(session, request, self._open_packet(session, ["websocket"]))
+
+    def _open(self, request: web.Request) -> Session:
+        revision = revision_of(request)
+        if revision == 3 and not self._engine.allow_eio3:
+            raise Refusal(answers.BAD_VERSION)
+        session = Session(self._engine, self._engine.generate_id(), revision, bool(request.query.get("b64")))
+        session.receiver = self._engine.upper.session_opened(session, request)
+        self._engine.sockets[session.id] = session
+        return session
+
+    def _open_packet(self, session: Session, upgrades: list[str]) -> bytes:
+        """Times are in milliseconds, fractions of a second included."""
+        allowed = [name for name in upgrades if self._engine.allow_upgrades and name in self._engine.transports]
+        return payloads.OPEN.encode() + json.dumps(
+            {
+                "sid": session.id,
+                "upgrades": allowed,
+                "pingInterval": round(self._engine.ping_interval * 1000),
+                "pingTimeout": round(self._engine.ping_timeout * 1000),
+                "maxPayload": self._engine.max_payload,
+            }
+        )
+
+    def _open_socket(self, request: web.Request, session: Session, accepted: bytes, headers: dict[str, str]) -> Answer:
+        socket = WebSocket(self._engine)
+        try:
+            answer, early = take_over(request, accepted, socket, headers)
+        except ConnectionResetError:
+            session.abort(Reason.TRANSPORT_CLOSE)
+            raise
+        socket.write(frame(self._open_packet(session, []), TEXT))
+        session.attach(socket)
+        session.opened()
+        socket.data_received(early)
+        return answer
+
+    def second_socket(self, request: web.Request, session: Session | None, headers: dict[str, str]) -> Answer:
+        """A WebSocket for a session that is there: its upgrade, or one too many, which is closed."""
+        if session is None:
+            raise Refusal(answers.SESSION_UNKNOWN)
+        if request.query["transport"] != "websocket":
+            raise Refusal(answers.BAD_REQUEST)
+        socket = WebSocket(self._engine)
+        answer, early = take_over(request, accept(request), socket, headers)
+        if session.upgrading is not None or session.socket is not None or not self._engine.allow_upgrades:
+            socket.close()
+        else:
+            socket.own(Probe(self._engine, session, socket, bool(request.query.get("b64"))))
+            socket.data_received(early)
+        return answer
+
+
+def revision_of(request: web.Request) -> int:
+    """The revision of the protocol that a client speaks: whatever is not 4 is taken for 3, as in Node."""
+    return 4 if request.query.get("EIO") == "4" else 3

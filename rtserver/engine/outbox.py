@@ -1,0 +1,103 @@
+"""What leaves for one session, in order: everything goes through here, whichever transport is up.
+
+1. While the WebSocket is up, and not congested, messages are written straight to it; while there is none, they wait
+   for the next poll.
+2. What waits is bounded by the engine's `outbox_limit`: a client beyond it is closed as slow. A volatile message is
+   dropped where it would have to wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
+
+from rtserver.engine.contracts import Waiting
+from rtserver.engine.outgoing import Outgoing, Part
+from rtserver.engine.wheel import Timer
+from rtserver.protocol import payloads
+from rtserver.protocol.frames import TEXT, frame
+
+if TYPE_CHECKING:
+    from rtserver.engine.server import Engine
+    from rtserver.engine.session import Session
+    from rtserver.engine.websocket import WebSocket
+
+
+class Outbox(Timer):
+    """The sending half of a session."""
+
+    __slots__ = ("_engine", "_queue", "_queued", "base64", "closed", "poll", "revision", "socket", "write")
+
+    def __init__(self, engine: Engine, revision: int, base64: bool) -> None:
+        super().__init__()
+        self.revision = revision
+        self.base64 = base64
+        self.closed = False
+        self.poll: Waiting | None = None
+        self.socket: WebSocket | None = None
+        self.write: Callable[[bytes], None] | None = None
+        """Writes frames of revision 4 straight to the socket; None while that is not possible."""
+        self._engine = engine
+        self._queue: list[Part] | None = None
+        self._queued = 0
+
+    @property
+    def plain(self) -> bool:
+        """Whether it takes frames of revision 4, binary ones too, which most sessions do."""
+        return self.revision == 4 and not self.base64
+
+    def send_text(self, packet: bytes) -> None:
+        """Send one packet of text that goes to nobody else."""
+        write = self.write
+        if write is not None:
+            write(frame(packet, TEXT))
+        else:
+            self.push(Outgoing(packet))
+
+    def push(self, message: Outgoing, volatile: bool = False) -> None:
+        """Send, or keep until it can be sent; `volatile` lets it be dropped where it would have to wait."""
+        write = self.write
+        if write is not None:
+            write(message.frames)
+        elif self.socket is not None:
+            self.socket.push(message, volatile)
+        elif not self.closed:
+            self._enqueue(message, volatile)
+
+    def _enqueue(self, message: Outgoing, volatile: bool) -> None:
+        if volatile and self.poll is None:
+            self._engine.dropped_volatile()
+            return
+        if self._queued > self._engine.outbox_limit:
+            self._engine.closed_slow(cast("Session", self))
+            return
+        self._queued += message.size
+        self._queue_parts(message.parts)
+
+    def _queue_parts(self, parts: tuple[Part, ...]) -> None:
+        if self._queue is None:
+            self._queue = []
+        self._queue.extend(parts)
+        if self.poll is not None:
+            self.poll.wake()
+
+    def take(self) -> list[Part]:
+        """What waits for the next poll."""
+        queue, self._queue, self._queued = self._queue, None, 0
+        return queue or []
+
+    def write_through(self, write: Callable[[bytes], None] | None) -> None:
+        """`push` may write to the socket by this until further notice; None: it may not."""
+        self.write = write if self.plain else None
+
+    def release(self) -> None:
+        """Let a poll that hangs go, with nothing."""
+        if self.poll is not None and not self._queue:
+            self._queue_parts((payloads.NOOP,))
+
+    def control(self, packet: str) -> None:
+        """Send a packet that is no message: it is never dropped or counted."""
+        if self.socket is not None:
+            self.socket.write(frame(packet.encode(), TEXT))
+        elif not self.closed:
+            self._queue_parts((packet,))
