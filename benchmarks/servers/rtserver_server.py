@@ -12,6 +12,7 @@ from aiohttp import web
 from rtserver import Client, Namespace, Server, event
 from rtserver.http.metrics import MetricsPage
 from rtserver.metrics import Metrics
+from rtserver.run import calm_collector
 
 
 class Bench(Namespace, path="/"):
@@ -61,6 +62,7 @@ async def main(port: int) -> None:
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port, backlog=4096).start()
+    calm_collector()  # as `rtserver serve` does
     await asyncio.Event().wait()
 
 

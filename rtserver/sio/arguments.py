@@ -21,7 +21,7 @@ _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_O
 
 
 class Arguments:
-    __slots__ = ("_parameters", "_required", "_takes_rest", "_unchecked")
+    __slots__ = ("_exact", "_parameters", "_required", "_takes_rest", "_unchecked")
 
     def __init__(self, function: Callable[..., Any], leading: int) -> None:
         """`leading` parameters (`self`, `client`, …) are not the client's to fill. Raises `TypeError` by rule 2."""
@@ -36,11 +36,15 @@ class Arguments:
                 raise TypeError(f"{name}: the keyword {parameter.name!r} can never be filled by an event")
         own = positional[leading:]
         self._parameters = _kinds(function, own)
+        self._exact = tuple(_exact(kind) for kind in self._parameters)
         self._unchecked = all(kind is Any for kind in self._parameters)
         self._required = sum(parameter.default is inspect.Parameter.empty for parameter in own)
 
     def convert(self, values: list[Any]) -> list[Any]:
-        """Raises `InvalidPayload`. Python defaults fill what is missing at the end; `*args` takes the rest raw."""
+        """The same list, converted; raises `InvalidPayload`.
+
+        Python defaults fill what is missing at the end; `*args` takes the rest raw.
+        """
         count = len(values)
         if count < self._required:
             raise InvalidPayload(f"Expected {self._required} argument(s), got {count}")
@@ -49,11 +53,10 @@ class Arguments:
             raise InvalidPayload(f"Expected at most {known} argument(s), got {count}")
         if self._unchecked:
             return values
-        converted = [
-            value if kind is Any else _convert(value, kind, at)
-            for at, (value, kind) in enumerate(zip(values, self._parameters, strict=False))
-        ]
-        return converted + values[known:] if count > known else converted
+        for at, exact in enumerate(self._exact[:count]):
+            if exact is not None and type(values[at]) is not exact:
+                values[at] = _convert(values[at], self._parameters[at], at)
+        return values
 
 
 def _kinds(function: Callable[..., Any], parameters: list[inspect.Parameter]) -> list[Any]:
@@ -67,6 +70,17 @@ def _kinds(function: Callable[..., Any], parameters: list[inspect.Parameter]) ->
         except TypeError as error:
             raise TypeError(f"{function.__qualname__}: {name} cannot be checked: {error}") from None
     return [hints.get(parameter.name, Any) for parameter in parameters]
+
+
+class _Never:
+    """No value is of exactly this type: it always needs a look."""
+
+
+def _exact(kind: Any) -> type | None:
+    """The type of values that need no conversion; None where none does."""
+    if kind is Any:
+        return None
+    return kind if kind in (str, int, float, bool) else _Never
 
 
 def _convert(value: Any, kind: Any, at: int) -> Any:
