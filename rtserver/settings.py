@@ -107,8 +107,8 @@ class Settings(BaseSettings):
     """Seconds after a break within which a client gets its rooms and the events that it missed; 0 turns it off.
     Without effect until a later release."""
     drain_seconds: kind.Pause = 30.0
-    """Seconds over which the clients are moved away when the server stops. Without effect until a later release: all are
-    closed at once, and come back by themselves."""
+    """Seconds over which the clients are moved away when the server stops. Without effect until a later release: all
+    are closed at once, and come back by themselves."""
 
     max_payload: kind.Bytes = 1_000_000
     """The largest message of a client, in bytes."""
