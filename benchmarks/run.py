@@ -14,12 +14,14 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rig import load, servers
 from rig.chart import svg
-from rig.servers import BUILD, HERE, Kind
+from rig.install import BUILD, HERE, Unavailable, install_node_packages
+from rig.kinds import Kind, bun_kind, floor_kind, node_kind, rtserver_kind, stock_kind
 from rig.summary import summarize
 from rig.table import markdown
 from rig.workloads import ROWS, RUNS, Run
@@ -27,6 +29,7 @@ from rig.workloads import ROWS, RUNS, Run
 RESULTS = HERE / "results"
 NAMES = ("rtserver", "node", "stock", "bun", "floor")
 RUN_SECONDS = 180.0
+MAX_ROUNDS = 20
 FULL = "--warm 1 --dur 4"
 QUICK = "--warm 0.5 --dur 1"
 
@@ -35,16 +38,22 @@ def main() -> int:
     options = parse(sys.argv[1:])
     raise_file_limit()
     runs = [run for run in RUNS if not options.only or run.name in options.only]
+    try:
+        load.compile_generator()
+    except Unavailable as error:
+        sys.exit(f"The load generator needs a C compiler: {error}")
     kinds = find(options.servers, options.python)
-    load.compile_generator()
+    if not kinds:
+        sys.exit("None of the servers can be had here.")
     about = describe(options)
     records: list[dict[str, Any]] = []
     for round_number in range(options.rounds):
         for run in runs:
             able = [kind for kind in kinds if run.name not in kind.cannot]
             records += [measure(run, kind, round_number, options) for kind in rotated(able, round_number)]
-    about["load"].append(os.getloadavg()[0])
-    write(kinds, about, records, options.out)
+        about.update(rounds=round_number + 1, load_after=round(os.getloadavg()[0], 2))
+        write(kinds, about, records, options.out)
+    print((options.out / "results.md").read_text())
     return 1 if any(not record["output"]["ok"] for record in records) else 0
 
 
@@ -65,6 +74,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     known = {run.name for run in RUNS}
     if unknown := (set(options.only) - known) | (set(options.servers) - set(NAMES)):
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
+    if not 1 <= options.rounds <= MAX_ROUNDS:
+        parser.error(f"--rounds must be from 1 to {MAX_ROUNDS}")
     if not set(options.cores) <= os.sched_getaffinity(0) or len(set(options.cores)) != 2:
         parser.error("--cores needs two different cores that this process may use")
     return options
@@ -84,17 +95,17 @@ def find(names: Sequence[str], pythons: Sequence[str]) -> list[Kind]:
     """The servers that can be had here; the reason is printed for those that cannot."""
     finders: list[tuple[str, Callable[[], Kind]]] = []
     if "rtserver" in names:
-        finders += [("rtserver", lambda python=python: servers.rtserver_kind(python)) for python in pythons]
+        finders += [("rtserver", partial(rtserver_kind, python)) for python in pythons]
     if "node" in names:
-        finders.append(("node", servers.node_kind))
+        finders.append(("node", node_kind))
     if "stock" in names:
-        finders.append(("stock", lambda: servers.stock_kind(pythons[-1])))
+        finders.append(("stock", partial(stock_kind, pythons[-1])))
     if "bun" in names:
-        finders.append(("bun", servers.bun_kind))
+        finders.append(("bun", bun_kind))
     if "floor" in names:
-        finders.append(("floor", servers.floor_kind))
+        finders.append(("floor", floor_kind))
     if {"node", "bun"} & set(names):
-        attempt("npm packages", servers.install_node_packages)
+        attempt("npm packages", install_node_packages)
     found = [kind for name, finder in finders if (kind := attempt(name, finder)) is not None]
     for kind in found:
         print(f"{kind.name}: {kind.version}")
@@ -104,7 +115,7 @@ def find(names: Sequence[str], pythons: Sequence[str]) -> list[Kind]:
 def attempt(name: str, work: Callable[[], Any]) -> Any:
     try:
         return work()
-    except servers.Unavailable as error:
+    except Unavailable as error:
         print(f"without {name}: {error}", file=sys.stderr)
         return None
 
@@ -119,11 +130,11 @@ def measure(run: Run, kind: Kind, round_number: int, options: argparse.Namespace
     arguments = f"{QUICK if options.quick else FULL} {run.arguments} {run.quick if options.quick else ''}"
     environment = run.quick_environment if options.quick else run.environment
     server_core, generator_core = options.cores
-    log = BUILD / f"{kind.name}.log"
+    log = BUILD / f"{kind.name}-{run.name}.log"
     try:
         with servers.running(kind, server_core, environment, log) as server:
             output = load.generate(server, generator_core, arguments, RUN_SECONDS)
-    except (load.Failed, servers.Unavailable) as error:
+    except (load.Failed, Unavailable) as error:
         output = {"ok": False, "first_fault": str(error)}
     report(run, kind, output)
     return {"run": run.name, "server": kind.name, "round": round_number, "output": output}
@@ -141,9 +152,8 @@ def describe(options: argparse.Namespace) -> dict[str, Any]:
         "cpu": cpu_model(),
         "cores": os.cpu_count(),
         "system": f"{platform.system()} {platform.release()}",
-        "rounds": options.rounds,
         "quick": options.quick,
-        "load": [os.getloadavg()[0]],
+        "load_before": round(os.getloadavg()[0], 2),
     }
 
 
@@ -168,7 +178,6 @@ def write(kinds: list[Kind], about: dict[str, Any], records: list[dict[str, Any]
     text = markdown(lines, kinds, about, records, faults)
     (folder / "results.md").write_text(text)
     (folder / "results.svg").write_text(svg(lines, kinds))
-    print(text)
 
 
 if __name__ == "__main__":

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from html import escape
 from math import log2
 
-from rig.servers import Kind
+from rig.kinds import Kind
 from rig.summary import Cell, Line
 
 LOWEST, HIGHEST = 1 / 16, 16.0
-LEFT, PLOT, RIGHT = 370, 520, 60
+LEFT, PLOT, RIGHT = 390, 520, 60
 BAR, GAP, TOP, BOTTOM = 12, 16, 64, 36
 COLOURS = ("c0", "c1", "c2", "c3", "c4", "c5")
 STYLE = """
@@ -30,7 +30,7 @@ STYLE = """
 def svg(lines: list[Line], kinds: list[Kind]) -> str:
     names = [kind.name for kind in kinds if kind.name != "node"]
     names.sort(key=lambda name: (not name.startswith("rtserver"), name != "rtserver-3.13", name))
-    shown = [line for line in lines if any(cell.ratio for cell in line.cells.values()) and "node" in line.cells]
+    shown = [line for line in lines if line.row.in_chart and "node" in line.cells and len(line.cells) > 1]
     height = TOP + sum(_height(line, names) for line in shown) + BOTTOM
     width = LEFT + PLOT + RIGHT
     parts = [
@@ -88,7 +88,7 @@ def _rows(lines: list[Line], names: list[str]) -> Iterator[str]:
     for line in lines:
         bars = [(name, cost) for name in names if (cost := _cost(line, name)) is not None]
         middle = y + BAR * len(bars) / 2
-        yield f'<text x="{LEFT - 14}" y="{middle + 4:.1f}" text-anchor="end">{escape(line.row.title)}</text>'
+        yield f'<text x="{LEFT - 38}" y="{middle + 4:.1f}" text-anchor="end">{escape(line.row.title)}</text>'
         ours = 0
         for place, (name, cost) in enumerate(bars):
             yield from _bar(y + place * BAR, cost, COLOURS[names.index(name) % len(COLOURS)])

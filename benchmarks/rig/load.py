@@ -8,7 +8,8 @@ import subprocess
 from statistics import median
 from typing import Any
 
-from rig.servers import BUILD, HERE, Running, compile_c
+from rig.install import BUILD, HERE, compile_c
+from rig.servers import Running
 
 SOURCES = HERE / "load"
 PROGRAM = BUILD / "load"
@@ -41,7 +42,7 @@ def generate(server: Running, core: int, arguments: str, limit: float) -> dict[s
     if not lines:
         raise Failed(f"the generator gave no result: {done.stderr.strip()[-300:]}")
     output: dict[str, Any] = json.loads(lines[-1])
-    if output["waves"]:
+    if output["ok"] and output["waves"]:
         _add_waves(output, server)
     return output
 
@@ -52,5 +53,8 @@ def _add_waves(output: dict[str, Any], server: Running) -> None:
     output["connects_per_second"] = median(wave["connects_per_second"] for wave in output["waves"][1:])
     output["leave_growth"] = first["leave_us"] / half["leave_us"] if half["leave_us"] else 1.0
     output["resident_growth"] = last["after_kib"] / first["after_kib"]
-    output["registries"] = server.registries()
+    try:
+        output["registries"] = server.registries()
+    except (OSError, ValueError) as error:
+        raise Failed("the server does not answer any more") from error
     output["registered"] = sum(output["registries"].values())

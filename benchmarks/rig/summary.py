@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from rig.servers import Kind
+from rig.kinds import Kind
 from rig.workloads import Row, Target
 
 

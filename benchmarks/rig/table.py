@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import median
 from typing import Any
 
-from rig.servers import Kind
+from rig.kinds import Kind
 from rig.summary import Cell, Line, target_text
 
 LATENCY_RUNS = {
@@ -17,6 +17,7 @@ LATENCY_RUNS = {
     "storm": ("acks while 5,000 connect", "probe_ms"),
     "large": ("acks during broadcasts to 5,000", "probe_ms"),
 }
+BUSY_PERCENT = 90
 QUANTILES = ("p50", "p99", "p999")
 
 
@@ -37,6 +38,8 @@ def markdown(
     out += ["in the first four, so that there it says how long the queue is.", ""]
     out += ["| workload | " + " | ".join(names) + " |", "|---|" + "---|" * len(names)]
     out += [line for name in LATENCY_RUNS if (line := _latency_line(name, names, records))]
+    if busy := _busy(records):
+        out += ["", "The generator had little rest, so that the figure may be its own: " + ", ".join(busy) + "."]
     if faults:
         out += ["", "Runs that failed, or lost, repeated or reordered messages, and are not counted above:", ""]
         out += [f"- {fault}" for fault in faults]
@@ -47,7 +50,7 @@ def _about(about: dict[str, Any]) -> str:
     quick = " **A quick run: it shows that everything works, its figures are rough.**" if about["quick"] else ""
     return (
         f"{about['date']}, {about['cpu']}, {about['cores']} cores, {about['system']}; "
-        f"{about['rounds']} rounds, load {about['load'][0]} before and {about['load'][1]} after.{quick}"
+        f"rounds: {about['rounds']}, load average {about['load_before']} before and {about['load_after']} after.{quick}"
     )
 
 
@@ -62,6 +65,15 @@ def _cell(cell: Cell | None) -> str:
     verdict = {True: " ✓", False: " **✗**", None: ""}[cell.met]
     ratio = f" ×{cell.ratio:.2f}" if cell.ratio is not None else ""
     return f"{number(cell.median)} ({number(cell.low)}–{number(cell.high)}){ratio}{verdict}"
+
+
+def _busy(records: list[dict[str, Any]]) -> list[str]:
+    found = {
+        f"{record['run']} of {record['server']}"
+        for record in records
+        if record["output"].get("generator_busy_percent", 0) > BUSY_PERCENT
+    }
+    return sorted(found)
 
 
 def _latency_line(run: str, names: list[str], records: list[dict[str, Any]]) -> str | None:

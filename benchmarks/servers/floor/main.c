@@ -14,61 +14,17 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { FILES = 65536, ROOMS = 16384, PER_ROOM = 64, TURN = 1 << 16, MESSAGE = 65536 };
+#include "session.h"
+
+enum { ROOMS = 16384, PER_ROOM = 64, TURN = 1 << 16, MESSAGE = 65536 };
 static const char UPGRADE[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                               "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";  // of the generator's key
 
-typedef struct {
-    uint8_t *unread, *unsent;  // what is left of a frame, what the kernel did not take
-    uint32_t unread_length, unsent_length;
-    uint8_t state;  // 0 none, 1 HTTP, 2 WebSocket
-} session;
-
-static session sessions[FILES];
-static int members[FILES], member_of[FILES], member_count;  // the WebSockets, and where each stands among them
 static int rooms[ROOMS][PER_ROOM], room_size[ROOMS];
-static int poller, listener, sessions_open;
+static int listener;
 static uint8_t incoming[TURN + MESSAGE], answers[2 * (TURN + MESSAGE)];
 static size_t answer_length;
 static double ping_interval = 25;
-static time_t pinged;
-
-static void leave(int fd)
-{
-    session *s = &sessions[fd];
-    if (s->state == 2) {
-        int last = members[--member_count];
-        members[member_of[fd]] = last;
-        member_of[last] = member_of[fd];
-    }
-    sessions_open -= s->state != 0;
-    free(s->unread);
-    free(s->unsent);
-    *s = (session){0};
-    close(fd);
-}
-
-static void keep(uint8_t **where, uint32_t *length, const uint8_t *bytes, size_t more)
-{
-    *where = realloc(*where, *length + more);
-    if (!*where)
-        abort();
-    memcpy(*where + *length, bytes, more);
-    *length += (uint32_t)more;
-}
-
-static void put(int fd, const uint8_t *bytes, size_t length)
-{
-    session *s = &sessions[fd];
-    ssize_t sent = s->unsent_length ? 0 : send(fd, bytes, length, MSG_NOSIGNAL);
-    if (sent == (ssize_t)length)
-        return;
-    if (sent < 0)
-        sent = 0;  // a connection that is gone tells so when it is read
-    keep(&s->unsent, &s->unsent_length, bytes + sent, length - (size_t)sent);
-    struct epoll_event both = {.events = EPOLLIN | EPOLLOUT, .data.fd = fd};
-    epoll_ctl(poller, EPOLL_CTL_MOD, fd, &both);
-}
 
 static size_t frame(uint8_t *into, const char *head, size_t head_length, const uint8_t *tail, size_t tail_length)
 {
@@ -121,14 +77,6 @@ static void event(int fd, const uint8_t *text, size_t length)
     }
 }
 
-static void packet(int fd, const uint8_t *text, size_t length)
-{
-    if (length > 2 && text[1] == '2')
-        event(fd, text + 2, length - 2);
-    else if (length == 2 && text[1] == '0')
-        answer("40", (const uint8_t *)"{\"sid\":\"floor\"}", 15);
-}
-
 static size_t upgrade(int fd, const uint8_t *bytes, size_t length)
 {
     const uint8_t *end = memmem(bytes, length, "\r\n\r\n", 4);
@@ -148,9 +96,7 @@ static size_t upgrade(int fd, const uint8_t *bytes, size_t length)
     snprintf(open, sizeof open, "0{\"sid\":\"floor\",\"upgrades\":[],\"pingInterval\":%.0f,\"pingTimeout\":20000,",
              ping_interval * 1000);
     answer(open, (const uint8_t *)"\"maxPayload\":1000000}", 21);
-    sessions[fd].state = 2;
-    member_of[fd] = member_count;
-    members[member_count++] = fd;
+    enlist(fd);
     return (size_t)(end - bytes) + 4;
 }
 
@@ -168,7 +114,10 @@ static size_t take_frame(int fd, uint8_t *bytes, size_t length)
     uint8_t *text = bytes + header, *mask = text - 4;
     for (size_t i = 0; i < size; i++)
         text[i] ^= mask[i & 3];
-    packet(fd, text, size);
+    if (size > 2 && text[1] == '2')
+        event(fd, text + 2, size - 2);
+    else if (size == 2 && text[1] == '0')
+        answer("40", (const uint8_t *)"{\"sid\":\"floor\"}", 15);
     return header + size;
 }
 
@@ -198,22 +147,6 @@ static void readable(int fd)
         put(fd, answers, answer_length);
 }
 
-static void writable(int fd)
-{
-    session *s = &sessions[fd];
-    ssize_t sent = send(fd, s->unsent, s->unsent_length, MSG_NOSIGNAL);
-    if (sent < 0)
-        return;
-    s->unsent_length -= (uint32_t)sent;
-    memmove(s->unsent, s->unsent + sent, s->unsent_length);
-    if (s->unsent_length)
-        return;
-    free(s->unsent);
-    s->unsent = NULL;
-    struct epoll_event reads = {.events = EPOLLIN, .data.fd = fd};
-    epoll_ctl(poller, EPOLL_CTL_MOD, fd, &reads);
-}
-
 static void welcome(void)
 {
     int one = 1, fd;
@@ -225,8 +158,7 @@ static void welcome(void)
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
         sessions[fd].state = 1;
         sessions_open++;
-        struct epoll_event reads = {.events = EPOLLIN, .data.fd = fd};
-        epoll_ctl(poller, EPOLL_CTL_ADD, fd, &reads);
+        watch(fd, EPOLL_CTL_ADD, EPOLLIN);
     }
 }
 
@@ -238,12 +170,23 @@ static void start(int port)
     listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     poller = epoll_create1(EPOLL_CLOEXEC);
-    struct epoll_event reads = {.events = EPOLLIN, .data.fd = listener};
-    if (bind(listener, (void *)&here, sizeof here) || listen(listener, 4096) ||
-        epoll_ctl(poller, EPOLL_CTL_ADD, listener, &reads)) {
+    watch(listener, EPOLL_CTL_ADD, EPOLLIN);
+    if (bind(listener, (void *)&here, sizeof here) || listen(listener, 4096)) {
         perror("floor_server");
         exit(1);
     }
+}
+
+static void handle(int fd, uint32_t events)
+{
+    if (fd == listener) {
+        welcome();
+        return;
+    }
+    if (events & EPOLLOUT)
+        writable(fd);
+    if (sessions[fd].state && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
+        readable(fd);
 }
 
 int main(int count, char **words)
@@ -251,19 +194,11 @@ int main(int count, char **words)
     const char *interval = getenv("BENCH_PING_INTERVAL");
     ping_interval = interval ? atof(interval) : 25;
     start(count > 1 ? atoi(words[1]) : 0);
-    pinged = time(NULL);
-    for (;;) {
+    for (time_t pinged = time(NULL);;) {
         struct epoll_event events[1024];
         int some = epoll_wait(poller, events, 1024, 1000);
-        for (int i = 0; i < some; i++) {
-            int fd = events[i].data.fd;
-            if (fd == listener)
-                welcome();
-            else if (events[i].events & EPOLLOUT)
-                writable(fd);
-            if (fd != listener && sessions[fd].state && (events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
-                readable(fd);
-        }
+        for (int i = 0; i < some; i++)
+            handle(events[i].data.fd, events[i].events);
         if ((double)(time(NULL) - pinged) >= ping_interval) {
             pinged = time(NULL);
             fan_out(members, member_count, "2", NULL, 0);
