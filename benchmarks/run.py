@@ -173,8 +173,9 @@ def write(kinds: list[Kind], about: dict[str, Any], records: list[dict[str, Any]
     ]
     folder.mkdir(parents=True, exist_ok=True)
     versions = {kind.name: kind.version for kind in kinds}
-    everything = {"about": about, "servers": versions, "runs": records}
-    (folder / "results.json").write_text(json.dumps(everything, indent=1) + "\n")
+    runs = ",\n ".join(json.dumps(record) for record in records)
+    text = f'{{"about": {json.dumps(about)},\n"servers": {json.dumps(versions, indent=1)},\n"runs": [\n {runs}\n]}}\n'
+    (folder / "results.json").write_text(text)
     text = markdown(lines, kinds, about, records, faults)
     (folder / "results.md").write_text(text)
     (folder / "results.svg").write_text(svg(lines, kinds))
