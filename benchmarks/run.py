@@ -99,7 +99,7 @@ def find(names: Sequence[str], pythons: Sequence[str]) -> list[Kind]:
     if "node" in names:
         finders.append(("node", node_kind))
     if "stock" in names:
-        finders.append(("stock", partial(stock_kind, pythons[-1])))
+        finders.append(("stock", partial(stock_kind, pythons)))
     if "bun" in names:
         finders.append(("bun", bun_kind))
     if "floor" in names:

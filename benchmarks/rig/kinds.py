@@ -48,10 +48,11 @@ def rtserver_kind(python: str) -> Kind:
                 python=tuple(about["python"][:2]))  # fmt: skip
 
 
-def stock_kind(python: str) -> Kind:
-    python, about = python_with_rtserver(python)
-    return Kind("stock", _python_version("python-socketio", about), [python, str(SERVERS / "stock_server.py")],
-                python=tuple(about["python"][:2]))  # fmt: skip
+def stock_kind(pythons: Sequence[str]) -> Kind:
+    """On the newest of these."""
+    python, about = max(map(python_with_rtserver, pythons), key=lambda found: found[1]["python"])
+    command = [python, str(SERVERS / "stock_server.py")]
+    return Kind("stock", _python_version("python-socketio", about), command, python=tuple(about["python"][:2]))
 
 
 def floor_kind() -> Kind:
