@@ -151,6 +151,7 @@ def test_a_connection_can_be_kept_and_handed_back():
     assert {"_messages", "_logging_enabled", "_close", "_force_close", "_manager"} <= set(
         web_protocol.RequestHandler.__slots__
     )
+    assert {"_paused", "_parser"} <= set(BaseProtocol.__slots__)
     # The manager makes the handlers of its server, and `data_received` takes what they were not there for.
     assert "return RequestHandler(self, loop=self._loop, **self._kwargs)" in source(web.Server.__call__)
     assert parameters(web_protocol.RequestHandler.data_received) == ["self", "data"]

@@ -7,8 +7,9 @@ answered where their bytes arrive. Rules:
 1. Only the plain case is handled here: GET or POST of HTTP/1.1 for an open session of revision 4, with an ordinary
    query and headers, and a body of known, small length. For everything else the connection is handed back to aiohttp,
    with every byte that belongs to the request: whatever is doubtful is judged there.
-2. One request at a time; what comes meanwhile waits unread.
-3. A connection that is idle, or does not finish its request, is closed after `IDLE_SECONDS`.
+2. One request at a time; what comes meanwhile waits unread. So do the requests of a client that does not read.
+3. A connection that is idle, or does not finish its request, is closed after `IDLE_SECONDS`; one that does not read
+   what was sent to it before is cut off after as long again.
 """
 
 from __future__ import annotations
@@ -46,8 +47,8 @@ class KeptConnection(asyncio.Protocol, Timer):
     """While a poll waits, it is the session's `poll`."""
 
     __slots__ = (
-        "_answering", "_buffer", "_busy", "_engine", "_extra", "_gzip", "_held_up", "_needed", "_new_handler",
-        "_origin", "_transport",
+        "_answering", "_buffer", "_busy", "_congested", "_engine", "_extra", "_gzip", "_held_up", "_needed",
+        "_new_handler", "_origin", "_transport",
     )  # fmt: skip
 
     def __init__(
@@ -64,6 +65,7 @@ class KeptConnection(asyncio.Protocol, Timer):
         self._needed = 0
         self._busy: Session | None = None
         self._answering = False
+        self._congested = False
         self._held_up = False
         self._gzip = False
 
@@ -85,10 +87,11 @@ class KeptConnection(asyncio.Protocol, Timer):
         self._engine.idle_wheel.stop(self)
 
     def ring(self) -> None:
-        if self._busy is None:
+        self._engine.idle_wheel.start(self, IDLE_SECONDS)
+        if self._transport is not None and self._transport.is_closing():
+            self._transport.abort()
+        elif self._busy is None:
             self.close()
-        else:
-            self._engine.idle_wheel.start(self, IDLE_SECONDS)
 
     def close(self) -> None:
         if self._transport is not None:
@@ -101,7 +104,7 @@ class KeptConnection(asyncio.Protocol, Timer):
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
-        if self._busy is not None:
+        if self._busy is not None or self._congested:
             # A client that does not wait for its answers; the bound is what the socket's own buffer holds.
             if len(self._buffer) > MAX_BODY and self._transport is not None and not self._held_up:
                 self._held_up = True
@@ -110,7 +113,7 @@ class KeptConnection(asyncio.Protocol, Timer):
             self._next()
 
     def _next(self) -> None:
-        while self._buffer and self._busy is None and self._transport is not None:
+        while self._buffer and self._busy is None and self._transport is not None and not self._congested:
             data = bytes(self._buffer)
             end = data.find(HEAD_END, 0, MAX_HEAD)
             if end < 0:
@@ -153,9 +156,21 @@ class KeptConnection(asyncio.Protocol, Timer):
             self._transport.write(
                 b"%bDate: %b\r\n%bContent-Length: %d\r\n\r\n%b" % (head, date, self._extra, len(body), body)
             )
-            if self._held_up:
-                self._held_up = False
-                self._transport.resume_reading()
+            self._read_on()
+
+    def _read_on(self) -> None:
+        if self._held_up and not self._congested and self._transport is not None:
+            self._held_up = False
+            self._transport.resume_reading()
+
+    def pause_writing(self) -> None:
+        self._congested = True
+
+    def resume_writing(self) -> None:
+        self._congested = False
+        if self._busy is None:
+            self._read_on()
+            self._next()
 
     def _respond_parts(self, parts: list[Part]) -> None:
         body = payloads.encode(parts).encode()

@@ -13,6 +13,7 @@ MAX_BODY = 65536
 _TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz")
 # What changes how a request is framed or answered.
 _LEFT_TO_AIOHTTP = frozenset({"transfer-encoding", "upgrade", "expect", "content-encoding", "trailer", "te"})
+_ONCE = frozenset({"connection", "content-length", "host", "origin"})
 _PLAIN_QUERY = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~=&")
 
 
@@ -66,7 +67,7 @@ def _headers(lines: list[str]) -> dict[str, str] | None:
         name = name.lower()
         if not colon or not name or not _TOKEN.issuperset(name) or name in _LEFT_TO_AIOHTTP:
             return None
-        if (name in headers and name in ("content-length", "host", "origin")) or "\n" in value or "\0" in value:
+        if (name in headers and name in _ONCE) or not value.isprintable():
             return None
         headers[name] = value.strip(" \t")
     return headers if headers.get("connection", "keep-alive").lower() == "keep-alive" else None

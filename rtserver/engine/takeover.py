@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import HttpVersion11, web
 from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler
 
 from rtserver.engine.answers import BAD_REQUEST, Refusal
@@ -27,6 +28,7 @@ from rtserver.engine.websocket import WebSocket
 if TYPE_CHECKING:
     from rtserver.engine.server import Engine
 
+NEXT_REQUEST = b"GET / HTTP/1.0\r\n\r\n"
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
@@ -78,14 +80,17 @@ def may_keep(request: web.Request, always: bool) -> bool:
         and not handler._message_tail
         and not handler._logging_enabled
         and handler.transport is not None
-        and not (handler._close or handler._force_close)
+        and not (handler._close or handler._force_close or handler._paused)
         and (always or not any(app.middlewares or app.on_response_prepare for app in request.match_info.apps))
     )
 
 
-def keep(request: web.Request, answer: web.Response, engine: Engine) -> TakenOver:
+def keep(request: web.Request, answer: web.Response, engine: Engine) -> web.StreamResponse:
     """Send the answer, and handle what follows on this connection without aiohttp."""
     handler: Any = request.protocol
+    if not _between_requests(handler):
+        answer.force_close()
+        return answer
     transport, manager = handler.transport, handler._manager
     allowing = "".join(
         f"{name}: {value}\r\n" for name, value in answer.headers.items() if name.startswith("Access-") or name == "Vary"
@@ -93,9 +98,20 @@ def keep(request: web.Request, answer: web.Response, engine: Engine) -> TakenOve
     kept = KeptConnection(engine, manager, request.headers.get("Origin"), allowing.encode())
     body = answer.body if isinstance(answer.body, bytes) else b""
     head = "".join(f"{name}: {value}\r\n" for name, value in answer.headers.items() if name != "Content-Length")
-    transport.write(b"HTTP/1.1 200 OK\r\n%bContent-Length: %d\r\n\r\n%b" % (head.encode(), len(body), body))
     _leave(handler, transport, kept)
+    transport.write(b"HTTP/1.1 200 OK\r\n%bContent-Length: %d\r\n\r\n%b" % (head.encode(), len(body), body))
     return TakenOver()
+
+
+def _between_requests(handler: Any) -> bool:
+    """Whether aiohttp's parser holds no part of a next request, which would be lost: the rest of it, read alone, could
+    be made to look like another request. The parser does not say, and takes nothing more after this.
+    """
+    try:
+        messages, _, _ = handler._parser.feed_data(NEXT_REQUEST)
+    except HttpProcessingError:
+        return False
+    return len(messages) == 1 and messages[0][0].path == "/" and not messages[0][0].raw_headers
 
 
 def _leave(handler: Any, transport: Any, protocol: asyncio.Protocol) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+from contextlib import suppress
 
 import pytest
 from aiohttp import web
@@ -80,6 +82,9 @@ async def test_requests_that_do_not_wait_for_answers_are_answered_in_order(serve
         b"POST /engine.io/?EIO=4&transport=polling&sid=%SID% HTTP/1.1\r\nHost: a\r\nContent-Length : 2\r\n\r\n4x",
         b"GET /engine.io/?EIO=4&transport=polling&sid=%SID% HTTP/1.0\r\nHost: a\r\n\r\n",
         b"GET /engine.io/?EIO=4&transport=polling&sid=%SID% HTTP/1.1\r\nHost: a\r\n folded: b\r\n\r\n",
+        b"GET /engine.io/?EIO=4&transport=polling&sid=%SID% HTTP/1.1\r\nHost: a\r\nA: b\rContent-Length: 9\r\n\r\n",
+        b"GET /engine.io/?EIO=4&transport=polling&sid=%SID% HTTP/1.1\r\nHost: a\r\nA: \x1b[2J\r\n\r\n",
+        request("GET", "EIO=4&transport=polling&sid=%SID%", Connection="close\r\nConnection: keep-alive"),
         b"GET /" + b"a" * kept.MAX_HEAD + b" HTTP/1.1\r\nHost: a\r\n\r\n",
     ],
 )
@@ -94,6 +99,65 @@ async def test_whatever_is_not_plain_is_answered_as_if_the_connection_had_never_
     answer = await wire.ask(raw.replace(b"%SID%", query.rpartition("=")[2].encode()))
     expected = await other.ask(raw.replace(b"%SID%", twin.rpartition("=")[2].encode()))
     assert (answer.status, answer.body) == (expected.status, expected.body)
+    assert answer.headers.get("connection") == expected.headers.get("connection")
+
+
+@pytest.mark.parametrize("part", [b"P", b"POST /x HTTP/1.1\r\nHost: a\r\nX: ", b"GET / HTTP/1.1\r\nHost: a\r\n\r"])
+async def test_the_rest_of_a_request_that_came_in_part_with_the_first_is_not_taken_for_one_of_its_own(serve, part):
+    served = await serve()
+    wire = await served.wire()
+    answer = await wire.ask(request("GET", POLLING) + part)
+    assert (answer.status, answer.headers["connection"]) == (200, "close")
+    assert await wire.ended() == b""
+    assert not served.engine.kept
+
+
+async def test_line_ends_behind_the_first_request_do_no_harm(serve):
+    served = await serve()
+    wire = await served.wire()
+    await wire.ask(request("GET", POLLING) + b"\r\n\r\n")
+    query = f"{POLLING}&sid={served.upper.last.session.id}"
+    assert (await wire.ask(request("POST", query, b"4x"))).body == b"ok"
+
+
+async def test_a_client_that_does_not_read_its_answers_is_not_read_either(serve):
+    served = await serve()
+    wire, query = await deaf(served)
+    post, count = request("POST", query, b"6"), 5000
+    sending = asyncio.create_task(wire.send(post * count))
+    (connection,) = served.engine.kept
+    await eventually(lambda: connection._held_up)
+    assert connection._transport.get_write_buffer_size() < 2 * kept.MAX_BODY
+    assert len(connection._buffer) < 8 * kept.MAX_BODY
+    for _ in range(count):
+        assert (await wire.answer()).body == b"ok"
+    await sending
+
+
+async def test_a_client_that_never_reads_its_answers_is_cut_off(serve, monkeypatch):
+    monkeypatch.setattr(kept, "IDLE_SECONDS", 0.01)
+    served = await serve()
+    wire, query = await deaf(served)
+    sending = asyncio.create_task(wire.send(request("POST", query, b"6") * 5000))
+    (connection,) = served.engine.kept
+    await eventually(lambda: connection._held_up)
+    served.engine.idle_wheel._tick = 0.01
+    connection.ring()
+    await eventually(lambda: not served.engine.kept)
+    with suppress(ConnectionError):
+        await sending
+
+
+async def deaf(served: Served) -> tuple[Wire, str]:
+    """A kept connection with hardly any room for answers that the client does not read."""
+    listening = socket.create_connection(("127.0.0.1", served.port))
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    wire = await served.wire(sock=listening)
+    answer = await wire.ask(request("GET", POLLING))
+    assert answer.status == 200
+    (connection,) = served.engine.kept
+    connection._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    return wire, f"{POLLING}&sid={served.upper.last.session.id}"
 
 
 async def test_a_second_poll_is_refused_and_ends_the_session(serve):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import ssl
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -79,7 +80,13 @@ class Wire:
         self.writer = writer
 
     @classmethod
-    async def open(cls, port: int, tls: ssl.SSLContext | None = None, limit: int = 2**16) -> Wire:
+    async def open(
+        cls, port: int, tls: ssl.SSLContext | None = None, limit: int = 2**16, sock: socket.socket | None = None
+    ) -> Wire:
+        """`sock` is connected already."""
+        if sock is not None:
+            sock.setblocking(False)
+            return cls(*await asyncio.open_connection(sock=sock, limit=limit))
         return cls(*await asyncio.open_connection("127.0.0.1", port, ssl=tls, limit=limit))
 
     async def send(self, *parts: bytes) -> None:
