@@ -6,7 +6,9 @@ Owns what rtserver accepts as MessagePack, from other servers and from clients; 
    ISO text, as JSON.stringify makes them; map keys become text; nesting deeper than `max_depth` is refused.
 2. Extension -1 is a date. Extension 0 is an ArrayBuffer, or (one zero byte) the `undefined` of notepack 2, or, from
    clients, (eight bytes that can be one) the date of notepack 2. There is no other.
-3. Going out, integers beyond 64 bit become floats, as they are in JS; unknown types raise `TypeError`.
+3. A large map is read entry by entry: its keys are known to be text or integers before they are put into a dict. As
+   arrays, keys could be chosen so that all have one hash, and a single message would stop the server for a minute.
+4. Going out, integers beyond 64 bit become floats, as they are in JS; unknown types raise `TypeError`.
 """
 
 from __future__ import annotations
@@ -43,7 +45,7 @@ def loads_notepack2(data: bytes, max_depth: int = MAX_DEPTH) -> Any:
 
 def _loads(decode: Callable[[bytes], Any], data: bytes, max_depth: int) -> Any:
     try:
-        return _plain(decode(data), max_depth, max_depth)
+        return _unpacked(decode, data, max_depth, max_depth)
     except (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise MsgpackError(str(error)) from None
 
@@ -75,7 +77,24 @@ def _extension_notepack2(code: int, data: memoryview) -> Any:
 
 _decode = msgspec.msgpack.Decoder(ext_hook=_extension).decode
 _decode_notepack2 = msgspec.msgpack.Decoder(ext_hook=_extension_notepack2).decode
+_entries = msgspec.msgpack.Decoder(dict[str | int, msgspec.Raw]).decode
+_items = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
 _encode = msgspec.msgpack.Encoder().encode
+
+
+def _unpacked(decode: Callable[[bytes], Any], data: bytes, depth: int, limit: int) -> Any:
+    """Rule 3. A map of more than 15 entries begins with one of these two bytes."""
+    if b"\xde" not in data and b"\xdf" not in data:
+        return _plain(decode(data), depth, limit)
+    first = data[0]
+    if 0x80 <= first <= 0x8F or first in (0xDE, 0xDF):
+        _check(depth, limit)
+        entries = _entries(data).items()
+        return {_key(key): _unpacked(decode, bytes(item), depth - 1, limit) for key, item in entries}
+    if 0x90 <= first <= 0x9F or first in (0xDC, 0xDD):
+        _check(depth, limit)
+        return [_unpacked(decode, bytes(item), depth - 1, limit) for item in _items(data)]
+    return _plain(decode(data), depth, limit)
 
 
 def _plain(value: Any, depth: int, limit: int) -> Any:

@@ -73,3 +73,49 @@ def test_what_cannot_be_sent_is_a_type_error(value: Any) -> None:
 def test_a_date_arrives_as_text() -> None:
     when = datetime(2026, 11, 22, 15, 4, 5, 123000, tzinfo=UTC)
     assert msgpack.loads(msgpack.dumps(when)) == "2026-11-22T15:04:05.123Z"
+
+
+def colliding(count: int) -> list[bytes]:
+    """Arrays as map keys that would all have one hash, as Python hashes tuples of integers."""
+    whole, p1, p2, p5 = 2**64, 0x9E3779B185EBCA87, 0xC2B2AE3D27D4EB4F, 0x27D4EB2F165667C5
+    keys: list[bytes] = []
+    first = 0
+    while len(keys) < count:
+        first += 1
+        sum_ = (p5 + first * p2) % whole
+        sum_ = ((sum_ << 31 | sum_ >> 33) * p1) % whole
+        second = (-sum_ * pow(p2, -1, whole)) % whole
+        second -= whole if second >= whole // 2 else 0
+        if abs(second) < 2**61 - 2 and second != -1:
+            keys.append(b"\x92" + msgpack.dumps(first) + msgpack.dumps(second))
+    assert len({hash(tuple(reference.unpackb(key))) for key in keys[:100]}) == 1
+    return keys
+
+
+@pytest.mark.parametrize("way", [lambda bomb: bomb, lambda bomb: b"\x91\x81\xa1a" + bomb])
+def test_keys_that_collide_are_refused_before_they_are_compared(way, monkeypatch) -> None:
+    """A million bytes of them would stop the server for half a minute."""
+    bomb = b"\xdf" + (2000).to_bytes(4, "big") + b"".join(key + b"\x00" for key in colliding(2000))
+    whole_maps = []
+    plain = msgpack._plain
+    monkeypatch.setattr(msgpack, "_plain", lambda value, *rest: whole_maps.append(value) or plain(value, *rest))
+    with pytest.raises(msgpack.MsgpackError):
+        msgpack.loads(way(bomb))
+    assert not any(isinstance(value, dict) for value in whole_maps)
+
+
+@pytest.mark.parametrize(
+    "data", [b"\x91" * 100_000, b"\xdd\x00\x00\x00\x01" * 100_000, b"\xdf\x00\x00\x00\x01\x01" * 100_000]
+)
+def test_nesting_without_end_is_refused(data: bytes) -> None:
+    for message in (data, data + b"\xde", data + b"\x01\xdf"):
+        with pytest.raises(msgpack.MsgpackError):
+            msgpack.loads(message)
+
+
+def test_large_maps_are_read_as_small_ones_are() -> None:
+    value = {f"{at}": [at, {"deep": {str(n): b"\xde\xdf" for n in range(20)}}, "\u07ff"] for at in range(100)}
+    assert msgpack.loads(msgpack.dumps(value)) == value
+    assert msgpack.loads(b"\xde\x00\x01\x05\xcb\x7f\xf8" + bytes(6)) == {"5": None}
+    with pytest.raises(msgpack.MsgpackError, match="nested deeper than 2"):
+        msgpack.loads(msgpack.dumps({"a": [[{str(n): n for n in range(20)}]]}), 2)
