@@ -1,12 +1,13 @@
 """A message on its way out, encoded once for everybody it goes to.
 
-Whoever emits makes one `Outgoing`; each form (frames of a WebSocket, packets of a polling payload, protocol revision 4
-or 3) is made when the first session needs it, and shared by the rest.
+Whoever emits makes one `Outgoing`; each form (frames of a WebSocket, compressed or not, packets of a polling payload,
+protocol revision 4 or 3) is made when the first session needs it, and shared by the rest.
 """
 
 from __future__ import annotations
 
 from rtserver.protocol import payloads
+from rtserver.protocol.deflate import Deflate
 from rtserver.protocol.frames import BINARY, TEXT, frame
 
 Part = str | bytes
@@ -15,14 +16,15 @@ Part = str | bytes
 class Outgoing:
     """Engine.IO packets in order: text with its type (`42[…]`), or the bytes of a binary message."""
 
-    __slots__ = ("_frames", "_others", "_parts", "_text", "size")
+    __slots__ = ("_frames", "_others", "_parts", "_text", "compress", "size")
 
     def __init__(self, text: bytes, *attachments: bytes) -> None:
         """`text` is one packet in UTF-8; binary messages follow."""
         self._text: bytes | None = text
         self._parts = attachments
         self._frames: bytes | None = None
-        self._others: dict[tuple[int, bool], bytes] | None = None
+        self._others: dict[tuple[int, bool, Deflate | None], bytes] | None = None
+        self.compress = True
         self.size = len(text)
         for attachment in attachments:
             self.size += len(attachment)
@@ -49,23 +51,28 @@ class Outgoing:
             self._frames = frames
         return frames
 
-    def frames_for(self, revision: int, base64: bool) -> bytes:
-        """The same for a session of revision 3, or of a client that cannot take binary data."""
-        if not self._parts:
+    def frames_for(self, revision: int, base64: bool, deflate: Deflate | None = None) -> bytes:
+        """The same for a session of revision 3, of a client that cannot take binary data, or with compression."""
+        if deflate is not None and (self.size < deflate.threshold or not self.compress):
+            deflate = None
+        if deflate is None and (not self._parts or (revision == 4 and not base64)):
             return self.frames
+        if not self._parts:
+            revision, base64 = 4, False
         if self._others is None:
             self._others = {}
-        frames = self._others.get((revision, base64))
+        frames = self._others.get((revision, base64, deflate))
         if frames is None:
-            frames = b"".join(part_frame(part, revision, base64) for part in self.parts)
-            self._others[revision, base64] = frames
+            frames = b"".join([part_frame(part, revision, base64, deflate) for part in self.parts])
+            self._others[revision, base64, deflate] = frames
         return frames
 
 
-def part_frame(part: Part, revision: int, base64: bool) -> bytes:
+def part_frame(part: Part, revision: int, base64: bool, deflate: Deflate | None = None) -> bytes:
     """One packet as a WebSocket frame; a binary one of revision 3 begins with its packet type."""
+    framed = frame if deflate is None else deflate.frame
     if isinstance(part, str):
-        return frame(part.encode(), TEXT)
+        return framed(part.encode(), TEXT)
     if base64:
-        return frame(payloads.encode_binary(part, revision).encode(), TEXT)
-    return frame(part if revision == 4 else b"\x04" + part, BINARY)
+        return framed(payloads.encode_binary(part, revision).encode(), TEXT)
+    return framed(part if revision == 4 else b"\x04" + part, BINARY)

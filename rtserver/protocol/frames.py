@@ -1,7 +1,7 @@
 """WebSocket frames, the server's side: bytes to messages and back. No I/O.
 
 Rules of RFC 6455 kept here, each a `FrameError` with the close code that answers it:
-1. Frames of a client are masked (5.1); reserved bits are zero, as no extension is negotiated (5.2).
+1. Frames of a client are masked (5.1); reserved bits are zero (5.2), but see `rtserver.protocol.deflate`.
 2. Control frames are whole and carry at most 125 bytes (5.5); other opcodes than the six known do not exist (5.2).
 3. A message in fragments begins with its opcode and goes on with continuations; control frames may stand between (5.4).
 4. Text is UTF-8 (8.1); a close frame carries nothing, or a valid code and UTF-8 (5.5.1, 7.4).
@@ -138,7 +138,7 @@ class FrameReader:
         size &= 0x7F
         begin = at + 6
         if first not in (0x81, 0x82, 0x01, 0x02, 0x00, 0x80):
-            _check_control(first, size)
+            self._check_first(first, size)
         if size == 126:
             if known < 4:
                 return 0, at + 4
@@ -172,7 +172,7 @@ class FrameReader:
             if opcode == CONTINUATION:
                 raise FrameError(PROTOCOL_ERROR, "continuation of nothing")
             if final:
-                return opcode, _text(payload) if opcode == TEXT else bytes(payload)
+                return self._whole(opcode, payload)
             self._opcode, self._fragments = opcode, payload
             return None
         if opcode != CONTINUATION:
@@ -181,17 +181,19 @@ class FrameReader:
         if not final:
             return None
         whole, self._fragments = self._fragments, None
-        return self._opcode, _text(whole) if self._opcode == TEXT else bytes(whole)
+        return self._whole(self._opcode, whole)
 
+    def _whole(self, opcode: int, payload: bytes | bytearray) -> Message:
+        return opcode, _text(payload) if opcode == TEXT else bytes(payload)
 
-def _check_control(first: int, size: int) -> None:
-    """For every first byte that is not a data frame without reserved bits."""
-    if first & 0x70:
-        raise FrameError(PROTOCOL_ERROR, "reserved bits are set")
-    if first & 0x0F not in (CLOSE, PING, PONG):
-        raise FrameError(PROTOCOL_ERROR, "unknown opcode")
-    if first < 0x80 or size > 125:
-        raise FrameError(PROTOCOL_ERROR, "control frame is fragmented or too long")
+    def _check_first(self, first: int, size: int) -> None:
+        """For every first byte that is not a data frame without reserved bits."""
+        if first & 0x70:
+            raise FrameError(PROTOCOL_ERROR, "reserved bits are set")
+        if first & 0x0F not in (CLOSE, PING, PONG):
+            raise FrameError(PROTOCOL_ERROR, "unknown opcode")
+        if first < 0x80 or size > 125:
+            raise FrameError(PROTOCOL_ERROR, "control frame is fragmented or too long")
 
 
 def _check_close(payload: bytearray) -> None:
@@ -203,7 +205,7 @@ def _check_close(payload: bytearray) -> None:
     _text(payload[2:])
 
 
-def _text(payload: bytearray) -> str:
+def _text(payload: bytes | bytearray) -> str:
     try:
         return payload.decode()
     except UnicodeDecodeError:
