@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Iterator
 
 SLOTS = 512
 
@@ -70,26 +71,35 @@ class Wheel:
         loop = asyncio.get_running_loop()
         now = loop.time()
         # A loop that was held up turns several ticks at once.
-        while self._due <= now:
-            self._due += self._tick
-            self._at = (self._at + 1) % SLOTS
-            self._ring(self._slots[self._at])
-        self._handle = loop.call_at(self._due, self._turn) if self._waiting else None
+        try:
+            while self._due <= now:
+                self._due += self._tick
+                self._at = (self._at + 1) % SLOTS
+                self._ring(self._slots[self._at])
+        finally:
+            self._handle = loop.call_at(self._due, self._turn) if self._waiting else None
 
     def _ring(self, slot: set[Timer]) -> None:
-        if not slot:
-            return
-        for timer in list(slot):
-            # One that rang before it in this turn may have moved it.
-            if timer not in slot:
-                continue
-            if timer._rounds:
-                timer._rounds -= 1
-                continue
-            slot.discard(timer)
-            timer._slot = -1
-            self._waiting -= 1
-            timer.ring()
+        if slot:
+            self._ring_each(slot, iter(list(slot)))
+
+    def _ring_each(self, slot: set[Timer], timers: Iterator[Timer]) -> None:
+        try:
+            for timer in timers:
+                # One that rang before it in this turn may have moved it.
+                if timer not in slot:
+                    continue
+                if timer._rounds:
+                    timer._rounds -= 1
+                    continue
+                slot.discard(timer)
+                timer._slot = -1
+                self._waiting -= 1
+                timer.ring()
+        except BaseException:
+            # The loop logs it; what comes behind is not kept from ringing.
+            asyncio.get_running_loop().call_soon(self._ring_each, slot, timers)
+            raise
 
     def close(self) -> None:
         if self._handle is not None:

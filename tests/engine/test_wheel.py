@@ -132,3 +132,17 @@ async def test_a_closed_wheel_rings_no_more(wheel):
     await wait(Wheel(TICK), 5 * TICK)
     assert bell.times == []
     assert len(wheel) == 0
+
+
+async def test_a_timer_that_fails_does_not_stop_the_others(wheel):
+    faults = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context["exception"]))
+    bells = [Bell() for _ in range(20)]
+    for bell in bells:
+        wheel.start(bell, TICK)
+    for broken in bells[:2]:
+        broken.then = lambda: 1 / 0
+    await wait(wheel, 5 * TICK)
+    assert [len(bell.times) for bell in bells] == [1] * 20
+    assert [type(fault) for fault in faults] == [ZeroDivisionError] * 2
+    await wait(wheel, TICK)
