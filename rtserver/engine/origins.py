@@ -28,7 +28,8 @@ class OriginPolicy:
         origin = request.headers.get("Origin")
         if origin is None or self._off:
             return {}
-        if not self._allows(origin, request):
+        # One that is not ASCII is of no browser, and could not be repeated in a header.
+        if not origin.isascii() or not self._allows(origin, request):
             raise Refusal(FORBIDDEN)
         headers = {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
         if self._credentials:

@@ -36,6 +36,15 @@ async def test_a_page_that_may_not_is_refused_over_either_transport(serve, allow
     assert not served.upper.sessions
 
 
+@pytest.mark.parametrize("allowed", ["*", lambda origin: True])
+async def test_an_origin_that_is_none_is_refused_before_there_is_a_session(serve, allowed):
+    served = await serve(cors_allowed_origins=allowed)
+    for raw in (request("GET", POLLING, Origin="PAGE"), upgrade("EIO=4&transport=websocket", Origin="PAGE")):
+        answer = await served.ask(raw.replace(b"PAGE", b"http://\xff"))
+        assert answer.status in (400, 403)
+    assert not served.upper.sessions
+
+
 async def test_a_page_that_may_not_cannot_use_a_session_it_knows(serve):
     served = await serve(cors_allowed_origins="https://other.example.com")
     query, recorder = await served.poll_session()
