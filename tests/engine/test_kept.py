@@ -150,8 +150,9 @@ async def test_a_client_that_never_reads_its_answers_is_cut_off(serve, monkeypat
 
 async def deaf(served: Served) -> tuple[Wire, str]:
     """A kept connection with hardly any room for answers that the client does not read."""
-    listening = socket.create_connection(("127.0.0.1", served.port))
+    listening = socket.socket()
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    listening.connect(("127.0.0.1", served.port))
     wire = await served.wire(sock=listening)
     answer = await wire.ask(request("GET", POLLING))
     assert answer.status == 200
