@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from rtserver.engine.contracts import Feeding, Reason, Receiver
 from rtserver.engine.outbox import Outbox
+from rtserver.engine.outgoing import Outgoing
 from rtserver.protocol import payloads
 from rtserver.protocol.frames import TEXT, frame
 
@@ -78,7 +79,8 @@ class Session(Outbox):
             self._engine.wheel.start(self, self._engine.ping_interval)
         elif kind == payloads.PING and self.revision == 3:
             self._engine.wheel.start(self, self._engine.patience)
-            self.control(payloads.PONG)
+            # Like a message, so that one who only asks, and does not read, is closed as slow.
+            self.push(Outgoing(payloads.PONG.encode()))
         elif kind in (payloads.PING, payloads.PONG):
             raise payloads.PayloadError("heartbeat in the wrong direction")
         elif kind == payloads.CLOSE:

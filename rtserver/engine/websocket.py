@@ -10,6 +10,7 @@ socket's buffer holds is bounded here:
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from typing import TYPE_CHECKING, cast
 
 from aiohttp._websocket.helpers import websocket_mask
@@ -28,6 +29,8 @@ SLOW_SECONDS = 1.0
 SLOW_FACTOR = 4
 LINGER_SECONDS = 1.0
 CLOSE_SECONDS = 5.0
+MUCH = 65536
+"""Bytes of one read after which the others come first."""
 
 
 class WebSocket(asyncio.Protocol, Timer):
@@ -41,7 +44,7 @@ class WebSocket(asyncio.Protocol, Timer):
         self._reader = frames.FrameReader(engine.max_payload, websocket_mask)
         self._transport: asyncio.Transport | None = None
         self._owner: Owner | None = None
-        self._held: list[frames.Message] | None = None
+        self._held: deque[frames.Message] | None = None
         self._closing = False
         self._late = False
         self._congested = False
@@ -80,6 +83,19 @@ class WebSocket(asyncio.Protocol, Timer):
             self.fail(error.code)
             return
         self._deliver(messages)
+        if len(data) >= MUCH:
+            self._let_others()
+
+    def _let_others(self) -> None:
+        """A client that sends without end gets one read a turn: libuv would go on for up to 32."""
+        if self._transport is not None and not self._closing:
+            self._transport.pause_reading()
+            asyncio.get_running_loop().call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        owner = self._owner
+        if self._transport is not None and not self._closing and (owner is None or not owner.paused):
+            self._transport.resume_reading()
 
     def _deliver(self, messages: list[frames.Message]) -> None:
         try:
@@ -101,7 +117,8 @@ class WebSocket(asyncio.Protocol, Timer):
 
     def _hold(self, messages: list[frames.Message]) -> None:
         """Keep what came before the pause was felt; behind what is kept already."""
-        self._held = messages if self._held is None else self._held + messages
+        self._held = self._held or deque()
+        self._held.extend(messages)
         self.pause()
 
     def _refuse(self) -> None:
@@ -143,11 +160,12 @@ class WebSocket(asyncio.Protocol, Timer):
 
     def resume(self) -> None:
         held, self._held = self._held, None
-        if held:
-            self._deliver(held)
-        owner = self._owner
-        if self._transport is not None and not self._closing and (owner is None or not owner.paused):
-            self._transport.resume_reading()
+        while held and self._owner is not None:
+            if self._owner.paused:
+                self._held = held
+                return
+            self._deliver([held.popleft()])
+        self._read_on()
 
     # Out.
 

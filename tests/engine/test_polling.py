@@ -518,3 +518,11 @@ async def test_a_wire_that_speaks_no_http_is_answered_by_aiohttp(serve):
     served = await serve()
     wire: Wire = await served.wire()
     assert (await wire.ask(b"no http at all\r\n\r\n")).status == 400
+
+
+async def test_a_client_of_version_2_that_pings_and_does_not_poll_is_closed_as_slow(serve):
+    served = await serve(allow_eio3=True, outbox_limit=100)
+    query, recorder = await served.poll_session_3()
+    await served.ask(request("POST", query, b"1:2" * 200))
+    assert await recorder.closed() == "transport error"
+    assert served.metrics.slow_clients == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import socket
 
@@ -264,6 +265,66 @@ async def test_reads_pause_when_told_and_nothing_is_lost(serve):
         session.resume()
     await sending
     assert [int(message) for message in recorder.messages] == list(range(most))
+
+
+async def test_a_client_that_sends_without_end_leaves_a_turn_to_the_others(serve):
+    served = await serve()
+    wire, recorder = await served.websocket()
+    loop, count = asyncio.get_running_loop(), 300_000
+    turns = [0]
+
+    def turn():
+        turns.append(len(recorder.messages))
+        if turns[-1] < count:
+            loop.call_soon(turn)
+
+    recorder.receive = recorder.messages.append
+    loop.call_soon(turn)
+    wire.writer.write(client_frame("4") * count)
+    await eventually(lambda: len(recorder.messages) == count)
+    # Both loops read up to 256 kB at once.
+    assert max(later - earlier for earlier, later in itertools.pairwise(turns)) * 7 <= 2**18 + 7
+
+
+async def test_what_came_before_a_pause_is_handed_on_one_by_one_at_no_growing_cost(serve):
+    served = await serve()
+    wire, recorder = await served.websocket()
+    session = recorder.session
+
+    def busy(message):
+        recorder.messages.append(message)
+        session.pause()
+
+    recorder.receive = busy
+    await wire.send(b"".join(client_frame(f"4{number}") for number in range(1000)))
+    await eventually(lambda: session.paused and session.socket._held)
+    held = session.socket._held
+    at = len(recorder.messages)
+    for _ in range(len(held)):
+        session.resume()
+        assert session.socket._held in (held, None)
+    while len(recorder.messages) < 1000:
+        await asyncio.sleep(0)
+        session.resume()
+    assert at < 1000
+    assert recorder.messages == [str(number) for number in range(1000)]
+
+
+async def test_a_client_of_version_2_that_pings_and_does_not_read_is_closed_as_slow(serve):
+    served = await serve(allow_eio3=True, outbox_limit=1000)
+    listening = socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    listening.connect(("127.0.0.1", served.port))
+    wire = await served.wire(sock=listening)
+    await wire.upgrade("EIO=3&transport=websocket")
+    await wire.opened()
+    recorder = served.upper.last
+    transport = recorder.session.socket._transport
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    transport.set_write_buffer_limits(2000)
+    wire.writer.write(client_frame("2") * 200_000)
+    assert await recorder.closed() == "transport error"
+    assert served.metrics.slow_clients == 1
 
 
 async def test_a_pause_holds_the_sender_back(serve):
