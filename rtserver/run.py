@@ -22,6 +22,8 @@ BACKLOG = 4096
 # The server makes few cycles, and many objects that live as long as a connection: look rarely, and at the young only.
 COLLECTOR = (10_000, 50, 100)
 SHUTDOWN_SECONDS = 5.0
+IDLE_SECONDS = 75.0
+"""For the next request to come whole, the first one included; more than proxies keep their connections idle (60)."""
 
 
 def serve(settings: Settings) -> None:
@@ -46,7 +48,9 @@ async def _serve(app: web.Application, settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_SECONDS)
+    runner = web.AppRunner(
+        app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_SECONDS, keepalive_timeout=IDLE_SECONDS
+    )
     await runner.setup()
     try:
         site = web.TCPSite(runner, settings.host, settings.port, backlog=BACKLOG)
