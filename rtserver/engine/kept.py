@@ -8,8 +8,7 @@ answered where their bytes arrive. Rules:
    query and headers, and a body of known, small length. For everything else the connection is handed back to aiohttp,
    with every byte that belongs to the request: whatever is doubtful is judged there.
 2. One request at a time; what comes meanwhile waits unread. So do the requests of a client that does not read.
-3. A connection that is idle, or does not finish its request, is closed after `IDLE_SECONDS`; one that does not read
-   what was sent to it before is cut off after as long again.
+3. What is idle, or does not finish its request, is closed after `IDLE_SECONDS`, and cut off if it does not read then.
 """
 
 from __future__ import annotations
@@ -106,11 +105,19 @@ class KeptConnection(asyncio.Protocol, Timer):
         self._buffer += data
         if self._busy is not None or self._congested:
             # A client that does not wait for its answers; the bound is what the socket's own buffer holds.
-            if len(self._buffer) > MAX_BODY and self._transport is not None and not self._held_up:
-                self._held_up = True
-                self._transport.pause_reading()
+            if len(self._buffer) > MAX_BODY:
+                self._hold_up()
         elif len(self._buffer) >= self._needed:
             self._next()
+            if len(data) >= MAX_BODY:
+                # Others come first: libuv would go on reading for up to 32 times.
+                self._hold_up()
+                asyncio.get_running_loop().call_soon(self._read_on)
+
+    def _hold_up(self) -> None:
+        if self._transport is not None and not self._held_up:
+            self._held_up = True
+            self._transport.pause_reading()
 
     def _next(self) -> None:
         while self._buffer and self._busy is None and self._transport is not None and not self._congested:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import socket
 from contextlib import suppress
 
@@ -146,6 +147,25 @@ async def test_a_client_that_never_reads_its_answers_is_cut_off(serve, monkeypat
     await eventually(lambda: not served.engine.kept)
     with suppress(ConnectionError):
         await sending
+
+
+async def test_a_client_that_asks_without_end_leaves_a_turn_to_the_others(serve):
+    served = await serve()
+    wire, query = await opened(served)
+    post, count = request("POST", query, b"4x"), 20_000
+    loop, messages, turns = asyncio.get_running_loop(), served.upper.last.messages, [0]
+
+    def turn():
+        turns.append(len(messages))
+        if turns[-1] < count:
+            loop.call_soon(turn)
+
+    loop.call_soon(turn)
+    sending = asyncio.create_task(wire.send(post * count))
+    for _ in range(count):
+        assert (await wire.answer()).body == b"ok"
+    await sending
+    assert max(later - earlier for earlier, later in itertools.pairwise(turns)) * len(post) <= 2**18 + kept.MAX_BODY
 
 
 async def deaf(served: Served) -> tuple[Wire, str]:
