@@ -123,6 +123,8 @@ class _Composition:
             allow_eio3=settings.allow_eio3,
             serializer="msgpack" if settings.parser == "msgpack" else "default",
             transports=list(settings.transports),
+            per_message_deflate=settings.per_message_deflate,
+            compression_threshold=settings.compression_threshold,
             # No middleware of ours looks at polls.
             keep_connections=True,
             ping_interval=settings.ping_interval,

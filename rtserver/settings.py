@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, PrivateAttr, SecretStr, ValidationError
+from pydantic import Field, PrivateAttr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from rtserver import settings_rules, settings_sources
@@ -21,16 +21,6 @@ from rtserver.errors import ConfigError
 from rtserver.keys import HMAC, Key, public_keys, secret_keys
 from rtserver.rate import Rate
 from rtserver.settings_sources import Found, variable
-
-
-def _own_database(others: dict[str, Any]) -> SecretStr:
-    return SecretStr(f"sqlite:///{others['data_dir']}/rtserver.db")
-
-
-def _own_origins(others: dict[str, Any]) -> tuple[str, ...]:
-    if others["mode"] == "production":
-        return ()
-    return tuple(f"http://{host}:{others['port']}" for host in ("localhost", "127.0.0.1", "[::1]"))
 
 
 class Settings(BaseSettings):
@@ -80,10 +70,10 @@ class Settings(BaseSettings):
     """Redis, which makes several instances one server."""
     redis_adapter: kind.AdapterKind = "classic"
     """How instances talk through Redis. `sharded` and `streams` come with a later release."""
-    database_url: kind.DatabaseUrl = Field(default_factory=_own_database)
+    database_url: kind.DatabaseUrl = Field(default_factory=kind.own_database)
     """Where messages and notifications are kept: SQLite or Postgres."""
 
-    cors_origins: kind.Origins = Field(default_factory=_own_origins)
+    cors_origins: kind.Origins = Field(default_factory=kind.own_origins)
     """The origins of the web pages that may connect."""
     trusted_proxies: kind.Networks = ()
     """Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed."""
@@ -97,6 +87,11 @@ class Settings(BaseSettings):
     which the pages that come with the server do not have."""
     allow_eio3: kind.Switch = False
     """Let Socket.IO v2 clients in. Their socket ids are as good as keys to their connections: do not show them."""
+    per_message_deflate: kind.Switch = False
+    """Compress WebSocket messages for clients that offer it, as browsers do: less traffic for more CPU, see
+    [protocol.md](protocol.md#compression)."""
+    compression_threshold: kind.Count = 1024
+    """The smallest answer to a poll, or message of a compressed WebSocket, that is compressed, in bytes."""
     ping_interval: kind.Seconds = 25.0
     """Seconds between two pings."""
     ping_timeout: kind.Seconds = 20.0

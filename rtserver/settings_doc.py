@@ -18,8 +18,8 @@ GROUPS = {
     "Redis and database": ("redis_url", "redis_adapter", "database_url"),
     "Browsers and proxies": ("cors_origins", "trusted_proxies"),
     "Connections": (
-        "namespaces", "transports", "parser", "allow_eio3", "ping_interval", "ping_timeout", "connect_timeout",
-        "recovery_seconds", "drain_seconds",
+        "namespaces", "transports", "parser", "allow_eio3", "per_message_deflate", "compression_threshold",
+        "ping_interval", "ping_timeout", "connect_timeout", "recovery_seconds", "drain_seconds",
     ),
     "Limits": (
         "max_payload", "max_packets", "max_depth", "max_attachments", "max_attachment_bytes", "attachment_timeout",

@@ -200,3 +200,13 @@ LogLevel = Annotated[
     Literal["debug", "info", "warning", "error"], BeforeValidator(_lower), Rule("debug, info, warning or error")
 ]
 LogFormat = Annotated[Literal["console", "json"], BeforeValidator(_lower), Rule("console or json")]
+
+
+def own_database(others: dict[str, Any]) -> SecretStr:
+    return SecretStr(f"sqlite:///{others['data_dir']}/rtserver.db")
+
+
+def own_origins(others: dict[str, Any]) -> tuple[str, ...]:
+    if others["mode"] == "production":
+        return ()
+    return tuple(f"http://{host}:{others['port']}" for host in ("localhost", "127.0.0.1", "[::1]"))

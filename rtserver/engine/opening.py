@@ -8,6 +8,7 @@ from aiohttp import web
 
 from rtserver.engine import answers
 from rtserver.engine.answers import Answer, Refusal
+from rtserver.engine.compression import new_socket
 from rtserver.engine.contracts import Reason
 from rtserver.engine.cookie import cookie_header
 from rtserver.engine.poll import Polling
@@ -38,11 +39,12 @@ class Opening:
             if allowed is not None and allowed is not True:
                 raise Refusal(answers.FORBIDDEN, allowed or None)
         accepted = accept(request) if upgrade else b""
+        socket = new_socket(self._engine, request, headers) if upgrade else None
         session = self._open(request)
         if self._engine.cookie:
             headers["Set-Cookie"] = cookie_header(self._engine.cookie, session.id)
-        if upgrade:
-            return self._open_socket(request, session, accepted, headers)
+        if socket is not None:
+            return self._open_socket(request, session, socket, accepted, headers)
         session.opened()
         return self._polling.opening(session, request, self._open_packet(session, ["websocket"]))
 
@@ -68,8 +70,9 @@ class Opening:
             }
         )
 
-    def _open_socket(self, request: web.Request, session: Session, accepted: bytes, headers: dict[str, str]) -> Answer:
-        socket = WebSocket(self._engine)
+    def _open_socket(
+        self, request: web.Request, session: Session, socket: WebSocket, accepted: bytes, headers: dict[str, str]
+    ) -> Answer:
         try:
             answer, early = take_over(request, accepted, socket, headers)
         except ConnectionResetError:
@@ -87,8 +90,8 @@ class Opening:
             raise Refusal(answers.SESSION_UNKNOWN)
         if request.query["transport"] != "websocket":
             raise Refusal(answers.BAD_REQUEST)
-        socket = WebSocket(self._engine)
-        answer, early = take_over(request, accept(request), socket, headers)
+        accepted, socket = accept(request), new_socket(self._engine, request, headers)
+        answer, early = take_over(request, accepted, socket, headers)
         if session.upgrading is not None or session.socket is not None or not self._engine.allow_upgrades:
             socket.close()
         else:

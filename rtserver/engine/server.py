@@ -39,7 +39,7 @@ AllowRequest = Callable[[web.Request], Awaitable[bool | str | None]]
 class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
     """Beyond python-engineio's options: `outbox_limit`, bytes that may wait for a client; `max_packets` of one POST;
     `allow_eio3`, for Socket.IO v2 clients; `allow_request`, which sees each handshake and refuses it by returning
-    False or a text.
+    False or a text; `per_message_deflate`, to compress WebSocket messages from `compression_threshold` bytes on.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
         allow_eio3: bool = False,
         allow_request: AllowRequest | None = None,
         keep_connections: bool = False,
+        per_message_deflate: bool = False,
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -66,6 +67,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
         self._instance_id = instance_id
         self.allow_eio3 = allow_eio3
         self.allow_request = allow_request
+        self.per_message_deflate = per_message_deflate
         self._origins = OriginPolicy(self.cors_allowed_origins, self.cors_credentials)
         self._polling = Polling(self)
         self._opening = Opening(self, self._polling)

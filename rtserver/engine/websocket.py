@@ -20,6 +20,7 @@ from rtserver.engine.outgoing import Outgoing, Part, part_frame
 from rtserver.engine.session import Session
 from rtserver.engine.wheel import Timer
 from rtserver.protocol import frames
+from rtserver.protocol.deflate import Deflate
 from rtserver.protocol.payloads import PayloadError
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class WebSocket(asyncio.Protocol, Timer):
     """As a timer, it waits for a slow client to catch up, or for the peer's answer to a close."""
 
     __slots__ = ("_closing", "_congested", "_engine", "_held", "_late", "_owner", "_reader", "_transport")
+    _deflate: Deflate | None = None
 
     def __init__(self, engine: Engine) -> None:
         Timer.__init__(self)
@@ -174,7 +176,7 @@ class WebSocket(asyncio.Protocol, Timer):
             self._transport.write(data)
 
     def push(self, message: Outgoing, volatile: bool) -> None:
-        """For revision 3 and for a congested socket; the session writes straight through otherwise."""
+        """For revision 3, compression and a congested socket; the session writes straight through otherwise."""
         transport, session = self._transport, cast("Session", self._owner)
         if transport is None or self._closing or session is None:
             return
@@ -184,7 +186,7 @@ class WebSocket(asyncio.Protocol, Timer):
                 return
             if not self._bear(transport.get_write_buffer_size()):
                 return
-        transport.write(message.frames if session.plain else message.frames_for(session.revision, session.base64))
+        transport.write(message.frames_for(session.revision, session.base64, self._deflate))
 
     def _bear(self, waiting: int) -> bool:
         """Whether the client may have even more waiting for it."""

@@ -94,7 +94,9 @@ class Adapter:
         if chosen:
             if self.server.watched:
                 self.server.watched.show(chosen, args)
-            self.server.deliver(chosen, self.server.outgoing(packets.EVENT, nsp, args), target.flags)
+            message = self.server.outgoing(packets.EVENT, nsp, args)
+            message.compress = target.flags.compress
+            self.server.deliver(chosen, message, target.flags)
 
     async def local_broadcast_with_ack(
         self,
@@ -115,7 +117,7 @@ class Adapter:
         pending = [(client, *client.expect_ack()) for client in chosen]
         try:
             for client, id, _ in pending:
-                client.send_event(args, id)
+                client.send_event(args, id, compress=target.flags.compress)
             async with asyncio.timeout(timeout):
                 for answered in asyncio.as_completed([future for _, _, future in pending]):
                     answer = await answered

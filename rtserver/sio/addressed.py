@@ -38,6 +38,7 @@ class Standpoint:
         return self._flag(local=True)
 
     def compress(self, on: bool) -> Addressed:
+        """`False`: not worth it, where the WebSocket is compressed."""
         return self._flag(compress=on)
 
     def timeout(self, seconds: float) -> Addressed:
@@ -73,9 +74,11 @@ class Addressed(Standpoint):
         return self._client, self._flags
 
     async def emit(self, event: str, *args: Any) -> None:
-        self._client.send_event([check_event_name(event), *args], volatile=self._flags.volatile)
+        flags = self._flags
+        self._client.send_event([check_event_name(event), *args], volatile=flags.volatile, compress=flags.compress)
 
     async def emit_with_ack(self, event: str, *args: Any) -> Any:
         """The first value of the client's ack; raises `AckTimeout`."""
         timeout = self._flags.timeout or DEFAULT_ACK_TIMEOUT
-        return await self._client.emit_with_ack(event, *args, timeout=timeout)
+        answer = await self._client.ask([check_event_name(event), *args], timeout, self._flags.compress)
+        return answer[0] if answer else None

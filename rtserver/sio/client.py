@@ -47,23 +47,9 @@ class Client(Standpoint, Watchable):
     """`id` is the socket id, `identity` the checked user (None where auth is optional or off), `data` yours to fill."""
 
     __slots__ = (
-        "_acks",
-        "_held",
-        "_next_ack",
-        "buckets",
-        "connection",
-        "data",
-        "handler",
-        "handshake",
-        "id",
-        "identity",
-        "mailbox",
-        "namespace_name",
-        "recovered",
-        "rooms",
-        "session",
-        "state",
-    )
+        "_acks", "_held", "_next_ack", "buckets", "connection", "data", "handler", "handshake", "id", "identity",
+        "mailbox", "namespace_name", "recovered", "rooms", "session", "state",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -177,11 +163,15 @@ class Client(Standpoint, Watchable):
         for settle in (waiting or {}).values():
             settle(None)
 
-    def send_event(self, args: list[Any], id: int | None = None, volatile: bool = False) -> None:
+    def send_event(
+        self, args: list[Any], id: int | None = None, volatile: bool = False, compress: bool = True
+    ) -> None:
         if self.state is not State.GONE:
             if self.server.watched:
                 self.server.watched.show([self], args)
-            self.send(self.server.outgoing(packets.EVENT, self.namespace_name, args, id), volatile)
+            message = self.server.outgoing(packets.EVENT, self.namespace_name, args, id)
+            message.compress = compress
+            self.send(message, volatile)
             self.server.metrics.events_out(self.handler.label, 1)
 
     def send(self, message: Outgoing, volatile: bool = False) -> None:
@@ -197,11 +187,11 @@ class Client(Standpoint, Watchable):
         else:
             self.send(outgoing(packets.ACK, self.namespace_name, values, id))
 
-    async def ask(self, args: list[Any], timeout: float) -> list[Any]:
+    async def ask(self, args: list[Any], timeout: float, compress: bool = True) -> list[Any]:
         """All values of the ack of `[event, *args]`; raises `AckTimeout`."""
         id, answered = self.expect_ack()
         try:
-            self.send_event(args, id)
+            self.send_event(args, id, compress=compress)
             answer = await asyncio.wait_for(answered, timeout)
         except TimeoutError:
             answer = None

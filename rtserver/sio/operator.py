@@ -56,6 +56,7 @@ class Operator:
         return self._flag(local=True)
 
     def compress(self, on: bool) -> Operator:
+        """`False`: not worth it, where WebSockets are compressed."""
         return self._flag(compress=on)
 
     def timeout(self, seconds: float) -> Operator:

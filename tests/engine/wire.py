@@ -128,15 +128,20 @@ class Wire:
 
     async def receive(self) -> tuple[int, bytes]:
         """The next frame of the server: opcode and payload."""
+        first, payload = await self.raw_frame()
+        assert first & 0x70 == 0
+        return first & 0x0F, payload
+
+    async def raw_frame(self) -> tuple[int, bytes]:
+        """The next frame of the server: its first byte, with the reserved bits, and payload."""
         async with asyncio.timeout(SECONDS):
             first, size = await self.reader.readexactly(2)
-            assert first & 0x70 == 0
             assert size < 128, "a server does not mask"
             if size == 126:
                 size = int.from_bytes(await self.reader.readexactly(2), "big")
             elif size == 127:
                 size = int.from_bytes(await self.reader.readexactly(8), "big")
-            return first & 0x0F, await self.reader.readexactly(size)
+            return first, await self.reader.readexactly(size)
 
     async def text(self) -> str:
         opcode, payload = await self.receive()
