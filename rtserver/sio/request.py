@@ -25,7 +25,7 @@ class HandshakeReader:
 
     def read(self, request: web.Request) -> Handshake:
         headers = {
-            name: ", ".join(request.headers.getall(name)) for name in KEPT_HEADERS if name in request.headers
+            name: _text(", ".join(request.headers.getall(name))) for name in KEPT_HEADERS if name in request.headers
         }
         peer = request.remote or ""
         trusted = self._is_trusted(peer)
@@ -52,6 +52,11 @@ class HandshakeReader:
         if not self._trusted or not _is_address(address):
             return False
         return any(ipaddress.ip_address(address) in network for network in self._trusted)
+
+
+def _text(value: str) -> str:
+    """Without the lone surrogates that stand for bytes that are not UTF-8: such a text could be sent to nobody."""
+    return value if value.isascii() else value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _is_address(text: str) -> bool:

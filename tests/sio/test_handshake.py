@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
+from rtserver.protocol import json
 from rtserver.sio.request import HandshakeReader
+from tests.engine.wire import POLLING, Wire, request
 
 
 class Transport:
@@ -54,3 +56,14 @@ def test_chosen_headers_are_kept_in_lower_case_and_secrets_are_shown_to_nobody()
     assert "secret" not in repr(handshake)
     assert "secret" not in str(handshake.public())
     assert handshake.public()["xdomain"] is True
+
+
+async def test_headers_that_are_not_utf_8_can_be_told_to_other_servers(serve):
+    served = await serve()
+    wire = await Wire.open(int(served.url.rpartition(":")[2]))
+    opening = request("GET", POLLING, path="/socket.io/", User_Agent="caf\xe9 FF")
+    assert (await wire.ask(opening.replace(b"FF", b"\xff"))).status == 200
+    (connection,) = served.server.connections.values()
+    assert connection.handshake.headers["user-agent"] == "caf\xe9 \ufffd"
+    json.dumps(connection.handshake.public())
+    await wire.close()
