@@ -1,13 +1,14 @@
 """What leaves for one session, in order: everything goes through here, whichever transport is up.
 
-1. While the WebSocket is up, and not congested, messages are written straight to it; while there is none, they wait
-   for the next poll.
+1. While the WebSocket is up, and not congested, frames are written to it (see `rtserver.engine.sender`); while there
+   is none, they wait for the next poll.
 2. What waits is bounded by the engine's `outbox_limit`: a client beyond it is closed as slow. A volatile message is
    dropped where it would have to wait.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
@@ -22,11 +23,17 @@ if TYPE_CHECKING:
     from rtserver.engine.session import Session
     from rtserver.engine.websocket import WebSocket
 
+Send = Callable[[bytes], int]
+"""Sends bytes, and tells how many the system took."""
+
+HELD = sys.maxsize
+"""`sent_at` of a session for which something is kept, or may be: nothing goes straight to the socket."""
+
 
 class Outbox(Timer):
     """The sending half of a session."""
 
-    __slots__ = ("_engine", "_queue", "_queued", "base64", "closed", "poll", "revision", "socket", "write")
+    __slots__ = ("_engine", "_queue", "_queued", "base64", "closed", "poll", "revision", "send", "sent_at", "socket")
 
     def __init__(self, engine: Engine, revision: int, base64: bool) -> None:
         super().__init__()
@@ -35,8 +42,10 @@ class Outbox(Timer):
         self.closed = False
         self.poll: Waiting | None = None
         self.socket: WebSocket | None = None
-        self.write: Callable[[bytes], None] | None = None
-        """Writes frames of revision 4 straight to the socket; None while that is not possible."""
+        self.send: Send | None = None
+        """Takes frames of revision 4; None while there is no WebSocket for them, or it is congested."""
+        self.sent_at = HELD
+        """The turn of the event loop in which a broadcast went straight to the socket."""
         self._engine = engine
         self._queue: list[Part] | None = None
         self._queued = 0
@@ -46,19 +55,24 @@ class Outbox(Timer):
         """Whether it takes frames of revision 4, binary ones too, which most sessions do."""
         return self.revision == 4 and not self.base64
 
+    def put(self, frames: bytes) -> None:
+        """Write frames of revision 4; only while there is a `send`."""
+        if self.sent_at == HELD:
+            self.socket.gather(frames)  # type: ignore[union-attr]  # it is there while there is a `send`
+        elif (taken := sent(self.send, frames)) != len(frames):  # type: ignore[arg-type]  # as the caller has seen
+            self.socket.leave(frames[taken:])  # type: ignore[union-attr]  # as above
+
     def send_text(self, packet: bytes) -> None:
         """Send one packet of text that goes to nobody else."""
-        write = self.write
-        if write is not None:
-            write(frame(packet, TEXT))
+        if self.send is not None:
+            self.put(frame(packet, TEXT))
         else:
             self.push(Outgoing(packet))
 
     def push(self, message: Outgoing, volatile: bool = False) -> None:
         """Send, or keep until it can be sent; `volatile` lets it be dropped where it would have to wait."""
-        write = self.write
-        if write is not None:
-            write(message.frames)
+        if self.send is not None:
+            self.put(message.frames)
         elif self.socket is not None:
             self.socket.push(message, volatile)
         elif not self.closed:
@@ -86,9 +100,9 @@ class Outbox(Timer):
         queue, self._queue, self._queued = self._queue, None, 0
         return queue or []
 
-    def write_through(self, write: Callable[[bytes], None] | None) -> None:
+    def write_through(self, send: Send | None) -> None:
         """`push` may write to the socket by this until further notice; None: it may not."""
-        self.write = write if self.plain else None
+        self.send = send if self.plain else None
 
     def release(self) -> None:
         """Let a poll that hangs go, with nothing."""
@@ -101,3 +115,11 @@ class Outbox(Timer):
             self.socket.write(frame(packet.encode(), TEXT))
         elif not self.closed:
             self._queue_parts((packet,))
+
+
+def sent(send: Send, frames: bytes) -> int:
+    """How many bytes went straight to the socket. What is wrong with it, its transport will find out."""
+    try:
+        return send(frames)
+    except OSError:
+        return 0

@@ -75,5 +75,5 @@ class Probe(Timer):
         if self._session.upgrading is self:
             self._session.upgrading = None
 
-    def write_through(self, write: Callable[[bytes], None] | None) -> None:
+    def write_through(self, send: Callable[[bytes], int] | None) -> None:
         """Nothing is sent to a socket that is on probation."""

@@ -26,6 +26,7 @@ from rtserver.engine.outgoing import Outgoing
 from rtserver.engine.poll import Polling
 from rtserver.engine.session import Session
 from rtserver.engine.takeover import keep, may_keep, wants_websocket
+from rtserver.engine.turns import Turns
 from rtserver.engine.wheel import Wheel
 from rtserver.protocol import json
 
@@ -76,6 +77,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
         self.path = ""
         self.kept: set[KeptConnection] = set()
         self._keep_always = keep_connections
+        self.turns = Turns()
         self._open_sockets = 0
         self._all_closed: asyncio.Event | None = None
 

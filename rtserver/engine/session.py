@@ -104,8 +104,8 @@ class Session(Outbox):
             self._unheard()
         else:
             self._awaits_pong = True
-            if self.write is not None:
-                self.write(PING_FRAME)
+            if self.send is not None:
+                self.put(PING_FRAME)
             else:
                 self.control(payloads.PING)
             self._engine.wheel.start(self, self._engine.ping_timeout)
@@ -174,7 +174,7 @@ class Session(Outbox):
 
     def _end(self, reason: str) -> None:
         self.closed = True
-        self.write = None
+        self.send = None
         self._engine.wheel.stop(self)
         if self.upgrading is not None:
             self.upgrading.give_up()

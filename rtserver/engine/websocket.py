@@ -1,10 +1,7 @@
 """The WebSocket transport: a connection taken over from aiohttp after its handshake, as a protocol of our own.
 
-Frames are parsed and handed on where the bytes arrive: no task, future or timer per connection or message. What the
-socket's buffer holds is bounded here:
-
-1. Above the transport's high-water mark the session no longer writes straight through, and volatile messages drop.
-2. A client that has more than `outbox_limit` bytes waiting for a whole second, or four times that at once, is closed.
+Frames are parsed and handed on where the bytes arrive: no task, future or timer per connection or message. How frames
+leave, and what may wait for the client, is `rtserver.engine.sender`'s.
 """
 
 from __future__ import annotations
@@ -16,43 +13,35 @@ from typing import TYPE_CHECKING, cast
 from aiohttp._websocket.helpers import websocket_mask
 
 from rtserver.engine.contracts import Owner, Reason
-from rtserver.engine.outgoing import Outgoing, Part, part_frame
+from rtserver.engine.outbox import HELD
+from rtserver.engine.outgoing import Part, part_frame
+from rtserver.engine.sender import Sender
 from rtserver.engine.session import Session
-from rtserver.engine.wheel import Timer
 from rtserver.protocol import frames
-from rtserver.protocol.deflate import Deflate
 from rtserver.protocol.payloads import PayloadError
 
 if TYPE_CHECKING:
     from rtserver.engine.server import Engine
 
-SLOW_SECONDS = 1.0
-SLOW_FACTOR = 4
 LINGER_SECONDS = 1.0
 CLOSE_SECONDS = 5.0
 MUCH = 65536
 """Bytes of one read after which the others come first."""
 
 
-class WebSocket(asyncio.Protocol, Timer):
+class WebSocket(Sender, asyncio.Protocol):
     """As a timer, it waits for a slow client to catch up, or for the peer's answer to a close."""
 
-    __slots__ = ("_closing", "_congested", "_engine", "_held", "_late", "_owner", "_reader", "_transport")
-    _deflate: Deflate | None = None
+    __slots__ = ("_held", "_late", "_reader")
 
     def __init__(self, engine: Engine) -> None:
-        Timer.__init__(self)
-        self._engine = engine
+        super().__init__(engine)
         self._reader = frames.FrameReader(engine.max_payload, websocket_mask)
-        self._transport: asyncio.Transport | None = None
-        self._owner: Owner | None = None
         self._held: deque[frames.Message] | None = None
-        self._closing = False
         self._late = False
-        self._congested = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
+        self._sends_by(cast("asyncio.Transport", transport))
         self._engine.socket_opened()
 
     def own(self, owner: Owner) -> None:
@@ -63,6 +52,7 @@ class WebSocket(asyncio.Protocol, Timer):
         self._owner = session
         for part in waiting:
             self.write(part_frame(part, session.revision, session.base64))
+        session.sent_at = HELD
         self._let_through()
 
     # In.
@@ -100,6 +90,8 @@ class WebSocket(asyncio.Protocol, Timer):
             self._transport.resume_reading()
 
     def _deliver(self, messages: list[frames.Message]) -> None:
+        if len(messages) > 1:
+            self.keep()
         try:
             for at, (opcode, payload) in enumerate(messages):
                 owner = self._owner
@@ -116,6 +108,9 @@ class WebSocket(asyncio.Protocol, Timer):
                     self._control(opcode, cast("bytes", payload))
         except PayloadError:
             self._refuse()
+        finally:
+            if len(messages) > 1:
+                self.flush()
 
     def _hold(self, messages: list[frames.Message]) -> None:
         """Keep what came before the pause was felt; behind what is kept already."""
@@ -169,48 +164,6 @@ class WebSocket(asyncio.Protocol, Timer):
             self._deliver([held.popleft()])
         self._read_on()
 
-    # Out.
-
-    def write(self, data: bytes) -> None:
-        if self._transport is not None and not self._closing:
-            self._transport.write(data)
-
-    def push(self, message: Outgoing, volatile: bool) -> None:
-        """For revision 3, compression and a congested socket; the session writes straight through otherwise."""
-        transport, session = self._transport, cast("Session", self._owner)
-        if transport is None or self._closing or session is None:
-            return
-        if self._congested:
-            if volatile:
-                self._engine.dropped_volatile()
-                return
-            if not self._bear(transport.get_write_buffer_size()):
-                return
-        transport.write(message.frames_for(session.revision, session.base64, self._deflate))
-
-    def _bear(self, waiting: int) -> bool:
-        """Whether the client may have even more waiting for it."""
-        limit = self._engine.outbox_limit
-        if waiting > SLOW_FACTOR * limit:
-            self._engine.closed_slow(cast("Session", self._owner))
-            return False
-        if waiting > limit and not self.waits:
-            self._engine.wheel.start(self, SLOW_SECONDS)
-        return True
-
-    def pause_writing(self) -> None:
-        self._congested = True
-        if self._owner is not None:
-            self._owner.write_through(None)
-
-    def resume_writing(self) -> None:
-        self._congested = False
-        self._let_through()
-
-    def _let_through(self) -> None:
-        if self._owner is not None and self._transport is not None and not self._congested and not self._closing:
-            self._owner.write_through(self._transport.write)
-
     def ring(self) -> None:
         transport = self._transport
         if transport is None:
@@ -261,7 +214,7 @@ class WebSocket(asyncio.Protocol, Timer):
             self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._transport = None
+        self._let_go()
         self._engine.socket_closed()
         self._engine.wheel.stop(self)
         self._lose(Reason.TRANSPORT_CLOSE if exc is None else Reason.TRANSPORT_ERROR)

@@ -26,6 +26,7 @@ from rtserver.sio.outgoing import MESSAGE, outgoing
 from rtserver.sio.target import EVERYBODY, Flags
 
 if TYPE_CHECKING:
+    from rtserver.engine.outbox import Outbox
     from rtserver.sio.handler import Handler
     from rtserver.sio.membership import Membership
     from rtserver.sio.namespace import Namespace
@@ -48,7 +49,7 @@ class Client(Standpoint, Watchable):
 
     __slots__ = (
         "_acks", "_held", "_next_ack", "buckets", "connection", "data", "handler", "handshake", "id", "identity",
-        "mailbox", "namespace_name", "recovered", "rooms", "session", "state",
+        "mailbox", "namespace_name", "outbox", "recovered", "rooms", "session", "state",
     )  # fmt: skip
 
     def __init__(
@@ -62,6 +63,7 @@ class Client(Standpoint, Watchable):
     ) -> None:
         self.id = id
         self.connection = connection
+        self.outbox: Outbox = connection.session
         self.namespace_name = namespace_name
         self.handler = handler
         self.identity = identity
@@ -152,7 +154,7 @@ class Client(Standpoint, Watchable):
         self.state = State.CONNECTED
         held, self._held = self._held, []
         for message in held:
-            self.connection.push(message)
+            self.outbox.push(message)
 
     def depart(self) -> None:
         """No more acks will come: tell whoever waits for one."""
@@ -176,14 +178,14 @@ class Client(Standpoint, Watchable):
 
     def send(self, message: Outgoing, volatile: bool = False) -> None:
         if self.state is State.CONNECTED:
-            self.connection.push(message, volatile)
+            self.outbox.push(message, volatile)
         elif self.state is State.CONNECTING:
             self._held.append(message)
 
     def send_ack(self, id: int, values: list[Any]) -> None:
         text = packets.encode_ack(self.namespace_name, values, id) if self.state is State.CONNECTED else None
         if text is not None:
-            self.connection.session.send_text(MESSAGE + text)
+            self.outbox.send_text(MESSAGE + text)
         else:
             self.send(outgoing(packets.ACK, self.namespace_name, values, id))
 

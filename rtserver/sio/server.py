@@ -26,6 +26,7 @@ from rtserver.sio.bounds import Bounds
 from rtserver.sio.client import Client
 from rtserver.sio.compat import compat_handler, takes
 from rtserver.sio.connection import Connection
+from rtserver.sio.fanout import fan_out
 from rtserver.sio.gate import Gate
 from rtserver.sio.handler import AuthMode, Handler
 from rtserver.sio.ids import new_instance_id
@@ -218,13 +219,7 @@ class Server(Surface):
 
     def deliver(self, clients: list[Client], message: Outgoing, flags: Flags) -> None:
         """Hand one encoded packet to many clients."""
-        frames = message.frames
-        for client in clients:
-            session = client.connection.session
-            if session.write is not None:
-                session.write(frames)
-            else:
-                session.push(message, flags.volatile)
+        fan_out(clients, message, flags.volatile, self.engine.turns.this())
         self.metrics.events_out(clients[0].handler.label, len(clients))
 
     # What the engine reports.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import random
 import socket
 
 import aiohttp
@@ -371,7 +372,7 @@ async def slow_reader(served):
 
 
 async def test_a_slow_reader_that_answers_pings_is_closed_in_the_end(serve, monkeypatch):
-    monkeypatch.setattr("rtserver.engine.websocket.SLOW_SECONDS", 0.2)
+    monkeypatch.setattr("rtserver.engine.sender.SLOW_SECONDS", 0.2)
     served = await serve(outbox_limit=200_000, ping_interval=0.1, ping_timeout=5)
     wire, recorder = await slow_reader(served)
     transport = recorder.session.socket._transport
@@ -414,7 +415,46 @@ async def test_a_reader_that_catches_up_in_time_is_not_closed(serve):
     recorder.send("and more")
     assert await wire.text() == "4and more"
     assert not recorder.reasons
-    assert recorder.session.write is not None
+    assert recorder.session.send is not None
+
+
+async def test_frames_arrive_whole_and_in_order_however_they_leave(serve):
+    """Straight to the socket, in part, behind what waits, between pings and pongs, one or many in a turn."""
+    served = await serve(ping_interval=0.02, ping_timeout=60, outbox_limit=50_000_000)
+    wire, recorder = await slow_reader(served)
+    wire.reader._limit = 2**16
+    chance = random.Random(7)
+    sizes = [chance.choice((1, 10, 200, 5_000, 70_000)) for _ in range(600)]
+
+    async def emit() -> None:
+        for number, size in enumerate(sizes):
+            recorder.send(f"{number}:" + "x" * size)
+            if not chance.randrange(4):
+                await asyncio.sleep(0)
+            if not chance.randrange(40):
+                await asyncio.sleep(0.002)
+
+    async def ask() -> None:
+        while True:
+            await wire.send(client_frame(b"still there?", opcode=9))
+            await asyncio.sleep(0.005)
+
+    await wire.answer()
+    await wire.opened()
+    asking, emitting = asyncio.create_task(ask()), asyncio.create_task(emit())
+    number = pongs = 0
+    while number < len(sizes):
+        opcode, payload = await wire.receive()
+        if opcode != TEXT:
+            assert payload == b"still there?"
+            pongs += 1
+        elif payload != b"2":
+            assert payload.decode() == f"4{number}:" + "x" * sizes[number]
+            number += 1
+    asking.cancel()
+    await emitting
+    assert pongs
+    assert not recorder.reasons
 
 
 async def test_far_too_much_at_once_closes_at_once(serve):
