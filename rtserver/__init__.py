@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rtserver.app import create_app
     from rtserver.cluster.emitter import Emitter
+    from rtserver.engine.front import Runner
     from rtserver.errors import EventError, Refused
     from rtserver.settings import Settings
     from rtserver.sio.client import Client
@@ -30,6 +31,7 @@ __all__ = [
     "EventError",
     "Namespace",
     "Refused",
+    "Runner",
     "Server",
     "Settings",
     "create_app",
@@ -44,6 +46,7 @@ _HOMES = {
     "EventError": "errors",
     "Namespace": "sio.namespace",
     "Refused": "errors",
+    "Runner": "engine.front",
     "Server": "standalone",
     "Settings": "settings",
     "create_app": "app",

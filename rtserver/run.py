@@ -14,6 +14,7 @@ import structlog
 from aiohttp import web
 
 from rtserver.app import DRAINING, can_sign, create_app, dev_token
+from rtserver.engine.front import Runner
 from rtserver.settings import Settings
 
 log = structlog.get_logger("rtserver")
@@ -48,7 +49,7 @@ async def _serve(app: web.Application, settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    runner = web.AppRunner(
+    runner = Runner(
         app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_SECONDS, keepalive_timeout=IDLE_SECONDS
     )
     await runner.setup()

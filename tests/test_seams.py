@@ -11,7 +11,7 @@ import inspect
 import engineio
 import pytest
 import socketio
-from aiohttp import web, web_protocol
+from aiohttp import web, web_protocol, web_runner
 from aiohttp._websocket.helpers import websocket_mask
 from aiohttp.base_protocol import BaseProtocol
 from engineio import packet
@@ -167,3 +167,14 @@ def test_masks_are_undone_in_place():
     data = bytearray(b"abcdef")
     websocket_mask(b"\x01\x02\x03\x04", data)
     assert data == bytearray(byte ^ (at % 4 + 1) for at, byte in enumerate(b"abcdef"))
+
+
+async def test_a_runner_asks_one_method_for_its_server_and_calls_it_for_each_connection():
+    assert "self._server = await self._make_server()" in source(web_runner.BaseRunner.setup)
+    assert "server = self._runner.server" in source(web_runner.TCPSite.start)
+    assert "loop.create_server(\n            server," in source(web_runner.TCPSite.start)
+    runner = web.AppRunner(web.Application(), access_log=None)
+    assert runner._kwargs["access_log"] is None
+    server = await runner._make_server()
+    assert isinstance(server(), web_protocol.RequestHandler)
+    await runner._cleanup_server()

@@ -9,7 +9,7 @@ import sys
 import uvloop
 from aiohttp import web
 
-from rtserver import Client, Namespace, Server, event
+from rtserver import Client, Namespace, Runner, Server, event
 from rtserver.http.metrics import MetricsPage
 from rtserver.metrics import Metrics
 from rtserver.run import calm_collector
@@ -59,7 +59,7 @@ async def main(port: int) -> None:
     app = web.Application()
     app.add_routes([registries(server, namespace), *MetricsPage(metrics).routes()])
     server.attach(app)
-    runner = web.AppRunner(app, access_log=None)
+    runner = Runner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port, backlog=4096).start()
     calm_collector()  # as `rtserver serve` does

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
-from aiohttp import web
+from multidict import MultiMapping
 
 if TYPE_CHECKING:
     from rtserver.engine.session import Session
@@ -28,6 +28,40 @@ class Receiver(Protocol):
         """One message of the client. It may close the session, or ask it to `pause`."""
 
     def session_closed(self, reason: str) -> None: ...
+
+
+class Asked(Protocol):
+    """What is read of the request that opens a session; aiohttp's is one."""
+
+    @property
+    def method(self) -> str: ...
+
+    @property
+    def headers(self) -> MultiMapping[str]: ...
+
+    @property
+    def query(self) -> Mapping[str, str]: ...
+
+    @property
+    def path_qs(self) -> str: ...
+
+    @property
+    def host(self) -> str: ...
+
+    @property
+    def scheme(self) -> str: ...
+
+    @property
+    def secure(self) -> bool: ...
+
+    @property
+    def remote(self) -> str | None: ...
+
+
+class Closing(Protocol):
+    """A connection that has no session of its own."""
+
+    def close(self) -> None: ...
 
 
 class Waiting(Protocol):
@@ -61,7 +95,10 @@ class Owner(Protocol):
 class Upper(Protocol):
     """The layer above."""
 
-    def session_opened(self, session: Session, request: web.Request) -> Receiver: ...
+    needs_request: bool
+    """Whether it needs aiohttp's request of a session."""
+
+    def session_opened(self, session: Session, request: Asked) -> Receiver: ...
 
 
 class Counting(Protocol):

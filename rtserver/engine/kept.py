@@ -22,7 +22,7 @@ from aiohttp.helpers import rfc822_formatted_time
 
 from rtserver.engine.contracts import Reason
 from rtserver.engine.outgoing import Part
-from rtserver.engine.plain_request import MAX_BODY, read
+from rtserver.engine.plain_request import HEAD_END, MAX_BODY, MAX_HEAD, read
 from rtserver.engine.session import Session
 from rtserver.engine.wheel import Timer
 from rtserver.protocol import payloads
@@ -31,9 +31,7 @@ if TYPE_CHECKING:
     from rtserver.engine.server import Engine
 
 IDLE_SECONDS = 75.0
-MAX_HEAD = 8192
 GZIP_LEVEL = 6
-HEAD_END = b"\r\n\r\n"
 
 OK_TEXT = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=UTF-8\r\nCache-Control: no-store\r\n"
 OK_GZIP = OK_TEXT + b"Content-Encoding: gzip\r\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -9,12 +10,13 @@ from aiohttp import web
 from rtserver.engine import answers
 from rtserver.engine.answers import Answer, Refusal
 from rtserver.engine.compression import new_socket
-from rtserver.engine.contracts import Reason
+from rtserver.engine.contracts import Asked, Reason
 from rtserver.engine.cookie import cookie_header
+from rtserver.engine.plain_request import PlainHandshake
 from rtserver.engine.poll import Polling
 from rtserver.engine.probe import Probe
 from rtserver.engine.session import Session
-from rtserver.engine.takeover import accept, take_over, wants_websocket
+from rtserver.engine.takeover import accept, switching, take_over, wants_websocket
 from rtserver.engine.websocket import WebSocket
 from rtserver.protocol import json, payloads
 from rtserver.protocol.frames import TEXT, frame
@@ -48,7 +50,36 @@ class Opening:
         session.opened()
         return self._polling.opening(session, request, self._open_packet(session, ["websocket"]))
 
-    def _open(self, request: web.Request) -> Session:
+    def straight(self, request: PlainHandshake, transport: asyncio.Transport, early: bytes) -> bool:
+        """The handshake of a WebSocket without aiohttp; False when that is for aiohttp after all, refusals too.
+
+        `early`: bytes that came behind it.
+        """
+        engine = self._engine
+        if "websocket" not in engine.transports or engine.allow_request is not None or engine.needs_request:
+            return False
+        try:
+            headers = engine.origins.headers(request)
+            accepted = accept(request)
+            socket = new_socket(engine, request, headers)
+            session = self._open(request)
+        except Refusal:
+            return False
+        if engine.cookie:
+            headers["Set-Cookie"] = cookie_header(engine.cookie, session.id)
+        transport.set_protocol(socket)
+        socket.connection_made(transport)
+        transport.write(switching(accepted, headers) + frame(self._open_packet(session, []), TEXT))
+        self._opened(session, socket, early)
+        return True
+
+    def _opened(self, session: Session, socket: WebSocket, early: bytes) -> None:
+        session.attach(socket)
+        session.opened()
+        if early:
+            socket.data_received(early)
+
+    def _open(self, request: Asked) -> Session:
         revision = revision_of(request)
         if revision == 3 and not self._engine.allow_eio3:
             raise Refusal(answers.BAD_VERSION)
@@ -74,14 +105,12 @@ class Opening:
         self, request: web.Request, session: Session, socket: WebSocket, accepted: bytes, headers: dict[str, str]
     ) -> Answer:
         try:
-            answer, early = take_over(request, accepted, socket, headers)
+            first = frame(self._open_packet(session, []), TEXT)
+            answer, early = take_over(request, accepted, socket, headers, first)
         except ConnectionResetError:
             session.abort(Reason.TRANSPORT_CLOSE)
             raise
-        socket.write(frame(self._open_packet(session, []), TEXT))
-        session.attach(socket)
-        session.opened()
-        socket.data_received(early)
+        self._opened(session, socket, early)
         return answer
 
     def second_socket(self, request: web.Request, session: Session | None, headers: dict[str, str]) -> Answer:
@@ -100,6 +129,6 @@ class Opening:
         return answer
 
 
-def revision_of(request: web.Request) -> int:
+def revision_of(request: Asked) -> int:
     """The revision of the protocol that a client speaks: whatever is not 4 is taken for 3, as in Node."""
     return 4 if request.query.get("EIO") == "4" else 3

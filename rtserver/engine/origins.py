@@ -11,10 +11,10 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from aiohttp import web
 from engineio.async_drivers.aiohttp import translate_request
 
 from rtserver.engine.answers import FORBIDDEN, Refusal
+from rtserver.engine.contracts import Asked
 
 
 class OriginPolicy:
@@ -22,8 +22,9 @@ class OriginPolicy:
         self._off = isinstance(allowed, list | tuple) and not allowed
         self._allows = _check(allowed)
         self._credentials = credentials
+        self.needs_request = callable(allowed)
 
-    def headers(self, request: web.Request) -> dict[str, str]:
+    def headers(self, request: Asked) -> dict[str, str]:
         """What to add to the answer; raises `Refusal` for an origin that may not connect."""
         origin = request.headers.get("Origin")
         if origin is None or self._off:
@@ -36,7 +37,7 @@ class OriginPolicy:
             headers["Access-Control-Allow-Credentials"] = "true"
         return headers
 
-    def preflight(self, request: web.Request) -> dict[str, str]:
+    def preflight(self, request: Asked) -> dict[str, str]:
         headers = self.headers(request)
         if headers:
             headers["Access-Control-Allow-Methods"] = "GET,HEAD,PUT,PATCH,POST,DELETE"
@@ -46,7 +47,7 @@ class OriginPolicy:
         return headers
 
 
-def _check(allowed: Any) -> Callable[[str, web.Request], bool]:
+def _check(allowed: Any) -> Callable[[str, Any], bool]:
     if allowed is None:
         return _is_own
     if callable(allowed):
@@ -57,14 +58,14 @@ def _check(allowed: Any) -> Callable[[str, web.Request], bool]:
     return lambda origin, request: origin in names
 
 
-def _asking(function: Callable[..., Any]) -> Callable[[str, web.Request], bool]:
+def _asking(function: Callable[..., Any]) -> Callable[[str, Any], bool]:
     """A function may take the environ as well."""
     if len(inspect.signature(function).parameters) > 1:
         return lambda origin, request: bool(function(origin, translate_request(request)))
     return lambda origin, request: bool(function(origin))
 
 
-def _is_own(origin: str, request: web.Request) -> bool:
+def _is_own(origin: str, request: Asked) -> bool:
     headers = request.headers
     scheme = headers.get("X-Forwarded-Proto", request.scheme).split(",")[0].strip()
     host = headers.get("X-Forwarded-Host", request.host).split(",")[0].strip()

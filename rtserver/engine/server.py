@@ -18,8 +18,8 @@ from aiohttp import web
 
 from rtserver.engine import answers
 from rtserver.engine.answers import Answer, Refusal
-from rtserver.engine.contracts import Counting, Reason, Upper
-from rtserver.engine.kept import KeptConnection
+from rtserver.engine.contracts import Closing, Counting, Reason, Upper
+from rtserver.engine.front import ENGINE
 from rtserver.engine.opening import Opening, revision_of
 from rtserver.engine.origins import OriginPolicy
 from rtserver.engine.outgoing import Outgoing
@@ -69,14 +69,14 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
         self.allow_eio3 = allow_eio3
         self.allow_request = allow_request
         self.per_message_deflate = per_message_deflate
-        self._origins = OriginPolicy(self.cors_allowed_origins, self.cors_credentials)
+        self.origins = OriginPolicy(self.cors_allowed_origins, self.cors_credentials)
         self._polling = Polling(self)
-        self._opening = Opening(self, self._polling)
+        self.opening = Opening(self, self._polling)
         self._lingering: dict[str, Session] = {}
         self.idle_wheel = Wheel(IDLE_TICK)
         self.path = ""
-        self.kept: set[KeptConnection] = set()
-        self._keep_always = keep_connections
+        self.kept: set[Closing] = set()
+        self.keep_always = keep_connections
         self.turns = Turns()
         self._open_sockets = 0
         self._all_closed: asyncio.Event | None = None
@@ -86,14 +86,20 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
     def attach(self, app: web.Application, engineio_path: str = "engine.io") -> None:
         self.path = f"/{engineio_path.strip('/')}/"
         app.router.add_route("*", self.path, self.handle_request)
+        app[ENGINE] = self
+
+    @property
+    def needs_request(self) -> bool:
+        """Whether somebody asks for more of a handshake than `Asked` has."""
+        return self.origins.needs_request or self.upper.needs_request
 
     async def handle_request(self, request: web.Request) -> Answer:
         """Answer a request of any kind; also for those who mount the server by hand."""
         headers: dict[str, str] = {}
         try:
             if request.method == "OPTIONS":
-                return web.Response(status=204, headers=self._origins.preflight(request))
-            headers = self._origins.headers(request)
+                return web.Response(status=204, headers=self.origins.preflight(request))
+            headers = self.origins.headers(request)
             answer = await self._answer(request, headers)
         except Refusal as refusal:
             self._counting.rejected("handshake")
@@ -110,7 +116,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
         """Whether more of its kind will follow, which need no framework (see `rtserver.engine.kept`)."""
         query = request.query
         plain = query.get("transport") == "polling" and query.get("EIO") == "4" and "j" not in query
-        return plain and request.path == self.path and may_keep(request, self._keep_always)
+        return plain and request.path == self.path and may_keep(request, self.keep_always)
 
     async def _answer(self, request: web.Request, headers: dict[str, str]) -> Answer:
         transport = request.query.get("transport")
@@ -118,12 +124,12 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
             raise Refusal(answers.TRANSPORT_UNKNOWN)
         sid = request.query.get("sid")
         if not sid:
-            return await self._opening.handshake(request, transport, headers)
+            return await self.opening.handshake(request, transport, headers)
         session = self.sockets.get(sid)
         if session is not None and session.revision != revision_of(request):
             raise Refusal(answers.BAD_REQUEST)
         if wants_websocket(request):
-            return self._opening.second_socket(request, session, headers)
+            return self.opening.second_socket(request, session, headers)
         if session is None:
             return await self._last_poll(request, sid)
         if session.transport != transport:

@@ -22,6 +22,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler
 
 from rtserver.engine.answers import BAD_REQUEST, Refusal
+from rtserver.engine.contracts import Asked
 from rtserver.engine.kept import KeptConnection
 from rtserver.engine.websocket import WebSocket
 
@@ -49,7 +50,7 @@ def wants_websocket(request: web.Request) -> bool:
     return request.headers.get("Upgrade", "").lower() == "websocket"
 
 
-def accept(request: web.Request) -> bytes:
+def accept(request: Asked) -> bytes:
     """The value of Sec-WebSocket-Accept; raises `Refusal` for a handshake that is none (RFC 6455, 4.2.1)."""
     headers = request.headers
     key = headers.get("Sec-WebSocket-Key", "").strip()
@@ -124,19 +125,27 @@ def _leave(handler: Any, transport: Any, protocol: asyncio.Protocol) -> None:
     handler.connection_lost(None)
 
 
+def switching(accepted: bytes, headers: Mapping[str, str]) -> bytes:
+    """The head of the answer 101."""
+    more = "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode()
+    return (
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: " + accepted + b"\r\n" + more + b"\r\n"
+    )
+
+
 def take_over(
-    request: web.Request, accepted: bytes, socket: WebSocket, headers: Mapping[str, str]
+    request: web.Request, accepted: bytes, socket: WebSocket, headers: Mapping[str, str], first: bytes = b""
 ) -> tuple[TakenOver, bytes]:
-    """Answer 101 and make `socket` the protocol of the connection; with it the bytes that came behind the handshake."""
+    """Answer 101 and make `socket` the protocol of the connection; with it the bytes that came behind the handshake.
+
+    `first`: frames that leave together with the answer.
+    """
     handler: Any = request.protocol
     transport = handler.transport
     if transport is None or transport.is_closing():
         raise ConnectionResetError("the client has gone")
-    more = "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode()
-    transport.write(
-        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Accept: " + accepted + b"\r\n" + more + b"\r\n"
-    )
+    transport.write(switching(accepted, headers) + first)
     tail, handler._message_tail = handler._message_tail, b""
     _leave(handler, transport, socket)
     return TakenOver(), tail

@@ -9,8 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Mapping
 
-from aiohttp import web
-
+from rtserver.engine.contracts import Asked
 from rtserver.sio.handshake import KEPT_HEADERS, Handshake
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -23,7 +22,7 @@ class HandshakeReader:
             ipaddress.ip_network(proxy, strict=False) for proxy in trusted_proxies
         )
 
-    def read(self, request: web.Request) -> Handshake:
+    def read(self, request: Asked) -> Handshake:
         headers = {
             name: _text(", ".join(request.headers.getall(name))) for name in KEPT_HEADERS if name in request.headers
         }

@@ -15,6 +15,7 @@ from typing import Any, TypeVar, cast
 from aiohttp import web
 from engineio.async_drivers.aiohttp import translate_request
 
+from rtserver.engine.contracts import Asked
 from rtserver.engine.outgoing import Outgoing
 from rtserver.engine.server import Engine
 from rtserver.engine.session import Session
@@ -224,10 +225,15 @@ class Server(Surface):
 
     # What the engine reports.
 
-    def session_opened(self, session: Session, request: web.Request) -> Connection:
+    @property
+    def needs_request(self) -> bool:
+        """Handlers of python-socketio get the environ and the request."""
+        return bool(self.handlers or self.namespace_handlers)
+
+    def session_opened(self, session: Session, request: Asked) -> Connection:
         given = self.gate.open((handshake := self._handshakes.read(request)).address)
-        if self.handlers or self.namespace_handlers:  # of python-socketio: they get the environ and the request
-            self.environ[session.id] = translate_request(request)
+        if self.needs_request:
+            self.environ[session.id] = translate_request(request)  # it is aiohttp's
         kind = self.parser.connection if session.revision == 4 else Revision3
         return kind(self, session, handshake, given)
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from rtserver.engine.front import Runner
 from rtserver.engine.outgoing import Outgoing
 from rtserver.engine.server import Engine
 from rtserver.engine.session import Session
@@ -66,6 +67,7 @@ class Recorder:
 class Upper:
     def __init__(self) -> None:
         self.echo = False
+        self.needs_request = False
         self.sessions: list[Recorder] = []
 
     def session_opened(self, session: Session, request: web.Request) -> Recorder:
@@ -184,7 +186,10 @@ Serve = Callable[..., Awaitable[Served]]
 
 @pytest.fixture
 async def serve() -> AsyncIterator[Serve]:
-    """`await serve(**options of the engine)`; `tls`, `runner` and `middlewares` are aiohttp's."""
+    """`await serve(**options of the engine)`; `tls`, `runner` and `middlewares` are aiohttp's.
+
+    Plain WebSocket handshakes do not pass aiohttp, as in the product, unless `plain` is False.
+    """
     started: list[Served] = []
 
     async def start(
@@ -193,6 +198,7 @@ async def serve() -> AsyncIterator[Serve]:
         runner: Any = (),
         middlewares: Any = (),
         echo: bool = False,
+        plain: bool = True,
         **options: Any,
     ) -> Served:
         upper, metrics = Upper(), Metrics()
@@ -200,7 +206,7 @@ async def serve() -> AsyncIterator[Serve]:
         engine = Engine(upper, metrics, **options)
         app = web.Application(middlewares=middlewares)
         engine.attach(app)
-        app_runner = web.AppRunner(app, shutdown_timeout=0.1, **dict(runner))
+        app_runner = (Runner if plain else web.AppRunner)(app, shutdown_timeout=0.1, **dict(runner))
         await app_runner.setup()
         await web.TCPSite(app_runner, "127.0.0.1", 0, ssl_context=tls).start()
         served = Served(engine, upper, metrics, app_runner)

@@ -7,6 +7,7 @@ import gc
 import logging
 import ssl
 import subprocess
+from functools import partial
 
 import pytest
 from aiohttp import web
@@ -22,6 +23,12 @@ from tests.engine.conftest import Upper, eventually
 from tests.engine.wire import POLLING, WEBSOCKET, Wire, client_frame, request, upgrade
 
 QUERY = "EIO=4&transport=websocket"
+
+
+@pytest.fixture(params=["aiohttp", "plain"])
+def serve(request, serve):
+    """With aiohttp's own runner, and with the one that answers plain handshakes itself."""
+    return partial(serve, plain=request.param == "plain")
 
 
 @pytest.fixture(scope="module")

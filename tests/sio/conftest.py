@@ -12,6 +12,7 @@ import pytest
 import socketio
 from aiohttp import web
 
+from rtserver.engine.front import Runner
 from rtserver.errors import Refused
 from rtserver.identity import Identity
 from rtserver.sio.handshake import Handshake
@@ -78,7 +79,7 @@ class Tokens:
 @pytest.fixture
 async def serve() -> AsyncIterator[Serve]:
     """`await serve(Namespace(), …, **arguments)` starts a Server with these namespaces on a free port."""
-    runners: list[web.AppRunner] = []
+    runners: list[Runner] = []
 
     async def start(*namespaces: Namespace, server: Server | None = None, **arguments: Any) -> Served:
         server = server or Server(**arguments)
@@ -86,7 +87,7 @@ async def serve() -> AsyncIterator[Serve]:
             server.add_namespace(namespace)
         app = web.Application()
         server.attach(app)
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        runner = Runner(app, shutdown_timeout=0.1)
         runners.append(runner)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
