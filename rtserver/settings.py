@@ -16,14 +16,13 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from rtserver import settings_rules, settings_sources
 from rtserver import settings_values as kind
-from rtserver.dev_secret import dev_secret
 from rtserver.errors import ConfigError
-from rtserver.keys import HMAC, Key, public_keys, secret_keys
 from rtserver.rate import Rate
+from rtserver.settings_keys import TokenKeys
 from rtserver.settings_sources import Found, variable
 
 
-class Settings(BaseSettings):
+class Settings(TokenKeys, BaseSettings):
     """Read from arguments (the flags), the environment, `.env` and defaults, in this order.
 
     Raises ConfigError with *all* faults. `Settings(_env_file=None)` leaves the `.env` file out.
@@ -199,40 +198,6 @@ class Settings(BaseSettings):
     @property
     def production(self) -> bool:
         return self.mode == "production"
-
-    @property
-    def configured_keys(self) -> tuple[Key, ...]:
-        """The keys that were set; in development there may be none."""
-        public = public_keys(self.jwt_public_key) if self.jwt_public_key else []
-        return (*secret_keys([secret.get_secret_value() for secret in self.jwt_secret]), *public)
-
-    def signing_secret(self) -> str:
-        """What tokens are signed with. Development without any key makes one, once, and keeps it in `data_dir`.
-
-        Raises ConfigError where there are only public keys: tokens are then made elsewhere.
-        """
-        if self.jwt_secret:
-            return self.jwt_secret[0].get_secret_value()
-        if self.configured_keys or self.production:
-            raise ConfigError(
-                [f"{variable('jwt_secret')} is not set: this server checks tokens, and cannot make them."]
-            )
-        return dev_secret(self.data_dir)
-
-    @property
-    def signing_algorithm(self) -> str:
-        return next((algorithm for algorithm in self.algorithms if algorithm in HMAC), "HS256")
-
-    def jwt_keys(self) -> tuple[Key, ...]:
-        """Everything that a token may be verified with, each key with the only algorithms that it may be used with."""
-        keys = self.configured_keys or tuple(secret_keys([self.signing_secret()]))
-        return tuple(key.only(self.algorithms) for key in keys)
-
-    @property
-    def algorithms(self) -> tuple[str, ...]:
-        """The only algorithms that a token may use."""
-        usual = dict.fromkeys(key.algorithms[0] for key in self.configured_keys)
-        return self.jwt_algorithms or tuple(usual) or ("HS256",)
 
     def found(self, setting: str) -> Found:
         """Where the value of a setting came from."""
