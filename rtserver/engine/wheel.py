@@ -12,6 +12,8 @@ import math
 from collections.abc import Iterator
 
 SLOTS = 512
+GRAIN = 0.001
+"""The event loop may round times to milliseconds, down too: without this it would spin until a tick is due."""
 
 
 class Timer:
@@ -65,7 +67,7 @@ class Wheel:
     def _begin(self) -> None:
         loop = asyncio.get_running_loop()
         self._due = loop.time() + self._tick
-        self._handle = loop.call_at(self._due, self._turn)
+        self._handle = loop.call_at(self._due + GRAIN, self._turn)
 
     def _turn(self) -> None:
         loop = asyncio.get_running_loop()
@@ -77,7 +79,7 @@ class Wheel:
                 self._at = (self._at + 1) % SLOTS
                 self._ring(self._slots[self._at])
         finally:
-            self._handle = loop.call_at(self._due, self._turn) if self._waiting else None
+            self._handle = loop.call_at(self._due + GRAIN, self._turn) if self._waiting else None
 
     def _ring(self, slot: set[Timer]) -> None:
         if slot:
