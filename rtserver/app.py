@@ -18,13 +18,10 @@ import structlog
 from aiohttp import web
 
 from rtserver import plugins
+from rtserver.app_cluster import compose_cluster
 from rtserver.auth.authenticator import TokenAuthenticator
 from rtserver.auth.issue import issue
 from rtserver.auth.tokens import TokenVerifier
-from rtserver.cluster.adapter import RedisAdapter
-from rtserver.cluster.bus import RedisBus
-from rtserver.cluster.legacy import LegacyInput
-from rtserver.cluster.presence import MemoryPresence, Presence, RedisPresence
 from rtserver.emitting import Emitting
 from rtserver.errors import ConfigError
 from rtserver.http.api import Api
@@ -42,7 +39,6 @@ from rtserver.namespaces.chat.namespace import Chat
 from rtserver.namespaces.notifications.namespace import Notifications
 from rtserver.namespaces.notifications.notifier import Notifier
 from rtserver.settings import Settings
-from rtserver.sio.adapter import Adapter
 from rtserver.sio.bounds import Bounds
 from rtserver.sio.ids import new_instance_id
 from rtserver.sio.namespace import Namespace
@@ -86,20 +82,10 @@ class _Composition:
         self.verifier = TokenVerifier(
             settings.jwt_keys(), audience=settings.jwt_audience, issuer=settings.jwt_issuer, leeway=settings.jwt_leeway
         )
-        self._compose_cluster()
+        self.bus, self.adapter, self.presence = compose_cluster(settings, self.metrics, self.instance)
         self._compose_store()
         self._compose_server(own)
         self.draining = asyncio.Event()
-
-    def _compose_cluster(self) -> None:
-        self.bus: RedisBus | None = None
-        self.adapter = Adapter()
-        self.presence: Presence = MemoryPresence()
-        if self.settings.redis_url is not None:
-            self.bus = RedisBus(self.settings.redis_url.get_secret_value(), self.metrics)
-            self.adapter = RedisAdapter(self.bus)
-            self.presence = RedisPresence(self.bus, self.instance)
-            LegacyInput(self.adapter).attach(self.bus.subscribe)
 
     def _compose_store(self) -> None:
         self.database = Database(self.settings.database_url.get_secret_value())

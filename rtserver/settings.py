@@ -69,6 +69,12 @@ class Settings(TokenKeys, BaseSettings):
     """Redis, which makes several instances one server."""
     redis_adapter: kind.AdapterKind = "classic"
     """How instances talk through Redis. `sharded` and `streams` come with a later release."""
+    redis_key: kind.RedisKey = "socket.io"
+    """What the channels of the cluster begin with: the `key` of Node's adapter and emitter."""
+    redis_specific_responses: kind.Switch = False
+    """Answer other servers on their own channels: the `publishOnSpecificResponseChannel` of Node's adapter."""
+    cluster_timeout: kind.Seconds = 5.0
+    """Seconds to wait for the answers of other servers."""
     database_url: kind.DatabaseUrl = Field(default_factory=kind.own_database)
     """Where messages and notifications are kept: SQLite or Postgres."""
 

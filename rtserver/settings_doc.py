@@ -15,7 +15,9 @@ GROUPS = {
         "jwt_secret", "jwt_public_key", "jwt_jwks_url", "jwt_algorithms", "jwt_audience", "jwt_issuer", "jwt_leeway",
         "jwt_cookie", "jwt_query", "api_key",
     ),
-    "Redis and database": ("redis_url", "redis_adapter", "database_url"),
+    "Redis and database": (
+        "redis_url", "redis_adapter", "redis_key", "redis_specific_responses", "cluster_timeout", "database_url",
+    ),
     "Browsers and proxies": ("cors_origins", "trusted_proxies"),
     "Connections": (
         "namespaces", "transports", "parser", "allow_eio3", "per_message_deflate", "compression_threshold",

@@ -159,6 +159,9 @@ Algorithms = Annotated[
 ]  # fmt: skip
 Names = Annotated[tuple[str, ...], BeforeValidator(_split), Rule("a text, or several separated by commas")]
 InstanceName = Annotated[str, AfterValidator(_matching(r"[A-Za-z0-9]{1,16}")), Rule("up to 16 letters and digits")]
+RedisKey = Annotated[
+    str, AfterValidator(_matching(r"[A-Za-z0-9_.:/-]{1,100}")), Rule("up to 100 letters, digits and _.:/-")
+]
 CookieName = Annotated[str, AfterValidator(_matching(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")), Rule("the name of a cookie")]
 ApiKey = Annotated[
     SecretStr, AfterValidator(_secret(_matching(r"[\x21-\x7e]+"))),
