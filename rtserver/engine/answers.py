@@ -1,4 +1,7 @@
-"""The HTTP answers of Engine.IO: the statuses and bodies that Node gives, which clients and their tests know."""
+"""The HTTP answers of Engine.IO: the statuses and bodies that Node gives, which clients and their tests know.
+
+One is ours: a server that is about to stop refuses handshakes with 503, at which proxies ask another one.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from rtserver.protocol import json
 
 Answer = web.StreamResponse
 
-TRANSPORT_UNKNOWN, SESSION_UNKNOWN, BAD_METHOD, BAD_REQUEST, FORBIDDEN, BAD_VERSION = range(6)
+TRANSPORT_UNKNOWN, SESSION_UNKNOWN, BAD_METHOD, BAD_REQUEST, FORBIDDEN, BAD_VERSION, STOPPING = range(7)
 MESSAGES = (
     "Transport unknown",
     "Session ID unknown",
@@ -18,7 +21,9 @@ MESSAGES = (
     "Bad request",
     "Forbidden",
     "Unsupported protocol version",
+    "Server is stopping",
 )
+_STATUSES = {FORBIDDEN: 403, STOPPING: 503}
 _TEXT = {"Content-Type": "text/plain; charset=UTF-8", "Cache-Control": "no-store"}
 _OCTETS = {"Content-Type": "application/octet-stream", "Cache-Control": "no-store"}
 _SCRIPT = {
@@ -37,13 +42,14 @@ class Refusal(Exception):
 
 def refused(refusal: Refusal) -> Answer:
     body = json.dumps({"code": refusal.code, "message": refusal.message})
-    status = 403 if refusal.code == FORBIDDEN else 400
+    status = _STATUSES.get(refusal.code, 400)
     return web.Response(body=body, status=status, headers={"Content-Type": "application/json"})
 
 
 def refused_upgrade(refusal: Refusal) -> Answer:
     """The same for a WebSocket handshake, after which Node closes the connection."""
-    answer = web.Response(text=refusal.message, status=400, content_type="text/html")
+    status = 503 if refusal.code == STOPPING else 400
+    answer = web.Response(text=refusal.message, status=status, content_type="text/html")
     answer.force_close()
     return answer
 

@@ -80,6 +80,8 @@ class Opening:
             socket.data_received(early)
 
     def _open(self, request: Asked) -> Session:
+        if not self._engine.accepting:
+            raise Refusal(answers.STOPPING)
         revision = revision_of(request)
         if revision == 3 and not self._engine.allow_eio3:
             raise Refusal(answers.BAD_VERSION)

@@ -6,10 +6,8 @@ are checked in Node's order and answered with Node's statuses (`engine.io` 6.6, 
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Any
 
 import engineio
@@ -74,12 +72,13 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
         self.opening = Opening(self, self._polling)
         self._lingering: dict[str, Session] = {}
         self.idle_wheel = Wheel(IDLE_TICK)
+        self.accepting = True
+        """Set it to False to open no more sessions."""
         self.path = ""
         self.kept: set[Closing] = set()
         self.keep_always = keep_connections
         self.turns = Turns()
         self._open_sockets = 0
-        self._all_closed: asyncio.Event | None = None
 
     # Requests.
 
@@ -102,7 +101,8 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
             headers = self.origins.headers(request)
             answer = await self._answer(request, headers)
         except Refusal as refusal:
-            self._counting.rejected("handshake")
+            if refusal.code != answers.STOPPING:
+                self._counting.rejected("handshake")
             answer = answers.refused_upgrade(refusal) if wants_websocket(request) else answers.refused(refusal)
         except ConnectionResetError:
             # Nobody will read this; to raise it would put a traceback into the log.
@@ -207,15 +207,11 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
 
     def socket_closed(self) -> None:
         self._open_sockets -= 1
-        if not self._open_sockets and self._all_closed is not None:
-            self._all_closed.set()
 
-    async def closed(self, seconds: float) -> None:
-        """Wait until what was closed has sent what waited for its client; at most `seconds`."""
-        self._all_closed = asyncio.Event()
-        if self._open_sockets:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._all_closed.wait(), seconds)
+    @property
+    def quiet(self) -> bool:
+        """Whether no session is left, nor anything for the client of one that was closed."""
+        return not (self.sockets or self._lingering or self._open_sockets)
 
     async def shutdown(self) -> None:
         for connection in list(self.kept):

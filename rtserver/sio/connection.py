@@ -136,6 +136,13 @@ class Connection(Membership):
         finally:
             self.backlog.done(size)
 
+    @property
+    def busy(self) -> bool:
+        """Whether something is under way that would be lost by closing now."""
+        session = self.session
+        waits = self.backlog.events or self._connecting or session.upgrading or session.post
+        return bool(waits) or not all(client.mailbox.idle for client in self._clients.values())
+
     def reject(self, reason: str) -> None:
         """The peer broke a rule."""
         log.info("packet_rejected", reason=reason, session=self.id, address=self.handshake.address)

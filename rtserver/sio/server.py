@@ -27,6 +27,7 @@ from rtserver.sio.bounds import Bounds
 from rtserver.sio.client import Client
 from rtserver.sio.compat import compat_handler, takes
 from rtserver.sio.connection import Connection
+from rtserver.sio.drain import Drain
 from rtserver.sio.fanout import fan_out
 from rtserver.sio.gate import Gate
 from rtserver.sio.handler import AuthMode, Handler
@@ -44,8 +45,6 @@ from rtserver.sio.rooms import Rooms
 from rtserver.sio.surface import Surface
 from rtserver.sio.target import Flags
 from rtserver.sio.tasks import Tasks
-
-STOP_SECONDS = 5.0
 
 Step = TypeVar("Step", bound=Callable[[Client], Any])
 
@@ -99,6 +98,7 @@ class Server(Surface):
         self._registry = Registry()
         self._handshakes = HandshakeReader(trusted_proxies)
         self._tasks = Tasks()
+        self.drain = Drain(self)
         self._started = False
         super().__init__(*args, async_handlers=async_handlers, namespaces=namespaces, **kwargs)
         # An empty list is none; a single name would let in its substrings.
@@ -132,10 +132,8 @@ class Server(Surface):
         if not self._started:
             return
         self._started = False
-        for connection in [*self.connections.values()]:
-            connection.close(self.reason.TRANSPORT_CLOSE)
-        await self.engine.closed(STOP_SECONDS)
-        await self._tasks.finish(STOP_SECONDS)
+        await self.drain.run()
+        await self._tasks.finish(self.drain.patience)
         for namespace in self.namespaces_by_path.values():
             await dispatch.run_stop(namespace)
         await self.adapter.stop()

@@ -1,0 +1,92 @@
+"""How a server lets go of its clients: nobody loses an answer, and they do not come back elsewhere as one herd.
+
+1. From the beginning no session is opened any more: 503, at which a proxy asks another instance. The requests of the
+   sessions that are there are served as ever.
+2. Sessions are closed in even steps. What a client has under way when its turn comes (a handler, an upgrade, a POST)
+   is finished first, and its acks leave, until `PATIENCE` seconds after the last step.
+3. A session has gone when its client was told: by the closing handshake of a WebSocket, by the answer to a poll. Stock
+   clients take either for a transport that was lost, and reconnect by themselves.
+4. `hurry` closes what is left at once, and shortens every wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import TYPE_CHECKING
+
+import structlog
+
+from rtserver.engine.contracts import Reason
+
+if TYPE_CHECKING:
+    from rtserver.sio.connection import Connection
+    from rtserver.sio.server import Server
+
+log = structlog.get_logger("rtserver.sio")
+
+STEP = 0.25
+LOOK = 0.02
+PATIENCE = 5.0
+HURRIED_PATIENCE = 1.0
+TELLING = 1.0
+"""Seconds to tell those that were closed with something still under way."""
+
+
+class Drain:
+    """Of one server, once."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._hurried = asyncio.Event()
+        self._leaving: list[Connection] = []
+
+    @property
+    def patience(self) -> float:
+        """Seconds that what is under way may still take."""
+        return HURRIED_PATIENCE if self._hurried.is_set() else PATIENCE
+
+    def hurry(self) -> None:
+        self._hurried.set()
+
+    async def run(self, seconds: float = 0.0) -> None:
+        """Close all sessions, over at most `seconds`, and sooner where a few each step are all; then see them off."""
+        self._server.engine.accepting = False
+        waiting = list(self._server.connections.values())
+        if waiting:
+            log.info("draining", connections=len(waiting), seconds=seconds)
+        for steps in range(max(1, math.ceil(seconds / STEP)), 0, -1):
+            waiting = [connection for connection in waiting if not connection.closed]
+            size = len(waiting) if self._hurried.is_set() else math.ceil(len(waiting) / steps)
+            self._leaving += waiting[:size]
+            waiting = waiting[size:]
+            if not waiting:
+                break
+            await self._see_off(STEP)
+        await self._see_off(self.patience, to_the_end=True)
+        late, self._leaving = self._leaving, []
+        for connection in late:
+            connection.close(Reason.TRANSPORT_CLOSE)
+        await self._see_off(TELLING, to_the_end=True)
+
+    async def _see_off(self, seconds: float, to_the_end: bool = False) -> None:
+        """For so long close those whose turn it is, as each comes to rest; or until all have gone `to_the_end`."""
+        loop = asyncio.get_running_loop()
+        hurried = self._hurried.is_set()
+        end = loop.time() + seconds
+        while True:
+            self._close_resting()
+            if loop.time() >= end or (to_the_end and not self._leaving and self._server.engine.quiet):
+                return
+            if self._hurried.is_set() and not hurried:
+                hurried, end = True, min(end, loop.time() + self.patience if to_the_end else 0.0)
+                continue
+            await asyncio.sleep(LOOK)
+
+    def _close_resting(self) -> None:
+        leaving, self._leaving = self._leaving, []
+        for connection in leaving:
+            if connection.busy:
+                self._leaving.append(connection)
+            else:
+                connection.close(Reason.TRANSPORT_CLOSE)
