@@ -40,6 +40,14 @@ def test_the_engine_has_its_bounds() -> None:
     assert (engine.per_message_deflate, engine.compression_threshold) == (True, 10)
 
 
+def test_plain_handshakes_may_be_answered_before_aiohttp() -> None:
+    """Nothing of the product asks for more of a request than they have (see rtserver.engine.front)."""
+    engine = create_app(Settings(cors_origins=["https://page.example"]))[SERVER].engine
+    assert engine.keep_always
+    assert not engine.needs_request
+    assert engine.allow_request is None
+
+
 async def test_a_server_with_settings_of_its_own(server: Any, js: Any) -> None:
     running = await server(PARSER="msgpack", MAX_CONNECTIONS_PER_USER=1, RATE_CONNECTS="100/s", HANDLER_TIMEOUT=5)
     first = await js(running.url, "/notifications", token=running.token("ada"), parser="msgpack")

@@ -1,8 +1,8 @@
 """Which pages may connect, and the CORS headers that tell browsers so.
 
 `allowed` is python-engineio's `cors_allowed_origins`: None = pages of the server's own host; "*"; one origin or
-several; a function of the origin (and the environ); [] = no check and no headers. A request without an Origin is from
-no browser's page, and passes.
+several; a function of the origin (and the environ); [] = no check and no headers; besides, an object whose `allows`
+takes the origin and the request. A request without an Origin is from no browser's page, and passes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ class OriginPolicy:
         self._off = isinstance(allowed, list | tuple) and not allowed
         self._allows = _check(allowed)
         self._credentials = credentials
-        self.needs_request = callable(allowed)
+        self.needs_request = callable(allowed) and _wants_environ(allowed)
+        """Whether it looks at more than `Asked` has."""
 
     def headers(self, request: Asked) -> dict[str, str]:
         """What to add to the answer; raises `Refusal` for an origin that may not connect."""
@@ -49,7 +50,9 @@ class OriginPolicy:
 
 def _check(allowed: Any) -> Callable[[str, Any], bool]:
     if allowed is None:
-        return _is_own
+        return is_own
+    if hasattr(allowed, "allows"):
+        return allowed.allows  # type: ignore[no-any-return]
     if callable(allowed):
         return _asking(allowed)
     names = frozenset([allowed] if isinstance(allowed, str) else allowed)
@@ -60,12 +63,17 @@ def _check(allowed: Any) -> Callable[[str, Any], bool]:
 
 def _asking(function: Callable[..., Any]) -> Callable[[str, Any], bool]:
     """A function may take the environ as well."""
-    if len(inspect.signature(function).parameters) > 1:
+    if _wants_environ(function):
         return lambda origin, request: bool(function(origin, translate_request(request)))
     return lambda origin, request: bool(function(origin))
 
 
-def _is_own(origin: str, request: Asked) -> bool:
+def _wants_environ(function: Callable[..., Any]) -> bool:
+    return len(inspect.signature(function).parameters) > 1
+
+
+def is_own(origin: str, request: Asked) -> bool:
+    """Whether the page is of the host that was asked, as the client or a proxy in front of us names it."""
     headers = request.headers
     scheme = headers.get("X-Forwarded-Proto", request.scheme).split(",")[0].strip()
     host = headers.get("X-Forwarded-Host", request.host).split(",")[0].strip()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
+
+from rtserver.engine.contracts import Asked
+from rtserver.engine.origins import is_own
 
 
 class Origins:
@@ -12,5 +14,5 @@ class Origins:
     def __init__(self, allowed: Iterable[str]) -> None:
         self._allowed = frozenset(allowed)
 
-    def __call__(self, origin: str, environ: Mapping[str, Any]) -> bool:
-        return origin in self._allowed or origin == f"{environ['wsgi.url_scheme']}://{environ.get('HTTP_HOST')}"
+    def allows(self, origin: str, request: Asked) -> bool:
+        return origin in self._allowed or is_own(origin, request)
