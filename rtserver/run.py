@@ -7,8 +7,8 @@ import contextlib
 import gc
 import signal
 import sys
-from collections.abc import Callable, Coroutine
-from typing import Any, TextIO
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, Protocol, TextIO
 
 import structlog
 from aiohttp import web
@@ -25,6 +25,21 @@ COLLECTOR = (10_000, 50, 100)
 SHUTDOWN_SECONDS = 5.0
 IDLE_SECONDS = 75.0
 """For the next request to come whole, the first one included; more than proxies keep their connections idle (60)."""
+
+
+class Place(Protocol):
+    """Where a server stands that shares its port with others (`rtserver.workers`)."""
+
+    welcome: bool
+    """Whether to print what a person at a terminal wants to see."""
+
+    def sites(self, runner: web.AppRunner) -> Iterable[web.BaseSite]: ...
+
+    def taken(self, runner: web.AppRunner, asked_to_stop: Callable[[], None]) -> None:
+        """It listens; from now on `asked_to_stop` may be called, as for each SIGTERM."""
+
+    def left(self) -> None:
+        """Every connection is closed."""
 
 
 def serve(settings: Settings) -> None:
@@ -44,7 +59,7 @@ def _runner() -> Callable[[Coroutine[Any, Any, None]], None]:
     return asyncio.run
 
 
-async def _serve(app: web.Application, settings: Settings) -> None:
+async def _serve(app: web.Application, settings: Settings, place: Place | None = None) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -54,19 +69,27 @@ async def _serve(app: web.Application, settings: Settings) -> None:
     )
     await runner.setup()
     try:
-        site = web.TCPSite(runner, settings.host, settings.port, backlog=BACKLOG)
-        await site.start()
+        for site in _sites(runner, settings) if place is None else place.sites(runner):
+            await site.start()
         url = f"http://{_shown(settings.host)}:{_port(runner)}"
         log.info("listening", url=url, mode=settings.mode)
         calm_collector()
-        if settings.mode == "development":
+        if place is not None:
+            place.taken(runner, stop.set)
+        if settings.mode == "development" and (place is None or place.welcome):
             _print_welcome(settings, url, sys.stdout)
         await stop.wait()
         log.info("stopping")
         app[DRAINING].set()
     finally:
         await runner.cleanup()
+        if place is not None:
+            place.left()
     log.info("stopped")
+
+
+def _sites(runner: web.AppRunner, settings: Settings) -> Iterable[web.BaseSite]:
+    yield web.TCPSite(runner, settings.host, settings.port, backlog=BACKLOG)
 
 
 def calm_collector() -> None:
