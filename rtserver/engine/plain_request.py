@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from multidict import CIMultiDict
 
+from rtserver.protocol.accept_encoding import accepts_gzip
+
 if TYPE_CHECKING:
     import asyncio
 
@@ -105,7 +107,7 @@ def read(engine: Engine, origin: str | None, head: bytes, begin: int) -> Plain |
         return None
     size = int(length)
     if method == "GET" and size == 0:
-        return Plain(False, session, begin, begin, "gzip" in headers.get("accept-encoding", ""))
+        return Plain(False, session, begin, begin, accepts_gzip(headers.get("accept-encoding", "")))
     if method == "POST" and size <= min(MAX_BODY, engine.max_payload):
         return Plain(True, session, begin, begin + size, False) if _is_text(headers) else None
     return None

@@ -20,6 +20,7 @@ from rtserver.engine.answers import Answer, bad_request, empty, jsonp, payload, 
 from rtserver.engine.contracts import Reason
 from rtserver.engine.session import Session
 from rtserver.protocol import payloads
+from rtserver.protocol.accept_encoding import accepts_gzip
 
 if TYPE_CHECKING:
     from rtserver.engine.server import Engine
@@ -181,7 +182,7 @@ def _answer(session: Session, request: web.Request, parts: list[str | bytes]) ->
 
 
 def _compress(answer: Answer, request: web.Request) -> None:
-    if "gzip" in request.headers.get("Accept-Encoding", ""):
+    if accepts_gzip(request.headers.get("Accept-Encoding", "")):
         answer.enable_compression(web.ContentCoding.gzip)
 
 

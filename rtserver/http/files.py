@@ -18,6 +18,8 @@ from pathlib import Path
 
 from aiohttp import web
 
+from rtserver.protocol.accept_encoding import accepts_gzip
+
 _TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -74,7 +76,7 @@ class Files:
 
 def respond(request: web.Request, file: File, headers: Mapping[str, str]) -> web.Response:
     """200 with the body in the best encoding that the client accepts, or 304 when it has this one already."""
-    zipped = file.gzipped if _accepts_gzip(request.headers.get("Accept-Encoding", "")) else None
+    zipped = file.gzipped if accepts_gzip(request.headers.get("Accept-Encoding", "")) else None
     etag = file.gzip_etag if zipped is not None else file.etag
     answer = {**headers, "ETag": f'"{etag}"', "X-Content-Type-Options": "nosniff"}
     if file.gzipped is not None:
@@ -90,16 +92,6 @@ def respond(request: web.Request, file: File, headers: Mapping[str, str]) -> web
 def _matches(request: web.Request, etag: str) -> bool:
     # If-None-Match compares weakly (RFC 9110 §13.1.2): proxies that recompress turn our ETag into W/"…".
     return any(tag.value in ("*", etag) for tag in request.if_none_match or ())
-
-
-def _accepts_gzip(accept: str) -> bool:
-    """Whether `gzip` (or `*`) stands in Accept-Encoding with a weight other than 0."""
-    weights: dict[str, str] = {}
-    for item in accept.lower().split(","):
-        coding, _, weight = item.partition(";")
-        weights[coding.strip()] = weight.strip().replace(" ", "")
-    wanted = weights.get("gzip", weights.get("*"))
-    return wanted is not None and wanted.rstrip("0") not in ("q=", "q=0.")
 
 
 def _version(path: Path) -> tuple[int, int] | None:
