@@ -8,7 +8,6 @@ from aiohttp import web
 from yarl import URL
 
 from rtserver.http.bundle import NAMES, ClientBundle
-from rtserver.http.files import _accepts_gzip
 from tests.http.conftest import Client, Serve
 
 SCRIPT = b"/* the client */\n" + b"io.connect();\n" * 500
@@ -80,17 +79,6 @@ async def test_compressed_for_those_who_take_it(serve: Serve, folder: Path) -> N
     async with client.session.get(url, headers=IDENTITY) as answer:
         assert "Content-Encoding" not in answer.headers
         assert await answer.read() == SCRIPT
-
-
-@pytest.mark.parametrize(
-    ("header", "accepted"),
-    [
-        ("gzip", True), ("GZIP;q=0.5", True), ("br, *", True), ("*;q=0, gzip;q=1", True),
-        ("", False), ("br", False), ("gzip;q=0", False), ("gzip; q=0.000", False), ("gzipped", False), (";;,,=", False),
-    ],
-)  # fmt: skip
-def test_who_takes_gzip(header: str, accepted: bool) -> None:
-    assert _accepts_gzip(header) is accepted
 
 
 async def test_head_tells_the_size_without_the_body(client: Client) -> None:
