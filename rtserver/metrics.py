@@ -30,6 +30,7 @@ class Metrics:
         self.rejections: Counter[str] = Counter()
         self.drops: Counter[str] = Counter()
         self.ends: Counter[str] = Counter()
+        self.redis_errors: Counter[str] = Counter()
         self.slow_clients = 0
         self.reads_paused = 0
         self.loop_lag = 0.0
@@ -76,6 +77,10 @@ class Metrics:
     def ended(self, reason: str) -> None:
         """A connection was closed because its time was up."""
         self.ends[reason] += 1
+
+    def redis_refused(self, code: str) -> None:
+        """Redis answered a command with an error."""
+        self.redis_errors[code] += 1
 
     def dropped(self, reason: str) -> None:
         self.drops[reason] += 1
@@ -147,6 +152,9 @@ class _Exposition:
         )  # fmt: skip
         yield _counter("rtserver_connections_ended", "Connections closed as their time was up", "reason", m.ends)
         yield GaugeMetricFamily("rtserver_loop_lag_seconds", "How late the event loop runs", value=m.loop_lag)
+        yield _counter(
+            "rtserver_redis_errors", "Commands that Redis refused, by error code", "code", m.redis_errors
+        )
         if m.redis_up is not None:
             yield GaugeMetricFamily("rtserver_redis_up", "Whether Redis answers", value=float(m.redis_up))
         if m.redis_round_trip is not None:

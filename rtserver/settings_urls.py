@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from urllib.parse import SplitResult, urlsplit
 
+from rtserver.redis_urls import parse_redis_url
+
 _PASSWORD = re.compile(r"(?<=://)([^\s/:@]*):[^\s/]*@")
 _IN_QUERY = re.compile(r"([?&][^=&\s]*(?:passw|pwd|secret|token)[^=&\s]*=)[^&\s]*", re.IGNORECASE)
 _SQLITE = frozenset({"sqlite", "sqlite+aiosqlite"})
@@ -20,16 +22,7 @@ def has_password(url: str) -> bool:
 
 
 def check_redis_url(url: str) -> str:
-    parts = _parts(url)
-    if parts.scheme == "unix":
-        if not parts.path:
-            raise ValueError("it names no socket")
-    elif parts.scheme not in ("redis", "rediss"):
-        raise ValueError("its scheme must be redis, rediss or unix")
-    elif not parts.hostname:
-        raise ValueError("it names no host")
-    elif not re.fullmatch(r"/?[0-9]*", parts.path):
-        raise ValueError("its path must be the number of a database, such as /0")
+    parse_redis_url(url)
     return url
 
 

@@ -170,7 +170,11 @@ ApiKey = Annotated[
 WebUrl = Annotated[str, AfterValidator(check_web_url), Rule("an https:// address", secret=True)]
 RedisUrl = Annotated[
     SecretStr, AfterValidator(_secret(check_redis_url)),
-    Rule("redis://host:6379/0, rediss://… (TLS) or unix:///path/to/socket", secret=True),
+    Rule(
+        "redis://host:6379/0, rediss://… (TLS), unix:///path/to/socket, redis+sentinel://host:26379,host/service/0 or "
+        "redis+cluster://host:6379,host",
+        secret=True,
+    ),
 ]  # fmt: skip
 DatabaseUrl = Annotated[
     SecretStr, AfterValidator(_secret(check_database_url)),

@@ -192,6 +192,8 @@ class TestValues:
         "url",
         [
             "redis://h", "rediss://:p%40ss@h:6380/2", "unix:///run/redis.sock?db=1", "redis://[::1]:6379/0",
+            "redis+sentinel://u:p%40ss@a:26379,b/main/1?sentinel_password=x", "rediss+cluster://a:6379,b:6380",
+            "valkey://h", "valkeys://h", "valkey+unix:///run/valkey.sock", "valkey+sentinel://a/main",
         ],
     )  # fmt: skip
     def test_every_kind_of_redis_address_is_taken_as_it_is(self, url: str) -> None:

@@ -11,16 +11,19 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import structlog
+from redis.exceptions import ResponseError
 
 from rtserver.cluster.commands import Argument, CommandQueue
-from rtserver.cluster.connection import address, connector
+from rtserver.cluster.connection import FAILURES, Demoted, connector, is_replica
 from rtserver.cluster.listener import Handler, Listener
+from rtserver.cluster.refusals import Refusals
+from rtserver.cluster.topology import ClusterMap
 from rtserver.errors import Unavailable
 from rtserver.protocol.adapter import MalformedMessage
+from rtserver.redis_urls import parse_redis_url
 
 log = structlog.get_logger("rtserver.redis")
 
-HEARTBEAT = 2.0
 FLUSH = 1.0
 MAX_MESSAGE = 16 * 1024 * 1024
 
@@ -32,6 +35,8 @@ class BusMetrics(Protocol):
     def dropped(self, reason: str) -> None: ...
 
     def rejected(self, code: str) -> None: ...
+
+    def redis_refused(self, code: str) -> None: ...
 
 
 class RedisBus:
@@ -47,21 +52,27 @@ class RedisBus:
         max_messages: int = 10_000,
         max_age: float = 5.0,
         max_message: int = MAX_MESSAGE,
+        heartbeat: float = 1.5,
     ) -> None:
         self.metrics = metrics
-        self._address = address(url)
+        address = parse_redis_url(url)
+        self._address = address.shown
+        self._cluster = ClusterMap(address) if address.kind == "cluster" else None
+        self._heartbeat = heartbeat
+        self._greeting = "HELLO"
         self._max_message = max_message
         connect = connector(url)
         self._commands = CommandQueue(
             connect,
             on_drop=self._dropped,
             on_change=self._changed,
+            on_refusal=Refusals(metrics.redis_refused, self._address).note,
             timeout=timeout,
             max_bytes=max_bytes,
             max_commands=max_messages,
             max_age=max_age,
         )
-        self._listener = Listener(connect, deliver=self._deliver, on_change=self._changed)
+        self._listener = Listener(connect, deliver=self._deliver, on_change=self._changed, ping_every=heartbeat)
         self._tasks: list[asyncio.Task[None]] = []
         self._watchers: list[Callable[[bool], None]] = []
         self._was_ready = False
@@ -130,7 +141,9 @@ class RedisBus:
             raise Unavailable("Redis does not answer") from None
 
     async def ping(self, timeout: float = 1.0) -> float:
-        """The round trip in seconds; raises `Unavailable`."""
+        """The round trip in seconds; raises `Unavailable`, also when only one of the two ways works."""
+        if not self.ready:
+            raise Unavailable("Redis is not available")
         loop = asyncio.get_running_loop()
         began = loop.time()
         await self.ask("PING", timeout=timeout)
@@ -138,16 +151,34 @@ class RedisBus:
 
     async def subscribers(self, channel: str) -> int:
         """How many connections listen to `channel`; raises `Unavailable`."""
+        if self._cluster is not None:
+            return await self._subscribers_of(self._cluster, channel)
         answer = await self.ask("PUBSUB", "NUMSUB", channel)
         return int(answer[1])
 
+    async def _subscribers_of(self, cluster: ClusterMap, channel: str) -> int:
+        try:
+            async with asyncio.timeout(1.0):
+                return await cluster.subscribers(channel)
+        except FAILURES as error:
+            raise Unavailable("Redis is not available") from error
+
     async def _measure(self) -> None:
+        loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(HEARTBEAT)
+            await asyncio.sleep(self._heartbeat)
+            began = loop.time()
             try:
-                self.metrics.redis_round_trip = await self.ping()
-            except Unavailable:
+                greeting = await self.ask(self._greeting)
+            except Unavailable as error:
+                if isinstance(error.__cause__, ResponseError):  # older than Redis 6
+                    self._greeting = "PING"
                 self.metrics.redis_round_trip = None
+                continue
+            self.metrics.redis_round_trip = loop.time() - began
+            if is_replica(greeting):  # it was a primary when we came
+                self._commands.leave(Demoted())
+                self._listener.leave()
 
     def _deliver(self, handler: Handler, channel: str, payload: bytes) -> None:
         if len(payload) > self._max_message:

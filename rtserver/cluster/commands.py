@@ -7,6 +7,7 @@ Rules:
 3. A command is written at most once: when the connection breaks, what was written without an answer is lost,
    since Redis may have carried it out.
 4. A batch has `timeout` seconds, more if it is large; then the connection counts as dead.
+5. A Redis that says that it is the wrong one (read-only, moved) is left, to look for the right one.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from typing import Any, NoReturn
 
 import structlog
 from redis.asyncio import Connection
-from redis.exceptions import ResponseError
+from redis.exceptions import MovedError, ReadOnlyError, ResponseError
 
-from rtserver.cluster.connection import FAILURES, Backoff, Connect, closed, opened
+from rtserver.cluster.connection import FAILURES, Backoff, Connect, Demoted, closed, opened, sever
 from rtserver.errors import Unavailable
 
 log = structlog.get_logger("rtserver.redis")
@@ -53,7 +54,10 @@ class _Command:
 
 
 class CommandQueue:
-    """`on_drop(n)`: n publishes were lost. `on_change(error)`: connected, or (with the reason) no longer."""
+    """`on_drop(n)`: n publishes were lost. `on_change(error)`: connected, or (with the reason) no longer.
+
+    `on_refusal(error)`: Redis answered, and would not do it.
+    """
 
     def __init__(
         self,
@@ -61,13 +65,14 @@ class CommandQueue:
         *,
         on_drop: Callable[[int], None],
         on_change: Callable[[BaseException | None], None],
+        on_refusal: Callable[[ResponseError], None],
         timeout: float = 1.0,
         max_bytes: int = 8 * 1024 * 1024,
         max_commands: int = 10_000,
         max_age: float = 5.0,
     ) -> None:
         self._connect = connect
-        self._on_drop, self._on_change = on_drop, on_change
+        self._on_drop, self._on_change, self._on_refusal = on_drop, on_change, on_refusal
         self._timeout, self._max_age = timeout, max_age
         self._max_bytes, self._max_commands = max_bytes, max_commands
         self._queue: deque[_Command] = deque()
@@ -75,6 +80,7 @@ class CommandQueue:
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
+        self._connection: Connection | None = None
         self.connected = False
 
     def add(self, *args: Argument) -> None:
@@ -97,6 +103,14 @@ class CommandQueue:
         except TimeoutError:
             return
 
+    def leave(self, error: BaseException) -> None:
+        """Give this connection up and make a new one."""
+        if self.connected and self._connection is not None:
+            self.connected = False
+            self._on_change(error)
+            sever(self._connection)
+            self._wake.set()
+
     async def run(self) -> None:
         """Connect, write, and start over when that fails; ends only by cancellation."""
         backoff = Backoff()
@@ -112,8 +126,8 @@ class CommandQueue:
     async def _one_connection(self, backoff: Backoff) -> BaseException:
         connection = None
         try:
-            connection = await opened(self._connect)
-            backoff.reset()
+            self._connection = connection = await opened(self._connect)
+            backoff.connected()
             self.connected = True
             self._on_change(None)
             await self._pump(connection)
@@ -124,6 +138,7 @@ class CommandQueue:
             return error
         finally:
             self.connected = False
+            self._connection = None
             if connection is not None:
                 await closed(connection)
 
@@ -161,7 +176,11 @@ class CommandQueue:
     async def _answer(self, connection: Connection, command: _Command) -> bool:
         try:
             answer = await connection.read_response(timeout=math.inf, disconnect_on_error=False)
+        except (ReadOnlyError, MovedError) as error:
+            self._on_refusal(error)
+            raise Demoted from error
         except ResponseError as error:
+            self._on_refusal(error)
             return command.fail(error)
         if command.answer is not None and not command.answer.done():
             command.answer.set_result(answer)

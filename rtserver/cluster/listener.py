@@ -4,12 +4,13 @@ Rules:
 1. `synced` only after everything wanted at connecting is confirmed by Redis; a later subscription is confirmed
    by itself (`wait_confirmed`) and does not take `synced` back.
 2. Nothing that a message or its handler does ends the listener.
-3. A connection that answers no PING for `PATIENCE` of them is dead, whatever TCP believes.
+3. A connection that answers no PING for `PATIENCE` of them is dead, whatever TCP believes, and however much is sent.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -17,11 +18,10 @@ from typing import Any, NoReturn
 import structlog
 from redis.asyncio import Connection
 
-from rtserver.cluster.connection import FAILURES, Backoff, Connect, closed, opened
+from rtserver.cluster.connection import FAILURES, Backoff, Connect, closed, opened, sever
 
 log = structlog.get_logger("rtserver.redis")
 
-PING_EVERY = 1.5
 PATIENCE = 3
 TURN = 64
 """After so many messages the rest of the server gets a turn."""
@@ -41,9 +41,11 @@ class Listener:
         *,
         deliver: Callable[[Handler, str, bytes], None],
         on_change: Callable[[BaseException | None], None],
+        ping_every: float = 1.5,
     ) -> None:
         self._connect = connect
         self._deliver, self._on_change = deliver, on_change
+        self._ping_every = ping_every
         self._wanted: dict[tuple[bool, bytes], list[Handler]] = {}
         self._asked: set[tuple[bool, bytes]] = set()
         self._confirmed: set[tuple[bool, bytes]] = set()
@@ -51,6 +53,7 @@ class Listener:
         self._changed = asyncio.Event()
         self._confirmation = asyncio.Condition()
         self._unanswered = 0
+        self._connection: Connection | None = None
         self.synced = False
 
     def subscribe(self, name: str, handler: Handler, *, pattern: bool = False) -> None:
@@ -78,6 +81,11 @@ class Listener:
             return False
         return True
 
+    def leave(self) -> None:
+        """Give this connection up and make a new one."""
+        if self._connection is not None:
+            sever(self._connection)
+
     async def run(self) -> None:
         """Connect, subscribe, listen, and start over when that fails; ends only by cancellation."""
         backoff = Backoff()
@@ -89,7 +97,7 @@ class Listener:
     async def _one_connection(self, backoff: Backoff) -> BaseException:
         connection = None
         try:
-            connection = await opened(self._connect)
+            self._connection = connection = await opened(self._connect)
             await self._listen(connection, backoff)
         except FAILURES as error:
             return error
@@ -98,6 +106,7 @@ class Listener:
             return error
         finally:
             self.synced = False
+            self._connection = None
             self._confirmed.clear()
             if connection is not None:
                 await closed(connection)
@@ -116,17 +125,20 @@ class Listener:
 
     async def _keep(self, connection: Connection) -> NoReturn:
         """Bring Redis's subscriptions in line with what is wanted, and see that it lives."""
+        now = asyncio.get_running_loop().time
+        due = now() + self._ping_every
         while True:
             self._changed.clear()
             await self._align(connection)
-            try:
-                async with asyncio.timeout(PING_EVERY):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(due):
                     await self._changed.wait()
-            except TimeoutError:
+            if now() >= due:
                 if self._unanswered >= PATIENCE:
-                    raise TimeoutError("Redis does not answer") from None
+                    raise TimeoutError("Redis does not answer")
                 self._unanswered += 1
                 await self._send(connection, "PING")
+                due = now() + self._ping_every
 
     async def _align(self, connection: Connection) -> None:
         wanted = set(self._wanted)
@@ -141,7 +153,7 @@ class Listener:
         self._asked = wanted
 
     async def _send(self, connection: Connection, *args: str | bytes) -> None:
-        async with asyncio.timeout(PING_EVERY):
+        async with asyncio.timeout(self._ping_every):
             await connection.send_command(*args, check_health=False)
 
     async def _read(self, connection: Connection, backoff: Backoff) -> NoReturn:
@@ -187,5 +199,5 @@ class Listener:
         self._awaited &= self._wanted.keys()
         if not self.synced and not self._awaited:
             self.synced = True
-            backoff.reset()
+            backoff.connected()
             self._on_change(None)
