@@ -4,7 +4,8 @@ Owns what this server asks of the others; `rtserver.cluster.answers` owns what t
 1. What concerns our own clients happens here and at once; Redis only carries it to the others. So our own messages
    are ignored when they come back, by uid. (Node acts on its own join, leave and disconnect when they come back:
    the same outcome, later.)
-2. Nothing waits for a Redis that is down: the local part is the answer, marked as partial.
+2. Nothing waits for a Redis that is down: the local part is the answer, marked as partial. Nor does anything wait
+   twice for a server that hangs: see `rtserver.cluster.silence`.
 3. A broadcast is published before anything is awaited, so that emits keep their order.
 """
 
@@ -14,21 +15,20 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
-import structlog
-
 from rtserver.cluster.answers import Answers
 from rtserver.cluster.bus import RedisBus
 from rtserver.cluster.link import Link, options_of, remote_sockets
 from rtserver.cluster.partial import PartialList, PartialSet
-from rtserver.cluster.replies import Acks, Replies
-from rtserver.errors import Unavailable
+from rtserver.cluster.questions import Questions
+from rtserver.cluster.replies import Acks
 from rtserver.protocol import adapter as wire
-from rtserver.protocol.adapter import RequestType, Response
+from rtserver.protocol.adapter import RequestType
 from rtserver.sio.adapter import AckTimeout, Adapter
 from rtserver.sio.remote import RemoteSocket
 from rtserver.sio.target import Target
 
-log = structlog.get_logger("rtserver.cluster")
+GRACE = 0.1
+"""Of the time for an answer: what a server that was silent the last time still gets when all others have answered."""
 
 
 class RedisAdapter(Adapter):
@@ -44,18 +44,20 @@ class RedisAdapter(Adapter):
     ) -> None:
         self._bus = bus
         self._key = key
-        self._requests_timeout = requests_timeout
+        self._grace = requests_timeout * GRACE
+        self._questions = Questions(bus, requests_timeout)
         self._links: dict[str, Link] = {}
         self._answers = Answers(self, bus.publish, specific_response_channel)
 
     async def stop(self) -> None:
         for nsp in list(self._links):
             self.namespace_removed(nsp)
+        await self._questions.stop()
         await self._answers.stop()
 
     def namespace_added(self, nsp: str) -> None:
         if nsp not in self._links:
-            self._links[nsp] = link = Link(self._key, nsp)
+            self._links[nsp] = link = Link(self._key, nsp, self._grace)
             link.open(self._bus, self._answers)
 
     def namespace_removed(self, nsp: str) -> None:
@@ -77,26 +79,27 @@ class RedisAdapter(Adapter):
         link = self._reach(nsp, target)
         if link is None or not self._bus.ready:
             return await super().broadcast_with_ack(nsp, args, target, timeout)
-        acks, request_id = Acks(), wire.new_uid()
+        acks = Acks(silent=link.silence.count)
         options = options_of(target, timeout)
-        request = wire.encode_broadcast_request(link.uid, request_id, nsp, args, options)
-        with link.expecting(request_id, acks):
+        with link.expecting(acks) as request_id:
+            request = wire.encode_broadcast_request(link.uid, request_id, nsp, args, options)
             self._bus.publish(link.channels.request, request)
             counting = asyncio.create_task(self._count_servers(link, acks))
             try:
-                async with asyncio.timeout(timeout):
-                    await self._collect_local(nsp, args, target, timeout, acks)
-                    await acks.wait()
-            except TimeoutError:
-                raise AckTimeout(acks.values) from None
+                left = await self._collect_local(nsp, args, target, timeout, acks)
+                complete = await acks.wait(left, link.silence.grace)
             finally:
                 counting.cancel()
+        link.missed(acks.missing)
+        if not complete:
+            raise AckTimeout(acks.values, acks.expected)
         return acks.values
 
     async def _count_servers(self, link: Link, acks: Acks) -> None:
-        acks.expect_servers(await self._servers(link))
+        acks.expect_servers(await self._questions.servers(link))
 
-    async def _collect_local(self, nsp: str, args: list[Any], target: Target, timeout: float, acks: Acks) -> None:
+    async def _collect_local(self, nsp: str, args: list[Any], target: Target, timeout: float, acks: Acks) -> float:
+        """The seconds of `timeout` that are left then."""
         asked: list[int] = []
         answers: list[Any] = []
 
@@ -111,8 +114,10 @@ class RedisAdapter(Adapter):
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
         await self.local_broadcast_with_ack(nsp, args, target, timeout, on_count, on_ack)
-        if loop.time() < deadline:  # whoever has not answered has left
+        left = deadline - loop.time()
+        if left > 0:  # whoever has not answered is gone
             acks.gone(sum(asked) - len(answers))
+        return max(0.0, left)
 
     async def fetch_sockets(self, nsp: str, target: Target) -> list[RemoteSocket]:
         sockets = self.local_sockets(nsp, target)
@@ -120,20 +125,22 @@ class RedisAdapter(Adapter):
         if link is None:
             return sockets
         opts = options_of(target).wire()
-        responses, complete = await self._ask_others(link, RequestType.REMOTE_FETCH, opts=opts)
-        for response in responses:
-            sockets += remote_sockets(self, nsp, response.items("sockets"))
-        return PartialList(sockets, partial=not complete)
+        replies = await self._questions.ask(link, RequestType.REMOTE_FETCH, items="sockets", opts=opts)
+        found = {socket.id: socket for socket in sockets}
+        for response in replies.responses:
+            for socket in remote_sockets(self, nsp, response.items("sockets")):
+                found.setdefault(socket.id, socket)
+        return PartialList(found.values(), partial=replies.partial)
 
     async def all_rooms(self, nsp: str) -> set[str]:
         rooms = set(self.local_rooms(nsp))
         link = self._links.get(nsp)
         if link is None:
             return rooms
-        responses, complete = await self._ask_others(link, RequestType.ALL_ROOMS)
-        for response in responses:
+        replies = await self._questions.ask(link, RequestType.ALL_ROOMS, items="rooms")
+        for response in replies.responses:
             rooms |= wire.texts(response.items("rooms"))
-        return PartialSet(rooms, partial=not complete)
+        return PartialSet(rooms, partial=replies.partial)
 
     async def sockets_join(self, nsp: str, target: Target, rooms: Iterable[str]) -> None:
         rooms = list(rooms)
@@ -142,7 +149,7 @@ class RedisAdapter(Adapter):
 
     async def sockets_leave(self, nsp: str, target: Target, rooms: Iterable[str]) -> None:
         rooms = list(rooms)
-        self._tell(nsp, target, RequestType.REMOTE_LEAVE, rooms=rooms)
+        self._tell(nsp, target, RequestType.REMOTE_LEAVE, rooms=wire.both_forms(rooms))
         self.local_leave(nsp, target, rooms)
 
     async def disconnect_sockets(self, nsp: str, target: Target, close: bool) -> None:
@@ -159,11 +166,11 @@ class RedisAdapter(Adapter):
         link = self._links.get(nsp)
         if link is None:
             return []
-        responses, complete = await self._ask_others(link, RequestType.SERVER_SIDE_EMIT, seconds=timeout, data=args)
-        values = [response.body.get("data") for response in responses]
-        if not complete and self._bus.ready:
-            raise AckTimeout(values)
-        return PartialList(values, partial=not complete)
+        replies = await self._questions.ask_handlers(link, args, timeout)
+        values = [response.body.get("data") for response in replies.responses]
+        if replies.missing and self._bus.ready:
+            raise AckTimeout(values, replies.expected)
+        return PartialList(values, partial=replies.partial)
 
     # How the others are reached.
 
@@ -176,30 +183,3 @@ class RedisAdapter(Adapter):
             opts = options_of(target).wire()
             request = wire.encode_request(kind, uid=link.uid, opts=opts, **fields)
             self._bus.publish(link.channels.request, request)
-
-    async def _ask_others(
-        self, link: Link, kind: RequestType, *, seconds: float | None = None, **fields: Any
-    ) -> tuple[list[Response], bool]:
-        """The responses of the other servers, and whether those are all."""
-        if not self._bus.ready:
-            return [], False
-        expected = await self._servers(link) - 1
-        if expected <= 0:
-            return [], self._bus.ready
-        replies, request_id = Replies(expected), wire.new_uid()
-        request = wire.encode_request(kind, uid=link.uid, request_id=request_id, **fields)
-        with link.expecting(request_id, replies):
-            self._bus.publish(link.channels.request, request)
-            complete = await replies.wait(self._requests_timeout if seconds is None else seconds)
-        if not complete:
-            answered = len(replies.responses)
-            log.warning("cluster_answer_partial", request=kind.name, answered=answered, expected=expected)
-        return replies.responses, complete
-
-    async def _servers(self, link: Link) -> int:
-        """How many servers have this namespace, this one included; as far as Redis can be asked."""
-        try:
-            await self._bus.wait_subscribed(link.channels.response)
-            return await self._bus.subscribers(link.channels.request)
-        except Unavailable:
-            return 1

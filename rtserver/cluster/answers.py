@@ -1,6 +1,7 @@
 """What other servers and emitters ask of this one: a table from request type to what is done and answered.
 
-Broadcasts for a room that nobody here is in are dropped by the name of their channel, before they are decoded.
+Not decoded at all: broadcasts for a room that nobody here is in, told by the name of their channel; and our own
+messages, come back, told by their first bytes.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Answers:
 
     def on_broadcast(self, link: Link, channel: str, payload: bytes) -> None:
         room = link.channels.room_of(channel)
-        if room is None or (room and not self._adapter.has_room(link.nsp, room)):
+        if room is None or (room and not self._adapter.has_room(link.nsp, room)) or link.sent(payload):
             return
         message = wire.decode_broadcast(payload)
         if message.uid == link.uid or message.nsp != link.nsp:
@@ -60,6 +61,8 @@ class Answers:
             self._adapter.local_broadcast(link.nsp, message.args, target)
 
     def on_request(self, link: Link, payload: bytes) -> None:
+        if link.sent(payload):
+            return
         request = wire.decode_request(payload)
         if request.uid != link.uid and not link.is_own(request.request_id):
             _ACTIONS[request.type](self, link, request)

@@ -7,7 +7,17 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from rtserver.cluster.listener import Handler
-from rtserver.protocol.adapter import Channels, Options, Response, decode_response, new_uid, texts
+from rtserver.cluster.silence import Silence
+from rtserver.protocol.adapter import (
+    Channels,
+    Options,
+    Response,
+    check_shape,
+    decode_response,
+    new_request_id,
+    new_uid,
+    texts,
+)
 from rtserver.sio.adapter import Adapter
 from rtserver.sio.remote import RemoteSocket
 from rtserver.sio.target import Flags, Target
@@ -30,13 +40,16 @@ class Collector(Protocol):
 
 
 class Link:
-    __slots__ = ("_handlers", "_open", "channels", "nsp", "uid")
+    __slots__ = ("_handlers", "_late", "_marks", "_open", "channels", "nsp", "silence", "uid")
 
-    def __init__(self, key: str, nsp: str) -> None:
+    def __init__(self, key: str, nsp: str, grace: float = 0.5) -> None:
         self.nsp = nsp
         self.uid = new_uid()
         self.channels = Channels(key, nsp)
+        self.silence = Silence(grace)
+        self._marks = _own_marks(self.uid.encode())
         self._open: dict[str, Collector] = {}
+        self._late: str | None = None
         self._handlers: list[tuple[str, bool, Handler]] = []
 
     def open(self, bus: Subscriptions, incoming: Incoming) -> None:
@@ -60,23 +73,51 @@ class Link:
             bus.unsubscribe(name, handler, pattern=pattern)
 
     @contextmanager
-    def expecting(self, request_id: str, collector: Collector) -> Iterator[None]:
+    def expecting(self, collector: Collector) -> Iterator[str]:
+        """Gives the id of the request; what answers it goes to `collector`."""
+        request_id = new_request_id()
         self._open[request_id] = collector
         try:
-            yield
+            yield request_id
         finally:
             del self._open[request_id]
+
+    def missed(self, servers: int, request_id: str | None = None) -> None:
+        """So many servers did not answer that request; if they still do, they are waited for again."""
+        self.silence.missed(servers)
+        self._forget_late()
+        if servers and request_id is not None:
+            self._late = request_id
+            self._open[request_id] = self.silence
 
     def is_own(self, request_id: str | None) -> bool:
         return request_id in self._open
 
+    def sent(self, payload: bytes) -> bool:
+        """Whether it is one of our own messages, come back: told by its first bytes, without decoding."""
+        return payload.startswith(self._marks[0]) or payload.startswith(self._marks[1], 1)
+
+    def _forget_late(self) -> None:
+        if self._late is not None:
+            self._open.pop(self._late, None)
+            self._late = None
+
     def _on_response(self, channel: str, payload: bytes) -> None:
         if not self._open:  # not for us, whatever it says
+            check_shape(payload)
             return
         response = decode_response(payload)
         collector = self._open.get(response.request_id)
         if collector is not None:
             collector.take(response)
+        if not self.silence.count:
+            self._forget_late()
+
+
+def _own_marks(uid: bytes) -> tuple[tuple[bytes, ...], bytes]:
+    """How messages of `uid` begin, as we encode them: broadcasts and JSON requests; then, behind their first byte,
+    requests in MessagePack."""
+    return (b"\x93\xa6" + uid, b'{"uid":"' + uid + b'",'), b"\xa3uid\xa6" + uid
 
 
 def options_of(target: Target, timeout: float | None = None) -> Options:

@@ -11,41 +11,90 @@ from typing import Any
 from rtserver.protocol.adapter import RequestType, Response
 
 
-class Replies:
-    """The responses to one request, complete when `expected` have come."""
+class Waiting:
+    """Until everything has come; or until all but the silent have answered, and a grace after that."""
 
-    def __init__(self, expected: int) -> None:
-        self._expected = expected
+    def __init__(self) -> None:
+        self._likely = asyncio.Event()
         self._complete = asyncio.Event()
-        self.responses: list[Response] = []
 
-    def take(self, response: Response) -> None:
-        self.responses.append(response)
-        if len(self.responses) >= self._expected:
-            self._complete.set()
-
-    async def wait(self, seconds: float) -> bool:
-        """Whether everybody answered within `seconds`."""
+    async def wait(self, seconds: float, grace: float | None = None) -> bool:
+        """Whether everything came within `seconds`."""
+        loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(seconds) as patience:
+                await self._likely.wait()
+                if grace is not None:
+                    patience.reschedule(min(patience.when() or 0.0, loop.time() + grace))
                 await self._complete.wait()
         except TimeoutError:
             return False
         return True
 
+    def _note(self, *, likely: bool, complete: bool) -> None:
+        if likely or complete:
+            self._likely.set()
+        if complete:
+            self._complete.set()
 
-class Acks:
+
+class Replies(Waiting):
+    """The responses to one request, complete when `expected` have come.
+
+    `silent`: so many of them will likely not come. `items`: the name of the list that a response must hold; two servers
+    never have the same sockets or rooms, so a second list that is equal is a repetition and counts once.
+    """
+
+    def __init__(self, expected: int, *, silent: int = 0, items: str | None = None) -> None:
+        super().__init__()
+        self.expected = expected
+        self.partial = False
+        self._silent = silent
+        self._items = items
+        self.responses: list[Response] = []
+        self._check()
+
+    @property
+    def missing(self) -> int:
+        return max(0, self.expected - len(self.responses))
+
+    def take(self, response: Response) -> None:
+        if self._items is not None and self._repeated(response.items(self._items)):
+            return
+        self.responses.append(response)
+        self._check()
+
+    def _repeated(self, items: list[Any]) -> bool:
+        name = self._items or ""
+        return bool(items) and any(items == seen.items(name) for seen in self.responses)
+
+    def _check(self) -> None:
+        self._note(likely=self.missing <= self._silent, complete=not self.missing)
+
+
+class Acks(Waiting):
     """The acks of the clients of a whole cluster to one broadcast.
 
     Complete when every server has told how many clients it asked, and as many have answered.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, silent: int = 0) -> None:
+        super().__init__()
+        self._silent = silent
         self._servers: int | None = None
         self._counted = 0
         self._clients = 0
-        self._complete = asyncio.Event()
         self.values: list[Any] = []
+
+    @property
+    def missing(self) -> int:
+        """Servers that did not tell how many clients they asked."""
+        return max(0, (self._servers or 0) - self._counted)
+
+    @property
+    def expected(self) -> int | None:
+        """How many clients were asked, when all servers told."""
+        return None if self._servers is None or self.missing else max(self._clients, len(self.values))
 
     def take(self, response: Response) -> None:
         if response.type == RequestType.BROADCAST_CLIENT_COUNT:
@@ -71,10 +120,9 @@ class Acks:
         self._servers = servers
         self._check()
 
-    async def wait(self) -> None:
-        await self._complete.wait()
-
     def _check(self) -> None:
-        servers_told = self._servers is not None and self._counted >= self._servers
-        if servers_told and len(self.values) >= self._clients:
-            self._complete.set()
+        answered = self._servers is not None and len(self.values) >= self._clients
+        self._note(
+            likely=answered and self.missing <= self._silent,
+            complete=answered and not self.missing,
+        )

@@ -20,11 +20,16 @@ if TYPE_CHECKING:
 
 
 class AckTimeout(TimedOut):
-    """Not everybody answered in time; `responses` are the answers that came."""
+    """Not everybody answered in time.
 
-    def __init__(self, responses: list[Any]) -> None:
-        super().__init__("Not every client answered in time")
+    `responses` are the answers that came; `expected` is how many were asked, None where a server did not tell.
+    """
+
+    def __init__(self, responses: list[Any], expected: int | None = None) -> None:
+        of = "" if expected is None else f" of {expected}"
+        super().__init__(f"Not everybody answered in time: {len(responses)}{of} answers came")
         self.responses = responses
+        self.expected = expected
 
 
 class Adapter:
@@ -52,11 +57,12 @@ class Adapter:
     async def broadcast_with_ack(self, nsp: str, args: list[Any], target: Target, timeout: float) -> list[Any]:
         """The first ack argument of everybody addressed; raises `AckTimeout` when not all came in `timeout` seconds."""
         responses: list[Any] = []
+        asked: list[int] = []
         complete = await self.local_broadcast_with_ack(
-            nsp, args, target, timeout, lambda _: None, responses.append
+            nsp, args, target, timeout, asked.append, responses.append
         )
         if not complete:
-            raise AckTimeout(responses)
+            raise AckTimeout(responses, sum(asked))
         return responses
 
     async def fetch_sockets(self, nsp: str, target: Target) -> list[RemoteSocket]:

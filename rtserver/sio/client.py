@@ -200,7 +200,7 @@ class Client(Standpoint, Watchable):
         finally:
             self.forget_ack(id)
         if answer is None:
-            raise AckTimeout([])
+            raise AckTimeout([], 1)
         return answer
 
     def expect_ack(self) -> tuple[int, asyncio.Future[Answer]]:

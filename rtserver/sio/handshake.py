@@ -5,6 +5,7 @@ Field names and meaning follow Node's `socket.handshake`: https://socket.io/docs
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,7 @@ KEPT_HEADERS = frozenset({
     "x-forwarded-proto", "x-request-id",
 })  # fmt: skip
 SECRET_HEADERS = frozenset({"authorization", "cookie"})
+_ADDRESS = re.compile(r"[^?#]*")
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -35,9 +37,12 @@ class Handshake:
         return replace(self, auth=auth)
 
     def public(self) -> dict[str, Any]:
-        """The handshake as other servers and admins may see it: without tokens, cookies and the query."""
+        """The handshake as other servers and admins may see it: without tokens, cookies and the queries of URLs."""
+        headers = {k: v for k, v in self.headers.items() if k not in SECRET_HEADERS}
+        if "referer" in headers:
+            headers["referer"] = _ADDRESS.match(headers["referer"])[0]  # type: ignore[index]
         return {
-            "headers": {k: v for k, v in self.headers.items() if k not in SECRET_HEADERS},
+            "headers": headers,
             "time": time.strftime("%a %b %d %Y %H:%M:%S GMT+0000", time.gmtime(self.issued / 1000)),
             "address": self.address,
             "xdomain": "origin" in self.headers,

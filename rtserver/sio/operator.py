@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rtserver.sio.adapter import Adapter
 
 DEFAULT_ACK_TIMEOUT = 10.0
+RESERVED_SERVER_EVENTS = frozenset({"connect", "connection", "new_namespace"})
 
 
 class Operator:
@@ -89,13 +90,14 @@ class Operator:
 
     async def server_side_emit(self, name: str, *args: Any) -> None:
         """Call `@server_event(name)` of this namespace on the other servers."""
-        await self._adapter.server_side_emit(self._namespace, [name, *args])
+        await self._adapter.server_side_emit(self._namespace, [check_server_event_name(name), *args])
 
     async def server_side_emit_with_ack(
         self, name: str, *args: Any, timeout: float = DEFAULT_ACK_TIMEOUT
     ) -> list[Any]:
         """What `@server_event(name)` returned on each of the other servers; `timeout` is in seconds."""
-        return await self._adapter.server_side_emit_with_ack(self._namespace, [name, *args], timeout)
+        args = (check_server_event_name(name), *args)
+        return await self._adapter.server_side_emit_with_ack(self._namespace, list(args), timeout)
 
     async def all_rooms(self) -> set[str]:
         return await self._adapter.all_rooms(self._namespace)
@@ -105,6 +107,13 @@ def check_event_name(event: str) -> str:
     if event in RESERVED_EVENTS:
         raise ValueError(f'"{event}" is a reserved event name')
     return event
+
+
+def check_server_event_name(name: str) -> str:
+    """On Node's servers these would run the handlers of new connections."""
+    if name in RESERVED_SERVER_EVENTS:
+        raise ValueError(f'"{name}" is a reserved event name between servers')
+    return name
 
 
 def _flat(rooms: tuple[str | Iterable[str], ...]) -> tuple[str, ...]:

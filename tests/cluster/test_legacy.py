@@ -125,7 +125,7 @@ JUNK = st.recursive(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.binary() | st.dictionaries(st.sampled_from(FIELDS), JUNK).map(lambda body: json.dumps(body).encode()))
 def test_no_message_is_more_than_refused(payload: bytes) -> None:
     adapter = Adapter()

@@ -6,7 +6,7 @@ A broadcast is MessagePack. A request or a response is JSON when its first byte 
 that is how requests carry bytes.
 """
 
-from rtserver.protocol.adapter.channels import EMITTER_UID, Channels, new_uid
+from rtserver.protocol.adapter.channels import EMITTER_UID, Channels, new_request_id, new_uid
 from rtserver.protocol.adapter.decoding import decode_broadcast, decode_request, decode_response
 from rtserver.protocol.adapter.encoding import (
     encode_ack,
@@ -22,8 +22,10 @@ from rtserver.protocol.adapter.messages import (
     Request,
     RequestType,
     Response,
+    both_forms,
     texts,
 )
+from rtserver.protocol.adapter.reading import check_shape
 
 __all__ = [
     "EMITTER_UID",
@@ -34,6 +36,8 @@ __all__ = [
     "Request",
     "RequestType",
     "Response",
+    "both_forms",
+    "check_shape",
     "decode_broadcast",
     "decode_request",
     "decode_response",
@@ -42,6 +46,7 @@ __all__ = [
     "encode_broadcast_request",
     "encode_request",
     "encode_response",
+    "new_request_id",
     "new_uid",
     "texts",
 ]

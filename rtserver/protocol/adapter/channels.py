@@ -17,8 +17,13 @@ _ALPHABET = string.ascii_letters + string.digits
 
 
 def new_uid() -> str:
-    """Six characters, for a server in a namespace or for a request."""
+    """Six characters, for a server in a namespace."""
     return "".join(secrets.choice(_ALPHABET) for _ in range(6))
+
+
+def new_request_id() -> str:
+    """Node takes six characters; of sixteen, two servers never choose the same."""
+    return secrets.token_hex(8)
 
 
 class Channels:

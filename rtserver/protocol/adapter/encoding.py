@@ -23,12 +23,12 @@ def encode_broadcast_request(uid: str, request_id: str, nsp: str, args: Sequence
 def encode_request(kind: RequestType, *, uid: str | None, request_id: str | None = None, **fields: Any) -> bytes:
     """`fields` as the protocol names them: opts, rooms, close, data."""
     head = {"uid": uid, "requestId": request_id}
-    return _encode({**{k: v for k, v in head.items() if v is not None}, "type": int(kind), **fields})
+    return encoded({**{k: v for k, v in head.items() if v is not None}, "type": int(kind), **fields})
 
 
 def encode_response(request_id: str, kind: RequestType | None = None, **fields: Any) -> bytes:
     head: dict[str, Any] = {"requestId": request_id}
-    return _encode({**head, **({} if kind is None else {"type": int(kind)}), **fields})
+    return encoded({**head, **({} if kind is None else {"type": int(kind)}), **fields})
 
 
 def encode_ack(request_id: str, value: Any) -> bytes:
@@ -40,7 +40,8 @@ def _packet(nsp: str, args: Sequence[Any]) -> dict[str, Any]:
     return {"type": EVENT, "data": list(args), "nsp": nsp}
 
 
-def _encode(body: Mapping[str, Any]) -> bytes:
+def encoded(body: Mapping[str, Any]) -> bytes:
+    """JSON where that says it all; MessagePack otherwise, for bytes above all."""
     try:
         return json.dumps(body)
     except TypeError:

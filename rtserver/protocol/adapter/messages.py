@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
+
+MAX_ITEMS = 200_000
+"""Rooms or sockets in one message."""
+_NUMBER = re.compile(r"0|-?[1-9][0-9]{0,14}")
 
 
 class MalformedMessage(ValueError):
@@ -34,7 +39,7 @@ class Options:
     flags: Mapping[str, Any] = field(default_factory=dict)
 
     def wire(self, *, flags: bool = False) -> dict[str, Any]:
-        wire: dict[str, Any] = {"rooms": list(self.rooms), "except": list(dict.fromkeys(self.except_))}
+        wire: dict[str, Any] = {"rooms": both_forms(self.rooms), "except": both_forms(self.except_)}
         return {**wire, "flags": dict(self.flags)} if flags else wire
 
 
@@ -82,9 +87,20 @@ class Response:
         return count
 
     def items(self, name: str) -> list[Any]:
-        """The list under `name`; a response without it counts, with nothing in it, as in Node."""
         items = self.body.get(name)
-        return items if isinstance(items, list) else []
+        if not isinstance(items, list) or len(items) > MAX_ITEMS:
+            raise MalformedMessage(f"{name} is not a list, or too long")
+        return items
+
+
+def both_forms(rooms: Iterable[str]) -> list[str | int]:
+    """To Node the rooms 7 and "7" are two; here rooms are text, so a number goes out as both."""
+    forms: list[str | int] = []
+    for room in dict.fromkeys(rooms):
+        forms.append(room)
+        if _NUMBER.fullmatch(room):
+            forms.append(int(room))
+    return forms
 
 
 def texts(items: Iterable[Any]) -> set[str]:

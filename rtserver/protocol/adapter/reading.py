@@ -1,0 +1,83 @@
+"""The pieces that messages of every adapter consist of, read from what came from outside.
+
+What does not have the shape that is asked for raises `MalformedMessage`, and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rtserver.protocol import json, msgpack
+from rtserver.protocol.adapter.messages import MAX_ITEMS, MalformedMessage, Options
+from rtserver.protocol.packets import BINARY_EVENT, EVENT, RESERVED_EVENTS
+
+_BRACE = ord("{")
+
+
+def decoded(payload: bytes) -> dict[str, Any]:
+    try:
+        body = json.loads(payload) if payload[:1] == b"{" else msgpack.loads(payload)
+    except ValueError as error:
+        raise MalformedMessage(str(error)) from None
+    if not isinstance(body, dict):
+        raise MalformedMessage("not an object")
+    return body
+
+
+def check_shape(payload: bytes) -> None:
+    """What can be told without decoding: it begins as a JSON object or a MessagePack map does."""
+    first = payload[0] if payload else 0
+    if not (first == _BRACE or 0x80 <= first <= 0x8F or first in (0xDE, 0xDF)):
+        raise MalformedMessage("not an object")
+
+
+def text(body: Mapping[str, Any], field: str) -> str | None:
+    value = body.get(field)
+    if value is not None and not isinstance(value, str):
+        raise MalformedMessage(f"{field} is not text")
+    return value
+
+
+def names(value: Any, what: str) -> tuple[str, ...]:
+    """Room names. Node lets numbers be rooms; ours are text."""
+    if not isinstance(value, list) or len(value) > MAX_ITEMS:
+        raise MalformedMessage(f"{what} is not a list, or too long")
+    return tuple(dict.fromkeys(name(item, what) for item in value))
+
+
+def name(value: Any, what: str) -> str:
+    if isinstance(value, str):
+        return value
+    if type(value) is int:
+        return str(value)
+    if type(value) is float:  # as JS writes it
+        return str(int(value)) if value.is_integer() else repr(value)
+    raise MalformedMessage(f"{what} holds what is no room name")
+
+
+def event(value: Any) -> list[Any]:
+    if not isinstance(value, list) or not value or not (isinstance(value[0], str) or type(value[0]) is int):
+        raise MalformedMessage("data is not an event with arguments")
+    return value
+
+
+def packet(value: Any) -> tuple[str, list[Any]]:
+    if not isinstance(value, dict) or value.get("type", EVENT) not in (EVENT, BINARY_EVENT):
+        raise MalformedMessage("not an EVENT packet")
+    args = event(value.get("data"))
+    if args[0] in RESERVED_EVENTS:
+        raise MalformedMessage(f"{args[0]} is a reserved event name")
+    nsp = text(value, "nsp")
+    return "/" if nsp is None else nsp, args
+
+
+def options(value: Any) -> Options:
+    if not isinstance(value, dict):
+        raise MalformedMessage("opts is not an object")
+    flags = value.get("flags")
+    return Options(
+        names(value.get("rooms") or [], "opts.rooms"),
+        names(value.get("except") or [], "opts.except"),
+        flags if isinstance(flags, dict) else {},
+    )

@@ -1,0 +1,72 @@
+"""One cluster of a Node server and two rtserver processes on a real Redis, shared by the tests of a module."""
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.interop.members import Cluster, Rt
+from tests.support.js_client import JsClient
+from tests.support.node_server import NodeServer
+from tests.support.process import Processes
+from tests.support.redis_server import RedisServer
+from tests.support.rtserver_process import RtServers
+
+ROOT = Path(__file__).parents[2]
+CHANNELS = {
+    "shared": ({}, {}),
+    "specific": ({"publishOnSpecificResponseChannel": True}, {"REDIS_SPECIFIC_RESPONSES": True}),
+}
+
+
+async def eventually(condition: Callable[[], Any], seconds: float = 15.0) -> Any:
+    """The first truthy value of `condition`, which may be a coroutine function; fails when there is none in time."""
+    async with asyncio.timeout(seconds):
+        while True:
+            value = condition()
+            if inspect.isawaitable(value):
+                value = await value
+            if value:
+                return value
+            await asyncio.sleep(0.02)
+
+
+@pytest.fixture(scope="module", params=["shared"])
+def members(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, _migrated: Path
+) -> Iterator[tuple[RedisServer, NodeServer, list[Rt]]]:
+    """The servers; on which channels they answer is the parameter."""
+    node_options, settings = CHANNELS[request.param]
+    processes = Processes(tmp_path_factory.mktemp("interop"))
+    redis_server = RedisServer(processes)
+    redis_server.start()
+    node = NodeServer(processes, redis_server.url, requestsTimeout=1000, **node_options)
+    settings = {"REDIS_URL": redis_server.url, "CLUSTER_TIMEOUT": 1, "RATE_EVENTS": "10000/s", **settings}
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(1) as thread:
+        patch.setenv("PYTHONPATH", str(ROOT))
+        plugins = "tests.interop.wired:Wire,tests.interop.wired:Control"
+
+        async def two() -> list[Any]:
+            start = RtServers(processes, _migrated).start
+            return [await start(NAMESPACES=plugins, **settings) for _ in range(2)]
+
+        node.start()
+        starting = thread.submit(asyncio.run, two())
+        rts = [Rt(server) for server in starting.result()]
+    yield redis_server, node, rts
+    processes.stop_all()
+
+
+@pytest.fixture
+async def cluster(
+    members: tuple[RedisServer, NodeServer, list[Rt]], js: Callable[..., Awaitable[JsClient]]
+) -> AsyncIterator[Cluster]:
+    redis_server, node, rts = members
+    made = Cluster(redis_server, node, rts, js)
+    await made.join()
+    yield made
+    await made.leave()
