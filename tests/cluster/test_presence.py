@@ -11,6 +11,7 @@ import redis.asyncio
 
 from rtserver.cluster.bus import RedisBus
 from rtserver.cluster.presence import MemoryPresence, Presence, RedisPresence
+from rtserver.errors import Unavailable
 from rtserver.metrics import Metrics
 from tests.cluster.conftest import eventually
 from tests.support.redis_server import RedisServer
@@ -36,11 +37,12 @@ class Cluster:
 
     def __init__(self, url: str) -> None:
         self._url = url
+        self.metrics = Metrics()
         self._running: list[tuple[RedisBus, RedisPresence]] = []
         self.watchers: list[Watcher] = []
 
     async def join(self, *, wait: bool = True, **options: Any) -> RedisPresence:
-        bus = RedisBus(self._url, Metrics())
+        bus = RedisBus(self._url, self.metrics)
         timing = {"grace": GRACE, "lease": LEASE, "heartbeat": HEARTBEAT, **options}
         presence = RedisPresence(bus, f"i{len(self.watchers)}", **timing)
         self.watchers.append(Watcher(presence))
@@ -75,9 +77,9 @@ class Cluster:
             await bus.stop()
 
 
-async def is_online(presence: Presence, *users: str) -> bool:
+async def is_online(presence: Presence, *users: str, limit: int = 1000) -> bool:
     """Whether exactly these are."""
-    return sorted(await presence.all_online()) == sorted(users)
+    return sorted(await presence.all_online(limit)) == sorted(users)
 
 
 @pytest.fixture
@@ -152,11 +154,34 @@ async def test_a_failing_subscriber_holds_up_nobody(presence: Presence) -> None:
 
 
 async def test_odd_names_are_users_like_any_other(presence: Presence) -> None:
-    names = ["", "a b", "é😀", "*", "{x}", "a:b", "\n\0"]
+    names = ["", "a b", "é😀", "*", "{x}", "a:b", "\n\0", "\ud800", "0", "x" * 5000, "{rtserver:presence}:online"]
     for name in names:
         await presence.connected(name, "sid")
     assert await presence.online(names) == set(names)
     assert sorted(await presence.all_online()) == sorted(names)
+    found = await presence.devices(names)
+    assert set(found) == set(names)
+    assert {count for at in found.values() for count in at.values()} == {1}
+
+
+async def test_devices_are_counted(presence: Presence) -> None:
+    for user, sid in [("alice", "a"), ("alice", "b"), ("alice", "c"), ("bob", "d"), ("carol", "e")]:
+        await presence.connected(user, sid)
+    await presence.disconnected("alice", "b")
+    await presence.disconnected("carol", "e")
+
+    async def counted() -> bool:
+        found = await presence.devices(["alice", "bob", "carol", "nobody"])
+        return {user: list(at.values()) for user, at in found.items()} == {"alice": [2], "bob": [1]}
+
+    await eventually(counted)
+    assert await presence.devices([]) == {}
+
+
+async def test_an_answer_of_everybody_is_not_partial(presence: Presence) -> None:
+    await presence.connected("alice", "a")
+    assert not (await presence.online(["alice", "bob"])).partial
+    assert not (await presence.all_online()).partial
 
 
 async def test_nobody_asked_for_is_nobody_online(presence: Presence) -> None:
@@ -203,7 +228,7 @@ async def test_the_users_of_a_killed_server_go_offline_once_within_its_lease(clu
     began = time.monotonic()
     await cluster.kill(one)
     await eventually(lambda: {("alice", False), ("leaving", False)} <= set(cluster.told))
-    assert time.monotonic() - began < LEASE + 2 * HEARTBEAT + 1
+    assert time.monotonic() - began < LEASE + 2 * HEARTBEAT + GRACE + 1
     assert await three.online(["alice", "bob", "leaving"]) == {"bob"}
     await two.disconnected("bob", "c")
     await eventually(lambda: ("bob", False) in cluster.told)
@@ -221,13 +246,15 @@ async def test_the_users_of_a_stopped_server_go_offline_after_the_grace(cluster:
 
 
 async def test_a_crowd_is_cleared_up_after_its_server_died(cluster: Cluster) -> None:
-    one, two = await cluster.join(), await cluster.join()
-    users = [f"user{number}" for number in range(1200)]
+    """All at once, however many heartbeats' worth of users it had."""
+    one, two = [await cluster.join(lease=2.1, heartbeat=1.0) for _ in range(2)]
+    users = [f"user{number}" for number in range(3000)]
     await asyncio.gather(*(one.connected(user, user) for user in users))
-    assert len(await two.all_online(2000)) == 1200
+    await eventually(partial(is_online, two, *users, limit=5000))
     await cluster.kill(one)
-    await eventually(lambda: sum(1 for _, online in cluster.told if not online) == 1200)
+    await eventually(lambda: sum(1 for _, online in cluster.told if not online) == 3000, 8)
     assert await two.all_online() == []
+    assert len(cluster.told) == len(set(cluster.told)) == 6000
 
 
 async def test_after_flushall_everything_is_right_within_a_heartbeat_and_nobody_is_told_again(
@@ -265,8 +292,12 @@ async def test_while_redis_is_down_presence_is_what_the_server_sees_itself(
     await cluster.down()
     began = time.monotonic()
     await one.connected("carol", "c")
-    assert await one.online(["alice", "bob", "carol"]) == {"alice", "carol"}
-    assert sorted(await one.all_online()) == ["alice", "carol"]
+    online, everybody = await one.online(["alice", "bob", "carol"]), await one.all_online()
+    assert online == set(everybody) == {"alice", "carol"}
+    assert online.partial
+    assert everybody.partial
+    with pytest.raises(Unavailable):
+        await one.devices(["alice"])
     assert time.monotonic() - began < 0.1
     await one.disconnected("alice", "a")
     await eventually(lambda: {("carol", True), ("alice", False)} <= set(cluster.told))
@@ -313,3 +344,92 @@ async def test_a_server_that_was_frozen_past_its_lease_says_again_who_is_here(cl
     one._nudge.set()
     await eventually(lambda: cluster.told.count(("alice", True)) == 2)
     assert await two.online(["alice"]) == {"alice"}
+
+
+async def test_a_redis_that_hung_for_longer_than_the_leases_last_costs_nobody_his_presence(
+    cluster: Cluster, redis_server: RedisServer
+) -> None:
+    one, two = await cluster.join(), await cluster.join()
+    await one.connected("alice", "a")
+    await two.connected("bob", "b")
+    redis_server.pause()
+    await asyncio.sleep(LEASE + HEARTBEAT)
+    redis_server.resume()
+    await cluster.ready()
+    await two.connected("carol", "c")
+    await two.disconnected("carol", "c")
+    await eventually(lambda: ("carol", False) in cluster.told)
+    assert sorted(cluster.told) == [("alice", True), ("bob", True), ("carol", False), ("carol", True)]
+
+
+async def test_what_others_write_into_the_keys_is_repaired(
+    cluster: Cluster, redis_client: redis.asyncio.Redis
+) -> None:
+    """Keys of a wrong type, users that nobody has, instances that never were: counted, and gone after a while."""
+    one, two = await cluster.join(), await cluster.join()
+    await one.connected("alice", "a")
+    await two.connected("bob", "b")
+    p = "{rtserver:presence}"
+    for key in ("leases", "online", "leaving", "epoch", "on:i0", "instance:i1"):
+        await redis_client.delete(f"{p}:{key}")
+        await redis_client.rpush(f"{p}:{key}", "garbage")
+        if key != "instance:i1":  # which the next heartbeat overwrites
+            await eventually(lambda: cluster.metrics.rejections["presence"])
+        await eventually(partial(is_online, one, "alice", "bob"))
+        cluster.metrics.rejections.clear()
+    await redis_client.hset(f"{p}:on:i0", mapping={"ghost": "x", b"\xff": "1"})
+    await redis_client.zadd(f"{p}:online", {"phantom": 1, "bob": 5})
+    await redis_client.zadd(f"{p}:online", {b"\xfe": 1})
+    await redis_client.zadd(f"{p}:leases", {"never": float("inf"), "nobody": 1, "i1": -5})
+    await redis_client.zadd(f"{p}:leaving", {"bob": float("inf"), "stranger": 0})
+    await redis_client.hdel(f"{p}:on:i1", "bob")
+    await eventually(partial(is_online, two, "alice", "bob"))
+    assert cluster.metrics.rejections["presence"] > 0
+    assert await two.devices(["alice", "bob", "ghost"]) == {"alice": {"i0": 1}, "bob": {"i1": 1}}
+    assert [user for user, online in cluster.told if not online and user in ("alice", "bob")] == []
+    await one.disconnected("alice", "a")
+    await eventually(lambda: ("alice", False) in cluster.told)
+
+
+async def test_a_heartbeat_costs_the_same_for_ten_users_and_a_thousand(
+    cluster: Cluster, redis_client: redis.asyncio.Redis
+) -> None:
+    one = await cluster.join(heartbeat=60)
+
+    async def bytes_of_a_beat() -> int:
+        before: int = (await redis_client.info("stats"))["total_net_input_bytes"]
+        await one._beat()
+        after: int = (await redis_client.info("stats"))["total_net_input_bytes"]
+        return after - before
+
+    await asyncio.gather(*(one.connected(f"u{number}", "s") for number in range(200)))
+    few = await bytes_of_a_beat()
+    await asyncio.gather(*(one.connected(f"u{number}", "s") for number in range(200, 3000)))
+    many = await bytes_of_a_beat()
+    assert many < few + 2000
+    assert many < 20_000
+
+
+async def test_nothing_is_kept_for_good_of_a_cluster_that_is_no_more(
+    cluster: Cluster, redis_client: redis.asyncio.Redis
+) -> None:
+    one = await cluster.join()
+    await one.connected("alice", "a")
+    await one._beat()
+    keys = await redis_client.keys("*")
+    assert len(keys) == 5
+    assert all([0 < await redis_client.pttl(key) <= 3_600_000 for key in keys])
+
+
+async def test_two_servers_of_one_name_are_told_of(
+    cluster: Cluster, redis_server: RedisServer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    one = await cluster.join()
+    bus = RedisBus(redis_server.url, Metrics())
+    other = RedisPresence(bus, "i0", heartbeat=HEARTBEAT)
+    await bus.start()
+    await other.start()
+    await eventually(lambda: "instance_id_taken" in capfd.readouterr().out)
+    await other.stop()
+    await bus.stop()
+    assert one

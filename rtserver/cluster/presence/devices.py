@@ -21,11 +21,19 @@ class Devices:
         """The users with a device here."""
         return iter(self._sids)
 
+    def present(self) -> Iterator[str]:
+        """The users that count as online: those with a device here, and those within the grace."""
+        yield from self._sids
+        yield from self._timers
+
     def __len__(self) -> int:
         return len(self._sids)
 
     def has(self, user: str) -> bool:
         return user in self._sids
+
+    def count(self, user: str) -> int:
+        return len(self._sids.get(user, ()))
 
     def add(self, user: str, sid: str) -> bool:
         """Whether it is the user's first."""
@@ -37,13 +45,13 @@ class Devices:
         return len(sids) == 1
 
     def remove(self, user: str, sid: str) -> bool:
-        """Whether it was the user's last."""
+        """Whether it was here."""
         sids = self._sids.get(user)
         if sids is None or sid not in sids:
             return False
         sids.discard(sid)
         if sids:
-            return False
+            return True
         del self._sids[user]
         self._timers[user] = asyncio.get_running_loop().call_later(self._grace, self._gone, user)
         return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import islice
 
+from rtserver.cluster.partial import PartialList, PartialSet
 from rtserver.cluster.presence.announcer import Announcer, Callback
 from rtserver.cluster.presence.devices import Devices
 
@@ -12,7 +13,8 @@ from rtserver.cluster.presence.devices import Devices
 class MemoryPresence:
     """`grace`: seconds a user stays online after the last device left."""
 
-    def __init__(self, grace: float = 3.0) -> None:
+    def __init__(self, grace: float = 3.0, *, instance: str = "local") -> None:
+        self._instance = instance
         self._announcer = Announcer()
         self._devices = Devices(grace, self._gone)
 
@@ -24,11 +26,14 @@ class MemoryPresence:
     async def disconnected(self, user: str, sid: str) -> None:
         self._devices.remove(user, sid)
 
-    async def online(self, users: Sequence[str]) -> set[str]:
-        return {user for user in users if user in self._devices}
+    async def online(self, users: Sequence[str]) -> PartialSet[str]:
+        return PartialSet(user for user in users if user in self._devices)
 
-    async def all_online(self, limit: int = 1000) -> list[str]:
-        return list(islice(self._devices, limit))
+    async def all_online(self, limit: int = 1000) -> PartialList[str]:
+        return PartialList(islice(self._devices.present(), max(limit, 0)))
+
+    async def devices(self, users: Sequence[str]) -> dict[str, dict[str, int]]:
+        return {user: {self._instance: self._devices.count(user)} for user in users if self._devices.has(user)}
 
     def subscribe(self, callback: Callback) -> None:
         self._announcer.subscribe(callback)

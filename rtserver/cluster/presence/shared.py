@@ -2,39 +2,49 @@
 
 Invariants (`scripts` tells what is kept):
 1. Each server says who is here, under a lease that its heartbeat renews. When it dies the lease ends, and whichever
-   server notices first clears up and tells.
+   server notices first clears up and tells. A heartbeat costs the same however many users are here.
 2. What was said is compared at every heartbeat: after a FLUSHALL, a restart or an outage, everything is said again.
-   Who had been told online before Redis lost its data is not told again.
+   Who had been told online before Redis lost its data is not told again. A few users are said again each time in any
+   case, for what others may have done to the keys.
 3. While Redis is down this server tells what it sees itself, and makes good when Redis is back. Being told twice is
    possible then; being wrong for good is not.
+4. What is said in one turn of the loop goes out in one call, in order.
 """
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 import structlog
 
 from rtserver.cluster.bus import RedisBus
+from rtserver.cluster.partial import PartialList, PartialSet
+from rtserver.cluster.presence import scripts
 from rtserver.cluster.presence.announcer import Announcer, Callback
 from rtserver.cluster.presence.devices import Devices
-from rtserver.cluster.presence.scripts import ARRIVE, BEAT, CHUNK, DEPART, SETTLE
+from rtserver.cluster.presence.names import raw, text, texts
+from rtserver.cluster.presence.questions import Questions
+from rtserver.cluster.presence.record import Record
+from rtserver.cluster.presence.scripts import CHUNK, KEY, chunks
+from rtserver.cluster.presence.telling import Saying, Telling
 from rtserver.errors import Unavailable
 
 log = structlog.get_logger("rtserver.presence")
 
-PATIENCE = 0.25
-"""Seconds that a question may take before this server's own knowledge is the answer."""
 MARGIN = 0.05
 """Seconds by which our timers lag behind Redis's clock, so that what they look for is due."""
 
 
 class RedisPresence:
-    """Times are seconds; a dead server is noticed within `lease` + `heartbeat`. The bus starts before, stops after."""
+    """Times are seconds; the users of a dead server go offline within `lease` + `heartbeat` + `grace`.
+    `heartbeat` is less than half of `lease`.
+
+    `describe` gives what the other servers may know of this one. The bus starts before, stops after.
+    """
 
     def __init__(
         self,
@@ -42,21 +52,27 @@ class RedisPresence:
         instance: str,
         *,
         grace: float = 3.0,
-        lease: float = 10.0,
-        heartbeat: float = 3.0,
+        lease: float = 8.0,
+        heartbeat: float = 2.0,
         wait: float = 0.1,
-        key: str = "{rtserver:presence}",
+        key: str = KEY,
+        describe: Callable[[], Mapping[str, Any]] = dict,
     ) -> None:
         self._bus, self._instance, self._key = bus, instance, key
         self._grace, self._lease = round(grace * 1000), round(lease * 1000)
         self._heartbeat, self._wait = heartbeat, wait
+        self._questions = Questions(bus, key)
+        self._record = Record(instance, describe)
         self._announcer = Announcer()
         self._devices = Devices(grace + MARGIN, self._gone)
-        self._announced: set[str] = set()
-        self._unsaid: set[str] = set()  # left while Redis was down
-        self._guessed: set[str] = set()  # of those, the ones told offline
+        self._telling = Telling(self._devices, self._announcer)
+        self._sayings: list[Saying] = []
+        self._sending: asyncio.Task[None] | None = None
+        self._settling: asyncio.Task[None] | None = None
         self._epoch: bytes | None = None
         self._stale = True
+        self._look: bytes | str = "0"
+        self._round: Iterator[str] = iter(())
         self._nudge = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -66,92 +82,92 @@ class RedisPresence:
         self._spawn(self._run())
 
     async def stop(self) -> None:
-        """Takes back everything this server has said; the others see to who is offline by that."""
+        """The others see to who is offline by that."""
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._devices.stop()
         try:
-            for users in _chunks(self._devices):
-                await self._bus.ask(*self._script(DEPART, self._instance, self._grace, *users))
-            await self._bus.ask("ZREM", f"{self._key}:leases", self._instance)
+            await self._bus.ask(*self._script(scripts.LEAVE, self._instance))
         except Unavailable:
             log.info("presence_left_to_lease", instance=self._instance)
         await self._announcer.stop()
 
     async def connected(self, user: str, sid: str) -> None:
-        if self._devices.add(user, sid):
-            answer = self._bus.call(*self._script(ARRIVE, self._instance, user))
-            await asyncio.wait({self._spawn(self._arrived(user, answer))}, timeout=self._wait)
+        first = self._devices.add(user, sid)
+        said = self._say(user, first)
+        if first:
+            await asyncio.wait({said}, timeout=self._wait)
 
     async def disconnected(self, user: str, sid: str) -> None:
         if self._devices.remove(user, sid):
-            answer = self._bus.call(*self._script(DEPART, self._instance, self._grace, user))
-            self._spawn(self._departed(user, answer))
+            self._say(user)
 
-    async def online(self, users: Sequence[str]) -> set[str]:
+    async def online(self, users: Sequence[str]) -> PartialSet[str]:
         here = {user for user in users if user in self._devices}
-        elsewhere = [user for user in users if user not in here]
-        if not elsewhere:
-            return here
         try:
-            since = await self._bus.ask("ZMSCORE", f"{self._key}:online", *elsewhere, timeout=PATIENCE)
+            return PartialSet(here | await self._questions.online([user for user in users if user not in here]))
         except Unavailable:
-            return here
-        return here | {user for user, when in zip(elsewhere, since, strict=True) if when is not None}
+            return PartialSet(here, partial=True)
 
-    async def all_online(self, limit: int = 1000) -> list[str]:
-        if limit <= 0:
-            return []
+    async def all_online(self, limit: int = 1000) -> PartialList[str]:
         try:
-            users = await self._bus.ask("ZRANGE", f"{self._key}:online", 0, limit - 1, timeout=PATIENCE)
+            return PartialList(await self._questions.all_online(limit))
         except Unavailable:
-            return list(islice(self._devices, limit))
-        return _texts(users)
+            return PartialList(islice(self._devices.present(), max(limit, 0)), partial=True)
+
+    async def devices(self, users: Sequence[str]) -> dict[str, dict[str, int]]:
+        return await self._questions.devices(users)
 
     def subscribe(self, callback: Callback) -> None:
         self._announcer.subscribe(callback)
 
-    # What Redis made of it.
+    # What is said, and what Redis makes of it.
 
-    async def _arrived(self, user: str, answer: asyncio.Future[Any]) -> None:
-        self._unsaid.discard(user)
-        self._guessed.discard(user)
-        try:
-            if await answer:
-                self._announcer.tell(user, True)
-            self._announced.add(user)
-        except Unavailable:
-            self._stale = True
-            if self._devices.has(user):
-                self._announcer.tell(user, True)
+    def _say(self, user: str, first: bool = False) -> asyncio.Task[None]:
+        self._sayings.append(Saying(user, self._devices.count(user), first))
+        if self._sending is None:
+            self._sending = self._spawn(self._send())
+        return self._sending
 
-    async def _departed(self, user: str, answer: asyncio.Future[Any]) -> None:
-        self._announced.discard(user)
-        try:
-            await answer
-        except Unavailable:
-            self._stale = True
-            if not self._devices.has(user):
-                self._unsaid.add(user)
+    async def _send(self) -> None:
+        sayings, self._sayings, self._sending = self._sayings, [], None
+        sent = [(part, self._call_say(part)) for part in chunks(sayings)]
+        for part, answer in sent:
+            try:
+                self._telling.heard(part, texts(await answer))
+            except Unavailable:
+                self._stale = True
+                self._telling.unheard(part)
+
+    def _call_say(self, sayings: Iterable[Saying]) -> asyncio.Future[list[bytes]]:
+        pairs = [value for user, count, _ in sayings for value in (raw(user), count)]
+        return self._bus.call(*self._script(scripts.SAY, self._instance, self._lease, self._grace, *pairs))
 
     def _gone(self, user: str) -> None:
         if self._bus.ready:
-            self._spawn(self._settle())
-        elif user in self._unsaid:
-            self._guessed.add(user)
-            self._announcer.tell(user, False)
+            self._settle_soon()
+        else:
+            self._telling.guess(user)
+
+    def _settle_soon(self) -> None:
+        if self._settling is None:
+            self._settling = self._spawn(self._settle())
 
     async def _settle(self) -> None:
+        await asyncio.sleep(0)  # for all whose grace ends in this turn
+        self._settling = None
+        more = True
         try:
-            self._tell_offline(await self._bus.call(*self._script(SETTLE)))
+            while more:
+                gone, more = await self._bus.call(*self._script(scripts.SETTLE))
+                self._telling.gone(texts(gone))
         except Unavailable:
             self._stale = True
 
-    def _tell_offline(self, users: list[bytes]) -> None:
-        for user in _texts(users):
-            if not self._devices.has(user):
-                self._announcer.tell(user, False)
+    async def _settle_later(self) -> None:
+        await asyncio.sleep(self._grace / 1000 + MARGIN)
+        self._settle_soon()
 
     # The heartbeat.
 
@@ -171,35 +187,58 @@ class RedisPresence:
                 continue
 
     async def _beat(self) -> None:
-        beat = self._script(BEAT, self._instance, self._lease, secrets.token_hex(8))
-        known, epoch, count, gone = await self._bus.ask(*beat)
-        self._tell_offline(gone)
-        lost_data = self._epoch is not None and epoch != self._epoch
-        self._epoch = epoch
-        if self._stale or lost_data or not known or count != len(self._devices):
+        lost_data, cleared, more = False, False, True
+        while more:
+            args = (self._instance, self._lease, self._grace, secrets.token_hex(8), self._record.write(), self._look)
+            answer = await self._bus.call(*self._script(scripts.BEAT, *args))
+            held, epoch, count, gone, more, self._look, repaired, before = answer
+            self._telling.gone(texts(gone))
+            lost_data |= self._epoch is not None and epoch != self._epoch
+            self._epoch = epoch
+            self._stale |= lost_data or not held
+            self._record.check(before)
+            self._note_repairs(repaired)
+            cleared |= more
+        if cleared:  # the users of a dead server have their grace from now on
+            self._spawn(self._settle_later())
+        if self._stale or count != len(self._devices):
             self._stale = False
             await self._say_again(lost_data)
+        else:
+            await self._remind()
+
+    def _note_repairs(self, repaired: int) -> None:
+        if repaired:
+            self._bus.metrics.rejected("presence")
+            log.warning("presence_repaired", found=repaired, key=self._key)
 
     async def _say_again(self, lost_data: bool) -> None:
         """Bring Redis in line with who is here."""
-        said = set(_texts(await self._bus.ask("SMEMBERS", f"{self._key}:on:{self._instance}")))
-        left = {user for user in said | (self._unsaid - self._guessed) if not self._devices.has(user)}
-        for users in _chunks(left):
-            await self._bus.ask(*self._script(DEPART, self._instance, self._grace, *users))
-        for users in _chunks(self._devices):
-            for user in _texts(await self._bus.ask(*self._script(ARRIVE, self._instance, *users))):
-                if not (lost_data and user in self._announced):
-                    self._announcer.tell(user, True)
-            self._announced.update(user for user in users if self._devices.has(user))
-        await self._correct_guesses(self._guessed - left)
-        self._unsaid.clear()
-        self._guessed.clear()
+        key = f"{self._key}:on:{self._instance}"
+        kept = await self._bus.ask("HKEYS", key)
+        said = set(texts(kept))
+        for strange in chunks([name for name in kept if raw(text(name)) != name]):
+            await self._bus.ask("HDEL", key, *strange)
+        owed = self._telling.owed
+        for users in chunks(list({*said, *owed, *self._devices})):
+            await self._repeat(users, lost_data=lost_data)
+        self._telling.correct(await self.online(list(self._telling.settle_up() - said)))
 
-    async def _correct_guesses(self, users: set[str]) -> None:
-        for user in await self.online(list(users)):
-            self._announcer.tell(user, True)
+    async def _remind(self) -> None:
+        """Say a few again."""
+        users = list(islice(self._round, CHUNK))
+        if not users:
+            self._round = iter(list(self._devices))
+            users = list(islice(self._round, CHUNK))
+        if users:
+            await self._repeat(users)
 
-    def _script(self, script: str, *args: str | int) -> tuple[str | int, ...]:
+    async def _repeat(self, users: Iterable[str], *, lost_data: bool = False) -> None:
+        sayings = [Saying(user, self._devices.count(user)) for user in users]
+        fresh = await self._call_say(sayings)
+        self._telling.heard(sayings, texts(fresh), lost_data=lost_data)
+
+    def _script(self, script: str, *args: str | int | bytes) -> tuple[str | int | bytes, ...]:
         return ("EVAL", script, 1, self._key, *args)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -207,12 +246,3 @@ class RedisPresence:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-
-def _chunks(users: Iterable[str]) -> Iterator[list[str]]:
-    users = list(users)
-    return (users[i : i + CHUNK] for i in range(0, len(users), CHUNK))
-
-
-def _texts(users: Iterable[bytes]) -> list[str]:
-    return [user.decode(errors="replace") for user in users]
