@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
 from typing import Any, Protocol, TextIO
 
 import structlog
 from aiohttp import web
 
-from rtserver.app import DRAINING, can_sign, create_app, dev_token
+from rtserver.app import can_sign, create_app, dev_token
 from rtserver.engine.front import Runner
 from rtserver.settings import Settings
+from rtserver.stopping import Stopping
 
 log = structlog.get_logger("rtserver")
 
@@ -37,6 +38,9 @@ class Place(Protocol):
 
     def taken(self, runner: web.AppRunner, asked_to_stop: Callable[[], None]) -> None:
         """It listens; from now on `asked_to_stop` may be called, as for each SIGTERM."""
+
+    async def leave_port(self, runner: web.AppRunner) -> None:
+        """New connections are for the others, and the clients of this server are about to be closed."""
 
     def left(self) -> None:
         """Every connection is closed."""
@@ -60,10 +64,8 @@ def _runner() -> Callable[[Coroutine[Any, Any, None]], None]:
 
 
 async def _serve(app: web.Application, settings: Settings, place: Place | None = None) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    stopping = Stopping(app)
+    stopping.listen()
     runner = Runner(
         app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_SECONDS, keepalive_timeout=IDLE_SECONDS
     )
@@ -75,12 +77,13 @@ async def _serve(app: web.Application, settings: Settings, place: Place | None =
         log.info("listening", url=url, mode=settings.mode)
         calm_collector()
         if place is not None:
-            place.taken(runner, stop.set)
+            place.taken(runner, stopping.ask)
         if settings.mode == "development" and (place is None or place.welcome):
             _print_welcome(settings, url, sys.stdout)
-        await stop.wait()
-        log.info("stopping")
-        app[DRAINING].set()
+        await stopping.asked()
+        await stopping.drain(
+            settings.drain_delay, settings.drain_seconds, None if place is None else partial(place.leave_port, runner)
+        )
     finally:
         await runner.cleanup()
         if place is not None:

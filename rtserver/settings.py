@@ -106,9 +106,11 @@ class Settings(TokenKeys, BaseSettings):
     recovery_seconds: kind.Pause = 120.0
     """Seconds after a break within which a client gets its rooms and the events that it missed; 0 turns it off.
     Without effect until a later release."""
-    drain_seconds: kind.Pause = 30.0
-    """Seconds over which the clients are moved away when the server stops. Without effect until a later release: all
-    are closed at once, and come back by themselves."""
+    drain_seconds: kind.Pause = Field(default_factory=kind.own_drain_seconds)
+    """Seconds over which the clients are sent elsewhere, a few at a time, when the server is told to stop (SIGTERM). A
+    second SIGTERM sends the rest at once."""
+    drain_delay: kind.Pause = Field(default_factory=kind.own_drain_delay)
+    """Seconds that a server that was told to stop goes on as ever, but for `/readyz`, so that load balancers see it."""
 
     max_payload: kind.Bytes = 1_000_000
     """The largest message of a client, in bytes."""

@@ -21,7 +21,7 @@ GROUPS = {
     "Browsers and proxies": ("cors_origins", "trusted_proxies"),
     "Connections": (
         "namespaces", "transports", "parser", "allow_eio3", "per_message_deflate", "compression_threshold",
-        "ping_interval", "ping_timeout", "connect_timeout", "recovery_seconds", "drain_seconds",
+        "ping_interval", "ping_timeout", "connect_timeout", "recovery_seconds", "drain_seconds", "drain_delay",
     ),
     "Limits": (
         "max_payload", "max_packets", "max_depth", "max_attachments", "max_attachment_bytes", "attachment_timeout",
@@ -40,6 +40,8 @@ _MADE_DEFAULTS = {
     "database_url": "the file `rtserver.db` in `RTSERVER_DATA_DIR`",
     "cors_origins": "production: none but the server's own; development: `localhost` with the server's port",
     "rate_connects": "no limit",
+    "drain_seconds": "30 with Redis; 0 without, as there is nowhere else to go",
+    "drain_delay": "2 with Redis; 0 without",
 }
 
 _HEAD = """\

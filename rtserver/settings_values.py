@@ -213,6 +213,15 @@ def own_database(others: dict[str, Any]) -> SecretStr:
     return SecretStr(f"sqlite:///{others['data_dir']}/rtserver.db")
 
 
+def own_drain_seconds(others: dict[str, Any]) -> float:
+    """Without Redis this is the only instance: its clients can come back when it does, and not before."""
+    return 30.0 if others.get("redis_url") else 0.0
+
+
+def own_drain_delay(others: dict[str, Any]) -> float:
+    return 2.0 if others.get("redis_url") else 0.0
+
+
 def own_origins(others: dict[str, Any]) -> tuple[str, ...]:
     if others["mode"] == "production":
         return ()

@@ -3,7 +3,7 @@
 1. From the beginning no session is opened any more: 503, at which a proxy asks another instance. The requests of the
    sessions that are there are served as ever.
 2. Sessions are closed in even steps. What a client has under way when its turn comes (a handler, an upgrade, a POST)
-   is finished first, and its acks leave, until `PATIENCE` seconds after the last step.
+   is finished first, and its acks leave, until `PATIENCE` seconds after the last step. What leaves has as long again.
 3. A session has gone when its client was told: by the closing handshake of a WebSocket, by the answer to a poll. Stock
    clients take either for a transport that was lost, and reconnect by themselves.
 4. `hurry` closes what is left at once, and shortens every wait.
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import structlog
@@ -29,8 +30,6 @@ STEP = 0.25
 LOOK = 0.02
 PATIENCE = 5.0
 HURRIED_PATIENCE = 1.0
-TELLING = 1.0
-"""Seconds to tell those that were closed with something still under way."""
 
 
 class Drain:
@@ -40,6 +39,7 @@ class Drain:
         self._server = server
         self._hurried = asyncio.Event()
         self._leaving: list[Connection] = []
+        self._over = False
 
     @property
     def patience(self) -> float:
@@ -50,8 +50,12 @@ class Drain:
         self._hurried.set()
 
     async def run(self, seconds: float = 0.0) -> None:
-        """Close all sessions, over at most `seconds`, and sooner where a few each step are all; then see them off."""
+        """Close all sessions, over at most `seconds`, sooner where they are few; only the first time."""
+        if self._over:
+            return
+        self._over = True
         self._server.engine.accepting = False
+        loop = asyncio.get_running_loop()
         waiting = list(self._server.connections.values())
         if waiting:
             log.info("draining", connections=len(waiting), seconds=seconds)
@@ -62,31 +66,29 @@ class Drain:
             waiting = waiting[size:]
             if not waiting:
                 break
-            await self._see_off(STEP)
-        await self._see_off(self.patience, to_the_end=True)
-        late, self._leaving = self._leaving, []
-        for connection in late:
+            started = loop.time()
+            while loop.time() < started + STEP and not self._hurried.is_set():
+                self._close_resting()
+                await asyncio.sleep(LOOK)
+        await self._until(self._close_resting)
+        for connection in self._leaving:
             connection.close(Reason.TRANSPORT_CLOSE)
-        await self._see_off(TELLING, to_the_end=True)
+        await self._until(lambda: self._server.engine.quiet)
 
-    async def _see_off(self, seconds: float, to_the_end: bool = False) -> None:
-        """For so long close those whose turn it is, as each comes to rest; or until all have gone `to_the_end`."""
+    async def _until(self, done: Callable[[], bool]) -> None:
         loop = asyncio.get_running_loop()
-        hurried = self._hurried.is_set()
-        end = loop.time() + seconds
+        started = loop.time()
         while True:
-            self._close_resting()
-            if loop.time() >= end or (to_the_end and not self._leaving and self._server.engine.quiet):
+            if done() or loop.time() >= started + self.patience:
                 return
-            if self._hurried.is_set() and not hurried:
-                hurried, end = True, min(end, loop.time() + self.patience if to_the_end else 0.0)
-                continue
             await asyncio.sleep(LOOK)
 
-    def _close_resting(self) -> None:
+    def _close_resting(self) -> bool:
+        """Close those whose turn it is and who have nothing under way; whether these were all."""
         leaving, self._leaving = self._leaving, []
         for connection in leaving:
             if connection.busy:
                 self._leaving.append(connection)
             else:
                 connection.close(Reason.TRANSPORT_CLOSE)
+        return not self._leaving

@@ -202,17 +202,34 @@ async def test_disconnect_ends_every_session(serve):
     assert one.reasons == two.reasons == [Reason.FORCED_CLOSE]
 
 
-async def test_closed_waits_until_the_last_word_is_out(serve):
+async def test_it_is_quiet_only_when_the_last_word_is_out_by_either_transport(serve):
     served = await serve()
     wire, recorder = await served.websocket()
+    query, polling = await served.poll_session()
     recorder.send("x" * 1_000_000)
+    polling.send("y")
     await served.engine.disconnect()
-    waiting = asyncio.create_task(served.engine.closed(10))
+    assert not served.engine.quiet
     assert len(await wire.text()) == 1_000_001
     assert await wire.close_code() == 1000
     await wire.close()
-    await waiting
+    await eventually(lambda: not served.engine._open_sockets)
+    assert not served.engine.quiet
+    assert (await served.ask(request("GET", query))).text == "4y\x1e1"
+    await eventually(lambda: served.engine.quiet)
     assert not served.traces
+
+
+async def test_a_server_about_to_stop_opens_no_sessions_and_serves_those_it_has(serve):
+    served = await serve()
+    query, recorder = await served.poll_session()
+    served.engine.accepting = False
+    refused = await served.ask(request("GET", POLLING))
+    assert (refused.status, refused.json()) == (503, {"code": 6, "message": "Server is stopping"})
+    assert (await served.ask(upgrade("EIO=4&transport=websocket"))).status == 503
+    recorder.send("still here")
+    assert (await served.ask(request("GET", query))).text == "4still here"
+    assert not served.metrics.rejections
 
 
 async def test_many_clients_that_come_and_go_leave_nothing(serve):
