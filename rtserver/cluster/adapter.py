@@ -17,12 +17,13 @@ from typing import Any
 
 from rtserver.cluster.answers import Answers
 from rtserver.cluster.bus import RedisBus
+from rtserver.cluster.classic import ClassicLink
 from rtserver.cluster.link import Link, options_of, remote_sockets
 from rtserver.cluster.partial import PartialList, PartialSet
 from rtserver.cluster.questions import Questions
 from rtserver.cluster.replies import Acks
 from rtserver.protocol import adapter as wire
-from rtserver.protocol.adapter import RequestType
+from rtserver.protocol.adapter import RequestType, Response
 from rtserver.sio.adapter import AckTimeout, Adapter
 from rtserver.sio.remote import RemoteSocket
 from rtserver.sio.target import Target
@@ -45,9 +46,10 @@ class RedisAdapter(Adapter):
         self._bus = bus
         self._key = key
         self._grace = requests_timeout * GRACE
-        self._questions = Questions(bus, requests_timeout)
+        self._specific = specific_response_channel
+        self._questions = Questions(requests_timeout)
         self._links: dict[str, Link] = {}
-        self._answers = Answers(self, bus.publish, specific_response_channel)
+        self._answers = Answers(self)
 
     async def stop(self) -> None:
         for nsp in list(self._links):
@@ -57,13 +59,16 @@ class RedisAdapter(Adapter):
 
     def namespace_added(self, nsp: str) -> None:
         if nsp not in self._links:
-            self._links[nsp] = link = Link(self._key, nsp, self._grace)
-            link.open(self._bus, self._answers)
+            self._links[nsp] = link = self._new_link(nsp)
+            link.open(self._answers)
 
     def namespace_removed(self, nsp: str) -> None:
         link = self._links.pop(nsp, None)
         if link is not None:
-            link.close(self._bus)
+            link.close()
+
+    def _new_link(self, nsp: str) -> Link:
+        return ClassicLink(self._bus, self._key, nsp, grace=self._grace, specific=self._specific)
 
     # What the operator asks, cluster-wide.
 
@@ -71,19 +76,16 @@ class RedisAdapter(Adapter):
         self.local_broadcast(nsp, args, target)
         link = self._reach(nsp, target)
         if link is not None:
-            options = options_of(target)
-            channel = link.channels.broadcast_to(options.rooms)
-            self._bus.publish(channel, wire.encode_broadcast(link.uid, nsp, args, options))
+            link.broadcast(args, options_of(target))
 
     async def broadcast_with_ack(self, nsp: str, args: list[Any], target: Target, timeout: float) -> list[Any]:
         link = self._reach(nsp, target)
-        if link is None or not self._bus.ready:
+        if link is None or not link.ready:
             return await super().broadcast_with_ack(nsp, args, target, timeout)
         acks = Acks(silent=link.silence.count)
         options = options_of(target, timeout)
         with link.expecting(acks) as request_id:
-            request = wire.encode_broadcast_request(link.uid, request_id, nsp, args, options)
-            self._bus.publish(link.channels.request, request)
+            link.broadcast_request(request_id, args, options)
             counting = asyncio.create_task(self._count_servers(link, acks))
             try:
                 left = await self._collect_local(nsp, args, target, timeout, acks)
@@ -96,7 +98,7 @@ class RedisAdapter(Adapter):
         return acks.values
 
     async def _count_servers(self, link: Link, acks: Acks) -> None:
-        acks.expect_servers(await self._questions.servers(link))
+        acks.expect_servers(await link.servers())
 
     async def _collect_local(self, nsp: str, args: list[Any], target: Target, timeout: float, acks: Acks) -> float:
         """The seconds of `timeout` that are left then."""
@@ -124,13 +126,13 @@ class RedisAdapter(Adapter):
         link = self._reach(nsp, target)
         if link is None:
             return sockets
-        opts = options_of(target).wire()
+        opts = options_of(target).wire(flags=target.flags.page is not None)
         replies = await self._questions.ask(link, RequestType.REMOTE_FETCH, items="sockets", opts=opts)
         found = {socket.id: socket for socket in sockets}
         for response in replies.responses:
             for socket in remote_sockets(self, nsp, response.items("sockets")):
                 found.setdefault(socket.id, socket)
-        return PartialList(found.values(), partial=replies.partial)
+        return PartialList(found.values(), partial=replies.partial, heard=self._heard(replies.responses))
 
     async def all_rooms(self, nsp: str) -> set[str]:
         rooms = set(self.local_rooms(nsp))
@@ -140,7 +142,7 @@ class RedisAdapter(Adapter):
         replies = await self._questions.ask(link, RequestType.ALL_ROOMS, items="rooms")
         for response in replies.responses:
             rooms |= wire.texts(response.items("rooms"))
-        return PartialSet(rooms, partial=replies.partial)
+        return PartialSet(rooms, partial=replies.partial, heard=self._heard(replies.responses))
 
     async def sockets_join(self, nsp: str, target: Target, rooms: Iterable[str]) -> None:
         rooms = list(rooms)
@@ -159,8 +161,7 @@ class RedisAdapter(Adapter):
     async def server_side_emit(self, nsp: str, args: list[Any]) -> None:
         link = self._links.get(nsp)
         if link is not None:
-            request = wire.encode_request(RequestType.SERVER_SIDE_EMIT, uid=link.uid, data=args)
-            self._bus.publish(link.channels.request, request)
+            link.request(RequestType.SERVER_SIDE_EMIT, data=args)
 
     async def server_side_emit_with_ack(self, nsp: str, args: list[Any], timeout: float) -> list[Any]:
         link = self._links.get(nsp)
@@ -168,11 +169,15 @@ class RedisAdapter(Adapter):
             return []
         replies = await self._questions.ask_handlers(link, args, timeout)
         values = [response.body.get("data") for response in replies.responses]
-        if replies.missing and self._bus.ready:
+        if replies.missing and link.ready:
             raise AckTimeout(values, replies.expected)
         return PartialList(values, partial=replies.partial)
 
     # How the others are reached.
+
+    def _heard(self, responses: Iterable[Response]) -> set[str]:
+        named = (response.body.get("instance") for response in responses)
+        return {self.server.instance_id, *(name for name in named if isinstance(name, str))}
 
     def _reach(self, nsp: str, target: Target) -> Link | None:
         return None if target.flags.local else self._links.get(nsp)
@@ -180,6 +185,4 @@ class RedisAdapter(Adapter):
     def _tell(self, nsp: str, target: Target, kind: RequestType, **fields: Any) -> None:
         link = self._reach(nsp, target)
         if link is not None:
-            opts = options_of(target).wire()
-            request = wire.encode_request(kind, uid=link.uid, opts=opts, **fields)
-            self._bus.publish(link.channels.request, request)
+            link.request(kind, opts=options_of(target).wire(), **fields)

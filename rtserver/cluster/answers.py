@@ -1,8 +1,4 @@
-"""What other servers and emitters ask of this one: a table from request type to what is done and answered.
-
-Not decoded at all: broadcasts for a room that nobody here is in, told by the name of their channel; and our own
-messages, come back, told by their first bytes.
-"""
+"""What other servers and emitters ask of this one: a table from request type to what is done and answered."""
 
 from __future__ import annotations
 
@@ -13,9 +9,8 @@ from typing import Any
 import structlog
 
 from rtserver.cluster.link import Link, target_of
-from rtserver.protocol import adapter as wire
 from rtserver.protocol import msgpack
-from rtserver.protocol.adapter import Request, RequestType
+from rtserver.protocol.adapter import Broadcast, Request, RequestType
 from rtserver.sio.adapter import Adapter
 from rtserver.sio.remote import RemoteSocket
 
@@ -27,17 +22,8 @@ MAX_ACK_TIMEOUT = 600.0
 
 
 class Answers:
-    """`specific_response_channel`: answer on the asking server's own channel, not on the shared one."""
-
-    def __init__(
-        self,
-        adapter: Adapter,
-        publish: Callable[[str, bytes], None],
-        specific_response_channel: bool = False,
-    ) -> None:
+    def __init__(self, adapter: Adapter) -> None:
         self._adapter = adapter
-        self._publish = publish
-        self._specific = specific_response_channel
         self._tasks: set[asyncio.Task[None]] = set()
         self._starting = 0
 
@@ -46,13 +32,10 @@ class Answers:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def on_broadcast(self, link: Link, channel: str, payload: bytes) -> None:
-        room = link.channels.room_of(channel)
-        if room is None or (room and not self._adapter.has_room(link.nsp, room)) or link.sent(payload):
-            return
-        message = wire.decode_broadcast(payload)
-        if message.uid == link.uid or message.nsp != link.nsp:
-            return
+    def has_room(self, link: Link, room: str) -> bool:
+        return self._adapter.has_room(link.nsp, room)
+
+    def on_broadcast(self, link: Link, message: Broadcast) -> None:
         target = target_of(message.options)
         if self._starting:  # a broadcast with acks came before and goes out first
             loop = asyncio.get_running_loop()
@@ -60,10 +43,7 @@ class Answers:
         else:
             self._adapter.local_broadcast(link.nsp, message.args, target)
 
-    def on_request(self, link: Link, payload: bytes) -> None:
-        if link.sent(payload):
-            return
-        request = wire.decode_request(payload)
+    def on_request(self, link: Link, request: Request) -> None:
         if request.uid != link.uid and not link.is_own(request.request_id):
             _ACTIONS[request.type](self, link, request)
 
@@ -71,14 +51,16 @@ class Answers:
 
     def _sockets(self, link: Link, request: Request) -> None:
         found = self._adapter.local_sockets(link.nsp, target_of(request.options))
-        self._respond(link, request, sockets=[socket.id for socket in found])
+        link.respond(request, sockets=[socket.id for socket in found])
 
     def _all_rooms(self, link: Link, request: Request) -> None:
-        self._respond(link, request, rooms=sorted(self._adapter.local_rooms(link.nsp)))
+        rooms = sorted(self._adapter.local_rooms(link.nsp))
+        link.respond(request, rooms=rooms, instance=self._adapter.server.instance_id)
 
     def _fetch(self, link: Link, request: Request) -> None:
         found = self._adapter.local_sockets(link.nsp, target_of(request.options))
-        self._respond(link, request, sockets=[_description(socket) for socket in found])
+        sockets = [_description(socket) for socket in found]
+        link.respond(request, sockets=sockets, instance=self._adapter.server.instance_id)
 
     def _join(self, link: Link, request: Request) -> None:
         self._acknowledge(link, request)
@@ -97,46 +79,31 @@ class Answers:
         self._spawn(self._run_server_event(link, request))
 
     def _broadcast(self, link: Link, request: Request) -> None:
-        if request.nsp == link.nsp and request.request_id is not None:
+        if request.request_id is not None:
             self._starting += 1
-            self._spawn(self._run_broadcast(link, request, request.request_id))
+            self._spawn(self._run_broadcast(link, request))
 
     async def _run_server_event(self, link: Link, request: Request) -> None:
         try:
             value = await self._adapter.local_server_event(link.nsp, list(request.args))
         except LookupError:
             return
-        if request.request_id is not None:
-            kind = RequestType.SERVER_SIDE_EMIT
-            response = wire.encode_response(request.request_id, kind, data=value)
-            self._publish(link.channels.response, response)  # always the shared one, as in Node
+        link.respond(request, data=value)
 
-    async def _run_broadcast(self, link: Link, request: Request, request_id: str) -> None:
+    async def _run_broadcast(self, link: Link, request: Request) -> None:
         self._starting -= 1
         await self._adapter.local_broadcast_with_ack(
             link.nsp,
             request.args,
             target_of(request.options),
             _seconds(request.options.flags.get("timeout")),
-            lambda clients: self._respond(link, request, RequestType.BROADCAST_CLIENT_COUNT, clientCount=clients),
-            lambda value: self._publish(self._response_channel(link, request), wire.encode_ack(request_id, value)),
+            lambda clients: link.respond(request, RequestType.BROADCAST_CLIENT_COUNT, clientCount=clients),
+            lambda value: link.acknowledge(request, value),
         )
-
-    # How they are answered.
 
     def _acknowledge(self, link: Link, request: Request) -> None:
         if request.reply_only_if_present and self._adapter.has_room(link.nsp, request.options.rooms[0]):
-            self._respond(link, request)
-
-    def _respond(self, link: Link, request: Request, kind: RequestType | None = None, **fields: Any) -> None:
-        if request.request_id is not None:
-            response = wire.encode_response(request.request_id, kind, **fields)
-            self._publish(self._response_channel(link, request), response)
-
-    def _response_channel(self, link: Link, request: Request) -> str:
-        if self._specific and request.uid is not None:
-            return link.channels.response_to(request.uid)
-        return link.channels.response
+            link.respond(request)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(_logged(work))

@@ -1,21 +1,20 @@
-"""One namespace's line to the other servers: its uid, its channels, and the requests that are still open."""
+"""One namespace's line to the other servers: its uid, and the requests that are still open."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from rtserver.cluster.listener import Handler
 from rtserver.cluster.silence import Silence
 from rtserver.protocol.adapter import (
-    Channels,
+    Broadcast,
     Options,
+    Request,
+    RequestType,
     Response,
-    check_shape,
-    decode_response,
     new_request_id,
-    new_uid,
     texts,
 )
 from rtserver.sio.adapter import Adapter
@@ -23,54 +22,69 @@ from rtserver.sio.remote import RemoteSocket
 from rtserver.sio.target import Flags, Target
 
 
-class Subscriptions(Protocol):
-    def subscribe(self, channel: str, handler: Handler, *, pattern: bool = False) -> None: ...
-
-    def unsubscribe(self, channel: str, handler: Handler, *, pattern: bool = False) -> None: ...
-
-
 class Incoming(Protocol):
-    def on_broadcast(self, link: Link, channel: str, payload: bytes) -> None: ...
+    """What a link hands over: messages of others, decoded."""
 
-    def on_request(self, link: Link, payload: bytes) -> None: ...
+    def has_room(self, link: Link, room: str) -> bool: ...
+
+    def on_broadcast(self, link: Link, message: Broadcast) -> None: ...
+
+    def on_request(self, link: Link, request: Request) -> None: ...
 
 
 class Collector(Protocol):
     def take(self, response: Response) -> None: ...
 
 
-class Link:
-    __slots__ = ("_handlers", "_late", "_marks", "_open", "channels", "nsp", "silence", "uid")
+class Link(ABC):
+    """The part that every wire has in common; `rtserver.cluster.classic` and `sharded` have the wires."""
 
-    def __init__(self, key: str, nsp: str, grace: float = 0.5) -> None:
+    __slots__ = ("_late", "_open", "nsp", "silence", "uid")
+
+    def __init__(self, nsp: str, uid: str, grace: float) -> None:
         self.nsp = nsp
-        self.uid = new_uid()
-        self.channels = Channels(key, nsp)
+        self.uid = uid
         self.silence = Silence(grace)
-        self._marks = _own_marks(self.uid.encode())
         self._open: dict[str, Collector] = {}
         self._late: str | None = None
-        self._handlers: list[tuple[str, bool, Handler]] = []
 
-    def open(self, bus: Subscriptions, incoming: Incoming) -> None:
-        def on_broadcast(channel: str, payload: bytes) -> None:
-            incoming.on_broadcast(self, channel, payload)
+    @abstractmethod
+    def open(self, incoming: Incoming) -> None: ...
 
-        def on_request(channel: str, payload: bytes) -> None:
-            incoming.on_request(self, payload)
+    @abstractmethod
+    def close(self) -> None: ...
 
-        self._handlers = [
-            (self.channels.pattern, True, on_broadcast),
-            (self.channels.response, False, self._on_response),
-            (self.channels.response_to(self.uid), False, self._on_response),
-            (self.channels.request, False, on_request),
-        ]
-        for name, pattern, handler in self._handlers:
-            bus.subscribe(name, handler, pattern=pattern)
+    @property
+    @abstractmethod
+    def ready(self) -> bool:
+        """Whether the others can be reached, and can answer."""
 
-    def close(self, bus: Subscriptions) -> None:
-        for name, pattern, handler in self._handlers:
-            bus.unsubscribe(name, handler, pattern=pattern)
+    @abstractmethod
+    async def servers(self) -> int:
+        """How many servers have this namespace, this one included; as far as Redis can be asked."""
+
+    # To the others. Nothing here waits.
+
+    @abstractmethod
+    def broadcast(self, args: Sequence[Any], options: Options) -> None: ...
+
+    @abstractmethod
+    def broadcast_request(self, request_id: str, args: Sequence[Any], options: Options) -> None:
+        """A broadcast that wants acks."""
+
+    @abstractmethod
+    def request(self, kind: RequestType, *, request_id: str | None = None, **fields: Any) -> None:
+        """`fields` as the classic adapter names them: opts, rooms, close, data."""
+
+    @abstractmethod
+    def respond(self, request: Request, kind: RequestType | None = None, **fields: Any) -> None:
+        """`kind`: the type of a response that is not the usual one to its request."""
+
+    @abstractmethod
+    def acknowledge(self, request: Request, value: Any) -> None:
+        """One client's answer to a broadcast that wants acks."""
+
+    # Requests that are open.
 
     @contextmanager
     def expecting(self, collector: Collector) -> Iterator[str]:
@@ -93,31 +107,17 @@ class Link:
     def is_own(self, request_id: str | None) -> bool:
         return request_id in self._open
 
-    def sent(self, payload: bytes) -> bool:
-        """Whether it is one of our own messages, come back: told by its first bytes, without decoding."""
-        return payload.startswith(self._marks[0]) or payload.startswith(self._marks[1], 1)
-
     def _forget_late(self) -> None:
         if self._late is not None:
             self._open.pop(self._late, None)
             self._late = None
 
-    def _on_response(self, channel: str, payload: bytes) -> None:
-        if not self._open:  # not for us, whatever it says
-            check_shape(payload)
-            return
-        response = decode_response(payload)
+    def _take(self, response: Response) -> None:
         collector = self._open.get(response.request_id)
         if collector is not None:
             collector.take(response)
         if not self.silence.count:
             self._forget_late()
-
-
-def _own_marks(uid: bytes) -> tuple[tuple[bytes, ...], bytes]:
-    """How messages of `uid` begin, as we encode them: broadcasts and JSON requests; then, behind their first byte,
-    requests in MessagePack."""
-    return (b"\x93\xa6" + uid, b'{"uid":"' + uid + b'",'), b"\xa3uid\xa6" + uid
 
 
 def options_of(target: Target, timeout: float | None = None) -> Options:

@@ -9,12 +9,18 @@ T = TypeVar("T")
 
 
 class PartialList(list[T]):
-    def __init__(self, items: Iterable[T] = (), *, partial: bool = False) -> None:
+    """`heard`: the rtserver instances whose answer is in it, where that is known; others answer without a name."""
+
+    def __init__(self, items: Iterable[T] = (), *, partial: bool = False, heard: Iterable[str] = ()) -> None:
         super().__init__(items)
         self.partial = partial
+        self.heard = frozenset(heard)
 
 
 class PartialSet(set[T]):
-    def __init__(self, items: Iterable[T] = (), *, partial: bool = False) -> None:
+    """The same as a set."""
+
+    def __init__(self, items: Iterable[T] = (), *, partial: bool = False, heard: Iterable[str] = ()) -> None:
         super().__init__(items)
         self.partial = partial
+        self.heard = frozenset(heard)

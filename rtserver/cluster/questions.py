@@ -7,11 +7,8 @@ from typing import Any
 
 import structlog
 
-from rtserver.cluster.bus import RedisBus
 from rtserver.cluster.link import Link
 from rtserver.cluster.replies import Replies
-from rtserver.errors import Unavailable
-from rtserver.protocol import adapter as wire
 from rtserver.protocol.adapter import RequestType
 
 log = structlog.get_logger("rtserver.cluster")
@@ -20,22 +17,13 @@ log = structlog.get_logger("rtserver.cluster")
 class Questions:
     """`timeout`: seconds for requests that every server answers at once."""
 
-    def __init__(self, bus: RedisBus, timeout: float) -> None:
-        self._bus = bus
+    def __init__(self, timeout: float) -> None:
         self._timeout = timeout
         self._probes: dict[Link, asyncio.Task[Any]] = {}
 
     async def stop(self) -> None:
         for probe in list(self._probes.values()):
             probe.cancel()
-
-    async def servers(self, link: Link) -> int:
-        """How many servers have this namespace, this one included; as far as Redis can be asked."""
-        try:
-            await self._bus.wait_subscribed(link.channels.response)
-            return await self._bus.subscribers(link.channels.request)
-        except Unavailable:
-            return 1
 
     async def ask(self, link: Link, kind: RequestType, *, items: str, **fields: Any) -> Replies:
         """Each server answers with a list of `items`."""
@@ -55,15 +43,13 @@ class Questions:
         self, link: Link, kind: RequestType, seconds: float, *, items: str | None = None, **fields: Any
     ) -> tuple[Replies, str | None]:
         """The replies, and the id of the request unless there was nobody to ask."""
-        expected = await self.servers(link) - 1 if self._bus.ready else 0
+        expected = await link.servers() - 1 if link.ready else 0
         replies = Replies(max(0, expected), silent=link.silence.count, items=items)
         if expected <= 0:
-            replies.partial = not self._bus.ready
+            replies.partial = not link.ready
             return replies, None
         with link.expecting(replies) as request_id:
-            self._bus.publish(
-                link.channels.request, wire.encode_request(kind, uid=link.uid, request_id=request_id, **fields)
-            )
+            link.request(kind, request_id=request_id, **fields)
             replies.partial = not await replies.wait(seconds, link.silence.grace)
         if replies.partial:
             answered = len(replies.responses)
