@@ -1,13 +1,16 @@
 """The WebSocket transport: a connection taken over from aiohttp after its handshake, as a protocol of our own.
 
-Frames are parsed and handed on where the bytes arrive: no task, future or timer per connection or message. How frames
-leave, and what may wait for the client, is `rtserver.engine.sender`'s.
+Frames are parsed and handed on where the bytes arrive: no task, future or timer per connection or message. What one
+read brings beyond `MANY` messages or `MUCH` bytes waits as it came, with reading paused, until the others had their
+turn; so does what comes while the owner is paused. How frames leave, and what may wait for the client, is
+`rtserver.engine.sender`'s.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections.abc import Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, cast
 
 from aiohttp._websocket.helpers import websocket_mask
@@ -25,19 +28,21 @@ if TYPE_CHECKING:
 
 LINGER_SECONDS = 1.0
 CLOSE_SECONDS = 5.0
+MANY = 128
 MUCH = 65536
-"""Bytes of one read after which the others come first."""
+"""Messages, and bytes, after which the others come first. A compressed message counts as it is inflated."""
 
 
 class WebSocket(Sender, asyncio.Protocol):
     """As a timer, it waits for a slow client to catch up, or for the peer's answer to a close."""
 
-    __slots__ = ("_held", "_late", "_reader")
+    __slots__ = ("_coming", "_due", "_late", "_reader")
 
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)
         self._reader = frames.FrameReader(engine.max_payload, websocket_mask)
-        self._held: deque[frames.Message] | None = None
+        self._coming: Iterator[frames.Message] | None = None
+        self._due = False
         self._late = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -59,64 +64,94 @@ class WebSocket(Sender, asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         owner = self._owner
-        if owner is None and self._closing:
+        if owner is None:
             return
-        try:
-            text = self._reader.short_text(data)
-            if text is not None and owner is not None and not owner.paused:
-                owner.text(text)
+        waits = owner.paused or self._coming is not None
+        if not waits:
+            try:
+                text = self._reader.short_text(data)
+                if text is not None:
+                    owner.text(text)
+                    return
+            except PayloadError:
+                self._refuse()
                 return
-            messages: list[frames.Message] = [(frames.TEXT, text)] if text is not None else self._reader.feed(data)
-        except PayloadError:
-            self._refuse()
-            return
-        except frames.FrameError as error:
-            self._deliver(error.messages)
-            self.fail(error.code)
-            return
-        self._deliver(messages)
-        if len(data) >= MUCH:
-            self._let_others()
+            except frames.FrameError as error:
+                self.fail(error.code)
+                return
+        coming = self._reader.feed(data)
+        # Behind what waits already: nothing of it is looked at before that is through.
+        self._coming = coming if self._coming is None else chain(self._coming, coming)
+        if waits:
+            self.pause()
+        else:
+            self._take_in(len(data))
 
-    def _let_others(self) -> None:
-        """A client that sends without end gets one read a turn: libuv would go on for up to 32."""
-        if self._transport is not None and not self._closing:
-            self._transport.pause_reading()
-            asyncio.get_running_loop().call_soon(self._read_on)
+    def _take_in(self, read: int = 0) -> None:
+        """Hand on what came: all of it, or as much as one turn may bring and the owner takes."""
+        coming, self._coming = self._coming, None
+        if coming is None:
+            return
+        whole = self._deliver(coming)
+        if self._owner is not None:
+            if not whole:
+                self._coming = coming
+            if not whole or read >= MUCH:
+                self._let_others()
 
-    def _read_on(self) -> None:
+    def _deliver(self, coming: Iterator[frames.Message]) -> bool:
+        """Whether that was all."""
         owner = self._owner
-        if self._transport is not None and not self._closing and (owner is None or not owner.paused):
-            self._transport.resume_reading()
-
-    def _deliver(self, messages: list[frames.Message]) -> None:
-        if len(messages) > 1:
-            self.keep()
+        count = size = 0
+        several = False
         try:
-            for at, (opcode, payload) in enumerate(messages):
-                owner = self._owner
+            for opcode, payload in coming:
                 if owner is None:
-                    return
-                if owner.paused:
-                    self._hold(messages[at:])
-                    return
+                    return False
+                if not count and self._reader.more:
+                    several = True
+                    self.keep()
                 if opcode == frames.TEXT:
                     owner.text(payload)  # type: ignore[arg-type]  # text comes as str
                 elif opcode == frames.BINARY:
                     owner.binary(payload)  # type: ignore[arg-type]
                 else:
                     self._control(opcode, cast("bytes", payload))
+                count += 1
+                size += len(payload)
+                owner = self._owner
+                if count >= MANY or size >= MUCH or owner is None or owner.paused:
+                    return False
         except PayloadError:
             self._refuse()
+        except frames.FrameError as error:
+            self.fail(error.code)
         finally:
-            if len(messages) > 1:
+            if several:
                 self.flush()
+        return True
 
-    def _hold(self, messages: list[frames.Message]) -> None:
-        """Keep what came before the pause was felt; behind what is kept already."""
-        self._held = self._held or deque()
-        self._held.extend(messages)
+    def _let_others(self) -> None:
+        """A client that sends without end gets its share of each turn: libuv would go on for up to 32 reads."""
         self.pause()
+        if not self._due:
+            self._due = True
+            asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        self._due = False
+        self._read_on()
+
+    def _read_on(self) -> None:
+        owner = self._owner
+        if self._transport is None or self._closing or owner is None or owner.paused:
+            return
+        if self._coming is None:
+            self._transport.resume_reading()
+        else:
+            self._take_in()
+            if self._coming is None and not self._due:
+                self._read_on()
 
     def _refuse(self) -> None:
         """What came is no Engine.IO packet."""
@@ -128,7 +163,7 @@ class WebSocket(Sender, asyncio.Protocol):
         if opcode == frames.PING:
             # A client that asks and does not read is not answered for ever.
             if not self._congested:
-                self.write(frames.frame(payload, frames.PONG))
+                self.gather(frames.frame(payload, frames.PONG))
         elif opcode == frames.CLOSE:
             self.write(frames.frame(payload[:2], frames.CLOSE))
             self._lose(Reason.TRANSPORT_CLOSE)
@@ -147,7 +182,7 @@ class WebSocket(Sender, asyncio.Protocol):
 
     def _lose(self, reason: str) -> None:
         owner, self._owner = self._owner, None
-        self._held = None
+        self._coming = None
         if owner is not None:
             owner.socket_lost(reason)
 
@@ -156,13 +191,8 @@ class WebSocket(Sender, asyncio.Protocol):
             self._transport.pause_reading()
 
     def resume(self) -> None:
-        held, self._held = self._held, None
-        while held and self._owner is not None:
-            if self._owner.paused:
-                self._held = held
-                return
-            self._deliver([held.popleft()])
-        self._read_on()
+        if not self._due:
+            self._read_on()
 
     def ring(self) -> None:
         transport = self._transport

@@ -10,7 +10,7 @@ Rules of RFC 6455 kept here, each a `FrameError` with the close code that answer
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from struct import pack
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
@@ -21,15 +21,16 @@ _RECEIVABLE_CODES = frozenset({1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1
 Mask = Callable[[bytes, bytearray], None]
 Message = tuple[int, str | bytes]
 """An opcode with its whole payload; text as `str`."""
+PART: Message = (CONTINUATION, b"")
+"""In the place of a message: a frame that does not complete one."""
 
 
 class FrameError(ValueError):
-    """The peer broke RFC 6455; `code` is the close code to answer with, `messages` came whole before it."""
+    """The peer broke RFC 6455; `code` is the close code to answer with."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(reason)
         self.code = code
-        self.messages: list[Message] = []
 
 
 _SHORT = {opcode: tuple(bytes((0x80 | opcode, size)) for size in range(126)) for opcode in (TEXT, BINARY)}
@@ -65,7 +66,7 @@ class FrameReader:
     sends byte by byte costs no more than one that does not.
     """
 
-    __slots__ = ("_buffer", "_fragments", "_mask", "_max_size", "_needed", "_opcode", "_short")
+    __slots__ = ("_buffer", "_fragments", "_mask", "_max_size", "_needed", "_opcode", "_short", "more")
 
     def __init__(self, max_size: int, mask: Mask = unmask) -> None:
         self._max_size = max_size
@@ -75,21 +76,44 @@ class FrameReader:
         self._needed = 0
         self._opcode = CONTINUATION
         self._fragments: bytearray | None = None
+        self.more = False
+        """Whether bytes follow, in what was fed, behind the message that came last."""
 
-    def feed(self, data: bytes) -> list[Message]:
-        """The messages that these bytes complete; raises `FrameError`, after which nothing may be fed any more."""
+    def feed(self, data: bytes) -> Iterator[Message]:
+        """The messages that these bytes complete, with `PART` for each frame that completes none.
+
+        A frame is looked at (and inflated) no sooner than it is asked for: so the iterator has to be used up before
+        anything else is fed, and may be left alone in the meantime. It raises `FrameError`, after which nothing may be
+        fed any more.
+        """
         if self._buffer is not None:
             self._buffer += data
             if len(self._buffer) < self._needed:
-                return []
+                return
             data, self._buffer = bytes(self._buffer), None
-        messages: list[Message] = []
-        try:
-            self._split(data, messages)
-        except FrameError as error:
-            error.messages = messages
-            raise
-        return messages
+        at, length, mask, short_size = 0, len(data), self._mask, self._short
+        while True:
+            # Nearly all frames are this: a whole, short text.
+            while at + 6 <= length and data[at] == 0x81 and self._fragments is None:
+                size = data[at + 1]
+                end = at + size - 0x7A
+                if not 0x80 <= size <= short_size or end > length:
+                    break
+                short = bytearray(data[at + 6 : end])
+                mask(data[at + 2 : at + 6], short)
+                self.more = end < length
+                yield TEXT, _text(short)
+                at = end
+            begin, end = self._extent(data, at)
+            if end > length:
+                if at < length:
+                    self._buffer, self._needed = bytearray(data[at:]), end - at
+                return
+            payload = bytearray(data[begin:end])
+            mask(data[begin - 4 : begin], payload)
+            self.more = end < length
+            yield self._message(data[at], payload) or PART
+            at = end
 
     def short_text(self, data: bytes) -> str | None:
         """The text of bytes that are exactly one short text frame, as most reads are; None for all others."""
@@ -101,31 +125,6 @@ class FrameReader:
         payload = bytearray(data[6:])
         self._mask(data[2:6], payload)
         return _text(payload)
-
-    def _split(self, data: bytes, messages: list[Message]) -> None:
-        at, length, mask, short_size = 0, len(data), self._mask, self._short
-        while True:
-            # Nearly all frames are this: a whole, short text.
-            while at + 6 <= length and data[at] == 0x81 and self._fragments is None:
-                size = data[at + 1]
-                end = at + size - 0x7A
-                if not 0x80 <= size <= short_size or end > length:
-                    break
-                short = bytearray(data[at + 6 : end])
-                mask(data[at + 2 : at + 6], short)
-                messages.append((TEXT, _text(short)))
-                at = end
-            begin, end = self._extent(data, at)
-            if end > len(data):
-                if at < len(data):
-                    self._buffer, self._needed = bytearray(data[at:]), end - at
-                return
-            payload = bytearray(data[begin:end])
-            mask(data[begin - 4 : begin], payload)
-            message = self._message(data[at], payload)
-            if message is not None:
-                messages.append(message)
-            at = end
 
     def _extent(self, data: bytes, at: int) -> tuple[int, int]:
         """Where the payload of the frame at `at` begins and ends; an end past the data says what is needed next."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import random
 import zlib
@@ -289,3 +290,45 @@ async def test_chromium_agrees_and_talks_compressed(serve, browser):
     assert seen == {"extensions": ANSWER, "heard": ["4" + "é" * 100_000, True]}
     assert carried < 30_000, "600,000 bytes were compressed both ways"
     proxy.close()
+
+
+async def test_of_a_read_full_of_bombs_one_is_inflated_at_a_time(serve, monkeypatch):
+    """What waits for a handler waits compressed: a thousandth of what it will be."""
+    inflated = []
+    inflate = deflate.inflate
+    monkeypatch.setattr(deflate, "inflate", lambda data, most: inflated.append(1) or inflate(data, most))
+    served = await serve(per_message_deflate=True, max_http_buffer_size=1_000_000)
+    wire, recorder = await opened(served)
+    session, take = recorder.session, recorder.receive
+
+    def busy(message):
+        take(message)
+        session.pause()
+
+    recorder.receive = busy
+    await wire.send(client_frame(packed("4" + "x" * 999_999), first=0xC1) * 100)
+    await recorder.received(1)
+    for count in range(2, 20):
+        session.resume()
+        await recorder.received(count)
+        assert len(inflated) == len(recorder.messages) == count
+    recorder.receive = take
+    session.resume()
+    assert [len(message) for message in await recorder.received(100)] == [999_999] * 100
+
+
+async def test_large_messages_of_one_read_are_inflated_in_turns(serve):
+    served = await serve(per_message_deflate=True, max_http_buffer_size=1_000_000)
+    wire, recorder = await opened(served)
+    loop, turns = asyncio.get_running_loop(), [0]
+
+    def turn():
+        turns.append(len(recorder.messages))
+        if turns[-1] < 50:
+            loop.call_soon(turn)
+
+    loop.call_soon(turn)
+    await wire.send(client_frame(packed("4" + "x" * 999_999), first=0xC1) * 50)
+    await recorder.received(50)
+    # The end of one read and the beginning of the next may share a turn.
+    assert max(later - earlier for earlier, later in itertools.pairwise(turns)) <= 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import zlib
 
 import pytest
 from aiohttp import web
@@ -14,6 +15,9 @@ from tests.engine.wire import Wire, client_frame, request, upgrade
 
 SECONDS = 1.2
 EIO3 = "EIO=3&transport=polling"
+DEFLATE = "permessage-deflate"
+OFFERS = [DEFLATE] * 6 + [f"{DEFLATE}; server_max_window_bits=9", f"{DEFLATE}; x", "a;;b", ","]
+FIRSTS = [0x01, 0x80, 0x00, 0x88, 0x89, 0x8A, 0xC1, 0xC2, 0x41]
 
 
 def garbage(random, size=60):
@@ -25,12 +29,22 @@ def packet(random):
     return kind + random.choice(["", "probe", "a", "é😀", "AQID", "\x1e", "\x00", "2[]", "51-[]", "0{}", "x" * 3000])
 
 
+def packed(payload, random):
+    """Compressed as a client does it, and now and then not quite."""
+    packer = zlib.compressobj(random.randrange(1, 10), zlib.DEFLATED, -random.randrange(9, 16))
+    raw = packer.compress(payload.encode() if isinstance(payload, str) else payload)
+    raw += packer.flush(random.choice([zlib.Z_SYNC_FLUSH, zlib.Z_SYNC_FLUSH, zlib.Z_FINISH]))
+    return raw[: random.choice([-4, -4, -4, -4, None, random.randrange(len(raw))])]
+
+
 def frames(random):
     """Frames that are good, nearly good, and none."""
     out = b""
     for _ in range(random.randrange(1, 8)):
         payload = random.choice([packet(random), garbage(random)])
-        first = random.choice([None] * 6 + [random.randrange(256), 0x01, 0x80, 0x00, 0x88, 0x89, 0x8A])
+        first = random.choice([None] * 6 + [random.randrange(256), *FIRSTS])
+        if first is not None and first & 0x40 and random.random() < 0.8:
+            payload = packed(payload, random)
         out += client_frame(payload, first=first, mask=random.random() < 0.95)
     return out if random.random() < 0.7 else out + garbage(random)
 
@@ -74,7 +88,9 @@ async def attack(served, random, until):
         sids = list(served.engine.sockets)[-4:] or ["nobody"]
         kind = random.randrange(3)
         if kind == 0:
-            await throw(wire, upgrade(f"EIO={random.choice('34')}&transport=websocket"), frames(random), random)
+            offer = {"Sec_WebSocket_Extensions": random.choice(OFFERS)} if random.random() < 0.7 else {}
+            query = f"EIO={random.choice('34')}&transport=websocket"
+            await throw(wire, upgrade(query, **offer), frames(random), random)
         elif kind == 1:
             await throw(wire, http(random, sids), http(random, sids), random)
         else:
@@ -110,10 +126,13 @@ def is_fault(record):
     return record.exc_info and not isinstance(record.exc_info[1], HttpProcessingError | web.RequestPayloadError)
 
 
-@pytest.mark.parametrize("seed", range(3))
-async def test_garbage_of_every_kind(serve, caplog, monkeypatch, seed):
+@pytest.mark.parametrize(("seed", "compressing"), [(0, False), (1, False), (2, False), (3, True), (4, True)])
+async def test_garbage_of_every_kind(serve, caplog, monkeypatch, seed, compressing):
     monkeypatch.setattr("rtserver.engine.session.LINGER_SECONDS", 0.05)
-    served = await serve(allow_eio3=True, echo=True, max_http_buffer_size=5000, max_packets=20, ping_interval=0.3, ping_timeout=0.2)  # fmt: skip  # noqa: E501
+    served = await serve(
+        allow_eio3=True, echo=True, max_http_buffer_size=5000, max_packets=20, ping_interval=0.3, ping_timeout=0.2,
+        per_message_deflate=compressing, compression_threshold=20,
+    )  # fmt: skip
     faults = []
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: faults.append(context))

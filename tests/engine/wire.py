@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from rtserver.protocol.frames import BINARY, CLOSE, TEXT, unmask
+from rtserver.protocol.frames import BINARY, CLOSE, PART, TEXT, FrameReader, Message, unmask
 
 SECONDS = 5.0
 PATH = "/engine.io/"
@@ -70,6 +70,13 @@ def client_frame(payload: str | bytes, opcode: int | None = None, first: int | N
     key = os.urandom(4)
     unmask(key, raw)
     return head + key + bytes(raw)
+
+
+def fed(reader: FrameReader, data: bytes, found: list[Message] | None = None) -> list[Message]:
+    """The messages that a reader makes of these bytes, behind those `found` already."""
+    found = [] if found is None else found
+    found.extend(message for message in reader.feed(data) if message is not PART)
+    return found
 
 
 class Wire:

@@ -15,6 +15,7 @@ from rtserver.protocol.frames import (
     CLOSE,
     CONTINUATION,
     INVALID_DATA,
+    PART,
     PING,
     PONG,
     PROTOCOL_ERROR,
@@ -26,7 +27,7 @@ from rtserver.protocol.frames import (
     frame,
     unmask,
 )
-from tests.engine.wire import client_frame
+from tests.engine.wire import client_frame, fed
 
 MAX = 100_000
 MESSAGES = st.lists(st.one_of(st.text(max_size=300), st.binary(max_size=300)), max_size=8)
@@ -34,13 +35,13 @@ SIZES = [0, 1, 124, 125, 126, 127, 65535, 65536, 70000]
 
 
 def read(data, max_size=MAX):
-    return FrameReader(max_size, websocket_mask).feed(data)
+    return fed(FrameReader(max_size, websocket_mask), data)
 
 
-def refused(data, max_size=MAX, feed=None):
+def refused(data, max_size=MAX, reader=None):
     """The close code for these bytes."""
     with pytest.raises(FrameError) as caught:
-        (feed or FrameReader(max_size, websocket_mask).feed)(data)
+        fed(reader or FrameReader(max_size, websocket_mask), data)
     return caught.value.code
 
 
@@ -70,7 +71,7 @@ def test_it_does_not_matter_how_the_bytes_are_cut(messages, data):
     reader = FrameReader(MAX, websocket_mask)
     found = []
     for begin, end in itertools.pairwise([0, *cuts, len(raw)]):
-        found += reader.feed(raw[begin:end])
+        fed(reader, raw[begin:end], found)
     assert found == [(opcode(message), message) for message in messages]
 
 
@@ -89,7 +90,7 @@ def test_a_frame_may_be_cut_at_every_byte():
     raw = client_frame("4" + "é" * 100) + client_frame(b"\x00" * 300) + client_frame("", opcode=PING)
     for cut in range(len(raw) + 1):
         reader = FrameReader(MAX, websocket_mask)
-        assert reader.feed(raw[:cut]) + reader.feed(raw[cut:]) == [
+        assert fed(reader, raw[:cut]) + fed(reader, raw[cut:]) == [
             (TEXT, "4" + "é" * 100), (BINARY, b"\x00" * 300), (PING, b""),
         ]  # fmt: skip
 
@@ -98,7 +99,7 @@ def test_byte_by_byte_costs_no_more_than_linear_time():
     raw = client_frame(bytes(1_000_000))
     reader = FrameReader(1_000_000, websocket_mask)
     began = time.process_time()
-    found = [message for at in range(len(raw)) for message in reader.feed(raw[at : at + 1])]
+    found = [message for at in range(len(raw)) for message in fed(reader, raw[at : at + 1])]
     assert [len(payload) for _, payload in found] == [1_000_000]
     # Copying anew what is there for each byte would be 500 GB.
     assert time.process_time() - began < 15
@@ -126,10 +127,10 @@ def test_the_shortcut_for_short_texts_agrees_with_the_long_way(messages):
 
 def test_the_shortcut_keeps_off_while_a_message_is_under_way():
     reader = FrameReader(MAX, websocket_mask)
-    assert reader.feed(client_frame("be", first=TEXT)) == []
+    assert fed(reader, client_frame("be", first=TEXT)) == []
     assert reader.short_text(client_frame("whole")) is None
     reader = FrameReader(MAX, websocket_mask)
-    assert reader.feed(b"\x81") == []
+    assert fed(reader, b"\x81") == []
     assert reader.short_text(client_frame("whole")) is None
 
 
@@ -163,9 +164,9 @@ def test_control_frames_are_whole_and_short(kind):
 def test_the_longest_control_frame_is_taken_whatever_the_limit_of_messages():
     assert read(client_frame(b"x" * 125, PING), max_size=100) == [(PING, b"x" * 125)]
     reader = FrameReader(100, websocket_mask)
-    assert reader.feed(client_frame(b"x" * 90, first=BINARY)) == []
-    assert reader.feed(client_frame(b"y" * 125, PONG)) == [(PONG, b"y" * 125)]
-    assert reader.feed(client_frame(b"x" * 10, first=0x80)) == [(BINARY, b"x" * 100)]
+    assert fed(reader, client_frame(b"x" * 90, first=BINARY)) == []
+    assert fed(reader, client_frame(b"y" * 125, PONG)) == [(PONG, b"y" * 125)]
+    assert fed(reader, client_frame(b"x" * 10, first=0x80)) == [(BINARY, b"x" * 100)]
 
 
 def test_fragments_are_put_together_with_control_frames_between_them():
@@ -222,9 +223,20 @@ def test_a_close_is_empty_or_a_code_and_text():
 
 
 def test_what_came_before_the_fault_is_not_lost():
-    with pytest.raises(FrameError) as caught:
-        read(client_frame("4a") + client_frame(b"4b") + client_frame("4c", mask=False))
-    assert caught.value.messages == [(TEXT, "4a"), (BINARY, b"4b")]
+    found = []
+    with pytest.raises(FrameError):
+        fed(FrameReader(MAX), client_frame("4a") + client_frame(b"4b") + client_frame("4c", mask=False), found)
+    assert found == [(TEXT, "4a"), (BINARY, b"4b")]
+
+
+def test_a_frame_is_not_looked_at_before_it_is_asked_for():
+    reader = FrameReader(MAX)
+    messages = reader.feed(client_frame("4a") + client_frame("be", first=TEXT) + client_frame("4b", mask=False))
+    assert not reader.more
+    assert (next(messages), reader.more) == ((TEXT, "4a"), True)
+    assert next(messages) is PART
+    with pytest.raises(FrameError):
+        next(messages)
 
 
 # The limit.
@@ -248,17 +260,17 @@ def test_fragments_count_together():
 def test_what_is_too_long_is_refused_before_any_of_it_is_kept(size):
     head = b"\x82" + (b"\xff" + size.to_bytes(8, "big") if size > 65535 else b"\xfe" + size.to_bytes(2, "big"))
     reader = FrameReader(100, websocket_mask)
-    assert refused(head, feed=reader.feed) == TOO_BIG
+    assert refused(head, reader=reader) == TOO_BIG
     assert reader._buffer is None or len(reader._buffer) <= 14
 
 
 @given(st.binary(max_size=400))
 def test_garbage_gives_messages_or_a_frame_error(data):
-    code = None
+    code, messages = None, []
     try:
-        messages = read(data, 200)
+        fed(FrameReader(200, websocket_mask), data, messages)
     except FrameError as error:
-        messages, code = error.messages, error.code
+        code = error.code
     assert code in (None, PROTOCOL_ERROR, INVALID_DATA, TOO_BIG)
     assert all(kind in (TEXT, BINARY, CLOSE, PING, PONG) for kind, _ in messages)
 
@@ -269,9 +281,9 @@ def test_garbage_means_the_same_however_it_is_cut(data, cut):
         reader, found = FrameReader(200, websocket_mask), []
         try:
             for piece in pieces:
-                found += reader.feed(piece)
+                fed(reader, piece, found)
         except FrameError as error:
-            return found + error.messages, error.code
+            return found, error.code
         return found, None
 
     assert outcome(data) == outcome(data[:cut], data[cut:])
