@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rtserver.app import create_app
-    from rtserver.cluster.emitter import Emitter
+    from rtserver.cluster.emitter import Emitter, SyncEmitter
     from rtserver.engine.front import Runner
     from rtserver.errors import EventError, Refused
     from rtserver.settings import Settings
@@ -34,6 +34,7 @@ __all__ = [
     "Runner",
     "Server",
     "Settings",
+    "SyncEmitter",
     "create_app",
     "event",
     "server_event",
@@ -49,6 +50,7 @@ _HOMES = {
     "Runner": "engine.front",
     "Server": "standalone",
     "Settings": "settings",
+    "SyncEmitter": "cluster.emitter",
     "create_app": "app",
     "event": "sio.table",
     "server_event": "sio.table",

@@ -13,6 +13,7 @@ import typer
 from rtserver import cli_config, logs
 from rtserver.auth.claims import identity_of
 from rtserver.auth.issue import issue
+from rtserver.cli_emit import emit
 from rtserver.cli_exits import FAILED, USAGE, loaded, stop, stop_for
 from rtserver.cli_flags import with_flags
 from rtserver.errors import ConfigError, Unavailable
@@ -72,6 +73,7 @@ def serve(flags: Mapping[str, Any]) -> None:
 
 
 app.command("serve")(with_flags(serve))
+app.command("emit")(emit)
 
 
 @app.command()

@@ -1,155 +1,120 @@
-"""`Emitter`: emit to the clients of a cluster from any other process, in the wire of Node's `@socket.io/redis-emitter`.
+"""`Emitter` and `SyncEmitter`: reach the clients of a cluster from any other process, in the wire of Node's
+`@socket.io/redis-emitter`.
 
-async with Emitter("redis://localhost:6379") as emitter:
-    await emitter.of("/chat").to("lobby").emit("message", {"text": "hello"})
+    async with Emitter("redis://localhost:6379") as emitter:
+        await emitter.of("/chat").to("lobby").emit("message", {"text": "hello"})
+
+    with SyncEmitter("redis://localhost:6379") as emitter:
+        emitter.of("/chat").to("lobby").emit("message", {"text": "hello"})
 """
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import replace
 from types import TracebackType
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from redis.asyncio import Connection
-
-from rtserver.cluster.connection import FAILURES, closed, connector, opened
-from rtserver.errors import Unavailable
+from rtserver.cluster.bus import MAX_MESSAGE
+from rtserver.cluster.publisher import BlockingPublisher, Publisher
 from rtserver.protocol import adapter as wire
 from rtserver.protocol.adapter import EMITTER_UID, Channels, Options, RequestType
-from rtserver.protocol.packets import RESERVED_EVENTS
+from rtserver.sio.operator import check_event_name, check_server_event_name, flat_rooms
+
+Sent = TypeVar("Sent")
+TIMEOUT = 5.0
 
 
-class _Publisher:
-    """One connection, opened when needed; a publish that fails on an old one is not repeated."""
+class EmitOperator(Generic[Sent]):
+    """Whom to address, then what to do: the server's operator, with what can be done from outside.
 
-    def __init__(self, url: str, timeout: float) -> None:
-        self._connect = connector(url, "rtserver-emitter")
-        self._timeout = timeout
-        self._connection: Connection | None = None
-        self._lock = asyncio.Lock()
-
-    async def publish(self, channel: str, payload: bytes) -> None:
-        async with self._lock:
-            try:
-                async with asyncio.timeout(self._timeout):
-                    await self._send(await self._open(), channel, payload)
-            except FAILURES as error:
-                await self._close()
-                raise Unavailable(f"Redis is not available: {error}") from error
-
-    async def close(self) -> None:
-        async with self._lock:
-            await self._close()
-
-    async def _open(self) -> Connection:
-        if self._connection is not None and await self._connection.can_read():
-            await self._close()  # nothing is asked, so this is the end of the stream
-        if self._connection is None:
-            self._connection = await opened(self._connect)
-        return self._connection
-
-    async def _send(self, connection: Connection, channel: str, payload: bytes) -> None:
-        await connection.send_command("PUBLISH", channel, payload, check_health=False)
-        await connection.read_response()
-
-    async def _close(self) -> None:
-        if self._connection is not None:
-            await closed(self._connection)
-            self._connection = None
-
-
-@dataclass(frozen=True, slots=True)
-class BroadcastOperator:
-    """Whom to address; every step makes a new one. Awaiting ends when Redis has taken the message.
-
-    Raises `Unavailable` when Redis cannot be reached, `TypeError` for what cannot be sent.
+    Immutable: every step gives a new one, so an operator may be kept and used again. `emit` and the others tell how
+    many servers Redis handed the message to (in a Redis Cluster: those on the node that was asked). They raise
+    `Unavailable` when Redis cannot be reached, `TypeError` for what cannot be sent, `ValueError` for a reserved name.
     """
 
-    _publisher: _Publisher
-    _key: str
-    _nsp: str = "/"
-    _options: Options = field(default_factory=Options)
+    __slots__ = ("_key", "_nsp", "_options", "_publish")
 
-    def of(self, namespace: str) -> BroadcastOperator:
+    def __init__(
+        self, publish: Callable[[str, bytes], Sent], key: str, nsp: str = "/", options: Options | None = None
+    ) -> None:
+        self._publish = publish
+        self._key = key
+        self._nsp = nsp
+        self._options = options or Options()
+
+    def of(self, namespace: str) -> EmitOperator[Sent]:
         nsp = namespace if namespace.startswith("/") else f"/{namespace}"
-        return replace(self, _nsp=nsp)
+        return EmitOperator(self._publish, self._key, nsp, self._options)
 
-    def to(self, *rooms: str) -> BroadcastOperator:
-        """Members of any of these; more calls add more rooms."""
-        return self._with(rooms=tuple(dict.fromkeys((*self._options.rooms, *rooms))))
+    def to(self, *rooms: str | Iterable[str]) -> EmitOperator[Sent]:
+        """Address the members of these rooms too; a client in several of them is addressed once."""
+        return self._with(rooms=tuple(dict.fromkeys((*self._options.rooms, *flat_rooms(rooms)))))
 
     in_ = to
 
-    def except_(self, *rooms: str) -> BroadcastOperator:
-        return self._with(except_=tuple(dict.fromkeys((*self._options.except_, *rooms))))
+    def except_(self, *rooms: str | Iterable[str]) -> EmitOperator[Sent]:
+        """Leave out whoever is in one of these rooms."""
+        return self._with(except_=tuple(dict.fromkeys((*self._options.except_, *flat_rooms(rooms)))))
 
     @property
-    def volatile(self) -> BroadcastOperator:
-        """May be dropped for a client that is not ready to receive."""
+    def volatile(self) -> EmitOperator[Sent]:
+        """The event may be dropped for a client that cannot take it now."""
         return self._with(flags={**self._options.flags, "volatile": True})
 
-    def compress(self, compress: bool) -> BroadcastOperator:
-        return self._with(flags={**self._options.flags, "compress": compress})
+    def compress(self, on: bool) -> EmitOperator[Sent]:
+        """`False`: not worth it, where WebSockets are compressed."""
+        return self._with(flags={**self._options.flags, "compress": on})
 
-    async def emit(self, event: str, *args: Any) -> None:
-        if event in RESERVED_EVENTS:
-            raise ValueError(f"{event!r} is a reserved event name")
-        channel = self._channels.broadcast_to(self._options.rooms)
-        payload = wire.encode_broadcast(EMITTER_UID, self._nsp, [event, *args], self._options)
-        await self._publisher.publish(channel, payload)
+    def emit(self, event: str, *args: Any) -> Sent:
+        """Emit to everybody addressed. Does not wait for delivery."""
+        payload = wire.encode_broadcast(EMITTER_UID, self._nsp, [check_event_name(event), *args], self._options)
+        return self._send(self._channels.broadcast_to(self._options.rooms), payload)
 
-    async def sockets_join(self, *rooms: str) -> None:
-        await self._request(RequestType.REMOTE_JOIN, rooms=list(rooms))
+    def sockets_join(self, *rooms: str | Iterable[str]) -> Sent:
+        return self._request(RequestType.REMOTE_JOIN, rooms=list(flat_rooms(rooms)))
 
-    async def sockets_leave(self, *rooms: str) -> None:
-        await self._request(RequestType.REMOTE_LEAVE, rooms=list(rooms))
+    def sockets_leave(self, *rooms: str | Iterable[str]) -> Sent:
+        return self._request(RequestType.REMOTE_LEAVE, rooms=wire.both_forms(flat_rooms(rooms)))
 
-    async def disconnect_sockets(self, close: bool = False) -> None:
-        """`close`: the whole connection, not only this namespace."""
-        await self._request(RequestType.REMOTE_DISCONNECT, close=close)
+    def disconnect_sockets(self, close: bool = False) -> Sent:
+        """Disconnect from the namespace; with `close`, close the whole connection."""
+        return self._request(RequestType.REMOTE_DISCONNECT, close=close)
 
-    async def server_side_emit(self, event: str, *args: Any) -> None:
-        """To the `@server_event` handlers of every server, once each."""
-        request = wire.encode_request(RequestType.SERVER_SIDE_EMIT, uid=EMITTER_UID, data=[event, *args])
-        await self._publisher.publish(self._channels.request, request)
+    def server_side_emit(self, name: str, *args: Any) -> Sent:
+        """Call `@server_event(name)` of this namespace on every server."""
+        data = [check_server_event_name(name), *args]
+        request = wire.encode_request(RequestType.SERVER_SIDE_EMIT, uid=EMITTER_UID, data=data)
+        return self._send(self._channels.request, request)
 
-    async def _request(self, kind: RequestType, **fields: Any) -> None:
+    def _request(self, kind: RequestType, **fields: Any) -> Sent:
         request = wire.encode_request(kind, uid=None, opts=self._options.wire(), **fields)
-        await self._publisher.publish(self._channels.request, request)
+        return self._send(self._channels.request, request)
+
+    def _send(self, channel: str, payload: bytes) -> Sent:
+        if len(payload) > MAX_MESSAGE:
+            raise ValueError(f"a message of {len(payload)} bytes is more than any server takes ({MAX_MESSAGE})")
+        return self._publish(channel, payload)
 
     @property
     def _channels(self) -> Channels:
         return Channels(self._key, self._nsp)
 
-    def _with(self, **changes: Any) -> BroadcastOperator:
-        return replace(self, _options=replace(self._options, **changes))
+    def _with(self, **changes: Any) -> EmitOperator[Sent]:
+        return EmitOperator(self._publish, self._key, self._nsp, replace(self._options, **changes))
 
 
-class Emitter:
-    """`url`: the Redis of the cluster; `key`: the prefix of its channels; `timeout`: seconds for one message."""
+class Emitter(EmitOperator[Coroutine[Any, Any, int]]):
+    """For code with asyncio: `await` what it does.
 
-    def __init__(self, url: str, *, key: str = "socket.io", timeout: float = 5.0) -> None:
-        self._publisher = _Publisher(url, timeout)
-        self._everybody = BroadcastOperator(self._publisher, key)
+    `url`: the Redis of the cluster; `key`: RTSERVER_REDIS_KEY of its servers; `timeout`: seconds for one message.
+    """
 
-    def of(self, namespace: str) -> BroadcastOperator:
-        return self._everybody.of(namespace)
+    __slots__ = ("_publisher",)
 
-    def to(self, *rooms: str) -> BroadcastOperator:
-        return self._everybody.to(*rooms)
-
-    in_ = to
-
-    def except_(self, *rooms: str) -> BroadcastOperator:
-        return self._everybody.except_(*rooms)
-
-    @property
-    def volatile(self) -> BroadcastOperator:
-        return self._everybody.volatile
-
-    async def emit(self, event: str, *args: Any) -> None:
-        await self._everybody.emit(event, *args)
+    def __init__(self, url: str, *, key: str = "socket.io", timeout: float = TIMEOUT) -> None:
+        self._publisher = Publisher(url, timeout)
+        super().__init__(self._publisher.publish, key)
 
     async def close(self) -> None:
         await self._publisher.close()
@@ -161,3 +126,27 @@ class Emitter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+
+class SyncEmitter(EmitOperator[int]):
+    """For code without asyncio (Django, Flask, Celery, scripts): each call returns when Redis has taken the message.
+
+    Threads may share one, and it survives a fork. In a coroutine it would block the loop: use `Emitter` there.
+    """
+
+    __slots__ = ("_publisher",)
+
+    def __init__(self, url: str, *, key: str = "socket.io", timeout: float = TIMEOUT) -> None:
+        self._publisher = BlockingPublisher(url, timeout)
+        super().__init__(self._publisher.publish, key)
+
+    def close(self) -> None:
+        self._publisher.close()
+
+    def __enter__(self) -> SyncEmitter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -38,13 +38,13 @@ class Operator:
 
     def to(self, *rooms: str | Iterable[str]) -> Operator:
         """Address the members of these rooms too; a client in several of them is addressed once."""
-        return self._with(Target(self._target.rooms + _flat(rooms), self._target.except_, self._target.flags))
+        return self._with(Target(self._target.rooms + flat_rooms(rooms), self._target.except_, self._target.flags))
 
     in_ = to
 
     def except_(self, *rooms: str | Iterable[str]) -> Operator:
         """Leave out whoever is in one of these rooms."""
-        return self._with(Target(self._target.rooms, self._target.except_ + _flat(rooms), self._target.flags))
+        return self._with(Target(self._target.rooms, self._target.except_ + flat_rooms(rooms), self._target.flags))
 
     @property
     def volatile(self) -> Operator:
@@ -79,10 +79,10 @@ class Operator:
         return await self._adapter.fetch_sockets(self._namespace, self._target)
 
     async def sockets_join(self, *rooms: str | Iterable[str]) -> None:
-        await self._adapter.sockets_join(self._namespace, self._target, _flat(rooms))
+        await self._adapter.sockets_join(self._namespace, self._target, flat_rooms(rooms))
 
     async def sockets_leave(self, *rooms: str | Iterable[str]) -> None:
-        await self._adapter.sockets_leave(self._namespace, self._target, _flat(rooms))
+        await self._adapter.sockets_leave(self._namespace, self._target, flat_rooms(rooms))
 
     async def disconnect_sockets(self, close: bool = False) -> None:
         """Disconnect from the namespace; with `close`, close the whole connection."""
@@ -116,7 +116,7 @@ def check_server_event_name(name: str) -> str:
     return name
 
 
-def _flat(rooms: tuple[str | Iterable[str], ...]) -> tuple[str, ...]:
+def flat_rooms(rooms: tuple[str | Iterable[str], ...]) -> tuple[str, ...]:
     """Rooms may be given one by one or as a collection, as in Node."""
     if len(rooms) == 1 and isinstance(rooms[0], str):
         return cast("tuple[str]", rooms)
