@@ -82,10 +82,13 @@ class _Composition:
         self.verifier = TokenVerifier(
             settings.jwt_keys(), audience=settings.jwt_audience, issuer=settings.jwt_issuer, leeway=settings.jwt_leeway
         )
-        self.bus, self.adapter, self.presence = compose_cluster(settings, self.metrics, self.instance)
+        self.draining = asyncio.Event()
+        cluster = compose_cluster(
+            settings, self.metrics, self.instance, version=VERSION, draining=self.draining.is_set
+        )
+        self.bus, self.adapter, self.presence, self.registry = cluster
         self._compose_store()
         self._compose_server(own)
-        self.draining = asyncio.Event()
 
     def _compose_store(self) -> None:
         self.database = Database(self.settings.database_url.get_secret_value())
@@ -130,7 +133,8 @@ class _Composition:
         )
         inbox = Notifications(self.notifications)
         self.notifier = Notifier(self.notifications, inbox)
-        for namespace in (chat, inbox, Admin(self.metrics.snapshot, version=VERSION), *own):
+        admin = Admin(self.metrics.snapshot, self.registry, self.presence, version=VERSION)
+        for namespace in (chat, inbox, admin, *own):
             self.server.add_namespace(namespace)
 
     def app(self) -> web.Application:

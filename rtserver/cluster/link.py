@@ -19,7 +19,7 @@ from rtserver.protocol.adapter import (
 )
 from rtserver.sio.adapter import Adapter
 from rtserver.sio.remote import RemoteSocket
-from rtserver.sio.target import Flags, Target
+from rtserver.sio.target import Flags, Page, Target
 
 
 class Incoming(Protocol):
@@ -129,16 +129,24 @@ def options_of(target: Target, timeout: float | None = None) -> Options:
         flags["compress"] = False
     if timeout is not None:
         flags["timeout"] = round(timeout * 1000)
+    if target.flags.page is not None:  # our own; Node's servers do not look at it and give everything
+        flags["page"] = list(target.flags.page)
     return Options(tuple(dict.fromkeys(target.rooms)), target.except_, flags)
 
 
 def target_of(options: Options) -> Target:
     flags = options.flags
+    volatile, compress = flags.get("volatile") is True, flags.get("compress") is not False
     return Target(
-        options.rooms,
-        options.except_,
-        Flags(volatile=flags.get("volatile") is True, compress=flags.get("compress") is not False),
+        options.rooms, options.except_, Flags(volatile=volatile, compress=compress, page=_page(flags.get("page")))
     )
+
+
+def _page(value: Any) -> Page | None:
+    match value:
+        case [str() as after, int() as limit] if limit > 0:
+            return Page(after, limit)
+    return None
 
 
 def remote_sockets(adapter: Adapter, nsp: str, items: list[Any]) -> list[RemoteSocket]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from heapq import nsmallest
 from typing import TYPE_CHECKING, Any
 
 from rtserver.errors import TimedOut
@@ -140,6 +141,10 @@ class Adapter:
         rooms = self.server.rooms_of(nsp)
         if rooms is None:
             return []
+        chosen = [*rooms.select(target), *rooms.leaving(target)]
+        page = target.flags.page
+        if page is not None:
+            chosen = nsmallest(page.limit, (one for one in chosen if one.id > page.after), key=lambda one: one.id)
         return [
             RemoteSocket(
                 adapter=self,
@@ -152,7 +157,7 @@ class Adapter:
                 transport=client.transport,
                 instance=self.server.instance_id,
             )
-            for client in (*rooms.select(target), *rooms.leaving(target))
+            for client in chosen
         ]
 
     def local_rooms(self, nsp: str) -> set[str]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from rtserver.protocol.packets import RESERVED_EVENTS
 from rtserver.sio.remote import RemoteSocket
-from rtserver.sio.target import EVERYBODY, Target
+from rtserver.sio.target import EVERYBODY, Page, Target
 
 if TYPE_CHECKING:
     from rtserver.sio.adapter import Adapter
@@ -29,6 +29,10 @@ class Operator:
         self._adapter = adapter
         self._namespace = namespace
         self._target = target
+
+    @property
+    def namespace(self) -> str:
+        return self._namespace
 
     def _with(self, target: Target) -> Operator:
         return Operator(self._adapter, self._namespace, target)
@@ -59,6 +63,10 @@ class Operator:
     def compress(self, on: bool) -> Operator:
         """`False`: not worth it, where WebSockets are compressed."""
         return self._flag(compress=on)
+
+    def page(self, limit: int, after: str = "") -> Operator:
+        """`fetch_sockets` gives at least the `limit` sockets that follow the id `after`, but not everybody's."""
+        return self._flag(page=Page(after, limit))
 
     def timeout(self, seconds: float) -> Operator:
         """How long `emit_with_ack` waits."""

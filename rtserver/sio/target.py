@@ -5,13 +5,24 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
+class Page(NamedTuple):
+    """Of the sockets by id: those after `after`, `limit` at most from each server; others may give all they have."""
+
+    after: str
+    limit: int
+
+
 class Flags(NamedTuple):
-    """`volatile`: may be dropped; `local`: this server only; `timeout`: seconds to wait for acks."""
+    """`volatile`: may be dropped; `local`: this server only; `timeout`: seconds to wait for acks.
+
+    `page`: as much of a list is wanted.
+    """
 
     volatile: bool = False
     local: bool = False
     compress: bool = True
     timeout: float | None = None
+    page: Page | None = None
 
 
 class Target(NamedTuple):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import chain
 from typing import Any
 
+from rtserver.cluster.registry import Registry
 from rtserver.errors import NotFound
 from rtserver.identity import user_room
-from rtserver.namespaces.admin.payloads import ClientsPayload
+from rtserver.namespaces.admin.payloads import ClientsPayload, RoomsPayload
+from rtserver.namespaces.admin.silent import Silent
 from rtserver.sio.ids import looks_like_sid
 from rtserver.sio.operator import Operator
 from rtserver.sio.remote import RemoteSocket
@@ -20,8 +22,9 @@ USER_PREFIX = user_room("")
 
 
 class Census:
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, registry: Registry) -> None:
         self._server = server
+        self._silent = Silent(registry)
 
     def operator(self, namespace: str) -> Operator:
         """Everybody in a namespace; raises `NotFound` for one that the server does not have."""
@@ -33,22 +36,22 @@ class Census:
         """One for every namespace of the server, and every name in use of a dynamic one."""
         return [self._server.of(namespace) for namespace in self._server.open_namespaces()]
 
-    async def clients(self, wanted: ClientsPayload) -> tuple[list[dict[str, Any]], str | None]:
-        """A page of them ordered by id, and the cursor of the next one."""
-        found = [socket for socket in await self._find(wanted) if _matches(socket, wanted)]
-        found.sort(key=lambda socket: (socket.id, socket.namespace))
-        page = found[: wanted.limit]
-        more = len(found) > len(page)
-        return [describe(socket) for socket in page], page[-1].id if more else None
-
-    async def _find(self, wanted: ClientsPayload) -> Iterable[RemoteSocket]:
-        room = wanted.room or (user_room(wanted.user) if wanted.user else None)
+    async def clients(self, wanted: ClientsPayload) -> dict[str, Any]:
+        """A page of them ordered by id. No instance is asked for more of them than the page holds."""
+        room = user_room(wanted.user) if wanted.user else wanted.room
         operators = [self.operator(wanted.namespace)] if wanted.namespace else self.operators()
         chosen = [operator.in_(room) if room else operator for operator in operators]
-        found = await asyncio.gather(*(operator.fetch_sockets() for operator in chosen))
-        return chain.from_iterable(found)
+        after = wanted.cursor or ""
+        answers = await asyncio.gather(*(one.page(wanted.limit + 1, after).fetch_sockets() for one in chosen))
+        found = sorted((socket for socket in chain(*answers) if socket.id > after), key=lambda socket: socket.id)
+        page = found[: wanted.limit]
+        return {
+            "clients": [describe(socket) for socket in page if _matches(socket, wanted)],
+            "next": page[-1].id if len(found) > len(page) else None,
+            **await self._silent.in_(answers, [operator.namespace for operator in chosen]),
+        }
 
-    async def close_connections(self, room: str) -> int:
+    async def close_connections(self, room: str) -> dict[str, Any]:
         """Close the connection of everybody in `room`, in every namespace; gives the number of sockets found.
 
         Who could not be counted is closed all the same, and the trouble of counting raised after.
@@ -58,11 +61,17 @@ class Census:
             found = await asyncio.gather(*(operator.fetch_sockets() for operator in addressed))
         finally:
             await asyncio.gather(*(operator.disconnect_sockets(close=True) for operator in addressed))
-        return sum(map(len, found))
+        namespaces = [operator.namespace for operator in addressed]
+        return {"disconnected": sum(map(len, found)), **await self._silent.in_(found, namespaces)}
 
-    async def rooms(self, namespace: str) -> list[str]:
-        """The named rooms; the private ones of the sockets are left out."""
-        return sorted(room for room in await self.operator(namespace).all_rooms() if not looks_like_sid(room))
+    async def rooms(self, wanted: RoomsPayload) -> dict[str, Any]:
+        """A page of the named rooms; the private ones of the sockets are left out."""
+        everything = await self.operator(wanted.namespace).all_rooms()
+        after = wanted.cursor or ""
+        found = sorted(room for room in everything if room > after and not looks_like_sid(room))
+        page = found[: wanted.limit]
+        following = page[-1] if len(found) > len(page) else None
+        return {"rooms": page, "next": following, **await self._silent.in_([everything], [wanted.namespace])}
 
 
 def user_of(socket: RemoteSocket) -> str | None:
@@ -85,9 +94,10 @@ def describe(socket: RemoteSocket) -> dict[str, Any]:
 
 
 def _matches(socket: RemoteSocket, wanted: ClientsPayload) -> bool:
-    if wanted.cursor is not None and socket.id <= wanted.cursor:
-        return False
-    return wanted.user is None or user_of(socket) == wanted.user
+    """What the room that was asked for does not tell by itself."""
+    if wanted.user is None:
+        return True
+    return user_of(socket) == wanted.user and (wanted.room is None or wanted.room in socket.rooms)
 
 
 def _since(handshake: Mapping[str, Any]) -> str | None:

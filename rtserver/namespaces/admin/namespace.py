@@ -12,6 +12,8 @@ from typing import Any
 import structlog
 from msgspec import to_builtins
 
+from rtserver.cluster.presence import Presence
+from rtserver.cluster.registry import Registry
 from rtserver.errors import Forbidden, NotFound
 from rtserver.identity import Identity, user_room
 from rtserver.namespaces.admin import payloads
@@ -35,15 +37,18 @@ class Admin(Namespace, path="/admin"):
     auth = "required"
     roles = frozenset({ADMIN, OBSERVER})
 
-    def __init__(self, snapshot: Callable[[], Mapping[str, Any]], *, version: str) -> None:
+    def __init__(
+        self, snapshot: Callable[[], Mapping[str, Any]], registry: Registry, presence: Presence, *, version: str
+    ) -> None:
         super().__init__()
+        self._registry, self._presence = registry, presence
         self._snapshot = snapshot
         self._version = version
         self._cluster = Cluster()
         self._ticking: asyncio.Task[None] | None = None
 
     async def on_start(self) -> None:
-        self._census = Census(self.server)
+        self._census = Census(self.server, self._registry)
         self._ticking = asyncio.create_task(self._tick(Sampler(self.server.instance_id)))
 
     async def on_stop(self) -> None:
@@ -63,12 +68,24 @@ class Admin(Namespace, path="/admin"):
     async def list_clients(
         self, client: Client, payload: payloads.ClientsPayload = payloads.ALL_CLIENTS
     ) -> Ack:
-        found, following = await self._census.clients(payload)
-        return {"ok": True, "clients": found, "next": following}
+        return {"ok": True, **await self._census.clients(payload)}
 
     @event("rooms")
     async def list_rooms(self, client: Client, payload: payloads.RoomsPayload) -> Ack:
-        return {"ok": True, "rooms": await self._census.rooms(payload.namespace)}
+        return {"ok": True, **await self._census.rooms(payload)}
+
+    @event("instances")
+    async def list_instances(self, client: Client, payload: payloads.InstancesPayload = payloads.NOTHING) -> Ack:
+        instances = await self._registry.instances()
+        return {"ok": True, "instances": to_builtins(instances), **({"partial": True} if instances.partial else {})}
+
+    @event("presence")
+    async def presence(self, client: Client, payload: payloads.PresencePayload) -> Ack:
+        """`unavailable` while Redis is down."""
+        devices = await self._presence.devices(payload.users)
+        online = await self._presence.online(payload.users)
+        told = {user: {"online": user in online, "devices": devices.get(user, {})} for user in payload.users}
+        return {"ok": True, "presence": told, **({"partial": True} if online.partial else {})}
 
     # Acting
 
@@ -79,12 +96,13 @@ class Admin(Namespace, path="/admin"):
         if payload.sid is not None and not looks_like_sid(payload.sid):
             raise NotFound("There is no such socket")  # a room's name would close everybody in it
         room = payload.sid or user_room(payload.user or "")
-        count = await self._census.close_connections(room)
-        if payload.sid is not None and not count:
+        done = await self._census.close_connections(room)
+        count = done["disconnected"]
+        if payload.sid is not None and not count and "partial" not in done:
             raise NotFound("There is no such socket")
         whom = {"user": payload.user, "sid": payload.sid}
         await self._log("kick", me, **whom, reason=payload.reason, disconnected=count)
-        return {"ok": True, "disconnected": count}
+        return {"ok": True, **done}
 
     @event("announce")
     async def announce(self, client: Client, payload: payloads.AnnouncePayload) -> Ack:

@@ -22,9 +22,21 @@ class ClientsPayload(Struct, frozen=True):
 
 
 class RoomsPayload(Struct, frozen=True):
-    """`rooms`."""
+    """`rooms`: by name; `cursor` is the `next` of the page before."""
 
     namespace: Name
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 1000
+    cursor: Name | None = None
+
+
+class InstancesPayload(Struct, frozen=True):
+    """`instances`: `{}` or nothing."""
+
+
+class PresencePayload(Struct, frozen=True):
+    """`presence`: of these users."""
+
+    users: Annotated[list[Name], Meta(min_length=1, max_length=100)]
 
 
 class KickPayload(Struct, frozen=True):
@@ -52,3 +64,4 @@ class AnnouncePayload(Struct, frozen=True):
 
 
 ALL_CLIENTS = ClientsPayload()
+NOTHING = InstancesPayload()

@@ -75,7 +75,12 @@ async def test_rooms_are_listed_without_the_private_ones_of_sockets(device: Devi
     alice = await device("alice", "/chat")
     await alice.call("join", {"room": "general"})
     admin = await device("root", "/admin", ("admin",))
-    assert await admin.call("rooms", {"namespace": "/chat"}) == {"ok": True, "rooms": ["general", "user:alice"]}
+    ack = await admin.call("rooms", {"namespace": "/chat"})
+    assert ack == {"ok": True, "rooms": ["general", "user:alice"], "next": None}
+    ack = await admin.call("rooms", {"namespace": "/chat", "limit": 1})
+    assert ack == {"ok": True, "rooms": ["general"], "next": "general"}
+    ack = await admin.call("rooms", {"namespace": "/chat", "limit": 1, "cursor": "general"})
+    assert ack == {"ok": True, "rooms": ["user:alice"], "next": None}
     assert (await admin.call("rooms", {"namespace": "/nowhere"}))["error"]["code"] == "not_found"
 
 
