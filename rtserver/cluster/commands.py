@@ -6,52 +6,26 @@ Rules:
    an answer fails at once while there is no connection.
 3. A command is written at most once: when the connection breaks, what was written without an answer is lost,
    since Redis may have carried it out.
-4. A batch has `timeout` seconds, more if it is large; then the connection counts as dead.
+4. An answer has `timeout` seconds, more behind much that was written; then the connection counts as dead.
 5. A Redis that says that it is the wrong one (read-only, moved) is left, to look for the right one.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 import structlog
 from redis.asyncio import Connection
 from redis.exceptions import MovedError, ReadOnlyError, ResponseError
 
 from rtserver.cluster.connection import FAILURES, Backoff, Connect, Demoted, closed, opened, sever
-from rtserver.errors import Unavailable
+from rtserver.cluster.pipe import Pipe, pack
+from rtserver.cluster.window import Argument, Command, Window
 
 log = structlog.get_logger("rtserver.redis")
-
-BATCH_COMMANDS = 256
-BATCH_BYTES = 256 * 1024
-BYTES_PER_SECOND = 1_000_000
-
-Argument = str | bytes | int | float
-
-
-@dataclass(slots=True)
-class _Command:
-    args: tuple[Argument, ...]
-    size: int
-    since: float
-    answer: asyncio.Future[Any] | None
-
-    def fail(self, error: BaseException | None) -> bool:
-        """Whether something was lost that nobody is told of."""
-        if self.answer is None:
-            return True
-        if not self.answer.done():
-            unavailable = Unavailable("Redis is not available")
-            unavailable.__cause__ = error
-            self.answer.set_exception(unavailable)
-        return False
-
 
 class CommandQueue:
     """`on_drop(n)`: n publishes were lost. `on_change(error)`: connected, or (with the reason) no longer.
@@ -73,22 +47,24 @@ class CommandQueue:
     ) -> None:
         self._connect = connect
         self._on_drop, self._on_change, self._on_refusal = on_drop, on_change, on_refusal
-        self._timeout, self._max_age = timeout, max_age
+        self._max_age = max_age
         self._max_bytes, self._max_commands = max_bytes, max_commands
-        self._queue: deque[_Command] = deque()
+        self._queue: deque[Command] = deque()
         self._bytes = 0
-        self._wake = asyncio.Event()
+        self._written = Window(timeout, self._late)
+        self._pipe: Pipe | None = None
+        self._due = False
         self._idle = asyncio.Event()
         self._idle.set()
         self._connection: Connection | None = None
         self.connected = False
 
     def add(self, *args: Argument) -> None:
-        self._append(_Command(args, _size(args), _now(), None))
+        self._append(Command(args, _size(args), _now(), None))
 
     def call(self, *args: Argument) -> asyncio.Future[Any]:
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        command = _Command(args, _size(args), _now(), answer)
+        command = Command(args, _size(args), _now(), answer)
         if self.connected:
             self._append(command)
         else:
@@ -109,7 +85,6 @@ class CommandQueue:
             self.connected = False
             self._on_change(error)
             sever(self._connection)
-            self._wake.set()
 
     async def run(self) -> None:
         """Connect, write, and start over when that fails; ends only by cancellation."""
@@ -127,10 +102,13 @@ class CommandQueue:
         connection = None
         try:
             self._connection = connection = await opened(self._connect)
+            self._pipe = Pipe(connection, self._answered, self._write)
             backoff.connected()
             self.connected = True
             self._on_change(None)
-            await self._pump(connection)
+            self._write()
+            await self._pipe.lost
+            raise AssertionError("it ends with an error")
         except FAILURES as error:
             return error
         except Exception as error:
@@ -138,55 +116,66 @@ class CommandQueue:
             return error
         finally:
             self.connected = False
-            self._connection = None
+            self._connection = self._pipe = None
+            self._lose_written()
             if connection is not None:
                 await closed(connection)
 
-    async def _pump(self, connection: Connection) -> NoReturn:
-        while True:
-            await self._wake.wait()
-            self._expire()
-            if await connection.can_read():  # answers are all read: this is the end of the stream
-                raise ConnectionError("closed by Redis")
-            batch = self._take()
-            if batch:
-                await self._exchange(connection, batch)
-            if not self._queue:
-                self._wake.clear()
-                self._idle.set()
+    def _lose_written(self) -> None:
+        lost = sum(command.fail(None) for command in self._written.empty())
+        if lost:
+            self._on_drop(lost)
 
-    async def _exchange(self, connection: Connection, batch: list[_Command]) -> None:
-        waiting = deque(batch)
-        size = sum(command.size for command in batch)
-        refused = 0
-        try:
-            async with asyncio.timeout(self._timeout + size / BYTES_PER_SECOND):
-                packed = connection.pack_commands([command.args for command in batch])
-                await connection.send_packed_command(packed, check_health=False)
-                while waiting:
-                    refused += await self._answer(connection, waiting[0])
-                    waiting.popleft()
-        except BaseException as error:
-            refused += sum(command.fail(error) for command in waiting)
-            raise
-        finally:
-            if refused:
-                self._on_drop(refused)
+    def _late(self) -> None:
+        if self._pipe is not None:
+            self._pipe.fail(TimeoutError("Redis does not answer"))
 
-    async def _answer(self, connection: Connection, command: _Command) -> bool:
-        try:
-            answer = await connection.read_response(timeout=math.inf, disconnect_on_error=False)
-        except (ReadOnlyError, MovedError) as error:
-            self._on_refusal(error)
-            raise Demoted from error
-        except ResponseError as error:
-            self._on_refusal(error)
-            return command.fail(error)
-        if command.answer is not None and not command.answer.done():
+    def _write(self) -> None:
+        """Write what is queued, as far as the window is open."""
+        self._due = False
+        pipe = self._pipe
+        if pipe is None or pipe.congested or not self.connected:
+            return
+        self._expire()
+        packed = []
+        now = _now()
+        while self._queue and self._written.is_open:
+            command = self._queue.popleft()
+            self._bytes -= command.size
+            self._written.add(command, now)
+            packed.append(pack(command.args))
+        if packed:
+            pipe.write(b"".join(packed))
+        elif not self._written:
+            self._idle.set()
+
+    def _answered(self, answer: Any) -> None:
+        if not self._written:
+            raise ConnectionError("an answer to nothing")
+        if isinstance(answer, ReadOnlyError | MovedError):
+            self._on_refusal(answer)
+            raise Demoted from answer
+        command = self._written.take()
+        if isinstance(answer, ResponseError):
+            self._on_refusal(answer)
+            if command.fail(answer):
+                self._on_drop(1)
+        elif isinstance(answer, Exception):
+            raise answer
+        elif command.answer is not None and not command.answer.done():
             command.answer.set_result(answer)
-        return False
+        if self._queue:
+            self._soon()
+        elif not self._written:
+            self._idle.set()
 
-    def _append(self, command: _Command) -> None:
+    def _soon(self) -> None:
+        """Write at the end of this turn, with all that comes until then."""
+        if not self._due:
+            self._due = True
+            asyncio.get_running_loop().call_soon(self._write)
+
+    def _append(self, command: Command) -> None:
         self._queue.append(command)
         self._bytes += command.size
         while self._bytes > self._max_bytes or len(self._queue) > self._max_commands:
@@ -194,18 +183,8 @@ class CommandQueue:
         if not self.connected:
             self._expire()
         if self._queue:
-            self._wake.set()
             self._idle.clear()
-
-    def _take(self) -> list[_Command]:
-        batch: list[_Command] = []
-        size = 0
-        while self._queue and len(batch) < BATCH_COMMANDS and size < BATCH_BYTES:
-            command = self._queue.popleft()
-            size += command.size
-            batch.append(command)
-        self._bytes -= size
-        return batch
+            self._soon()
 
     def _expire(self) -> None:
         """Old news is worse than none."""
