@@ -143,6 +143,10 @@ class JsClient:
         """The arguments of every such event so far, taken or not."""
         return [args for kind, name, args in self._seen if (kind, name) == ("event", event)]
 
+    def times(self, kind: str, name: str) -> int:
+        """How often it saw that; kinds: event, socket, manager, engine."""
+        return sum((kind, name) == seen[:2] for seen in self._seen)
+
     async def _next(
         self, kind: str, name: str, where: Callable[..., bool] | None = None, seconds: float = SECONDS
     ) -> list[Any]:

@@ -169,6 +169,7 @@ def environment(folder: Path, **settings: object) -> dict[str, str]:
         "API_KEY": API_KEY,
         "DATABASE_URL": sqlite_url(folder / "rtserver.db"),
         "DRAIN_SECONDS": 0,
+        "DRAIN_DELAY": 0,
         "LOG_FORMAT": "json",
     }
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}

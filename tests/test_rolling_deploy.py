@@ -1,0 +1,173 @@
+"""Two instances behind the real nginx, with TLS, are restarted one after the other while clients talk."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from tests.support.js_client import JsClient, JsError
+from tests.support.nginx_server import NginxServer
+from tests.support.ports import free_port
+from tests.support.redis_server import RedisServer
+from tests.support.rtserver_process import RtServer, sqlite_url
+
+SITE = Path(__file__).parent.parent / "nginx" / "site.conf"
+ROOM = "lobby"
+TRANSPORTS = (["polling"], ["websocket"], ["polling", "websocket"])
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    chain, key = folder / "chain.pem", folder / "key.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1",
+         "-subj", "/CN=localhost", "-keyout", str(key), "-out", str(chain)],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return chain, key
+
+
+def site(a: RtServer, b: RtServer, folder: Path) -> dict[str, str]:
+    """What a person changes in site.conf, and ports that a test may take."""
+    chain, key = certificate(folder)
+    return {
+        "10.0.0.1:8001": f"127.0.0.1:{a.port}",
+        "10.0.0.2:8001": f"127.0.0.1:{b.port}",
+        "listen 80;": f"listen 127.0.0.1:{free_port()};",
+        "listen 443 ssl": "listen 127.0.0.1:{port} ssl",
+        "/etc/letsencrypt/live/rt.example.com/fullchain.pem": str(chain),
+        "/etc/letsencrypt/live/rt.example.com/privkey.pem": str(key),
+        "/var/log/nginx/rtserver.log rtserver": "off",
+    }
+
+
+class Talker:
+    """A chat client as it should be: what is not acked it says again, and after a break it asks what it missed."""
+
+    def __init__(self, client: JsClient, name: str) -> None:
+        self.client = client
+        self.name = name
+        self.said: set[int] = set()
+        self._fetched: set[int] = set()
+        self._watch = asyncio.create_task(self._catch_up())
+
+    @property
+    def heard(self) -> set[int]:
+        return self.said | self._fetched | {message["seq"] for (message,) in self.client.received("message")}
+
+    async def talk(self, until: asyncio.Event) -> None:
+        number = 0
+        while not until.is_set():
+            number += 1
+            answer: dict[str, Any] = {"ok": False}
+            while not answer["ok"]:
+                answer = await self._say(number)
+            self.said.add(answer["message"]["seq"])
+            await asyncio.sleep(0.05)
+
+    async def _say(self, number: int) -> dict[str, Any]:
+        text = {"room": ROOM, "text": f"{self.name} {number}", "nonce": f"{self.name}-{number}"}
+        try:
+            answer: dict[str, Any] = await self.client.call("message", text, seconds=10)
+            if not answer["ok"]:
+                assert answer["error"]["code"] == "room_not_joined"
+                await self.client.call("join", {"room": ROOM})
+        except JsError:  # "socket has been disconnected"
+            await self.client.connected()
+            return {"ok": False}
+        return answer
+
+    async def _catch_up(self) -> None:
+        while True:
+            await self.client._next("socket", "connect", seconds=60)
+            try:
+                await self.client.call("join", {"room": ROOM})
+                await self._fetch()
+            except JsError:
+                continue  # Gone again: the next connect does it.
+
+    async def _fetch(self) -> None:
+        more = True
+        while more:
+            known, after = self.heard, 0
+            while after + 1 in known:
+                after += 1
+            page = await self.client.call("history", {"room": ROOM, "after": after})
+            self._fetched |= {message["seq"] for message in page["messages"]}
+            more = page["more"]
+
+    async def stop(self) -> None:
+        self._watch.cancel()
+
+
+async def until_all_heard(talkers: Iterable[Talker], said: set[int]) -> None:
+    missing: dict[str, set[int]] = {}
+    for _ in range(200):
+        missing = {talker.name: said - talker.heard for talker in talkers if said - talker.heard}
+        if not missing:
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"not everything arrived: {missing}")
+
+
+async def emit_all_the_time(url: str, key: str, until: asyncio.Event) -> set[int]:
+    """A backend on the HTTP API; gives the statuses that it saw."""
+    statuses = set()
+    event = {"namespace": "/chat", "event": "news", "args": [1]}
+    async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {key}"}) as http:
+        while not until.is_set():
+            async with http.post(f"{url}/api/emit", json=event, ssl=False) as answer:
+                statuses.add(answer.status)
+            await asyncio.sleep(0.01)
+    return statuses
+
+
+async def test_a_rolling_restart_loses_no_message_and_costs_one_reconnect_each(
+    server: Callable[..., Awaitable[RtServer]],
+    nginx: Callable[..., Awaitable[NginxServer]],
+    redis_server: RedisServer,
+    js: Any,
+    tmp_path: Path,
+) -> None:
+    settings = {
+        "REDIS_URL": redis_server.url,
+        "DATABASE_URL": sqlite_url(tmp_path / "shared.db"),
+        "TRUSTED_PROXIES": "127.0.0.1",
+        "DRAIN_SECONDS": 2,
+        # Longer than the second for which nginx stays away from an instance that refused.
+        "DRAIN_DELAY": 1.5,
+    }
+    a = await server(INSTANCE="a", **settings)
+    b = await server(INSTANCE="b", migrate=False, **settings)
+    front = await nginx(SITE, site(a, b, tmp_path))
+    url = f"https://127.0.0.1:{front.port}"
+    talkers = []
+    for number in range(9):
+        options = {"transports": TRANSPORTS[number % 3], "rejectUnauthorized": False, "reconnectionDelay": 200}
+        name = f"talker{number}"
+        talkers.append(Talker(await js(url, "/chat", token=a.token(name), **options), name))
+    assert {str(talker.client.engine_id)[:2] for talker in talkers} == {"a-", "b-"}
+
+    over = asyncio.Event()
+    emitting = asyncio.create_task(emit_all_the_time(url, a.api_key, over))
+    talking = [asyncio.create_task(talker.talk(over)) for talker in talkers]
+    await a.restart()
+    await b.restart()
+    over.set()
+    await asyncio.gather(*talking)
+
+    said = set().union(*(talker.said for talker in talkers))
+    assert said == set(range(1, len(said) + 1))
+    await until_all_heard(talkers, said)
+    for talker in talkers:
+        await talker.stop()
+        # An attempt that failed would be a reconnect too many as well.
+        times = {name: talker.client.times("manager", name) for name in ("reconnect_attempt", "reconnect_error")}
+        assert times["reconnect_attempt"] <= 2, talker.client._story()
+        assert times["reconnect_error"] == 0, talker.client._story()
+    assert sum(talker.client.times("manager", "reconnect") for talker in talkers) >= len(talkers)
+    assert await emitting == {200}
