@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import socket
 import sys
 from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
@@ -15,8 +16,9 @@ from aiohttp import web
 
 from rtserver.app import can_sign, create_app, dev_token
 from rtserver.engine.front import Runner
+from rtserver.service_manager import inherited_sockets, notify
 from rtserver.settings import Settings
-from rtserver.stopping import Stopping
+from rtserver.stopping import LeavePort, Stopping
 
 log = structlog.get_logger("rtserver")
 
@@ -71,19 +73,28 @@ async def _serve(app: web.Application, settings: Settings, place: Place | None =
     )
     await runner.setup()
     try:
-        for site in _sites(runner, settings) if place is None else place.sites(runner):
+        given = inherited_sockets() if place is None else []
+        for site in _sites(runner, settings, given) if place is None else place.sites(runner):
             await site.start()
         url = f"http://{_shown(settings.host)}:{_port(runner)}"
         log.info("listening", url=url, mode=settings.mode)
         calm_collector()
         if place is not None:
             place.taken(runner, stopping.ask)
+        else:
+            notify("READY=1")
         if settings.mode == "development" and (place is None or place.welcome):
             _print_welcome(settings, url, sys.stdout)
         await stopping.asked()
-        await stopping.drain(
-            settings.drain_delay, settings.drain_seconds, None if place is None else partial(place.leave_port, runner)
-        )
+        leave_port: LeavePort | None = None
+        if place is not None:
+            leave_port = partial(place.leave_port, runner)
+        elif given and not settings.drain_seconds:
+            # Who comes now waits in the socket's queue, which is not ours, for the server that comes after this one.
+            leave_port = partial(_stop_listening, runner)
+        if place is None:
+            notify("STOPPING=1")
+        await stopping.drain(settings.drain_delay, settings.drain_seconds, leave_port)
     finally:
         await runner.cleanup()
         if place is not None:
@@ -91,8 +102,16 @@ async def _serve(app: web.Application, settings: Settings, place: Place | None =
     log.info("stopped")
 
 
-def _sites(runner: web.AppRunner, settings: Settings) -> Iterable[web.BaseSite]:
-    yield web.TCPSite(runner, settings.host, settings.port, backlog=BACKLOG)
+def _sites(runner: web.AppRunner, settings: Settings, given: list[socket.socket]) -> Iterable[web.BaseSite]:
+    if not given:
+        yield web.TCPSite(runner, settings.host, settings.port, backlog=BACKLOG)
+    for listening in given:
+        yield web.SockSite(runner, listening, backlog=BACKLOG)
+
+
+async def _stop_listening(runner: web.AppRunner) -> None:
+    for site in runner.sites:
+        await site.stop()
 
 
 def calm_collector() -> None:

@@ -29,6 +29,7 @@ class Process:
         cwd: Path | None = None,
         user: str | None = None,
         stop_signal: signal.Signals = signal.SIGTERM,
+        pass_fds: Sequence[int] = (),
     ) -> None:
         self.name = name
         self._command = list(command)
@@ -37,6 +38,7 @@ class Process:
         self._cwd = cwd
         self._user = user
         self._stop_signal = stop_signal
+        self._pass_fds = pass_fds
         self._child: subprocess.Popen[bytes] | None = None
 
     @property
@@ -68,6 +70,7 @@ class Process:
                 env=None if self._env is None else dict(self._env),
                 cwd=self._cwd,
                 start_new_session=True,
+                pass_fds=self._pass_fds,
                 user=account.pw_uid if account else None,
                 group=account.pw_gid if account else None,
                 extra_groups=[] if account else None,
