@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench lock clean
+.PHONY: help setup run test check bench bench-cluster lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 setup: $(VENV)/.runtime $(VENV)/.client ## make .venv with rtserver in it, and fetch the browser client
 
@@ -27,6 +27,9 @@ check: $(VENV)/.dev ## ruff, mypy and import-linter
 
 bench: setup ## measure against Node, stock python-socketio and Bun; BENCH_ARGS="--quick" for a short look
 	@$(BIN)/python benchmarks/run.py $(BENCH_ARGS)
+
+bench-cluster: setup ## measure two servers on one Redis against Node and stock python-socketio
+	@$(BIN)/python benchmarks/cluster.py $(BENCH_ARGS)
 
 lock: ## write requirements.lock and package-lock.json anew
 	@scripts/lock.sh

@@ -44,7 +44,7 @@ class Running:
 @contextmanager
 def running(kind: Kind, core: int, environment: Mapping[str, str], log: Path) -> Iterator[Running]:
     """A fresh server process, all of its threads on `core`, that answers requests; stopped at the end."""
-    port = _free_port()
+    port = free_port()
     variables = {"BENCH_NODE": str(NODE_FOLDER), **environment}
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -60,10 +60,10 @@ def running(kind: Kind, core: int, environment: Mapping[str, str], log: Path) ->
         _await_ready(server)
         yield server
     finally:
-        _stop(process)
+        stop(process)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -82,7 +82,7 @@ def _await_ready(server: Running) -> None:
     raise Unavailable(f"{server.kind.name} did not answer within {START_SECONDS:.0f} s")
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def stop(process: subprocess.Popen[bytes]) -> None:
     """None of them has anything to save: killed when it does not go at once."""
     process.terminate()
     try:
