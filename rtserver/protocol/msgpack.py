@@ -24,6 +24,8 @@ from rtserver.protocol.json import MAX_DEPTH
 
 _BUFFER = 0
 _DATE_BYTES = 8
+_ATOMS = frozenset({str, int, bool, bytes, type(None)})
+"""Are what they are, and mostly what there is: not worth a call each."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DATES = range(-62_135_596_800_000, 253_402_300_800_000)
 """Milliseconds since the epoch, of the years 1 to 9999."""
@@ -103,10 +105,13 @@ def _plain(value: Any, depth: int, limit: int) -> Any:
         return value if math.isfinite(value) else None
     if kind is list:
         _check(depth, limit)
-        return [_plain(item, depth - 1, limit) for item in value]
+        return [item if type(item) in _ATOMS else _plain(item, depth - 1, limit) for item in value]
     if kind is dict:
         _check(depth, limit)
-        return {_key(key): _plain(item, depth - 1, limit) for key, item in value.items()}
+        return {
+            key if type(key) is str else _key(key): item if type(item) in _ATOMS else _plain(item, depth - 1, limit)
+            for key, item in value.items()
+        }
     if kind is datetime:
         return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return value
