@@ -20,7 +20,10 @@ from rtserver.store.schema import members, messages, receipts, rooms
 
 MAX_SUMMARIES = 500
 MAX_NEIGHBOURSHIPS = 20_000
-"""What one question may cost, however many rooms somebody has joined: rooms listed, memberships looked at."""
+MAX_ROOMS = 10_000
+MAX_MEMBERS = 1000
+"""What one question may cost, however many rooms somebody has joined and however many are in them: rooms listed,
+memberships looked at, rooms told of a user, members listed."""
 
 
 class Rooms:
@@ -46,19 +49,26 @@ class Rooms:
             done = await connection.execute(sa.delete(members).where(_is(room, user)))
         return done.rowcount > 0
 
-    async def members(self, room: str) -> list[Member]:
-        """In the order of joining."""
+    async def members(self, room: str, *, after: str = "", limit: int = MAX_MEMBERS) -> list[Member]:
+        """By id, those after `after`: a page costs the same wherever it is, and who comes or goes moves none."""
         query = sa.select(members.c.user_id, members.c.name).where(members.c.room == room)
+        if after:
+            query = query.where(members.c.user_id > after)
         async with self._db.reading() as connection:
-            rows = await connection.execute(query.order_by(members.c.joined_at, members.c.user_id))
+            rows = await connection.execute(query.order_by(members.c.user_id).limit(limit))
         return [Member(row.user_id, row.name) for row in rows]
+
+    async def count_members(self, room: str) -> int:
+        query = sa.select(sa.func.count()).where(members.c.room == room)
+        async with self._db.reading() as connection:
+            return int((await connection.execute(query)).scalar_one())
 
     async def is_member(self, room: str, user: str) -> bool:
         return await self._name(room, user) is not None
 
     async def rooms_of(self, user: str) -> list[str]:
-        """The names of the rooms that `user` is a member of, sorted."""
-        query = sa.select(members.c.room).where(members.c.user_id == user)
+        """The names of the rooms that `user` is a member of, sorted, `MAX_ROOMS` at most."""
+        query = sa.select(members.c.room).where(members.c.user_id == user).limit(MAX_ROOMS)
         async with self._db.reading() as connection:
             return sorted((await connection.execute(query)).scalars())
 

@@ -55,11 +55,16 @@ async def test_leaving_ends_the_membership(rooms: Rooms) -> None:
     assert await rooms.rooms_of("ann") == []
 
 
-async def test_members_come_in_the_order_of_joining(rooms: Rooms) -> None:
+async def test_members_come_in_pages_by_id(rooms: Rooms) -> None:
     await rooms.join("lobby", BOB)
-    next_millisecond()
     await rooms.join("lobby", ANN)
-    assert await rooms.members("lobby") == [BOB, ANN]
+    await rooms.join("elsewhere", Member("aaron", "Aaron"))
+    assert await rooms.members("lobby") == [ANN, BOB]
+    assert await rooms.members("lobby", limit=1) == [ANN]
+    assert await rooms.members("lobby", limit=1, after="ann") == [BOB]
+    assert await rooms.members("lobby", after="bob") == []
+    assert await rooms.count_members("lobby") == 2
+    assert await rooms.count_members("nowhere") == 0
 
 
 async def test_rooms_of_a_user_are_only_that_users(rooms: Rooms) -> None:

@@ -8,12 +8,14 @@ from rtserver.identity import Identity, user_room
 from rtserver.namespaces.chat.access import Access
 from rtserver.namespaces.chat.conversation import Conversation
 from rtserver.namespaces.chat.ports import RoomStore
-from rtserver.namespaces.chat.presence import Online
+from rtserver.namespaces.chat.presence import Online, partly
 from rtserver.sio.client import Client
 from rtserver.sio.namespace import Namespace
 from rtserver.store.records import Member
 
 KNOWN_DIRECT_ROOMS = 10_000
+MEMBERS = 200
+"""Members in the ack of `join`: a room may have any number."""
 
 
 class Membership:
@@ -60,11 +62,20 @@ class Membership:
         others = self._namespace.to(room, user_room(me.user)).except_(client.id)
         await others.emit(event, {"room": room, "user": me.user})
 
-    async def members(self, room: str, me: Identity) -> list[dict[str, Any]]:
-        """Everybody in `room` as `{id, name, online}`."""
-        members = await self._rooms.members(room)
-        online = await self._online.among([member.id for member in members])
-        return [
-            {"id": member.id, "name": member.name, "online": member.id in online or member.id == me.user}
-            for member in members
-        ]
+    async def members(
+        self, room: str, me: Identity, *, limit: int = MEMBERS, after: str | None = None
+    ) -> dict[str, Any]:
+        """A page of who is in `room`, as `{id, name, online}` by id, and how many there are in all."""
+        found = await self._rooms.members(room, after=after or "", limit=limit + 1)
+        page = found[:limit]
+        whole = after is None and len(found) <= limit
+        online = await self._online.among([member.id for member in page])
+        return {
+            "members": [
+                {"id": member.id, "name": member.name, "online": member.id in online or member.id == me.user}
+                for member in page
+            ],
+            "count": len(page) if whole else await self._rooms.count_members(room),
+            "next": page[-1].id if len(found) > limit else None,
+            **partly(online),
+        }

@@ -71,10 +71,11 @@ class Chat(Namespace, path="/chat"):
         if where.partner is None:
             await self._membership.join(client, me, where.room)
         messages, _ = await self._messages.history(where.room, before=None, after=None, limit=JOIN_HISTORY)
+        listed = await self._membership.members(where.room, me)
         return {
             "ok": True,
             "room": where.room,
-            "members": await self._membership.members(where.room, me),
+            **listed,
             "messages": to_builtins(messages),
             "lastRead": await self._receipts.last_read(where.room, me.user),
         }
@@ -90,17 +91,18 @@ class Chat(Namespace, path="/chat"):
         return {"ok": True, "rooms": to_builtins(await self._rooms.summaries(identity_of(client).user))}
 
     @event("members")
-    async def members(self, client: Client, payload: payloads.RoomPayload) -> Ack:
+    async def members(self, client: Client, payload: payloads.MembersPayload) -> Ack:
         me = identity_of(client)
         where = named(payload.room, me.user)
         await self._access.check_read(client, where)
-        return {"ok": True, "members": await self._membership.members(where.room, me)}
+        listed = await self._membership.members(where.room, me, limit=payload.limit, after=payload.cursor)
+        return {"ok": True, **listed}
 
     @event("online")
     async def online(self, client: Client, payload: payloads.OnlinePayload = payloads.EVERYBODY_NEAR) -> Ack:
         if payload.users is not None:
-            return {"ok": True, "online": await self._online.ask(payload.users)}
-        return {"ok": True, "online": await self._online.near(identity_of(client).user)}
+            return {"ok": True, **await self._online.ask(payload.users)}
+        return {"ok": True, **await self._online.near(identity_of(client).user)}
 
     # Messages
 

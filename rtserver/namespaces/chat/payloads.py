@@ -14,9 +14,17 @@ UserId = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\A[^\x00]+\
 
 
 class RoomPayload(Struct, frozen=True):
-    """`join`, `leave`, `members`."""
+    """`join`, `leave`."""
 
     room: str
+
+
+class MembersPayload(Struct, frozen=True):
+    """`members`: by id; `cursor` is the `next` of the page before."""
+
+    room: str
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 200
+    cursor: Annotated[str, Meta(min_length=1, max_length=1000, pattern=r"\A[^\x00]+\Z")] | None = None
 
 
 class Place(Struct, frozen=True, kw_only=True):

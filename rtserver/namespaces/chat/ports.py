@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
+from rtserver.cluster.partial import PartialSet
 from rtserver.store.records import Draft, Member, Message, RoomSummary
 
 
@@ -30,7 +31,10 @@ class RoomStore(Protocol):
 
     async def leave(self, room: str, user: str) -> bool: ...
 
-    async def members(self, room: str) -> list[Member]: ...
+    async def members(self, room: str, *, after: str = "", limit: int = 1000) -> list[Member]:
+        """By id, those after `after`."""
+
+    async def count_members(self, room: str) -> int: ...
 
     async def is_member(self, room: str, user: str) -> bool: ...
 
@@ -54,7 +58,8 @@ class Presence(Protocol):
 
     async def disconnected(self, user: str, sid: str) -> None: ...
 
-    async def online(self, users: Sequence[str]) -> set[str]: ...
+    async def online(self, users: Sequence[str]) -> PartialSet[str]:
+        """Those that are online; `partial` where only this server could be asked."""
 
     def subscribe(self, callback: Callable[[str, bool], Awaitable[None]]) -> None:
         """`callback(user, online)` runs on one instance of the cluster for each change."""

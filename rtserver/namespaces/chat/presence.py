@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Iterable, Sequence
+from typing import Any
 
 import structlog
 
+from rtserver.cluster.partial import PartialSet
 from rtserver.errors import EventError
 from rtserver.identity import user_room
 from rtserver.namespaces.chat.direct import partner_in
@@ -30,29 +32,34 @@ class Online:
     async def left(self, client: Client, user: str) -> None:
         await self._tell(self._presence.disconnected(user, client.id))
 
-    async def among(self, users: Sequence[str]) -> set[str]:
+    async def among(self, users: Sequence[str]) -> PartialSet[str]:
         """Those of `users` that are online; nobody while the presence service cannot say."""
         try:
             return await self._presence.online(users)
         except EventError as error:
             log.warning("presence_failed", error=error.message)
-            return set()
+            return PartialSet(partial=True)
 
-    async def ask(self, users: Sequence[str]) -> list[str]:
+    async def ask(self, users: Sequence[str]) -> dict[str, Any]:
         """Those of `users` that are online, in the order asked; raises `Unavailable`."""
         online = await self._presence.online(users)
-        return [user for user in dict.fromkeys(users) if user in online]
+        return {"online": [user for user in dict.fromkeys(users) if user in online], **partly(online)}
 
-    async def near(self, user: str) -> list[str]:
+    async def near(self, user: str) -> dict[str, Any]:
         """Who is online in the rooms of `user`, `ANSWER_LIMIT` at most."""
-        neighbours = await self._rooms.neighbours(user)
-        return sorted(await self._presence.online(neighbours))[:ANSWER_LIMIT]
+        online = await self._presence.online(await self._rooms.neighbours(user))
+        return {"online": sorted(online)[:ANSWER_LIMIT], **partly(online)}
 
     async def _tell(self, told: Awaitable[None]) -> None:
         try:
             await told
         except EventError as error:
             log.warning("presence_failed", error=error.message)
+
+
+def partly(found: PartialSet[str]) -> dict[str, Any]:
+    """What an answer says when others may be online too."""
+    return {"partial": True} if found.partial else {}
 
 
 class PresenceAnnouncer:

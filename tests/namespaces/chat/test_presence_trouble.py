@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, cast
 
+from rtserver.cluster.partial import PartialSet
 from rtserver.errors import Unavailable
 from rtserver.namespaces.chat.ports import RoomStore
 from rtserver.namespaces.chat.presence import Online
@@ -16,7 +17,7 @@ class Down:
     async def disconnected(self, user: str, sid: str) -> None:
         raise Unavailable
 
-    async def online(self, users: Sequence[str]) -> set[str]:
+    async def online(self, users: Sequence[str]) -> PartialSet[str]:
         raise Unavailable
 
     def subscribe(self, callback: Callable[[str, bool], Awaitable[None]]) -> None: ...
@@ -31,4 +32,6 @@ async def test_connecting_and_leaving_go_on_and_members_show_as_offline() -> Non
     client = cast(Client, cast(Any, Somebody()))
     await online.arrived(client, "alice")
     await online.left(client, "alice")
-    assert await online.among(["alice", "bob"]) == set()
+    nobody = await online.among(["alice", "bob"])
+    assert nobody == set()
+    assert nobody.partial
