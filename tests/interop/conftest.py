@@ -17,8 +17,9 @@ from tests.support.redis_server import RedisServer
 from tests.support.rtserver_process import RtServers
 
 ROOT = Path(__file__).parents[2]
-CHANNELS = {
+KINDS = {
     "shared": ({}, {}),
+    "patient": ({}, {"CLUSTER_TIMEOUT": 3}),
     "specific": ({"publishOnSpecificResponseChannel": True}, {"REDIS_SPECIFIC_RESPONSES": True}),
 }
 
@@ -39,8 +40,8 @@ async def eventually(condition: Callable[[], Any], seconds: float = 15.0) -> Any
 def members(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, _migrated: Path
 ) -> Iterator[tuple[RedisServer, NodeServer, list[Rt]]]:
-    """The servers; on which channels they answer is the parameter."""
-    node_options, settings = CHANNELS[request.param]
+    """The servers, of one of `KINDS`."""
+    node_options, settings = KINDS[request.param]
     processes = Processes(tmp_path_factory.mktemp("interop"))
     redis_server = RedisServer(processes)
     redis_server.start()

@@ -42,11 +42,17 @@ class Control(Namespace, path="/control"):
     async def do(self, client: Client, namespace: str, steps: list[list[Any]]) -> dict[str, Any]:
         at: Any = self.of(namespace)
         try:
-            for name, *args in steps:
-                at = await _step(at, name, args)
+            at = await walk(at, steps)
         except AckTimeout as error:
             return {"error": error.message, "responses": error.responses}
         return {"value": _told(at), "partial": getattr(at, "partial", None)}
+
+
+async def walk(at: Any, steps: list[list[Any]]) -> Any:
+    """Through methods and properties, by the names that they have in Node."""
+    for name, *args in steps:
+        at = await _step(at, name, args)
+    return at
 
 
 async def _step(at: Any, name: str, args: list[Any]) -> Any:
