@@ -13,14 +13,16 @@ from typing import Any, Protocol
 import structlog
 from redis.exceptions import ResponseError
 
-from rtserver.cluster.commands import Argument, CommandQueue
+from rtserver.cluster.commands import CommandQueue
 from rtserver.cluster.connection import FAILURES, Demoted, connector, is_replica
-from rtserver.cluster.listener import Handler, Listener
+from rtserver.cluster.delivery import Delivery
+from rtserver.cluster.listener import Handler, Kind, Listener
 from rtserver.cluster.refusals import Refusals
 from rtserver.cluster.topology import ClusterMap
+from rtserver.cluster.window import Argument
 from rtserver.errors import Unavailable
-from rtserver.protocol.adapter import MalformedMessage
-from rtserver.redis_urls import parse_redis_url
+from rtserver.protocol.adapter.signing import Seal
+from rtserver.redis_urls import RedisAddress, parse_redis_url
 
 log = structlog.get_logger("rtserver.redis")
 
@@ -40,11 +42,14 @@ class BusMetrics(Protocol):
 
 
 class RedisBus:
-    """One per server. `start` returns at once; whether Redis is there is told by `ready` and `on_change`."""
+    """One per server. `start` returns at once; whether Redis is there is told by `ready` and `on_change`.
+
+    `seal` signs every message that is published, and nothing is delivered that it does not open.
+    """
 
     def __init__(
         self,
-        url: str,
+        url: str | RedisAddress,
         metrics: BusMetrics,
         *,
         timeout: float = 1.0,
@@ -53,15 +58,17 @@ class RedisBus:
         max_age: float = 5.0,
         max_message: int = MAX_MESSAGE,
         heartbeat: float = 1.5,
+        seal: Seal | None = None,
     ) -> None:
         self.metrics = metrics
-        address = parse_redis_url(url)
+        address = parse_redis_url(url) if isinstance(url, str) else url
+        self.address = address
+        self._seal = seal
         self._address = address.shown
         self._cluster = ClusterMap(address) if address.kind == "cluster" else None
         self._heartbeat = heartbeat
         self._greeting = "HELLO"
-        self._max_message = max_message
-        connect = connector(url)
+        connect = connector(address)
         self._commands = CommandQueue(
             connect,
             on_drop=self._dropped,
@@ -72,7 +79,12 @@ class RedisBus:
             max_commands=max_messages,
             max_age=max_age,
         )
-        self._listener = Listener(connect, deliver=self._deliver, on_change=self._changed, ping_every=heartbeat)
+        self._listener = Listener(
+            connect,
+            deliver=Delivery(metrics.rejected, address.shown, max_message, seal),
+            on_change=self._changed,
+            ping_every=heartbeat,
+        )
         self._tasks: list[asyncio.Task[None]] = []
         self._watchers: list[Callable[[bool], None]] = []
         self._was_ready = False
@@ -118,16 +130,29 @@ class RedisBus:
 
     def publish(self, channel: str, payload: bytes) -> None:
         """Never waits. What cannot be sent in time is dropped and counted."""
-        self._commands.add("PUBLISH", channel, payload)
+        self._publish("PUBLISH", channel, payload)
+
+    def spublish(self, channel: str, payload: bytes) -> None:
+        self._publish("SPUBLISH", channel, payload)
+
+    def _publish(self, command: str, channel: str, payload: bytes) -> None:
+        sealed = payload if self._seal is None else self._seal.signed(channel, payload)
+        self._commands.add(command, channel, sealed)
 
     def subscribe(self, channel: str, handler: Handler, *, pattern: bool = False) -> None:
-        self._listener.subscribe(channel, handler, pattern=pattern)
+        self._listener.subscribe(channel, handler, "P" if pattern else "")
 
     def unsubscribe(self, channel: str, handler: Handler, *, pattern: bool = False) -> None:
-        self._listener.unsubscribe(channel, handler, pattern=pattern)
+        self._listener.unsubscribe(channel, handler, "P" if pattern else "")
 
-    async def wait_subscribed(self, channel: str, timeout: float = 1.0) -> bool:
-        return await self._listener.wait_confirmed(channel, timeout)
+    def ssubscribe(self, channel: str, handler: Handler) -> None:
+        self._listener.subscribe(channel, handler, "S")
+
+    def sunsubscribe(self, channel: str, handler: Handler) -> None:
+        self._listener.unsubscribe(channel, handler, "S")
+
+    async def wait_subscribed(self, channel: str, timeout: float = 1.0, kind: Kind = "") -> bool:
+        return await self._listener.wait_confirmed(channel, timeout, kind)
 
     def call(self, *args: Argument) -> asyncio.Future[Any]:
         """The answer to a command, which goes behind what was published before; or `Unavailable`."""
@@ -156,6 +181,11 @@ class RedisBus:
         answer = await self.ask("PUBSUB", "NUMSUB", channel)
         return int(answer[1])
 
+    async def shard_subscribers(self, channel: str) -> int:
+        """The same for a sharded channel, at this Redis."""
+        answer = await self.ask("PUBSUB", "SHARDNUMSUB", channel)
+        return int(answer[1])
+
     async def _subscribers_of(self, cluster: ClusterMap, channel: str) -> int:
         try:
             async with asyncio.timeout(1.0):
@@ -179,19 +209,6 @@ class RedisBus:
             if is_replica(greeting):  # it was a primary when we came
                 self._commands.leave(Demoted())
                 self._listener.leave()
-
-    def _deliver(self, handler: Handler, channel: str, payload: bytes) -> None:
-        if len(payload) > self._max_message:
-            self.metrics.rejected("cluster_message")
-            return
-        try:
-            handler(channel, payload)
-        except MalformedMessage as error:
-            self.metrics.rejected("cluster_message")
-            log.debug("cluster_message_refused", channel=channel, reason=str(error))
-        except Exception:
-            self.metrics.rejected("cluster_handler")
-            log.exception("cluster_handler_failed", channel=channel)
 
     def _dropped(self, count: int) -> None:
         self._lost += count

@@ -39,9 +39,9 @@ class Demoted(RedisConnectionError):
         super().__init__("it is a read-only replica")
 
 
-def connector(url: str, name: str = "rtserver") -> Connect:
+def connector(url: str | RedisAddress, name: str = "rtserver") -> Connect:
     """A maker of connections, not yet open. `ValueError`, without any password, if the URL cannot be used."""
-    address = parse_redis_url(url)
+    address = parse_redis_url(url) if isinstance(url, str) else url
     options: dict[str, Any] = {
         "protocol": 2,
         "retry": Retry(NoBackoff(), 0),

@@ -11,75 +11,102 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
-from collections.abc import Callable
-from typing import Any, NoReturn
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NoReturn
 
 import structlog
 from redis.asyncio import Connection
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
 
 from rtserver.cluster.connection import FAILURES, Backoff, Connect, closed, opened, sever
+from rtserver.cluster.pipe import Pipe, pack
 
 log = structlog.get_logger("rtserver.redis")
 
 PATIENCE = 3
-TURN = 64
-"""After so many messages the rest of the server gets a turn."""
 
 Handler = Callable[[str, bytes], None]
 """Called with channel and payload. Synchronous, so that messages are handled in order."""
 
-_KINDS = {b"subscribe": False, b"psubscribe": True, b"unsubscribe": False, b"punsubscribe": True}
+Kind = Literal["", "P", "S"]
+"""A channel, a pattern (PSUBSCRIBE) or a sharded channel (SSUBSCRIBE)."""
+
+_Key = tuple[Kind, bytes]
+
+_MESSAGES: dict[bytes, Kind] = {b"message": "", b"pmessage": "P", b"smessage": "S"}
+_BEGINNINGS: dict[bytes, Kind] = {b"subscribe": "", b"psubscribe": "P", b"ssubscribe": "S"}
+_ENDS: dict[bytes, Kind] = {b"unsubscribe": "", b"punsubscribe": "P", b"sunsubscribe": "S"}
 
 
 class Listener:
-    """`deliver(handler, channel, payload)` guards the handler; `on_change(error)`: synced, or why not."""
+    """`deliver(handlers, channel, payload)` guards the handlers; `on_change(error)`: synced, or why not."""
 
     def __init__(
         self,
         connect: Connect,
         *,
-        deliver: Callable[[Handler, str, bytes], None],
+        deliver: Callable[[Sequence[Handler], str, bytes], None],
         on_change: Callable[[BaseException | None], None],
         ping_every: float = 1.5,
     ) -> None:
         self._connect = connect
         self._deliver, self._on_change = deliver, on_change
         self._ping_every = ping_every
-        self._wanted: dict[tuple[bool, bytes], list[Handler]] = {}
-        self._asked: set[tuple[bool, bytes]] = set()
-        self._confirmed: set[tuple[bool, bytes]] = set()
-        self._awaited: set[tuple[bool, bytes]] = set()
+        self._wanted: dict[_Key, tuple[Handler, ...]] = {}
+        self._touched: dict[_Key, None] = {}
+        self._asked: set[_Key] = set()
+        self._ending: Counter[_Key] = Counter()
+        self._confirmed: set[_Key] = set()
+        self._awaited: set[_Key] = set()
         self._changed = asyncio.Event()
-        self._confirmation = asyncio.Condition()
+        self._waiting: dict[_Key, list[asyncio.Future[None]]] = {}
         self._unanswered = 0
         self._connection: Connection | None = None
         self.synced = False
 
-    def subscribe(self, name: str, handler: Handler, *, pattern: bool = False) -> None:
-        self._wanted.setdefault((pattern, name.encode()), []).append(handler)
-        self._changed.set()
+    def subscribe(self, name: str, handler: Handler, kind: Kind = "") -> None:
+        key = (kind, name.encode())
+        self._wanted[key] = (*self._wanted.get(key, ()), handler)
+        self._touch(key)
 
-    def unsubscribe(self, name: str, handler: Handler, *, pattern: bool = False) -> None:
-        key = (pattern, name.encode())
-        handlers = [kept for kept in self._wanted.get(key, []) if kept != handler]
+    def unsubscribe(self, name: str, handler: Handler, kind: Kind = "") -> None:
+        key = (kind, name.encode())
+        handlers = tuple(kept for kept in self._wanted.get(key, ()) if kept != handler)
         if handlers:
             self._wanted[key] = handlers
         else:
             self._wanted.pop(key, None)
+            self._awaited.discard(key)
+        self._touch(key)
+
+    def _touch(self, key: _Key) -> None:
+        self._touched[key] = None
         self._changed.set()
 
-    async def wait_confirmed(self, name: str, timeout: float) -> bool:
+    async def wait_confirmed(self, name: str, timeout: float, kind: Kind = "") -> bool:
         """Whether Redis has confirmed the subscription to channel `name`, within `timeout` seconds."""
-        key = (False, name.encode())
+        key = (kind, name.encode())
         if key in self._confirmed:
             return True
+        confirmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(key, []).append(confirmed)
         try:
-            async with asyncio.timeout(timeout), self._confirmation:
-                await self._confirmation.wait_for(lambda: key in self._confirmed)
+            async with asyncio.timeout(timeout):
+                await confirmed
         except TimeoutError:
             return False
+        finally:
+            self._forget(key, confirmed)
         return True
+
+    def _forget(self, key: _Key, confirmed: asyncio.Future[None]) -> None:
+        waiting = self._waiting.get(key, [])
+        if confirmed in waiting:
+            waiting.remove(confirmed)
+        if not waiting:
+            self._waiting.pop(key, None)
 
     def leave(self) -> None:
         """Give this connection up and make a new one."""
@@ -114,22 +141,29 @@ class Listener:
     async def _listen(self, connection: Connection, backoff: Backoff) -> NoReturn:
         self._unanswered = 0
         self._asked.clear()
+        self._ending.clear()
+        self._touched = dict.fromkeys(self._wanted)
         self._awaited = set(self._wanted)
+        pipe = Pipe(connection, lambda reply: self._take(reply, backoff))
+        self._check_synced(backoff)
+        keeping = asyncio.create_task(self._keep(pipe))
         try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._keep(connection))
-                tasks.create_task(self._read(connection, backoff))
-        except ExceptionGroup as group:
-            raise group.exceptions[0] from None
+            await asyncio.wait((keeping, pipe.lost), return_when=asyncio.FIRST_COMPLETED)
+            for ended in (keeping, pipe.lost):
+                if ended.done():
+                    ended.result()
+        finally:
+            keeping.cancel()
+            await asyncio.wait((keeping,))
         raise AssertionError("neither of them returns")
 
-    async def _keep(self, connection: Connection) -> NoReturn:
+    async def _keep(self, pipe: Pipe) -> NoReturn:
         """Bring Redis's subscriptions in line with what is wanted, and see that it lives."""
         now = asyncio.get_running_loop().time
         due = now() + self._ping_every
         while True:
             self._changed.clear()
-            await self._align(connection)
+            self._align(pipe)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(due):
                     await self._changed.wait()
@@ -137,66 +171,59 @@ class Listener:
                 if self._unanswered >= PATIENCE:
                     raise TimeoutError("Redis does not answer")
                 self._unanswered += 1
-                await self._send(connection, "PING")
+                pipe.write(pack(("PING",)))
                 due = now() + self._ping_every
 
-    async def _align(self, connection: Connection) -> None:
-        wanted = set(self._wanted)
-        for pattern in (False, True):
-            prefix = "P" if pattern else ""
-            new = [name for kind, name in wanted - self._asked if kind is pattern]
-            old = [name for kind, name in self._asked - wanted if kind is pattern]
-            if new:
-                await self._send(connection, f"{prefix}SUBSCRIBE", *new)
-            if old:
-                await self._send(connection, f"{prefix}UNSUBSCRIBE", *old)
-        self._asked = wanted
+    def _align(self, pipe: Pipe) -> None:
+        touched, self._touched = self._touched, {}
+        new = [key for key in touched if key in self._wanted and key not in self._asked]
+        old = [key for key in touched if key not in self._wanted and key in self._asked]
+        self._asked.update(new)
+        self._asked.difference_update(old)
+        self._ending.update(old)
+        # One channel in each command, since those of one command must be of one slot in a Redis Cluster.
+        commands = [pack((f"{kind}SUBSCRIBE", name)) for kind, name in new]
+        commands += [pack((f"{kind}UNSUBSCRIBE", name)) for kind, name in old]
+        if commands:
+            pipe.write(b"".join(commands))
 
-    async def _send(self, connection: Connection, *args: str | bytes) -> None:
-        async with asyncio.timeout(self._ping_every):
-            await connection.send_command(*args, check_health=False)
-
-    async def _read(self, connection: Connection, backoff: Backoff) -> NoReturn:
-        taken = 0
+    def _take(self, reply: Any, backoff: Backoff) -> None:
+        self._unanswered = 0
+        if isinstance(reply, ResponseError):
+            raise reply
+        if isinstance(reply, list) and len(reply) >= 3 and not self._message(reply):
+            self._note(reply)
         self._check_synced(backoff)
-        while True:
-            reply = await connection.read_response(timeout=math.inf, disconnect_on_error=False)
-            self._unanswered = 0
-            if isinstance(reply, list) and len(reply) >= 3 and not self._message(reply):
-                await self._note(reply)
-                self._check_synced(backoff)
-            taken += 1
-            if taken % TURN == 0:
-                await asyncio.sleep(0)
 
     def _message(self, reply: list[Any]) -> bool:
-        if reply[0] == b"message":
-            key, channel, payload = (False, reply[1]), reply[1], reply[2]
-        elif reply[0] == b"pmessage":
-            key, channel, payload = (True, reply[1]), reply[2], reply[3]
-        else:
+        kind = _MESSAGES.get(reply[0])
+        if kind is None:
             return False
-        text = channel.decode(errors="surrogateescape")
-        for handler in self._wanted.get(key, ()):
-            self._deliver(handler, text, payload)
+        handlers = self._wanted.get((kind, reply[1]))
+        if handlers:
+            self._deliver(handlers, reply[-2].decode(errors="surrogateescape"), reply[-1])
         return True
 
-    async def _note(self, reply: list[Any]) -> None:
+    def _note(self, reply: list[Any]) -> None:
         """A subscription begins or ends, as Redis sees it."""
-        pattern = _KINDS.get(reply[0])
-        if pattern is None:
-            return
-        key = (pattern, reply[1])
-        if b"un" in reply[0]:
-            self._confirmed.discard(key)
-            return
-        self._confirmed.add(key)
-        self._awaited.discard(key)
-        async with self._confirmation:
-            self._confirmation.notify_all()
+        if (kind := _ENDS.get(reply[0])) is not None:
+            self._note_end((kind, reply[1]))
+        elif (kind := _BEGINNINGS.get(reply[0])) is not None:
+            key: _Key = (kind, reply[1])
+            self._confirmed.add(key)
+            self._awaited.discard(key)
+            for confirmed in self._waiting.pop(key, ()):
+                if not confirmed.done():
+                    confirmed.set_result(None)
+
+    def _note_end(self, key: _Key) -> None:
+        self._confirmed.discard(key)
+        if self._ending[key] > 1:
+            self._ending[key] -= 1
+        elif self._ending.pop(key, 0) == 0 and key in self._asked:
+            raise RedisConnectionError("a channel has moved to another node")  # nobody asked for this end
 
     def _check_synced(self, backoff: Backoff) -> None:
-        self._awaited &= self._wanted.keys()
         if not self.synced and not self._awaited:
             self.synced = True
             backoff.connected()
