@@ -33,8 +33,9 @@ def compose_cluster(
     settings: Settings, metrics: Metrics, instance: str, *, version: str, draining: Callable[[], bool]
 ) -> Cluster:
     describe = _describer(metrics, instance, version, draining)
+    grace, lease = settings.presence_grace, settings.presence_lease
     if settings.redis_url is None:
-        return Cluster(None, Adapter(), MemoryPresence(instance=instance), LocalRegistry(describe))
+        return Cluster(None, Adapter(), MemoryPresence(grace, instance=instance), LocalRegistry(describe))
     bus = RedisBus(settings.redis_url.get_secret_value(), metrics)
     adapter = RedisAdapter(
         bus,
@@ -43,7 +44,9 @@ def compose_cluster(
         specific_response_channel=settings.redis_specific_responses,
     )
     LegacyInput(adapter).attach(bus.subscribe)
-    presence = RedisPresence(bus, instance, describe=lambda: to_builtins(describe()))
+    presence = RedisPresence(
+        bus, instance, grace=grace, lease=lease, heartbeat=lease / 4, describe=lambda: to_builtins(describe())
+    )
     return Cluster(bus, adapter, presence, RedisRegistry(bus, describe))
 
 

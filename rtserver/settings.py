@@ -38,7 +38,8 @@ class Settings(TokenKeys, BaseSettings):
     port: kind.Port = 8000
     """The port to listen on; 0 takes a free one."""
     workers: kind.WorkerCount = 1
-    """Processes that share the port. More than one needs Redis."""
+    """Processes that share the port, under a supervisor ([deploy.md](deploy.md#several-processes-on-one-machine)). More
+    than one needs Redis."""
     instance: kind.InstanceName | None = None
     """The short name of this instance, with which session ids begin, so that a proxy can route by it."""
     data_dir: kind.Folder = Path("var")
@@ -75,6 +76,10 @@ class Settings(TokenKeys, BaseSettings):
     """Answer other servers on their own channels: the `publishOnSpecificResponseChannel` of Node's adapter."""
     cluster_timeout: kind.Seconds = 5.0
     """Seconds to wait for the answers of other servers."""
+    presence_grace: kind.Skew = 3.0
+    """Seconds that a user stays online after the last device left: time to load a page anew."""
+    presence_lease: kind.Lease = 8.0
+    """Seconds after which a server that is silent counts as dead; it renews its lease four times as often."""
     database_url: kind.DatabaseUrl = Field(default_factory=kind.own_database)
     """Where messages and notifications are kept: SQLite or Postgres."""
 

@@ -131,7 +131,9 @@ Port = Annotated[int, Field(ge=0, le=65535), Rule("a whole number from 0 to 6553
 WorkerCount = Annotated[int, Field(ge=1, le=256), Rule("a whole number from 1 to 256")]
 Count = Annotated[int, Field(ge=0, le=1_000_000_000), Rule("a whole number of 0 or more")]
 AtLeastOne = Annotated[int, Field(ge=1, le=1_000_000_000), Rule("a whole number of 1 or more")]
-Depth = Annotated[int, Field(ge=2, le=500), Rule("a whole number from 2 to 500")]
+DEEPEST = 200
+"""Deeper values could not be sent back: encoders give up, or run out of stack."""
+Depth = Annotated[int, Field(ge=2, le=DEEPEST), Rule(f"a whole number from 2 to {DEEPEST}")]
 Bytes = Annotated[int, Field(ge=100, le=1 << 30), Rule("a whole number of bytes from 100 to 1073741824")]
 TextLength = Annotated[int, Field(ge=1, le=1_000_000), Rule("a whole number from 1 to 1000000")]
 Seconds = Annotated[
@@ -139,6 +141,7 @@ Seconds = Annotated[
 ]
 Pause = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False), Rule("a number of seconds from 0 to 86400")]
 Skew = Annotated[float, Field(ge=0, le=600, allow_inf_nan=False), Rule("a number of seconds from 0 to 600")]
+Lease = Annotated[float, Field(ge=0.5, le=600, allow_inf_nan=False), Rule("a number of seconds from 0.5 to 600")]
 Switch = Annotated[bool, BeforeValidator(_lower), Rule("true or false")]
 Folder = Annotated[Path, Rule("a folder")]
 
