@@ -59,7 +59,7 @@ def test_what_the_options_say() -> None:
         "redis://:{}@h?{}=1", "redis://h?protocol=3", "redis://h?socket_timeout=1", "redis://:{}@h?db={}",
         "redis://h?ssl_ca_certs=/x", "rediss://h?ssl_ca_certs=/no/such/{}", "rediss://h?ssl_cert_reqs={}", "unix://",
         "rediss+unix:///x", "unix://h/x", "unix://:{}@h/x", "redis+sentinel://:{}@a:1", "redis+sentinel://a/m/{}",
-        "redis+sentinel://a//0", "redis+cluster://:{}@a/1", "redis+cluster://a,,b", "memory://", "redis+tcp://:{}@h", "",
+        "redis+sentinel://a//0", "redis+cluster://:{}@a/1", "redis+cluster://a,,b", "memory://", "redis+x://:{}@h", "",
     ],
 )  # fmt: skip
 def test_a_bad_address_is_refused_in_a_sentence_without_any_of_it(url: str) -> None:

@@ -9,17 +9,17 @@ from tests.support.process import Process, Processes
 class RedisServer:
     """`url`, `port`, and what can happen to a Redis: `stop`, `start`, `kill`, `pause`, `resume`.
 
-    Nothing is kept over a stop.
+    Nothing is kept over a stop. `options` are those of its command line.
     """
 
-    def __init__(self, processes: Processes) -> None:
+    def __init__(self, processes: Processes, *options: str) -> None:
         binary = shutil.which("redis-server")
         assert binary, "redis-server is not installed: `make test` installs it"
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
-        folder = processes.new_folder("redis")
-        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-        command = [binary, *options, "--dir", str(folder)]
+        self.folder = folder = processes.new_folder("redis")
+        own = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        command = [binary, *own, "--dir", str(folder), *options]
         self._process = processes.add(Process(f"redis {self.port}", command, log=folder / "log"))
 
     def start(self) -> None:
