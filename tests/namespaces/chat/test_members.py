@@ -1,4 +1,4 @@
-"""A room may have any number of members; what lists them is bounded."""
+"""A room may have any number of members, and a user any number of rooms; what lists them is bounded."""
 
 import sqlite3
 from typing import Any
@@ -36,3 +36,24 @@ async def test_a_huge_room_is_listed_page_by_page(running: RtServer, device: Dev
     for wrong in ({"limit": 0}, {"limit": 1001}, {"cursor": ""}, {"cursor": 5}, {"cursor": "a\0"}):
         ack = await alice.call("members", {"room": "square", **wrong})
         assert ack["error"]["code"] == "invalid_payload", wrong
+
+
+async def test_who_is_in_a_thousand_rooms_comes_and_goes_like_anybody(running: RtServer, device: Device) -> None:
+    bob = await device("bob", "/chat")
+    await bob.call("join", {"room": "r0999"})
+    with sqlite3.connect(running.folder / "rtserver.db") as database:
+        names = [f"r{number:04}" for number in range(1000)]
+        database.executemany(
+            "INSERT OR IGNORE INTO rooms (room, last_seq, active_at) VALUES (?, 0, 0)", [(name,) for name in names]
+        )
+        database.executemany(
+            "INSERT INTO members (room, user_id, name, joined_at) VALUES (?, 'alice', 'Alice', 0)",
+            [(name,) for name in names],
+        )
+    database.close()
+    alice = await device("alice", "/chat")
+    assert await bob.next("presence") == [{"user": "alice", "online": True}]
+    assert (await alice.call("online"))["online"] == ["alice", "bob"]
+    await alice.disconnect()
+    assert await bob.next("presence") == [{"user": "alice", "online": False}]
+    assert len(bob.received("presence")) == 2
