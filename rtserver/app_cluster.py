@@ -15,7 +15,10 @@ from rtserver.cluster.bus import RedisBus
 from rtserver.cluster.legacy import LegacyInput
 from rtserver.cluster.presence import MemoryPresence, Presence, RedisPresence
 from rtserver.cluster.registry import Instance, LocalRegistry, RedisRegistry, Registry
+from rtserver.cluster.sharded import ShardedAdapter, ShardedClusterAdapter
+from rtserver.cluster.shards import Shards
 from rtserver.metrics import Metrics
+from rtserver.protocol.adapter.signing import Seal
 from rtserver.settings import Settings
 from rtserver.sio.adapter import Adapter
 
@@ -36,13 +39,9 @@ def compose_cluster(
     grace, lease = settings.presence_grace, settings.presence_lease
     if settings.redis_url is None:
         return Cluster(None, Adapter(), MemoryPresence(grace, instance=instance), LocalRegistry(describe))
-    bus = RedisBus(settings.redis_url.get_secret_value(), metrics)
-    adapter = RedisAdapter(
-        bus,
-        key=settings.redis_key,
-        requests_timeout=settings.cluster_timeout,
-        specific_response_channel=settings.redis_specific_responses,
-    )
+    seal = Seal([secret.get_secret_value() for secret in settings.cluster_secret]) if settings.cluster_secret else None
+    bus = RedisBus(settings.redis_url.get_secret_value(), metrics, seal=seal)
+    adapter = _adapter(settings, bus, seal)
     LegacyInput(adapter).attach(bus.subscribe)
     presence = RedisPresence(
         bus, instance, grace=grace, lease=lease, heartbeat=lease / 4, describe=lambda: to_builtins(describe())
@@ -50,9 +49,17 @@ def compose_cluster(
     return Cluster(bus, adapter, presence, RedisRegistry(bus, describe))
 
 
-def _describer(
-    metrics: Metrics, instance: str, version: str, draining: Callable[[], bool]
-) -> Callable[[], Instance]:
+def _adapter(settings: Settings, bus: RedisBus, seal: Seal | None) -> Adapter:
+    key, timeout = settings.redis_key, settings.cluster_timeout
+    if settings.redis_adapter == "sharded":
+        if bus.address.kind != "cluster":
+            return ShardedAdapter(bus, key=key, requests_timeout=timeout)
+        return ShardedClusterAdapter(Shards(bus.address, bus.metrics, seal=seal), key=key, requests_timeout=timeout)
+    specific = settings.redis_specific_responses
+    return RedisAdapter(bus, key=key, requests_timeout=timeout, specific_response_channel=specific)
+
+
+def _describer(metrics: Metrics, instance: str, version: str, draining: Callable[[], bool]) -> Callable[[], Instance]:
     """What the other servers may know of this one."""
     started = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     host, pid = socket.gethostname(), os.getpid()

@@ -69,11 +69,15 @@ class Settings(TokenKeys, BaseSettings):
     redis_url: kind.RedisUrl | None = None
     """Redis, which makes several instances one server."""
     redis_adapter: kind.AdapterKind = "classic"
-    """How instances talk through Redis. `sharded` and `streams` come with a later release."""
+    """How instances talk through Redis: `classic` as Node's `createAdapter`; `sharded` as its `createShardedAdapter`,
+    where each gets only what is for its own rooms, for Redis 7 or later. `streams` comes with a later release."""
     redis_key: kind.RedisKey = "socket.io"
     """What the channels of the cluster begin with: the `key` of Node's adapter and emitter."""
     redis_specific_responses: kind.Switch = False
     """Answer other servers on their own channels: the `publishOnSpecificResponseChannel` of Node's adapter."""
+    cluster_secret: kind.Secrets = ()
+    """The secret that all messages between instances are signed with, or several with commas between: the first one
+    signs, all verify. Messages without a good signature are then refused, those of Node's servers and emitters too."""
     cluster_timeout: kind.Seconds = 5.0
     """Seconds to wait for the answers of other servers."""
     presence_grace: kind.Skew = 3.0

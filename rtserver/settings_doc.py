@@ -16,8 +16,8 @@ GROUPS = {
         "jwt_cookie", "jwt_query", "api_key",
     ),
     "Redis and database": (
-        "redis_url", "redis_adapter", "redis_key", "redis_specific_responses", "cluster_timeout", "presence_grace",
-        "presence_lease", "database_url",
+        "redis_url", "redis_adapter", "redis_key", "redis_specific_responses", "cluster_secret", "cluster_timeout",
+        "presence_grace", "presence_lease", "database_url",
     ),
     "Browsers and proxies": ("cors_origins", "trusted_proxies"),
     "Connections": (

@@ -92,6 +92,12 @@ def _strong_secrets(settings: Settings) -> Iterator[str]:
         yield from weak_secrets(settings)
 
 
+def _strong_cluster_secrets(settings: Settings) -> Iterator[str]:
+    for secret in settings.cluster_secret:
+        if reason := _weakness(secret.get_secret_value(), 32, "the cluster"):
+            yield f"{variable('cluster_secret')} is weak, {reason}; {_MAKE_ONE}."
+
+
 def _algorithms_fit(settings: Settings) -> Iterator[str]:
     usable = {algorithm for key in settings.configured_keys for algorithm in key.algorithms}
     if not settings.jwt_algorithms or not usable:
@@ -120,8 +126,8 @@ def _api_key(settings: Settings) -> Iterator[str]:
 def _workers(settings: Settings) -> Iterator[str]:
     if settings.workers > 1 and settings.redis_url is None:
         yield (
-            f"{variable('redis_url')} is missing: {variable('workers')} above 1 needs Redis, so that the workers form "
-            "one server."
+            f"{variable('redis_url')} is missing: {variable('workers')} above 1 needs Redis. Without it the workers "
+            "would not hear of each other, and an event would reach only the clients of the worker that it came to."
         )
 
 
@@ -134,8 +140,8 @@ def _later(settings: Settings) -> Iterator[str]:
     """Settings whose work is not in this release must not be taken in silence."""
     if settings.jwt_jwks_url is not None:
         yield f"{variable('jwt_jwks_url')} comes with a later release: until then set {variable('jwt_public_key')}."
-    if settings.redis_adapter != "classic":
-        yield f"{variable('redis_adapter')} must be classic: sharded and streams come with a later release."
+    if settings.redis_adapter == "streams":
+        yield f"{variable('redis_adapter')} must be classic or sharded: streams comes with a later release."
 
 
 _RULES: tuple[tuple[frozenset[str], Callable[[Settings], Iterator[str]]], ...] = (
@@ -146,6 +152,7 @@ _RULES: tuple[tuple[frozenset[str], Callable[[Settings], Iterator[str]]], ...] =
     (frozenset({"mode", "api_key"}), _api_key),
     (frozenset({"workers", "redis_url"}), _workers),
     (frozenset({"allow_eio3", "parser"}), _parser),
+    (frozenset({"cluster_secret"}), _strong_cluster_secrets),
     (frozenset({"jwt_jwks_url", "redis_adapter"}), _later),
 )
 

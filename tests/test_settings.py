@@ -261,10 +261,14 @@ class TestBothModes:
 
     @pytest.mark.parametrize(
         ("name", "value"),
-        [("jwt_jwks_url", "https://issuer.example/keys"), ("redis_adapter", "sharded")],
+        [("jwt_jwks_url", "https://issuer.example/keys"), ("redis_adapter", "streams")],
     )
     def test_what_this_release_cannot_do_is_not_taken_in_silence(self, name: str, value: str) -> None:
         assert "comes with a later release" in only_fault(**{name: value}).replace("come with", "comes with")
+
+    def test_the_secret_of_the_cluster_must_be_strong(self) -> None:
+        assert only_fault(cluster_secret=f"{STRONG},short").startswith("RTSERVER_CLUSTER_SECRET is weak")
+        assert len(Settings(cluster_secret=f"{STRONG},{STRONG[::-1]}").cluster_secret) == 2
 
     def test_algorithms_must_fit_the_keys(self) -> None:
         assert "ES256 fits none" in only_fault(jwt_secret=STRONG, jwt_algorithms="HS256,ES256")

@@ -1,4 +1,4 @@
-"""Makes many servers one, over Redis, in the protocol of Node's classic `@socket.io/redis-adapter`.
+"""Makes many servers one, over Redis; `RedisAdapter` in the protocol of Node's classic `@socket.io/redis-adapter`.
 
 Owns what this server asks of the others; `rtserver.cluster.answers` owns what they ask of it. Invariants:
 1. What concerns our own clients happens here and at once; Redis only carries it to the others. So our own messages
@@ -12,6 +12,7 @@ Owns what this server asks of the others; `rtserver.cluster.answers` owns what t
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any
 
@@ -32,24 +33,17 @@ GRACE = 0.1
 """Of the time for an answer: what a server that was silent the last time still gets when all others have answered."""
 
 
-class RedisAdapter(Adapter):
-    """The bus is the caller's: it starts before and stops after the adapter."""
+class ClusterAdapter(Adapter, ABC):
+    """What is the same on every wire. `requests_timeout`: seconds to wait for the answers of other servers."""
 
-    def __init__(
-        self,
-        bus: RedisBus,
-        *,
-        key: str = "socket.io",
-        requests_timeout: float = 5.0,
-        specific_response_channel: bool = False,
-    ) -> None:
-        self._bus = bus
-        self._key = key
+    def __init__(self, requests_timeout: float) -> None:
         self._grace = requests_timeout * GRACE
-        self._specific = specific_response_channel
         self._questions = Questions(requests_timeout)
         self._links: dict[str, Link] = {}
         self._answers = Answers(self)
+
+    @abstractmethod
+    def _new_link(self, nsp: str) -> Link: ...
 
     async def stop(self) -> None:
         for nsp in list(self._links):
@@ -66,9 +60,6 @@ class RedisAdapter(Adapter):
         link = self._links.pop(nsp, None)
         if link is not None:
             link.close()
-
-    def _new_link(self, nsp: str) -> Link:
-        return ClassicLink(self._bus, self._key, nsp, grace=self._grace, specific=self._specific)
 
     # What the operator asks, cluster-wide.
 
@@ -186,3 +177,23 @@ class RedisAdapter(Adapter):
         link = self._reach(nsp, target)
         if link is not None:
             link.request(kind, opts=options_of(target).wire(), **fields)
+
+
+class RedisAdapter(ClusterAdapter):
+    """The classic wire. The bus is the caller's: it starts before and stops after the adapter."""
+
+    def __init__(
+        self,
+        bus: RedisBus,
+        *,
+        key: str = "socket.io",
+        requests_timeout: float = 5.0,
+        specific_response_channel: bool = False,
+    ) -> None:
+        super().__init__(requests_timeout)
+        self._bus = bus
+        self._key = key
+        self._specific = specific_response_channel
+
+    def _new_link(self, nsp: str) -> Link:
+        return ClassicLink(self._bus, self._key, nsp, grace=self._grace, specific=self._specific)

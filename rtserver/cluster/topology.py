@@ -17,7 +17,7 @@ from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 
-from rtserver.redis_urls import RedisAddress
+from rtserver.redis_urls import Host, RedisAddress
 
 ASK_TIMEOUT = 0.5
 """Seconds for one Sentinel or node: the next one is asked well before the attempt to connect is over."""
@@ -49,6 +49,12 @@ class ClusterMap:
         async with self._asking() as cluster:
             asked = (node.execute_command("PUBSUB", "NUMSUB", channel) for node in cluster.get_nodes())
             return sum(int(answer[1]) for answer in await asyncio.gather(*asked))
+
+    async def slots(self) -> dict[int, Host]:
+        """Which node owns which slot."""
+        async with self._asking() as cluster:
+            cache = cluster.nodes_manager.slots_cache
+            return {slot: (str(nodes[0].host), int(nodes[0].port)) for slot, nodes in cache.items()}
 
     @asynccontextmanager
     async def _asking(self) -> AsyncIterator[RedisCluster]:

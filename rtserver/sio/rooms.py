@@ -9,7 +9,7 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from rtserver.sio.target import Target
@@ -19,13 +19,18 @@ if TYPE_CHECKING:
 
 
 class Rooms:
-    __slots__ = ("_clients", "_leaving", "_members", "name")
+    __slots__ = ("_clients", "_leaving", "_members", "_watch", "name")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self._clients: dict[str, Client] = {}
         self._members: dict[str, dict[str, Client]] = {}
         self._leaving: dict[str, Client] = {}
+        self._watch: Callable[[str], None] = _unwatched
+
+    def watch(self, watcher: Callable[[str], None]) -> None:
+        """`watcher(room)` is called when a room may have begun or ceased to exist: see `has`."""
+        self._watch = watcher
 
     @property
     def clients(self) -> Mapping[str, Client]:
@@ -33,12 +38,14 @@ class Rooms:
 
     def add(self, client: Client) -> None:
         self._clients[client.id] = client
+        self._watch(client.id)
         for room in client.rooms:
-            self._members.setdefault(room, {})[client.id] = client
+            self._enter(client, room)
 
     def remove(self, client: Client) -> None:
         if self._clients.pop(client.id, None) is None:
             return
+        self._watch(client.id)
         for room in client.rooms:
             self._discard(client, room)
 
@@ -60,7 +67,7 @@ class Rooms:
             if room != client.id:
                 client.rooms.add(room)
                 if accepted:
-                    self._members.setdefault(room, {})[client.id] = client
+                    self._enter(client, room)
 
     def leave(self, client: Client, rooms: Iterable[str]) -> None:
         for room in rooms:
@@ -68,10 +75,19 @@ class Rooms:
                 client.rooms.discard(room)
                 self._discard(client, room)
 
+    def _enter(self, client: Client, room: str) -> None:
+        members = self._members.get(room)
+        if members is None:
+            self._members[room] = {client.id: client}
+            self._watch(room)
+        else:
+            members[client.id] = client
+
     def _discard(self, client: Client, room: str) -> None:
         members = self._members.get(room)
         if members is not None and members.pop(client.id, None) is not None and not members:
             del self._members[room]
+            self._watch(room)
 
     def has(self, room: str) -> bool:
         return room in self._members or room in self._clients
@@ -103,6 +119,10 @@ class Rooms:
             if excluded:
                 chosen = [client for client in chosen if client.id not in excluded]
         return chosen
+
+
+def _unwatched(room: str) -> None:
+    """Nobody wants to know."""
 
 
 def _addressed(client: Client, target: Target) -> bool:

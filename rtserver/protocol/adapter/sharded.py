@@ -103,7 +103,7 @@ def encode_request(
 def encode_response(kind: RequestType, *, uid: str, nsp: str, request_id: str, **fields: Any) -> bytes:
     """`fields` as the classic adapter names them: sockets, data, clientCount, packet."""
     message, names = _RESPONSES[kind]
-    return _envelope(uid, nsp, message, {names[name]: value for name, value in fields.items()}, request_id)
+    return _envelope(uid, nsp, message, {names.get(name, name): value for name, value in fields.items()}, request_id)
 
 
 def decode_message(payload: bytes, nsp: str) -> Broadcast | Request | None:
@@ -130,7 +130,7 @@ def decode_response(payload: bytes, nsp: str) -> Response | None:
     if not request_id:
         raise MalformedMessage("a response without requestId")
     kind, names = answered
-    return Response(request_id, int(kind), {classic: data.get(own) for classic, own in names.items()})
+    return Response(request_id, int(kind), {**data, **{classic: data.get(own) for classic, own in names.items()}})
 
 
 def _envelope(uid: str | None, nsp: str, kind: MessageType, data: Mapping[str, Any], request_id: str | None) -> bytes:
