@@ -380,11 +380,17 @@ async def test_what_others_write_into_the_keys_is_repaired(
     await redis_client.hset(f"{p}:on:i0", mapping={"ghost": "x", b"\xff": "1"})
     await redis_client.zadd(f"{p}:online", {"phantom": 1, "bob": 5})
     await redis_client.zadd(f"{p}:online", {b"\xfe": 1})
-    await redis_client.zadd(f"{p}:leases", {"never": float("inf"), "nobody": 1, "i1": -5})
+    await redis_client.zadd(f"{p}:leases", {"never": float("inf"), "i1": -5})
+    await redis_client.zadd(f"{p}:leases", {f"nobody{number}": number for number in range(5000)})
     await redis_client.zadd(f"{p}:leaving", {"bob": float("inf"), "stranger": 0})
     await redis_client.hdel(f"{p}:on:i1", "bob")
     await eventually(partial(is_online, two, "alice", "bob"))
     assert cluster.metrics.rejections["presence"] > 0
+
+    async def two_leases() -> bool:
+        return bool(await redis_client.zcard(f"{p}:leases") == 2)
+
+    await eventually(two_leases)
     assert await two.devices(["alice", "bob", "ghost"]) == {"alice": {"i0": 1}, "bob": {"i1": 1}}
     assert [user for user, online in cluster.told if not online and user in ("alice", "bob")] == []
     await one.disconnected("alice", "a")

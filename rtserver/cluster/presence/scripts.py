@@ -34,7 +34,7 @@ local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local HOUR = 3600000
 local known
 local function instances()
-  known = known or redis.call('ZRANGE', p..':leases', 0, 999)
+  known = known or redis.call('ZREVRANGE', p..':leases', 0, 999)
   return known
 end
 local function somewhere(user)
@@ -116,18 +116,19 @@ for _, key in ipairs({{':on:'..me, ':leases', ':online', ':leaving', ':epoch'}})
   redis.call('PEXPIRE', p..key, HOUR)
 end
 
-local busy = false
-for _, dead in ipairs(redis.call('ZRANGEBYSCORE', p..':leases', '-inf', now, 'LIMIT', 0, 1)) do
-  local users = redis.call('HRANDFIELD', p..':on:'..dead, 100)
+local busy, budget = false, 100
+for _, dead in ipairs(redis.call('ZRANGEBYSCORE', p..':leases', '-inf', now, 'LIMIT', 0, 20)) do
+  busy = true
+  expect('hash', p..':on:'..dead)
+  local users = redis.call('HRANDFIELD', p..':on:'..dead, budget)
   for _, user in ipairs(users) do
     redis.call('HDEL', p..':on:'..dead, user)
     if not somewhere(user) then redis.call('ZADD', p..':leaving', 'NX', now + grace, user) end
   end
-  if #users < 100 then
-    redis.call('ZREM', p..':leases', dead)
-    redis.call('DEL', p..':on:'..dead, p..':instance:'..dead)
-  end
-  busy = true
+  budget = budget - #users
+  if budget == 0 then break end
+  redis.call('ZREM', p..':leases', dead)
+  redis.call('DEL', p..':on:'..dead, p..':instance:'..dead)
 end
 
 local page = redis.call('ZSCAN', p..':online', ARGV[6], 'COUNT', 50)

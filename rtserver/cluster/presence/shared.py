@@ -39,6 +39,10 @@ MARGIN = 0.05
 """Seconds by which our timers lag behind Redis's clock, so that what they look for is due."""
 
 
+CLEARING = 200
+"""Calls that clear up after the dead before our own users are looked after."""
+
+
 class RedisPresence:
     """Times are seconds; the users of a dead server go offline within `lease` + `heartbeat` + `grace`.
     `heartbeat` is less than half of `lease`.
@@ -154,8 +158,8 @@ class RedisPresence:
         if self._settling is None:
             self._settling = self._spawn(self._settle())
 
-    async def _settle(self) -> None:
-        await asyncio.sleep(0)  # for all whose grace ends in this turn
+    async def _settle(self, delay: float = 0) -> None:
+        await asyncio.sleep(delay)  # if only for all whose grace ends in this turn
         self._settling = None
         more = True
         try:
@@ -164,10 +168,6 @@ class RedisPresence:
                 self._telling.gone(texts(gone))
         except Unavailable:
             self._stale = True
-
-    async def _settle_later(self) -> None:
-        await asyncio.sleep(self._grace / 1000 + MARGIN)
-        self._settle_soon()
 
     # The heartbeat.
 
@@ -187,8 +187,8 @@ class RedisPresence:
                 continue
 
     async def _beat(self) -> None:
-        lost_data, cleared, more = False, False, True
-        while more:
+        lost_data = cleared = False
+        for _ in range(CLEARING):
             args = (self._instance, self._lease, self._grace, secrets.token_hex(8), self._record.write(), self._look)
             answer = await self._bus.call(*self._script(scripts.BEAT, *args))
             held, epoch, count, gone, more, self._look, repaired, before = answer
@@ -197,20 +197,21 @@ class RedisPresence:
             self._epoch = epoch
             self._stale |= lost_data or not held
             self._record.check(before)
-            self._note_repairs(repaired)
-            cleared |= more
+            if repaired:
+                self._bus.metrics.rejected("presence")
+                log.warning("presence_repaired", found=repaired, key=self._key)
+            cleared |= bool(more)
+            if not more:
+                break
+        else:
+            self._nudge.set()
         if cleared:  # the users of a dead server have their grace from now on
-            self._spawn(self._settle_later())
+            self._spawn(self._settle(self._grace / 1000 + MARGIN))
         if self._stale or count != len(self._devices):
             self._stale = False
             await self._say_again(lost_data)
         else:
             await self._remind()
-
-    def _note_repairs(self, repaired: int) -> None:
-        if repaired:
-            self._bus.metrics.rejected("presence")
-            log.warning("presence_repaired", found=repaired, key=self._key)
 
     async def _say_again(self, lost_data: bool) -> None:
         """Bring Redis in line with who is here."""

@@ -33,21 +33,22 @@ export class Clients {
   async #page(cursor, add) {
     const asked = ++this.#asked;
     try {
-      const { clients, next } = await this.connection.call("clients", { ...filters(), limit: PAGE, ...(cursor ? { cursor } : {}) });
-      if (asked === this.#asked) this.#show(clients, next, add);
+      const { clients, next, partial, missing } = await this.connection.call("clients", { ...filters(), limit: PAGE, ...(cursor ? { cursor } : {}) });
+      if (asked === this.#asked) this.#show(clients, next, add, partial ? missing : null);
     } catch (error) {
       if (error.code !== "offline") toast(failure(error));
     }
   }
 
-  #show(clients, next, add) {
+  #show(clients, next, add, missing) {
     this.#next = next;
     const rows = clients.map((client) => this.#row(client));
     arrange($("clients"), add ? [...$("clients").children, ...rows] : rows);
     const n = $("clients").children.length;
     $("more").hidden = !next;
     $("no-clients").hidden = n > 0;
-    $("clients-said").textContent = next ? `More than ${count(n, "client")}` : count(n, "client");
+    const without = missing && ` (without ${missing.join(", ") || "some servers"}, not answering)`;
+    $("clients-said").textContent = `${next ? "More than " : ""}${count(n, "client")}${without ?? ""}`;
   }
 
   #row(client) {
