@@ -365,8 +365,11 @@ async def test_a_redis_that_hung_for_longer_than_the_leases_last_costs_nobody_hi
 async def test_what_others_write_into_the_keys_is_repaired(
     cluster: Cluster, redis_client: redis.asyncio.Redis
 ) -> None:
-    """Keys of a wrong type, users that nobody has, instances that never were: counted, and gone after a while."""
-    one, two = await cluster.join(), await cluster.join()
+    """Keys of a wrong type, users that nobody has, instances that never were: counted, and gone after a while.
+
+    The grace outlasts the heartbeat, as it does by default: whoever is declared dead by a stranger objects in time.
+    """
+    one, two = await cluster.join(grace=1.5), await cluster.join(grace=1.5)
     await one.connected("alice", "a")
     await two.connected("bob", "b")
     p = "{rtserver:presence}"
