@@ -96,7 +96,8 @@ MALFORMED = {
     ],
     CHAT.request: [
         b"", b"5", b"{", b'{"type":99}', b'{"type":8}', b'{"type":"2"}', b'{"type":true,"uid":[]}',
-        b'{"type":1,"uid":5}', b'{"type":1,"requestId":{}}', b'{"type":2,"opts":{},"rooms":"x"}', b'{"type":2,"opts":5,"rooms":["x"]}',
+        b'{"type":1,"uid":5}', b'{"type":1,"requestId":{}}',
+        b'{"type":2,"opts":{},"rooms":"x"}', b'{"type":2,"opts":5,"rooms":["x"]}',
         b'{"type":4}', b'{"type":5}', b'{"type":6,"data":[]}', b'{"type":6,"data":[null]}', b'{"type":7,"packet":{}}',
         msgpack.packb({"type": 7, "requestId": "r", "packet": {"type": 2, "data": ["connect"], "nsp": "/chat"}}),
         b'{"type":6,"data":["note",' + b"[" * 5000 + b"]" * 5000 + b"]}",
