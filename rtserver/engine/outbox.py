@@ -3,7 +3,7 @@
 1. While the WebSocket is up, and not congested, frames are written to it (see `rtserver.engine.sender`); while there
    is none, they wait for the next poll.
 2. What waits is bounded by the engine's `outbox_limit`: a client beyond it is closed as slow. A volatile message is
-   dropped where it would have to wait.
+   dropped where it would have to wait. Each message counts with `OVERHEAD` bytes more than it has.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ Send = Callable[[bytes], int]
 
 HELD = sys.maxsize
 """`sent_at` of a session for which something is kept, or may be: nothing goes straight to the socket."""
+
+OVERHEAD = 64
+"""What Python takes for a message that waits, beside its bytes."""
 
 
 class Outbox(Timer):
@@ -85,8 +88,9 @@ class Outbox(Timer):
         if self._queued > self._engine.outbox_limit:
             self._engine.closed_slow(cast("Session", self))
             return
-        self._queued += message.size
-        self._queue_parts(message.parts)
+        parts = message.parts
+        self._queued += message.size + OVERHEAD * len(parts)
+        self._queue_parts(parts)
 
     def _queue_parts(self, parts: tuple[Part, ...]) -> None:
         if self._queue is None:

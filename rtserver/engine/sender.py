@@ -18,7 +18,7 @@ import socket
 from functools import partial
 from typing import TYPE_CHECKING
 
-from rtserver.engine.outbox import HELD, Send, sent
+from rtserver.engine.outbox import HELD, OVERHEAD, Send, sent
 from rtserver.engine.outgoing import Outgoing
 from rtserver.engine.session import Session
 from rtserver.engine.wheel import Timer
@@ -35,7 +35,8 @@ KEPT_LIMIT = 65536
 
 class Sender(Timer):
     __slots__ = (
-        "_closing", "_congested", "_engine", "_kept", "_kept_size", "_owner", "_raw", "_send", "_transport",
+        "_closing", "_congested", "_engine", "_kept", "_kept_size", "_overhead", "_owner", "_raw", "_send",
+        "_transport",
     )  # fmt: skip
 
     _deflate: Deflate | None = None
@@ -49,6 +50,7 @@ class Sender(Timer):
         self._send: Send | None = None
         self._kept: list[bytes] | None = None
         self._kept_size = 0
+        self._overhead = 0
         self._closing = False
         self._congested = False
 
@@ -128,7 +130,8 @@ class Sender(Timer):
             if volatile:
                 self._engine.dropped_volatile()
                 return
-            if not self._bear(session, transport.get_write_buffer_size()):
+            self._overhead += OVERHEAD
+            if not self._bear(session, transport.get_write_buffer_size() + self._overhead):
                 return
         transport.write(message.frames_for(session.revision, session.base64, self._deflate))
 
@@ -149,6 +152,7 @@ class Sender(Timer):
 
     def resume_writing(self) -> None:
         self._congested = False
+        self._overhead = 0
         self._let_through()
 
     def _let_through(self) -> None:

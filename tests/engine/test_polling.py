@@ -525,6 +525,18 @@ async def test_a_wire_that_speaks_no_http_is_answered_by_aiohttp(serve):
     assert (await wire.ask(b"no http at all\r\n\r\n")).status == 400
 
 
+async def test_many_small_messages_that_wait_count_for_what_they_take(serve):
+    """A message of one byte takes some sixty."""
+    served = await serve(outbox_limit=100_000)
+    _, recorder = await served.poll_session()
+    count = 0
+    while not recorder.reasons and count < 100_000:
+        recorder.send("x")
+        count += 1
+    assert 1000 < count < 2000
+    assert served.metrics.slow_clients == 1
+
+
 async def test_a_client_of_version_2_that_pings_and_does_not_poll_is_closed_as_slow(serve):
     served = await serve(allow_eio3=True, outbox_limit=100)
     query, recorder = await served.poll_session_3()

@@ -511,6 +511,22 @@ async def test_far_too_much_at_once_closes_at_once(serve):
     await served.deserted()
 
 
+async def test_many_small_messages_that_wait_count_for_what_they_take(serve):
+    served = await serve(outbox_limit=100_000)
+    wire, recorder = await slow_reader(served)
+    transport = recorder.session.socket._transport
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    transport.set_write_buffer_limits(2000)
+    count = 0
+    while not recorder.reasons and count < 100_000:
+        recorder.send("x")
+        count += 1
+    assert count < 20_000, "four times the limit would be 100,000 frames, not counting what each takes itself"
+    assert recorder.reasons == ["transport error"]
+    wire.abort()
+    await served.deserted()
+
+
 async def test_a_client_that_pings_and_does_not_read_costs_no_memory(serve):
     served = await serve()
     wire, recorder = await slow_reader(served)
