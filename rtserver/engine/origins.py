@@ -20,6 +20,7 @@ from rtserver.engine.contracts import Asked
 class OriginPolicy:
     def __init__(self, allowed: Any, credentials: bool) -> None:
         self._off = isinstance(allowed, list | tuple) and not allowed
+        self._open = allowed == "*" or (isinstance(allowed, list | tuple | set | frozenset) and "*" in allowed)
         self._allows = _check(allowed)
         self._credentials = credentials
         self.needs_request = callable(allowed) and _wants_environ(allowed)
@@ -28,7 +29,11 @@ class OriginPolicy:
     def headers(self, request: Asked) -> dict[str, str]:
         """What to add to the answer; raises `Refusal` for an origin that may not connect."""
         origin = request.headers.get("Origin")
-        if origin is None or self._off:
+        if self._off:
+            return {}
+        if origin is None:
+            if not self._open and "j" in request.query and request.headers.get("Sec-Fetch-Site") == "cross-site":
+                raise Refusal(FORBIDDEN)
             return {}
         # One that is not ASCII is of no browser, and could not be repeated in a header.
         if not origin.isascii() or not self._allows(origin, request):

@@ -36,6 +36,27 @@ async def test_a_page_that_may_not_is_refused_over_either_transport(serve, allow
     assert not served.upper.sessions
 
 
+@pytest.mark.parametrize(
+    ("allowed", "site", "status"),
+    [
+        (None, "cross-site", 403), (PAGE, "cross-site", 403), ([PAGE], "cross-site", 403),
+        (lambda origin: True, "cross-site", 403), ("*", "cross-site", 200), (["*"], "cross-site", 200),
+        ([], "cross-site", 200), (None, "same-origin", 200), (None, "same-site", 200), (None, None, 200),
+    ],
+)  # fmt: skip
+async def test_the_script_of_a_foreign_page_does_not_read_with_its_visitors_cookies(serve, allowed, site, status):
+    """Browsers load scripts without an Origin, but say of what site the page is."""
+    served = await serve(cors_allowed_origins=allowed, allow_eio3=True)
+    headers = {"Sec_Fetch_Site": site} if site else {}
+    for revision in "34":
+        answer = await served.ask(request("GET", f"EIO={revision}&transport=polling&j=0", **headers))
+        assert answer.status == status
+        assert status == 200 or answer.json() == FORBIDDEN
+    # Whatever is no script has an Origin where it comes from another site's page.
+    assert (await served.ask(request("GET", POLLING, **headers))).status == 200
+    assert len(served.upper.sessions) == (3 if status == 200 else 1)
+
+
 @pytest.mark.parametrize("allowed", ["*", lambda origin: True])
 async def test_an_origin_that_is_none_is_refused_before_there_is_a_session(serve, allowed):
     served = await serve(cors_allowed_origins=allowed)
