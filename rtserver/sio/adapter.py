@@ -7,7 +7,7 @@ means it has. The split lets a cluster adapter act on messages from others with 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from heapq import nsmallest
 from typing import TYPE_CHECKING, Any
 
@@ -165,10 +165,17 @@ class Adapter:
         return rooms.names() if rooms is not None else set()
 
     def local_join(self, nsp: str, target: Target, names: Iterable[str]) -> None:
-        rooms, names = self.server.rooms_of(nsp), tuple(names)
+        """What is past the bounds is left out and counted: one client's full list must not stop the others."""
+        rooms, bounds, names = self.server.rooms_of(nsp), self.server.bounds, tuple(dict.fromkeys(names))
+        short = tuple(name for name in names if len(name) <= bounds.max_room_length)
         if rooms is not None:
             for client in rooms.select(target):
-                rooms.join(client, names)
+                taken = short
+                if len(client.rooms) + len(short) > bounds.max_rooms:
+                    taken = _within(bounds.max_rooms - len(client.rooms), client.rooms, short)
+                rooms.join(client, taken)
+                for _ in range(len(names) - len(taken)):
+                    self.server.metrics.dropped("room")
 
     def local_leave(self, nsp: str, target: Target, names: Iterable[str]) -> None:
         rooms, names = self.server.rooms_of(nsp), tuple(names)
@@ -185,3 +192,14 @@ class Adapter:
     async def local_server_event(self, nsp: str, args: list[Any]) -> Any:
         """Run the handler of another server's `server_side_emit`; raises `LookupError` when there is none."""
         return await self.server.handle_server_event(nsp, args)
+
+
+def _within(free: int, joined: Collection[str], names: Iterable[str]) -> tuple[str, ...]:
+    """Those that are joined already, and as many others as there is place for."""
+    taken = []
+    for name in names:
+        if name not in joined:
+            free -= 1
+        if name in joined or free >= 0:
+            taken.append(name)
+    return tuple(taken)

@@ -10,6 +10,7 @@ import pytest
 
 from rtserver.errors import TooLarge
 from rtserver.metrics import Metrics
+from rtserver.settings_values import DEEPEST
 from rtserver.sio.bounds import Bounds
 from rtserver.sio.namespace import Namespace, event
 from tests.sio.conftest import Tokens, eventually
@@ -59,6 +60,22 @@ def test_the_arguments_of_a_server_are_its_bounds():
     assert arguments == {"logger": False}
 
 
+async def test_rooms_that_a_client_is_put_into_count_as_those_it_joins(serve, raw):
+    """What comes past the bounds is left out and counted: one client in too many rooms must not stop the others."""
+    served = await serve(Open(), max_rooms=3, max_room_length=5)
+    first, second = await raw(served.url), await raw(served.url)
+    ids = [await first.connect(), await second.connect()]
+    assert await first.call("/", "join", "a") == []
+    namespace, metrics = served.server.namespaces_by_path["/"], served.server.metrics
+    await namespace.sockets_join("b", "c", "longer", "d", "b")
+    full, free = (set(namespace.clients[id].rooms) for id in ids)
+    assert full == {"a", "b", "c"}
+    assert free == {"b", "c", "d"}
+    assert metrics.drops["room"] == 3
+    await namespace.to(ids[0]).sockets_join("a", "c")
+    assert metrics.drops["room"] == 3
+
+
 # Packets
 
 
@@ -96,6 +113,22 @@ async def test_attachments_in_time_leave_no_timer_behind(serve, raw):
     await client.receive()
     assert len(served.server.engine.wheel) == waiting
     assert await client.call("/", "echo", 1) == [b"x", b"y", 1][2:]
+
+
+@pytest.mark.parametrize(("left", "right"), ["[]", ('{"a":', "}")])
+async def test_the_greatest_depth_that_may_be_set_can_be_echoed(serve, raw, left, right):
+    served = await serve(Open(), max_depth=DEEPEST)
+    client = await raw(served.url)
+    await client.connect()
+
+    def nested(value, levels):
+        return left * levels + value + right * levels
+
+    await client.send('27["echo",' + nested("1", DEEPEST - 1) + "]")
+    assert await client.receive() == "37[" + nested("1", DEEPEST - 1) + "]"
+    photo = '["echo",' + nested('{"_placeholder":true,"num":0}', DEEPEST - 2) + "]"
+    await client.send(f"51-8{photo}", b"x")
+    assert [await client.receive(), await client.receive()] == [f"61-8{photo}".replace('"echo",', ""), b"x"]
 
 
 async def test_a_message_that_is_too_large_ends_the_connection(serve, raw):
