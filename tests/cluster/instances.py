@@ -9,7 +9,10 @@ from aiohttp import web
 from rtserver.cluster.adapter import RedisAdapter
 from rtserver.cluster.bus import RedisBus
 from rtserver.cluster.legacy import LegacyInput
+from rtserver.cluster.sharded import ShardedClusterAdapter
+from rtserver.cluster.shards import Shards
 from rtserver.metrics import Metrics
+from rtserver.protocol.adapter.signing import Seal
 from rtserver.sio.namespace import Client, Namespace, event, server_event
 from rtserver.sio.server import Server
 from tests.support.ports import free_port
@@ -41,10 +44,17 @@ class Chat(Namespace, path="/chat"):
 
 
 class Instance:
-    def __init__(self, redis_url: str, **options: Any) -> None:
+    def __init__(
+        self, redis_url: str, *, adapter: type[Any] = RedisAdapter, secret: str | None = None, **options: Any
+    ) -> None:
         self.metrics = Metrics()
-        self.bus = RedisBus(redis_url, self.metrics)
-        self.adapter = RedisAdapter(self.bus, **options)
+        seal = Seal([secret]) if secret is not None else None
+        self.bus = RedisBus(redis_url, self.metrics, seal=seal)
+        if adapter is ShardedClusterAdapter:
+            self.shards = Shards(self.bus.address, self.metrics, seal=seal)
+            self.adapter = adapter(self.shards, **options)
+        else:
+            self.adapter = adapter(self.bus, **options)
         self.chat = Chat()
         self.server = Server(adapter=self.adapter, metrics=self.metrics, async_mode="aiohttp")
         self.server.add_namespace(self.chat)

@@ -21,6 +21,7 @@ KINDS = {
     "shared": ({}, {}),
     "patient": ({}, {"CLUSTER_TIMEOUT": 3}),
     "specific": ({"publishOnSpecificResponseChannel": True}, {"REDIS_SPECIFIC_RESPONSES": True}),
+    "sharded": ({"adapter": "sharded"}, {"REDIS_ADAPTER": "sharded"}),
 }
 
 
@@ -64,10 +65,15 @@ def members(
 
 @pytest.fixture
 async def cluster(
-    members: tuple[RedisServer, NodeServer, list[Rt]], js: Callable[..., Awaitable[JsClient]]
+    request: pytest.FixtureRequest,
+    members: tuple[RedisServer, NodeServer, list[Rt]],
+    js: Callable[..., Awaitable[JsClient]],
 ) -> AsyncIterator[Cluster]:
     redis_server, node, rts = members
     made = Cluster(redis_server, node, rts, js)
+    made.sharded = (
+        request.node.callspec.params.get("members") == "sharded" if hasattr(request.node, "callspec") else False
+    )
     await made.join()
     yield made
     await made.leave()

@@ -6,6 +6,8 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import redis.asyncio
+
 from tests.support.js_client import JsClient
 from tests.support.node_server import NodeError, NodeServer
 from tests.support.redis_server import RedisServer
@@ -52,6 +54,7 @@ class Cluster:
         self.redis = redis_server
         self.node = node
         self.rts = rts
+        self.sharded = False
         self._open = open_client
 
     async def join(self) -> None:
@@ -71,7 +74,20 @@ class Cluster:
 
     async def clients(self, *rooms: Any) -> list[JsClient]:
         """One on each server: Node, rtserver, rtserver."""
-        return list(await asyncio.gather(*(self.client(member, *rooms) for member in (self.node, *self.rts))))
+        clients = await asyncio.gather(*(self.client(member, *rooms) for member in (self.node, *self.rts)))
+        if self.sharded:
+            await asyncio.gather(*(self._listened(str(room)) for room in rooms))
+        return list(clients)
+
+    async def _listened(self, room: str) -> None:
+        """Until every server listens to the room: who joins is not told when that is, neither in Node."""
+        async with redis.asyncio.Redis.from_url(self.redis.url) as client, asyncio.timeout(15):
+            while await self.listeners(client, room) < 1 + len(self.rts):  # noqa: ASYNC110  # Redis tells nobody
+                await asyncio.sleep(0.01)
+
+    @staticmethod
+    async def listeners(client: redis.asyncio.Redis, room: str) -> int:
+        return int((await client.execute_command("PUBSUB", "SHARDNUMSUB", f"socket.io#/wire#{room}#"))[1])
 
     async def client(self, member: Any, *rooms: Any) -> JsClient:
         client = await self._open(member.url, "/wire", transports=["websocket"])
