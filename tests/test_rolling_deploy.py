@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -12,37 +11,12 @@ import aiohttp
 
 from tests.support.js_client import JsClient, JsError
 from tests.support.nginx_server import NginxServer
-from tests.support.ports import free_port
+from tests.support.nginx_site import SITE, site
 from tests.support.redis_server import RedisServer
 from tests.support.rtserver_process import RtServer, sqlite_url
 
-SITE = Path(__file__).parent.parent / "nginx" / "site.conf"
 ROOM = "lobby"
 TRANSPORTS = (["polling"], ["websocket"], ["polling", "websocket"])
-
-
-def certificate(folder: Path) -> tuple[Path, Path]:
-    chain, key = folder / "chain.pem", folder / "key.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1",
-         "-subj", "/CN=localhost", "-keyout", str(key), "-out", str(chain)],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    return chain, key
-
-
-def site(a: RtServer, b: RtServer, folder: Path) -> dict[str, str]:
-    """What a person changes in site.conf, and ports that a test may take."""
-    chain, key = certificate(folder)
-    return {
-        "10.0.0.1:8001": f"127.0.0.1:{a.port}",
-        "10.0.0.2:8001": f"127.0.0.1:{b.port}",
-        "listen 80;": f"listen 127.0.0.1:{free_port()};",
-        "listen 443 ssl": "listen 127.0.0.1:{port} ssl",
-        "/etc/letsencrypt/live/rt.example.com/fullchain.pem": str(chain),
-        "/etc/letsencrypt/live/rt.example.com/privkey.pem": str(key),
-        "/var/log/nginx/rtserver.log rtserver": "off",
-    }
 
 
 class Talker:
