@@ -4,6 +4,7 @@
 2. No forged line: control characters in what clients sent are escaped, and a traceback is indented, so that each line
    that starts at the margin is one that the server wrote, and each `key=value` on it too.
 3. What a stranger gets wrong is no error of ours: aiohttp's tracebacks for requests that cannot be read become a line.
+4. Nor may strangers fill the disk: of each event in `_AT_WILL`, no more than `MOST` lines are written in a second.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from __future__ import annotations
 import logging
 import re
 import sys
+import time
+from collections import Counter
 from contextlib import suppress
 from typing import Any, Literal, TextIO
 
@@ -34,6 +37,11 @@ _QUIET = {
 }
 _ACCESS = "aiohttp.access"
 _SERVER = "aiohttp.server"
+_AT_WILL = frozenset({
+    "packet_rejected", "payload_rejected", "event_rejected", "connect_refused", "session_of_another_instance",
+})  # fmt: skip
+"""What any client can cause, as often as it likes. The metrics count all of them."""
+MOST = 20
 _MULTILINE = frozenset({"exception", "stack"})
 _OWN = frozenset({"event", "level", "logger", "timestamp"})
 _QUOTED = re.compile(r"""[ \t=\r\n"']""")  # the renderer writes the repr of these, which escapes by itself
@@ -61,6 +69,7 @@ def configure(
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
+            _Floods(),
             *_FIRST,
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
@@ -80,6 +89,30 @@ def _tame(record: logging.LogRecord) -> bool:
         record.msg = f"{record.msg}: {type(error).__name__}"
         record.exc_info = None
     return record.levelno >= logging.getLogger().level
+
+
+class _Floods:
+    """Rule 4. The first line after some were left out tells how many."""
+
+    def __init__(self) -> None:
+        self._second = 0
+        self._seen: Counter[str] = Counter()
+        self._left_out: Counter[str] = Counter()
+
+    def __call__(self, _: WrappedLogger, __: str, event: EventDict) -> EventDict:
+        name = event["event"]
+        if not isinstance(name, str) or name not in _AT_WILL:
+            return event
+        if (second := int(time.monotonic())) != self._second:
+            self._second = second
+            self._seen.clear()
+        self._seen[name] += 1
+        if self._seen[name] > MOST:
+            self._left_out[name] += 1
+            raise structlog.DropEvent
+        if left_out := self._left_out.pop(name, 0):
+            event["left_out"] = left_out
+        return event
 
 
 class _Handler(logging.StreamHandler[TextIO]):

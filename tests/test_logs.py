@@ -287,3 +287,23 @@ class TestLibraries:
         log().warning("loud")
         assert "quiet" not in stream.getvalue()
         assert "loud" in stream.getvalue()
+
+
+def test_what_strangers_cause_at_will_does_not_flood_the_log(configure: Configure, monkeypatch: Any) -> None:
+    now = [100.0]
+    monkeypatch.setattr(logs.time, "monotonic", lambda: now[0])
+    stream = configure("json")
+    log = structlog.get_logger("rtserver.sio")
+    for number in range(1000):
+        log.info("packet_rejected", number=number)
+    log.info("connect_refused", code="token_missing")
+    for _ in range(100):
+        log.info("server_started")
+    now[0] += 1
+    log.info("packet_rejected", number=1000)
+    log.info("packet_rejected", number=1001)
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    rejected = [(line["number"], line.get("left_out")) for line in lines if line["event"] == "packet_rejected"]
+    assert rejected == [*((number, None) for number in range(logs.MOST)), (1000, 1000 - logs.MOST), (1001, None)]
+    assert [line["event"] for line in lines].count("connect_refused") == 1
+    assert [line["event"] for line in lines].count("server_started") == 100
