@@ -17,14 +17,14 @@ GRACE, LEASE = 0.3, 3.0
 SHORT = {"PRESENCE_GRACE": GRACE, "PRESENCE_LEASE": LEASE, "CLUSTER_TIMEOUT": 0.5, "RATE_EVENTS": "100000/s"}
 
 
-@pytest.fixture
-async def pair(server: Callable[..., Awaitable[RtServer]], redis_server: RedisServer) -> list[RtServer]:
-    first = await server(REDIS_URL=redis_server.url, INSTANCE="one1", **SHORT)
+@pytest.fixture(params=["classic", "sharded"])
+async def pair(
+    request: pytest.FixtureRequest, server: Callable[..., Awaitable[RtServer]], redis_server: RedisServer
+) -> list[RtServer]:
+    both = {**SHORT, "REDIS_URL": redis_server.url, "REDIS_ADAPTER": request.param}
+    first = await server(INSTANCE="one1", **both)
     database = first.env["RTSERVER_DATABASE_URL"]
-    second = await server(
-        REDIS_URL=redis_server.url, INSTANCE="two2", DATABASE_URL=database, migrate=False, **SHORT
-    )
-    return [first, second]
+    return [first, await server(INSTANCE="two2", DATABASE_URL=database, migrate=False, **both)]
 
 
 @pytest.fixture
