@@ -8,6 +8,8 @@ import pytest
 
 from rtserver import run
 from rtserver.app import create_app
+from rtserver.engine import front
+from rtserver.engine import server as engine_server
 from rtserver.settings import Settings
 from tests.support.ports import free_port
 
@@ -15,6 +17,8 @@ from tests.support.ports import free_port
 @pytest.mark.parametrize("start", [b"", b"GET /healthz HT", b"GET /healthz HTTP/1.1\r\nHost: a\r\nX: "])
 async def test_a_connection_without_a_whole_request_is_closed(tmp_path, monkeypatch, start):
     monkeypatch.setattr(run, "IDLE_SECONDS", 0.05)
+    monkeypatch.setattr(front, "IDLE_SECONDS", 0.05)
+    monkeypatch.setattr(engine_server, "IDLE_TICK", 0.05)
     monkeypatch.setattr(run, "calm_collector", lambda: None)
     settings = Settings(port=free_port(), data_dir=tmp_path, mode="development")
     serving = asyncio.create_task(run._serve(create_app(settings), settings))
