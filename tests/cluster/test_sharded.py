@@ -15,6 +15,7 @@ from rtserver.sio.adapter import Adapter
 from rtserver.sio.namespace import Client
 from tests.cluster.conftest import eventually
 from tests.cluster.instances import Instance
+from tests.support.node_server import NodeServer
 from tests.support.process import Processes
 from tests.support.redis_server import RedisServer
 from tests.support.redis_topologies import Cluster
@@ -153,6 +154,20 @@ async def test_only_signed_messages_are_taken(
     await replayed(redis_client, one, two, browser)
     assert "unsigned" not in heard(browser, "x")
     assert len(browser.heard) == before + 1
+
+
+async def test_node_is_refused_by_those_who_sign(
+    cluster: Make, redis_server: RedisServer, processes: Processes
+) -> None:
+    [one] = await cluster(1, secret="s" * 16 + "t" * 16)
+    browser = await one.client()
+    node = NodeServer(processes, redis_server.url, namespaces=["/chat"])
+    node.start()
+    await node.do(("emit", "x", "unsigned"), namespace="/chat")
+    await eventually(lambda: one.metrics.rejections["cluster_signature"])
+    await one.server.of("/chat").emit("x", "own")
+    await eventually(lambda: heard(browser, "x"))
+    assert heard(browser, "x") == ["own"]
 
 
 async def reaches(instance: Instance, room: str, browser: object) -> bool:
