@@ -57,16 +57,14 @@ def serve(flags: Mapping[str, Any]) -> None:
     Secrets are no flags. [bold]rtserver config check[/bold] tells what would keep the server from starting.
     """
     settings = loaded(flags, code=FAILED)
-    if settings.workers > 1:
-        stop(
-            "RTSERVER_WORKERS above 1 comes with a later release: until then run several instances behind nginx, as "
-            "the Procfile and nginx/ do ('honcho start').",
-            code=FAILED,
-        )
     logs.configure(settings.log_level, settings.log_format)
-    from rtserver.run import serve as run  # the other commands do without the whole server
-
     try:
+        if settings.workers > 1:
+            from rtserver.workers.supervisor import supervise
+
+            raise typer.Exit(supervise(settings, flags))
+        from rtserver.run import serve as run  # the other commands do without the whole server
+
         run(settings)
     except ConfigError as error:
         stop_for(error, code=FAILED)

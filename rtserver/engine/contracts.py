@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from multidict import MultiMapping
 
 if TYPE_CHECKING:
+    from aiohttp import web
+
     from rtserver.engine.session import Session
 
 
@@ -56,6 +58,16 @@ class Asked(Protocol):
 
     @property
     def remote(self) -> str | None: ...
+
+
+class Elsewhere(Protocol):
+    """The other processes that serve the same port."""
+
+    def __call__(self, request: web.Request, sid: str | None) -> Awaitable[web.StreamResponse | None]:
+        """Hand a request over to the process that has this session; without one, to a process that opens sessions.
+
+        None where there is no such process.
+        """
 
 
 class Closing(Protocol):

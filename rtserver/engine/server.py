@@ -16,7 +16,7 @@ from aiohttp import web
 
 from rtserver.engine import answers
 from rtserver.engine.answers import Answer, Refusal
-from rtserver.engine.contracts import Closing, Counting, Reason, Upper
+from rtserver.engine.contracts import Closing, Counting, Elsewhere, Reason, Upper
 from rtserver.engine.front import ENGINE
 from rtserver.engine.opening import Opening, revision_of
 from rtserver.engine.origins import OriginPolicy
@@ -74,6 +74,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
         self.idle_wheel = Wheel(IDLE_TICK)
         self.accepting = True
         """Set it to False to open no more sessions."""
+        self.elsewhere: Elsewhere | None = None
         self.path = ""
         self.kept: set[Closing] = set()
         self.keep_always = keep_connections
@@ -123,6 +124,10 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
         if transport is None or transport not in self.transports:
             raise Refusal(answers.TRANSPORT_UNKNOWN)
         sid = request.query.get("sid")
+        if self.elsewhere is not None and not self._is_here(sid):
+            answer = await self.elsewhere(request, sid)
+            if answer is not None:
+                return answer
         if not sid:
             return await self.opening.handshake(request, transport, headers)
         session = self.sockets.get(sid)
@@ -139,6 +144,9 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
         if request.method == "POST":
             return await self._polling.post(session, request)
         raise Refusal(answers.BAD_METHOD)
+
+    def _is_here(self, sid: str | None) -> bool:
+        return sid in self.sockets or sid in self._lingering if sid else self.accepting
 
     async def _last_poll(self, request: web.Request, sid: str) -> Answer:
         """A session that was closed while no poll was there tells so to the next one."""

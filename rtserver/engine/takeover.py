@@ -89,7 +89,7 @@ def may_keep(request: web.Request, always: bool) -> bool:
 def keep(request: web.Request, answer: web.Response, engine: Engine) -> web.StreamResponse:
     """Send the answer, and handle what follows on this connection without aiohttp."""
     handler: Any = request.protocol
-    if not _between_requests(handler):
+    if not between_requests(handler):
         answer.force_close()
         return answer
     transport, manager = handler.transport, handler._manager
@@ -99,12 +99,12 @@ def keep(request: web.Request, answer: web.Response, engine: Engine) -> web.Stre
     kept = KeptConnection(engine, manager, request.headers.get("Origin"), allowing.encode())
     body = answer.body if isinstance(answer.body, bytes) else b""
     head = "".join(f"{name}: {value}\r\n" for name, value in answer.headers.items() if name != "Content-Length")
-    _leave(handler, transport, kept)
+    leave(handler, transport, kept)
     transport.write(b"HTTP/1.1 200 OK\r\n%bContent-Length: %d\r\n\r\n%b" % (head.encode(), len(body), body))
     return TakenOver()
 
 
-def _between_requests(handler: Any) -> bool:
+def between_requests(handler: Any) -> bool:
     """Whether aiohttp's parser holds no part of a next request, which would be lost: the rest of it, read alone, could
     be made to look like another request. The parser does not say, and takes nothing more after this.
     """
@@ -115,7 +115,7 @@ def _between_requests(handler: Any) -> bool:
     return len(messages) == 1 and messages[0][0].path == "/" and not messages[0][0].raw_headers
 
 
-def _leave(handler: Any, transport: Any, protocol: asyncio.Protocol) -> None:
+def leave(handler: Any, transport: Any, protocol: asyncio.Protocol) -> None:
     """Give the transport another protocol; aiohttp's handler takes it for lost, and frees what it holds."""
     transport.set_protocol(protocol)
     protocol.connection_made(transport)
@@ -147,5 +147,5 @@ def take_over(
         raise ConnectionResetError("the client has gone")
     transport.write(switching(accepted, headers) + first)
     tail, handler._message_tail = handler._message_tail, b""
-    _leave(handler, transport, socket)
+    leave(handler, transport, socket)
     return TakenOver(), tail

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from aiohttp import web
 
 _CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+EVERYBODY: web.AppKey[Callable[[bytes], Awaitable[bytes]]] = web.AppKey("rtserver.metrics.everybody")
+"""Set it where several processes answer on one port: it makes of what this one counted what all of them did."""
 
 
 class Exposing(Protocol):
@@ -24,4 +28,8 @@ class MetricsPage:
 
     async def _serve(self, request: web.Request) -> web.Response:
         headers = {"Content-Type": _CONTENT_TYPE, "Cache-Control": "no-store"}
-        return web.Response(body=self._metrics.exposition(), headers=headers)
+        body = self._metrics.exposition()
+        everybody = request.app.get(EVERYBODY)
+        if everybody is not None and request.query.get("worker") != "own":
+            body = await everybody(body)
+        return web.Response(body=body, headers=headers)

@@ -1,0 +1,237 @@
+"""The process above the workers: starts them, puts new ones in the place of dead ones, rolls them, stops them.
+
+1. The first worker starts alone. If it ends before it listens, so does the supervisor, with its exit code: what is
+   wrong with the settings is said once, by it.
+2. A worker that dies is replaced at once, and with a growing pause (at most `LONGEST` seconds) while its successors do
+   not last; each run of deaths is said once, and so is its end. When no worker is left and every place has failed
+   `GIVE_UP` times in a row, the supervisor ends with 1.
+3. SIGHUP: one worker after another is replaced, the old one leaving when the new one is ready. A new one that does not
+   become ready within `READY_SECONDS` ends the roll, and the old ones stay.
+4. SIGTERM or SIGINT: all workers leave, as a single server does. A second one hurries them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+
+from rtserver.service_manager import inherited_sockets, notify
+from rtserver.settings import Settings
+from rtserver.sio.ids import new_instance_id
+from rtserver.workers.assignment import Assignment
+from rtserver.workers.child import Child, start
+from rtserver.workers.port import listen
+
+log = structlog.get_logger("rtserver.workers")
+
+STEADY: Final = 10.0
+"""Seconds after which a worker is taken to last."""
+PAUSE: Final = 0.5
+LONGEST: Final = 30.0
+GIVE_UP: Final = 5
+READY_SECONDS: Final = 60.0
+STUCK_SECONDS: Final = 20.0
+"""Beyond the time that a worker is given to leave, after which it is killed."""
+LONGEST_FOLDER: Final = 60
+"""The path of a Unix socket may have about 100 characters."""
+
+
+@dataclass(slots=True)
+class Slot:
+    """One of the N workers, and how often in a row it did not last."""
+
+    child: Child
+    failures: int = 0
+
+
+class Supervisor:
+    def __init__(
+        self, settings: Settings, flags: Mapping[str, Any], sockets: list[socket.socket], folder: Path
+    ) -> None:
+        self._settings = settings
+        self._flags = dict(flags)
+        self._sockets = sockets
+        self._folder = folder
+        self._slots: list[Slot] = []
+        self._stop = asyncio.Event()
+        self._code = 0
+        self._everybody: set[Child] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._rolling = self._roll_again = False
+
+    async def run(self) -> int:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._asked_to_stop)
+        loop.add_signal_handler(signal.SIGHUP, self._asked_to_roll)
+        first = await self._new(welcome=True)
+        await first.listening.wait()
+        if first.alive and not self._stop.is_set():
+            others = await asyncio.gather(*(self._new() for _ in range(self._settings.workers - 1)))
+            self._slots = [Slot(child) for child in (first, *others)]
+            for slot in self._slots:
+                self._watch(slot)
+            log.info("supervising", workers=len(self._slots), pid=os.getpid())
+            notify("READY=1")
+            await self._stop.wait()
+        elif not self._stop.is_set():
+            self._code = first.code or 1
+        notify("STOPPING=1")
+        await self._end()
+        return self._code
+
+    # Workers.
+
+    async def _new(self, welcome: bool = False) -> Child:
+        line = socket.socketpair()
+        name = (self._settings.instance or "")[:10] + new_instance_id()
+        listening = tuple(each.fileno() for each in self._sockets)
+        child = await start(
+            Assignment(name, listening, line[1].fileno(), str(self._folder), welcome, self._flags), line
+        )
+        self._everybody.add(child)
+        return child
+
+    def _watch(self, slot: Slot) -> None:
+        self._spawn(self._replace_when_dead(slot, slot.child))
+
+    async def _replace_when_dead(self, slot: Slot, child: Child) -> None:
+        await child.ended.wait()
+        self._forget(child)
+        if slot.child is not child or self._stop.is_set():
+            return
+        lasted = child.seconds >= STEADY
+        slot.failures = 0 if lasted else slot.failures + 1
+        pause = backoff(slot.failures)
+        if slot.failures <= 1:
+            log.warning("worker_died", worker=child.name, pid=child.pid, ended=child.ending(), pause=pause)
+        if self._hopeless():
+            log.error("no_worker_lasts", ended=child.ending())
+            self._code = 1
+            self._stop.set()
+            return
+        await asyncio.sleep(pause)
+        if slot.child is child and not self._stop.is_set():
+            slot.child = await self._new()
+            self._watch(slot)
+            await slot.child.listening.wait()
+            if slot.child.works:
+                log.info("worker_back", worker=slot.child.name, pid=slot.child.pid, failures=slot.failures)
+
+    def _hopeless(self) -> bool:
+        return not any(slot.child.alive for slot in self._slots) and all(
+            slot.failures >= GIVE_UP for slot in self._slots
+        )
+
+    def _forget(self, child: Child) -> None:
+        """What a worker that was killed left behind."""
+        self._everybody.discard(child)
+        for name in (child.name, child.name + ".new"):
+            (self._folder / name).unlink(missing_ok=True)
+
+    # SIGHUP.
+
+    def _asked_to_roll(self) -> None:
+        self._roll_again = True
+        if not self._rolling and self._slots:
+            self._spawn(self._roll())
+
+    async def _roll(self) -> None:
+        self._rolling = True
+        while self._roll_again and not self._stop.is_set():
+            self._roll_again = False
+            log.info("rolling", workers=len(self._slots))
+            for slot in self._slots:
+                if not await self._roll_one(slot):
+                    break
+            else:
+                log.info("rolled")
+        self._rolling = False
+
+    async def _roll_one(self, slot: Slot) -> bool:
+        if self._stop.is_set():
+            return False
+        new = await self._new()
+        if not await _within(new.ready, READY_SECONDS) or not new.alive:
+            log.error("roll_ended", reason=new.ending() if not new.alive else "the new worker is not ready")
+            new.kill()
+            await new.ended.wait()
+            self._forget(new)
+            return False
+        old, slot.child, slot.failures = slot.child, new, 0
+        self._watch(slot)
+        old.stop()
+        await self._gone(old)
+        return True
+
+    # The end.
+
+    def _asked_to_stop(self) -> None:
+        if self._stop.is_set():
+            for child in self._everybody:
+                child.hurry()
+        else:
+            log.info("stopping_workers")
+            self._stop.set()
+
+    async def _end(self) -> None:
+        for child in self._everybody:
+            child.stop()
+        while self._everybody:
+            child = next(iter(self._everybody))
+            await self._gone(child)
+            self._forget(child)
+
+    async def _gone(self, child: Child) -> None:
+        """Wait for a worker that was told to leave, and kill it when it does not."""
+        patience = self._settings.drain_delay + self._settings.drain_seconds + STUCK_SECONDS
+        if not await _within(child.ended, patience):
+            log.error("worker_stuck", worker=child.name, pid=child.pid)
+            child.kill()
+            await child.ended.wait()
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def backoff(failures: int) -> float:
+    """Seconds before a place is filled again, after so many in a row that did not last."""
+    return 0.0 if failures <= 1 else min(LONGEST, PAUSE * 2.0 ** (failures - 2))
+
+
+async def _within(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True
+
+
+def supervise(settings: Settings, flags: Mapping[str, Any]) -> int:
+    """Serve with `settings.workers` workers until SIGTERM or SIGINT; the exit code."""
+    for warning in settings.warnings():
+        log.warning("settings", warning=warning)
+    sockets = inherited_sockets() or listen(settings.host, settings.port)
+    temporary = tempfile.gettempdir()
+    folder = Path(tempfile.mkdtemp(prefix="rtserver-", dir=temporary if len(temporary) < LONGEST_FOLDER else "/tmp"))  # noqa: S108
+    try:
+        return asyncio.run(_run(settings, flags, sockets, folder))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _run(settings: Settings, flags: Mapping[str, Any], sockets: list[socket.socket], folder: Path) -> int:
+    return await Supervisor(settings, flags, sockets, folder).run()

@@ -1,0 +1,147 @@
+"""One worker: the whole server, on a port that it shares. Started by the supervisor, never by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import cast
+
+import structlog
+import typer
+from aiohttp import web
+
+from rtserver import logs, run
+from rtserver.app import SERVER, create_app
+from rtserver.cli_exits import FAILED, loaded, stop_for
+from rtserver.errors import ConfigError
+from rtserver.http.metrics import EVERYBODY
+from rtserver.settings import Settings
+from rtserver.workers.adoption import Adoption
+from rtserver.workers.assignment import Assignment
+from rtserver.workers.exposition import Expositions
+from rtserver.workers.handover import Handover
+from rtserver.workers.line import HURRY, LISTENING, READY, STOP, Line
+
+log = structlog.get_logger("rtserver.workers")
+
+READY_POLL = 0.1
+
+
+class SharedPort:
+    """`run.Place` of a worker: the sockets that it was given, its siblings, and the line to its supervisor."""
+
+    def __init__(self, assignment: Assignment, settings: Settings, handover: Handover) -> None:
+        self.welcome = assignment.welcome
+        self._assignment = assignment
+        self._limit = settings.max_payload
+        self._handover = handover
+        self._adoption: Adoption | None = None
+        self._line: Line | None = None
+        self._sites: list[web.BaseSite] = []
+        self._ask: Callable[[], None] = lambda: None
+        self._asked = self._hurried = False
+        self._becoming_ready: asyncio.Task[None] | None = None
+
+    def sites(self, runner: web.AppRunner) -> Iterable[web.BaseSite]:
+        self._listen_to_siblings(runner)
+        for descriptor in self._assignment.listen:
+            site = web.SockSite(runner, socket.socket(fileno=descriptor), backlog=run.BACKLOG)
+            self._sites.append(site)
+            yield site
+
+    def _listen_to_siblings(self, runner: web.AppRunner) -> None:
+        """Before the first connection, which may be for one of them."""
+        new_protocol = cast("Callable[[], asyncio.Protocol]", runner.server)
+        folder, own = Path(self._assignment.folder), self._assignment.instance
+        self._adoption = Adoption(folder, own, new_protocol, self._limit)
+        self._adoption.start()
+
+    def taken(self, runner: web.AppRunner, asked_to_stop: Callable[[], None]) -> None:
+        self._ask = asked_to_stop
+        loop = asyncio.get_running_loop()
+        # A service manager may signal every process, and the supervisor passes on what it got itself.
+        loop.add_signal_handler(signal.SIGTERM, self._stop)
+        self._line = Line(socket.socket(fileno=self._assignment.line), self._heard)
+        log.info("worker_started", pid=os.getpid())
+        self._line.say(LISTENING)
+        self._becoming_ready = loop.create_task(self._tell_ready(self._line))
+
+    async def _tell_ready(self, line: Line) -> None:
+        while await self._status() != 200:  # noqa: ASYNC110 - what it waits for is in Redis and the database
+            await asyncio.sleep(READY_POLL)
+        line.say(READY)
+
+    async def _status(self) -> int:
+        try:
+            return (await self._handover.ask(self._assignment.instance, "/readyz"))[0]
+        except OSError:
+            return 0
+
+    def _heard(self, word: bytes) -> None:
+        if word == STOP:
+            self._stop()
+        elif word in (HURRY, b""):
+            if not word:
+                log.warning("supervisor_gone")
+            self._hurry()
+
+    def _stop(self) -> None:
+        if not self._asked:
+            self._asked = True
+            if self._adoption is not None:
+                self._adoption.take_no_new()
+            self._ask()
+
+    def _hurry(self) -> None:
+        self._stop()
+        if not self._hurried:
+            self._hurried = True
+            self._ask()
+
+    async def leave_port(self, runner: web.AppRunner) -> None:
+        """The others have the same socket: what connects from now on is theirs."""
+        for site in self._sites:
+            await site.stop()
+        self._sites.clear()
+
+    def left(self) -> None:
+        if self._becoming_ready is not None:
+            self._becoming_ready.cancel()
+        if self._adoption is not None:
+            self._adoption.close()
+        if self._line is not None:
+            self._line.close()
+
+
+def serve(assignment: Assignment) -> None:
+    # Both are for the supervisor; a terminal sends them to the whole group.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    settings = loaded({**assignment.flags, "instance": assignment.instance}, code=FAILED)
+    logs.configure(settings.log_level, settings.log_format)
+    structlog.contextvars.bind_contextvars(instance=assignment.instance)
+    try:
+        app = create_app(settings)
+        server = app[SERVER]
+        handover = Handover(Path(assignment.folder), assignment.instance, settings.max_payload)
+        server.engine.elsewhere = handover
+        app[EVERYBODY] = Expositions(handover, assignment.instance).all
+        run._runner()(run._serve(app, settings, SharedPort(assignment, settings, handover)))
+    except ConfigError as error:
+        stop_for(error, code=FAILED)
+
+
+def main(arguments: list[str]) -> int:
+    try:
+        serve(Assignment.read(arguments[0]))
+    except typer.Exit as end:
+        return end.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,122 @@
+"""`rtserver serve --workers N`, as a client and an operator see it: the real processes, one port, no proxy."""
+
+import asyncio
+import os
+import signal
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.support.redis_server import RedisServer
+from tests.workers.conftest import Start, logged, worker_of, workers_of
+
+CLIENTS = 12
+
+
+async def test_clients_that_only_poll_reach_each_other_over_three_workers(several: Start, js: Any) -> None:
+    server = await several()
+    clients = [await js(server.url, "/echo", transports=["polling"]) for _ in range(CLIENTS)]
+    for number, client in enumerate(clients):
+        assert await client.call("echo", number) == number
+        await client.emit("tell", number)
+    for client in clients:
+        told = [(await client.next("told"))[0] for _ in clients]
+        assert sorted(told) == list(range(CLIENTS))
+    assert not any(client.received("disconnect") for client in clients)
+    workers = workers_of(clients)
+    assert len(workers) > 1, f"the test needs clients of several workers: {workers}"
+
+    # One more client that upgrades, a POST larger than one read, and the numbers of all workers.
+    upgraded = await js(server.url, "/echo")
+    await upgraded.upgraded()
+    big = "x" * 400_000
+    assert await upgraded.call("echo", big) == big
+    assert await clients[0].call("echo", big) == big
+    async with aiohttp.ClientSession() as http:
+        metrics = await (await http.get(server.url + "/metrics")).text()
+    assert "rtserver_workers_up 3.0" in metrics
+    for worker, count in workers_of([*clients, upgraded]).items():
+        assert f'rtserver_connections{{worker="{worker}",namespace="/echo"}} {count}.0' in metrics
+    assert metrics.count("# TYPE rtserver_connections gauge") == 1
+
+
+async def test_a_killed_worker_is_replaced_and_its_clients_come_back(several: Start, js: Any) -> None:
+    server = await several(WORKERS=2)
+    clients = [
+        await js(server.url, "/echo", transports=["polling"], reconnectionDelay=10, reconnectionDelayMax=50)
+        for _ in range(6)
+    ]
+    killed = worker_of(clients[0])
+    pids = {line["instance"]: line["pid"] for line in logged(server, "worker_started")}
+    os.kill(pids[killed], signal.SIGKILL)
+    for client in [client for client in clients if worker_of(client) == killed]:
+        await client.io_event("reconnect")
+    for client in clients:
+        assert worker_of(client) != killed
+        assert await client.call("echo", 1) == 1
+    while not logged(server, "worker_back"):  # noqa: ASYNC110
+        await asyncio.sleep(0.05)
+    assert len(logged(server, "worker_died")) == 1
+    assert await server.stop() == 0
+
+
+async def test_sighup_rolls_without_a_refused_connect(several: Start, js: Any) -> None:
+    server = await several(WORKERS=2, DRAIN_SECONDS=1)
+    clients = [
+        await js(server.url, "/echo", transports=transports, reconnectionDelay=10, reconnectionDelayMax=50)
+        for transports in (["polling"], ["websocket"], ["polling", "websocket"]) * 3
+    ]
+    before = set(workers_of(clients)) | {line["instance"] for line in logged(server, "worker_started")}
+    os.kill(server.pid, signal.SIGHUP)
+    connects = 0
+    async with asyncio.timeout(60):
+        while not logged(server, "rolled"):
+            async with aiohttp.ClientSession() as http:  # a connection of its own each time
+                assert (await http.get(server.url + "/healthz")).status == 200
+            connects += 1
+            await asyncio.sleep(0.01)
+    assert connects > 10
+    for client in clients:
+        assert await client.call("echo", 1) == 1
+        assert worker_of(client) not in before
+    assert not logged(server, "roll_ended")
+    assert await server.stop() == 0
+
+
+async def test_workers_end_when_their_supervisor_is_killed(several: Start) -> None:
+    server = await several(WORKERS=2)
+    pids = [line["pid"] for line in logged(server, "worker_started")]
+    assert len(pids) == 2
+    os.kill(server.pid, signal.SIGKILL)
+    async with asyncio.timeout(20):
+        while any(_runs(pid) for pid in pids):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
+async def test_a_sid_of_no_worker_or_of_a_dead_one_is_unknown(several: Start) -> None:
+    server = await several(WORKERS=2)
+    names = [line["instance"] for line in logged(server, "worker_started")]
+    hostile = ["gone99-x", f"{names[0]}-x", f"{names[1]}-x", "../x-y", f"{names[0]}.new-x", "-", "%00-x", "é-x"]
+    async with aiohttp.ClientSession() as http:
+        for sid in hostile * 3:
+            params = {"EIO": "4", "transport": "polling", "sid": sid}
+            async with http.get(server.url + "/socket.io/", params=params) as answer:
+                assert (answer.status, (await answer.json())["message"]) == (400, "Session ID unknown"), sid
+            async with http.post(server.url + "/socket.io/", params=params, data="4x" * 1000) as answer:
+                assert answer.status == 400, sid
+    assert await server.stop() == 0
+
+
+async def test_a_fault_at_the_start_is_said_once_and_ends_the_command(server: Any, redis_server: RedisServer) -> None:
+    with pytest.raises(AssertionError, match="ended with 1") as failure:
+        await server(REDIS_URL=redis_server.url, NAMESPACES="no.such:Thing", WORKERS=3)
+    assert str(failure.value).count("cannot be imported") == 1
+
+
+def _runs(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
