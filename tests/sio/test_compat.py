@@ -221,7 +221,8 @@ async def test_a_class_based_namespace(sio, served, python):
     assert answers == [{"a": 1}, 2]
     await client.disconnect()
     await served.deserted()
-    assert namespace.seen == ["connect", "disconnect transport close"]
+    # On newer Pythons the client gets to say that it leaves, before it closes the connection.
+    assert namespace.seen in (["connect", "disconnect transport close"], ["connect", "disconnect client disconnect"])
 
 
 async def test_a_class_based_namespace_is_not_reached_by_lifecycle_names(sio, served, raw):
