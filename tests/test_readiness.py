@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import aiohttp
+import redis.asyncio
 
 from tests.support.redis_server import RedisServer
 from tests.support.rtserver_process import RtServer
@@ -64,3 +65,35 @@ async def test_the_server_starts_and_lives_without_its_redis(
         assert (status, body["checks"]) == (503, {"database": "ok", "redis": "down"})
         redis_server.start()
         assert await until(http, running, "ok") == 200
+
+
+async def test_an_address_that_never_answers_delays_no_start_and_is_down_in_the_metrics(
+    server: Callable[..., Awaitable[RtServer]],
+) -> None:
+    silent = await asyncio.start_server(lambda _, __: None, "127.0.0.1", 0)
+    port = silent.sockets[0].getsockname()[1]
+    running = await server(REDIS_URL=f"redis://:hush-hush@127.0.0.1:{port}/0", wait="/healthz")
+    async with aiohttp.ClientSession() as http:
+        status, body = await readiness(http, running)
+        assert (status, body["checks"]) == (503, {"database": "ok", "redis": "down"})
+        assert "rtserver_redis_up 0.0" in await (await http.get(f"{running.url}/metrics")).text()
+    await running.stop()
+    silent.close()
+    assert running.logs().count('"redis_unreachable"') <= 1
+    assert "hush-hush" not in running.logs()
+
+
+async def test_an_instance_that_may_not_listen_is_not_ready(
+    server: Callable[..., Awaitable[RtServer]], redis_server: RedisServer
+) -> None:
+    """It could publish, and PING is answered; but nothing of the others would reach its clients."""
+    async with redis.asyncio.Redis.from_url(redis_server.url) as client:
+        await client.execute_command("ACL", "SETUSER", "rt", "on", ">hush-hush", "+@all", "~*", "&other")
+        url = f"redis://rt:hush-hush@127.0.0.1:{redis_server.port}/0"
+        running = await server(REDIS_URL=url, wait="/healthz")
+        async with aiohttp.ClientSession() as http:
+            assert await until(http, running, "down") == 503
+            assert "rtserver_redis_up 0.0" in await (await http.get(f"{running.url}/metrics")).text()
+            await client.execute_command("ACL", "SETUSER", "rt", "allchannels")
+            assert await until(http, running, "ok") == 200
+    assert "hush-hush" not in running.logs()
