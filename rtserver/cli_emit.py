@@ -92,6 +92,8 @@ async def _send(
 
     assert settings.redis_url is not None  # noqa: S101  # checked by the caller
     url = settings.redis_url.get_secret_value()
-    async with Emitter(url, key=settings.redis_key, timeout=timeout) as emitter:
+    secret = settings.cluster_secret[0].get_secret_value() if settings.cluster_secret else None
+    adapter: Any = settings.redis_adapter
+    async with Emitter(url, key=settings.redis_key, timeout=timeout, adapter=adapter, secret=secret) as emitter:
         operator = emitter.of(namespace).to(*rooms).except_(*left_out)
         return await (operator.volatile if volatile else operator).emit(event, *values)

@@ -16,9 +16,11 @@ from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 from rtserver.cluster.bus import MAX_MESSAGE
+from rtserver.cluster.emitter_wires import WIRES, Kind, Message, Wire
 from rtserver.cluster.publisher import BlockingPublisher, Publisher
-from rtserver.protocol import adapter as wire
-from rtserver.protocol.adapter import EMITTER_UID, Channels, Options, RequestType
+from rtserver.protocol.adapter import Options, RequestType, both_forms
+from rtserver.protocol.adapter.signing import Seal
+from rtserver.redis_urls import parse_redis_url
 from rtserver.sio.operator import check_event_name, check_server_event_name, flat_rooms
 
 Sent = TypeVar("Sent")
@@ -33,19 +35,19 @@ class EmitOperator(Generic[Sent]):
     `Unavailable` when Redis cannot be reached, `TypeError` for what cannot be sent, `ValueError` for a reserved name.
     """
 
-    __slots__ = ("_key", "_nsp", "_options", "_publish")
+    __slots__ = ("_nsp", "_options", "_publish", "_wire")
 
     def __init__(
-        self, publish: Callable[[str, bytes], Sent], key: str, nsp: str = "/", options: Options | None = None
+        self, publish: Callable[[str, bytes], Sent], wire: Wire, nsp: str = "/", options: Options | None = None
     ) -> None:
         self._publish = publish
-        self._key = key
+        self._wire = wire
         self._nsp = nsp
         self._options = options or Options()
 
     def of(self, namespace: str) -> EmitOperator[Sent]:
         nsp = namespace if namespace.startswith("/") else f"/{namespace}"
-        return EmitOperator(self._publish, self._key, nsp, self._options)
+        return EmitOperator(self._publish, self._wire, nsp, self._options)
 
     def to(self, *rooms: str | Iterable[str]) -> EmitOperator[Sent]:
         """Address the members of these rooms too; a client in several of them is addressed once."""
@@ -68,14 +70,13 @@ class EmitOperator(Generic[Sent]):
 
     def emit(self, event: str, *args: Any) -> Sent:
         """Emit to everybody addressed. Does not wait for delivery."""
-        payload = wire.encode_broadcast(EMITTER_UID, self._nsp, [check_event_name(event), *args], self._options)
-        return self._send(self._channels.broadcast_to(self._options.rooms), payload)
+        return self._send(self._wire.broadcast(self._nsp, [check_event_name(event), *args], self._options))
 
     def sockets_join(self, *rooms: str | Iterable[str]) -> Sent:
         return self._request(RequestType.REMOTE_JOIN, rooms=list(flat_rooms(rooms)))
 
     def sockets_leave(self, *rooms: str | Iterable[str]) -> Sent:
-        return self._request(RequestType.REMOTE_LEAVE, rooms=wire.both_forms(flat_rooms(rooms)))
+        return self._request(RequestType.REMOTE_LEAVE, rooms=both_forms(flat_rooms(rooms)))
 
     def disconnect_sockets(self, close: bool = False) -> Sent:
         """Disconnect from the namespace; with `close`, close the whole connection."""
@@ -84,37 +85,48 @@ class EmitOperator(Generic[Sent]):
     def server_side_emit(self, name: str, *args: Any) -> Sent:
         """Call `@server_event(name)` of this namespace on every server."""
         data = [check_server_event_name(name), *args]
-        request = wire.encode_request(RequestType.SERVER_SIDE_EMIT, uid=EMITTER_UID, data=data)
-        return self._send(self._channels.request, request)
+        return self._send(self._wire.request(self._nsp, RequestType.SERVER_SIDE_EMIT, data=data))
 
     def _request(self, kind: RequestType, **fields: Any) -> Sent:
-        request = wire.encode_request(kind, uid=None, opts=self._options.wire(), **fields)
-        return self._send(self._channels.request, request)
+        return self._send(self._wire.request(self._nsp, kind, opts=self._options.wire(), **fields))
 
-    def _send(self, channel: str, payload: bytes) -> Sent:
+    def _send(self, message: Message) -> Sent:
+        channel, payload = message
         if len(payload) > MAX_MESSAGE:
             raise ValueError(f"a message of {len(payload)} bytes is more than any server takes ({MAX_MESSAGE})")
         return self._publish(channel, payload)
 
-    @property
-    def _channels(self) -> Channels:
-        return Channels(self._key, self._nsp)
-
     def _with(self, **changes: Any) -> EmitOperator[Sent]:
-        return EmitOperator(self._publish, self._key, self._nsp, replace(self._options, **changes))
+        return EmitOperator(self._publish, self._wire, self._nsp, replace(self._options, **changes))
+
+
+def _spoken(url: str, key: str, adapter: Kind, secret: str | None) -> tuple[Wire, Seal | None]:
+    if adapter == "sharded" and parse_redis_url(url).kind == "cluster":
+        raise ValueError("an emitter cannot speak to the sharded channels of a Redis Cluster: use the HTTP API")
+    return WIRES[adapter](key), None if secret is None else Seal([secret])
 
 
 class Emitter(EmitOperator[Coroutine[Any, Any, int]]):
     """For code with asyncio: `await` what it does.
 
-    `url`: the Redis of the cluster; `key`: RTSERVER_REDIS_KEY of its servers; `timeout`: seconds for one message.
+    `url`: the Redis of the cluster; `timeout`: seconds for one message. `key`, `adapter` and `secret`: its servers'
+    RTSERVER_REDIS_KEY, RTSERVER_REDIS_ADAPTER and (the first of) RTSERVER_CLUSTER_SECRET.
     """
 
     __slots__ = ("_publisher",)
 
-    def __init__(self, url: str, *, key: str = "socket.io", timeout: float = TIMEOUT) -> None:
-        self._publisher = Publisher(url, timeout)
-        super().__init__(self._publisher.publish, key)
+    def __init__(
+        self,
+        url: str,
+        *,
+        key: str = "socket.io",
+        timeout: float = TIMEOUT,
+        adapter: Kind = "classic",
+        secret: str | None = None,
+    ) -> None:
+        wire, seal = _spoken(url, key, adapter, secret)
+        self._publisher = Publisher(url, timeout, wire.command, seal)
+        super().__init__(self._publisher.publish, wire)
 
     async def close(self) -> None:
         await self._publisher.close()
@@ -136,9 +148,18 @@ class SyncEmitter(EmitOperator[int]):
 
     __slots__ = ("_publisher",)
 
-    def __init__(self, url: str, *, key: str = "socket.io", timeout: float = TIMEOUT) -> None:
-        self._publisher = BlockingPublisher(url, timeout)
-        super().__init__(self._publisher.publish, key)
+    def __init__(
+        self,
+        url: str,
+        *,
+        key: str = "socket.io",
+        timeout: float = TIMEOUT,
+        adapter: Kind = "classic",
+        secret: str | None = None,
+    ) -> None:
+        wire, seal = _spoken(url, key, adapter, secret)
+        self._publisher = BlockingPublisher(url, timeout, wire.command, seal)
+        super().__init__(self._publisher.publish, wire)
 
     def close(self) -> None:
         self._publisher.close()

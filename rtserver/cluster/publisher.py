@@ -10,13 +10,15 @@ from redis.asyncio import Connection
 
 from rtserver.cluster.connection import FAILURES, closed, connector, opened
 from rtserver.errors import Unavailable
+from rtserver.protocol.adapter.signing import Seal
 
 
 class Publisher:
     """A publish that fails is not repeated: Redis may have taken it. `timeout`: seconds for one, with connecting."""
 
-    def __init__(self, url: str, timeout: float) -> None:
+    def __init__(self, url: str, timeout: float, command: str, seal: Seal | None) -> None:
         self._connect = connector(url, "rtserver-emitter")
+        self._command, self._seal = command, seal
         self._timeout = timeout
         self._connection: Connection | None = None
         self._lock = asyncio.Lock()
@@ -46,7 +48,7 @@ class Publisher:
         return self._connection
 
     async def _send(self, connection: Connection, channel: str, payload: bytes) -> int:
-        await connection.send_command("PUBLISH", channel, payload, check_health=False)
+        await connection.send_command(self._command, channel, payload, check_health=False)
         return int(await connection.read_response())
 
     async def _close(self) -> None:
@@ -59,8 +61,8 @@ class BlockingPublisher:
     """The same for code without asyncio: a thread of its own does the work. Several threads may share it, and a process
     that forks gets a new one."""
 
-    def __init__(self, url: str, timeout: float) -> None:
-        self._url, self._timeout = url, timeout
+    def __init__(self, url: str, timeout: float, command: str, seal: Seal | None) -> None:
+        self._url, self._timeout, self._command, self._seal = url, timeout, command, seal
         connector(url)  # a wrong URL is told at once
         self._lock = threading.Lock()
         self._worker: _Worker | None = None
@@ -68,7 +70,7 @@ class BlockingPublisher:
     def publish(self, channel: str, payload: bytes) -> int:
         with self._lock:
             if self._worker is None or self._worker.pid != os.getpid():
-                self._worker = _Worker(self._url, self._timeout)
+                self._worker = _Worker(self._url, self._timeout, self._command, self._seal)
             worker = self._worker
         return worker.publish(channel, payload)
 
@@ -80,9 +82,9 @@ class BlockingPublisher:
 
 
 class _Worker:
-    def __init__(self, url: str, timeout: float) -> None:
+    def __init__(self, url: str, timeout: float, command: str, seal: Seal | None) -> None:
         self.pid = os.getpid()
-        self._publisher = Publisher(url, timeout)
+        self._publisher = Publisher(url, timeout, command, seal)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="rtserver-emitter", daemon=True)
         self._thread.start()
