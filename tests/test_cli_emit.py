@@ -60,6 +60,21 @@ async def test_events_reach_the_rooms_and_users_that_are_named(
     assert "no server that has the namespace /nope" in err
 
 
+async def test_it_speaks_and_signs_as_the_servers_do(
+    server: Start, redis_server: RedisServer, js: Any, tmp_path: Path
+) -> None:
+    spoken = {"REDIS_ADAPTER": "sharded", "CLUSTER_SECRET": "a-secret-of-the-tests-that-is-long-enough-0123456789"}
+    running = await server(REDIS_URL=redis_server.url, **spoken)
+    alice = await js(running.url, "/chat", token=running.token("alice"))
+    await alice.call("join", {"room": "general"})
+    known: Any = {"folder": tmp_path, "url": redis_server.url}
+    assert (await emit(*GENERAL, "x", "1", **known, REDIS_ADAPTER="sharded"))[0] == 0  # not signed
+    assert (await emit(*GENERAL, "x", "2", **known, **spoken))[1] == "Redis handed it to 1 server.\n"
+    assert await alice.next("x") == [2]
+    assert (await emit("-n", "/chat", "-u", "alice", "x", "3", **known, **spoken))[0] == 0
+    assert await alice.next("x") == [3]
+
+
 async def test_a_wrong_use_is_explained_and_ends_with_2(tmp_path: Path, redis_server: RedisServer) -> None:
     wrong = {
         (*GENERAL, "x", "hello"): "Argument 1 is not JSON: hello",

@@ -48,7 +48,8 @@ class Publisher:
         return self._connection
 
     async def _send(self, connection: Connection, channel: str, payload: bytes) -> int:
-        await connection.send_command(self._command, channel, payload, check_health=False)
+        sealed = payload if self._seal is None else self._seal.signed(channel, payload)
+        await connection.send_command(self._command, channel, sealed, check_health=False)
         return int(await connection.read_response())
 
     async def _close(self) -> None:
