@@ -42,7 +42,7 @@ _MADE_DEFAULTS = {
     "cors_origins": "production: none but the server's own; development: `localhost` with the server's port",
     "rate_connects": "no limit",
     "drain_seconds": "30 with Redis; 0 without, as there is nowhere else to go",
-    "drain_delay": "2 with Redis; 0 without",
+    "drain_delay": "3 with Redis; 0 without",
 }
 
 _HEAD = """\

@@ -222,7 +222,7 @@ def own_drain_seconds(others: dict[str, Any]) -> float:
 
 
 def own_drain_delay(others: dict[str, Any]) -> float:
-    return 2.0 if others.get("redis_url") else 0.0
+    return 3.0 if others.get("redis_url") else 0.0
 
 
 def own_origins(others: dict[str, Any]) -> tuple[str, ...]:

@@ -186,5 +186,5 @@ async def test_nobody_waits_for_who_is_not_there(start: Start, js: Any) -> None:
 def test_only_who_has_others_beside_it_takes_its_time() -> None:
     alone, together = Settings(_env_file=None), Settings(_env_file=None, redis_url="redis://localhost")
     assert (alone.drain_seconds, alone.drain_delay) == (0, 0)
-    assert (together.drain_seconds, together.drain_delay) == (30, 2)
+    assert (together.drain_seconds, together.drain_delay) == (30, 3)
     assert Settings(_env_file=None, drain_seconds=7).drain_seconds == 7
