@@ -46,13 +46,14 @@ def main() -> int:
     if not kinds:
         sys.exit("None of the servers can be had here.")
     about = describe(options)
+    kept = other_runs(options, [run.name for run in runs]) if options.again else []
     records: list[dict[str, Any]] = []
     for round_number in range(options.rounds):
         for run in runs:
             able = [kind for kind in kinds if run.name not in kind.cannot]
             records += [measure(run, kind, round_number, options) for kind in rotated(able, round_number)]
         about.update(rounds=round_number + 1, load_after=round(os.getloadavg()[0], 2))
-        write(kinds, about, records, options.out)
+        write(kinds, about, [*kept, *records], options.out)
     print((options.out / "results.md").read_text())
     return 1 if any(not record["output"]["ok"] for record in records) else 0
 
@@ -65,6 +66,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--servers", type=words, default=list(NAMES), help=f"some of: {','.join(NAMES)}")
     parser.add_argument("--python", action="append", help="interpreter for rtserver; may be repeated")
     parser.add_argument("--rounds", type=int, help="how often each run is made (3; 1 with --quick)")
+    parser.add_argument("--again", action="store_true", help="with --only: keep the other runs of an earlier outcome")
     parser.add_argument("--cores", type=words, default=["0", "1"], help="of the server and of the generator: 0,1")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the results (benchmarks/results)")
     options = parser.parse_args(arguments)
@@ -118,6 +120,12 @@ def attempt(name: str, work: Callable[[], Any]) -> Any:
     except Unavailable as error:
         print(f"without {name}: {error}", file=sys.stderr)
         return None
+
+
+def other_runs(options: argparse.Namespace, names: Sequence[str]) -> list[dict[str, Any]]:
+    """What the folder for the results has of runs that are not made now."""
+    records = json.loads((options.out / "results.json").read_text())["runs"]
+    return [record for record in records if record["run"] not in names]
 
 
 def rotated(kinds: list[Kind], by: int) -> list[Kind]:
