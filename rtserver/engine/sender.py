@@ -33,6 +33,15 @@ SLOW_FACTOR = 4
 KEPT_LIMIT = 65536
 
 
+class Borrowed(socket.SocketType):
+    """The socket of a transport, which closes it: this one must not, not even as garbage of a loop that has ended."""
+
+    __slots__ = ()
+
+    def __del__(self) -> None:
+        self.detach()
+
+
 class Sender(Timer):
     __slots__ = (
         "_closing", "_congested", "_engine", "_kept", "_kept_size", "_overhead", "_owner", "_raw", "_send",
@@ -46,7 +55,7 @@ class Sender(Timer):
         self._engine = engine
         self._transport: asyncio.Transport | None = None
         self._owner: Owner | None = None
-        self._raw: socket.SocketType | None = None
+        self._raw: Borrowed | None = None
         self._send: Send | None = None
         self._kept: list[bytes] | None = None
         self._kept_size = 0
@@ -61,7 +70,7 @@ class Sender(Timer):
             self._send = partial(_through, transport)
         else:
             # The transport's own socket, by its number: `_let_go` must forget it before that number is another's.
-            self._raw = socket.SocketType(given.family, given.type, given.proto, given.fileno())
+            self._raw = Borrowed(given.family, given.type, given.proto, given.fileno())
             self._send = self._raw.send
 
     def _let_go(self) -> None:

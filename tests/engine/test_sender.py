@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+
+from rtserver.engine.sender import Borrowed
 from tests.engine.wire import client_frame
 
 PING, PONG, TEXT = 9, 10, 1
@@ -42,3 +45,13 @@ async def test_a_large_message_right_behind_a_pong_stays_whole(serve):
     other.writer.write(client_frame("4now"))
     got = dict([await wire.receive(), await wire.receive()])
     assert got == {PONG: b"there?", TEXT: b"4" + large.encode()}
+
+
+def test_a_borrowed_socket_stays_open_when_it_is_thrown_away():
+    here, there = socket.socketpair()
+    with here, there:
+        borrowed = Borrowed(here.family, here.type, here.proto, here.fileno())
+        borrowed.send(b"a")
+        del borrowed
+        here.send(b"b")
+        assert there.recv(10) == b"ab"
