@@ -6,6 +6,7 @@ Secrets have no flag: other users of the machine see the arguments of a process.
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Collection
 from functools import wraps
 from typing import Annotated, Any, TypeVar
@@ -17,8 +18,10 @@ from rtserver.settings_doc import GROUPS, default_of
 from rtserver.settings_sources import variable
 
 R = TypeVar("R")
-SECRET = frozenset({"jwt_secret", "api_key"})
+SECRET = frozenset({"jwt_secret", "api_key", "cluster_secret"})
 ALL = frozenset(Settings.model_fields) - SECRET
+
+_LINK = re.compile(r"\[([^\]]+)\]\([^)]+\)")
 
 
 def with_flags(command: Callable[..., R], settings: Collection[str] = ALL) -> Callable[..., R]:
@@ -43,7 +46,7 @@ def with_flags(command: Callable[..., R], settings: Collection[str] = ALL) -> Ca
 def _option(name: str, group: str) -> Any:
     field = Settings.model_fields[name]
     flag = "--" + name.replace("_", "-")
-    text = " ".join((field.description or "").split()).replace("`", "")
+    text = _LINK.sub(r"docs/\1", " ".join((field.description or "").split()).replace("`", ""))
     help_text = f"{text} [dim]\\[{variable(name)}; default: {default_of(name).replace('`', '')}][/dim]"
     if field.annotation is bool:
         return Annotated[bool | None, typer.Option(f"{flag}/--no-{flag[2:]}", help=help_text, rich_help_panel=group)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import os
 import socket
 import sys
 from collections.abc import Callable, Coroutine, Iterable
@@ -16,6 +17,7 @@ from aiohttp import web
 
 from rtserver.app import can_sign, create_app, dev_token
 from rtserver.engine.front import Runner
+from rtserver.errors import ConfigError
 from rtserver.service_manager import inherited_sockets, notify
 from rtserver.settings import Settings
 from rtserver.stopping import LeavePort, Stopping
@@ -75,7 +77,7 @@ async def _serve(app: web.Application, settings: Settings, place: Place | None =
     try:
         given = inherited_sockets() if place is None else []
         for site in _sites(runner, settings, given) if place is None else place.sites(runner):
-            await site.start()
+            await _start(site, settings)
         url = f"http://{_shown(settings.host)}:{_port(runner)}"
         log.info("listening", url=url, mode=settings.mode)
         calm_collector()
@@ -107,6 +109,15 @@ def _sites(runner: web.AppRunner, settings: Settings, given: list[socket.socket]
         yield web.TCPSite(runner, settings.host, settings.port, backlog=BACKLOG)
     for listening in given:
         yield web.SockSite(runner, listening, backlog=BACKLOG)
+
+
+async def _start(site: web.BaseSite, settings: Settings) -> None:
+    """Raises `ConfigError` when the port cannot be had."""
+    try:
+        await site.start()
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
+        raise ConfigError([f"{settings.host}:{settings.port} cannot be listened on: {reason}."]) from None
 
 
 async def _stop_listening(runner: web.AppRunner) -> None:

@@ -1,6 +1,7 @@
 """The command as a person types it: what it prints, where, and with which exit code it ends."""
 
 import os
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -164,8 +165,22 @@ class TestServe:
         text = rtserver("serve", "--help", folder=tmp_path).out
         for flag in ("--port", "--ping-interval", "--jwt-query", "--no-jwt-query", "--database-url", "--log-format"):
             assert flag in text, flag
-        for secret in ("--jwt-secret", "--api-key"):
+        for secret in ("--jwt-secret", "--api-key", "--cluster-secret"):
             assert secret not in text, secret
+
+    def test_help_names_a_page_of_the_docs_by_its_file(self, tmp_path: Path) -> None:
+        text = rtserver("serve", "--help", folder=tmp_path).out
+        assert "docs/deploy.md" in text
+        assert "docs/protocol.md" in text
+        assert ".md#" not in text
+        assert "(#" not in text
+
+    def test_a_port_that_is_taken_is_a_sentence(self, tmp_path: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            port = other.getsockname()[1]
+            result = rtserver("serve", "--port", str(port), folder=tmp_path)
+        assert (result.code, result.out) == (1, "")
+        assert f"127.0.0.1:{port} cannot be listened on: Address already in use." in result.err
 
 
 class TestHelp:
