@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 
+from tests.cluster.conftest import eventually
 from tests.support.ports import accepts_connections, free_port
 from tests.support.process import Process, Processes
 from tests.support.redis_server import RedisServer
@@ -31,6 +32,15 @@ def checkout(folder: Path) -> dict[str, int]:
     return ports
 
 
+async def ready(http: aiohttp.ClientSession, port: int) -> None:
+    """An instance that has just begun to listen may still be on its way to Redis."""
+
+    async def says_so() -> bool:
+        return (await http.get(f"http://localhost:{port}/readyz")).status == 200
+
+    await eventually(says_so)
+
+
 async def test_one_command_runs_two_instances_that_chat(
     processes: Processes, redis_server: RedisServer, js: Any, tmp_path: Path
 ) -> None:
@@ -46,7 +56,8 @@ async def test_one_command_runs_two_instances_that_chat(
 
     url = f"http://localhost:{ports['8000']}"
     async with aiohttp.ClientSession() as http:
-        assert (await http.get(f"{url}/readyz")).status == 200
+        for port in (ports["8001"], ports["8002"], ports["8000"]):
+            await ready(http, port)
         tokens = await (await http.get(f"{url}/dev/tokens")).json()
     alice, bob = [
         await js(url, "/chat", token=person["token"], transports=["websocket"]) for person in tokens["users"][:2]
