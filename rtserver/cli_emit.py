@@ -56,9 +56,10 @@ def emit(
     settings = loaded({} if redis_url is None else {"redis_url": redis_url}, code=FAILED)
     if settings.redis_url is None:
         stop("There is no Redis to emit through: set RTSERVER_REDIS_URL, or give --redis-url.", code=USAGE)
+    url = settings.redis_url.get_secret_value()
     rooms = [*(to or []), *(f"user:{one}" for one in user or [])]
     try:
-        servers = asyncio.run(_send(settings, timeout, namespace, rooms, except_ or [], volatile, event, values))
+        servers = asyncio.run(_send(url, settings, timeout, namespace, rooms, except_ or [], volatile, event, values))
     except (ValueError, TypeError) as error:
         stop(f"This cannot be emitted: {error}.", code=USAGE)
     except Unavailable as error:
@@ -85,13 +86,11 @@ def _value(text: str, number: int) -> Any:
 
 
 async def _send(
-    settings: Settings, timeout: float, namespace: str, rooms: list[str], left_out: list[str], volatile: bool,
-    event: str, values: list[Any],
+    url: str, settings: Settings, timeout: float, namespace: str, rooms: list[str], left_out: list[str],
+    volatile: bool, event: str, values: list[Any],
 ) -> int:  # fmt: skip
     from rtserver.cluster.emitter import Emitter  # the other commands do without it
 
-    assert settings.redis_url is not None  # noqa: S101  # checked by the caller
-    url = settings.redis_url.get_secret_value()
     secret = settings.cluster_secret[0].get_secret_value() if settings.cluster_secret else None
     adapter: Any = settings.redis_adapter
     async with Emitter(url, key=settings.redis_key, timeout=timeout, adapter=adapter, secret=secret) as emitter:

@@ -29,6 +29,7 @@ class Metrics:
         self.refusals: Counter[str] = Counter()
         self.rejections: Counter[str] = Counter()
         self.drops: Counter[str] = Counter()
+        self.handovers: Counter[str] = Counter()
         self.ends: Counter[str] = Counter()
         self.redis_errors: Counter[str] = Counter()
         self.slow_clients = 0
@@ -84,6 +85,10 @@ class Metrics:
 
     def dropped(self, reason: str) -> None:
         self.drops[reason] += 1
+
+    def handed_over(self, outcome: str) -> None:
+        """A request of another worker's session was "sent" to it, or not: "failed", or too many were ("busy")."""
+        self.handovers[outcome] += 1
 
     def handler_quantile(self, q: float) -> float:
         """Quantile `q` of the handler times in seconds, as Prometheus would tell it: linear within a bucket."""
@@ -144,6 +149,7 @@ class _Exposition:
         yield _counter("rtserver_refusals", "Connections refused, by reason", "reason", m.refusals)
         yield _counter("rtserver_rejections", "Input that broke a rule, by code", "code", m.rejections)
         yield _counter("rtserver_dropped", "Messages dropped, by reason", "reason", m.drops)
+        yield _counter("rtserver_handovers", "Requests for other workers, by outcome", "outcome", m.handovers)
         yield m.handler_histogram()
         yield CounterMetricFamily("rtserver_slow_clients", "Clients closed as too slow", value=m.slow_clients)
         yield CounterMetricFamily(

@@ -42,7 +42,8 @@ Counted = Callable[[str], None]
 class Handover:
     """How one worker reaches the others. `limit`: the largest body of a request, in bytes."""
 
-    def __init__(self, folder: Path, own: str, limit: int, counted: Counted = lambda outcome: None) -> None:
+    def __init__(self, folder: Path, own: str, limit: int, counted: Counted) -> None:
+        """`counted` is told what became of each: "sent", "failed" or "busy"."""
         self._folder = folder
         self._own = own
         self._limit = limit

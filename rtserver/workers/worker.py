@@ -127,7 +127,8 @@ def serve(assignment: Assignment) -> None:
     try:
         app = create_app(settings)
         server = app[SERVER]
-        handover = Handover(Path(assignment.folder), assignment.instance, settings.max_payload)
+        folder, counted = Path(assignment.folder), server.metrics.handed_over
+        handover = Handover(folder, assignment.instance, settings.max_payload, counted)
         server.engine.elsewhere = handover
         app[EVERYBODY] = Expositions(handover, assignment.instance).all
         run._runner()(run._serve(app, settings, SharedPort(assignment, settings, handover)))

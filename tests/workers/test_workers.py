@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 from typing import Any
 
@@ -39,6 +40,8 @@ async def test_clients_that_only_poll_reach_each_other_over_three_workers(severa
     for worker, count in workers_of([*clients, upgraded]).items():
         assert f'rtserver_connections{{worker="{worker}",namespace="/echo"}} {count}.0' in metrics
     assert metrics.count("# TYPE rtserver_connections gauge") == 1
+    assert re.search(r'rtserver_handovers_total\{worker="\w+",outcome="sent"\} [1-9]', metrics)
+    assert 'outcome="failed"' not in metrics
 
 
 async def test_a_killed_worker_is_replaced_and_its_clients_come_back(several: Start, js: Any) -> None:
