@@ -25,6 +25,14 @@ rooms = sa.Table(
     sa.Column("room", Key, primary_key=True),
     sa.Column("last_seq", Int, nullable=False),
     sa.Column("active_at", Int, nullable=False),
+    sa.Column("first_seq", Int, nullable=False, server_default="1"),
+    sa.Column("last_rev", Int, nullable=False, server_default="0"),
+    sa.Column("policy", Key),
+    sa.Column("meta", JsonText),
+    sa.Column("keep_seconds", Int),
+    sa.Column("keep_count", Int),
+    sa.Column("slow_seconds", Int),
+    sa.Column("read_only", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 
 members = sa.Table(
@@ -50,7 +58,20 @@ messages = sa.Table(
     sa.Column("reply_to", Key),
     sa.Column("data", JsonText),
     sa.Column("sent_at", Int, nullable=False),
+    sa.Column("mentions", JsonText),
+    sa.Column("rev", Int),
+    sa.Column("edited_at", Int),
+    sa.Column("deleted_at", Int),
+    sa.Column("deleted_by", Key),
     sa.Index(None, "id", unique=True),
+    sa.Index(
+        "ix_messages_rev",
+        "room",
+        "rev",
+        unique=True,
+        sqlite_where=sa.text("rev IS NOT NULL"),
+        postgresql_where=sa.text("rev IS NOT NULL"),
+    ),
     sa.Index(None, "author_id", "room", "seq"),
     sa.Index(
         "ix_messages_nonce",
@@ -61,6 +82,44 @@ messages = sa.Table(
         sqlite_where=sa.text("nonce IS NOT NULL"),
         postgresql_where=sa.text("nonce IS NOT NULL"),
     ),
+)
+
+reactions = sa.Table(
+    "reactions",
+    metadata,
+    sa.Column("room", Key, primary_key=True),
+    sa.Column("seq", Int, primary_key=True, autoincrement=False),
+    sa.Column("emoji", Key, primary_key=True),
+    sa.Column("user_id", Key, primary_key=True),
+    sa.Column("reacted_at", Int, nullable=False),
+    sa.ForeignKeyConstraint(["room", "seq"], ["messages.room", "messages.seq"], name="fk_reactions_message"),
+    sa.Index(None, "user_id"),
+)
+
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("id", Key, primary_key=True),
+    sa.Column("at", Int, nullable=False),
+    sa.Column("actor", Key, nullable=False),
+    sa.Column("action", Key, nullable=False),
+    sa.Column("room", Key),
+    sa.Column("target", Key),
+    sa.Column("details", JsonText),
+    sa.Index(None, "room", "at"),
+    sa.Index(None, "at"),
+)
+
+uploads = sa.Table(
+    "uploads",
+    metadata,
+    sa.Column("id", Key, primary_key=True),
+    sa.Column("owner", Key, nullable=False),
+    sa.Column("name", PlainText, nullable=False),
+    sa.Column("type", PlainText, nullable=False),
+    sa.Column("size", Int, nullable=False),
+    sa.Column("created_at", Int, nullable=False),
+    sa.Index(None, "owner"),
 )
 
 receipts = sa.Table(
@@ -90,7 +149,26 @@ notifications = sa.Table(
     sa.Column("key", Key),
     sa.Column("created_at", Int, nullable=False),
     sa.Column("read", sa.Boolean, nullable=False),
+    sa.Column("seen", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("room", Key),
+    sa.Column("group_key", Key),
+    sa.Column("count", Int, nullable=False, server_default="1"),
+    sa.Column("digest", Key),
+    sa.Column("expires_at", Int),
     sa.Index(None, "id", unique=True),
+    sa.Index(
+        "ix_notifications_group",
+        "user_id",
+        "group_key",
+        sqlite_where=sa.text("group_key IS NOT NULL"),
+        postgresql_where=sa.text("group_key IS NOT NULL"),
+    ),
+    sa.Index(
+        "ix_notifications_expiry",
+        "expires_at",
+        sqlite_where=sa.text("expires_at IS NOT NULL"),
+        postgresql_where=sa.text("expires_at IS NOT NULL"),
+    ),
     sa.Index(
         "ix_notifications_unread",
         "user_id",
@@ -106,4 +184,63 @@ notifications = sa.Table(
         sqlite_where=sa.text("key IS NOT NULL"),
         postgresql_where=sa.text("key IS NOT NULL"),
     ),
+)
+
+preferences = sa.Table(
+    "preferences",
+    metadata,
+    sa.Column("user_id", Key, primary_key=True),
+    sa.Column("value", JsonText, nullable=False),
+    sa.Column("updated_at", Int, nullable=False),
+)
+
+deliveries = sa.Table(
+    "deliveries",
+    metadata,
+    sa.Column("notification_id", Key, primary_key=True),
+    sa.Column("device", Key, primary_key=True),
+    sa.Column("user_id", Key, nullable=False),
+    sa.Column("delivered_at", Int, nullable=False),
+    sa.Index(None, "user_id"),
+)
+
+webhooks = sa.Table(
+    "webhooks",
+    metadata,
+    sa.Column("id", Key, primary_key=True),
+    sa.Column("user_id", Key, nullable=False),
+    sa.Column("body", JsonText, nullable=False),
+    sa.Column("created_at", Int, nullable=False),
+    sa.Column("due_at", Int, nullable=False),
+    sa.Column("attempts", Int, nullable=False),
+    sa.Column("failed_at", Int),
+    sa.Column("error", PlainText),
+    sa.Index(None, "due_at"),
+    sa.Index(None, "user_id"),
+)
+
+scheduled = sa.Table(
+    "scheduled",
+    metadata,
+    sa.Column("id", Key, primary_key=True),
+    sa.Column("kind", Key, nullable=False),
+    sa.Column("body", JsonText, nullable=False),
+    sa.Column("key", Key),
+    sa.Column("due_at", Int, nullable=False),
+    sa.Column("created_at", Int, nullable=False),
+    sa.Column("attempts", Int, nullable=False),
+    sa.Column("failed_at", Int),
+    sa.Column("error", PlainText),
+    sa.Index(None, "due_at", "id"),
+)
+
+requests = sa.Table(
+    "requests",
+    metadata,
+    sa.Column("kind", Key, primary_key=True),
+    sa.Column("key", Key, primary_key=True),
+    sa.Column("digest", Key, nullable=False),
+    sa.Column("answer", JsonText),
+    sa.Column("created_at", Int, nullable=False),
+    sa.Index(None, "created_at"),
 )
