@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from rtserver.engine.contracts import Feeding, Reason, Receiver
 from rtserver.engine.outbox import Outbox
-from rtserver.engine.outgoing import Outgoing
+from rtserver.engine.outgoing import Outgoing, Part
 from rtserver.protocol import payloads
 from rtserver.protocol.frames import TEXT, frame
 
@@ -137,6 +137,17 @@ class Session(Outbox):
 
     # The end.
 
+    def take(self) -> list[Part]:
+        """What waits for the next poll; a close goes alone, as from Node.
+
+        Stock clients hand packets on a moment later than they close, and lose those that stand before a close.
+        """
+        parts = super().take()
+        if self.closed and len(parts) > 1 and parts[-1] == payloads.CLOSE:
+            self._queue = [parts.pop()]
+            self._await_poll()
+        return parts
+
     def upgraded(self, socket: WebSocket) -> None:
         """The WebSocket takes over, with what waited for a poll."""
         self.upgrading = None
@@ -159,8 +170,7 @@ class Session(Outbox):
                 self._queue_parts((payloads.CLOSE,))
                 self._end(reason)
                 if not polled:
-                    self._engine.linger(self)
-                    self._engine.wheel.start(self, LINGER_SECONDS)
+                    self._await_poll()
 
     def abort(self, reason: str) -> None:
         """Close at once; what waits is lost."""
@@ -171,6 +181,10 @@ class Session(Outbox):
             self._end(reason)
             if self.poll is not None:
                 self.poll.wake()
+
+    def _await_poll(self) -> None:
+        self._engine.linger(self)
+        self._engine.wheel.start(self, LINGER_SECONDS)
 
     def _end(self, reason: str) -> None:
         self.closed = True

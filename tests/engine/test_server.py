@@ -215,7 +215,9 @@ async def test_it_is_quiet_only_when_the_last_word_is_out_by_either_transport(se
     await wire.close()
     await eventually(lambda: not served.engine._open_sockets)
     assert not served.engine.quiet
-    assert (await served.ask(request("GET", query))).text == "4y\x1e1"
+    assert (await served.ask(request("GET", query))).text == "4y"
+    assert not served.engine.quiet
+    assert (await served.ask(request("GET", query))).text == "1"
     await eventually(lambda: served.engine.quiet)
     assert not served.traces
 

@@ -212,3 +212,14 @@ async def test_the_python_client_asks_and_is_asked_with_binary(hall, python):
     client = await python(hall.url, "/hall", prepare=prepare, auth={"name": "ada"})
     assert await client.call("echo", (PHOTO, {"deep": PHOTO}), namespace="/hall") == (PHOTO, {"deep": PHOTO})
     assert await hall.by_name["ada"].timeout(5).emit_with_ack("question", PHOTO) == PHOTO
+
+
+@TRANSPORTS
+async def test_the_last_words_of_a_handler_arrive_before_it_closes_the_connection(hall, js, transports):
+    client = await js(hall.url, "/hall", transports=transports, auth={"name": "ada"}, reconnection=False)
+    if len(transports) > 1:
+        await client.upgraded()
+    await hall.by_name["ada"].emit("bye", PHOTO)
+    await hall.by_name["ada"].disconnect(close=True)
+    assert await client.disconnected()
+    assert client.received("bye") == [[PHOTO]]
