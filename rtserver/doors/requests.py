@@ -1,0 +1,174 @@
+"""What a backend may ask for, in one form for every door: HTTP bodies, entries of the inbox, scheduled things.
+
+Owns the shapes; must not know by which door one came or who carries it out. Unknown fields are refused, for `room` in
+place of `rooms` must not become a broadcast to all.
+
+    kind            body
+    notification    NotifyRequest
+    message         MessageRequest
+    emit            EmitRequest
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from rtserver.errors import TooLarge
+from rtserver.identity import user_room
+from rtserver.protocol import json
+from rtserver.protocol.packets import RESERVED_EVENTS
+
+MAX_DATA_BYTES = 16_384
+MAX_TEXT = 100_000
+
+# No NUL: Postgres has no place for it.
+Name = Annotated[str, Meta(max_length=200, pattern=r"^[^\x00]+$")]
+Text = Annotated[str, Meta(max_length=10_000, pattern=r"^[^\x00]+$")]
+MessageText = Annotated[str, Meta(max_length=MAX_TEXT, pattern=r"^[^\x00]+$")]
+Names = Annotated[list[Name], Meta(min_length=1, max_length=1000)]
+Moment = Annotated[int | str, Meta(description="ISO-8601 with a time zone, or milliseconds since the epoch")]
+
+# In 2001 in milliseconds; in the year 33658 in seconds.
+_EARLIEST = 10**12
+_LATEST = 2**53
+
+
+class EmitRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """`rooms` and `users` add up; without either everybody is addressed. `data` is short for one argument."""
+
+    namespace: Annotated[str, Meta(pattern="^/", max_length=200)]
+    event: Name
+    rooms: Names | None = None
+    users: Names | None = None
+    except_: Names | None = msgspec.field(default=None, name="except")
+    args: list[Any] | UnsetType = UNSET
+    data: Any = UNSET
+    volatile: bool = False
+    key: Name | None = None
+    at: Moment | None = None
+
+    def __post_init__(self) -> None:
+        _check_moment("at", self.at)
+        if self.event in RESERVED_EVENTS:
+            raise ValueError(f"The event name `{self.event}` is reserved")
+        if self.args is not UNSET and self.data is not UNSET:
+            raise ValueError("Give `args` or `data`, not both")
+
+    @property
+    def arguments(self) -> list[Any]:
+        if self.args is not UNSET:
+            return self.args
+        return [] if self.data is UNSET else [self.data]
+
+    @property
+    def addressed(self) -> list[str]:
+        return [*(self.rooms or ()), *map(user_room, self.users or ())]
+
+
+class NotifyRequest(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
+    """For `user`, for each of `users`, for `everyone`, or for the members of `room`; `key` makes a retry harmless.
+
+    With `user` or `users` as well, `room` is only what the notification is about.
+    """
+
+    type: Name
+    message: Text
+    user: Name | None = None
+    users: Names | None = None
+    room: Name | None = None
+    everyone: bool = False
+    data: Any = None
+    key: Name | None = None
+    group_key: Name | None = None
+    expires_at: Moment | None = None
+    at: Moment | None = None
+
+    def __post_init__(self) -> None:
+        _check_moment("at", self.at)
+        _check_moment("expiresAt", self.expires_at)
+        named = (self.user is not None) + (self.users is not None)
+        if named + self.everyone > 1 or not (named or self.everyone or self.room is not None):
+            raise ValueError("Give either `user` or `users`, or `room` for its members, or `everyone`")
+        _check_data(self.data)
+
+    @property
+    def named_users(self) -> list[str] | None:
+        """Each user once; None for those of a room or everyone."""
+        if self.user is not None:
+            return [self.user]
+        return None if self.users is None else list(dict.fromkeys(self.users))
+
+
+class Sender(msgspec.Struct, forbid_unknown_fields=True):
+    """In whose name a message is posted; `name` is what people read, the id if it is left out."""
+
+    id: Name
+    name: Name | None = None
+
+
+class MessageRequest(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
+    """A chat message into `room`, or to the user `to`; `key` (its nonce) makes a retry harmless."""
+
+    text: MessageText
+    from_: Sender = msgspec.field(name="from")
+    room: Name | None = None
+    to: Name | None = None
+    data: Any = None
+    reply_to: Name | None = None
+    mentions: Names | None = None
+    key: Name | None = None
+    at: Moment | None = None
+
+    def __post_init__(self) -> None:
+        _check_moment("at", self.at)
+        if (self.room is None) == (self.to is None):
+            raise ValueError("Give either `room` or `to`")
+        _check_data(self.data)
+
+
+Request = EmitRequest | NotifyRequest | MessageRequest
+
+SHAPES: dict[str, type[Request]] = {
+    "notification": NotifyRequest,
+    "message": MessageRequest,
+    "emit": EmitRequest,
+}
+
+
+def moment_ms(value: int | str) -> int:
+    """Milliseconds since the epoch; `ValueError` for what is no moment."""
+    if isinstance(value, str):
+        return _parsed(value)
+    if not _EARLIEST <= value <= _LATEST:
+        raise ValueError("a number is milliseconds since the epoch")
+    return value
+
+
+def _parsed(text: str) -> int:
+    if len(text) > 40:
+        raise ValueError("not an ISO-8601 time")
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError("not an ISO-8601 time") from None
+    if moment.tzinfo is None:
+        raise ValueError("the time has no zone; end it with Z or +01:00")
+    return int(moment.timestamp() * 1000)
+
+
+def _check_moment(name: str, value: int | str | None) -> None:
+    if value is None:
+        return
+    try:
+        moment_ms(value)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"`{name}`: {error}") from None
+
+
+def _check_data(data: Any) -> None:
+    if data is not None and len(json.dumps(data)) > MAX_DATA_BYTES:
+        raise TooLarge(f"`data` is larger than {MAX_DATA_BYTES} bytes")
