@@ -22,6 +22,7 @@ def _notifications() -> None:
         sa.Column("count", sa.BigInteger, nullable=False, server_default="1"),
         sa.Column("digest", sa.Text),
         sa.Column("expires_at", sa.BigInteger),
+        sa.Column("muted", sa.Boolean, nullable=False, server_default=sa.false()),
     ):
         op.add_column("notifications", column)
     for name, columns in (("group", ["user_id", "group_key"]), ("expiry", ["expires_at"])):
@@ -32,6 +33,15 @@ def _notifications() -> None:
 
 
 def _around() -> None:
+    op.create_table(
+        "grouped_keys",
+        sa.Column("user_id", sa.Text, nullable=False),
+        sa.Column("key", sa.Text, nullable=False),
+        sa.Column("notification_id", sa.Text, nullable=False),
+        sa.Column("digest", sa.Text),
+        sa.PrimaryKeyConstraint("user_id", "key", name="pk_grouped_keys"),
+    )
+    op.create_index("ix_grouped_keys_notification_id", "grouped_keys", ["notification_id"])
     op.create_table(
         "preferences",
         sa.Column("user_id", sa.Text, nullable=False),
@@ -48,10 +58,15 @@ def _around() -> None:
         sa.PrimaryKeyConstraint("notification_id", "device", name="pk_deliveries"),
     )
     op.create_index("ix_deliveries_user_id", "deliveries", ["user_id"])
+    _webhooks()
+
+
+def _webhooks() -> None:
     op.create_table(
         "webhooks",
         sa.Column("id", sa.Text, nullable=False),
         sa.Column("user_id", sa.Text, nullable=False),
+        sa.Column("notification_id", sa.Text, nullable=False),
         sa.Column("body", sa.Text, nullable=False),
         sa.Column("created_at", sa.BigInteger, nullable=False),
         sa.Column("due_at", sa.BigInteger, nullable=False),
@@ -60,5 +75,8 @@ def _around() -> None:
         sa.Column("error", sa.Text),
         sa.PrimaryKeyConstraint("id", name="pk_webhooks"),
     )
-    op.create_index("ix_webhooks_due_at", "webhooks", ["due_at"])
+    for name, where in (("due", "failed_at IS NULL"), ("failed", "failed_at IS NOT NULL")):
+        partly = sa.text(where)
+        op.create_index(f"ix_webhooks_{name}", "webhooks", [f"{name}_at"], sqlite_where=partly, postgresql_where=partly)
+    op.create_index("ix_webhooks_notification_id", "webhooks", ["notification_id"])
     op.create_index("ix_webhooks_user_id", "webhooks", ["user_id"])
