@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench bench-cluster lock clean
+.PHONY: help setup run test check bench bench-cluster bench-durable lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -30,6 +30,9 @@ bench: setup ## measure against Node, stock python-socketio and Bun; BENCH_ARGS=
 
 bench-cluster: setup ## measure two servers on one Redis against Node and stock python-socketio
 	@$(BIN)/python benchmarks/cluster.py $(BENCH_ARGS)
+
+bench-durable: setup ## measure saved messages, history and notifications on SQLite and Postgres
+	@$(BIN)/python benchmarks/durable.py $(BENCH_ARGS)
 
 lock: ## write requirements.lock and package-lock.json anew
 	@scripts/lock.sh

@@ -1,0 +1,23 @@
+"""rtserver as a user starts it, on one database: the product with its own /chat."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+
+from rtserver.run import serve
+from rtserver.settings import Settings
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        settings = Settings(
+            port=int(sys.argv[1]),
+            database_url=os.environ["BENCH_DATABASE"],
+            jwt_secret=(os.environ["BENCH_SECRET"],),
+            api_key=os.environ["BENCH_KEY"],
+            rate_events="1000000/s",
+            log_level="warning",
+        )
+        serve(settings)
