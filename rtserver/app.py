@@ -24,7 +24,7 @@ from rtserver.auth.issue import issue
 from rtserver.auth.tokens import TokenVerifier
 from rtserver.emitting import Emitting
 from rtserver.errors import ConfigError
-from rtserver.http.api import Api
+from rtserver.http.api import EmitApi, NotifyApi
 from rtserver.http.bundle import ClientBundle
 from rtserver.http.cors import Cors
 from rtserver.http.credentials import Credentials
@@ -33,6 +33,7 @@ from rtserver.http.errors import error_boundary
 from rtserver.http.health import Health
 from rtserver.http.metrics import MetricsPage
 from rtserver.http.pages import Pages
+from rtserver.http.serving import Api
 from rtserver.metrics import Metrics
 from rtserver.namespaces.admin.namespace import Admin
 from rtserver.namespaces.chat.namespace import Chat
@@ -156,15 +157,17 @@ class _Composition:
         yield Health(instance=self.instance, version=VERSION, checks=checks, draining=self.draining.is_set)
         yield MetricsPage(self.metrics)
         key = settings.api_key.get_secret_value() if settings.api_key is not None else None
-        yield Api(
-            credentials=Credentials([key] if key else [], self.verifier),
-            emitting=Emitting(self.server),
-            notifying=self.notifier,
-        )
+        credentials = Credentials([key] if key else [], self.verifier)
+        yield Api(*self._api_parts(), credentials=credentials, version=VERSION)
         yield ClientBundle(WEB / "vendor" / "socket.io")
         yield Pages(WEB, development=development)
         if development and can_sign(settings):
             yield DevTokens(lambda user, name, roles: dev_token(settings, user, name, roles))
+
+    def _api_parts(self) -> Iterable[object]:
+        """The operations of the HTTP API."""
+        yield EmitApi(Emitting(self.server))
+        yield NotifyApi(self.notifier)
 
     # Start and stop.
 

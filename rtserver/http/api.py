@@ -10,13 +10,11 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import msgspec
-from aiohttp import web
 
 from rtserver.doors.requests import EmitRequest, NotifyRequest
-from rtserver.errors import InvalidPayload
-from rtserver.http.bodies import read_json
-from rtserver.http.credentials import Credentials
-from rtserver.http.errors import json_response
+from rtserver.errors import Conflict, InvalidPayload, NotFound
+from rtserver.http.answers import Answer
+from rtserver.http.operations import operation
 from rtserver.store.records import Notification, NotificationDraft
 
 
@@ -44,35 +42,40 @@ class Notifying(Protocol):
         ...
 
 
-class Api:
-    """The endpoints under `/api/`."""
+class NotifyAnswer(Answer):
+    """One entry a user: the notification, `user`, and `new`, which is false for the earlier one of the same key."""
 
-    def __init__(self, *, credentials: Credentials, emitting: Emitting, notifying: Notifying) -> None:
-        self._credentials = credentials
+    notifications: list[dict[str, Any]]
+
+
+class EmitApi:
+    def __init__(self, emitting: Emitting) -> None:
         self._emitting = emitting
+
+    @operation("POST", "/api/emit", summary="Emit an event to connected clients", tag="live", errors=[NotFound])
+    async def emit(self, body: EmitRequest) -> Answer:
+        """Without `rooms` and `users` everybody in the namespace is addressed. Sent once to whoever is connected."""
+        await self._emitting.emit(
+            body.namespace, body.event, body.arguments, body.addressed, body.except_ or (), body.volatile
+        )
+        return Answer()
+
+
+class NotifyApi:
+    def __init__(self, notifying: Notifying) -> None:
         self._notifying = notifying
 
-    def routes(self) -> list[web.RouteDef]:
-        return [web.post("/api/emit", self._emit), web.post("/api/notifications", self._notify)]
-
-    async def _emit(self, request: web.Request) -> web.Response:
-        await self._credentials.check(request)
-        asked = await read_json(request, EmitRequest)
-        await self._emitting.emit(
-            asked.namespace, asked.event, asked.arguments, asked.addressed, asked.except_ or (), asked.volatile
-        )
-        return json_response({"ok": True})
-
-    async def _notify(self, request: web.Request) -> web.Response:
-        await self._credentials.check(request)
-        asked = await read_json(request, NotifyRequest)
-        users = asked.named_users
-        if users is None or asked.at is not None:
+    @operation("POST", "/api/notifications", summary="Notify users", tag="notifications", errors=[Conflict])
+    async def notify(self, body: NotifyRequest) -> NotifyAnswer:
+        """2xx means saved: who is offline finds it later."""
+        users = body.named_users
+        if users is None or body.at is not None:
             raise InvalidPayload("Give either `user` or `users`")
-        drafts = [NotificationDraft(user, asked.type, asked.message, asked.data, asked.key) for user in users]
+        drafts = [NotificationDraft(user, body.type, body.message, body.data, body.key) for user in users]
         saved = await self._notifying.notify(drafts)
-        told = [
-            {**msgspec.to_builtins(notification), "user": draft.user, "new": new}
-            for draft, (notification, new) in zip(drafts, saved, strict=True)
-        ]
-        return json_response({"ok": True, "notifications": told})
+        return NotifyAnswer(
+            notifications=[
+                {**msgspec.to_builtins(notification), "user": draft.user, "new": new}
+                for draft, (notification, new) in zip(drafts, saved, strict=True)
+            ]
+        )

@@ -32,7 +32,7 @@ def preflight_headers(origin: str | None, allowed: frozenset[str]) -> dict[str, 
     """What to answer to a preflight; empty when it is refused."""
     headers = cors_headers(origin, allowed)
     if headers:
-        headers[hdrs.ACCESS_CONTROL_ALLOW_METHODS] = "GET, HEAD, POST"
+        headers[hdrs.ACCESS_CONTROL_ALLOW_METHODS] = "GET, HEAD, POST, PUT, PATCH, DELETE"
         headers[hdrs.ACCESS_CONTROL_ALLOW_HEADERS] = "Authorization, Content-Type"
         headers[hdrs.ACCESS_CONTROL_MAX_AGE] = str(_MAX_AGE_SECONDS)
     return headers

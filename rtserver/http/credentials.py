@@ -1,4 +1,4 @@
-"""Who may use `/api/…`: holders of an API key, and services with a token.
+"""Who may use `/api/…`: holders of an API key, services with a token, and for some operations every user with one.
 
 Owns that decision; must not know how tokens are checked or what the API does. With no key configured the API is off:
 whoever does not show a service's token gets the 404 of a path that does not exist.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Protocol
 
 from aiohttp import web
@@ -26,6 +27,22 @@ class Verifying(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """`identity` is None for the holder of an API key. `backend`: may act for every user."""
+
+    identity: Identity | None = None
+    backend: bool = True
+
+    @property
+    def name(self) -> str:
+        """For limits and for the audit."""
+        return "api key" if self.identity is None else self.identity.user
+
+
+KEY_HOLDER = Caller()
+
+
 class Credentials:
     """`keys` are the API keys in force (several while they rotate); `tokens` is None where JWTs are not accepted."""
 
@@ -33,17 +50,25 @@ class Credentials:
         self._keys = tuple(key.encode() for key in keys if key)
         self._tokens = tokens
 
-    async def check(self, request: web.Request) -> None:
-        """Return for a caller that may use the API; raise `Refused` (401), `Forbidden` or `NotFound` else."""
-        bearer = _bearer(request)
-        if bearer is not None and self._is_key(bearer):
-            return
+    async def backend(self, request: web.Request) -> Caller:
+        """A caller that may do everything; raises `Refused` (401), `Forbidden` or `NotFound` for others."""
         try:
-            await self._check_token(bearer)
+            caller = await self.user(request)
+            if not caller.backend:
+                raise Forbidden("The role service is needed")
         except (Refused, Forbidden):
             if not self._keys:
                 raise NotFound from None
             raise
+        return caller
+
+    async def user(self, request: web.Request) -> Caller:
+        """A backend, or a user with a good token; raises `Refused` (401) for others."""
+        bearer = _bearer(request)
+        if bearer is not None and self._is_key(bearer):
+            return KEY_HOLDER
+        identity = await self._check_token(bearer)
+        return Caller(identity, identity.has_any_role(SERVICE))
 
     def _is_key(self, bearer: str) -> bool:
         given = bearer.encode("utf-8", "surrogateescape")
@@ -51,15 +76,13 @@ class Credentials:
         matches = [hmac.compare_digest(given, key) for key in self._keys]
         return True in matches
 
-    async def _check_token(self, bearer: str | None) -> None:
+    async def _check_token(self, bearer: str | None) -> Identity:
         if bearer is None:
             raise Refused("Auth failed", code="token_missing")
         # A JWT has two dots; anything else was meant as a key.
         if self._tokens is None or bearer.count(".") != 2:
             raise Refused("Auth failed", code="token_invalid")
-        identity = await self._tokens.verify(bearer)
-        if not identity.has_any_role(SERVICE):
-            raise Forbidden("The role service is needed")
+        return await self._tokens.verify(bearer)
 
 
 def _bearer(request: web.Request) -> str | None:

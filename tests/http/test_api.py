@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from rtserver.errors import NotFound, Refused, Unavailable
-from rtserver.http.api import Api
+from rtserver.http.api import EmitApi, NotifyApi
 from rtserver.http.bodies import MAX_BODY_BYTES
 from rtserver.http.credentials import Credentials
+from rtserver.http.serving import Api
 from rtserver.identity import Identity
 from rtserver.store.records import Notification, NotificationDraft
 from tests.http.conftest import Client, Serve
@@ -72,6 +73,10 @@ class Tokens:
         raise Refused("Auth failed", code="token_expired")
 
 
+def api(backend: Backend, credentials: Credentials) -> Api:
+    return Api(EmitApi(backend), NotifyApi(backend), credentials=credentials)
+
+
 @pytest.fixture
 def backend() -> Backend:
     return Backend()
@@ -79,7 +84,7 @@ def backend() -> Backend:
 
 @pytest.fixture
 async def client(serve: Serve, backend: Backend) -> Client:
-    return await serve(Api(credentials=Credentials(["old key", KEY], Tokens()), emitting=backend, notifying=backend))
+    return await serve(api(backend, Credentials(["old key", KEY], Tokens())))
 
 
 async def code_of(client: Client, path: str, body: Any, headers: dict[str, str] = AUTH) -> tuple[int, str]:
@@ -207,6 +212,8 @@ async def test_not_saved_means_no_2xx_but_try_again(client: Client, backend: Bac
         b'{"namespace":"/chat","event":"news","data":' + b"[" * 900 + b"]" * 900 + b"}",
         b"[" * 400_000 + b"]" * 400_000,
         b'{"namespace":"/chat","event":"news","data":1}garbage', b'{"data":' + b"9" * 100_000 + b"}",
+        b'{"namespace":"/chat","event":"a","event":"news"}', b'{"namespace":"/chat","event":"a","\\u0065vent":"news"}',
+        b'{"namespace":"/chat","event":"a","data":{"a":[{"b":1,"b":1}]}}',
     ],
 )  # fmt: skip
 async def test_what_is_not_strict_json_is_refused(client: Client, backend: Backend, path: str, body: bytes) -> None:
@@ -295,14 +302,14 @@ async def test_who_may_not_call_learns_nothing_about_the_body(client: Client) ->
 
 
 async def test_without_a_key_the_api_is_off(serve: Serve, backend: Backend) -> None:
-    client = await serve(Api(credentials=Credentials([""]), emitting=backend, notifying=backend))
+    client = await serve(api(backend, Credentials([""])))
     for headers in ({}, AUTH, {"Authorization": "Bearer "}, {"Authorization": "Bearer a.shop.jwt"}):
         assert await code_of(client, "/api/emit", EMIT, headers) == (404, "not_found")
         assert await code_of(client, "/api/notifications", NOTICE, headers) == (404, "not_found")
 
 
 async def test_without_a_key_a_service_token_still_works(serve: Serve, backend: Backend) -> None:
-    client = await serve(Api(credentials=Credentials([], Tokens()), emitting=backend, notifying=backend))
+    client = await serve(api(backend, Credentials([], Tokens())))
     assert await code_of(client, "/api/emit", EMIT, {"Authorization": "Bearer a.shop.jwt"}) == (200, "")
     for other in ("an.admin.jwt", "an.old.jwt", KEY):
         assert await code_of(client, "/api/emit", EMIT, {"Authorization": f"Bearer {other}"}) == (404, "not_found")
