@@ -124,6 +124,8 @@ class _Composition:
             outbox_limit=settings.outbox_limit,
             cors_allowed_origins="*" if "*" in settings.cors_origins else Origins(settings.cors_origins),
         )
+        inbox = Notifications(self.notifications)
+        self.notifier = Notifier(self.notifications, inbox)
         chat = Chat(
             self.messages,
             Rooms(self.database),
@@ -131,9 +133,8 @@ class _Composition:
             self.presence,
             max_text=settings.chat_max_text,
             room_policy=settings.chat_room_policy,
+            notifier=self.notifier,
         )
-        inbox = Notifications(self.notifications)
-        self.notifier = Notifier(self.notifications, inbox)
         admin = Admin(self.metrics.snapshot, self.registry, self.presence, version=VERSION)
         for namespace in (chat, inbox, admin, *own):
             self.server.add_namespace(namespace)

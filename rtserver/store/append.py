@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rtserver.store.clock import iso
@@ -20,6 +21,10 @@ from rtserver.store.schema import messages, rooms
 
 Appended = tuple[Message, bool]
 _Nonce = tuple[str, str, str]  # author, room, nonce
+_COLUMNS = (
+    "id", "seq", "room", "author_id", "author_name", "text", "sent_at", "nonce", "reply_to", "data", "mentions",
+    "rev", "edited_at", "deleted_at", "deleted_by",
+)  # fmt: skip
 
 
 async def append(
@@ -60,14 +65,17 @@ def number(
 
 def message_columns(table: sa.FromClause) -> list[sa.ColumnElement[Any]]:
     """The columns that `message_of` takes, in its order."""
-    names = ("id", "seq", "room", "author_id", "author_name", "text", "sent_at", "nonce", "reply_to", "data")
-    return [table.c[name] for name in names]
+    return [table.c[name] for name in _COLUMNS]
 
 
 def message_of(row: Sequence[Any]) -> Message:
-    id_, seq, room, author_id, author_name, text, sent_at, nonce, reply_to, data = row
+    id_, seq, room, author_id, author_name, text, sent_at, nonce, reply_to, data, mentions, *changed = row
     author = Author(author_id, author_name)
-    return Message(id_, seq, room, author, text, iso(sent_at), nonce=nonce, reply_to=reply_to, data=data)
+    message = Message(id_, seq, room, author, text, iso(sent_at), nonce, reply_to, data, mentions)
+    rev, edited_at, deleted_at, deleted_by = changed
+    if rev is None:
+        return message
+    return replace(message, rev=rev, edited_at=_iso(edited_at), deleted_at=_iso(deleted_at), deleted_by=deleted_by)
 
 
 async def _lock_rooms(connection: AsyncConnection, names: list[str], now: int) -> dict[str, int]:
@@ -115,6 +123,7 @@ def _message(draft: Draft, id_: str, seq: int, sent_at: str) -> Message:
         nonce=draft.nonce,
         reply_to=draft.reply_to,
         data=draft.data,
+        mentions=draft.mentions,
     )
 
 
@@ -129,5 +138,10 @@ def _row(message: Message, sent_at: int) -> dict[str, Any]:
         "nonce": message.nonce,
         "reply_to": message.reply_to,
         "data": message.data,
+        "mentions": message.mentions,
         "sent_at": sent_at,
     }
+
+
+def _iso(ms: int | None) -> str | None:
+    return None if ms is None else iso(ms)

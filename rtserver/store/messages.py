@@ -60,6 +60,12 @@ class Messages:
         page = found[:limit]
         return (page if after is not None else page[::-1]), len(found) > limit
 
+    async def has(self, room: str, id: str) -> bool:
+        """Whether `room` has a message of that id, be it a tombstone."""
+        query = sa.select(messages.c.seq).where(messages.c.id == checked_key(id), messages.c.room == checked_key(room))
+        async with self._db.reading() as connection:
+            return (await connection.execute(query)).first() is not None
+
     async def _append(self, drafts: Sequence[Draft]) -> list[Appended]:
         async with self._db.transaction() as connection:
             return await append(connection, drafts, self._ids, now_ms())
@@ -91,4 +97,5 @@ def _checked(draft: Draft) -> Draft:
         nonce=None if draft.nonce is None else checked_key(draft.nonce),
         reply_to=None if draft.reply_to is None else checked_key(draft.reply_to),
         data=plain_json(draft.data),
+        mentions=None if draft.mentions is None else [checked_key(user) for user in draft.mentions],
     )

@@ -17,8 +17,20 @@ class Author(Struct, frozen=True, rename="camel"):
     name: str
 
 
+class Reaction(Struct, frozen=True, rename="camel"):
+    """One emoji on a message: how many users gave it, and the first of them."""
+
+    emoji: str
+    count: int
+    users: list[str]
+
+
 class Message(Struct, frozen=True, rename="camel", omit_defaults=True):
-    """A saved message. `seq` counts from 1 in its room, without gaps. Absent fields are left out on the wire."""
+    """A saved message. `seq` counts from 1 in its room, without gaps. Absent fields are left out on the wire.
+
+    `rev` is there once it was changed: each change of a message takes the next one of its room. A deleted message is
+    a tombstone: it keeps its place, and has neither text, data, mentions nor reactions.
+    """
 
     id: str
     seq: int
@@ -29,6 +41,12 @@ class Message(Struct, frozen=True, rename="camel", omit_defaults=True):
     nonce: str | None = None
     reply_to: str | None = None
     data: Any = None
+    mentions: list[str] | None = None
+    rev: int | None = None
+    edited_at: str | None = None
+    deleted_at: str | None = None
+    deleted_by: str | None = None
+    reactions: list[Reaction] | None = None
 
 
 class Draft(Struct, frozen=True, rename="camel"):
@@ -40,6 +58,7 @@ class Draft(Struct, frozen=True, rename="camel"):
     nonce: str | None = None
     reply_to: str | None = None
     data: Any = None
+    mentions: list[str] | None = None
 
 
 class Notification(Struct, frozen=True, rename="camel"):

@@ -13,8 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rtserver.store.append import message_columns, message_of
 from rtserver.store.clock import now_ms
+from rtserver.store.columns import checked_key
 from rtserver.store.database import Database
-from rtserver.store.engines import insert_into
+from rtserver.store.engines import insert_into, matches
 from rtserver.store.records import Member, RoomSummary
 from rtserver.store.schema import members, messages, receipts, rooms
 
@@ -62,6 +63,13 @@ class Rooms:
         query = sa.select(sa.func.count()).where(members.c.room == room)
         async with self._db.reading() as connection:
             return int((await connection.execute(query)).scalar_one())
+
+    async def members_among(self, room: str, users: Sequence[str]) -> set[str]:
+        """Those of `users` that are members of `room`."""
+        async with self._db.reading() as connection:
+            wanted = matches(connection, [members.c.user_id], [(checked_key(user),) for user in users])
+            query = sa.select(members.c.user_id).where(members.c.room == room, wanted)
+            return set((await connection.execute(query)).scalars())
 
     async def is_member(self, room: str, user: str) -> bool:
         return await self._name(room, user) is not None

@@ -32,7 +32,7 @@ WRONG_VALUES: list[Any] = [0, -1, 10**30, 1e300, 1.5, True, "", LONG, [], [None]
 EVENTS: dict[tuple[str, str], dict[str, Any]] = {
     ("/chat", "join"): {"room": "general"},
     ("/chat", "leave"): {"room": "elsewhere"},
-    ("/chat", "message"): {"room": "general", "text": "hello", "nonce": "n", "replyTo": "m"},
+    ("/chat", "message"): {"room": "general", "text": "hello", "nonce": "n", "mentions": ["bob"]},
     ("/chat", "typing"): {"room": "general", "typing": True},
     ("/chat", "read"): {"room": "general", "seq": 1},
     ("/chat", "history"): {"to": "bob", "before": 5, "limit": 10},
@@ -55,6 +55,7 @@ FITTING: dict[str, list[Any]] = {
     "seq": [0],
     "before": [0],
     "users": [[]],
+    "mentions": [[]],
     "ids": [[]],
     "reason": ["", "a\0b"],
     "room": [],

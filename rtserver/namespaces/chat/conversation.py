@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rtserver.identity import user_room
-from rtserver.namespaces.chat.direct import direct_room, partner_in
+from rtserver.namespaces.chat.direct import direct_room, pair_of, partner_in
 from rtserver.namespaces.chat.names import check_room_name
 from rtserver.namespaces.chat.payloads import Place
 
@@ -31,6 +31,14 @@ def named(room: str, user: str) -> Conversation:
     """A room by its name; one's own direct conversations may be called by theirs, as messages carry it."""
     partner = partner_in(room, user)
     return direct(partner, user) if partner is not None else in_room(room)
+
+
+def backends(room: str) -> Conversation:
+    """Where a backend means, which may name the direct conversation of any two."""
+    pair = pair_of(room)
+    if pair is None:
+        return in_room(room)
+    return Conversation(room, tuple(dict.fromkeys(map(user_room, pair))), pair[1])
 
 
 def in_room(room: str) -> Conversation:

@@ -21,13 +21,19 @@ def partner_in(room: str, user: str) -> str | None:
 
     In a conversation with oneself the partner is oneself.
     """
+    pair = pair_of(room)
+    if pair is None or user not in pair:
+        return None
+    return pair[1] if pair[0] == user else pair[0]
+
+
+def pair_of(room: str) -> tuple[str, str] | None:
+    """The two users of a direct room; None for any other name."""
     if not room.startswith(PREFIX):
         return None
     first, _, second = room.removeprefix(PREFIX).partition(":")
     pair = (_decode(first), _decode(second))
-    if user not in pair or direct_room(*pair) != room:
-        return None
-    return pair[1] if pair[0] == user else pair[0]
+    return pair if all(pair) and direct_room(*pair) == room else None
 
 
 def _encode(user: str) -> str:

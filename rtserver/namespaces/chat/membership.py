@@ -6,14 +6,12 @@ from typing import Any
 
 from rtserver.identity import Identity, user_room
 from rtserver.namespaces.chat.access import Access
-from rtserver.namespaces.chat.conversation import Conversation
 from rtserver.namespaces.chat.ports import RoomStore
 from rtserver.namespaces.chat.presence import Online, partly
 from rtserver.sio.client import Client
 from rtserver.sio.namespace import Namespace
 from rtserver.store.records import Member
 
-KNOWN_DIRECT_ROOMS = 10_000
 MEMBERS = 200
 """Members in the ack of `join`: a room may have any number."""
 
@@ -24,7 +22,6 @@ class Membership:
         self._rooms = rooms
         self._access = access
         self._online = online
-        self._opened: set[str] = set()
 
     async def join(self, client: Client, me: Identity, room: str) -> None:
         """A durable member, and a socket that receives what the room gets from now on."""
@@ -41,21 +38,6 @@ class Membership:
         await self._namespace.in_(user_room(me.user)).sockets_leave(room)
         if was_member:
             await self._tell_others(client, me, "left", room)
-
-    async def open_direct(self, me: Identity, where: Conversation) -> None:
-        """Both users of a direct conversation become members of its room, so that `rooms` lists it for each.
-
-        Nobody leaves such a room, so what was opened once is not asked for again.
-        """
-        if where.partner is None or where.room in self._opened:
-            return
-        await self._rooms.join(where.room, Member(id=me.user, name=me.display_name))
-        if where.partner != me.user and not await self._rooms.is_member(where.room, where.partner):
-            # Only the partner's own token tells the name; the id stands in for it until then.
-            await self._rooms.join(where.room, Member(id=where.partner, name=where.partner))
-        if len(self._opened) >= KNOWN_DIRECT_ROOMS:
-            self._opened.clear()
-        self._opened.add(where.room)
 
     async def _tell_others(self, client: Client, me: Identity, event: str, room: str) -> None:
         """The room, and the user's own other devices, which list their rooms whether in them or not."""

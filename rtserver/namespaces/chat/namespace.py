@@ -1,9 +1,7 @@
 """The events of /chat. Owns the order of their steps; what is stored, where it goes and who may is elsewhere.
 
 Rules:
-1. A message is committed, then broadcast, then acked. Between the commit and the broadcast nothing is awaited,
-   and the store resumes the appends of a room in the order of `seq`: so one instance broadcasts a room in that
-   order. Two instances may overtake each other; clients order by `seq`.
+1. A message is committed, then broadcast (`Poster`), then acked.
 2. A join subscribes the socket before it reads the history, so that no message falls between. One may come
    twice, and clients drop it by its `seq`.
 3. The sending socket learns from its ack; the user's other devices learn from the broadcast.
@@ -18,10 +16,10 @@ from msgspec import to_builtins
 from rtserver.identity import Identity, user_room
 from rtserver.namespaces.chat import payloads
 from rtserver.namespaces.chat.access import Access, RoomPolicy
-from rtserver.namespaces.chat.content import clean_data, clean_text
 from rtserver.namespaces.chat.conversation import Conversation, conversation, in_room, named
 from rtserver.namespaces.chat.membership import Membership
-from rtserver.namespaces.chat.ports import MessageStore, Presence, ReceiptStore, RoomStore
+from rtserver.namespaces.chat.ports import MessageStore, Notifying, Presence, ReceiptStore, RoomStore
+from rtserver.namespaces.chat.poster import Poster
 from rtserver.namespaces.chat.presence import Online, PresenceAnnouncer
 from rtserver.namespaces.identified import identity_of
 from rtserver.sio.client import Client
@@ -44,12 +42,13 @@ class Chat(Namespace, path="/chat"):
         *,
         max_text: int = 10_000,
         room_policy: RoomPolicy = "open",
+        notifier: Notifying | None = None,
     ) -> None:
         super().__init__()
         self._messages = messages
         self._rooms = rooms
         self._receipts = receipts
-        self._max_text = max_text
+        self.poster = Poster(self, messages, rooms, notifier, max_text=max_text)
         self._online = Online(presence, rooms)
         self._access = Access(rooms, room_policy)
         self._membership = Membership(self, rooms, self._access, self._online)
@@ -110,14 +109,9 @@ class Chat(Namespace, path="/chat"):
     async def message(self, client: Client, payload: payloads.MessagePayload) -> Ack:
         me = identity_of(client)
         where = conversation(payload, me.user)
-        draft = self._draft(me, where, payload)
         self._access.check_send(client, where)
-        await self._membership.open_direct(me, where)
-        saved, new = await self._messages.append(draft)
-        wire = to_builtins(saved)
-        if new:  # see rule 1
-            await self.to(*where.audience).except_(client.id).emit("message", wire)
-        return {"ok": True, "message": wire}
+        posted = await self.poster.say(_draft(me, where, payload), where, but=client.id)
+        return {"ok": True, "message": posted.wire}
 
     @event("history")
     async def history(self, client: Client, payload: payloads.HistoryPayload) -> Ack:
@@ -149,12 +143,14 @@ class Chat(Namespace, path="/chat"):
         await others.emit("read", {"room": where.room, "user": me.user, "seq": seq})
         return {"ok": True}
 
-    def _draft(self, me: Identity, where: Conversation, payload: payloads.MessagePayload) -> Draft:
-        return Draft(
-            room=where.room,
-            author=Author(id=me.user, name=me.display_name),
-            text=clean_text(payload.text, self._max_text),
-            nonce=payload.nonce,
-            reply_to=payload.reply_to,
-            data=clean_data(payload.data),
-        )
+
+def _draft(me: Identity, where: Conversation, payload: payloads.MessagePayload) -> Draft:
+    return Draft(
+        room=where.room,
+        author=Author(id=me.user, name=me.display_name),
+        text=payload.text,
+        nonce=payload.nonce,
+        reply_to=payload.reply_to,
+        data=payload.data,
+        mentions=payload.mentions,
+    )

@@ -45,6 +45,7 @@ class MessagePayload(Place, frozen=True, kw_only=True, rename="camel"):
     nonce: Token | None = None
     reply_to: Token | None = None
     data: Any = None
+    mentions: Annotated[list[UserId], Meta(max_length=50)] | None = None
 
 
 class TypingPayload(Place, frozen=True, kw_only=True):

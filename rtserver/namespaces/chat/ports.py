@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from rtserver.cluster.partial import PartialSet
-from rtserver.store.records import Draft, Member, Message, RoomSummary
+from rtserver.store.records import Draft, Member, Message, NotificationDraft, RoomSummary
 
 
 class MessageStore(Protocol):
@@ -24,6 +24,9 @@ class MessageStore(Protocol):
     ) -> tuple[list[Message], bool]:
         """Ascending by `seq`, and whether there are more in the direction asked for."""
 
+    async def has(self, room: str, id: str) -> bool:
+        """Whether `room` has a message of that id."""
+
 
 class RoomStore(Protocol):
     async def join(self, room: str, member: Member) -> bool:
@@ -35,6 +38,9 @@ class RoomStore(Protocol):
         """By id, those after `after`."""
 
     async def count_members(self, room: str) -> int: ...
+
+    async def members_among(self, room: str, users: Sequence[str]) -> set[str]:
+        """Those of `users` that are members."""
 
     async def is_member(self, room: str, user: str) -> bool: ...
 
@@ -51,6 +57,11 @@ class ReceiptStore(Protocol):
         """The cursor afterwards: never backwards, never past the last message."""
 
     async def last_read(self, room: str, user: str) -> int: ...
+
+
+class Notifying(Protocol):
+    async def notify(self, drafts: list[NotificationDraft]) -> object:
+        """Save and push them; one whose key its user's inbox knows already is not pushed again."""
 
 
 class Presence(Protocol):

@@ -1,0 +1,117 @@
+"""Posting messages: what clients and backends send takes the same way from here on.
+
+1. A message is committed, then broadcast. Between the two nothing is awaited, and the store resumes the appends of a
+   room in the order of `seq`: so one instance broadcasts a room in that order. Two instances may overtake each other;
+   clients order by `seq`.
+2. Mentions are told of last. Until they are, the post is not over: whoever repeats it with its nonce makes up for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from msgspec import to_builtins
+from msgspec.structs import replace
+
+from rtserver.doors.requests import MessageRequest
+from rtserver.errors import NotFound
+from rtserver.namespaces.chat.content import clean_data, clean_text
+from rtserver.namespaces.chat.conversation import Conversation, backends
+from rtserver.namespaces.chat.direct import direct_room
+from rtserver.namespaces.chat.mentions import Mentions, named_in
+from rtserver.namespaces.chat.opening import Opening
+from rtserver.namespaces.chat.ports import MessageStore, Notifying, RoomStore
+from rtserver.sio.namespace import Namespace
+from rtserver.store.records import Author, Draft, Message
+
+
+class Posted(NamedTuple):
+    """`new` is False where the nonce was known: `message` is that first one then. `wire`: as clients see it."""
+
+    message: Message
+    new: bool
+    wire: dict[str, Any]
+
+
+class Poster:
+    """`namespace` is the one that the users' clients are connected to: /chat."""
+
+    def __init__(
+        self,
+        namespace: Namespace,
+        messages: MessageStore,
+        rooms: RoomStore,
+        notifier: Notifying | None,
+        *,
+        max_text: int,
+    ) -> None:
+        self._namespace = namespace
+        self._messages = messages
+        self._opening = Opening(rooms)
+        self._max_text = max_text
+        self.mentions = Mentions(rooms, notifier)
+
+    @staticmethod
+    def draft_of(request: MessageRequest) -> Draft:
+        """What a backend asked for; `key` is the nonce of its author in that room."""
+        sender = request.from_
+        return Draft(
+            room=request.room if request.room is not None else direct_room(sender.id, request.to or ""),
+            author=Author(sender.id, sender.name or sender.id),
+            text=request.text,
+            nonce=request.key,
+            reply_to=request.reply_to,
+            data=request.data,
+            mentions=request.mentions,
+        )
+
+    async def post(self, drafts: Sequence[Draft]) -> list[tuple[Message, bool]]:
+        """The message of each draft and whether it is new, in order; where a room is `dm:…`, to both of its users.
+
+        Raises the first error of any of them, and the others may be posted then: with a nonce each, repeat them all.
+        """
+        cleaned = [self._clean(draft) for draft in drafts]
+        places = [backends(draft.room) for draft in drafts]
+        ready = [await self._prepare(draft, where) for draft, where in zip(cleaned, places, strict=True)]
+        # Nothing is awaited before the store has them, so those of one room are numbered in this order.
+        saving = (self._save(draft, where, ()) for draft, where in zip(ready, places, strict=True))
+        done = await asyncio.gather(*saving, return_exceptions=True)
+        posted: list[tuple[Message, bool]] = []
+        for one in done:
+            if isinstance(one, BaseException):
+                raise one
+            posted.append((one.message, one.new))
+        return posted
+
+    async def say(self, draft: Draft, where: Conversation, *, but: str) -> Posted:
+        """Post what a client wrote; the socket `but` learns of it by its ack."""
+        return await self._save(await self._prepare(self._clean(draft), where), where, (but,))
+
+    def _clean(self, draft: Draft) -> Draft:
+        return replace(draft, text=clean_text(draft.text, self._max_text), data=clean_data(draft.data))
+
+    async def _prepare(self, draft: Draft, where: Conversation) -> Draft:
+        """What has to be asked of the store; nothing for most messages."""
+        if where.partner is not None:
+            await self._opening.open(where.room, draft.author)
+        if draft.reply_to is not None:
+            await self._check_reply(draft.room, draft.reply_to)
+        if draft.mentions or "@" in draft.text:
+            named = named_in(draft.text, draft.mentions or ())
+            return replace(draft, mentions=await self.mentions.members(draft.room, named))
+        return draft
+
+    async def _save(self, draft: Draft, where: Conversation, but: tuple[str, ...]) -> Posted:
+        message, new = await self._messages.append(draft)
+        wire = to_builtins(message)
+        if new:  # see rule 1
+            await self._namespace.to(*where.audience).except_(*but).emit("message", wire)
+        if message.mentions:
+            await self.mentions.tell(message, message.mentions, draft.author.id)
+        return Posted(message, new, wire)
+
+    async def _check_reply(self, room: str, id: str) -> None:
+        if not await self._messages.has(room, id):
+            raise NotFound("There is no such message to reply to", details={"field": "replyTo"})

@@ -1,0 +1,70 @@
+"""Who is mentioned, and who hears of it."""
+
+import pytest
+
+from rtserver.namespaces.chat.mentions import MAX_MENTIONS, named_in
+from tests.namespaces.chat.test_chat import joined, settled
+from tests.namespaces.conftest import Device
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("hello", []),
+        ("hello @bob", ["bob"]),
+        ("@bob, @eve: and @bob!", ["bob", "eve:", "eve"]),
+        ("ask @auth0|42 or @bob@example.com.", ["auth0|42", "bob@example.com.", "bob@example.com"]),
+        ("mail bob@example.com", []),
+        ("(@bob)", ["bob"]),
+        ("@@bob @ @. @-", []),
+        ("@jörg und @李", ["jörg", "李"]),
+    ],
+)
+def test_names_in_a_text(text: str, named: list[str]) -> None:
+    assert named_in(text) == named
+
+
+def test_the_list_and_the_text_add_up_and_are_bounded() -> None:
+    assert named_in("@bob @eve", ["ann", "bob"]) == ["ann", "bob", "eve"]
+    assert len(named_in(" ".join(f"@u{number}" for number in range(10_000)))) == MAX_MENTIONS
+
+
+async def test_each_mentioned_member_gets_one_notification(device: Device) -> None:
+    alice, bob, _ = await joined(device, "alice", "bob", "carol")
+    inboxes = {user: await device(user, "/notifications") for user in ("alice", "bob", "carol", "stranger")}
+    payload = {
+        "room": "general",
+        "text": "@bob and @bob and @stranger, and I @alice",
+        "mentions": ["carol", "bob", "nobody"],
+        "nonce": "n",
+    }
+    message = (await alice.call("message", payload))["message"]
+    assert message["mentions"] == ["carol", "bob", "alice"]
+    assert (await bob.next("message")) == [message]
+    assert (await alice.call("message", payload))["message"] == message
+    for user in ("bob", "carol"):
+        [note] = await inboxes[user].next("notification")
+        assert (note["type"], note["message"]) == ("mention", f"Alice: {message['text']}")
+        assert note["data"] == {
+            "room": "general", "id": message["id"], "seq": 1, "from": {"id": "alice", "name": "Alice"}
+        }  # fmt: skip
+    for user, count in {"alice": 0, "bob": 1, "carol": 1, "stranger": 0}.items():
+        listed = await inboxes[user].call("list", {})
+        assert len(listed["notifications"]) == count, user
+    await settled(alice)
+
+
+async def test_in_a_direct_conversation_the_partner_is_mentioned_from_the_first_message_on(device: Device) -> None:
+    alice, inbox = await device("alice", "/chat"), await device("bob", "/notifications")
+    sent = await alice.call("message", {"to": "bob", "text": "@bob @carol look"})
+    assert sent["message"]["mentions"] == ["bob"]
+    [note] = await inbox.next("notification")
+    assert note["data"]["room"] == "dm:alice:bob"
+
+
+async def test_a_reply_names_a_message_of_its_room(device: Device) -> None:
+    alice, _ = await joined(device, "alice", "bob")
+    elsewhere = (await alice.call("message", {"to": "bob", "text": "hi"}))["message"]["id"]
+    for wrong in (elsewhere, "nothing", "x" * 64):
+        ack = await alice.call("message", {"room": "general", "text": "re", "replyTo": wrong})
+        assert (ack["error"]["code"], ack["error"]["details"]) == ("not_found", {"field": "replyTo"})
