@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from rtserver.store.columns import Int, JsonText, Key, PlainText
 from rtserver.store.metadata import metadata
+from rtserver.store.schema_doors import requests, scheduled
 from rtserver.store.schema_notifications import (
     deliveries,
     grouped_keys,
@@ -148,30 +149,4 @@ receipts = sa.Table(
     sa.Column("room", Key, sa.ForeignKey(rooms.c.room), primary_key=True),
     sa.Column("user_id", Key, primary_key=True),
     sa.Column("seq", Int, nullable=False),
-)
-
-scheduled = sa.Table(
-    "scheduled",
-    metadata,
-    sa.Column("id", Key, primary_key=True),
-    sa.Column("kind", Key, nullable=False),
-    sa.Column("body", JsonText, nullable=False),
-    sa.Column("key", Key),
-    sa.Column("due_at", Int, nullable=False),
-    sa.Column("created_at", Int, nullable=False),
-    sa.Column("attempts", Int, nullable=False),
-    sa.Column("failed_at", Int),
-    sa.Column("error", PlainText),
-    sa.Index(None, "due_at", "id"),
-)
-
-requests = sa.Table(
-    "requests",
-    metadata,
-    sa.Column("kind", Key, primary_key=True),
-    sa.Column("key", Key, primary_key=True),
-    sa.Column("digest", Key, nullable=False),
-    sa.Column("answer", JsonText),
-    sa.Column("created_at", Int, nullable=False),
-    sa.Index(None, "created_at"),
 )

@@ -19,11 +19,16 @@ def upgrade() -> None:
         sa.Column("due_at", sa.BigInteger, nullable=False),
         sa.Column("created_at", sa.BigInteger, nullable=False),
         sa.Column("attempts", sa.BigInteger, nullable=False),
+        sa.Column("owner", sa.Text),
+        sa.Column("held_until", sa.BigInteger),
         sa.Column("failed_at", sa.BigInteger),
         sa.Column("error", sa.Text),
         sa.PrimaryKeyConstraint("id", name="pk_scheduled"),
     )
-    op.create_index("ix_scheduled_due_at_id", "scheduled", ["due_at", "id"])
+    _index_where("ix_scheduled_waiting", ["due_at", "id"], "failed_at IS NULL")
+    _index_where("ix_scheduled_failed", ["failed_at"], "failed_at IS NOT NULL")
+    _index_where("ix_scheduled_owner", ["owner"], "owner IS NOT NULL")
+    _index_where("ix_scheduled_key", ["kind", "key"], "key IS NOT NULL")
     op.create_table(
         "requests",
         sa.Column("kind", sa.Text, nullable=False),
@@ -34,3 +39,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("kind", "key", name="pk_requests"),
     )
     op.create_index("ix_requests_created_at", "requests", ["created_at"])
+
+
+def _index_where(name: str, columns: list[str], condition: str) -> None:
+    where = sa.text(condition)
+    op.create_index(name, "scheduled", columns, sqlite_where=where, postgresql_where=where)
