@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -18,6 +18,14 @@ HANDLER_BUCKETS = (
     0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 )  # fmt: skip
 _FIRST = HANDLER_BUCKETS[0]
+
+
+class InboxState(NamedTuple):
+    """Of the durable inbox, as Redis tells it: the same for all servers."""
+
+    waiting: int
+    pending: int
+    oldest_seconds: float
 
 
 class Metrics:
@@ -37,6 +45,10 @@ class Metrics:
         self.loop_lag = 0.0
         self.redis_up: bool | None = None
         self.redis_round_trip: float | None = None
+        self.doors: Counter[tuple[str, str]] = Counter()
+        self.inbox: InboxState | None = None
+        self.scheduled_late: float | None = None
+        self.scheduled_failed: int | None = None
         self._handler_counts = [0] * (len(HANDLER_BUCKETS) + 1)
         self._handler_seconds = 0.0
         self._registry = CollectorRegistry()
@@ -82,6 +94,10 @@ class Metrics:
     def redis_refused(self, code: str) -> None:
         """Redis answered a command with an error."""
         self.redis_errors[code] += 1
+
+    def through_door(self, door: str, outcome: str) -> None:
+        """What a backend left in the inbox, a queue or the schedule is "done", "retried", or has "failed"."""
+        self.doors[door, outcome] += 1
 
     def dropped(self, reason: str) -> None:
         self.drops[reason] += 1
@@ -161,12 +177,38 @@ class _Exposition:
         yield _counter(
             "rtserver_redis_errors", "Commands that Redis refused, by error code", "code", m.redis_errors
         )
+        doors = CounterMetricFamily(
+            "rtserver_door_entries", "What backends left, by door and outcome", labels=["door", "outcome"]
+        )
+        for (door, outcome), value in m.doors.items():
+            doors.add_metric([door, outcome], value)
+        yield doors
+        yield from _waiting(m)
         if m.redis_up is not None:
             yield GaugeMetricFamily("rtserver_redis_up", "Whether Redis answers", value=float(m.redis_up))
         if m.redis_round_trip is not None:
             yield GaugeMetricFamily(
                 "rtserver_redis_round_trip_seconds", "Last Redis round trip", value=m.redis_round_trip
             )
+
+
+def _waiting(m: Metrics) -> Iterator[Metric]:
+    """What backends left that is not done."""
+    if m.inbox is not None:
+        for name, text, value in (
+            ("waiting", "Entries that no server has taken", m.inbox.waiting),
+            ("pending", "Entries that a server has taken and not finished", m.inbox.pending),
+            ("oldest_seconds", "Age of the oldest entry", m.inbox.oldest_seconds),
+        ):
+            yield GaugeMetricFamily(f"rtserver_inbox_{name}", f"Inbox: {text}", value=value)
+    if m.scheduled_late is not None:
+        yield GaugeMetricFamily(
+            "rtserver_scheduled_late_seconds", "How late the next scheduled thing is", value=m.scheduled_late
+        )
+    if m.scheduled_failed is not None:
+        yield GaugeMetricFamily(
+            "rtserver_scheduled_failed", "Scheduled things that cannot be carried out", value=m.scheduled_failed
+        )
 
 
 def _gauge(name: str, text: str, label: str, values: Counter[str]) -> GaugeMetricFamily:
