@@ -71,8 +71,10 @@ class ClusterAdapter(Adapter, ABC):
 
     async def broadcast_with_ack(self, nsp: str, args: list[Any], target: Target, timeout: float) -> list[Any]:
         link = self._reach(nsp, target)
-        if link is None or not link.ready:
+        if link is None:
             return await super().broadcast_with_ack(nsp, args, target, timeout)
+        if not link.ready:
+            return await self._ask_only_here(nsp, args, target, timeout)
         acks = Acks(silent=link.silence.count)
         options = options_of(target, timeout)
         with link.expecting(acks) as request_id:
@@ -87,6 +89,13 @@ class ClusterAdapter(Adapter, ABC):
         if not complete:
             raise AckTimeout(acks.values, acks.expected)
         return acks.values
+
+    async def _ask_only_here(self, nsp: str, args: list[Any], target: Target, timeout: float) -> list[Any]:
+        """While nobody can tell how many clients the others have."""
+        try:
+            return PartialList(await super().broadcast_with_ack(nsp, args, target, timeout), partial=True)
+        except AckTimeout as late:
+            raise AckTimeout(late.responses) from None
 
     async def _count_servers(self, link: Link, acks: Acks) -> None:
         acks.expect_servers(await link.servers())

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 Ok = Annotated[bool, Meta(extra_json_schema={"const": True})]
 
 
-class Answer(Struct, rename="camel", kw_only=True):
-    """Done."""
+class Answer(Struct, rename="camel"):
+    """Done. Subclasses are `kw_only`, so that `ok` stands first."""
 
     ok: Ok = True

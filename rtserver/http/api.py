@@ -42,7 +42,7 @@ class Notifying(Protocol):
         ...
 
 
-class NotifyAnswer(Answer):
+class NotifyAnswer(Answer, kw_only=True):
     """One entry a user: the notification, `user`, and `new`, which is false for the earlier one of the same key."""
 
     notifications: list[dict[str, Any]]

@@ -29,7 +29,7 @@ class Colour(Struct, forbid_unknown_fields=True):
     colour: str
 
 
-class Painted(Answer):
+class Painted(Answer, kw_only=True):
     room: str
     asked: Any = None
 
