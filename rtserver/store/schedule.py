@@ -111,7 +111,8 @@ class Schedule:
         """When the next one is due that nobody holds."""
         free = sa.and_(scheduled.c.failed_at.is_(None), sa.not_(_held(self._clock())))
         async with self._db.reading() as connection:
-            due: int | None = (await connection.execute(sa.select(sa.func.min(scheduled.c.due_at)).where(free))).scalar()
+            found = await connection.execute(sa.select(sa.func.min(scheduled.c.due_at)).where(free))
+        due: int | None = found.scalar()
         return due
 
     async def failed(self) -> int:
