@@ -1,4 +1,4 @@
-"""The messages of rooms: appending one (committed when it returns) and reading back.
+"""The messages of rooms: appending and changing one (committed when it returns) and reading back.
 
 Knows nothing of who may write or read; asks `GroupWriter` to commit many at once.
 """
@@ -6,15 +6,20 @@ Knows nothing of who may write or read; asks `GroupWriter` to commit many at onc
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import sqlalchemy as sa
+from msgspec import UNSET
+from msgspec.structs import replace
 
-from rtserver.errors import InvalidPayload
+from rtserver.errors import EventError, InvalidPayload
+from rtserver.store.amend import Change, Changed, Edit, Outcome, React, amend, lock_rooms
 from rtserver.store.append import Appended, append, message_columns, message_of
 from rtserver.store.clock import now_ms
 from rtserver.store.columns import MAX_INT, checked_key, checked_text, plain_json
 from rtserver.store.database import Database
 from rtserver.store.ids import Ids
+from rtserver.store.reactions import with_reactions
 from rtserver.store.records import Author, Draft, Message
 from rtserver.store.schema import messages
 from rtserver.store.writer import BATCH_LIMIT, QUEUE_LIMIT, GroupWriter
@@ -30,7 +35,7 @@ class Messages:
     ) -> None:
         self._db = db
         self._ids = Ids()
-        self._writer = GroupWriter(self._append, queue_limit=queue_limit, batch_limit=batch_limit)
+        self._writer = GroupWriter(self._write, queue_limit=queue_limit, batch_limit=batch_limit)
 
     async def start(self) -> None:
         await self._writer.start()
@@ -45,7 +50,18 @@ class Messages:
         Raises `InvalidPayload` for what cannot be kept, `Unavailable` when it is not known to be saved: try again
         with the same nonce.
         """
-        return await self._writer.submit(_checked(draft))
+        return cast("Appended", await self._writer.submit(_checked(draft)))
+
+    async def change(self, change: Change) -> Changed:
+        """Edit, delete or react. Changes of one room resume their callers in the order of `rev`.
+
+        Raises `NotFound`, `Forbidden`, `Conflict` for a deleted message or too many different reactions, and what
+        `append` does.
+        """
+        outcome = cast("Outcome", await self._writer.submit(_checked_change(change)))
+        if isinstance(outcome, EventError):
+            raise outcome
+        return outcome
 
     async def history(
         self, room: str, *, before: int | None = None, after: int | None = None, limit: int = 50
@@ -57,7 +73,7 @@ class Messages:
         query = _page(room, before, after, limit)
         async with self._db.reading() as connection:
             found = [message_of(row) for row in await connection.execute(query)]
-        page = found[:limit]
+            page = await with_reactions(connection, found[:limit])
         return (page if after is not None else page[::-1]), len(found) > limit
 
     async def has(self, room: str, id: str) -> bool:
@@ -66,9 +82,17 @@ class Messages:
         async with self._db.reading() as connection:
             return (await connection.execute(query)).first() is not None
 
-    async def _append(self, drafts: Sequence[Draft]) -> list[Appended]:
+    async def _write(self, items: Sequence[Draft | Change]) -> list[Appended | Outcome]:
+        """What gathers is committed together, whether it is new or a change."""
+        drafts = [item for item in items if isinstance(item, Draft)]
+        changes = [item for item in items if not isinstance(item, Draft)]
+        now = now_ms()
         async with self._db.transaction() as connection:
-            return await append(connection, drafts, self._ids, now_ms())
+            if drafts and changes:  # all rooms in one order, or two servers might wait for each other
+                await lock_rooms(connection, {item.room for item in items})
+            appended = iter(await append(connection, drafts, self._ids, now) if drafts else ())
+            outcomes = iter(await amend(connection, changes, self._ids, now) if changes else ())
+        return [next(appended) if isinstance(item, Draft) else next(outcomes) for item in items]
 
 
 def _page(room: str, before: int | None, after: int | None, limit: int) -> sa.Select[tuple[object, ...]]:
@@ -99,3 +123,12 @@ def _checked(draft: Draft) -> Draft:
         data=plain_json(draft.data),
         mentions=None if draft.mentions is None else [checked_key(user) for user in draft.mentions],
     )
+
+
+def _checked_change(change: Change) -> Change:
+    checked = replace(change, room=checked_key(change.room), id=checked_key(change.id), actor=checked_key(change.actor))
+    if isinstance(checked, Edit):
+        data = checked.data if checked.data is UNSET else plain_json(checked.data)
+        mentions = None if checked.mentions is None else [checked_key(user) for user in checked.mentions]
+        return replace(checked, text=checked_text(checked.text), data=data, mentions=mentions)
+    return replace(checked, emoji=checked_key(checked.emoji)) if isinstance(checked, React) else checked

@@ -29,10 +29,16 @@ WRONG_ANYWHERE: list[list[Any]] = [
 WRONG_VALUES: list[Any] = [0, -1, 10**30, 1e300, 1.5, True, "", LONG, [], [None], {}, {"a": {"b": 1}}, b"x", "a\0b"]
 """Values for one field; one that fits the field's type is left out below."""
 
+MESSAGE = "the id of a message"
+"""Stands for a real one below."""
+
 EVENTS: dict[tuple[str, str], dict[str, Any]] = {
     ("/chat", "join"): {"room": "general"},
     ("/chat", "leave"): {"room": "elsewhere"},
     ("/chat", "message"): {"room": "general", "text": "hello", "nonce": "n", "mentions": ["bob"]},
+    ("/chat", "edit"): {"room": "general", "id": MESSAGE, "text": "hello", "mentions": ["bob"]},
+    ("/chat", "react"): {"room": "general", "id": MESSAGE, "emoji": "+1", "on": True},
+    ("/chat", "delete"): {"room": "general", "id": MESSAGE},
     ("/chat", "typing"): {"room": "general", "typing": True},
     ("/chat", "read"): {"room": "general", "seq": 1},
     ("/chat", "history"): {"to": "bob", "before": 5, "limit": 10},
@@ -51,6 +57,7 @@ EVENTS: dict[tuple[str, str], dict[str, Any]] = {
 
 FITTING: dict[str, list[Any]] = {
     "typing": [True],
+    "on": [True],
     "unread": [True],
     "seq": [0],
     "before": [0],
@@ -86,8 +93,10 @@ async def test_wrong_payloads_are_answered_and_break_nothing(device: Device) -> 
         "/admin": await device("root", "/admin", ("admin",)),
     }
     await clients["/chat"].call("join", {"room": "general"})
+    sent = await clients["/chat"].call("message", {"room": "general", "text": "hello"})
     for (namespace, event), good in EVENTS.items():
         client = clients[namespace]
+        good = {field: sent["message"]["id"] if value == MESSAGE else value for field, value in good.items()}
         assert (await client.call(event, good))["ok"], (namespace, event)
         wrong = wrong_payloads(good, namespace == "/admin")
         answers = await asyncio.gather(*(client.call(event, *args) for args in wrong))

@@ -1,4 +1,4 @@
-"""What a message may contain: the rules for its text and its data. Pure."""
+"""What a message may contain: the rules for its text, its data and its reactions. Pure."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from rtserver.errors import InvalidPayload, TooLarge
 from rtserver.protocol import json
 
 DATA_LIMIT = 16_384
+EMOJI_LIMIT = 32
+"""Characters: the longest emoji have about ten; short names such as ":thumbs_up:" will do too."""
 _INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"})
 # Letters and marks that draw nothing: joiners, fillers, the empty Braille cell, variation selectors.
 _SELECTORS = frozenset(map(chr, range(0xFE00, 0xFE10)))
@@ -38,6 +40,15 @@ def clean_data(data: Any, limit: int = DATA_LIMIT) -> Any:
     if len(encoded) > limit:
         raise TooLarge(f"data has at most {limit} bytes of JSON", details={"field": "data", "limit": limit})
     return data
+
+
+def clean_emoji(emoji: str) -> str:
+    """The trimmed reaction: 1 to 32 characters that show something, without white space or controls."""
+    emoji = emoji.strip()
+    controls = any(char.isspace() or unicodedata.category(char) in ("Cc", "Cs") for char in emoji)
+    if len(emoji) > EMOJI_LIMIT or controls or not any(map(_visible, emoji)):
+        raise InvalidPayload(f"A reaction has 1 to {EMOJI_LIMIT} visible characters", details={"field": "emoji"})
+    return emoji
 
 
 def _visible(char: str) -> bool:

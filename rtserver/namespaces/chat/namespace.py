@@ -16,6 +16,7 @@ from msgspec import to_builtins
 from rtserver.identity import Identity, user_room
 from rtserver.namespaces.chat import payloads
 from rtserver.namespaces.chat.access import Access, RoomPolicy
+from rtserver.namespaces.chat.changing import Changing
 from rtserver.namespaces.chat.conversation import Conversation, conversation, in_room, named
 from rtserver.namespaces.chat.membership import Membership
 from rtserver.namespaces.chat.ports import MessageStore, Notifying, Presence, ReceiptStore, RoomStore
@@ -49,6 +50,7 @@ class Chat(Namespace, path="/chat"):
         self._rooms = rooms
         self._receipts = receipts
         self.poster = Poster(self, messages, rooms, notifier, max_text=max_text)
+        self._changing = Changing(self, messages, self.poster.mentions, max_text=max_text)
         self._online = Online(presence, rooms)
         self._access = Access(rooms, room_policy)
         self._membership = Membership(self, rooms, self._access, self._online)
@@ -107,11 +109,24 @@ class Chat(Namespace, path="/chat"):
 
     @event("message")
     async def message(self, client: Client, payload: payloads.MessagePayload) -> Ack:
-        me = identity_of(client)
-        where = conversation(payload, me.user)
-        self._access.check_send(client, where)
+        me, where = self._sender(client, payload)
         posted = await self.poster.say(_draft(me, where, payload), where, but=client.id)
         return {"ok": True, "message": posted.wire}
+
+    @event("edit")
+    async def edit(self, client: Client, payload: payloads.EditPayload) -> Ack:
+        me, where = self._sender(client, payload)
+        return {"ok": True, "message": await self._changing.edit(me, where, payload, but=client.id)}
+
+    @event("delete")
+    async def delete(self, client: Client, payload: payloads.DeletePayload) -> Ack:
+        me, where = self._sender(client, payload)
+        return {"ok": True, "message": await self._changing.delete(me, where, payload, but=client.id)}
+
+    @event("react")
+    async def react(self, client: Client, payload: payloads.ReactPayload) -> Ack:
+        me, where = self._sender(client, payload)
+        return {"ok": True, "message": await self._changing.react(me, where, payload, but=client.id)}
 
     @event("history")
     async def history(self, client: Client, payload: payloads.HistoryPayload) -> Ack:
@@ -125,9 +140,7 @@ class Chat(Namespace, path="/chat"):
     @event("typing")
     async def typing(self, client: Client, payload: payloads.TypingPayload) -> Ack:
         """Not for the user's own devices: nobody watches oneself type."""
-        me = identity_of(client)
-        where = conversation(payload, me.user)
-        self._access.check_send(client, where)
+        me, where = self._sender(client, payload)
         others = self.to(*where.audience).except_(client.id, user_room(me.user)).volatile
         await others.emit("typing", {"room": where.room, "user": me.user, "typing": payload.typing})
         return {"ok": True}
@@ -142,6 +155,13 @@ class Chat(Namespace, path="/chat"):
         others = self.to(*where.audience, user_room(me.user)).except_(client.id)
         await others.emit("read", {"room": where.room, "user": me.user, "seq": seq})
         return {"ok": True}
+
+    def _sender(self, client: Client, place: payloads.Place) -> tuple[Identity, Conversation]:
+        """Who sends and where, once that is allowed."""
+        me = identity_of(client)
+        where = conversation(place, me.user)
+        self._access.check_send(client, where)
+        return me, where
 
 
 def _draft(me: Identity, where: Conversation, payload: payloads.MessagePayload) -> Draft:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct
 
 Seq = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 """A position in a room's history; bounded by what JavaScript can count."""
@@ -46,6 +46,29 @@ class MessagePayload(Place, frozen=True, kw_only=True, rename="camel"):
     reply_to: Token | None = None
     data: Any = None
     mentions: Annotated[list[UserId], Meta(max_length=50)] | None = None
+
+
+class EditPayload(Place, frozen=True, kw_only=True):
+    """`edit`: without `data` it stays as it was; null removes it."""
+
+    id: Token
+    text: str
+    data: Any = UNSET
+    mentions: Annotated[list[UserId], Meta(max_length=50)] | None = None
+
+
+class DeletePayload(Place, frozen=True, kw_only=True):
+    """`delete`."""
+
+    id: Token
+
+
+class ReactPayload(Place, frozen=True, kw_only=True):
+    """`react`."""
+
+    id: Token
+    emoji: str
+    on: bool
 
 
 class TypingPayload(Place, frozen=True, kw_only=True):

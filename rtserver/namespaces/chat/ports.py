@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from rtserver.cluster.partial import PartialSet
+from rtserver.store.amend import Change, Changed
 from rtserver.store.records import Draft, Member, Message, NotificationDraft, RoomSummary
 
 
@@ -17,6 +18,12 @@ class MessageStore(Protocol):
         """Commit it; the flag is False when the author's nonce was known, and the message is that first one.
 
         Appends to one room resume their callers in the order of `seq`.
+        """
+
+    async def change(self, change: Change) -> Changed:
+        """Edit, delete or react; resumes its callers in the order of `rev`.
+
+        Raises `NotFound`, `Forbidden`, or `Conflict` for a deleted message or too many different reactions.
         """
 
     async def history(
