@@ -22,7 +22,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisClusterException, RedisError, ResponseError
 from redis.maint_notifications import MaintNotificationsConfig
 
-from rtserver.cluster.topology import ClusterConnection, ClusterMap, SecureClusterConnection, sentinel_pool
+from rtserver.cluster.topology import SLOT_KEY, ClusterConnection, ClusterMap, SecureClusterConnection, sentinel_pool
 from rtserver.redis_urls import RedisAddress, parse_redis_url
 
 CONNECT_TIMEOUT = 2.0
@@ -39,8 +39,11 @@ class Demoted(RedisConnectionError):
         super().__init__("it is a read-only replica")
 
 
-def connector(url: str | RedisAddress, name: str = "rtserver") -> Connect:
-    """A maker of connections, not yet open. `ValueError`, without any password, if the URL cannot be used."""
+def connector(url: str | RedisAddress, name: str = "rtserver", *, key: str = SLOT_KEY) -> Connect:
+    """A maker of connections, not yet open; in a Cluster they go to the owner of `key`.
+
+    `ValueError`, without any password, if the URL cannot be used.
+    """
     address = parse_redis_url(url) if isinstance(url, str) else url
     options: dict[str, Any] = {
         "protocol": 2,
@@ -52,17 +55,17 @@ def connector(url: str | RedisAddress, name: str = "rtserver") -> Connect:
         "driver_info": None,
         "maint_notifications_config": MaintNotificationsConfig(enabled=False),
     }
-    pool = sentinel_pool(address, **options) if address.kind == "sentinel" else _pool(address, options)
+    pool = sentinel_pool(address, **options) if address.kind == "sentinel" else _pool(address, options, key)
     return pool.make_connection
 
 
-def _pool(address: RedisAddress, options: dict[str, Any]) -> ConnectionPool:
+def _pool(address: RedisAddress, options: dict[str, Any], key: str) -> ConnectionPool:
     options = {**options, **address.login, **address.tls, "db": address.db}
     if address.kind == "unix":
         return ConnectionPool(UnixDomainSocketConnection, path=address.path, **options)
     if address.kind == "cluster":
         kind = SecureClusterConnection if address.secure else ClusterConnection
-        return ConnectionPool(kind, cluster_map=ClusterMap(address), **options)
+        return ConnectionPool(kind, cluster_map=ClusterMap(address, key), **options)
     [(host, port)] = address.hosts
     return ConnectionPool(SSLConnection if address.secure else Connection, host=host, port=port, **options)
 

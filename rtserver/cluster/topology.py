@@ -34,14 +34,15 @@ def sentinel_pool(address: RedisAddress, **options: Any) -> SentinelConnectionPo
 class ClusterMap:
     """Asks the nodes that the address names, each time anew: who is asked seldom has no use for what it once knew."""
 
-    def __init__(self, address: RedisAddress) -> None:
+    def __init__(self, address: RedisAddress, key: str = SLOT_KEY) -> None:
         self._hosts = address.hosts
+        self._key = key
         self._options: dict[str, Any] = {**address.login, **address.tls, "ssl": address.secure}
 
     async def owner(self) -> tuple[str, int]:
-        """The node that has our keys; raises RedisClusterException when no node answers."""
+        """The node that has our key; raises RedisClusterException when no node answers."""
         async with self._asking() as cluster:
-            node = cluster.nodes_manager.get_node_from_slot(cluster.keyslot(SLOT_KEY))
+            node = cluster.nodes_manager.get_node_from_slot(cluster.keyslot(self._key))
             return str(node.host), int(node.port)
 
     async def subscribers(self, channel: str) -> int:
