@@ -19,6 +19,7 @@ from aiohttp import web
 
 from rtserver import plugins
 from rtserver.app_cluster import compose_cluster
+from rtserver.app_notifications import Inboxes
 from rtserver.auth.authenticator import TokenAuthenticator
 from rtserver.auth.issue import issue
 from rtserver.auth.tokens import TokenVerifier
@@ -37,8 +38,6 @@ from rtserver.http.serving import Api
 from rtserver.metrics import Metrics
 from rtserver.namespaces.admin.namespace import Admin
 from rtserver.namespaces.chat.namespace import Chat
-from rtserver.namespaces.notifications.namespace import Notifications
-from rtserver.namespaces.notifications.notifier import Notifier
 from rtserver.settings import Settings
 from rtserver.sio.bounds import Bounds
 from rtserver.sio.ids import new_instance_id
@@ -47,7 +46,6 @@ from rtserver.sio.origins import Origins
 from rtserver.sio.server import Server
 from rtserver.store.database import Database
 from rtserver.store.messages import Messages
-from rtserver.store.notifications import Notifications as NotificationStore
 from rtserver.store.receipts import Receipts
 from rtserver.store.rooms import Rooms
 
@@ -94,7 +92,8 @@ class _Composition:
     def _compose_store(self) -> None:
         self.database = Database(self.settings.database_url.get_secret_value())
         self.messages = Messages(self.database)
-        self.notifications = NotificationStore(self.database)
+        self.inboxes = Inboxes(self.settings, self.database)
+        self.notifier = self.inboxes.notifier
 
     def _compose_server(self, own: list[Namespace]) -> None:
         settings = self.settings
@@ -124,8 +123,6 @@ class _Composition:
             outbox_limit=settings.outbox_limit,
             cors_allowed_origins="*" if "*" in settings.cors_origins else Origins(settings.cors_origins),
         )
-        inbox = Notifications(self.notifications)
-        self.notifier = Notifier(self.notifications, inbox)
         chat = Chat(
             self.messages,
             Rooms(self.database),
@@ -136,7 +133,7 @@ class _Composition:
             notifier=self.notifier,
         )
         admin = Admin(self.metrics.snapshot, self.registry, self.presence, version=VERSION)
-        for namespace in (chat, inbox, admin, *own):
+        for namespace in (chat, self.inboxes.namespace, admin, *own):
             self.server.add_namespace(namespace)
 
     def app(self) -> web.Application:
@@ -146,7 +143,7 @@ class _Composition:
         Cors(self.settings.cors_origins).install(app)
         for part in self._http_parts():
             app.add_routes(part.routes())
-        app.cleanup_ctx.extend([self._run_store, self._run_cluster, self._watch_loop])
+        app.cleanup_ctx.extend([self._run_store, self.inboxes.run, self._run_cluster, self._watch_loop])
         self.server.attach(app)
         return app
 

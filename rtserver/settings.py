@@ -165,6 +165,10 @@ class Settings(TokenKeys, BaseSettings):
     chat_room_policy: kind.RoomPolicy = "open"
     """`open`: a room is made by joining it. `members`: only users put in by the HTTP API or an admin may join."""
 
+    receipt_timeout: kind.Seconds = 10.0
+    """Seconds to wait for a device's ack of a notification before it is sent again; the next pauses are 3 and 9 times
+    as long. Only devices that gave a name are asked for acks."""
+
     log_level: kind.LogLevel = "info"
     """The least important level that is logged."""
     log_format: kind.LogFormat = "console"

@@ -31,6 +31,7 @@ GROUPS = {
         "max_event_length", "rate_events", "rate_connects",
     ),
     "Chat": ("chat_max_text", "chat_room_policy"),
+    "Notifications": ("receipt_timeout",),
     "Logs": ("log_level", "log_format"),
 }  # fmt: skip
 

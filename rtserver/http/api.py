@@ -15,7 +15,7 @@ from rtserver.doors.requests import EmitRequest, NotifyRequest
 from rtserver.errors import Conflict, InvalidPayload, NotFound
 from rtserver.http.answers import Answer
 from rtserver.http.operations import operation
-from rtserver.store.records import Notification, NotificationDraft
+from rtserver.store.notification_records import Delivered, NotificationDraft
 
 
 class Emitting(Protocol):
@@ -37,7 +37,7 @@ class Emitting(Protocol):
 class Notifying(Protocol):
     """Saves notifications, then pushes the new ones to their users' devices."""
 
-    async def notify(self, drafts: list[NotificationDraft]) -> list[tuple[Notification, bool]]:
+    async def notify(self, drafts: list[NotificationDraft]) -> list[Delivered]:
         """Each with whether it is new; False is the earlier one of the same user and key."""
         ...
 
@@ -71,11 +71,11 @@ class NotifyApi:
         users = body.named_users
         if users is None or body.at is not None:
             raise InvalidPayload("Give either `user` or `users`")
-        drafts = [NotificationDraft(user, body.type, body.message, body.data, body.key) for user in users]
+        drafts = [NotificationDraft(user, body.type, body.message, body.data, body.key, body.group_key) for user in users]
         saved = await self._notifying.notify(drafts)
         return NotifyAnswer(
             notifications=[
                 {**msgspec.to_builtins(notification), "user": draft.user, "new": new}
-                for draft, (notification, new) in zip(drafts, saved, strict=True)
+                for draft, (notification, new, *_) in zip(drafts, saved, strict=True)
             ]
         )

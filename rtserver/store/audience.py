@@ -11,22 +11,27 @@ from rtserver.store.database import Database
 from rtserver.store.schema import members
 from rtserver.store.schema_notifications import inboxes
 
+PAGE = 1_000
+
 
 class Audience:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    async def everyone(self, after: str, limit: int) -> list[str]:
-        """Of all who ever had a notification, opened their inbox or joined a room: those after `after`, in order."""
+    async def page(self, room: str | None, after: str) -> list[str]:
+        """The next users behind `after`, in order: the members of a room, or everyone. Less than `PAGE`: the last."""
+        return await (self._everyone(after) if room is None else self._members(room, after))
+
+    async def _everyone(self, after: str) -> list[str]:
+        """All who ever had a notification, opened their inbox or joined a room."""
         later = (table.c.user_id > checked_key(after) for table in (inboxes, members))
         sources = (sa.select(column.left).where(column).distinct().order_by(column.left) for column in later)
-        both = sa.union(*(sa.select(source.limit(limit).subquery()) for source in sources)).subquery()
-        return await self._users(sa.select(both.c.user_id).order_by(both.c.user_id).limit(limit))
+        both = sa.union(*(sa.select(source.limit(PAGE).subquery()) for source in sources)).subquery()
+        return await self._users(sa.select(both.c.user_id).order_by(both.c.user_id).limit(PAGE))
 
-    async def members(self, room: str, after: str, limit: int) -> list[str]:
-        """The members of the room after `after`, in order."""
-        query = sa.select(members.c.user_id).where(members.c.room == checked_key(room), members.c.user_id > after)
-        return await self._users(query.order_by(members.c.user_id).limit(limit))
+    async def _members(self, room: str, after: str) -> list[str]:
+        later = sa.and_(members.c.room == checked_key(room), members.c.user_id > checked_key(after))
+        return await self._users(sa.select(members.c.user_id).where(later).order_by(members.c.user_id).limit(PAGE))
 
     async def _users(self, query: sa.Select[Any]) -> list[str]:
         async with self._db.reading() as connection:

@@ -1,116 +1,220 @@
 """One transaction that puts notifications into inboxes: `append` for users in place of rooms, by the same rules.
 
-1. The rows of the inboxes are locked first, in sorted order. 2. Keys are looked up after that. 3. A repeat takes no
-number.
+1. The rows of the inboxes are locked first, in sorted order. Keys, groups and preferences are looked up after that.
+2. A repeat of a key takes no number; with another body it is a `Conflict`, and nothing of the call is saved.
+3. One that joins a group takes over its row: the same id, the next number. A group ends when it is read, unless both
+   are muted: those are saved as read, and would never be one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import blake2b
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from rtserver.errors import Conflict
 from rtserver.store.clock import iso
-from rtserver.store.engines import insert_into, matches
-from rtserver.store.records import Notification, NotificationDraft
-from rtserver.store.schema import inboxes, notifications
+from rtserver.store.engines import among, matches
+from rtserver.store.inboxes import advance_inboxes, lock_inboxes
+from rtserver.store.notification_records import NOTHING_SET, Delivered, Notification, NotificationDraft, Preferences
+from rtserver.store.notification_rows import alive, note_columns, note_of, row_of, unread
+from rtserver.store.preferences import preferences_of
+from rtserver.store.schema_notifications import deliveries, grouped_keys, notifications
+from rtserver.store.webhook_rows import queue_webhooks
 
-Delivered = tuple[Notification, bool]
 _Key = tuple[str, str]  # user, key
+_Group = tuple[str, str, bool]  # user, group key, whether muted
+
+
+@dataclass
+class _Entry:
+    """A row as it will be: what stands in it, under which key, and the keys that it stood under before."""
+
+    note: Notification
+    key: str | None
+    digest: str | None
+    swallowed: list[tuple[str, str | None]] = field(default_factory=list)
+
+
+@dataclass
+class Inboxes:
+    """What is known of the inboxes that are written to, all of them locked."""
+
+    last_seqs: dict[str, int]
+    known: dict[_Key, tuple[Notification, str | None]] = field(default_factory=dict)
+    groups: dict[_Group, _Entry] = field(default_factory=dict)
+    preferences: dict[str, Preferences] = field(default_factory=dict)
+
+
+@dataclass
+class Numbered:
+    """The answers, and the rows that they need: by id, with the user."""
+
+    delivered: list[Delivered] = field(default_factory=list)
+    fresh: dict[str, tuple[str, _Entry]] = field(default_factory=dict)
+    grown: dict[str, tuple[str, _Entry]] = field(default_factory=dict)
 
 
 async def deliver(
-    connection: AsyncConnection, drafts: Sequence[NotificationDraft], new_id: Callable[[], str], now: int
-) -> list[Delivered]:
-    """The notification of each draft and whether it is new, in order."""
-    last_seqs = await lock_inboxes(connection, sorted({draft.user for draft in drafts}))
-    known = await _repeated(connection, drafts)
-    delivered = number(drafts, last_seqs, known, new_id, iso(now))
-    fresh = [(draft, note) for draft, (note, new) in zip(drafts, delivered, strict=True) if new]
-    if fresh:
-        await connection.execute(sa.insert(notifications), [_row(draft, note, now) for draft, note in fresh])
-        await _advance_inboxes(connection, {draft.user: note.seq for draft, note in fresh})
-    return delivered
-
-
-def number(
+    connection: AsyncConnection,
     drafts: Sequence[NotificationDraft],
-    last_seqs: dict[str, int],
-    known: dict[_Key, Notification],
+    new_id: Callable[[], str],
+    now: int,
+    webhook_delay: int | None = None,
+) -> list[Delivered]:
+    """The notification of each draft and whether it is new, in order.
+
+    `webhook_delay`: milliseconds after which its webhook is due; None writes none.
+    """
+    users = sorted({draft.user for draft in drafts})
+    inboxes = Inboxes(await lock_inboxes(connection, users))
+    inboxes.known = await _repeated(connection, drafts)
+    inboxes.groups = await _groups(connection, drafts, now)
+    inboxes.preferences = await preferences_of(connection, users)
+    numbered = number(drafts, inboxes, new_id, now)
+    if numbered.fresh or numbered.grown:
+        await _save(connection, numbered)
+        await advance_inboxes(connection, inboxes.last_seqs)
+    if webhook_delay is not None:
+        wanted = ((draft, one) for draft, one in zip(drafts, numbered.delivered, strict=True) if one.wanted)
+        last = {one.notification.id: (draft.user, one) for draft, one in wanted}
+        await queue_webhooks(connection, last.values(), inboxes.preferences, new_id, now, webhook_delay)
+    return numbered.delivered
+
+
+def number(drafts: Sequence[NotificationDraft], inboxes: Inboxes, new_id: Callable[[], str], now: int) -> Numbered:
+    """Give each draft its notification: that of its key, its group grown by it, or the next. Advances `inboxes`."""
+    numbered = Numbered()
+    moment = datetime.fromtimestamp(now / 1000, UTC)
+    hushed = {user: bool(p.quiet_hours and p.quiet_hours.until(moment)) for user, p in inboxes.preferences.items()}
+    for draft in drafts:
+        digest = None if draft.key is None else digest_of(draft)
+        earlier = inboxes.known.get((draft.user, draft.key)) if draft.key is not None else None
+        if earlier is not None:
+            if None not in (earlier[1], digest) and earlier[1] != digest:
+                raise Conflict("Another notification of this user has the same key")
+            numbered.delivered.append(Delivered(earlier[0], False))
+            continue
+        entry = _place(draft, digest, inboxes, numbered, new_id, iso(now))
+        if draft.key is not None:
+            inboxes.known[draft.user, draft.key] = (entry.note, digest)
+        numbered.delivered.append(Delivered(entry.note, True, hushed.get(draft.user, False)))
+    return numbered
+
+
+def _place(
+    draft: NotificationDraft,
+    digest: str | None,
+    inboxes: Inboxes,
+    numbered: Numbered,
     new_id: Callable[[], str],
     created_at: str,
-) -> list[Delivered]:
-    """Give each draft its notification: the known one of its key, or the next of its user. Advances both mappings."""
-    delivered: list[Delivered] = []
-    for draft in drafts:
-        key = _key(draft)
-        if key is not None and key in known:
-            delivered.append((known[key], False))
-            continue
-        last_seqs[draft.user] = seq = last_seqs[draft.user] + 1
-        note = Notification(new_id(), seq, draft.type, draft.message, draft.data, created_at, read=False)
-        if key is not None:
-            known[key] = note
-        delivered.append((note, True))
-    return delivered
+) -> _Entry:
+    """The row that the draft gets: its group's, or one of its own."""
+    inboxes.last_seqs[draft.user] = seq = inboxes.last_seqs[draft.user] + 1
+    muted = inboxes.preferences.get(draft.user, NOTHING_SET).mutes(draft)
+    group = None if draft.group_key is None else (draft.user, draft.group_key, muted)
+    entry = inboxes.groups.get(group) if group is not None else None
+    if entry is None:
+        note = _note(draft, new_id(), seq, created_at, muted, 1)
+        entry = _Entry(note, draft.key, digest)
+        numbered.fresh[note.id] = (draft.user, entry)
+        if group is not None:
+            inboxes.groups[group] = entry
+        return entry
+    if entry.key is not None:
+        entry.swallowed.append((entry.key, entry.digest))
+    entry.note = _note(draft, entry.note.id, seq, created_at, muted, entry.note.count + 1)
+    entry.key, entry.digest = draft.key, digest
+    if entry.note.id not in numbered.fresh:
+        numbered.grown[entry.note.id] = (draft.user, entry)
+    return entry
 
 
-async def lock_inboxes(connection: AsyncConnection, users: Sequence[str]) -> dict[str, int]:
-    """Make the inboxes that are missing, lock all, and return the last number of each. `users` must be sorted."""
-    statement = insert_into(connection, inboxes)
-    locking = statement.on_conflict_do_update(
-        index_elements=[inboxes.c.user_id], set_={"last_seq": inboxes.c.last_seq}
-    ).returning(inboxes.c.user_id, inboxes.c.last_seq)
-    rows = await connection.execute(locking, [{"user_id": user, "last_seq": 0} for user in users])
-    return {row.user_id: row.last_seq for row in rows}
+def _note(draft: NotificationDraft, id_: str, seq: int, created_at: str, muted: bool, count: int) -> Notification:
+    return Notification(
+        id_, seq, draft.type, draft.message, draft.data, created_at,
+        read=muted, seen=muted, count=count, group_key=draft.group_key, room=draft.room,
+        expires_at=None if draft.expires_at is None else iso(draft.expires_at), muted=muted,
+    )  # fmt: skip
 
 
-def note_columns() -> list[sa.ColumnElement[Any]]:
-    """The columns that `note_of` takes, in its order."""
-    names = ("id", "seq", "type", "message", "data", "created_at", "read")
-    return [notifications.c[name] for name in names]
+def digest_of(draft: NotificationDraft) -> str:
+    """Alike for two drafts that say the same to a user."""
+    said = (draft.type, draft.message, draft.data, draft.group_key, draft.room, draft.expires_at)
+    return blake2b(msgspec.json.encode(said, order="deterministic"), digest_size=16).hexdigest()
 
 
-def note_of(row: Sequence[Any]) -> Notification:
-    id_, seq, type_, message, data, created_at, read = row
-    return Notification(id_, seq, type_, message, data, iso(created_at), read)
+async def _save(connection: AsyncConnection, numbered: Numbered) -> None:
+    if numbered.fresh:
+        rows = [row_of(user, entry.note, entry.key, entry.digest) for user, entry in numbered.fresh.values()]
+        await connection.execute(sa.insert(notifications), rows)
+    if numbered.grown:
+        await _grow(connection, numbered.grown)
+    swallowed = [
+        {"user_id": user, "key": key, "notification_id": entry.note.id, "digest": digest}
+        for user, entry in (*numbered.fresh.values(), *numbered.grown.values())
+        for key, digest in entry.swallowed
+    ]
+    if swallowed:
+        await connection.execute(sa.insert(grouped_keys), swallowed)
+
+
+async def _grow(connection: AsyncConnection, grown: dict[str, tuple[str, _Entry]]) -> None:
+    """No device has what these stand for now."""
+    rows = [row_of(user, entry.note, entry.key, entry.digest) for user, entry in grown.values()]
+    names = [name for name in rows[0] if name not in ("user_id", "id")]
+    statement = (
+        sa.update(notifications)
+        .where(notifications.c.id == sa.bindparam("which"))
+        .values({notifications.c[name]: sa.bindparam(f"new_{name}") for name in names})
+    )
+    await connection.execute(
+        statement, [{"which": row["id"], **{f"new_{name}": row[name] for name in names}} for row in rows]
+    )
+    await connection.execute(sa.delete(deliveries).where(among(connection, deliveries.c.notification_id, grown)))
 
 
 async def _repeated(
-    connection: AsyncConnection, drafts: Sequence[NotificationDraft]
-) -> dict[_Key, Notification]:
-    keys = {key for draft in drafts if (key := _key(draft)) is not None}
+    connection: AsyncConnection, drafts: Iterable[NotificationDraft]
+) -> dict[_Key, tuple[Notification, str | None]]:
+    """The notifications whose keys are used again, and the digests of what came with these."""
+    keys = {(draft.user, draft.key) for draft in drafts if draft.key is not None}
     if not keys:
         return {}
-    wanted = matches(connection, [notifications.c.user_id, notifications.c.key], keys)
-    query = sa.select(notifications.c.user_id, notifications.c.key, *note_columns()).where(wanted)
-    return {(user, key): note_of(rest) for user, key, *rest in await connection.execute(query)}
-
-
-async def _advance_inboxes(connection: AsyncConnection, last_seqs: dict[str, int]) -> None:
-    statement = (
-        sa.update(inboxes)
-        .where(inboxes.c.user_id == sa.bindparam("user"))
-        .values(last_seq=sa.bindparam("last"))
+    own = sa.select(notifications.c.user_id, notifications.c.key, notifications.c.digest, *note_columns()).where(
+        matches(connection, [notifications.c.user_id, notifications.c.key], keys)
     )
-    await connection.execute(statement, [{"user": user, "last": last} for user, last in last_seqs.items()])
+    swallowed = (
+        sa.select(grouped_keys.c.user_id, grouped_keys.c.key, grouped_keys.c.digest, *note_columns())
+        .join(notifications, notifications.c.id == grouped_keys.c.notification_id)
+        .where(matches(connection, [grouped_keys.c.user_id, grouped_keys.c.key], keys))
+    )
+    rows: list[Any] = [*await connection.execute(own), *await connection.execute(swallowed)]
+    return {(user, key): (note_of(rest), digest) for user, key, digest, *rest in rows}
 
 
-def _key(draft: NotificationDraft) -> _Key | None:
-    return None if draft.key is None else (draft.user, draft.key)
-
-
-def _row(draft: NotificationDraft, note: Notification, now: int) -> dict[str, Any]:
-    return {
-        "user_id": draft.user,
-        "seq": note.seq,
-        "id": note.id,
-        "type": note.type,
-        "message": note.message,
-        "data": note.data,
-        "key": draft.key,
-        "created_at": now,
-        "read": False,
-    }
+async def _groups(
+    connection: AsyncConnection, drafts: Iterable[NotificationDraft], now: int
+) -> dict[_Group, _Entry]:
+    """The latest notification of each group that may still grow."""
+    wanted = {(draft.user, draft.group_key) for draft in drafts if draft.group_key is not None}
+    if not wanted:
+        return {}
+    columns = [notifications.c.user_id, notifications.c.group_key]
+    query = (
+        sa.select(*columns, notifications.c.key, notifications.c.digest, *note_columns())
+        .where(matches(connection, columns, wanted), alive(now), sa.or_(unread(), notifications.c.muted))
+        .order_by(notifications.c.seq)
+    )
+    groups: dict[_Group, _Entry] = {}
+    for user, group_key, key, digest, *rest in await connection.execute(query):
+        note = note_of(rest)
+        groups[user, group_key, note.muted] = _Entry(note, key, digest)
+    return groups

@@ -51,3 +51,14 @@ def matches(
         each = sa.func.jsonb_array_elements(sa.cast(text, postgresql.JSONB)).table_valued("value", name="wanted")
         values = [sa.func.jsonb_extract_path_text(each.c.value, str(place)) for place in range(len(columns))]
     return sa.and_(*(column == value for column, value in zip(columns, values, strict=True)))
+
+
+def among(connection: AsyncConnection, column: sa.Column[str], values: Iterable[str]) -> sa.ColumnElement[bool]:
+    """`column IN values` for a single column, in statements that may not join, such as a DELETE."""
+    text = sa.literal(json.dumps(list(values)).decode(), sa.Text)
+    if connection.dialect.name == "sqlite":
+        each = sa.select(sa.func.json_each(text).table_valued("value", name="wanted").c.value)
+    else:
+        array = sa.func.jsonb_array_elements_text(sa.cast(text, postgresql.JSONB))
+        each = sa.select(array.table_valued("value", name="wanted").c.value)
+    return column.in_(each)

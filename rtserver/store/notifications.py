@@ -6,21 +6,26 @@ Knows nothing of pushing them to devices.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rtserver.errors import InvalidPayload
-from rtserver.store.clock import now_ms
+from rtserver.errors import InvalidPayload, NotFound
+from rtserver.store.clock import iso, now_ms
 from rtserver.store.columns import MAX_INT, checked_key, checked_text, plain_json
 from rtserver.store.database import Database
-from rtserver.store.deliver import Delivered, deliver, lock_inboxes, note_columns, note_of
-from rtserver.store.engines import matches
+from rtserver.store.deliver import deliver
+from rtserver.store.engines import among
 from rtserver.store.ids import Ids
-from rtserver.store.records import Notification, NotificationDraft
-from rtserver.store.schema import notifications
+from rtserver.store.inboxes import lock_inboxes
+from rtserver.store.notification_records import Delivered, Notification, NotificationDraft, Receipt, Unread
+from rtserver.store.notification_rows import alive, note_columns, note_of, unread
+from rtserver.store.schema_notifications import deliveries, grouped_keys, inboxes, notifications
 
 MAX_PAGE = 10_000
+MOST_TYPES = 100
+_LAST_MOMENT = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp() * 1000)
 
 _Page = tuple[list[Notification], bool]
 _Delivered = list[Delivered]
@@ -28,88 +33,156 @@ _Ids = list[str]
 
 
 class Notifications:
-    def __init__(self, db: Database) -> None:
+    """`webhook_delay`: seconds after which the webhook of a new one is due; None: nobody wants webhooks."""
+
+    def __init__(self, db: Database, *, webhook_delay: float | None = None) -> None:
         self._db = db
         self._ids = Ids()
+        self._webhook_delay = None if webhook_delay is None else round(webhook_delay * 1000)
 
     async def add(self, drafts: Sequence[NotificationDraft]) -> _Delivered:
-        """Save all of them or none. Each comes back with True, or the first one of its user and key with False."""
+        """Save all of them or none. Each comes back as new, or the first one of its user and key as not.
+
+        Raises `Conflict` where that first one said something else.
+        """
         checked = [_checked(draft) for draft in drafts]
         if not checked:
             return []
         async with self._db.transaction() as connection:
-            return await deliver(connection, checked, self._ids, now_ms())
+            return await deliver(connection, checked, self._ids, now_ms(), self._webhook_delay)
 
     async def list(
-        self, user: str, *, before: int | None = None, limit: int = 50, unread: bool = False
+        self, user: str, *, before: int | None = None, limit: int = 50, unread: bool = False, type: str | None = None
     ) -> _Page:
         """Newest first, and whether there are older ones. `before`: a `seq`, exclusive."""
-        query = _page(user, before, limit, unread)
+        query = _page(user, before, limit, unread, type)
         async with self._db.reading() as connection:
             found = [note_of(row) for row in await connection.execute(query)]
         return found[:limit], len(found) > limit
 
-    async def mark_read(self, user: str, ids: _Ids | None) -> tuple[_Ids, int]:
-        """Mark these (None: all) as read; return the ids that were unread, oldest first, and how many still are."""
-        if not await self.unread(user):
-            return [], 0
-        unread = sa.and_(notifications.c.user_id == user, sa.not_(notifications.c.read))
+    async def still_unread(self, id_: str) -> Notification | None:
+        """As it is now; None for one that was read, was deleted or has expired."""
+        async with self._db.reading() as connection:
+            query = sa.select(*note_columns()).where(notifications.c.id == id_, unread(), alive(now_ms()))
+            row = (await connection.execute(query)).first()
+            return None if row is None else note_of(row)
+
+    async def find(self, id_: str) -> tuple[str, Notification, tuple[Receipt, ...]]:
+        """Whose it is, what it says now, and which devices have it; raises `NotFound`."""
+        async with self._db.reading() as connection:
+            query = sa.select(notifications.c.user_id, *note_columns()).where(notifications.c.id == checked_key(id_))
+            row = (await connection.execute(query)).first()
+            if row is None:
+                raise NotFound("There is no such notification")
+            received = sa.select(deliveries.c.device, deliveries.c.delivered_at)
+            received = received.where(deliveries.c.notification_id == id_).order_by(deliveries.c.delivered_at)
+            receipts = tuple(Receipt(device, iso(at)) for device, at in await connection.execute(received))
+        user, *rest = row
+        return user, note_of(rest), receipts
+
+    async def mark_read(self, user: str, ids: _Ids | None) -> tuple[_Ids, Unread]:
+        """Mark these (None: all) as read; return the ids that were unread, in order, and what still is."""
+        return await self._mark(user, ids, None, {"read": True, "seen": True}, sa.true())
+
+    async def mark_seen(self, user: str, ids: _Ids | None, up_to: int | None = None) -> tuple[_Ids, Unread]:
+        """Mark these (None: all; up to that `seq`) as seen; return the ids that were unseen, and what is unread."""
+        return await self._mark(user, ids, up_to, {"seen": True}, sa.not_(notifications.c.seen))
+
+    async def _mark(
+        self, user: str, ids: _Ids | None, up_to: int | None, values: dict[str, bool], due: sa.ColumnElement[bool]
+    ) -> tuple[_Ids, Unread]:
+        mine = sa.and_(notifications.c.user_id == checked_key(user), unread(), due)
+        if up_to is not None:
+            mine = sa.and_(mine, notifications.c.seq <= up_to)
+        async with self._db.reading() as connection:  # mostly there is nothing to mark, and nothing to lock then
+            if (await connection.execute(sa.select(notifications.c.id).where(mine).limit(1))).first() is None:
+                return [], await _unread(connection, user)
         async with self._db.transaction() as connection:
             await lock_inboxes(connection, [user])
-            marking = sa.update(notifications).where(unread, _among(connection, ids)).values(read=True)
+            marking = sa.update(notifications).where(mine, _among(connection, ids)).values(values)
             changed = (await connection.execute(marking.returning(notifications.c.id))).scalars()
             return sorted(changed), await _unread(connection, user)
 
-    async def delete(self, user: str, ids: _Ids) -> tuple[int, int]:
-        """Delete these; return how many there were, and how many notifications are still unread."""
+    async def delete(self, user: str, ids: _Ids) -> tuple[int, Unread]:
+        """Delete these; return how many there were, and what is still unread."""
         if not ids:
-            return 0, await self.unread(user)
+            return 0, await self.counts(user)
         async with self._db.transaction() as connection:
             await lock_inboxes(connection, [user])
             mine = sa.and_(notifications.c.user_id == user, _among(connection, ids))
-            done = await connection.execute(sa.delete(notifications).where(mine))
-            return done.rowcount, await _unread(connection, user)
+            done = await connection.execute(sa.delete(notifications).where(mine).returning(notifications.c.id))
+            gone = list(done.scalars())
+            await forget_what_belongs_to(connection, gone)
+            return len(gone), await _unread(connection, user)
 
-    async def unread(self, user: str) -> int:
-        """How many of the user's notifications are unread."""
+    async def counts(self, user: str) -> Unread:
+        """What is unread, by type too: the `MOST_TYPES` largest."""
         async with self._db.reading() as connection:
             return await _unread(connection, user)
 
+    async def unread(self, user: str) -> int:
+        """How many of the user's notifications are unread."""
+        return (await self.counts(user)).count
 
-def _page(user: str, before: int | None, limit: int, unread: bool) -> sa.Select[tuple[object, ...]]:
+    async def welcome(self, user: str) -> Unread:
+        """What is unread; from now on the user is one of everyone."""
+        async with self._db.reading() as connection:
+            known = sa.select(inboxes.c.last_seq).where(inboxes.c.user_id == checked_key(user))
+            if (await connection.execute(known)).first() is not None:
+                return await _unread(connection, user)
+        async with self._db.transaction() as connection:
+            await lock_inboxes(connection, [user])
+        return Unread()
+
+
+async def forget_what_belongs_to(connection: AsyncConnection, ids: _Ids) -> None:
+    """The receipts and the former keys of notifications that are deleted. Webhooks find out by themselves."""
+    if ids:
+        for table in (deliveries, grouped_keys):
+            await connection.execute(sa.delete(table).where(among(connection, table.c.notification_id, ids)))
+
+
+def _page(
+    user: str, before: int | None, limit: int, only_unread: bool, type_: str | None
+) -> sa.Select[tuple[object, ...]]:
     if not 0 < limit <= MAX_PAGE:
         raise InvalidPayload(f"limit must be 1 to {MAX_PAGE}")
     if before is not None and not 0 <= before <= MAX_INT:
         raise InvalidPayload("before must be a sequence number")
-    query = sa.select(*note_columns()).where(notifications.c.user_id == checked_key(user))
+    query = sa.select(*note_columns()).where(notifications.c.user_id == checked_key(user), alive(now_ms()))
     if before is not None:
         query = query.where(notifications.c.seq < before)
-    if unread:
-        query = query.where(sa.not_(notifications.c.read))
+    if only_unread:
+        query = query.where(unread())
+    if type_ is not None:
+        query = query.where(notifications.c.type == checked_key(type_))
     return query.order_by(notifications.c.seq.desc()).limit(limit + 1)
 
 
 def _among(connection: AsyncConnection, ids: _Ids | None) -> sa.ColumnElement[bool]:
-    if ids is None:
-        return sa.true()
-    one = sa.select(notifications.c.id).where(
-        matches(connection, [notifications.c.id], ((checked_key(id_),) for id_ in ids))
-    )
-    return notifications.c.id.in_(one)
+    return sa.true() if ids is None else among(connection, notifications.c.id, map(checked_key, ids))
 
 
-async def _unread(connection: AsyncConnection, user: str) -> int:
-    query = sa.select(sa.func.count()).select_from(notifications)
-    found = await connection.execute(query.where(notifications.c.user_id == user, sa.not_(notifications.c.read)))
-    return int(found.scalar_one())
+async def _unread(connection: AsyncConnection, user: str) -> Unread:
+    unseen = sa.func.sum(sa.case((notifications.c.seen, 0), else_=1))
+    mine = sa.and_(notifications.c.user_id == checked_key(user), unread(), alive(now_ms()))
+    query = sa.select(notifications.c.type, sa.func.count(), unseen).where(mine).group_by(notifications.c.type)
+    rows = sorted(await connection.execute(query), key=lambda row: (-row[1], row[0]))
+    types = {type_: int(count) for type_, count, _ in rows[:MOST_TYPES]}
+    return Unread(sum(row[1] for row in rows), sum(int(row[2]) for row in rows), types)
 
 
 def _checked(draft: NotificationDraft) -> NotificationDraft:
     """The draft as it will be read back."""
+    if draft.expires_at is not None and not 0 < draft.expires_at <= _LAST_MOMENT:
+        raise InvalidPayload("A notification must expire before the year 10000")
     return NotificationDraft(
         checked_key(draft.user),
-        checked_text(draft.type),
+        checked_key(draft.type),
         checked_text(draft.message),
         plain_json(draft.data),
-        None if draft.key is None else checked_key(draft.key),
+        key=None if draft.key is None else checked_key(draft.key),
+        group_key=None if draft.group_key is None else checked_key(draft.group_key),
+        room=None if draft.room is None else checked_key(draft.room),
+        expires_at=draft.expires_at,
     )

@@ -9,6 +9,19 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from rtserver.store.notification_records import Notification, NotificationDraft
+
+__all__ = [
+    "Author",
+    "Draft",
+    "Member",
+    "Message",
+    "Notification",
+    "NotificationDraft",
+    "Reaction",
+    "RoomSummary",
+]
+
 
 class Author(Struct, frozen=True, rename="camel"):
     """Who wrote a message, under the name of that moment."""
@@ -50,7 +63,10 @@ class Message(Struct, frozen=True, rename="camel", omit_defaults=True):
 
 
 class Draft(Struct, frozen=True, rename="camel"):
-    """A message that is not saved yet. The same `nonce` of one author in one room names the same message."""
+    """A message that is not saved yet. The same `nonce` of one author in one room names the same message.
+
+    `slow_seconds`: not within so long after the author's last one in that room.
+    """
 
     room: str
     author: Author
@@ -59,28 +75,7 @@ class Draft(Struct, frozen=True, rename="camel"):
     reply_to: str | None = None
     data: Any = None
     mentions: list[str] | None = None
-
-
-class Notification(Struct, frozen=True, rename="camel"):
-    """A saved notification. `seq` counts from 1 for its user, without gaps."""
-
-    id: str
-    seq: int
-    type: str
-    message: str
-    data: Any
-    created_at: str
-    read: bool
-
-
-class NotificationDraft(Struct, frozen=True, rename="camel"):
-    """A notification that is not saved yet. The same `key` of one user names the same notification."""
-
-    user: str
-    type: str
-    message: str
-    data: Any = None
-    key: str | None = None
+    slow_seconds: int | None = None
 
 
 class Member(Struct, frozen=True, rename="camel"):

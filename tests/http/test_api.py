@@ -59,7 +59,7 @@ class Backend:
         kept = inbox[seq - 1]
         notification = Notification(
             id=f"{draft.user}{seq}", seq=seq, type=kept.type, message=kept.message, data=kept.data,
-            created_at="2026-11-22T15:04:05.123Z", read=False,
+            created_at="2026-11-22T15:04:05.123Z", read=False, seen=False, count=1,
         )  # fmt: skip
         return notification, new
 

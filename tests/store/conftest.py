@@ -7,9 +7,11 @@ import asyncpg
 import pytest
 
 from rtserver.store.database import Database
+from rtserver.store.deliveries import Deliveries
 from rtserver.store.messages import Messages
 from rtserver.store.notifications import Notifications
 from rtserver.store.postgres import dsn_of
+from rtserver.store.preferences import PreferenceStore
 from rtserver.store.receipts import Receipts
 from rtserver.store.rooms import Rooms
 from tests.support.postgres import PostgresServer
@@ -92,3 +94,16 @@ def receipts(db: Database) -> Receipts:
 @pytest.fixture
 def notifications(db: Database) -> Notifications:
     return Notifications(db)
+
+
+@pytest.fixture
+def preference_store(db: Database) -> PreferenceStore:
+    return PreferenceStore(db)
+
+
+@pytest.fixture
+async def deliveries(db: Database) -> AsyncIterator[Deliveries]:
+    started = Deliveries(db)
+    await started.start()
+    yield started
+    await started.stop()

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from rtserver.errors import InvalidPayload
+from rtserver.errors import Conflict, InvalidPayload
 from rtserver.store.database import Database
+from rtserver.store.notification_records import Notification, NotificationDraft, Unread
 from rtserver.store.notifications import Notifications
-from rtserver.store.records import NotificationDraft
 from tests.store.conftest import OpenDatabase
 
 
@@ -15,10 +15,15 @@ def note(user: str = "ann", message: str = "hi", key: str | None = None, data: o
     return NotificationDraft(user, "order", message, data, key)
 
 
+async def saved(notifications: Notifications, *drafts: NotificationDraft) -> list[Notification]:
+    return [one.notification for one in await notifications.add(drafts)]
+
+
 async def test_a_notification_waits_for_its_user(notifications: Notifications) -> None:
-    [(saved, new)] = await notifications.add([note(data={"id": 5})])
-    assert new
-    assert (saved.seq, saved.type, saved.message, saved.data, saved.read) == (1, "order", "hi", {"id": 5}, False)
+    [(saved, new, silent)] = await notifications.add([note(data={"id": 5})])
+    assert (new, silent) == (True, False)
+    assert (saved.seq, saved.type, saved.message, saved.data) == (1, "order", "hi", {"id": 5})
+    assert (saved.read, saved.seen, saved.count, saved.muted) == (False, False, 1, False)
     assert await notifications.list("ann", before=None, limit=50) == ([saved], False)
     assert await notifications.unread("ann") == 1
     assert await notifications.list("bob", before=None, limit=50) == ([], False)
@@ -28,19 +33,31 @@ async def test_many_users_are_told_in_one_commit(db: Database, notifications: No
     before = db.commits
     saved = await notifications.add([note(f"user{i % 1_000}") for i in range(2_000)])
     assert db.commits - before == 1
-    assert [n.seq for n, _ in saved] == [1] * 1_000 + [2] * 1_000
+    assert [n.seq for n, *_ in saved] == [1] * 1_000 + [2] * 1_000
 
 
 async def test_the_same_key_gives_the_first_one(notifications: Notifications) -> None:
-    [(first, _)] = await notifications.add([note(key="k")])
-    answers = await notifications.add([note(message="other", key="k"), note("bob", key="k"), note(key="l")])
-    assert [(n.seq, new) for n, new in answers] == [(1, False), (1, True), (2, True)]
-    assert answers[0][0] == first
+    [first] = await saved(notifications, note(key="k", data={"a": 1, "b": 2}))
+    answers = await notifications.add([note(key="k", data={"b": 2, "a": 1}), note("bob", key="k"), note(key="l")])
+    assert [(n.seq, new) for n, new, _ in answers] == [(1, False), (1, True), (2, True)]
+    assert answers[0].notification == first
+
+
+async def test_the_same_key_with_another_body_is_a_conflict_and_nothing_of_the_call_is_kept(
+    notifications: Notifications,
+) -> None:
+    await notifications.add([note(key="k")])
+    for other in (note(message="other", key="k"), note(key="k", data={}), NotificationDraft("ann", "x", "hi", key="k")):
+        with pytest.raises(Conflict):
+            await notifications.add([note("bob"), other])
+    with pytest.raises(Conflict):
+        await notifications.add([note("cat", key="c"), note("cat", "other", key="c")])
+    assert [await notifications.unread(user) for user in ("ann", "bob", "cat")] == [1, 0, 0]
 
 
 async def test_the_same_key_twice_in_one_call_is_one(notifications: Notifications) -> None:
     answers = await notifications.add([note(key="k"), note(key="k"), note()])
-    assert [(n.seq, new) for n, new in answers] == [(1, True), (1, False), (2, True)]
+    assert [(n.seq, new) for n, new, _ in answers] == [(1, True), (1, False), (2, True)]
 
 
 async def test_two_servers_number_an_inbox_without_gaps_or_twins(open_database: OpenDatabase) -> None:
@@ -65,60 +82,68 @@ async def test_pages_run_from_new_to_old(notifications: Notifications) -> None:
 
 
 async def test_reading_some_then_all(notifications: Notifications) -> None:
-    saved = [n for n, _ in await notifications.add([note() for _ in range(5)])]
-    changed, unread = await notifications.mark_read("ann", [saved[0].id, saved[0].id, saved[2].id, "unknown"])
-    assert (changed, unread) == ([saved[0].id, saved[2].id], 3)
-    assert await notifications.mark_read("ann", [saved[0].id]) == ([], 3)
+    five = await saved(notifications, *[note() for _ in range(5)])
+    changed, left = await notifications.mark_read("ann", [five[0].id, five[0].id, five[2].id, "unknown"])
+    assert (changed, left) == ([five[0].id, five[2].id], Unread(3, 3, {"order": 3}))
+    assert await notifications.mark_read("ann", [five[0].id]) == ([], left)
     page, more = await notifications.list("ann", before=None, limit=50, unread=True)
     assert ([n.seq for n in page], more) == ([5, 4, 2], False)
-    changed, unread = await notifications.mark_read("ann", None)
-    assert (changed, unread) == ([saved[1].id, saved[3].id, saved[4].id], 0)
-    assert all(n.read for n in (await notifications.list("ann", before=None, limit=50))[0])
-    assert await notifications.mark_read("ann", None) == ([], 0)
-    assert await notifications.mark_read("nobody", None) == ([], 0)
+    changed, left = await notifications.mark_read("ann", None)
+    assert (changed, left) == ([five[1].id, five[3].id, five[4].id], Unread())
+    assert all(n.read and n.seen for n in (await notifications.list("ann", before=None, limit=50))[0])
+    assert await notifications.mark_read("ann", None) == ([], Unread())
+    assert await notifications.mark_read("nobody", None) == ([], Unread())
 
 
 async def test_nobody_reads_or_deletes_what_is_anothers(notifications: Notifications) -> None:
-    [(anns, _), (bobs, _)] = await notifications.add([note("ann"), note("bob")])
-    assert await notifications.mark_read("bob", [anns.id]) == ([], 1)
-    assert await notifications.delete("bob", [anns.id]) == (0, 1)
-    assert await notifications.delete("bob", [bobs.id, anns.id]) == (1, 0)
+    anns, bobs = await saved(notifications, note("ann"), note("bob"))
+    one = Unread(1, 1, {"order": 1})
+    assert await notifications.mark_read("bob", [anns.id]) == ([], one)
+    assert await notifications.mark_seen("bob", [anns.id]) == ([], one)
+    assert await notifications.delete("bob", [anns.id]) == (0, one)
+    assert await notifications.delete("bob", [bobs.id, anns.id]) == (1, Unread())
     assert await notifications.unread("ann") == 1
 
 
 async def test_a_deleted_number_is_not_given_again(notifications: Notifications) -> None:
-    [(first, _), (second, _)] = await notifications.add([note(), note()])
-    assert await notifications.delete("ann", [second.id, first.id]) == (2, 0)
-    assert await notifications.delete("ann", []) == (0, 0)
-    [(third, _)] = await notifications.add([note()])
+    first, second = await saved(notifications, note(), note())
+    assert await notifications.delete("ann", [second.id, first.id]) == (2, Unread())
+    assert await notifications.delete("ann", []) == (0, Unread())
+    [third] = await saved(notifications, note())
     assert third.seq == 3
 
 
 async def test_a_long_list_of_ids_is_no_trouble(notifications: Notifications) -> None:
-    saved = [n.id for n, _ in await notifications.add([note() for _ in range(10)])]
-    ids = [f"unknown{i}" for i in range(50_000)] + saved
-    assert await notifications.mark_read("ann", ids) == (saved, 0)
-    assert await notifications.delete("ann", ids) == (10, 0)
+    ten = [n.id for n in await saved(notifications, *[note() for _ in range(10)])]
+    ids = [f"unknown{i}" for i in range(50_000)] + ten
+    assert await notifications.mark_read("ann", ids) == (ten, Unread())
+    assert await notifications.delete("ann", ids) == (10, Unread())
 
 
 async def test_devices_that_read_at_once_share_the_work(notifications: Notifications) -> None:
     await notifications.add([note() for _ in range(20)])
     answers = await asyncio.gather(*(notifications.mark_read("ann", None) for _ in range(5)))
     assert sorted(len(changed) for changed, _ in answers) == [0, 0, 0, 0, 20]
-    assert {unread for _, unread in answers} == {0}
+    assert {left.count for _, left in answers} == {0}
 
 
 @pytest.mark.parametrize("bad", ["a\0b", "\ud800"])
 async def test_senseless_values_are_refused_and_nothing_of_the_call_is_kept(
     notifications: Notifications, bad: str
 ) -> None:
-    for hostile in (note(bad), note(message=bad), note(key=bad), NotificationDraft("ann", bad, "hi")):
+    hostile_drafts = [note(bad), note(message=bad), note(key=bad), NotificationDraft("ann", bad, "hi")]
+    hostile_drafts += [NotificationDraft("ann", "t", "hi", **{field: bad}) for field in ("group_key", "room")]
+    hostile_drafts += [NotificationDraft("ann", "t", "hi", expires_at=at) for at in (-1, 0, 10**15, 2**80)]
+    for hostile in hostile_drafts:
         with pytest.raises(InvalidPayload):
             await notifications.add([note(), hostile])
     for call in (
         notifications.list(bad, before=None, limit=5),
         notifications.unread(bad),
         notifications.mark_read(bad, None),
+        notifications.mark_seen(bad, None),
+        notifications.list("ann", type=bad),
+        notifications.find(bad),
         notifications.delete("ann", [bad]),
     ):
         with pytest.raises(InvalidPayload):

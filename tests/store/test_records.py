@@ -24,8 +24,11 @@ def test_a_reply_names_what_it_answers() -> None:
 
 
 def test_a_notification_shows_all_of_its_fields() -> None:
-    note = Notification("1", 1, "order", "shipped", None, "2026-11-22T15:04:05.123Z", read=False)
-    assert set(msgspec.to_builtins(note)) == {"id", "seq", "type", "message", "data", "createdAt", "read"}
+    note = Notification("1", 1, "order", "shipped", None, "2026-11-22T15:04:05.123Z", read=False, seen=False, count=1)
+    fields = {"id", "seq", "type", "message", "data", "createdAt", "read", "seen", "count"}
+    assert set(msgspec.to_builtins(note)) == fields
+    grouped = msgspec.structs.replace(note, group_key="g", room="r", expires_at=iso(0), muted=True)
+    assert set(msgspec.to_builtins(grouped)) == fields | {"groupKey", "room", "expiresAt", "muted"}
 
 
 def test_a_summary_shows_that_there_is_no_last_message() -> None:

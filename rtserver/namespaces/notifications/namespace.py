@@ -2,60 +2,171 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import structlog
 from msgspec import to_builtins
 
-from rtserver.errors import EventError
+from rtserver.errors import EventError, Forbidden, Refused
 from rtserver.identity import user_room
 from rtserver.namespaces.identified import identity_of
 from rtserver.namespaces.notifications import payloads
-from rtserver.namespaces.notifications.ports import NotificationStore
+from rtserver.namespaces.notifications.ports import NotificationStore, PreferenceStore, ReceiptStore
+from rtserver.namespaces.notifications.receipts import Receipts
 from rtserver.sio.client import Client
-from rtserver.sio.namespace import Namespace, event
+from rtserver.sio.namespace import Namespace, event, server_event
+from rtserver.store.notification_records import Unread
+
+PATH = "/notifications"
+MAX_DEVICE = 64
 
 Ack = dict[str, Any]
+Told = tuple[str, Ack]
+"""A user, and the notification as it goes out."""
+
 log = structlog.get_logger("rtserver.notifications")
 
 
-class Notifications(Namespace, path="/notifications"):
+class Notifications(Namespace, path=PATH):
+    """`receipt_timeout`: seconds to wait for a device's ack before a push is sent again."""
+
     auth = "required"
 
-    def __init__(self, store: NotificationStore) -> None:
+    def __init__(
+        self,
+        store: NotificationStore,
+        preferences: PreferenceStore,
+        receipts: ReceiptStore,
+        *,
+        receipt_timeout: float = 10.0,
+    ) -> None:
         super().__init__()
         self._store = store
+        self._preferences = preferences
+        self._receipts = receipts
+        self._receipt_timeout = receipt_timeout
+        self._devices: dict[str, Receipts] = {}
+
+    async def on_connect(self, client: Client) -> None:
+        device = device_of(client)
+        if device is not None:
+            user = identity_of(client).user
+            self._devices[client.id] = Receipts(
+                client,
+                record=lambda id_, seq: self._receipts.record(user, device, {id_: seq}),
+                reload=self._store.still_unread,
+                pause=self._receipt_timeout,
+            )
 
     async def on_connected(self, client: Client) -> None:
         """Counted once the client is reached by pushes, so that none is missed between the two."""
         user = identity_of(client).user
         try:
-            await client.emit("unread", {"count": await self._store.unread(user)})
+            await client.emit("unread", to_builtins(await self._store.welcome(user)))
         except EventError as error:
             log.warning("unread_not_told", user=user, error=error.message)
+
+    async def on_disconnect(self, client: Client, reason: str) -> None:
+        receipts = self._devices.pop(client.id, None)
+        if receipts is not None:
+            receipts.close()
 
     @event("list")
     async def list(self, client: Client, payload: payloads.ListPayload = payloads.NEWEST) -> Ack:
         notifications, more = await self._store.list(
-            identity_of(client).user, before=payload.before, limit=payload.limit, unread=payload.unread
+            identity_of(client).user,
+            before=payload.before,
+            limit=payload.limit,
+            unread=payload.unread,
+            type=payload.type,
         )
         return {"ok": True, "notifications": to_builtins(notifications), "more": more}
 
+    @event("unread")
+    async def unread(self, client: Client, payload: payloads.Nothing = payloads.NOTHING) -> Ack:
+        return {"ok": True, **to_builtins(await self._store.counts(identity_of(client).user))}
+
     @event("read")
     async def read(self, client: Client, payload: payloads.ReadPayload) -> Ack:
-        changed, unread = await self._store.mark_read(identity_of(client).user, payload.ids)
-        if changed:
-            which = {"all": True} if payload.all else {"ids": changed}
-            await self._tell_others(client, "read", {**which, "unread": unread})
-        return {"ok": True, "unread": unread}
+        changed, left = await self._store.mark_read(identity_of(client).user, payload.ids)
+        which = {"all": True} if payload.all else {"ids": changed}
+        return await self._changed(client, "read", which if changed else None, left)
+
+    @event("seen")
+    async def seen(self, client: Client, payload: payloads.SeenPayload) -> Ack:
+        changed, left = await self._store.mark_seen(identity_of(client).user, payload.ids, payload.up_to)
+        which: Ack = {"all": True} if payload.all else {"ids": changed}
+        if payload.up_to is not None:
+            which = {"upTo": payload.up_to}
+        return await self._changed(client, "seen", which if changed else None, left)
 
     @event("delete")
-    async def delete(self, client: Client, payload: payloads.DeletePayload) -> Ack:
-        deleted, unread = await self._store.delete(identity_of(client).user, payload.ids)
-        if deleted:
-            await self._tell_others(client, "deleted", {"ids": payload.ids, "unread": unread})
-        return {"ok": True, "unread": unread}
+    async def delete(self, client: Client, payload: payloads.IdsPayload) -> Ack:
+        deleted, left = await self._store.delete(identity_of(client).user, payload.ids)
+        return await self._changed(client, "deleted", {"ids": payload.ids} if deleted else None, left)
+
+    @event("delivered")
+    async def delivered(self, client: Client, payload: payloads.IdsPayload) -> Ack:
+        """What a device got otherwise than by a push, as by `list`."""
+        device = device_of(client)
+        if device is None:
+            raise Forbidden("Connect with the name of the `device` first")
+        await self._receipts.record(identity_of(client).user, device, dict.fromkeys(payload.ids))
+        return {"ok": True}
+
+    @event("preferences")
+    async def preferences(self, client: Client, payload: payloads.Nothing = payloads.NOTHING) -> Ack:
+        return {"ok": True, "preferences": to_builtins(await self._preferences.get(identity_of(client).user))}
+
+    @event("setPreferences")
+    async def set_preferences(self, client: Client, payload: payloads.PreferencesPayload) -> Ack:
+        saved = to_builtins(await self._preferences.change(identity_of(client).user, payload.applied_to))
+        await self._tell_others(client, "preferences", saved)
+        return {"ok": True, "preferences": saved}
+
+    # How notifications get here.
+
+    async def push(self, told: Sequence[Told]) -> None:
+        """To all devices of these users, on every server."""
+        self.push_here(told)
+        await self.server_side_emit("push", told)
+
+    @server_event("push")
+    def push_here(self, told: Sequence[Told]) -> None:
+        """To the devices on this server. Each server waits for the acks of its own."""
+        rooms = self.server.room_table(PATH)
+        for user, note in told:
+            for client in (*rooms.members(user_room(user)),):
+                receipts = self._devices.get(client.id)
+                if receipts is not None:
+                    receipts.push(note)
+                else:
+                    client.send_event(["notification", note])
+
+    @server_event("here")
+    def here(self, users: Sequence[str]) -> Sequence[str]:
+        """Those of `users` who have a device on this server."""
+        rooms = self.server.room_table(PATH)
+        return [user for user in users if rooms.has(user_room(user))]
+
+    async def _changed(self, client: Client, event: str, which: Ack | None, left: Unread) -> Ack:
+        """`which`: what to tell the other devices; None where nothing changed."""
+        counts = {"unread": left.count, "unseen": left.unseen}
+        if which is not None:
+            await self._tell_others(client, event, {**which, **counts})
+        return {"ok": True, **counts}
 
     async def _tell_others(self, client: Client, event: str, payload: Ack) -> None:
         """The user's other devices; this one has its ack."""
         await self.to(user_room(identity_of(client).user)).except_(client.id).emit(event, payload)
+
+
+def device_of(client: Client) -> str | None:
+    """The name under which the client acks notifications, if it gave one; raises `Refused` for one that is none."""
+    device = (client.handshake.auth or {}).get("device")
+    if device is None:
+        return None
+    if not isinstance(device, str) or not 0 < len(device) <= MAX_DEVICE or not device.isprintable():
+        raise Refused("Invalid device", code="invalid_payload")
+    return device

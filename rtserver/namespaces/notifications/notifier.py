@@ -2,30 +2,52 @@
 
 from __future__ import annotations
 
-from msgspec import to_builtins
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
-from rtserver.identity import user_room
+from rtserver.namespaces.notifications.namespace import Notifications
 from rtserver.namespaces.notifications.ports import NotificationStore
-from rtserver.sio.namespace import Namespace
-from rtserver.store.records import Notification, NotificationDraft
+from rtserver.namespaces.notifications.receipts import pushed
+from rtserver.store.notification_records import Delivered, NotificationDraft
+
+BATCH = 1_000
+"""Users in one transaction: more would keep others from their inboxes for long."""
+PUSHED_AT_ONCE = 50
+"""Notifications in one message between servers: 27 kB each at the most."""
+
+T = TypeVar("T")
 
 
 class Notifier:
     """`namespace` is the one that the users' clients are connected to: /notifications."""
 
-    def __init__(self, store: NotificationStore, namespace: Namespace) -> None:
+    def __init__(self, store: NotificationStore, namespace: Notifications) -> None:
         self._store = store
         self._namespace = namespace
 
-    async def notify(self, drafts: list[NotificationDraft]) -> list[tuple[Notification, bool]]:
-        """One notification per draft, in that order, each with whether it is new.
+    async def notify(self, drafts: list[NotificationDraft]) -> list[Delivered]:
+        """One notification per draft, in that order.
 
-        False is the earlier one of the same user and key, which is not pushed again.
-        Raises `Unavailable` when they could not be saved; none was pushed then.
+        One that is not new is the earlier one of the same user and key, and is not pushed again. Raises `Unavailable`
+        when they could not be saved, `Conflict` when that earlier one said something else: of a thousand none was
+        pushed then. More are saved a thousand at a time, and those before the trouble are out: ask again, with a key.
         """
-        saved = await self._store.add(drafts)
-        for draft, (notification, new) in zip(drafts, saved, strict=True):
-            if new:
-                devices = self._namespace.to(user_room(draft.user))
-                await devices.emit("notification", to_builtins(notification))
+        saved: list[Delivered] = []
+        for batch in _batches(drafts, BATCH):
+            saved += await self._notify(batch)
         return saved
+
+    async def _notify(self, drafts: list[NotificationDraft]) -> list[Delivered]:
+        saved = await self._store.add(drafts)
+        told = [
+            (draft.user, pushed(one.notification, one.silent))
+            for draft, one in zip(drafts, saved, strict=True)
+            if one.wanted
+        ]
+        for batch in _batches(told, PUSHED_AT_ONCE):
+            await self._namespace.push(batch)
+        return saved
+
+
+def _batches(items: Sequence[T], size: int) -> Iterator[list[T]]:
+    return (list(items[start : start + size]) for start in range(0, len(items), size))

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from rtserver.store.notification_records import Preferences
+from rtserver.store.quiet import QuietHours
 
 Seq = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 Limit = Annotated[int, Meta(ge=1, le=100)]
 Id = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"\A[^\x00]+\Z")]
 Ids = Annotated[list[Id], Meta(max_length=1000)]
+Word = Annotated[str, Meta(max_length=200, pattern=r"\A[^\x00]+\Z")]
+
+
+class Nothing(Struct, frozen=True):
+    """`unread`, `preferences`."""
 
 
 class ListPayload(Struct, frozen=True):
@@ -18,6 +26,7 @@ class ListPayload(Struct, frozen=True):
     before: Seq | None = None
     limit: Limit = 50
     unread: bool = False
+    type: Word | None = None
 
 
 class ReadPayload(Struct, frozen=True):
@@ -31,10 +40,47 @@ class ReadPayload(Struct, frozen=True):
             raise ValueError("Give either `ids` or `all: true`")
 
 
-class DeletePayload(Struct, frozen=True):
-    """`delete`."""
+class SeenPayload(Struct, frozen=True, rename="camel"):
+    """`seen`: some by id, all up to a `seq`, or all."""
+
+    ids: Ids | None = None
+    all: bool = False
+    up_to: Seq | None = None
+
+    def __post_init__(self) -> None:
+        if (self.ids is not None) + (self.up_to is not None) + self.all != 1:
+            raise ValueError("Give one of `ids`, `upTo` and `all: true`")
+
+
+class IdsPayload(Struct, frozen=True):
+    """`delete` and `delivered`."""
 
     ids: Ids
 
 
+class QuietPayload(QuietHours, frozen=True, rename="camel"):
+    """Checked when they are set, so that those that were saved can always be read."""
+
+    def __post_init__(self) -> None:
+        if fault := self.fault():
+            raise ValueError(fault)
+
+
+class PreferencesPayload(Struct, frozen=True, rename="camel"):
+    """`setPreferences`: what is left out stays as it is."""
+
+    muted_types: Annotated[list[Word], Meta(max_length=100)] | UnsetType = UNSET
+    muted_rooms: Annotated[list[Word], Meta(max_length=500)] | UnsetType = UNSET
+    quiet_hours: QuietPayload | UnsetType | None = UNSET
+
+    def applied_to(self, current: Preferences) -> Preferences:
+        types, rooms, hours = self.muted_types, self.muted_rooms, self.quiet_hours
+        return Preferences(
+            current.muted_types if types is UNSET else tuple(dict.fromkeys(types)),
+            current.muted_rooms if rooms is UNSET else tuple(dict.fromkeys(rooms)),
+            current.quiet_hours if hours is UNSET else hours,
+        )
+
+
+NOTHING = Nothing()
 NEWEST = ListPayload()

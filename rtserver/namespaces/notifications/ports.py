@@ -3,24 +3,46 @@
 from __future__ import annotations
 
 import builtins
+from collections.abc import Callable
 from typing import Protocol
 
-from rtserver.store.records import Notification, NotificationDraft
+from rtserver.store.notification_records import Delivered, Notification, NotificationDraft, Preferences, Unread
 
 
 class NotificationStore(Protocol):
-    async def add(self, drafts: builtins.list[NotificationDraft]) -> builtins.list[tuple[Notification, bool]]:
-        """Commit them, one answer per draft; the flag is False when the user's inbox knew the key already."""
+    async def add(self, drafts: builtins.list[NotificationDraft]) -> builtins.list[Delivered]:
+        """Commit them, one answer per draft; not new where the user's inbox knew the key already."""
 
     async def list(
-        self, user: str, *, before: int | None, limit: int, unread: bool = False
+        self, user: str, *, before: int | None, limit: int, unread: bool = False, type: str | None = None
     ) -> tuple[builtins.list[Notification], bool]:
         """Newest first, and whether there are older ones."""
 
-    async def mark_read(self, user: str, ids: builtins.list[str] | None) -> tuple[builtins.list[str], int]:
-        """Which of `ids` (None = of all) were unread until now, and how many unread are left."""
+    async def still_unread(self, id_: str) -> Notification | None: ...
 
-    async def delete(self, user: str, ids: builtins.list[str]) -> tuple[int, int]:
-        """How many were deleted, and how many unread are left."""
+    async def mark_read(self, user: str, ids: builtins.list[str] | None) -> tuple[builtins.list[str], Unread]:
+        """Which of `ids` (None = of all) were unread until now, and what is left."""
 
-    async def unread(self, user: str) -> int: ...
+    async def mark_seen(
+        self, user: str, ids: builtins.list[str] | None, up_to: int | None = None
+    ) -> tuple[builtins.list[str], Unread]:
+        """Which of `ids` (None = of all, or of those up to that `seq`) were unseen until now, and what is left."""
+
+    async def delete(self, user: str, ids: builtins.list[str]) -> tuple[int, Unread]:
+        """How many were deleted, and what is still unread."""
+
+    async def counts(self, user: str) -> Unread: ...
+
+    async def welcome(self, user: str) -> Unread:
+        """The counts of a user who came."""
+
+
+class PreferenceStore(Protocol):
+    async def get(self, user: str) -> Preferences: ...
+
+    async def change(self, user: str, change: Callable[[Preferences], Preferences]) -> Preferences: ...
+
+
+class ReceiptStore(Protocol):
+    async def record(self, user: str, device: str, seqs: dict[str, int | None]) -> None:
+        """That device has these notifications, by id, in the state of that `seq`; None: in whichever they are."""
