@@ -2,7 +2,7 @@
 
 1. The rows of the rooms are locked first, in sorted order, so that two servers neither deadlock nor number alike.
 2. Nonces are looked up after that: whoever used one in these rooms before has committed by then.
-3. A replay takes no number.
+3. A replay takes no number, and no turn of slow mode.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rtserver.store.clock import iso
 from rtserver.store.engines import insert_into, matches
+from rtserver.store.pace import keep_pace
 from rtserver.store.records import Author, Draft, Message
 from rtserver.store.schema import messages, rooms
 
@@ -33,6 +34,8 @@ async def append(
     """The message of each draft and whether it is new, in order."""
     last_seqs = await _lock_rooms(connection, sorted({draft.room for draft in drafts}), now)
     known = await _replayed(connection, drafts)
+    slow = [draft for draft in drafts if draft.slow_seconds is not None and _nonce(draft) not in known]
+    await keep_pace(connection, slow, now)
     appended = number(drafts, last_seqs, known, new_id, iso(now))
     fresh = [message for message, new in appended if new]
     if fresh:

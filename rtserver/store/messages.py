@@ -19,6 +19,7 @@ from rtserver.store.clock import now_ms
 from rtserver.store.columns import MAX_INT, checked_key, checked_text, plain_json
 from rtserver.store.database import Database
 from rtserver.store.ids import Ids
+from rtserver.store.pace import Pace
 from rtserver.store.reactions import with_reactions
 from rtserver.store.records import Author, Draft, Message
 from rtserver.store.schema import messages
@@ -35,6 +36,7 @@ class Messages:
     ) -> None:
         self._db = db
         self._ids = Ids()
+        self._pace = Pace(db)
         self._writer = GroupWriter(self._write, queue_limit=queue_limit, batch_limit=batch_limit)
 
     async def start(self) -> None:
@@ -47,10 +49,13 @@ class Messages:
     async def append(self, draft: Draft) -> Appended:
         """Save a message and return it with True, or the first one of the same author, room and nonce with False.
 
-        Raises `InvalidPayload` for what cannot be kept, `Unavailable` when it is not known to be saved: try again
-        with the same nonce.
+        Raises `InvalidPayload` for what cannot be kept, `RateLimited` in slow mode, `Unavailable` when it is not
+        known to be saved: try again with the same nonce.
         """
-        return cast("Appended", await self._writer.submit(_checked(draft)))
+        checked = _checked(draft)
+        if checked.slow_seconds is not None:
+            await self._pace.check(checked)
+        return cast("Appended", await self._writer.submit(checked))
 
     async def change(self, change: Change) -> Changed:
         """Edit, delete or react. Changes of one room resume their callers in the order of `rev`.
@@ -122,6 +127,7 @@ def _checked(draft: Draft) -> Draft:
         reply_to=None if draft.reply_to is None else checked_key(draft.reply_to),
         data=plain_json(draft.data),
         mentions=None if draft.mentions is None else [checked_key(user) for user in draft.mentions],
+        slow_seconds=draft.slow_seconds,
     )
 
 

@@ -40,6 +40,9 @@ __all__ = [
     "webhooks",
 ]
 
+KEPT = sa.text("keep_seconds IS NOT NULL OR keep_count IS NOT NULL")
+"""The rooms that do not keep everything."""
+
 rooms = sa.Table(
     "rooms",
     metadata,
@@ -54,6 +57,7 @@ rooms = sa.Table(
     sa.Column("keep_count", Int),
     sa.Column("slow_seconds", Int),
     sa.Column("read_only", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Index("ix_rooms_kept", "room", sqlite_where=KEPT, postgresql_where=KEPT),
 )
 
 members = sa.Table(
@@ -95,6 +99,12 @@ messages = sa.Table(
     ),
     sa.Index(None, "author_id", "room", "seq"),
     sa.Index(
+        "ix_messages_deleted_by",
+        "deleted_by",
+        sqlite_where=sa.text("deleted_by IS NOT NULL"),
+        postgresql_where=sa.text("deleted_by IS NOT NULL"),
+    ),
+    sa.Index(
         "ix_messages_nonce",
         "author_id",
         "room",
@@ -129,6 +139,8 @@ audit = sa.Table(
     sa.Column("details", JsonText),
     sa.Index(None, "room", "at"),
     sa.Index(None, "at"),
+    sa.Index(None, "actor"),
+    sa.Index(None, "target"),
 )
 
 uploads = sa.Table(
@@ -149,4 +161,5 @@ receipts = sa.Table(
     sa.Column("room", Key, sa.ForeignKey(rooms.c.room), primary_key=True),
     sa.Column("user_id", Key, primary_key=True),
     sa.Column("seq", Int, nullable=False),
+    sa.Index(None, "user_id"),
 )

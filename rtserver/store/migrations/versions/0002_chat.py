@@ -27,6 +27,8 @@ def _rooms() -> None:
         sa.Column("read_only", sa.Boolean, nullable=False, server_default=sa.false()),
     ):
         op.add_column("rooms", column)
+    _index_where("ix_rooms_kept", "rooms", ["room"], "keep_seconds IS NOT NULL OR keep_count IS NOT NULL")
+    op.create_index("ix_receipts_user_id", "receipts", ["user_id"])
 
 
 def _messages() -> None:
@@ -38,6 +40,7 @@ def _messages() -> None:
         sa.Column("deleted_by", sa.Text),
     ):
         op.add_column("messages", column)
+    _index_where("ix_messages_deleted_by", "messages", ["deleted_by"], "deleted_by IS NOT NULL")
     changed = sa.text("rev IS NOT NULL")
     op.create_index(
         "ix_messages_rev", "messages", ["room", "rev"], unique=True, sqlite_where=changed, postgresql_where=changed
@@ -68,7 +71,8 @@ def _around() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_audit"),
     )
     op.create_index("ix_audit_room_at", "audit", ["room", "at"])
-    op.create_index("ix_audit_at", "audit", ["at"])
+    for column in ("at", "actor", "target"):
+        op.create_index(f"ix_audit_{column}", "audit", [column])
     op.create_table(
         "uploads",
         sa.Column("id", sa.Text, nullable=False),
@@ -80,3 +84,8 @@ def _around() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_uploads"),
     )
     op.create_index("ix_uploads_owner", "uploads", ["owner"])
+
+
+def _index_where(name: str, table: str, columns: list[str], condition: str) -> None:
+    where = sa.text(condition)
+    op.create_index(name, table, columns, sqlite_where=where, postgresql_where=where)
