@@ -18,23 +18,22 @@ import structlog
 from aiohttp import web
 
 from rtserver import plugins
+from rtserver.app_api import ApiParts, compose_api
 from rtserver.app_cluster import compose_cluster
+from rtserver.app_doors import Doors
 from rtserver.app_notifications import Inboxes
 from rtserver.auth.authenticator import TokenAuthenticator
 from rtserver.auth.issue import issue
 from rtserver.auth.tokens import TokenVerifier
 from rtserver.emitting import Emitting
 from rtserver.errors import ConfigError
-from rtserver.http.api import EmitApi, NotifyApi
 from rtserver.http.bundle import ClientBundle
 from rtserver.http.cors import Cors
-from rtserver.http.credentials import Credentials
 from rtserver.http.dev_tokens import DevTokens
 from rtserver.http.errors import error_boundary
 from rtserver.http.health import Health
 from rtserver.http.metrics import MetricsPage
 from rtserver.http.pages import Pages
-from rtserver.http.serving import Api
 from rtserver.metrics import Metrics
 from rtserver.namespaces.admin.namespace import Admin
 from rtserver.namespaces.chat.namespace import Chat
@@ -135,6 +134,10 @@ class _Composition:
         admin = Admin(self.metrics.snapshot, self.registry, self.presence, version=VERSION)
         for namespace in (chat, self.inboxes.namespace, admin, *own):
             self.server.add_namespace(namespace)
+        self.doors = Doors(
+            self.database, self.metrics, instance=self.instance,
+            notifying=self.notifier, posting=chat.poster, emitting=Emitting(self.server),
+        )  # fmt: skip
 
     def app(self) -> web.Application:
         app = web.Application(middlewares=[error_boundary], client_max_size=self.settings.max_payload)
@@ -143,7 +146,7 @@ class _Composition:
         Cors(self.settings.cors_origins).install(app)
         for part in self._http_parts():
             app.add_routes(part.routes())
-        app.cleanup_ctx.extend([self._run_store, self.inboxes.run, self._run_cluster, self._watch_loop])
+        app.cleanup_ctx.extend([self._run_store, self.inboxes.run, self._run_cluster, self.doors.run, self._watch_loop])
         self.server.attach(app)
         return app
 
@@ -154,18 +157,15 @@ class _Composition:
             checks["redis"] = self.bus.ping
         yield Health(instance=self.instance, version=VERSION, checks=checks, draining=self.draining.is_set)
         yield MetricsPage(self.metrics)
-        key = settings.api_key.get_secret_value() if settings.api_key is not None else None
-        credentials = Credentials([key] if key else [], self.verifier)
-        yield Api(*self._api_parts(), credentials=credentials, version=VERSION)
+        parts = ApiParts(
+            server=self.server, database=self.database, messages=self.messages, presence=self.presence,
+            doors=self.doors, inboxes=self.inboxes,
+        )  # fmt: skip
+        yield compose_api(settings, self.verifier, VERSION, parts)
         yield ClientBundle(WEB / "vendor" / "socket.io")
         yield Pages(WEB, development=development)
         if development and can_sign(settings):
             yield DevTokens(lambda user, name, roles: dev_token(settings, user, name, roles))
-
-    def _api_parts(self) -> Iterable[object]:
-        """The operations of the HTTP API."""
-        yield EmitApi(Emitting(self.server))
-        yield NotifyApi(self.notifier)
 
     # Start and stop.
 

@@ -157,6 +157,9 @@ class Settings(TokenKeys, BaseSettings):
     """The longest name of an event that no handler is named after, in characters."""
     rate_events: kind.EventRate = Rate(50)
     """Events of one client, in bursts of up to twice that."""
+    rate_api: kind.EventRate = Rate(1000)
+    """Requests of one backend to the HTTP API of one instance, in bursts of up to twice that. Users have `RATE_EVENTS`
+    there too."""
     rate_connects: kind.EventRate = None
     """New connections from one address (IPv6: one network of 64 bits), in bursts of up to twice that."""
 

@@ -28,7 +28,7 @@ GROUPS = {
         "max_payload", "max_packets", "max_depth", "max_attachments", "max_attachment_bytes", "attachment_timeout",
         "outbox_limit", "max_backlog", "max_backlog_bytes", "handler_timeout", "max_connections",
         "max_connections_per_ip", "max_connections_per_user", "max_namespaces", "max_rooms", "max_room_length",
-        "max_event_length", "rate_events", "rate_connects",
+        "max_event_length", "rate_events", "rate_api", "rate_connects",
     ),
     "Chat": ("chat_max_text", "chat_room_policy"),
     "Notifications": ("receipt_timeout",),

@@ -24,15 +24,13 @@ BODY_SECONDS = 30.0
 T = TypeVar("T")
 
 
-async def read_json(
-    request: web.Request, shape: type[T], limit: int = MAX_BODY_BYTES, seconds: float = BODY_SECONDS
-) -> T:
+async def read_json(request: web.Request, shape: type[T], limit: int = MAX_BODY_BYTES) -> T:
     """The body as `shape`. Raises `HTTPUnsupportedMediaType`, `HTTPRequestTimeout`, `TooLarge` or `InvalidPayload`."""
     # A browser sends application/json across origins only after a preflight, so this also keeps forged forms out.
     if request.content_type != "application/json":
         raise web.HTTPUnsupportedMediaType
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(BODY_SECONDS):
             body = await _read(request, limit)
     except TimeoutError:
         raise web.HTTPRequestTimeout from None

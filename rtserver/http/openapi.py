@@ -149,6 +149,8 @@ def _schemas(operations: Sequence[Operation]) -> tuple[dict[Any, Any], dict[str,
             wanted.append(operation.answer)
     unique = list(dict.fromkeys(wanted))
     refs, components = msgspec.json.schema_components(unique, ref_template=_REF)
+    for component in components.values():
+        component["description"] = python_inspect.cleandoc(component.get("description", ""))
     return dict(zip(unique, refs, strict=True)), dict(sorted(components.items()))
 
 

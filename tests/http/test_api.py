@@ -1,5 +1,6 @@
 """rtserver/http/api.py with bodies.py and credentials.py: what a backend may send, and who is a backend."""
 
+import asyncio
 import gzip
 import json
 from collections.abc import Sequence
@@ -7,13 +8,17 @@ from typing import Any
 
 import pytest
 
+from rtserver.doors.intake import Taken
+from rtserver.doors.requests import EmitRequest, MessageRequest, NotifyRequest, Request
 from rtserver.errors import NotFound, Refused, Unavailable
-from rtserver.http.api import EmitApi, NotifyApi
+from rtserver.http import bodies
+from rtserver.http.api import EmitApi, MessageApi, NotifyApi
+from rtserver.http.batch_api import BatchApi
 from rtserver.http.bodies import MAX_BODY_BYTES
 from rtserver.http.credentials import Credentials
 from rtserver.http.serving import Api
 from rtserver.identity import Identity
-from rtserver.store.records import Notification, NotificationDraft
+from rtserver.store.records import Author, Message, Notification, NotificationDraft
 from tests.http.conftest import Client, Serve
 
 KEY = "k3y-of-the-shop-é"
@@ -29,28 +34,51 @@ class Backend:
     def __init__(self) -> None:
         self.emitted: list[tuple[Any, ...]] = []
         self.saved: dict[str, list[NotificationDraft]] = {}
+        self.posted: list[MessageRequest] = []
+        self.asked: int | None = 2
         self.down = False
 
-    async def emit(
-        self,
-        namespace: str,
-        event: str,
-        args: Sequence[Any],
-        rooms: Sequence[str],
-        except_: Sequence[str],
-        volatile: bool,
-    ) -> None:
-        if namespace != "/chat":
-            raise NotFound("There is no such namespace")
-        self.emitted.append((event, list(args), list(rooms), list(except_), volatile))
-
-    async def notify(self, drafts: list[NotificationDraft]) -> list[tuple[Notification, bool]]:
+    async def take(self, request: Request) -> Taken:
         if self.down:
             raise Unavailable
-        return [self._save(draft) for draft in drafts]
+        if request.at is not None:
+            return Taken(scheduled=("later1", "2027-01-01T00:00:00.000Z"))
+        if isinstance(request, EmitRequest):
+            return self._emit(request)
+        if isinstance(request, MessageRequest):
+            return self._post(request)
+        users = request.named_users
+        return Taken(reached=3) if users is None else self._notify(request, users)
 
-    def _save(self, draft: NotificationDraft) -> tuple[Notification, bool]:
-        inbox = self.saved.setdefault(draft.user, [])
+    async def emit_with_ack(
+        self, namespace: str, event: str, args: Sequence[Any], rooms: Sequence[str], except_: Sequence[str],
+        timeout: float,
+    ) -> tuple[list[Any], int | None]:  # fmt: skip
+        self.emitted.append((event, list(args), list(rooms), list(except_), timeout))
+        return ["yes"], self.asked
+
+    def _emit(self, request: EmitRequest) -> Taken:
+        if request.namespace != "/chat":
+            raise NotFound("There is no such namespace")
+        where = (request.addressed, request.except_ or [], request.volatile)
+        self.emitted.append((request.event, request.arguments, *where))
+        return Taken()
+
+    def _post(self, request: MessageRequest) -> Taken:
+        self.posted.append(request)
+        author = Author(request.from_.id, request.from_.name or request.from_.id)
+        message = Message(
+            "m1", len(self.posted), request.room or "dm", author, request.text, "2026-11-22T15:04:05.123Z"
+        )
+        return Taken(message=message)
+
+    def _notify(self, request: NotifyRequest, users: list[str]) -> Taken:
+        told = [(user, *self._save(request, user)) for user in users]
+        return Taken(new=any(new for _, _, new in told), notified=told)
+
+    def _save(self, request: NotifyRequest, user: str) -> tuple[Notification, bool]:
+        draft = NotificationDraft(user, request.type, request.message, request.data, request.key)
+        inbox = self.saved.setdefault(user, [])
         keys = [earlier.key for earlier in inbox]
         new = draft.key is None or draft.key not in keys
         if new:
@@ -58,7 +86,7 @@ class Backend:
         seq = len(inbox) if new else keys.index(draft.key) + 1
         kept = inbox[seq - 1]
         notification = Notification(
-            id=f"{draft.user}{seq}", seq=seq, type=kept.type, message=kept.message, data=kept.data,
+            id=f"{user}{seq}", seq=seq, type=kept.type, message=kept.message, data=kept.data,
             created_at="2026-11-22T15:04:05.123Z", read=False, seen=False, count=1,
         )  # fmt: skip
         return notification, new
@@ -74,7 +102,8 @@ class Tokens:
 
 
 def api(backend: Backend, credentials: Credentials) -> Api:
-    return Api(EmitApi(backend), NotifyApi(backend), credentials=credentials)
+    parts = (EmitApi(backend, backend), NotifyApi(backend), MessageApi(backend), BatchApi(backend))
+    return Api(*parts, credentials=credentials)
 
 
 @pytest.fixture
@@ -140,6 +169,29 @@ async def test_a_namespace_that_is_not_there(client: Client) -> None:
     assert await code_of(client, "/api/emit", {**EMIT, "namespace": "/none"}) == (404, "not_found")
 
 
+async def test_the_answers_of_clients_are_waited_for(client: Client, backend: Backend) -> None:
+    for asked, missing in ((2, 1), (1, 0), (None, 0)):
+        backend.asked = asked
+        answer = await client.post("/api/emit", json={**EMIT, "ack": True, "timeout": 2.5}, headers=AUTH)
+        told = {"ok": True, "answers": ["yes"], "missing": missing, "partial": asked is None}
+        assert (answer.status, await answer.json()) == (200, told)
+    assert backend.emitted[0] == ("news", [{"n": 1}], [], [], 2.5)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"timeout": 0}, {"timeout": 61}, {"timeout": "5"}, {"ack": 1}, {"ack": None}, {"volatile": True},
+        {"key": "k"}, {"at": "2030-01-01T00:00:00Z"},
+    ],
+)  # fmt: skip
+async def test_acks_go_with_what_is_sent_now_and_to_all(
+    client: Client, backend: Backend, fault: dict[str, Any]
+) -> None:
+    assert await code_of(client, "/api/emit", {**EMIT, "ack": True, **fault}) == (400, "invalid_payload")
+    assert backend.emitted == []
+
+
 # Notifications
 
 
@@ -199,6 +251,59 @@ async def test_not_saved_means_no_2xx_but_try_again(client: Client, backend: Bac
     assert (await answer.json())["error"]["code"] == "unavailable"
 
 
+async def test_many_without_names_are_counted(client: Client) -> None:
+    for whom in ({"everyone": True}, {"room": "general"}):
+        body = {"type": "news", "message": "Hello", **whom}
+        answer = await client.post("/api/notifications", json=body, headers=AUTH)
+        assert (answer.status, await answer.json()) == (200, {"ok": True, "new": True, "reached": 3})
+
+
+# Messages
+
+
+async def test_a_message_is_told_back_as_saved(client: Client, backend: Backend) -> None:
+    body = {"room": "general", "text": "Hello", "from": {"id": "bot", "name": "Bot"}, "replyTo": "m0", "key": "k"}
+    answer = await client.post("/api/messages", json=body, headers=AUTH)
+    told = await answer.json()
+    assert (answer.status, told["new"]) == (200, True)
+    assert told["message"]["from"] == {"id": "bot", "name": "Bot"}
+    assert (told["message"]["room"], told["message"]["seq"], told["message"]["text"]) == ("general", 1, "Hello")
+    assert (backend.posted[0].key, backend.posted[0].reply_to) == ("k", "m0")
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"to": "bob"}, {"room": None}, {"room": ""}, {"from": None}, {"from": "bot"}, {"from": {}},
+        {"from": {"id": ""}}, {"from": {"id": "bot", "role": "admin"}}, {"text": None}, {"text": 5}, {"text": "a\x00"},
+        {"mentions": "bob"}, {"mentions": []}, {"replyTo": 1}, {"at": "tomorrow"}, {"at": "2030-01-01T00:00:00"},
+        {"at": 5}, {"nonce": "n"},
+    ],
+)  # fmt: skip
+async def test_a_message_that_is_not_quite_right_is_not_posted(
+    client: Client, backend: Backend, fault: dict[str, Any]
+) -> None:
+    body = {"room": "general", "text": "Hello", "from": {"id": "bot"}, **fault}
+    assert await code_of(client, "/api/messages", body) == (400, "invalid_payload")
+    assert backend.posted == []
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/api/emit", EMIT),
+        ("/api/notifications", NOTICE),
+        ("/api/messages", {"to": "bob", "text": "Hello", "from": {"id": "bot"}}),
+    ],
+)
+async def test_what_has_a_time_is_scheduled(client: Client, path: str, body: dict[str, Any]) -> None:
+    answer = await client.post(path, json={**body, "at": "2027-01-01T00:00:00Z"}, headers=AUTH)
+    scheduled = {"id": "later1", "at": "2027-01-01T00:00:00.000Z"}
+    told = await answer.json()
+    assert (answer.status, told["scheduled"]) == (200, scheduled)
+    assert set(told) <= {"ok", "new", "scheduled"}
+
+
 # Bodies
 
 
@@ -232,6 +337,21 @@ async def test_a_body_past_the_limit_is_not_read_to_its_end(client: Client) -> N
     for data in (body, chunks()):
         answer = await client.post("/api/emit", data=data, headers=JSON)
         assert (answer.status, (await answer.json())["error"]["code"]) == (413, "too_large")
+
+
+async def test_a_body_that_trickles_in_is_not_waited_for_for_ever(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "BODY_SECONDS", 0.2)
+    ended = asyncio.Event()
+
+    async def chunks() -> Any:
+        yield b'{"namespace":'
+        await ended.wait()
+
+    answer = await client.post("/api/emit", data=chunks(), headers=JSON)
+    assert (answer.status, (await answer.json())["error"]["code"]) == (408, "timeout")
+    ended.set()
 
 
 async def test_a_body_at_the_limit_is_taken(client: Client, backend: Backend) -> None:

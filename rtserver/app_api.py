@@ -1,0 +1,55 @@
+"""The part of the composition that is the HTTP API: who carries out which of its operations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rtserver.app_doors import Doors
+from rtserver.app_notifications import Inboxes
+from rtserver.auth.tokens import TokenVerifier
+from rtserver.cluster.presence import Presence
+from rtserver.emitting import Emitting
+from rtserver.http.api import EmitApi, MessageApi, NotifyApi
+from rtserver.http.batch_api import BatchApi
+from rtserver.http.credentials import Credentials
+from rtserver.http.reading_api import RoomReadingApi, UserReadingApi
+from rtserver.http.serving import Api
+from rtserver.settings import Settings
+from rtserver.sio.server import Server
+from rtserver.store.database import Database
+from rtserver.store.messages import Messages
+from rtserver.store.rooms import Rooms
+
+
+class ApiParts:
+    """What the operations need."""
+
+    def __init__(
+        self,
+        *,
+        server: Server,
+        database: Database,
+        messages: Messages,
+        presence: Presence,
+        doors: Doors,
+        inboxes: Inboxes,
+    ) -> None:
+        self._server, self._database, self._messages = server, database, messages
+        self._presence, self._doors, self._inboxes = presence, doors, inboxes
+
+    def parts(self) -> Iterable[object]:
+        intake = self._doors.intake
+        yield EmitApi(intake, Emitting(self._server))
+        yield NotifyApi(intake)
+        yield MessageApi(intake)
+        yield BatchApi(intake)
+        yield RoomReadingApi(self._messages)
+        yield UserReadingApi(self._presence, Rooms(self._database), self._inboxes.store)
+
+
+def compose_api(settings: Settings, verifier: TokenVerifier, version: str, parts: ApiParts) -> Api:
+    key = settings.api_key.get_secret_value() if settings.api_key is not None else None
+    return Api(
+        *parts.parts(), credentials=Credentials([key] if key else [], verifier), version=version,
+        rate=settings.rate_api, user_rate=settings.rate_events,
+    )  # fmt: skip
