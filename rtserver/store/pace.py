@@ -50,7 +50,7 @@ async def _wait(connection: AsyncConnection, draft: Draft, now: int) -> float:
     """Seconds; 0 when it may be sent."""
     mine = sa.and_(messages.c.author_id == draft.author.id, messages.c.room == draft.room)
     last = sa.select(messages.c.sent_at).where(mine).order_by(messages.c.seq.desc()).limit(1)
-    sent_at = (await connection.execute(last)).scalar()
+    sent_at: int | None = (await connection.execute(last)).scalar()
     pause = (draft.slow_seconds or 0) * 1000
     if sent_at is None or not -pause < now - sent_at < pause:
         return 0

@@ -1,6 +1,7 @@
 """What rooms are set to, who others put into them, and slow mode; on both databases."""
 
 import asyncio
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -43,7 +44,7 @@ async def test_a_room_is_made_by_setting_it_and_keeps_what_is_not_set_again(db: 
 
 async def test_changes_by_two_servers_do_not_undo_each_other(db: Database, open_database: OpenDatabase) -> None:
     mine, other = RoomSettingsStore(db), RoomSettingsStore(await open_database())
-    changes = [{"slow_seconds": 7}, {"keep_count": 9}, {"read_only": True}, {"meta": {"a": 1}}]
+    changes: list[dict[str, Any]] = [{"slow_seconds": 7}, {"keep_count": 9}, {"read_only": True}, {"meta": {"a": 1}}]
     await asyncio.gather(*(store.change("lobby", c, "x") for store, c in zip([mine, other] * 2, changes, strict=True)))
     found = await mine.find("lobby")
     assert found == RoomSettings("lobby", meta={"a": 1}, read_only=True, slow_seconds=7, keep_count=9)
