@@ -3,6 +3,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 MAKEFLAGS += --no-print-directory
+# Two at once: most tests wait for processes. The tests of one file stay together, in their order.
+PYTEST_ARGS := -n 2 --dist loadfile
 .DEFAULT_GOAL := help
 .PHONY: help setup run test check bench bench-cluster bench-durable lock clean
 

@@ -1,11 +1,16 @@
 """Free TCP ports on 127.0.0.1."""
 
+import os
 import random
 import socket
 
 # Below the ephemeral range: no outgoing connection can take the port between the check and the
 # server's bind, nor while a test keeps the server down (a client would even connect to itself).
-_RANGE = range(20_000, 32_000)
+_FIRST, _LAST = 20_000, 32_000
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+# Test processes that run at once must not take one another's between check and bind.
+_RANGE = range(_FIRST + _WORKER, _LAST, _WORKERS)
 
 
 def free_port() -> int:

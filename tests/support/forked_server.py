@@ -1,0 +1,83 @@
+"""A server that is back a moment after it was killed: forked from a process that has imported everything.
+
+Run as a program, it forks for each line of standard input a process that serves as `rtserver serve` does, with the
+settings of the environment, and writes its id. At the end of standard input it ends.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+
+class ForkedServer:
+    """`await start()`, `kill()`, again and again; `close` at the end."""
+
+    def __init__(self, env: Mapping[str, str], folder: Path) -> None:
+        self._env = dict(env)
+        self._folder = folder
+        self._forker: asyncio.subprocess.Process | None = None
+        self._pid = 0
+
+    async def open(self) -> None:
+        with (self._folder / "server.log").open("ab") as log:
+            self._forker = await asyncio.create_subprocess_exec(
+                sys.executable,
+                __file__,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+                env=self._env,
+                cwd=self._folder,
+            )
+
+    async def start(self) -> None:
+        assert self._forker is not None
+        assert self._forker.stdin
+        assert self._forker.stdout
+        self._forker.stdin.write(b"start\n")
+        line = await self._forker.stdout.readline()
+        assert line, f"the forking process ended; its log:\n{self.logs()}"
+        self._pid = int(line)
+
+    def kill(self) -> None:
+        """kill -9."""
+        os.kill(self._pid, signal.SIGKILL)
+        self._pid = 0
+
+    def logs(self) -> str:
+        return (self._folder / "server.log").read_text(errors="replace")
+
+    async def close(self) -> None:
+        if self._pid:
+            with contextlib.suppress(ProcessLookupError):
+                self.kill()
+        if self._forker is not None:
+            assert self._forker.stdin
+            self._forker.stdin.close()
+            await self._forker.wait()
+
+
+def main() -> None:
+    from rtserver import run
+    from rtserver.settings import Settings
+
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how they ended
+    settings = Settings()
+    while sys.stdin.readline():
+        child = os.fork()
+        if child == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            os.dup2(os.open(os.devnull, os.O_RDWR), 0)
+            os.dup2(2, 1)
+            run.serve(settings)
+            os._exit(0)
+        sys.stdout.write(f"{child}\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
