@@ -81,6 +81,18 @@ class Messages:
             page = await with_reactions(connection, found[:limit])
         return (page if after is not None else page[::-1]), len(found) > limit
 
+    async def changed(self, room: str, *, rev: int, upto: int, limit: int) -> tuple[list[Message], bool]:
+        """Messages up to `upto` that changed after `rev`, by rising `rev`, and whether there are more."""
+        query = (
+            sa.select(*message_columns(messages))
+            .where(messages.c.room == checked_key(room), messages.c.rev > rev, messages.c.seq <= upto)
+            .order_by(messages.c.rev)
+            .limit(limit + 1)
+        )
+        async with self._db.reading() as connection:
+            found = [message_of(row) for row in await connection.execute(query)]
+            return await with_reactions(connection, found[:limit]), len(found) > limit
+
     async def has(self, room: str, id: str) -> bool:
         """Whether `room` has a message of that id, be it a tombstone."""
         query = sa.select(messages.c.seq).where(messages.c.id == checked_key(id), messages.c.room == checked_key(room))

@@ -86,9 +86,24 @@ class Member(Struct, frozen=True, rename="camel"):
 
 
 class RoomSummary(Struct, frozen=True, rename="camel"):
-    """A room as one member sees it in the list of rooms."""
+    """A room as one member sees it in the list of rooms. `mentions`: how many of the unread mention the member."""
 
     room: str
     unread: int
     last_message: Message | None
     last_read: int
+    mentions: int = 0
+    rev: int = 0
+
+
+class Standing(Struct, frozen=True, rename="camel"):
+    """How one user stands in a room, a `member` or not. Messages before `first_seq` are not kept any more."""
+
+    room: str
+    last_seq: int
+    first_seq: int
+    rev: int
+    last_read: int
+    unread: int
+    mentions: int
+    member: bool

@@ -6,25 +6,23 @@ Membership lasts until `leave`: it has nothing to do with who is connected.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rtserver.store.append import message_columns, message_of
 from rtserver.store.clock import now_ms
 from rtserver.store.columns import checked_key
 from rtserver.store.database import Database
 from rtserver.store.engines import insert_into, matches
-from rtserver.store.records import Member, RoomSummary
-from rtserver.store.schema import members, messages, receipts, rooms
+from rtserver.store.records import Member, RoomSummary, Standing
+from rtserver.store.schema import members, rooms
+from rtserver.store.standings import standings_of, summaries_of
 
-MAX_SUMMARIES = 500
 MAX_NEIGHBOURSHIPS = 20_000
 MAX_ROOMS = 10_000
 MAX_MEMBERS = 1000
-"""What one question may cost, however many rooms somebody has joined and however many are in them: rooms listed,
-memberships looked at, rooms told of a user, members listed."""
+"""What one question may cost, however many rooms somebody has joined and however many are in them: memberships looked
+at, rooms told of a user, members listed."""
 
 
 class Rooms:
@@ -89,13 +87,14 @@ class Rooms:
             return sorted((await connection.execute(sa.select(found.c.user_id).distinct())).scalars())
 
     async def summaries(self, user: str) -> list[RoomSummary]:
-        """The rooms of `user`, the one with the latest activity first, `MAX_SUMMARIES` at most.
-
-        Unread is what came after the user's receipt and after the user's own last message.
-        """
+        """The rooms of `user`, the one with the latest activity first, `standings.MAX_SUMMARIES` at most."""
         async with self._db.reading() as connection:
-            rows = await connection.execute(_summaries(user))
-        return [_summary(row) for row in rows]
+            return await summaries_of(connection, user)
+
+    async def standings(self, user: str, names: Sequence[str]) -> dict[str, Standing]:
+        """How `user` stands in these rooms, member or not; those that nobody has made yet are left out."""
+        async with self._db.reading() as connection:
+            return await standings_of(connection, user, names)
 
     async def _name(self, room: str, user: str) -> str | None:
         query = sa.select(members.c.name).where(_is(room, user))
@@ -117,34 +116,3 @@ async def _add_member(connection: AsyncConnection, room: str, member: Member) ->
     row = {"room": room, "user_id": member.id, "name": member.name, "joined_at": now_ms()}
     done = await connection.execute(insert_into(connection, members).values(row).on_conflict_do_nothing())
     return done.rowcount > 0
-
-
-def _summaries(user: str) -> sa.Select[tuple[Any, ...]]:
-    """One query for all rooms: each lookup in it is one step in an index."""
-    active = (
-        sa.select(rooms)
-        .join(members, members.c.room == rooms.c.room)
-        .where(members.c.user_id == user)
-        .order_by(rooms.c.active_at.desc(), rooms.c.room)
-        .limit(MAX_SUMMARIES)  # before the messages are looked up
-        .subquery()
-    )
-    mine = sa.and_(receipts.c.room == active.c.room, receipts.c.user_id == user)
-    newest = sa.and_(messages.c.room == active.c.room, messages.c.seq == active.c.last_seq)
-    own = messages.alias("own")
-    own_last = (
-        sa.select(sa.func.max(own.c.seq)).where(own.c.author_id == user, own.c.room == active.c.room).scalar_subquery()
-    )
-    return (
-        sa.select(active.c.room, active.c.last_seq, receipts.c.seq, own_last, *message_columns(messages))
-        .select_from(active)
-        .outerjoin(receipts, mine)
-        .outerjoin(messages, newest)
-        .order_by(active.c.active_at.desc(), active.c.room)
-    )
-
-
-def _summary(row: Sequence[Any]) -> RoomSummary:
-    room, last_seq, read, own_last, *last = row
-    unread = last_seq - max(read or 0, own_last or 0)
-    return RoomSummary(room, unread, message_of(last) if last[0] is not None else None, read or 0)

@@ -39,6 +39,7 @@ EVENTS: dict[tuple[str, str], dict[str, Any]] = {
     ("/chat", "edit"): {"room": "general", "id": MESSAGE, "text": "hello", "mentions": ["bob"]},
     ("/chat", "react"): {"room": "general", "id": MESSAGE, "emoji": "+1", "on": True},
     ("/chat", "delete"): {"room": "general", "id": MESSAGE},
+    ("/chat", "sync"): {"rooms": {"general": 0}, "limit": 10, "join": True},
     ("/chat", "typing"): {"room": "general", "typing": True},
     ("/chat", "read"): {"room": "general", "seq": 1},
     ("/chat", "history"): {"to": "bob", "before": 5, "limit": 10},
@@ -58,6 +59,8 @@ EVENTS: dict[tuple[str, str], dict[str, Any]] = {
 FITTING: dict[str, list[Any]] = {
     "typing": [True],
     "on": [True],
+    "join": [True],
+    "rooms": [{}],
     "unread": [True],
     "seq": [0],
     "before": [0],

@@ -33,7 +33,7 @@ def test_a_notification_shows_all_of_its_fields() -> None:
 
 def test_a_summary_shows_that_there_is_no_last_message() -> None:
     summary = msgspec.to_builtins(RoomSummary("lobby", 0, None, 0))
-    assert summary == {"room": "lobby", "unread": 0, "lastMessage": None, "lastRead": 0}
+    assert summary == {"room": "lobby", "unread": 0, "lastMessage": None, "lastRead": 0, "mentions": 0, "rev": 0}
 
 
 def test_times_are_utc_with_milliseconds() -> None:

@@ -109,7 +109,7 @@ async def test_ones_own_message_is_not_unread(rooms: Rooms, messages: Messages) 
 async def test_the_list_of_rooms_is_bounded_and_has_the_last_active_ones(
     rooms: Rooms, messages: Messages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rtserver.store.rooms.MAX_SUMMARIES", 3)
+    monkeypatch.setattr("rtserver.store.standings.MAX_SUMMARIES", 3)
     for name in "edcba":
         await rooms.join(name, ANN)
         next_millisecond()

@@ -16,12 +16,14 @@ from msgspec import to_builtins
 from rtserver.identity import Identity, user_room
 from rtserver.namespaces.chat import payloads
 from rtserver.namespaces.chat.access import Access, RoomPolicy
+from rtserver.namespaces.chat.catching_up import NEW_ROOM, CatchingUp
 from rtserver.namespaces.chat.changing import Changing
 from rtserver.namespaces.chat.conversation import Conversation, conversation, in_room, named
 from rtserver.namespaces.chat.membership import Membership
 from rtserver.namespaces.chat.ports import MessageStore, Notifying, Presence, ReceiptStore, RoomStore
 from rtserver.namespaces.chat.poster import Poster
 from rtserver.namespaces.chat.presence import Online, PresenceAnnouncer
+from rtserver.namespaces.chat.typing import Typing
 from rtserver.namespaces.identified import identity_of
 from rtserver.sio.client import Client
 from rtserver.sio.namespace import Namespace, event
@@ -53,13 +55,19 @@ class Chat(Namespace, path="/chat"):
         self._changing = Changing(self, messages, self.poster.mentions, max_text=max_text)
         self._online = Online(presence, rooms)
         self._access = Access(rooms, room_policy)
+        self._typing = Typing(self)
+        self._catching_up = CatchingUp(messages, rooms, self._access)
         self._membership = Membership(self, rooms, self._access, self._online)
         presence.subscribe(PresenceAnnouncer(self, rooms).announce)
+
+    async def on_stop(self) -> None:
+        self._typing.close()
 
     async def on_connected(self, client: Client) -> None:
         await self._online.arrived(client, identity_of(client).user)
 
     async def on_disconnect(self, client: Client, reason: str) -> None:
+        await self._typing.gone(client.id)
         await self._online.left(client, identity_of(client).user)
 
     # Rooms
@@ -71,6 +79,7 @@ class Chat(Namespace, path="/chat"):
         where = named(payload.room, me.user)
         if where.partner is None:
             await self._membership.join(client, me, where.room)
+        standing = (await self._rooms.standings(me.user, [where.room])).get(where.room, NEW_ROOM)
         messages, _ = await self._messages.history(where.room, before=None, after=None, limit=JOIN_HISTORY)
         listed = await self._membership.members(where.room, me)
         return {
@@ -78,13 +87,16 @@ class Chat(Namespace, path="/chat"):
             "room": where.room,
             **listed,
             "messages": to_builtins(messages),
-            "lastRead": await self._receipts.last_read(where.room, me.user),
+            "lastRead": standing.last_read,
+            "unread": standing.unread,
+            "rev": standing.rev,
         }
 
     @event("leave")
     async def leave(self, client: Client, payload: payloads.RoomPayload) -> Ack:
-        where = in_room(payload.room)
-        await self._membership.leave(client, identity_of(client), where.room)
+        me, where = identity_of(client), in_room(payload.room)
+        await self._typing.ended(where.room, me.user)
+        await self._membership.leave(client, me, where.room)
         return {"ok": True}
 
     @event("rooms")
@@ -111,6 +123,7 @@ class Chat(Namespace, path="/chat"):
     async def message(self, client: Client, payload: payloads.MessagePayload) -> Ack:
         me, where = self._sender(client, payload)
         posted = await self.poster.say(_draft(me, where, payload), where, but=client.id)
+        await self._typing.ended(where.room, me.user)
         return {"ok": True, "message": posted.wire}
 
     @event("edit")
@@ -137,12 +150,17 @@ class Chat(Namespace, path="/chat"):
         )
         return {"ok": True, "messages": to_builtins(messages), "more": more}
 
+    @event("sync")
+    async def sync(self, client: Client, payload: payloads.SyncPayload) -> Ack:
+        return {"ok": True, "rooms": await self._catching_up.sync(client, identity_of(client), payload)}
+
     @event("typing")
     async def typing(self, client: Client, payload: payloads.TypingPayload) -> Ack:
-        """Not for the user's own devices: nobody watches oneself type."""
         me, where = self._sender(client, payload)
-        others = self.to(*where.audience).except_(client.id, user_room(me.user)).volatile
-        await others.emit("typing", {"room": where.room, "user": me.user, "typing": payload.typing})
+        if payload.typing:
+            await self._typing.began(client, me.user, where)
+        else:
+            await self._typing.stopped(me.user, where)
         return {"ok": True}
 
     @event("read")

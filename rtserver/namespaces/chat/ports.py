@@ -10,7 +10,7 @@ from typing import Protocol
 
 from rtserver.cluster.partial import PartialSet
 from rtserver.store.amend import Change, Changed
-from rtserver.store.records import Draft, Member, Message, NotificationDraft, RoomSummary
+from rtserver.store.records import Draft, Member, Message, NotificationDraft, RoomSummary, Standing
 
 
 class MessageStore(Protocol):
@@ -30,6 +30,9 @@ class MessageStore(Protocol):
         self, room: str, *, before: int | None, after: int | None, limit: int
     ) -> tuple[list[Message], bool]:
         """Ascending by `seq`, and whether there are more in the direction asked for."""
+
+    async def changed(self, room: str, *, rev: int, upto: int, limit: int) -> tuple[list[Message], bool]:
+        """Messages up to `upto` that changed after `rev`, by rising `rev`, and whether there are more."""
 
     async def has(self, room: str, id: str) -> bool:
         """Whether `room` has a message of that id."""
@@ -58,12 +61,13 @@ class RoomStore(Protocol):
 
     async def summaries(self, user: str) -> list[RoomSummary]: ...
 
+    async def standings(self, user: str, names: Sequence[str]) -> dict[str, Standing]:
+        """By room; those that nobody has made yet are left out."""
+
 
 class ReceiptStore(Protocol):
     async def mark_read(self, room: str, user: str, seq: int) -> int:
         """The cursor afterwards: never backwards, never past the last message."""
-
-    async def last_read(self, room: str, user: str) -> int: ...
 
 
 class Notifying(Protocol):

@@ -28,7 +28,8 @@ async def test_an_edit_reaches_everybody_and_the_newly_mentioned_hear_of_it(devi
     first = await say(phone, "helo @alice")
     ack = await phone.call("edit", {"room": "general", "id": first["id"], "text": " hello @bob ", "data": {"a": 1}})
     now = ack["message"]
-    assert (now["text"], now["data"], now["mentions"], now["rev"], now["seq"]) == ("hello @bob", {"a": 1}, ["bob"], 1, 1)
+    assert (now["text"], now["data"], now["mentions"]) == ("hello @bob", {"a": 1}, ["bob"])
+    assert (now["rev"], now["seq"]) == (1, 1)
     assert now["editedAt"] >= first["sentAt"]
     for other in (laptop, bob):
         assert await other.next("messageEdited") == [now]

@@ -45,6 +45,11 @@ def _messages() -> None:
     op.create_index(
         "ix_messages_rev", "messages", ["room", "rev"], unique=True, sqlite_where=changed, postgresql_where=changed
     )
+    for name, having in (("deleted", "deleted_at"), ("mentioning", "mentions")):
+        given = sa.text(f"{having} IS NOT NULL")
+        op.create_index(
+            f"ix_messages_{name}", "messages", ["room", "seq"], sqlite_where=given, postgresql_where=given
+        )
     op.create_table(
         "reactions",
         sa.Column("room", sa.Text, nullable=False),

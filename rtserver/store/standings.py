@@ -1,0 +1,106 @@
+"""How a user stands in rooms: what is unread, what was read, how far the rooms have come.
+
+1. Unread is what came after the user's receipt and after the user's own last message, without what was deleted since.
+2. Each value of a row is one step in an index, whatever the room has gathered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from rtserver.protocol import json
+from rtserver.store.append import message_columns, message_of
+from rtserver.store.columns import checked_key
+from rtserver.store.engines import matches
+from rtserver.store.records import RoomSummary, Standing
+from rtserver.store.schema import members, messages, receipts, rooms
+
+MAX_SUMMARIES = 500
+"""Rooms listed, however many somebody has joined."""
+
+
+async def summaries_of(connection: AsyncConnection, user: str) -> list[RoomSummary]:
+    """The rooms of `user`, the one with the latest activity first, `MAX_SUMMARIES` at most."""
+    active = (
+        sa.select(rooms)
+        .join(members, members.c.room == rooms.c.room)
+        .where(members.c.user_id == user)
+        .order_by(rooms.c.active_at.desc(), rooms.c.room)
+        .limit(MAX_SUMMARIES)  # before the messages are looked up
+        .subquery()
+    )
+    newest = sa.and_(messages.c.room == active.c.room, messages.c.seq == active.c.last_seq)
+    query = (
+        sa.select(*_columns(active, user), *message_columns(messages))
+        .select_from(active)
+        .outerjoin(receipts, _receipt(active, user))
+        .outerjoin(messages, newest)
+        .order_by(active.c.active_at.desc(), active.c.room)
+    )
+    return [_summary(row) for row in await connection.execute(query)]
+
+
+async def standings_of(connection: AsyncConnection, user: str, names: Sequence[str]) -> dict[str, Standing]:
+    """By room; those that nobody has made yet are left out."""
+    wanted = matches(connection, [rooms.c.room], [(checked_key(name),) for name in names])
+    chosen = sa.select(rooms).where(wanted).subquery()
+    mine = sa.and_(members.c.room == chosen.c.room, members.c.user_id == user)
+    query = (
+        sa.select(*_columns(chosen, user), members.c.user_id)
+        .select_from(chosen)
+        .outerjoin(receipts, _receipt(chosen, user))
+        .outerjoin(members, mine)
+    )
+    found = [_standing(row[:-1], member=row[-1] is not None) for row in await connection.execute(query)]
+    return {standing.room: standing for standing in found}
+
+
+def _receipt(chosen: sa.FromClause, user: str) -> sa.ColumnElement[bool]:
+    return sa.and_(receipts.c.room == chosen.c.room, receipts.c.user_id == user)
+
+
+def _columns(chosen: sa.FromClause, user: str) -> list[sa.ColumnElement[Any]]:
+    """What `_standing` takes, in its order."""
+    own = messages.alias("own")
+    own_last = sa.select(sa.func.max(own.c.seq)).where(own.c.author_id == user, own.c.room == chosen.c.room)
+    last = own_last.scalar_subquery()
+    gone, naming = messages.alias("gone"), messages.alias("naming")
+    deleted = _count(gone, chosen, last).where(gone.c.deleted_at.is_not(None))
+    # As it stands in the JSON of the list; LIKE would take "Bob" for "bob".
+    listed = sa.type_coerce(naming.c.mentions, sa.Text)
+    mine = sa.literal(json.dumps(checked_key(user)).decode(), sa.Text)
+    mentioning = _count(naming, chosen, last).where(
+        naming.c.mentions.is_not(None), sa.func.replace(listed, mine, "") != listed
+    )
+    columns = [chosen.c.room, chosen.c.last_seq, chosen.c.first_seq, chosen.c.last_rev, receipts.c.seq, last]
+    return [*columns, deleted.scalar_subquery(), mentioning.scalar_subquery()]
+
+
+def _count(table: sa.FromClause, chosen: sa.FromClause, own_last: Any) -> sa.Select[int]:
+    """How many of `table` are after the receipt and after the user's own last message."""
+    after_receipt = table.c.seq > sa.func.coalesce(receipts.c.seq, 0)
+    after_own = table.c.seq > sa.func.coalesce(own_last, 0)
+    return (
+        sa.select(sa.func.count())
+        .where(table.c.room == chosen.c.room, after_receipt, after_own)
+        .correlate(chosen, receipts)
+    )
+
+
+def _standing(row: Sequence[Any], *, member: bool) -> Standing:
+    room, last_seq, first_seq, rev, read, own_last, deleted, mentions = row
+    since = max(read or 0, own_last or 0, first_seq - 1)
+    unread = max(0, last_seq - since - deleted)
+    return Standing(room, last_seq, first_seq, rev, read or 0, unread, mentions, member)
+
+
+def _summary(row: Sequence[Any]) -> RoomSummary:
+    standing, last = _standing(row[:8], member=True), row[8:]
+    message = message_of(last) if last[0] is not None else None
+    return RoomSummary(
+        standing.room, standing.unread, message, standing.last_read, standing.mentions, standing.rev
+    )
