@@ -60,8 +60,12 @@ class HistoryQuery(Struct, forbid_unknown_fields=True):
 
 class PresenceQuery(Struct, forbid_unknown_fields=True):
     user: Annotated[
-        list[UserId], Meta(max_length=1000, description="Whom to ask for; without it, everybody who is online")
+        list[UserId], Meta(max_length=30, description="Whom to ask for; without it, everybody who is online")
     ] = []
+
+
+class PresenceBody(Struct, forbid_unknown_fields=True):
+    users: Annotated[list[UserId], Meta(max_length=MAX_ONLINE)]
 
 
 class InboxQuery(Struct, forbid_unknown_fields=True):
@@ -128,13 +132,15 @@ class UserReadingApi:
     @operation("GET", "/api/presence", summary="Ask who is online", tag="users")
     async def presence(self, query: PresenceQuery) -> OnlineAnswer:
         """Those of `user` (repeat it) that are online, in that order; without it all, up to 1,000."""
-        if not query.user:
-            everybody = await self._presence.all_online(MAX_ONLINE)
-            return OnlineAnswer(online=list(everybody), partial=everybody.partial)
-        online = await self._presence.online(query.user)
-        return OnlineAnswer(
-            online=[user for user in dict.fromkeys(query.user) if user in online], partial=online.partial
-        )
+        if query.user:
+            return await self._among(query.user)
+        everybody = await self._presence.all_online(MAX_ONLINE)
+        return OnlineAnswer(online=list(everybody), partial=everybody.partial)
+
+    @operation("POST", "/api/presence", summary="Ask which of many are online", tag="users")
+    async def presence_of_many(self, body: PresenceBody) -> OnlineAnswer:
+        """The same for more users than fit into an address."""
+        return await self._among(body.users)
 
     @operation("GET", "/api/users/{user}/unread", summary="Count what a user has not read", tag="users")
     async def unread(self, path: UserPath) -> UnreadAnswer:
@@ -151,3 +157,7 @@ class UserReadingApi:
             path.user, before=query.before, limit=query.limit, unread=query.unread, type=query.type
         )
         return InboxAnswer(notifications=notifications, more=more)
+
+    async def _among(self, users: list[str]) -> OnlineAnswer:
+        online = await self._presence.online(users)
+        return OnlineAnswer(online=[user for user in dict.fromkeys(users) if user in online], partial=online.partial)

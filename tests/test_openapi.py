@@ -1,0 +1,62 @@
+"""/api/openapi.json is a valid document, and the server does what it says: schemathesis tries it out."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from tests.support.rtserver_process import RtServer
+
+SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
+# The schema cannot say all that is asked for ("either `user` or `users`"), so a good request may be refused.
+CHECKS = ["--checks", "all", "--exclude-checks", "positive_data_acceptance"]
+HOW = ["--generation-deterministic", "--continue-on-failure", "--warnings", "off", "--no-color"]
+
+
+async def document_of(server: RtServer) -> dict[str, Any]:
+    """It is there for everybody, also without a key."""
+    async with aiohttp.ClientSession() as http, http.get(f"{server.url}/api/openapi.json") as answer:
+        assert answer.status == 200
+        document: dict[str, Any] = await answer.json()
+        return document
+
+
+async def try_out(server: RtServer, *options: str) -> None:
+    """Requests that are good, at the bounds and beyond them, to each operation."""
+    command = [SCHEMATHESIS, "run", f"{server.url}/api/openapi.json", *CHECKS, *HOW, *options]
+    key = ["-H", f"Authorization: Bearer {server.api_key}"]
+    run = await asyncio.create_subprocess_exec(
+        *command, *key, cwd=server.folder, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    said = (await run.communicate())[0].decode()
+    assert run.returncode == 0, said[-20_000:]
+    assert "Traceback" not in server.logs()
+
+
+async def test_the_document_is_valid_openapi(server: Callable[..., Awaitable[RtServer]]) -> None:
+    running = await server(API_KEY=None)
+    document = await document_of(running)
+    OpenAPIV31SpecValidator(document).validate()
+    operations = [operation for path in document["paths"].values() for operation in path.values()]
+    assert len({operation["operationId"] for operation in operations}) == len(operations) >= 9
+    assert all(operation["summary"] and {"500", "503"} <= operation["responses"].keys() for operation in operations)
+
+
+@pytest.mark.timeout(240)
+async def test_the_server_keeps_to_its_document(server: Callable[..., Awaitable[RtServer]]) -> None:
+    running = await server(RATE_API="off")
+    await try_out(running, "--phases", "coverage,fuzzing", "--max-examples", "8")
+
+
+@pytest.mark.timeout(240)
+async def test_the_server_keeps_to_its_document_on_postgres(
+    server: Callable[..., Awaitable[RtServer]], postgres_url: str
+) -> None:
+    """What a database has no place for is refused before it gets there."""
+    running = await server(RATE_API="off", DATABASE_URL=postgres_url)
+    await try_out(running, "--phases", "coverage")
