@@ -135,7 +135,7 @@ class _Composition:
         for namespace in (chat, self.inboxes.namespace, admin, *own):
             self.server.add_namespace(namespace)
         self.doors = Doors(
-            self.database, self.metrics, instance=self.instance,
+            settings, self.database, self.metrics, instance=self.instance,
             notifying=self.notifier, posting=chat.poster, emitting=Emitting(self.server),
         )  # fmt: skip
 

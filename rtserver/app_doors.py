@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from typing import Any
 
+from rtserver.cluster.connection import connector
+from rtserver.cluster.inbox import Inbox
+from rtserver.cluster.inbox_wire import Entry
+from rtserver.doors.feed import Feed, Left, Settle, read_fields
 from rtserver.doors.intake import Intake, checked
 from rtserver.doors.ports import Emitting, Notifying, Posting
+from rtserver.doors.requests import Request
 from rtserver.doors.scheduler import Scheduler
 from rtserver.metrics import Metrics
+from rtserver.redis_urls import parse_redis_url
+from rtserver.settings import Settings
 from rtserver.store.audience import Audience
 from rtserver.store.database import Database
 from rtserver.store.requests import Requests
@@ -21,6 +29,7 @@ class Doors:
 
     def __init__(
         self,
+        settings: Settings,
         database: Database,
         metrics: Metrics,
         *,
@@ -44,14 +53,42 @@ class Doors:
             self.schedule, self._carry_out, metrics, owner=owner, clean=self._requests.forget_old
         )
         self.intake.on_scheduled = self._scheduler.nudge
+        self._inbox = self._compose_inbox(settings, metrics, owner) if settings.reads_inbox else None
 
     async def run(self, _: Any) -> AsyncIterator[None]:
         """Begins after the database and the cluster, ends before them."""
         await self._requests.start()
         await self._scheduler.start()
+        if self._inbox is not None:
+            await self._inbox.start()
         yield
+        if self._inbox is not None:
+            await self._inbox.stop()
         await self._scheduler.stop()
         await self._requests.stop()
 
     async def _carry_out(self, kind: str, body: Any, origin: str) -> None:
         await self.intake.carry_out(checked(kind, body), origin=origin)
+
+    async def _take(self, request: Request, origin: str | None) -> None:
+        await self.intake.take(request, origin=origin)
+
+    def _compose_inbox(self, settings: Settings, metrics: Metrics, consumer: str) -> Inbox:
+        assert settings.redis_url is not None  # noqa: S101  see reads_inbox
+        stream = settings.inbox_stream
+        address = parse_redis_url(settings.redis_url.get_secret_value())
+        # In a Redis Cluster the braces put it where the stream is, so that one step can move an entry.
+        dead = f"{{{stream}}}:dead" if address.kind == "cluster" else f"{stream}:dead"
+        feed = Feed(self._take, attempts=1, forsaken=True)
+
+        async def carry(entries: Sequence[Entry], settle: Settle) -> None:
+            await feed.carry([_left(stream, entry) for entry in entries], settle)
+
+        return Inbox(
+            connector(address, "rtserver-inbox", key=stream), carry, metrics,
+            stream=stream, dead=dead, consumer=consumer, address=address.shown,
+        )  # fmt: skip
+
+
+def _left(stream: str, entry: Entry) -> Left:
+    return Left(entry, f"{stream}:{entry.id}", partial(read_fields, entry.fields))

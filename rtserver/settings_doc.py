@@ -19,6 +19,7 @@ GROUPS = {
         "redis_url", "redis_adapter", "redis_key", "redis_specific_responses", "cluster_secret", "cluster_timeout",
         "presence_grace", "presence_lease", "database_url",
     ),
+    "Doors for backends": ("inbox", "inbox_stream"),
     "Browsers and proxies": ("cors_origins", "trusted_proxies"),
     "Connections": (
         "namespaces", "transports", "parser", "allow_eio3", "per_message_deflate", "compression_threshold",
@@ -40,6 +41,7 @@ _MADE_DEFAULTS = {
     "jwt_secret": "none; development makes one",
     "jwt_algorithms": "HS256 for secrets; for a public key the usual one of its kind",
     "database_url": "the file `rtserver.db` in `RTSERVER_DATA_DIR`",
+    "inbox": "true with Redis, unless a cluster secret is set",
     "cors_origins": "production: none but the server's own; development: `localhost` with the server's port",
     "rate_connects": "no limit",
     "drain_seconds": "30 with Redis; 0 without, as there is nowhere else to go",

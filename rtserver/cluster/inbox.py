@@ -24,7 +24,7 @@ from rtserver.cluster.inbox_wire import Entry, InboxWire, wake
 from rtserver.cluster.refusals import Refusals
 from rtserver.metrics import InboxState
 
-LEASE = 15.0
+LEASE = 9.0
 BLOCK = 1.0
 BATCH = 64
 MAX_DELIVERIES = 5
@@ -134,7 +134,7 @@ class Inbox:
             else:
                 await self._take_up(wire, *left)
         self._reading = left is None and not self._stopping
-        entries = await wire.read(BATCH, BLOCK if self._reading else 0)
+        entries = await wire.read(BATCH, min(BLOCK, self._lease / 3) if self._reading else 0)
         self._reading = False
         if entries:
             await self._work(wire, entries)

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -25,6 +25,7 @@ POLL = 2.0
 BLOCKED = 0.5
 """Seconds to wait while another server carries out what is due."""
 BATCH = 50
+HOLD_EVERY = LEASE_MS / 3000
 ATTEMPTS = 6
 CLEAN_EVERY = 600.0
 _LONGEST_BACKOFF = 15.0
@@ -37,6 +38,8 @@ CarryOut = Callable[[str, Any, str], Awaitable[Any]]
 
 class Schedule(Protocol):
     async def take(self, owner: str, limit: int) -> list[Later]: ...
+
+    async def hold(self, owner: str) -> None: ...
 
     async def release(self, owner: str) -> None: ...
 
@@ -139,7 +142,7 @@ class Scheduler:
     async def _turn(self) -> bool:
         """Carry out some of what is due; whether there was any."""
         loop = asyncio.get_running_loop()
-        until = loop.time() + LEASE_MS / 3000
+        until = loop.time() + HOLD_EVERY
         batch = await self._schedule.take(self._owner, BATCH)
         if not batch:
             return False
@@ -147,7 +150,7 @@ class Scheduler:
         done: list[str] = []
         try:
             for later in batch:
-                if await self._fire(later):
+                if await self._held(self._fire(later)):
                     done.append(later.id)
                 if self._stopping or loop.time() > until:
                     break
@@ -157,6 +160,16 @@ class Scheduler:
             if len(done) < len(batch):
                 await self._schedule.release(self._owner)
         return True
+
+    async def _held(self, firing: Coroutine[Any, Any, bool]) -> bool:
+        """What takes long stays ours meanwhile."""
+        task = asyncio.ensure_future(firing)
+        try:
+            while not (await asyncio.wait({task}, timeout=HOLD_EVERY))[0]:
+                await self._schedule.hold(self._owner)
+            return task.result()
+        finally:
+            task.cancel()
 
     async def _fire(self, later: Later) -> bool:
         """Whether it is done. Raises `Unavailable`."""

@@ -24,7 +24,7 @@ from rtserver.store.ids import Ids
 from rtserver.store.requests import Asked, enter, same_body
 from rtserver.store.schema_doors import requests, scheduled
 
-LEASE_MS = 15_000
+LEASE_MS = 6_000
 LONGEST_PAUSE_MS = 60_000
 MAX_PAGE = 1000
 _TAKE_TURNS = 0x72747363  # one lock for all servers on this database
@@ -83,6 +83,12 @@ class Schedule:
                 holding = sa.update(scheduled).where(scheduled.c.id.in_([later.id for later in found]))
                 await connection.execute(holding.values(owner=owner, held_until=now + LEASE_MS))
         return found
+
+    async def hold(self, owner: str) -> None:
+        """Go on holding what `owner` holds."""
+        async with self._db.transaction() as connection:
+            mine = sa.update(scheduled).where(scheduled.c.owner == owner)
+            await connection.execute(mine.values(held_until=self._clock() + LEASE_MS))
 
     async def release(self, owner: str) -> None:
         """Hold nothing any more."""
