@@ -91,7 +91,7 @@ class _Composition:
     def _compose_store(self) -> None:
         self.database = Database(self.settings.database_url.get_secret_value())
         self.messages = Messages(self.database)
-        self.inboxes = Inboxes(self.settings, self.database)
+        self.inboxes = Inboxes(self.settings, self.database, self.presence, self.metrics)
         self.notifier = self.inboxes.notifier
 
     def _compose_server(self, own: list[Namespace]) -> None:
@@ -146,7 +146,10 @@ class _Composition:
         Cors(self.settings.cors_origins).install(app)
         for part in self._http_parts():
             app.add_routes(part.routes())
-        app.cleanup_ctx.extend([self._run_store, self.inboxes.run, self._run_cluster, self.doors.run, self._watch_loop])
+        app.cleanup_ctx.extend([
+            self._run_store, self.inboxes.run_store, self._run_cluster, self.inboxes.run, self.doors.run,
+            self._watch_loop,
+        ])  # fmt: skip
         self.server.attach(app)
         return app
 

@@ -7,6 +7,7 @@ Rule: a key is only ever used with the algorithms of its own kind. A public key 
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
@@ -86,3 +87,17 @@ def _algorithms_of(key: object) -> tuple[str, ...]:
         case Ed25519PublicKey() | Ed448PublicKey():
             return _EDWARDS
     raise ValueError("its key is of no kind that signs tokens: RSA, EC (P-256, P-384, P-521) or Ed25519")
+
+
+WEBHOOK_PREFIX = "whsec_"
+
+
+def webhook_key(secret: str) -> bytes:
+    """The key that webhooks are signed with, of a secret as Standard Webhooks writes it; raises `ValueError`."""
+    try:
+        key = b64decode(secret.removeprefix(WEBHOOK_PREFIX), validate=True)
+    except ValueError:
+        raise ValueError("it is no base64") from None
+    if not secret.startswith(WEBHOOK_PREFIX) or not 24 <= len(key) <= 64:
+        raise ValueError(f"it must be {WEBHOOK_PREFIX} and 24 to 64 bytes as base64")
+    return key

@@ -40,6 +40,8 @@ class Metrics:
         self.handovers: Counter[str] = Counter()
         self.ends: Counter[str] = Counter()
         self.redis_errors: Counter[str] = Counter()
+        self.webhooks: Counter[str] = Counter()
+        self.webhooks_state: tuple[int, float, int] | None = None
         self.slow_clients = 0
         self.reads_paused = 0
         self.loop_lag = 0.0
@@ -98,6 +100,10 @@ class Metrics:
     def through_door(self, door: str, outcome: str) -> None:
         """What a backend left in the inbox, a queue or the schedule is "done", "retried", or has "failed"."""
         self.doors[door, outcome] += 1
+
+    def webhook(self, outcome: str) -> None:
+        """One was "delivered", "failed" for now or "parked" for good, or needless: "online", "read"."""
+        self.webhooks[outcome] += 1
 
     def dropped(self, reason: str) -> None:
         self.drops[reason] += 1
@@ -193,7 +199,11 @@ class _Exposition:
 
 
 def _waiting(m: Metrics) -> Iterator[Metric]:
-    """What backends left that is not done."""
+    """What backends left that is not done, and what backends were not told yet."""
+    if m.webhooks_state is not None:
+        yield _counter("rtserver_webhooks", "Webhooks dealt with, by outcome", "outcome", m.webhooks)
+        for name, value in zip(("waiting", "oldest_seconds", "parked"), m.webhooks_state, strict=True):
+            yield GaugeMetricFamily(f"rtserver_webhooks_{name}", "Webhooks in the queue", value=value)
     if m.inbox is not None:
         for name, text, value in (
             ("waiting", "Entries that no server has taken", m.inbox.waiting),

@@ -20,10 +20,11 @@ from rtserver.errors import ConfigError
 from rtserver.rate import Rate
 from rtserver.settings_doors import DoorSettings
 from rtserver.settings_keys import TokenKeys
+from rtserver.settings_notifications import NotificationSettings
 from rtserver.settings_sources import Found, variable
 
 
-class Settings(TokenKeys, DoorSettings, BaseSettings):
+class Settings(TokenKeys, DoorSettings, NotificationSettings, BaseSettings):
     """Read from arguments (the flags), the environment, `.env` and defaults, in this order.
 
     Raises ConfigError with *all* faults. `Settings(_env_file=None)` leaves the `.env` file out.
@@ -168,10 +169,6 @@ class Settings(TokenKeys, DoorSettings, BaseSettings):
     """The longest text of a chat message, in characters."""
     chat_room_policy: kind.RoomPolicy = "open"
     """`open`: a room is made by joining it. `members`: only users put in by the HTTP API or an admin may join."""
-
-    receipt_timeout: kind.Seconds = 10.0
-    """Seconds to wait for a device's ack of a notification before it is sent again; the next pauses are 3 and 9 times
-    as long. Only devices that gave a name are asked for acks."""
 
     log_level: kind.LogLevel = "info"
     """The least important level that is logged."""

@@ -32,7 +32,7 @@ GROUPS = {
         "max_event_length", "rate_events", "rate_api", "rate_connects",
     ),
     "Chat": ("chat_max_text", "chat_room_policy"),
-    "Notifications": ("receipt_timeout",),
+    "Notifications": ("receipt_timeout", "webhook_url", "webhook_secret", "webhook_delay"),
     "Logs": ("log_level", "log_format"),
 }  # fmt: skip
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from rtserver.keys import SECRET_BYTES
 from rtserver.settings_sources import Found, Sources, nearest, variable
-from rtserver.settings_urls import has_password
+from rtserver.settings_urls import has_password, is_private_way
 from rtserver.settings_values import Rule
 
 if TYPE_CHECKING:
@@ -136,6 +136,18 @@ def _parser(settings: Settings) -> Iterator[str]:
         yield f"{variable('allow_eio3')} goes with {variable('parser')} json only."
 
 
+def _webhooks(settings: Settings) -> Iterator[str]:
+    if settings.webhook_url is None or not settings.production:
+        return
+    if not settings.webhook_secret:
+        yield (
+            f"{variable('webhook_secret')} is missing: without it your backend could not tell our webhooks from others "
+            "('echo whsec_$(openssl rand -base64 32)' makes one)."
+        )
+    if not is_private_way(settings.webhook_url.get_secret_value()):
+        yield f"{variable('webhook_url')} must begin with https:// in production mode, but for this machine itself."
+
+
 def _later(settings: Settings) -> Iterator[str]:
     """Settings whose work is not in this release must not be taken in silence."""
     if settings.jwt_jwks_url is not None:
@@ -153,6 +165,7 @@ _RULES: tuple[tuple[frozenset[str], Callable[[Settings], Iterator[str]]], ...] =
     (frozenset({"workers", "redis_url"}), _workers),
     (frozenset({"allow_eio3", "parser"}), _parser),
     (frozenset({"cluster_secret"}), _strong_cluster_secrets),
+    (frozenset({"mode", "webhook_url", "webhook_secret"}), _webhooks),
     (frozenset({"jwt_jwks_url", "redis_adapter"}), _later),
 )
 

@@ -35,6 +35,19 @@ def check_web_url(url: str) -> str:
     return url
 
 
+def check_webhook_url(url: str) -> str:
+    parts = _parts(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("it must be an address that begins with https://")
+    return url
+
+
+def is_private_way(url: str) -> bool:
+    """Whether nobody on the way can read what is sent there: TLS, or this machine itself."""
+    parts = _parts(url)
+    return parts.scheme == "https" or parts.hostname in ("localhost", "127.0.0.1", "::1")
+
+
 def check_database_url(url: str) -> str:
     """Whether the store can use it; which driver and options that means is the store's own affair."""
     parts = _parts(url)

@@ -15,9 +15,9 @@ from typing import Annotated, Any, Literal, TypeAlias, TypeVar, get_args
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic.fields import FieldInfo
 
-from rtserver.keys import ALGORITHMS, looks_like_pem, public_keys
+from rtserver.keys import ALGORITHMS, looks_like_pem, public_keys, webhook_key
 from rtserver.rate import Rate
-from rtserver.settings_urls import check_database_url, check_redis_url, check_web_url
+from rtserver.settings_urls import check_database_url, check_redis_url, check_web_url, check_webhook_url
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -102,6 +102,11 @@ def _no_pem(secret: str) -> str:
     return secret
 
 
+def _webhook_secret(secret: str) -> str:
+    webhook_key(secret)
+    return secret
+
+
 def _pem(value: str) -> str:
     text = value.replace("\\n", "\n") if looks_like_pem(value) else _read(value)
     public_keys(text)
@@ -182,6 +187,13 @@ RedisUrl = Annotated[
 DatabaseUrl = Annotated[
     SecretStr, AfterValidator(_secret(check_database_url)),
     Rule("sqlite:///path/to/file.db or postgresql://user:password@host/name", secret=True),
+]  # fmt: skip
+WebhookUrl = Annotated[
+    SecretStr, AfterValidator(_secret(check_webhook_url)), Rule("the https:// address of your backend", secret=True)
+]
+WebhookSecrets = Annotated[
+    tuple[SecretStr, ...], BeforeValidator(_split), AfterValidator(_each(_secret(_webhook_secret))),
+    Rule("whsec_ and 24 to 64 bytes as base64, or several of these separated by commas", secret=True),
 ]  # fmt: skip
 Origins = Annotated[
     tuple[str, ...], BeforeValidator(_split), AfterValidator(_each(_origin)), AfterValidator(_distinct),

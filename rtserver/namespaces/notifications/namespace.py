@@ -14,6 +14,7 @@ from rtserver.namespaces.identified import identity_of
 from rtserver.namespaces.notifications import payloads
 from rtserver.namespaces.notifications.ports import NotificationStore, PreferenceStore, ReceiptStore
 from rtserver.namespaces.notifications.receipts import Receipts
+from rtserver.sio.adapter import AckTimeout
 from rtserver.sio.client import Client
 from rtserver.sio.namespace import Namespace, event, server_event
 from rtserver.store.notification_records import Unread
@@ -149,6 +150,17 @@ class Notifications(Namespace, path=PATH):
         """Those of `users` who have a device on this server."""
         rooms = self.server.room_table(PATH)
         return [user for user in users if rooms.has(user_room(user))]
+
+    async def connected(self, users: Sequence[str], timeout: float) -> set[str]:
+        """Those of `users` who have a device on any server; of servers that do not answer in time nobody counts."""
+        found = set(self.here(users))
+        try:
+            answers = await self.server_side_emit_with_ack("here", users, timeout=timeout)
+        except AckTimeout as error:
+            answers = error.responses
+        for answer in answers:
+            found.update(answer if isinstance(answer, list) else ())
+        return found
 
     async def _changed(self, client: Client, event: str, which: Ack | None, left: Unread) -> Ack:
         """`which`: what to tell the other devices; None where nothing changed."""
