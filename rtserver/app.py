@@ -47,6 +47,7 @@ from rtserver.store.database import Database
 from rtserver.store.messages import Messages
 from rtserver.store.receipts import Receipts
 from rtserver.store.rooms import Rooms
+from rtserver.store.search import Search
 
 log = structlog.get_logger("rtserver.app")
 
@@ -127,6 +128,7 @@ class _Composition:
             Rooms(self.database),
             Receipts(self.database),
             self.presence,
+            Search(self.database),
             max_text=settings.chat_max_text,
             room_policy=settings.chat_room_policy,
             notifier=self.notifier,

@@ -40,6 +40,7 @@ EVENTS: dict[tuple[str, str], dict[str, Any]] = {
     ("/chat", "react"): {"room": "general", "id": MESSAGE, "emoji": "+1", "on": True},
     ("/chat", "delete"): {"room": "general", "id": MESSAGE},
     ("/chat", "sync"): {"rooms": {"general": 0}, "limit": 10, "join": True},
+    ("/chat", "search"): {"query": "hello", "room": "general", "cursor": "9", "limit": 10},
     ("/chat", "typing"): {"room": "general", "typing": True},
     ("/chat", "read"): {"room": "general", "seq": 1},
     ("/chat", "history"): {"to": "bob", "before": 5, "limit": 10},

@@ -51,8 +51,12 @@ async def test_servers_that_start_together_migrate_once(database_url: str) -> No
 
 
 async def test_the_migrations_make_the_tables_that_the_code_uses(db: Database) -> None:
+    def ours(item: object, name: str | None, *_: object) -> bool:
+        """The index of the search has no table in the code: each database has its own form of it."""
+        return not (name or "").startswith(("search_", "ix_messages_search"))
+
     def differences(connection: sa.Connection) -> list[object]:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "include_object": ours})
         return list(compare_metadata(context, metadata))
 
     async with db.reading() as connection:

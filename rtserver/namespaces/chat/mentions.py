@@ -62,4 +62,5 @@ def _notification(message: Message, user: str) -> NotificationDraft:
         message=f"{message.from_.name}: {text}",
         data={"room": message.room, "id": message.id, "seq": message.seq, "from": to_builtins(message.from_)},
         key=f"mention:{message.id}",
+        room=message.room,
     )

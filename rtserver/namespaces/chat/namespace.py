@@ -20,7 +20,7 @@ from rtserver.namespaces.chat.catching_up import NEW_ROOM, CatchingUp
 from rtserver.namespaces.chat.changing import Changing
 from rtserver.namespaces.chat.conversation import Conversation, conversation, in_room, named
 from rtserver.namespaces.chat.membership import Membership
-from rtserver.namespaces.chat.ports import MessageStore, Notifying, Presence, ReceiptStore, RoomStore
+from rtserver.namespaces.chat.ports import MessageSearch, MessageStore, Notifying, Presence, ReceiptStore, RoomStore
 from rtserver.namespaces.chat.poster import Poster
 from rtserver.namespaces.chat.presence import Online, PresenceAnnouncer
 from rtserver.namespaces.chat.typing import Typing
@@ -42,6 +42,7 @@ class Chat(Namespace, path="/chat"):
         rooms: RoomStore,
         receipts: ReceiptStore,
         presence: Presence,
+        search: MessageSearch,
         *,
         max_text: int = 10_000,
         room_policy: RoomPolicy = "open",
@@ -51,6 +52,7 @@ class Chat(Namespace, path="/chat"):
         self._messages = messages
         self._rooms = rooms
         self._receipts = receipts
+        self._search = search
         self.poster = Poster(self, messages, rooms, notifier, max_text=max_text)
         self._changing = Changing(self, messages, self.poster.mentions, max_text=max_text)
         self._online = Online(presence, rooms)
@@ -153,6 +155,21 @@ class Chat(Namespace, path="/chat"):
     @event("sync")
     async def sync(self, client: Client, payload: payloads.SyncPayload) -> Ack:
         return {"ok": True, "rooms": await self._catching_up.sync(client, identity_of(client), payload)}
+
+    @event("search")
+    async def search(self, client: Client, payload: payloads.SearchPayload) -> Ack:
+        me = identity_of(client)
+        where = named(payload.room, me.user) if payload.room is not None else None
+        if where is not None:
+            await self._access.check_read(client, where)
+        messages, following = await self._search.find(
+            me.user,
+            payload.query,
+            room=None if where is None else where.room,
+            cursor=payload.cursor,
+            limit=payload.limit,
+        )
+        return {"ok": True, "messages": to_builtins(messages), "next": following}
 
     @event("typing")
     async def typing(self, client: Client, payload: payloads.TypingPayload) -> Ack:

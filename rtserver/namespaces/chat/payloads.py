@@ -111,6 +111,15 @@ class SyncPayload(Struct, frozen=True):
     join: bool = False
 
 
+class SearchPayload(Struct, frozen=True):
+    """`search`: in one room or in all; `cursor` is the `next` of the page before."""
+
+    query: Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\A[^\x00]+\Z")]
+    room: str | None = None
+    cursor: Token | None = None
+    limit: Limit = 20
+
+
 class EmptyPayload(Struct, frozen=True):
     """`rooms`: `{}` or nothing."""
 

@@ -70,6 +70,13 @@ class ReceiptStore(Protocol):
         """The cursor afterwards: never backwards, never past the last message."""
 
 
+class MessageSearch(Protocol):
+    async def find(
+        self, user: str, query: str, *, room: str | None = None, cursor: str | None = None, limit: int = 20
+    ) -> tuple[list[Message], str | None]:
+        """A page of what has all words of `query` in the rooms of `user`, newest first, and the next cursor."""
+
+
 class Notifying(Protocol):
     async def notify(self, drafts: list[NotificationDraft]) -> object:
         """Save and push them; one whose key its user's inbox knows already is not pushed again."""

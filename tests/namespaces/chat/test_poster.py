@@ -21,6 +21,7 @@ from rtserver.store.messages import Messages
 from rtserver.store.receipts import Receipts
 from rtserver.store.records import Author, Draft
 from rtserver.store.rooms import Rooms
+from rtserver.store.search import Search
 from tests.namespaces.chat.test_chat import settled
 from tests.sio.conftest import Tokens
 from tests.support.js_client import JsClient
@@ -36,7 +37,7 @@ async def chat(tmp_path: Path) -> AsyncIterator[Chat]:
     await database.migrate()
     messages = Messages(database)
     await messages.start()
-    yield Chat(messages, Rooms(database), Receipts(database), MemoryPresence())
+    yield Chat(messages, Rooms(database), Receipts(database), MemoryPresence(), Search(database))
     await messages.stop()
     await database.close()
 

@@ -1,0 +1,113 @@
+"""Searching the messages of one's rooms, the newest first. The index itself is made by migration 0005.
+
+1. A query is words and nothing else: whatever stands between them is dropped here, so no query language is left for a
+   client to break. All words must be there, in any order; the last one may be the beginning of a word.
+2. Membership is asked again for every page, and a tombstone is in no index.
+3. A cursor is a place in the order, and opens nothing: what it leads to is checked like everything else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from rtserver.errors import InvalidPayload
+from rtserver.store.append import message_columns, message_of
+from rtserver.store.columns import MAX_INT, checked_key, checked_text
+from rtserver.store.database import Database
+from rtserver.store.records import Message
+from rtserver.store.schema import members, messages, rooms
+
+MAX_ROOMS = 500
+"""Without a room, a search is in this many of the user's rooms, the last active ones."""
+MAX_WORDS = 10
+MIN_PREFIX = 3
+"""Letters from which on the last word may be a beginning: shorter ones would gather half of the index."""
+PUNCTUATION = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
+_GAPS = re.compile(rf"[\s\0{re.escape(PUNCTUATION)}]+")
+
+Found = tuple[list[Message], str | None]
+
+
+class Search:
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def find(
+        self, user: str, query: str, *, room: str | None = None, cursor: str | None = None, limit: int = 20
+    ) -> Found:
+        """A page of the messages that have all words of `query`, and where the next one begins.
+
+        Only in rooms that `user` is a member of; without reactions. Raises `InvalidPayload` for a senseless cursor.
+        """
+        words = words_of(checked_text(query))
+        async with self._db.reading() as connection:
+            names = await _rooms_of(connection, user, room)
+            if not words or not names:
+                return [], None
+            find = _find_sqlite if connection.dialect.name == "sqlite" else _find_postgres
+            found = await find(connection, words, names, cursor, limit + 1)
+        page = [message for _, message in found[:limit]]
+        return page, found[limit - 1][0] if len(found) > limit else None
+
+
+def words_of(query: str) -> list[str]:
+    """Those that an index can hold: something of a letter or a digit is in each."""
+    return [word for word in _GAPS.split(query) if any(map(str.isalnum, word))][:MAX_WORDS]
+
+
+async def _rooms_of(connection: AsyncConnection, user: str, room: str | None) -> list[str]:
+    mine = sa.select(rooms.c.room).join(members, members.c.room == rooms.c.room).where(members.c.user_id == user)
+    if room is not None:
+        mine = mine.where(rooms.c.room == room)
+    last_active = mine.order_by(rooms.c.active_at.desc()).limit(MAX_ROOMS)
+    return list((await connection.execute(last_active)).scalars())
+
+
+async def _find_sqlite(
+    connection: AsyncConnection, words: Sequence[str], names: Sequence[str], cursor: str | None, limit: int
+) -> list[tuple[str, Message]]:
+    """FTS5 walks its numbers downwards and stops at the limit; CROSS JOIN keeps it from being asked last."""
+    terms = " ".join(f'"{word}"' for word in words) + ("*" if len(words[-1]) >= MIN_PREFIX else "")
+    places = " OR ".join(f'"{name.encode().hex()}"' for name in names)
+    columns = ", ".join(f"messages.{column.name}" for column in message_columns(messages))
+    statement = sa.text(
+        f"SELECT search_words.rowid, {columns} FROM search_words "  # noqa: S608  names of columns
+        "CROSS JOIN search_docs ON doc = search_words.rowid CROSS JOIN messages ON messages.id = search_docs.id "
+        "WHERE search_words MATCH :match AND search_words.rowid < :before ORDER BY search_words.rowid DESC LIMIT :limit"
+    ).columns(sa.column("doc", sa.Integer), *(sa.column(c.name, c.type) for c in message_columns(messages)))
+    given = {"match": f"room : ({places}) AND text : ({terms})", "before": _doc(cursor), "limit": limit}
+    return [(str(row[0]), message_of(row[1:])) for row in await connection.execute(statement, given)]
+
+
+async def _find_postgres(
+    connection: AsyncConnection, words: Sequence[str], names: Sequence[str], cursor: str | None, limit: int
+) -> list[tuple[str, Message]]:
+    terms = " & ".join(f"'{word}'" for word in words) + (":*" if len(words[-1]) >= MIN_PREFIX else "")
+    # As the index has it, or it would not be used.
+    plain = sa.func.translate(
+        messages.c.text, sa.literal_column("'" + PUNCTUATION.replace("'", "''") + "'"), sa.literal_column(_SPACES)
+    )
+    vector = sa.func.to_tsvector(sa.literal_column("'simple'"), plain)
+    wanted = sa.func.to_tsquery(sa.literal_column("'simple'"), terms)
+    mine = messages.c.room == sa.any_(sa.literal(list(names), postgresql.ARRAY(sa.Text)))
+    query = sa.select(*message_columns(messages)).where(vector.bool_op("@@")(wanted), mine)
+    if cursor is not None:
+        query = query.where(messages.c.id < checked_key(cursor))
+    found = [message_of(row) for row in await connection.execute(query.order_by(messages.c.id.desc()).limit(limit))]
+    return [(message.id, message) for message in found]
+
+
+_SPACES = "'" + " " * len(PUNCTUATION) + "'"
+
+
+def _doc(cursor: str | None) -> int:
+    if cursor is None:
+        return MAX_INT
+    if not cursor.isascii() or not cursor.isdigit() or int(cursor) > MAX_INT:
+        raise InvalidPayload("This is no cursor of a search", details={"field": "cursor"})
+    return int(cursor)
