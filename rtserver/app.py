@@ -44,8 +44,10 @@ from rtserver.sio.namespace import Namespace
 from rtserver.sio.origins import Origins
 from rtserver.sio.server import Server
 from rtserver.store.database import Database
+from rtserver.store.memberships import Memberships
 from rtserver.store.messages import Messages
 from rtserver.store.receipts import Receipts
+from rtserver.store.room_settings import RoomSettingsStore
 from rtserver.store.rooms import Rooms
 from rtserver.store.search import Search
 
@@ -129,6 +131,8 @@ class _Composition:
             Receipts(self.database),
             self.presence,
             Search(self.database),
+            RoomSettingsStore(self.database),
+            Memberships(self.database),
             max_text=settings.chat_max_text,
             room_policy=settings.chat_room_policy,
             notifier=self.notifier,

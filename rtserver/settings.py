@@ -168,7 +168,8 @@ class Settings(TokenKeys, DoorSettings, NotificationSettings, BaseSettings):
     chat_max_text: kind.TextLength = 10_000
     """The longest text of a chat message, in characters."""
     chat_room_policy: kind.RoomPolicy = "open"
-    """`open`: a room is made by joining it. `members`: only users put in by the HTTP API or an admin may join."""
+    """`open`: a room is made by joining it. `members`: only users put in by the HTTP API or an admin may join.
+    `role:NAME`: whoever has that role in the token. A room may have a policy of its own."""
 
     log_level: kind.LogLevel = "info"
     """The least important level that is logged."""

@@ -217,7 +217,9 @@ EventRate = Annotated[Rate | None, BeforeValidator(_rate), Rule("COUNT/s or COUN
 AdapterKind = Annotated[
     Literal["classic", "sharded", "streams"], BeforeValidator(_lower), Rule("classic, sharded or streams")
 ]
-RoomPolicy = Annotated[Literal["open", "members"], BeforeValidator(_lower), Rule("open or members")]
+RoomPolicy = Annotated[
+    str, AfterValidator(_matching(r"open|members|role:[^\s\x00-\x1f]{1,100}")), Rule("open, members or role:NAME")
+]
 LogLevel = Annotated[
     Literal["debug", "info", "warning", "error"], BeforeValidator(_lower), Rule("debug, info, warning or error")
 ]

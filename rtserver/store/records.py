@@ -86,7 +86,10 @@ class Member(Struct, frozen=True, rename="camel"):
 
 
 class RoomSummary(Struct, frozen=True, rename="camel"):
-    """A room as one member sees it in the list of rooms. `mentions`: how many of the unread mention the member."""
+    """A room as one member sees it in the list of rooms. `mentions`: how many of the unread mention the member.
+
+    `policy` is the room's own, None for the default one.
+    """
 
     room: str
     unread: int
@@ -94,6 +97,8 @@ class RoomSummary(Struct, frozen=True, rename="camel"):
     last_read: int
     mentions: int = 0
     rev: int = 0
+    policy: str | None = None
+    meta: Any = None
 
 
 class Standing(Struct, frozen=True, rename="camel"):

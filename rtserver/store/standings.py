@@ -35,7 +35,7 @@ async def summaries_of(connection: AsyncConnection, user: str) -> list[RoomSumma
     )
     newest = sa.and_(messages.c.room == active.c.room, messages.c.seq == active.c.last_seq)
     query = (
-        sa.select(*_columns(active, user), *message_columns(messages))
+        sa.select(*_columns(active, user), active.c.policy, active.c.meta, *message_columns(messages))
         .select_from(active)
         .outerjoin(receipts, _receipt(active, user))
         .outerjoin(messages, newest)
@@ -99,8 +99,8 @@ def _standing(row: Sequence[Any], *, member: bool) -> Standing:
 
 
 def _summary(row: Sequence[Any]) -> RoomSummary:
-    standing, last = _standing(row[:8], member=True), row[8:]
+    standing, (policy, meta, *last) = _standing(row[:8], member=True), row[8:]
     message = message_of(last) if last[0] is not None else None
     return RoomSummary(
-        standing.room, standing.unread, message, standing.last_read, standing.mentions, standing.rev
+        standing.room, standing.unread, message, standing.last_read, standing.mentions, standing.rev, policy, meta
     )

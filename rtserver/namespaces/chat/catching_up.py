@@ -54,6 +54,10 @@ class CatchingUp:
         left = TOTAL
         for room, where in places.items():
             standing = standings.get(where.room, NEW_ROOM)
+            if where.partner is None and not standing.member:  # taken out meanwhile
+                await client.leave(where.room)
+                told[room] = _refusal(RoomNotJoined())
+                continue
             told[room] = missed = await self._missed(where.room, standing, asked.rooms[room], min(left, asked.limit))
             left -= len(missed["messages"]) + len(missed["changed"])
         return told
@@ -61,12 +65,15 @@ class CatchingUp:
     async def _enter(
         self, client: Client, me: Identity, where: Conversation, standing: Standing, *, join: bool
     ) -> None:
-        if where.partner is not None or where.room in client.rooms:
+        if where.partner is not None:
+            return
+        if where.room in client.rooms:
+            await self._access.check_role(client, where.room)
             return
         if not standing.member:
             raise RoomNotJoined()
+        await self._access.check_join(client, me, where.room)
         if join:
-            await self._access.check_join(client, me, where.room)
             await client.join(where.room)
 
     async def _missed(self, room: str, standing: Standing, known: int | Known, limit: int) -> dict[str, Any]:

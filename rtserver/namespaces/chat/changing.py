@@ -12,6 +12,7 @@ from typing import Any
 from msgspec import UNSET, to_builtins
 
 from rtserver.identity import Identity
+from rtserver.namespaces.chat.access import MODERATORS
 from rtserver.namespaces.chat.content import clean_data, clean_emoji, clean_text
 from rtserver.namespaces.chat.conversation import Conversation
 from rtserver.namespaces.chat.mentions import Mentions, named_in
@@ -19,9 +20,6 @@ from rtserver.namespaces.chat.payloads import DeletePayload, EditPayload, ReactP
 from rtserver.namespaces.chat.ports import MessageStore
 from rtserver.sio.namespace import Namespace
 from rtserver.store.amend import Change, Changed, Delete, Edit, React
-
-MODERATORS = frozenset({"moderator", "admin"})
-"""Roles that may change what others wrote; in direct conversations nobody may."""
 
 Wire = dict[str, Any]
 
@@ -71,4 +69,5 @@ class Changing:
 
 
 def _any_author(me: Identity, where: Conversation) -> bool:
+    """In direct conversations nobody may change what others wrote."""
     return where.partner is None and me.has_any_role(MODERATORS)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from rtserver.errors import Forbidden
 from rtserver.identity import Identity, user_room
 from rtserver.namespaces.chat.access import Access
-from rtserver.namespaces.chat.ports import RoomStore
+from rtserver.namespaces.chat.ports import MembershipStore, RoomStore
 from rtserver.namespaces.chat.presence import Online, partly
 from rtserver.sio.client import Client
 from rtserver.sio.namespace import Namespace
@@ -17,19 +18,34 @@ MEMBERS = 200
 
 
 class Membership:
-    def __init__(self, namespace: Namespace, rooms: RoomStore, access: Access, online: Online) -> None:
+    def __init__(
+        self, namespace: Namespace, rooms: RoomStore, memberships: MembershipStore, access: Access, online: Online
+    ) -> None:
         self._namespace = namespace
         self._rooms = rooms
+        self._memberships = memberships
         self._access = access
         self._online = online
 
     async def join(self, client: Client, me: Identity, room: str) -> None:
         """A durable member, and a socket that receives what the room gets from now on."""
-        await self._access.check_join(client, me, room)
-        new = await self._rooms.join(room, Member(id=me.user, name=me.display_name))
+        member = Member(id=me.user, name=me.display_name)
+        if not await self._access.check_join(client, me, room):
+            await self._enter(client, room, member)
+            return
+        new = await self._rooms.join(room, member)
         await client.join(room)
         if new:
             await self._tell_others(client, me, "joined", room)
+
+    async def _enter(self, client: Client, room: str, member: Member) -> None:
+        """Where only members may be. Asked again afterwards: whoever is taken out meanwhile must not slip in."""
+        if await self._memberships.rename(room, member):
+            await client.join(room)
+            if await self._rooms.is_member(room, member.id):
+                return
+            await client.leave(room)
+        raise Forbidden("Only members may join this room")
 
     async def leave(self, client: Client, me: Identity, room: str) -> None:
         """The user leaves with every device; a device that hears of it is out already."""

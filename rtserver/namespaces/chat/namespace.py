@@ -15,18 +15,29 @@ from msgspec import to_builtins
 
 from rtserver.identity import Identity, user_room
 from rtserver.namespaces.chat import payloads
-from rtserver.namespaces.chat.access import Access, RoomPolicy
+from rtserver.namespaces.chat.access import OPEN, Access
 from rtserver.namespaces.chat.catching_up import NEW_ROOM, CatchingUp
 from rtserver.namespaces.chat.changing import Changing
 from rtserver.namespaces.chat.conversation import Conversation, conversation, in_room, named
+from rtserver.namespaces.chat.keeper import CHANGED, Keeper
+from rtserver.namespaces.chat.known_rooms import KnownRooms
 from rtserver.namespaces.chat.membership import Membership
-from rtserver.namespaces.chat.ports import MessageSearch, MessageStore, Notifying, Presence, ReceiptStore, RoomStore
+from rtserver.namespaces.chat.ports import (
+    MembershipStore,
+    MessageSearch,
+    MessageStore,
+    Notifying,
+    Presence,
+    ReceiptStore,
+    RoomSettingsStore,
+    RoomStore,
+)
 from rtserver.namespaces.chat.poster import Poster
 from rtserver.namespaces.chat.presence import Online, PresenceAnnouncer
 from rtserver.namespaces.chat.typing import Typing
 from rtserver.namespaces.identified import identity_of
 from rtserver.sio.client import Client
-from rtserver.sio.namespace import Namespace, event
+from rtserver.sio.namespace import Namespace, event, server_event
 from rtserver.store.records import Author, Draft
 
 Ack = dict[str, Any]
@@ -43,9 +54,11 @@ class Chat(Namespace, path="/chat"):
         receipts: ReceiptStore,
         presence: Presence,
         search: MessageSearch,
+        settings: RoomSettingsStore,
+        memberships: MembershipStore,
         *,
         max_text: int = 10_000,
-        room_policy: RoomPolicy = "open",
+        room_policy: str = OPEN,
         notifier: Notifying | None = None,
     ) -> None:
         super().__init__()
@@ -56,10 +69,12 @@ class Chat(Namespace, path="/chat"):
         self.poster = Poster(self, messages, rooms, notifier, max_text=max_text)
         self._changing = Changing(self, messages, self.poster.mentions, max_text=max_text)
         self._online = Online(presence, rooms)
-        self._access = Access(rooms, room_policy)
+        known = KnownRooms(settings)
+        self._access = Access(rooms, known, room_policy)
+        self.keeper = Keeper(self, settings, memberships, rooms, known, self._access)
         self._typing = Typing(self)
         self._catching_up = CatchingUp(messages, rooms, self._access)
-        self._membership = Membership(self, rooms, self._access, self._online)
+        self._membership = Membership(self, rooms, memberships, self._access, self._online)
         presence.subscribe(PresenceAnnouncer(self, rooms).announce)
 
     async def on_stop(self) -> None:
@@ -103,7 +118,27 @@ class Chat(Namespace, path="/chat"):
 
     @event("rooms")
     async def rooms(self, client: Client, payload: payloads.EmptyPayload = payloads.EMPTY) -> Ack:
-        return {"ok": True, "rooms": to_builtins(await self._rooms.summaries(identity_of(client).user))}
+        me = identity_of(client)
+        return {"ok": True, "rooms": to_builtins(self._access.listed(me, await self._rooms.summaries(me.user)))}
+
+    @event("room")
+    async def room(self, client: Client, payload: payloads.RoomPayload) -> Ack:
+        where = in_room(payload.room)
+        await self._access.check_look(client, where.room)
+        return {"ok": True, "room": await self.keeper.describe(where.room)}
+
+    @event("configure")
+    async def configure(self, client: Client, payload: payloads.ConfigurePayload) -> Ack:
+        where = in_room(payload.room)
+        await self._access.check_configure(client, where.room)
+        by = identity_of(client).user
+        return {"ok": True, "room": await self.keeper.configure(where.room, payload.changes, by, but=client.id)}
+
+    @server_event(CHANGED)
+    async def heard(self, *said: Any) -> None:
+        """Another server has changed a room; anybody in the cluster may use the event's name."""
+        if said and isinstance(said[0], str):
+            await self.keeper.heard(said[0], said[1:2] == (True,))
 
     @event("members")
     async def members(self, client: Client, payload: payloads.MembersPayload) -> Ack:
@@ -123,24 +158,26 @@ class Chat(Namespace, path="/chat"):
 
     @event("message")
     async def message(self, client: Client, payload: payloads.MessagePayload) -> Ack:
-        me, where = self._sender(client, payload)
-        posted = await self.poster.say(_draft(me, where, payload), where, but=client.id)
+        me, where = await self._sender(client, payload)
+        slow = await self._access.check_write(client, where)
+        posted = await self.poster.say(_draft(me, where, payload, slow), where, but=client.id)
         await self._typing.ended(where.room, me.user)
         return {"ok": True, "message": posted.wire}
 
     @event("edit")
     async def edit(self, client: Client, payload: payloads.EditPayload) -> Ack:
-        me, where = self._sender(client, payload)
+        me, where = await self._sender(client, payload)
+        await self._access.check_write(client, where)
         return {"ok": True, "message": await self._changing.edit(me, where, payload, but=client.id)}
 
     @event("delete")
     async def delete(self, client: Client, payload: payloads.DeletePayload) -> Ack:
-        me, where = self._sender(client, payload)
+        me, where = await self._sender(client, payload)
         return {"ok": True, "message": await self._changing.delete(me, where, payload, but=client.id)}
 
     @event("react")
     async def react(self, client: Client, payload: payloads.ReactPayload) -> Ack:
-        me, where = self._sender(client, payload)
+        me, where = await self._sender(client, payload)
         return {"ok": True, "message": await self._changing.react(me, where, payload, but=client.id)}
 
     @event("history")
@@ -173,7 +210,7 @@ class Chat(Namespace, path="/chat"):
 
     @event("typing")
     async def typing(self, client: Client, payload: payloads.TypingPayload) -> Ack:
-        me, where = self._sender(client, payload)
+        me, where = await self._sender(client, payload)
         if payload.typing:
             await self._typing.began(client, me.user, where)
         else:
@@ -191,15 +228,15 @@ class Chat(Namespace, path="/chat"):
         await others.emit("read", {"room": where.room, "user": me.user, "seq": seq})
         return {"ok": True}
 
-    def _sender(self, client: Client, place: payloads.Place) -> tuple[Identity, Conversation]:
+    async def _sender(self, client: Client, place: payloads.Place) -> tuple[Identity, Conversation]:
         """Who sends and where, once that is allowed."""
         me = identity_of(client)
         where = conversation(place, me.user)
-        self._access.check_send(client, where)
+        await self._access.check_part(client, where)
         return me, where
 
 
-def _draft(me: Identity, where: Conversation, payload: payloads.MessagePayload) -> Draft:
+def _draft(me: Identity, where: Conversation, payload: payloads.MessagePayload, slow_seconds: int | None) -> Draft:
     return Draft(
         room=where.room,
         author=Author(id=me.user, name=me.display_name),
@@ -208,4 +245,5 @@ def _draft(me: Identity, where: Conversation, payload: payloads.MessagePayload) 
         reply_to=payload.reply_to,
         data=payload.data,
         mentions=payload.mentions,
+        slow_seconds=slow_seconds,
     )

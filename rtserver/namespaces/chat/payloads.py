@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct
 
+from rtserver.doors.room_changes import RoomChanges
+
 Seq = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 """A position in a room's history; bounded by what JavaScript can count."""
 Limit = Annotated[int, Meta(ge=1, le=100)]
@@ -14,7 +16,13 @@ UserId = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\A[^\x00]+\
 
 
 class RoomPayload(Struct, frozen=True):
-    """`join`, `leave`."""
+    """`join`, `leave`, `room`."""
+
+    room: str
+
+
+class ConfigurePayload(RoomChanges, kw_only=True, rename="camel"):
+    """`configure`: what is left out stays as it is."""
 
     room: str
 

@@ -5,12 +5,13 @@ Every method raises `errors.Unavailable` when the database or Redis cannot answe
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 from rtserver.cluster.partial import PartialSet
 from rtserver.store.amend import Change, Changed
 from rtserver.store.records import Draft, Member, Message, NotificationDraft, RoomSummary, Standing
+from rtserver.store.room_settings import RoomSettings
 
 
 class MessageStore(Protocol):
@@ -63,6 +64,25 @@ class RoomStore(Protocol):
 
     async def standings(self, user: str, names: Sequence[str]) -> dict[str, Standing]:
         """By room; those that nobody has made yet are left out."""
+
+
+class RoomSettingsStore(Protocol):
+    async def find(self, room: str) -> RoomSettings | None:
+        """None where there is no such room."""
+
+    async def change(self, room: str, changes: Mapping[str, Any], by: str) -> tuple[RoomSettings, list[str]]:
+        """The settings now, and the names of what is not as it was; the room is made where there is none."""
+
+
+class MembershipStore(Protocol):
+    async def add(self, room: str, added: Sequence[Member], by: str) -> list[str]:
+        """The ids of the new ones; the room is made where there is none."""
+
+    async def remove(self, room: str, users: Sequence[str], by: str) -> list[str]:
+        """The ids of those that were members."""
+
+    async def rename(self, room: str, member: Member) -> bool:
+        """Keep the name of a member current; whether it is one."""
 
 
 class ReceiptStore(Protocol):

@@ -17,9 +17,11 @@ from rtserver.namespaces.chat import Chat
 from rtserver.namespaces.chat.poster import Poster
 from rtserver.sio.server import Server
 from rtserver.store.database import Database
+from rtserver.store.memberships import Memberships
 from rtserver.store.messages import Messages
 from rtserver.store.receipts import Receipts
 from rtserver.store.records import Author, Draft
+from rtserver.store.room_settings import RoomSettingsStore
 from rtserver.store.rooms import Rooms
 from rtserver.store.search import Search
 from tests.namespaces.chat.test_chat import settled
@@ -37,7 +39,10 @@ async def chat(tmp_path: Path) -> AsyncIterator[Chat]:
     await database.migrate()
     messages = Messages(database)
     await messages.start()
-    yield Chat(messages, Rooms(database), Receipts(database), MemoryPresence(), Search(database))
+    yield Chat(
+        messages, Rooms(database), Receipts(database), MemoryPresence(), Search(database),
+        RoomSettingsStore(database), Memberships(database),
+    )  # fmt: skip
     await messages.stop()
     await database.close()
 
