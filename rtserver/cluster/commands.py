@@ -1,7 +1,9 @@
 """Commands to Redis: one connection, one queue, in order, many in one write.
 
 Rules:
-1. Adding a command never waits. The queue is bounded in bytes and number; when it is full the oldest go.
+1. Adding a command never waits. It is written at once when nothing is under way; else it is queued, and what was
+   queued in a turn of the event loop leaves as one. The queue is bounded in bytes and number; when it is full the
+   oldest go.
 2. A command that wants no answer (PUBLISH) may wait out a short interruption, up to `max_age`; one that wants
    an answer fails at once while there is no connection.
 3. A command is written at most once: when the connection breaks, what was written without an answer is lost,
@@ -26,6 +28,7 @@ from rtserver.cluster.pipe import Pipe, pack
 from rtserver.cluster.window import Argument, Command, Window
 
 log = structlog.get_logger("rtserver.redis")
+
 
 class CommandQueue:
     """`on_drop(n)`: n publishes were lost. `on_change(error)`: connected, or (with the reason) no longer.
@@ -130,11 +133,13 @@ class CommandQueue:
         if self._pipe is not None:
             self._pipe.fail(TimeoutError("Redis does not answer"))
 
+    def _writable(self) -> bool:
+        return self.connected and self._pipe is not None and not self._pipe.congested
+
     def _write(self) -> None:
         """Write what is queued, as far as the window is open."""
         self._due = False
-        pipe = self._pipe
-        if pipe is None or pipe.congested or not self.connected:
+        if not self._writable():
             return
         self._expire()
         packed = []
@@ -145,7 +150,7 @@ class CommandQueue:
             self._written.add(command, now)
             packed.append(pack(command.args))
         if packed:
-            pipe.write(b"".join(packed))
+            self._pipe.write(b"".join(packed))  # type: ignore[union-attr]  # as above
         elif not self._written:
             self._idle.set()
 
@@ -176,6 +181,11 @@ class CommandQueue:
             asyncio.get_running_loop().call_soon(self._write)
 
     def _append(self, command: Command) -> None:
+        if not (self._queue or self._written) and command.size <= self._max_bytes and self._writable():
+            self._idle.clear()
+            self._written.add(command, command.since)
+            self._pipe.write(pack(command.args))  # type: ignore[union-attr]  # it is there when it is writable
+            return
         self._queue.append(command)
         self._bytes += command.size
         while self._bytes > self._max_bytes or len(self._queue) > self._max_commands:
@@ -217,7 +227,10 @@ class CommandQueue:
 
 
 def _size(args: tuple[Argument, ...]) -> int:
-    return sum(len(arg) if isinstance(arg, str | bytes) else 16 for arg in args) + 64
+    size = 64
+    for arg in args:
+        size += len(arg) if isinstance(arg, (str, bytes)) else 16
+    return size
 
 
 def _now() -> float:

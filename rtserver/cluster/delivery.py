@@ -40,17 +40,14 @@ class Delivery:
                 self._note_forgery(channel, str(error))
                 return
         for handler in handlers:
-            self._hand(handler, channel, payload)
-
-    def _hand(self, handler: Handler, channel: str, payload: bytes) -> None:
-        try:
-            handler(channel, payload)
-        except MalformedMessage as error:
-            self._reject("cluster_message")
-            log.debug("cluster_message_refused", channel=channel, reason=str(error))
-        except Exception:
-            self._reject("cluster_handler")
-            log.exception("cluster_handler_failed", channel=channel)
+            try:
+                handler(channel, payload)
+            except MalformedMessage as error:
+                self._reject("cluster_message")
+                log.debug("cluster_message_refused", channel=channel, reason=str(error))
+            except Exception:
+                self._reject("cluster_handler")
+                log.exception("cluster_handler_failed", channel=channel)
 
     def _note_forgery(self, channel: str, reason: str) -> None:
         self._reject("cluster_signature")

@@ -11,9 +11,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import replace
 from types import TracebackType
 from typing import Any, Generic, TypeVar
+
+from msgspec.structs import replace
 
 from rtserver.cluster.bus import MAX_MESSAGE
 from rtserver.cluster.emitter_wires import WIRES, Kind, Message, Wire

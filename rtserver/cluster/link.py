@@ -19,7 +19,7 @@ from rtserver.protocol.adapter import (
 )
 from rtserver.sio.adapter import Adapter
 from rtserver.sio.remote import RemoteSocket
-from rtserver.sio.target import Flags, Page, Target
+from rtserver.sio.target import NO_FLAGS, Flags, Page, Target
 
 
 class Incoming(Protocol):
@@ -122,20 +122,28 @@ class Link(ABC):
 
 def options_of(target: Target, timeout: float | None = None) -> Options:
     """A target as the protocol writes it. Node sets a flag only where it is not the default."""
-    flags: dict[str, Any] = {}
-    if target.flags.volatile:
-        flags["volatile"] = True
-    if not target.flags.compress:
-        flags["compress"] = False
+    rooms = target.rooms if len(target.rooms) < 2 else tuple(dict.fromkeys(target.rooms))
+    flags = {} if target.flags is NO_FLAGS else _flags(target.flags)
     if timeout is not None:
         flags["timeout"] = round(timeout * 1000)
-    if target.flags.page is not None:  # our own; Node's servers do not look at it and give everything
-        flags["page"] = list(target.flags.page)
-    return Options(tuple(dict.fromkeys(target.rooms)), target.except_, flags)
+    return Options(rooms, target.except_, flags)
+
+
+def _flags(flags: Flags) -> dict[str, Any]:
+    wire: dict[str, Any] = {}
+    if flags.volatile:
+        wire["volatile"] = True
+    if not flags.compress:
+        wire["compress"] = False
+    if flags.page is not None:  # our own; Node's servers do not look at it and give everything
+        wire["page"] = list(flags.page)
+    return wire
 
 
 def target_of(options: Options) -> Target:
     flags = options.flags
+    if not flags:
+        return Target(options.rooms, options.except_)
     volatile, compress = flags.get("volatile") is True, flags.get("compress") is not False
     return Target(
         options.rooms, options.except_, Flags(volatile=volatile, compress=compress, page=_page(flags.get("page")))

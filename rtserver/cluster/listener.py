@@ -64,6 +64,7 @@ class Listener:
         self._waiting: dict[_Key, list[asyncio.Future[None]]] = {}
         self._unanswered = 0
         self._connection: Connection | None = None
+        self._backoff = Backoff()
         self.synced = False
 
     def subscribe(self, name: str, handler: Handler, kind: Kind = "") -> None:
@@ -115,17 +116,16 @@ class Listener:
 
     async def run(self) -> None:
         """Connect, subscribe, listen, and start over when that fails; ends only by cancellation."""
-        backoff = Backoff()
         while True:
-            error = await self._one_connection(backoff)
+            error = await self._one_connection()
             self._on_change(error)
-            await asyncio.sleep(backoff.pause())
+            await asyncio.sleep(self._backoff.pause())
 
-    async def _one_connection(self, backoff: Backoff) -> BaseException:
+    async def _one_connection(self) -> BaseException:
         connection = None
         try:
             self._connection = connection = await opened(self._connect)
-            await self._listen(connection, backoff)
+            await self._listen(connection)
         except FAILURES as error:
             return error
         except Exception as error:
@@ -138,14 +138,14 @@ class Listener:
             if connection is not None:
                 await closed(connection)
 
-    async def _listen(self, connection: Connection, backoff: Backoff) -> NoReturn:
+    async def _listen(self, connection: Connection) -> NoReturn:
         self._unanswered = 0
         self._asked.clear()
         self._ending.clear()
         self._touched = dict.fromkeys(self._wanted)
         self._awaited = set(self._wanted)
-        pipe = Pipe(connection, lambda reply: self._take(reply, backoff))
-        self._check_synced(backoff)
+        pipe = Pipe(connection, self._take)
+        self._check_synced()
         keeping = asyncio.create_task(self._keep(pipe))
         try:
             await asyncio.wait((keeping, pipe.lost), return_when=asyncio.FIRST_COMPLETED)
@@ -187,22 +187,18 @@ class Listener:
         if commands:
             pipe.write(b"".join(commands))
 
-    def _take(self, reply: Any, backoff: Backoff) -> None:
+    def _take(self, reply: Any) -> None:
         self._unanswered = 0
-        if isinstance(reply, ResponseError):
+        if isinstance(reply, list) and len(reply) >= 3:
+            kind = _MESSAGES.get(reply[0])
+            if kind is None:
+                self._note(reply)
+            elif handlers := self._wanted.get((kind, reply[1])):
+                self._deliver(handlers, reply[-2].decode(errors="surrogateescape"), reply[-1])
+        elif isinstance(reply, ResponseError):
             raise reply
-        if isinstance(reply, list) and len(reply) >= 3 and not self._message(reply):
-            self._note(reply)
-        self._check_synced(backoff)
-
-    def _message(self, reply: list[Any]) -> bool:
-        kind = _MESSAGES.get(reply[0])
-        if kind is None:
-            return False
-        handlers = self._wanted.get((kind, reply[1]))
-        if handlers:
-            self._deliver(handlers, reply[-2].decode(errors="surrogateescape"), reply[-1])
-        return True
+        if not self.synced:
+            self._check_synced()
 
     def _note(self, reply: list[Any]) -> None:
         """A subscription begins or ends, as Redis sees it."""
@@ -223,8 +219,8 @@ class Listener:
         elif self._ending.pop(key, 0) == 0 and key in self._asked:
             raise RedisConnectionError("a channel has moved to another node")  # nobody asked for this end
 
-    def _check_synced(self, backoff: Backoff) -> None:
+    def _check_synced(self) -> None:
         if not self.synced and not self._awaited:
             self.synced = True
-            backoff.connected()
+            self._backoff.connected()
             self._on_change(None)

@@ -36,6 +36,7 @@ class Pipe(asyncio.Protocol):
         )
         self._resting = False
         self.congested = False
+        """Nothing can be written now."""
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done when the connection is; with what ended it."""
         self.lost.add_done_callback(lambda lost: None if lost.cancelled() else lost.exception())
@@ -51,6 +52,7 @@ class Pipe(asyncio.Protocol):
 
     def fail(self, error: BaseException) -> None:
         """End the connection."""
+        self.congested = True
         if not self.lost.done():
             self.lost.set_exception(error)
         self._transport.abort()
@@ -85,6 +87,10 @@ class Pipe(asyncio.Protocol):
         self.congested = False
         self._writable()
 
+    def eof_received(self) -> None:
+        self.congested = True
+
     def connection_lost(self, exc: Exception | None) -> None:
+        self.congested = True
         if not self.lost.done():
             self.lost.set_exception(exc or ConnectionError("closed by Redis"))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from rtserver.errors import Unavailable
 
@@ -19,8 +20,7 @@ GRAIN = 0.005
 Argument = str | bytes | int | float
 
 
-@dataclass(slots=True)
-class Command:
+class Command(msgspec.Struct, eq=False):
     args: tuple[Argument, ...]
     size: int
     since: float

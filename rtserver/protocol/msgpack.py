@@ -52,6 +52,29 @@ def _loads(decode: Callable[[bytes], Any], data: bytes, max_depth: int) -> Any:
         raise MsgpackError(str(error)) from None
 
 
+def shaped(shape: Any) -> Callable[[bytes], Any]:
+    """A reader of messages that nearly always have this shape: it gives None for all that `loads` has to look at.
+
+    What the shape leaves open (`Any`) is still to be made `plain`.
+    """
+    decode = msgspec.msgpack.Decoder(shape, ext_hook=_extension).decode
+
+    def read(data: bytes) -> Any:
+        if b"\xde" in data or b"\xdf" in data:
+            return None
+        try:
+            return decode(data)
+        except (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError):
+            return None
+
+    return read
+
+
+def plain(value: Any, depth: int, max_depth: int = MAX_DEPTH) -> Any:
+    """A value that was found within `depth` others, by rule 1; raises `MsgpackError`."""
+    return _plain(value, max_depth - depth, max_depth)
+
+
 def dumps(value: Any) -> bytes:
     """Raises `TypeError` for what cannot be sent."""
     try:

@@ -25,12 +25,16 @@ class Flags(NamedTuple):
     page: Page | None = None
 
 
+NO_FLAGS = Flags()
+"""What every target has that was given none."""
+
+
 class Target(NamedTuple):
     """Members of any of `rooms` (none = everybody), without those in any room of `except_`. A sid is a room."""
 
     rooms: tuple[str, ...] = ()
     except_: tuple[str, ...] = ()
-    flags: Flags = Flags()
+    flags: Flags = NO_FLAGS
 
 
 EVERYBODY = Target()

@@ -1,6 +1,7 @@
 """The wire of Node's classic Redis adapter, against bytes that Node made."""
 
 import json
+import math
 from typing import Any
 
 import msgpack
@@ -20,6 +21,15 @@ ASKED = bytes.fromhex(
     "85a3756964a6616263646566a9726571756573744964a66768696a6b6ca47479706507a67061636b657483a47479706502a46461746192a3"
     "61736b01a36e7370a52f63686174a46f70747383a5726f6f6d7390a665786365707490a5666c61677381a774696d656f7574cd03e8"
 )
+
+
+def _deep(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
 ACKED = bytes.fromhex("83a47479706509a9726571756573744964a66768696a6b6ca67061636b657481a26f6bc3")
 
 
@@ -28,6 +38,45 @@ def test_a_broadcast_of_node_is_read() -> None:
     assert (message.uid, message.nsp) == ("emitter", "/chat")
     assert message.args == ["hi", {"a": 1, "b": b"\x01\x02\x03", "d": 1.5}]
     assert message.options == Options(("lobby",), ("x",), {"volatile": True})
+
+
+@pytest.mark.parametrize("uid", ["abcdef", 7])
+@pytest.mark.parametrize(
+    ("packet", "opts"),
+    [
+        ({"type": 2, "data": ["e", [math.nan, {"a": math.inf}]], "nsp": "/n"}, {"rooms": ["a", "b", "a"]}),
+        ({"data": ["e"]}, {"except": ["x"], "flags": {"timeout": math.nan}}),
+        ({"type": 5, "data": [1, b"\xff"], "more": 1}, {"rooms": ["a", 7, 7.0], "except": None}),
+        ({"type": 2, "data": ["e"], "nsp": None}, {"rooms": None, "flags": None, "more": {}}),
+        ({"type": 2, "data": ["e", _deep(61)]}, {"flags": {"a": _deep(61)}}),
+        ({"type": 2, "data": ["e", dict.fromkeys(map(str, range(20)), 1)]}, {}),
+    ],
+)
+def test_a_broadcast_means_the_same_in_its_usual_form_and_in_others(uid: Any, packet: Any, opts: Any) -> None:
+    message = wire.decode_broadcast(msgpack.packb([uid, packet, opts]))
+    more = wire.decode_broadcast(msgpack.packb([uid, packet, opts, "more"]))
+    assert (message.uid, message.nsp, message.args, message.options) == (uid, more.nsp, more.args, more.options)
+
+
+@pytest.mark.parametrize("more", [[], ["more"]])
+@pytest.mark.parametrize(
+    ("packet", "opts"),
+    [
+        ({"type": 3, "data": ["e"]}, {}),
+        ({"type": 2, "data": ["disconnect"]}, {}),
+        ({"type": 2, "data": []}, {}),
+        ({"type": 2, "data": [["e"]]}, {}),
+        ({"type": 2, "data": {"e": 1}}, {}),
+        ({"type": 2}, {}),
+        ({"type": 2, "data": ["e", _deep(62)]}, {}),
+        ({"type": 2, "data": ["e"]}, {"flags": {"a": _deep(62)}}),
+        ({"type": 2, "data": ["e"]}, {"rooms": ["a", ["b"]]}),
+        ({"type": 2, "data": ["e"]}, {"rooms": ["a"] * 200_001}),
+    ],
+)
+def test_what_is_no_broadcast_is_none_in_whatever_form(packet: Any, opts: Any, more: list[Any]) -> None:
+    with pytest.raises(MalformedMessage):
+        wire.decode_broadcast(msgpack.packb(["u", packet, opts, *more]))
 
 
 def test_a_broadcast_request_of_node_is_read() -> None:

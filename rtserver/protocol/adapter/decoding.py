@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
+
 from rtserver.protocol import msgpack
 from rtserver.protocol.adapter import reading
 from rtserver.protocol.adapter.messages import (
@@ -19,9 +21,42 @@ from rtserver.protocol.adapter.messages import (
     RequestType,
     Response,
 )
+from rtserver.protocol.packets import EVENT
+
+
+class _Packet(msgspec.Struct):
+    data: list[Any]
+    type: int = EVENT
+    nsp: str = "/"
+
+
+class _Opts(msgspec.Struct):
+    rooms: list[str] = []
+    except_: list[str] = msgspec.field(name="except", default_factory=list)
+    flags: dict[str, Any] = {}
+
+
+_read_usual = msgpack.shaped(tuple[str, _Packet, _Opts])
+_WITHIN = 2
+"""What these leave open is within an object, which is within an array."""
 
 
 def decode_broadcast(payload: bytes) -> Broadcast:
+    usual = _read_usual(payload)
+    return _decode_unusual(payload) if usual is None else _checked(*usual)
+
+
+def _checked(uid: str, packet: _Packet, opts: _Opts) -> Broadcast:
+    try:
+        data = msgpack.plain(packet.data, _WITHIN)
+        flags = msgpack.plain(opts.flags, _WITHIN) if opts.flags else {}
+    except ValueError as error:
+        raise MalformedMessage(str(error)) from None
+    rooms, except_ = reading.distinct(opts.rooms, "opts.rooms"), reading.distinct(opts.except_, "opts.except")
+    return Broadcast(uid, packet.nsp, reading.packet_event(packet.type, data), Options(rooms, except_, flags))
+
+
+def _decode_unusual(payload: bytes) -> Broadcast:
     try:
         message = msgpack.loads(payload)
     except ValueError as error:

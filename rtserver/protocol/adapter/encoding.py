@@ -37,7 +37,7 @@ def encode_ack(request_id: str, value: Any) -> bytes:
 
 
 def _packet(nsp: str, args: Sequence[Any]) -> dict[str, Any]:
-    return {"type": EVENT, "data": list(args), "nsp": nsp}
+    return {"type": EVENT, "data": args if type(args) is list else list(args), "nsp": nsp}
 
 
 def encoded(body: Mapping[str, Any]) -> bytes:

@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
+import msgspec
+
 MAX_ITEMS = 200_000
 """Rooms or sockets in one message."""
 _NUMBER = re.compile(r"0|-?[1-9][0-9]{0,14}")
+_NUMBERS_BEGIN = frozenset("-0123456789")
 
 
 class MalformedMessage(ValueError):
@@ -30,21 +33,22 @@ class RequestType(IntEnum):
     BROADCAST_ACK = 9
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+# One of each for every event that crosses: a Struct is made in a fifth of the time of a frozen dataclass.
+class Options(msgspec.Struct, frozen=True):
     """Whom a message addresses: members of any of `rooms` (none = everybody), without those in `except_`."""
 
     rooms: tuple[str, ...] = ()
     except_: tuple[str, ...] = ()
-    flags: Mapping[str, Any] = field(default_factory=dict)
+    flags: Mapping[str, Any] = {}
 
     def wire(self, *, flags: bool = False) -> dict[str, Any]:
         wire: dict[str, Any] = {"rooms": both_forms(self.rooms), "except": both_forms(self.except_)}
-        return {**wire, "flags": dict(self.flags)} if flags else wire
+        if flags:
+            wire["flags"] = dict(self.flags)
+        return wire
 
 
-@dataclass(frozen=True, slots=True)
-class Broadcast:
+class Broadcast(msgspec.Struct, frozen=True):
     """`args` is `[event, *args]`."""
 
     uid: Any
@@ -98,7 +102,7 @@ def both_forms(rooms: Iterable[str]) -> list[str | int]:
     forms: list[str | int] = []
     for room in dict.fromkeys(rooms):
         forms.append(room)
-        if _NUMBER.fullmatch(room):
+        if room[:1] in _NUMBERS_BEGIN and _NUMBER.fullmatch(room):
             forms.append(int(room))
     return forms
 

@@ -46,6 +46,13 @@ def names(value: Any, what: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name(item, what) for item in value))
 
 
+def distinct(names: list[str], what: str) -> tuple[str, ...]:
+    """Room names that are known to be text."""
+    if len(names) > MAX_ITEMS:
+        raise MalformedMessage(f"{what} is too long")
+    return tuple(names) if len(names) < 2 else tuple(dict.fromkeys(names))
+
+
 def name(value: Any, what: str) -> str:
     if isinstance(value, str):
         return value
@@ -63,13 +70,21 @@ def event(value: Any) -> list[Any]:
 
 
 def packet(value: Any) -> tuple[str, list[Any]]:
-    if not isinstance(value, dict) or value.get("type", EVENT) not in (EVENT, BINARY_EVENT):
+    if not isinstance(value, dict):
         raise MalformedMessage("not an EVENT packet")
-    args = event(value.get("data"))
-    if args[0] in RESERVED_EVENTS:
-        raise MalformedMessage(f"{args[0]} is a reserved event name")
+    args = packet_event(value.get("type", EVENT), value.get("data"))
     nsp = text(value, "nsp")
     return "/" if nsp is None else nsp, args
+
+
+def packet_event(kind: Any, data: Any) -> list[Any]:
+    """What a packet of this type carries."""
+    if kind not in (EVENT, BINARY_EVENT):
+        raise MalformedMessage("not an EVENT packet")
+    args = event(data)
+    if args[0] in RESERVED_EVENTS:
+        raise MalformedMessage(f"{args[0]} is a reserved event name")
+    return args
 
 
 def options(value: Any) -> Options:
