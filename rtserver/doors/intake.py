@@ -82,6 +82,7 @@ class Intake:
             raise
         if taken.reached is not None:
             await self._requests.answer(asked.kind, asked.key, {"reached": taken.reached})
+            return Taken(new=known.new, reached=taken.reached)
         return taken
 
     async def carry_out(self, request: Request, *, origin: str | None) -> Taken:
