@@ -122,3 +122,62 @@ async def test_events_that_need_a_payload_say_so_and_the_others_do_without(devic
         else:
             assert answer["error"]["code"] == "invalid_payload", event
         assert (await client.call("no such event"))["error"]["code"] == "unknown_event"
+
+
+async def test_hostile_content_is_refused_or_kept_as_it_is(device: Device) -> None:
+    alice, bob = await device("alice", "/chat"), await device("bob", "/chat")
+    for client in (alice, bob):
+        await client.call("join", {"room": "general"})
+    mine = (await alice.call("message", {"room": "general", "text": "mine"}))["message"]["id"]
+    private = (await bob.call("message", {"to": "carol", "text": "psst"}))["message"]["id"]
+
+    texts = {
+        "": "invalid_payload", "   ": "invalid_payload", "\u200b\u200d\ufeff": "invalid_payload",
+        "\u2800\u3164": "invalid_payload", "a\0b": "invalid_payload", "x" * 900_000: "too_large",
+        "\u202eevil": "ok", "<script>alert(1)</script>": "ok", "'; DROP TABLE messages; --": "ok",
+        "@" * 9_000: "ok", "@bob " * 2_000: "ok", "ﷺ" * 10_000: "ok", "🧑‍🚀" * 3_000: "ok",
+    }  # fmt: skip
+    rooms = {
+        "x" * 10_000: "invalid_payload", "a\nb": "invalid_payload", "a\u202eb": "invalid_payload",
+        "user:alice": "invalid_payload", "dm:bob:carol": "invalid_payload", "dm:": "invalid_payload",
+        "dm:alice": "invalid_payload", "dm:bob:alice": "invalid_payload", str(alice.id): "invalid_payload",
+        "": "invalid_payload", "never-joined": "room_not_joined",
+    }  # fmt: skip
+    for text, code in texts.items():
+        for event, fields in (("message", {}), ("edit", {"id": mine})):
+            ack = await alice.call(event, {"room": "general", "text": text, **fields})
+            assert ("ok" if ack["ok"] else ack["error"]["code"]) == code, (event, text[:20], ack)
+            assert not ack["ok"] or ack["message"]["text"] == text.strip()
+    for room, code in rooms.items():
+        for event, fields in EVENTS_OF_ROOMS.items():
+            ack = await alice.call(event, {"room": room, **fields})
+            assert ack["ok"] is False, (event, room[:20])
+            assert ack["error"]["code"] == code, (event, room[:20], ack)
+    for event, fields in CHANGES.items():
+        for id_, code in ((mine, "forbidden"), (private, "not_found"), ("nothing", "not_found")):
+            if event == "react" and id_ == mine:
+                continue
+            ack = await bob.call(event, {"room": "general", "id": id_, **fields})
+            assert ack["error"]["code"] == code, (event, code, ack)
+
+    for seq, stands in ((10**15, True), (0, True), (1, True)):
+        assert (await bob.call("read", {"room": "general", "seq": seq}))["ok"] is stands
+    last = (await bob.call("history", {"room": "general"}))["messages"][-1]["seq"]
+    room = next(room for room in (await bob.call("rooms"))["rooms"] if room["room"] == "general")
+    assert (room["unread"], room["lastRead"]) == (0, last), "a cursor stops at the last message and never goes back"
+    for cursor in (0, 2**53 - 1):
+        for side in ("before", "after"):
+            ack = await alice.call("history", {"room": "general", side: cursor})
+            assert ack["ok"]
+    assert (await alice.call("search", {"query": "psst", "cursor": "9" * 64}))["ok"] is False
+    assert (await alice.call("search", {"query": "psst"}))["messages"] == []
+
+
+CHANGES: dict[str, dict[str, Any]] = {
+    "edit": {"text": "x"}, "delete": {}, "react": {"emoji": "+1", "on": True}
+}  # fmt: skip
+EVENTS_OF_ROOMS: dict[str, dict[str, Any]] = {
+    "message": {"text": "x"}, "edit": {"id": "m", "text": "x"}, "delete": {"id": "m"},
+    "react": {"id": "m", "emoji": "+1", "on": True}, "typing": {"typing": True}, "read": {"seq": 1}, "history": {},
+    "members": {}, "search": {"query": "x"},
+}  # fmt: skip
