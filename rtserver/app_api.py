@@ -12,6 +12,7 @@ from rtserver.emitting import Emitting
 from rtserver.http.api import EmitApi, MessageApi, NotifyApi
 from rtserver.http.batch_api import BatchApi
 from rtserver.http.credentials import Credentials
+from rtserver.http.notifications_api import NotificationsApi
 from rtserver.http.reading_api import RoomReadingApi, UserReadingApi
 from rtserver.http.serving import Api
 from rtserver.settings import Settings
@@ -44,6 +45,7 @@ class ApiParts:
         yield MessageApi(intake)
         yield BatchApi(intake)
         yield RoomReadingApi(self._messages)
+        yield NotificationsApi(self._inboxes.store, self._inboxes.notifier)
         yield UserReadingApi(self._presence, Rooms(self._database), self._inboxes.store)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
+from rtserver.identity import user_room
 from rtserver.namespaces.notifications.namespace import Notifications
 from rtserver.namespaces.notifications.ports import NotificationStore
 from rtserver.namespaces.notifications.receipts import pushed
@@ -36,6 +37,14 @@ class Notifier:
         for batch in _batches(drafts, BATCH):
             saved += await self._notify(batch)
         return saved
+
+    async def withdraw(self, id_: str) -> None:
+        """Delete it, and tell the user's devices; raises `NotFound`."""
+        user, _, _ = await self._store.find(id_)
+        deleted, left = await self._store.delete(user, [id_])
+        if deleted:
+            told = {"ids": [id_], "unread": left.count, "unseen": left.unseen}
+            await self._namespace.to(user_room(user)).emit("deleted", told)
 
     async def _notify(self, drafts: list[NotificationDraft]) -> list[Delivered]:
         saved = await self._store.add(drafts)

@@ -6,7 +6,7 @@ import builtins
 from collections.abc import Callable
 from typing import Protocol
 
-from rtserver.store.notification_records import Delivered, Notification, NotificationDraft, Preferences, Unread
+from rtserver.store.notification_records import Delivered, Notification, NotificationDraft, Preferences, Receipt, Unread
 
 
 class NotificationStore(Protocol):
@@ -19,6 +19,9 @@ class NotificationStore(Protocol):
         """Newest first, and whether there are older ones."""
 
     async def still_unread(self, id_: str) -> Notification | None: ...
+
+    async def find(self, id_: str) -> tuple[str, Notification, tuple[Receipt, ...]]:
+        """Whose it is, what it says now, and which devices have it; raises `NotFound`."""
 
     async def mark_read(self, user: str, ids: builtins.list[str] | None) -> tuple[builtins.list[str], Unread]:
         """Which of `ids` (None = of all) were unread until now, and what is left."""
