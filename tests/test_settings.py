@@ -144,6 +144,8 @@ WRONG = [
     ("ping_timeout", "soon"), ("drain_seconds", "-1"), ("max_payload", "1MB"), ("max_attachments", "-1"),
     ("rate_events", "50"), ("rate_events", "0/s"), ("rate_events", "5/h"), ("rate_connects", "many/s"),
     ("chat_max_text", "0"), ("chat_room_policy", "closed"), ("log_level", "loud"), ("log_format", "xml"),
+    ("webhook_url", "ftp://x"), ("webhook_url", "backend"), ("webhook_secret", "secret"), ("webhook_secret", "whsec_"),
+    ("webhook_secret", "whsec_!!!"), ("webhook_secret", "whsec_c2hvcnQ="), ("webhook_delay", "-1"),
 ]  # fmt: skip
 
 
@@ -265,6 +267,19 @@ class TestBothModes:
     )
     def test_what_this_release_cannot_do_is_not_taken_in_silence(self, name: str, value: str) -> None:
         assert "comes with a later release" in only_fault(**{name: value}).replace("come with", "comes with")
+
+    def test_webhooks_are_signed_and_nobody_reads_them_on_the_way(self) -> None:
+        url, secret = "https://backend.example.com/hook?token=x", "whsec_" + "QUFB" * 11
+        production = {"mode": "production", "jwt_secret": STRONG}
+        assert only_fault(**production, webhook_url=url).startswith("RTSERVER_WEBHOOK_SECRET is missing")
+        bare = {"webhook_url": "http://backend.example.com", "webhook_secret": secret}
+        assert only_fault(**production, **bare).startswith("RTSERVER_WEBHOOK_URL must begin with https://")
+        settings = Settings(**production, webhook_url=url, webhook_secret=f"{secret},{secret[:-4]}")
+        assert len(settings.webhook_secret) == 2
+        assert "token=x" not in repr(settings)
+        assert "QUFB" not in repr(settings)
+        Settings(**production, webhook_url="http://127.0.0.1:9000/hook", webhook_secret=secret)
+        Settings(webhook_url="http://mailer:9000/hook")
 
     def test_the_secret_of_the_cluster_must_be_strong(self) -> None:
         assert only_fault(cluster_secret=f"{STRONG},short").startswith("RTSERVER_CLUSTER_SECRET is weak")

@@ -47,9 +47,18 @@ EVENTS: dict[tuple[str, str], dict[str, Any]] = {
     ("/chat", "rooms"): {},
     ("/chat", "members"): {"room": "general"},
     ("/chat", "online"): {"users": ["bob"]},
-    ("/notifications", "list"): {"before": 5, "limit": 10, "unread": True},
+    ("/notifications", "list"): {"before": 5, "limit": 10, "unread": True, "type": "order"},
+    ("/notifications", "unread"): {},
     ("/notifications", "read"): {"ids": ["a"]},
+    ("/notifications", "seen"): {"upTo": 5},
     ("/notifications", "delete"): {"ids": ["a"]},
+    ("/notifications", "delivered"): {"ids": ["a"]},
+    ("/notifications", "preferences"): {},
+    ("/notifications", "setPreferences"): {
+        "mutedTypes": ["ads"],
+        "mutedRooms": ["general"],
+        "quietHours": {"from": "22:00", "to": "07:00", "timeZone": "Europe/Paris"},
+    },
     ("/admin", "clients"): {"namespace": "/chat", "room": "general", "user": "bob", "limit": 5, "cursor": "x"},
     ("/admin", "rooms"): {"namespace": "/chat"},
     ("/admin", "kick"): {"user": "nobody", "reason": "none"},
@@ -65,6 +74,9 @@ FITTING: dict[str, list[Any]] = {
     "unread": [True],
     "seq": [0],
     "before": [0],
+    "upTo": [0],
+    "mutedTypes": [[]],
+    "mutedRooms": [[]],
     "users": [[]],
     "mentions": [[]],
     "ids": [[]],
@@ -93,7 +105,7 @@ def wrong_payloads(good: dict[str, Any], admin: bool) -> list[list[Any]]:
 async def test_wrong_payloads_are_answered_and_break_nothing(device: Device) -> None:
     clients = {
         "/chat": await device("alice", "/chat"),
-        "/notifications": await device("alice", "/notifications"),
+        "/notifications": await device("alice", "/notifications", auth={"device": "phone"}),
         "/admin": await device("root", "/admin", ("admin",)),
     }
     await clients["/chat"].call("join", {"room": "general"})
@@ -112,7 +124,10 @@ async def test_wrong_payloads_are_answered_and_break_nothing(device: Device) -> 
 
 
 async def test_events_that_need_a_payload_say_so_and_the_others_do_without(device: Device) -> None:
-    needless = {("/chat", "rooms"), ("/chat", "online"), ("/notifications", "list"), ("/admin", "clients")}
+    needless = {
+        ("/chat", "rooms"), ("/chat", "online"), ("/notifications", "list"), ("/notifications", "unread"),
+        ("/notifications", "preferences"), ("/admin", "clients"),
+    }  # fmt: skip
     for (namespace, event), _ in EVENTS.items():
         roles = ("admin",) if namespace == "/admin" else ()
         client = await device("alice", namespace, roles)

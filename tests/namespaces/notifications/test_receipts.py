@@ -57,9 +57,11 @@ def ask(pair: tuple[RtServer, RtServer]) -> Ask:
 
 async def devices_of(ask: Ask, id_: str, count: int) -> list[str]:
     """The devices with a receipt, once there are so many."""
-    while len(found := (await ask("GET", f"notifications/{id_}"))["deliveries"]) < count:
+    while True:
+        found = (await ask("GET", f"notifications/{id_}"))["deliveries"]
+        if len(found) >= count:
+            return sorted(one["device"] for one in found)
         await asyncio.sleep(0.02)
-    return sorted(one["device"] for one in found)
 
 
 async def test_what_devices_ack_is_delivered_and_sent_once(open_device: Open, ask: Ask) -> None:
