@@ -14,9 +14,9 @@ from socketio import AsyncNamespace
 from socketio import exceptions as socketio_exceptions
 
 from rtserver.errors import Refused
-from rtserver.sio.handler import NO_ACK, Answer, AuthMode, Step
+from rtserver.sio.handler import NO_ACK, AuthMode, Step
 from rtserver.sio.namespace import Namespace
-from rtserver.sio.namespace_handler import ack_values, check_length, passed
+from rtserver.sio.namespace_handler import check_length, passed
 from rtserver.sio.table import CATCH_ALL
 
 if TYPE_CHECKING:
@@ -78,11 +78,11 @@ class CompatHandler:
     async def disconnect(self, client: Client, reason: str) -> None:
         await self._lifecycle("disconnect", client, (reason,), optional=1)
 
-    async def event(self, client: Client, args: list[Any]) -> Answer:
+    async def event(self, client: Client, args: list[Any]) -> Any:
         self._check(client, args)
         return await self._handle(client, args)
 
-    async def filtered(self, client: Client, args: list[Any], steps: Sequence[Step]) -> Answer:
+    async def filtered(self, client: Client, args: list[Any], steps: Sequence[Step]) -> Any:
         self._check(client, args)
         args = await passed(steps, args)
         return await self._handle(client, args) if client.connected else NO_ACK
@@ -91,18 +91,18 @@ class CompatHandler:
         self._server.limiter.check(client, CATCH_ALL)
         check_length(client, args[0])
 
-    async def _handle(self, client: Client, args: list[Any]) -> Answer:
+    async def _handle(self, client: Client, args: list[Any]) -> Any:
         name = args[0] if isinstance(args[0], str) else str(args[0])
         if name == CATCH_ALL:
             # Looked up by this name, a catch-all handler would take the client's arguments for the event and the sid.
             return NO_ACK
         function, values = self._server._get_event_handler(name, self._name, (client.id, *args[1:]))
         if function is not None:
-            return ack_values(await _call(function, values))
+            return await _call(function, values)
         handler, values = self._server._get_namespace_handler(self._name, (client.id, *args[1:]))
         if handler is None or not _takes(handler, name):
             return NO_ACK
-        return ack_values(await handler.trigger_event(name, *values))
+        return await handler.trigger_event(name, *values)
 
     async def _lifecycle(self, name: str, client: Client, extra: tuple[Any, ...], optional: int) -> Any:
         """Call a lifecycle handler; older ones do not take the last `optional` arguments."""

@@ -17,7 +17,7 @@ from rtserver.engine.outgoing import Outgoing
 from rtserver.errors import EventError, Internal, RateLimited, Refused
 from rtserver.identity import Identity
 from rtserver.protocol import packets
-from rtserver.sio.handler import NO_ACK, Answer, Handler
+from rtserver.sio.handler import NO_ACK, Handler, ack_values
 from rtserver.sio.handshake import Handshake
 from rtserver.sio.outgoing import Encode
 from rtserver.sio.overtime import HandlerTimeout, within
@@ -50,7 +50,7 @@ def begin(client: Client, args: list[Any], id: int | None) -> Awaitable[None] | 
             if id is not None:
                 client.send_ack(id, answer)
         elif answer is not NO_ACK:
-            return _finish(client, args, id, answer, started)  # type: ignore[arg-type]  # the rest is awaitable
+            return _finish(client, args, id, answer, started)  # type: ignore[arg-type]  # it is a coroutine
     except (Exception, asyncio.CancelledError) as error:  # the error boundary
         code = _failed(client, args, id, error)
     client.server.metrics.event_in(client.handler.label, time.perf_counter() - started, code)
@@ -58,15 +58,17 @@ def begin(client: Client, args: list[Any], id: int | None) -> Awaitable[None] | 
 
 
 async def _finish(
-    client: Client, args: list[Any], id: int | None, handling: Coroutine[Any, Any, Answer], started: float
+    client: Client, args: list[Any], id: int | None, handling: Coroutine[Any, Any, Any], started: float
 ) -> None:
     code: str | None = None
     try:
-        answer = await _own(_limited(client, handling))
-        if id is not None and answer is not NO_ACK:
-            client.send_ack(id, answer)  # type: ignore[arg-type]  # not NO_ACK
+        result = await _limited(client, handling)
+        if id is not None and result is not NO_ACK:
+            client.send_ack(id, ack_values(result))
     except Exception as error:  # the error boundary
         code = _failed(client, args, id, error)
+    except asyncio.CancelledError as error:
+        code = _failed(client, args, id, _meant_for_another(error))
     finally:
         client.server.metrics.event_in(client.handler.label, time.perf_counter() - started, code)
 
@@ -112,10 +114,17 @@ async def _own(handling: Awaitable[Result]) -> Result:
     try:
         return await handling
     except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise
-        raise HandlerCancelled() from error
+        raise _meant_for_another(error) from error
+
+
+def _meant_for_another(error: asyncio.CancelledError) -> HandlerCancelled:
+    """What a cancellation is to a handler; raises it when it was meant for this task."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise error
+    failure = HandlerCancelled()
+    failure.__cause__ = error
+    return failure
 
 
 async def identify(authenticator: Authenticator | None, handler: Handler, handshake: Handshake) -> Identity | None:

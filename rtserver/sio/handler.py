@@ -25,9 +25,19 @@ Step = Callable[[str, list[Any]], Awaitable[list[Any] | None] | list[Any] | None
 """Middleware of an event: gets its name and arguments, and gives other arguments, or None; it may raise."""
 
 
+def ack_values(result: Any) -> list[Any]:
+    """What a handler returns as the values of the ack: a tuple = several, None = none."""
+    if result is None:
+        return []
+    if type(result) is tuple:
+        return list(result)
+    return [result]
+
+
 class Handler(Protocol):
-    """`event` gives the values of the ack, or `NO_ACK`, or what to await for them; it may raise anything (see
-    `rtserver.sio.dispatch`). `filtered` does the same with middleware between the rate limit and the handler.
+    """`event` gives the values of the ack, or `NO_ACK`, or a coroutine of what the handler returns (or of `NO_ACK`);
+    it may raise anything (see `rtserver.sio.dispatch`). `filtered` gives a coroutine, with middleware between the rate
+    limit and the handler.
     `has_connected` and `has_disconnecting` say whether `connected` and `disconnecting` do something.
 
     `label` names it in metrics: one of few, where a dynamic namespace has names of clients' choosing.
@@ -46,11 +56,9 @@ class Handler(Protocol):
 
     async def connected(self, client: Client) -> None: ...
 
-    def event(self, client: Client, args: list[Any]) -> Answer | Coroutine[Any, Any, Answer]: ...
+    def event(self, client: Client, args: list[Any]) -> Answer | Coroutine[Any, Any, Any]: ...
 
-    def filtered(
-        self, client: Client, args: list[Any], steps: Sequence[Step]
-    ) -> Coroutine[Any, Any, Answer]: ...
+    def filtered(self, client: Client, args: list[Any], steps: Sequence[Step]) -> Coroutine[Any, Any, Any]: ...
 
     async def disconnecting(self, client: Client, reason: str) -> None: ...
 

@@ -42,12 +42,12 @@ class Intercepted:
     def namespace(self) -> Namespace:
         return self.inner.namespace
 
-    def event(self, client: Client, args: list[Any]) -> Answer | Coroutine[Any, Any, Answer]:
+    def event(self, client: Client, args: list[Any]) -> Answer | Coroutine[Any, Any, Any]:
         if self.observers:
             dispatch.observe(self.observers, client, args)
         return self.inner.filtered(client, args, self.steps) if self.steps else self.inner.event(client, args)
 
-    def filtered(self, client: Client, args: list[Any], steps: Sequence[Step]) -> Coroutine[Any, Any, Answer]:
+    def filtered(self, client: Client, args: list[Any], steps: Sequence[Step]) -> Coroutine[Any, Any, Any]:
         return self.inner.filtered(client, args, (*steps, *self.steps))
 
 

@@ -6,12 +6,13 @@ import inspect
 from collections.abc import Awaitable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import partial
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 from rtserver.errors import InvalidPayload, UnknownEvent
 from rtserver.sio.arguments import Arguments
 from rtserver.sio.coroutines import finish, never_waits
-from rtserver.sio.handler import NO_ACK, Answer, Step
+from rtserver.sio.handler import NO_ACK, Answer, Step, ack_values
 from rtserver.sio.namespace import Namespace, path_text
 from rtserver.sio.table import CATCH_ALL, SERVER_DEFAULT, Entry, Function, RateOption
 
@@ -59,7 +60,7 @@ class NamespaceHandler:
     async def disconnect(self, client: Client, reason: str) -> None:
         await self._namespace.on_disconnect(client, reason)
 
-    def event(self, client: Client, args: list[Any]) -> Answer | Coroutine[Any, Any, Answer]:
+    def event(self, client: Client, args: list[Any]) -> Answer | Coroutine[Any, Any, Any]:
         name = args[0]
         call = self._calls.get(name)
         if call is None or name == CATCH_ALL:
@@ -70,9 +71,9 @@ class NamespaceHandler:
         if call.finishes:
             result = finish(result)
             return [result] if type(result) is not tuple and result is not None else ack_values(result)
-        return _answer(call, result)
+        return result if type(result) is CoroutineType else _answer(call, result)
 
-    def _catch_all(self, client: Client, args: list[Any]) -> Answer | Coroutine[Any, Any, Answer]:
+    def _catch_all(self, client: Client, args: list[Any]) -> Answer | Coroutine[Any, Any, Any]:
         call = self._calls.get(CATCH_ALL)
         # One bucket for all unknown names: a client cannot make the server keep one for each.
         client.connection.server.limiter.check(client, CATCH_ALL, SERVER_DEFAULT if call is None else call.rate)
@@ -81,7 +82,7 @@ class NamespaceHandler:
             raise UnknownEvent()
         return _answer(call, call.function(client, args[0], *call.arguments.convert(args[1:])))
 
-    async def filtered(self, client: Client, args: list[Any], steps: Sequence[Step]) -> Answer:
+    async def filtered(self, client: Client, args: list[Any], steps: Sequence[Step]) -> Any:
         name = args[0]
         call = self._calls.get(name) if name != CATCH_ALL else None
         taker = call or self._calls.get(CATCH_ALL)
@@ -95,8 +96,8 @@ class NamespaceHandler:
         if taker is None:
             raise UnknownEvent()
         leading = [name] if call is None else []
-        answer = _answer(taker, taker.function(client, *leading, *taker.arguments.convert(args[1:])))
-        return await answer if inspect.isawaitable(answer) else answer
+        result = taker.function(client, *leading, *taker.arguments.convert(args[1:]))
+        return await result if inspect.isawaitable(result) else result
 
     async def server_event(self, args: list[Any]) -> Any:
         """Raises `LookupError` when there is no handler, and only then."""
@@ -114,10 +115,10 @@ class NamespaceHandler:
 class FilteringHandler(NamespaceHandler):
     """Of a `Namespace` with an `on_event` of its own, through which every event goes."""
 
-    def event(self, client: Client, args: list[Any]) -> Answer | Coroutine[Any, Any, Answer]:
+    def event(self, client: Client, args: list[Any]) -> Answer | Coroutine[Any, Any, Any]:
         return self.filtered(client, args, ())
 
-    async def filtered(self, client: Client, args: list[Any], steps: Sequence[Step]) -> Answer:
+    async def filtered(self, client: Client, args: list[Any], steps: Sequence[Step]) -> Any:
         return await super().filtered(client, args, (*steps, partial(self._namespace.on_event, client)))
 
 
@@ -144,26 +145,17 @@ def _call(namespace: Namespace, entry: Entry) -> Call:
     return Call(function, entry.arguments, entry.rate, never_waits(function))
 
 
-def _answer(call: Call, result: Any) -> Answer | Coroutine[Any, Any, Answer]:
+def _answer(call: Call, result: Any) -> Answer | Coroutine[Any, Any, Any]:
     if call.finishes:
         return ack_values(finish(result))
     return _later(result) if inspect.isawaitable(result) else ack_values(result)
 
 
-async def _later(result: Awaitable[Any]) -> Answer:
-    return ack_values(await result)
+async def _later(result: Awaitable[Any]) -> Any:
+    return await result
 
 
 def check_length(client: Client, name: Any) -> None:
     """Of an event that no handler is named after; raises `InvalidPayload`."""
     if type(name) is str and len(name) > client.connection.server.bounds.max_event_length:
         raise InvalidPayload("The name of the event is too long")
-
-
-def ack_values(result: Any) -> list[Any]:
-    """What a handler returns as the values of the ack: a tuple = several, None = none."""
-    if result is None:
-        return []
-    if type(result) is tuple:
-        return list(result)
-    return [result]

@@ -11,7 +11,7 @@ import structlog
 
 log = structlog.get_logger("rtserver.sio")
 
-EAGER = sys.version_info >= (3, 12)
+_HOW: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
 
 
 class Spawning(Protocol):
@@ -25,8 +25,7 @@ class Tasks:
     def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
         """Run in the background; on Python 3.12 and later, work that never waits is done when this returns."""
         loop = asyncio.get_running_loop()
-        options: dict[str, Any] = {"eager_start": True} if EAGER else {}
-        task = asyncio.Task(work, loop=loop, **options)
+        task = asyncio.Task(work, loop=loop, **_HOW)
         if task.done():
             self._ended(task)
         else:
