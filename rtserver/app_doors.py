@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,11 +13,14 @@ from rtserver.cluster.connection import connector
 from rtserver.cluster.inbox import Inbox
 from rtserver.cluster.inbox_wire import Entry
 from rtserver.doors.feed import Feed, Left, Settle, read_fields
+from rtserver.doors.fetching import Fetching
 from rtserver.doors.intake import Intake, checked
 from rtserver.doors.ports import Emitting, Notifying, Posting
 from rtserver.doors.requests import Request
 from rtserver.doors.scheduler import Scheduler
+from rtserver.errors import ConfigError
 from rtserver.metrics import Metrics
+from rtserver.queue_urls import parse_kafka_url
 from rtserver.redis_urls import parse_redis_url
 from rtserver.settings import Settings
 from rtserver.store.audience import Audience
@@ -53,17 +58,16 @@ class Doors:
             self.schedule, self._carry_out, metrics, owner=owner, clean=self._requests.forget_old
         )
         self.intake.on_scheduled = self._scheduler.nudge
-        self._inbox = self._compose_inbox(settings, metrics, owner) if settings.reads_inbox else None
+        self._fetching = list(self._compose_fetching(settings, metrics, owner))
 
     async def run(self, _: Any) -> AsyncIterator[None]:
         """Begins after the database and the cluster, ends before them."""
         await self._requests.start()
         await self._scheduler.start()
-        if self._inbox is not None:
-            await self._inbox.start()
+        for door in self._fetching:
+            await door.start()
         yield
-        if self._inbox is not None:
-            await self._inbox.stop()
+        await asyncio.gather(*(door.stop() for door in self._fetching))
         await self._scheduler.stop()
         await self._requests.stop()
 
@@ -72,6 +76,16 @@ class Doors:
 
     async def _take(self, request: Request, origin: str | None) -> None:
         await self.intake.take(request, origin=origin)
+
+    def _compose_fetching(self, settings: Settings, metrics: Metrics, owner: str) -> Iterator[Inbox | Fetching]:
+        if settings.reads_inbox:
+            yield self._compose_inbox(settings, metrics, owner)
+        if settings.kafka_url is not None:
+            address = parse_kafka_url(settings.kafka_url.get_secret_value())
+            yield _extra("kafka").KafkaDoor(address, settings.kafka_topic, Feed(self._take), metrics)
+        if settings.rabbitmq_url is not None:
+            url = settings.rabbitmq_url.get_secret_value()
+            yield _extra("rabbitmq").RabbitDoor(url, settings.rabbitmq_queue, Feed(self._take), metrics)
 
     def _compose_inbox(self, settings: Settings, metrics: Metrics, consumer: str) -> Inbox:
         assert settings.redis_url is not None  # noqa: S101  see reads_inbox
@@ -88,6 +102,15 @@ class Doors:
             connector(address, "rtserver-inbox", key=stream), carry, metrics,
             stream=stream, dead=dead, consumer=consumer, address=address.shown,
         )  # fmt: skip
+
+
+def _extra(name: str) -> Any:
+    """The module of a door whose packages not everybody installs."""
+    try:
+        return importlib.import_module(f"rtserver.doors.{name}")
+    except ModuleNotFoundError as error:
+        url = f"RTSERVER_{name.upper()}_URL"
+        raise ConfigError([f"{url} needs more packages ({error.name}): pip install 'rtserver[{name}]'."]) from None
 
 
 def _left(stream: str, entry: Entry) -> Left:

@@ -19,7 +19,9 @@ GROUPS = {
         "redis_url", "redis_adapter", "redis_key", "redis_specific_responses", "cluster_secret", "cluster_timeout",
         "presence_grace", "presence_lease", "database_url",
     ),
-    "Doors for backends": ("inbox", "inbox_stream"),
+    "Doors for backends": (
+        "inbox", "inbox_stream", "kafka_url", "kafka_topic", "rabbitmq_url", "rabbitmq_queue",
+    ),
     "Browsers and proxies": ("cors_origins", "trusted_proxies"),
     "Connections": (
         "namespaces", "transports", "parser", "allow_eio3", "per_message_deflate", "compression_threshold",

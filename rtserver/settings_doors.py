@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr
 
 from rtserver import settings_values as kind
+from rtserver.queue_urls import check_amqp_url, check_kafka_url
+
+
+def _secret(check: Callable[[str], str]) -> AfterValidator:
+    return AfterValidator(lambda secret: SecretStr(check(secret.get_secret_value())))
+
+
+KafkaUrl = Annotated[
+    SecretStr, _secret(check_kafka_url),
+    kind.Rule("kafka://host:9092,host2:9092, or with TLS kafkas://user:password@host:9092", secret=True),
+]  # fmt: skip
+AmqpUrl = Annotated[
+    SecretStr, _secret(check_amqp_url),
+    kind.Rule("amqp://user:password@host:5672/vhost, or with TLS amqps://…", secret=True),
+]  # fmt: skip
 
 
 class DoorSettings(BaseModel):
@@ -18,6 +34,14 @@ class DoorSettings(BaseModel):
     a cluster secret it has to be turned on by hand."""
     inbox_stream: kind.RedisKey = "rtserver:inbox"
     """The stream of Redis that is the durable inbox; what cannot be carried out goes to the same name with `:dead`."""
+    kafka_url: KafkaUrl | None = None
+    """Kafka, from which to fetch what backends leave there; needs `pip install rtserver[kafka]`."""
+    kafka_topic: kind.RedisKey = "rtserver.inbox"
+    """The topic; what cannot be carried out goes to the same name with `.dead`."""
+    rabbitmq_url: AmqpUrl | None = None
+    """RabbitMQ, from which to fetch what backends leave there; needs `pip install rtserver[rabbitmq]`."""
+    rabbitmq_queue: kind.RedisKey = "rtserver.inbox"
+    """The queue; what cannot be carried out goes to the same name with `.dead`."""
 
     @property
     def reads_inbox(self) -> bool:

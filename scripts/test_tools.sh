@@ -1,16 +1,19 @@
 #!/usr/bin/env bash
-# Installs the programs that the tests drive, where they are missing: Redis, Postgres, nginx, Chromium, Node.js.
+# Installs the programs that the tests drive, where they are missing: Redis, Postgres, RabbitMQ, nginx, Chromium,
+# Node.js.
 set -euo pipefail
 export DEBIAN_FRONTEND=noninteractive
 
 has() { command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ]; }
 has_postgres() { has initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; }
+has_rabbitmq() { has rabbitmq-server || [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ]; }
 has_chromium() { has chromium || has chromium-browser || has google-chrome || has google-chrome-stable; }
 
 missing=()
 has redis-server || missing+=(redis)
 has nginx || missing+=(nginx)
 has_postgres || missing+=(postgres)
+has_rabbitmq || missing+=(rabbitmq)
 has_chromium || missing+=(chromium)
 has node || missing+=(node)
 has npm || missing+=(npm)
@@ -24,6 +27,7 @@ packages() {
   case "$manager:$1" in
     apt-get:redis) echo redis-server ;;
     apt-get:postgres) echo postgresql ;;
+    apt-get:rabbitmq | dnf:rabbitmq | apk:rabbitmq) echo rabbitmq-server ;;
     apt-get:chromium) echo chromium fonts-dejavu-core ;;
     dnf:postgres) echo postgresql-server postgresql ;;
     apk:postgres) echo postgresql postgresql-client ;;
