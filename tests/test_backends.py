@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -13,7 +14,10 @@ import pytest
 from tests.support.redis_server import RedisServer
 from tests.support.rtserver_process import RtServer
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+ROOT = Path(__file__).parent.parent
+EXAMPLES = ROOT / "examples"
+HTTP_PART = (ROOT / "docs" / "backends.md").read_text().split("\n## Redis\n")[0]
+SHELLS = {"sh": ["bash", "-eu"], "python": [sys.executable, "-"], "js": ["node", "--input-type=module"]}
 
 
 async def post(server: RtServer, path: str, body: Any, key: str | None = None) -> tuple[int, dict[str, Any]]:
@@ -85,6 +89,44 @@ async def test_the_example_pushes_once_however_often_it_runs(running: RtServer, 
         assert (await device.next("notification"))[0]["message"] == "Your order has shipped"
         assert len((await device.call("list", {"limit": 10}))["notifications"]) == 1
         assert len(device.received("notification")) == 1
+
+
+def page_as_script(language: str, server: RtServer) -> bytes:
+    """All that the page shows in a language, one after the other."""
+    blocks = re.findall(rf"^```{language}\n(.*?)^```$", HTTP_PART, re.MULTILINE | re.DOTALL)
+    assert len(blocks) >= 6
+    return "\n".join(blocks).replace("http://localhost:8000", server.url).encode()
+
+
+async def run_page(language: str, server: RtServer) -> str:
+    run = await asyncio.create_subprocess_exec(
+        *SHELLS[language], env=os.environ | {"RTSERVER_API_KEY": server.api_key},
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    said, _ = await run.communicate(page_as_script(language, server))
+    assert run.returncode == 0, said.decode()
+    return said.decode()
+
+
+async def test_the_page_works_as_it_is_written_in_every_language(running: RtServer, js: Any) -> None:
+    """And in all of them together it happens once, because of the keys."""
+    alice = await js(running.url, "/chat", token=running.token("alice"), transports=["websocket"])
+    bob = await js(running.url, "/chat", token=running.token("bob"), transports=["websocket"])
+    inbox = await js(running.url, "/notifications", token=running.token("alice"), transports=["websocket"])
+    await alice.call("join", {"room": "general"})
+    await alice.answer("version?", "1.0")
+    for language in SHELLS:
+        said = await run_page(language, running)
+        assert "Traceback" not in said
+        assert await alice.next("maintenance") == [{"minutes": 5}]
+        if language != "sh":
+            assert "1.0" in said
+    texts = [args[0]["text"] for args in alice.received("message")]
+    assert texts == ["Version 42 is out, @alice", "One", "Two"]
+    assert (await bob.next("message"))[0]["text"] == "Only for you"
+    assert len(bob.received("message")) == 1
+    listed = (await inbox.call("list", {}))["notifications"]
+    assert sorted(one["type"] for one in listed) == ["mention", "order"]
 
 
 async def test_the_redis_example_reaches_the_user(

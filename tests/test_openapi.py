@@ -1,6 +1,7 @@
 """/api/openapi.json is a valid document, and the server does what it says: schemathesis tries it out."""
 
 import asyncio
+import re
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from tests.support.rtserver_process import RtServer
 
+PAGE = (Path(__file__).parent.parent / "docs" / "backends.md").read_text()
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
 # The schema cannot say all that is asked for ("either `user` or `users`"), so a good request may be refused.
 CHECKS = ["--checks", "all", "--exclude-checks", "positive_data_acceptance"]
@@ -38,11 +40,19 @@ async def try_out(server: RtServer, *options: str) -> None:
     assert "Traceback" not in server.logs()
 
 
-async def test_the_document_is_valid_openapi(server: Callable[..., Awaitable[RtServer]]) -> None:
+async def test_the_document_is_valid_and_the_page_lists_all_of_it(
+    server: Callable[..., Awaitable[RtServer]],
+) -> None:
     running = await server(API_KEY=None)
     document = await document_of(running)
     OpenAPIV31SpecValidator(document).validate()
-    operations = [operation for path in document["paths"].values() for operation in path.values()]
+    table = {
+        f"{method.upper()} {path}": operation
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    }
+    assert set(re.findall(r"^\| `([A-Z]+ /api/[^`]+)` \|", PAGE, re.MULTILINE)) == table.keys()
+    operations = table.values()
     assert len({operation["operationId"] for operation in operations}) == len(operations) >= 9
     assert all(operation["summary"] and {"500", "503"} <= operation["responses"].keys() for operation in operations)
 
@@ -50,7 +60,7 @@ async def test_the_document_is_valid_openapi(server: Callable[..., Awaitable[RtS
 @pytest.mark.timeout(240)
 async def test_the_server_keeps_to_its_document(server: Callable[..., Awaitable[RtServer]]) -> None:
     running = await server(RATE_API="off")
-    await try_out(running, "--phases", "coverage,fuzzing", "--max-examples", "8")
+    await try_out(running, "--phases", "coverage,fuzzing", "--max-examples", "5")
 
 
 @pytest.mark.timeout(240)
