@@ -19,6 +19,7 @@ from aiohttp import web
 
 from rtserver import plugins
 from rtserver.app_api import ApiParts, compose_api
+from rtserver.app_chat import ChatRooms
 from rtserver.app_cluster import compose_cluster
 from rtserver.app_doors import Doors
 from rtserver.app_notifications import Inboxes
@@ -36,7 +37,6 @@ from rtserver.http.metrics import MetricsPage
 from rtserver.http.pages import Pages
 from rtserver.metrics import Metrics
 from rtserver.namespaces.admin.namespace import Admin
-from rtserver.namespaces.chat.namespace import Chat
 from rtserver.settings import Settings
 from rtserver.sio.bounds import Bounds
 from rtserver.sio.ids import new_instance_id
@@ -44,12 +44,7 @@ from rtserver.sio.namespace import Namespace
 from rtserver.sio.origins import Origins
 from rtserver.sio.server import Server
 from rtserver.store.database import Database
-from rtserver.store.memberships import Memberships
 from rtserver.store.messages import Messages
-from rtserver.store.receipts import Receipts
-from rtserver.store.room_settings import RoomSettingsStore
-from rtserver.store.rooms import Rooms
-from rtserver.store.search import Search
 
 log = structlog.get_logger("rtserver.app")
 
@@ -125,19 +120,10 @@ class _Composition:
             outbox_limit=settings.outbox_limit,
             cors_allowed_origins="*" if "*" in settings.cors_origins else Origins(settings.cors_origins),
         )
-        chat = Chat(
-            self.messages,
-            Rooms(self.database),
-            Receipts(self.database),
-            self.presence,
-            Search(self.database),
-            RoomSettingsStore(self.database),
-            Memberships(self.database),
-            max_text=settings.chat_max_text,
-            room_policy=settings.chat_room_policy,
-            notifier=self.notifier,
-        )
-        admin = Admin(self.metrics.snapshot, self.registry, self.presence, version=VERSION)
+        self.rooms = ChatRooms(settings, self.database, self.messages, self.presence, self.notifier)
+        chat = self.rooms.namespace
+        admin = Admin(self.metrics.snapshot, self.registry, self.presence, chat.keeper, version=VERSION)
+        chat.keeper.watchers.append(admin.record)
         for namespace in (chat, self.inboxes.namespace, admin, *own):
             self.server.add_namespace(namespace)
         self.doors = Doors(
@@ -153,8 +139,8 @@ class _Composition:
         for part in self._http_parts():
             app.add_routes(part.routes())
         app.cleanup_ctx.extend([
-            self._run_store, self.inboxes.run_store, self._run_cluster, self.inboxes.run, self.doors.run,
-            self._watch_loop,
+            self._run_store, self.rooms.run, self.inboxes.run_store, self._run_cluster, self.inboxes.run,
+            self.doors.run, self._watch_loop,
         ])  # fmt: skip
         self.server.attach(app)
         return app
@@ -168,7 +154,7 @@ class _Composition:
         yield MetricsPage(self.metrics)
         parts = ApiParts(
             server=self.server, database=self.database, messages=self.messages, presence=self.presence,
-            doors=self.doors, inboxes=self.inboxes,
+            doors=self.doors, inboxes=self.inboxes, rooms=self.rooms,
         )  # fmt: skip
         yield compose_api(settings, self.verifier, VERSION, parts)
         yield ClientBundle(WEB / "vendor" / "socket.io")

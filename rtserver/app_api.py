@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from rtserver.app_chat import ChatRooms
 from rtserver.app_doors import Doors
 from rtserver.app_notifications import Inboxes
 from rtserver.auth.tokens import TokenVerifier
@@ -14,6 +15,7 @@ from rtserver.http.batch_api import BatchApi
 from rtserver.http.credentials import Credentials
 from rtserver.http.notifications_api import NotificationsApi
 from rtserver.http.reading_api import RoomReadingApi, UserReadingApi
+from rtserver.http.rooms_api import RoomsApi
 from rtserver.http.serving import Api
 from rtserver.settings import Settings
 from rtserver.sio.server import Server
@@ -34,9 +36,11 @@ class ApiParts:
         presence: Presence,
         doors: Doors,
         inboxes: Inboxes,
+        rooms: ChatRooms,
     ) -> None:
         self._server, self._database, self._messages = server, database, messages
         self._presence, self._doors, self._inboxes = presence, doors, inboxes
+        self._rooms = rooms
 
     def parts(self) -> Iterable[object]:
         intake = self._doors.intake
@@ -45,6 +49,7 @@ class ApiParts:
         yield MessageApi(intake)
         yield BatchApi(intake)
         yield RoomReadingApi(self._messages)
+        yield RoomsApi(self._rooms.namespace.keeper)
         yield NotificationsApi(self._inboxes.store, self._inboxes.notifier)
         yield UserReadingApi(self._presence, Rooms(self._database), self._inboxes.store)
 

@@ -18,13 +18,14 @@ from rtserver import settings_rules, settings_sources
 from rtserver import settings_values as kind
 from rtserver.errors import ConfigError
 from rtserver.rate import Rate
+from rtserver.settings_chat import ChatSettings
 from rtserver.settings_doors import DoorSettings
 from rtserver.settings_keys import TokenKeys
 from rtserver.settings_notifications import NotificationSettings
 from rtserver.settings_sources import Found, variable
 
 
-class Settings(TokenKeys, DoorSettings, NotificationSettings, BaseSettings):
+class Settings(TokenKeys, ChatSettings, DoorSettings, NotificationSettings, BaseSettings):
     """Read from arguments (the flags), the environment, `.env` and defaults, in this order.
 
     Raises ConfigError with *all* faults. `Settings(_env_file=None)` leaves the `.env` file out.

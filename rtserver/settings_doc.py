@@ -33,7 +33,8 @@ GROUPS = {
         "max_connections_per_ip", "max_connections_per_user", "max_namespaces", "max_rooms", "max_room_length",
         "max_event_length", "rate_events", "rate_api", "rate_connects",
     ),
-    "Chat": ("chat_max_text", "chat_room_policy"),
+    "Chat": ("chat_max_text", "chat_room_policy", "chat_sweep_seconds"),
+    "Uploads": ("upload_limit", "upload_quota", "upload_types", "upload_folder"),
     "Notifications": ("receipt_timeout", "webhook_url", "webhook_secret", "webhook_delay"),
     "Logs": ("log_level", "log_format"),
 }  # fmt: skip
@@ -44,6 +45,7 @@ _MADE_DEFAULTS = {
     "jwt_algorithms": "HS256 for secrets; for a public key the usual one of its kind",
     "database_url": "the file `rtserver.db` in `RTSERVER_DATA_DIR`",
     "inbox": "true with Redis, unless a cluster secret is set",
+    "upload_folder": "`uploads` in `RTSERVER_DATA_DIR`",
     "cors_origins": "production: none but the server's own; development: `localhost` with the server's port",
     "rate_connects": "no limit",
     "drain_seconds": "30 with Redis; 0 without, as there is nowhere else to go",

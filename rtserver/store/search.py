@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
@@ -38,15 +38,23 @@ class Search:
         self._db = db
 
     async def find(
-        self, user: str, query: str, *, room: str | None = None, cursor: str | None = None, limit: int = 20
+        self,
+        user: str,
+        query: str,
+        *,
+        room: str | None = None,
+        cursor: str | None = None,
+        limit: int = 20,
+        readable: Callable[[str | None], bool] = lambda policy: True,
     ) -> Found:
         """A page of the messages that have all words of `query`, and where the next one begins.
 
-        Only in rooms that `user` is a member of; without reactions. Raises `InvalidPayload` for a senseless cursor.
+        Only in rooms that `user` is a member of and whose own policy is `readable`; without reactions. Raises
+        `InvalidPayload` for a senseless cursor.
         """
         words = words_of(checked_text(query))
         async with self._db.reading() as connection:
-            names = await _rooms_of(connection, user, room)
+            names = await _rooms_of(connection, user, room, readable)
             if not words or not names:
                 return [], None
             find = _find_sqlite if connection.dialect.name == "sqlite" else _find_postgres
@@ -60,12 +68,15 @@ def words_of(query: str) -> list[str]:
     return [word for word in _GAPS.split(query) if any(map(str.isalnum, word))][:MAX_WORDS]
 
 
-async def _rooms_of(connection: AsyncConnection, user: str, room: str | None) -> list[str]:
-    mine = sa.select(rooms.c.room).join(members, members.c.room == rooms.c.room).where(members.c.user_id == user)
+async def _rooms_of(
+    connection: AsyncConnection, user: str, room: str | None, readable: Callable[[str | None], bool]
+) -> list[str]:
+    chosen = sa.select(rooms.c.room, rooms.c.policy).join(members, members.c.room == rooms.c.room)
+    mine = chosen.where(members.c.user_id == user)
     if room is not None:
         mine = mine.where(rooms.c.room == room)
     last_active = mine.order_by(rooms.c.active_at.desc()).limit(MAX_ROOMS)
-    return list((await connection.execute(last_active)).scalars())
+    return [row.room for row in await connection.execute(last_active) if readable(row.policy)]
 
 
 async def _find_sqlite(

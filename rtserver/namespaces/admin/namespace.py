@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 from msgspec import to_builtins
@@ -24,11 +24,27 @@ from rtserver.namespaces.identified import identity_of
 from rtserver.sio.client import Client
 from rtserver.sio.ids import looks_like_sid
 from rtserver.sio.namespace import Namespace, event, server_event
+from rtserver.store.records import Member
 
 Ack = dict[str, Any]
 ADMIN, OBSERVER = "admin", "observer"
 STATS_SECONDS = 1.0
 log = structlog.get_logger("rtserver.admin")
+
+
+class Keeping(Protocol):
+    """Changes who is in the rooms of the chat; `by` is for the audit."""
+
+    async def add(self, room: str, members: Sequence[Member], by: str) -> list[str]:
+        """The ids of the new ones."""
+
+    async def remove(self, room: str, users: Sequence[str], by: str) -> list[str]:
+        """The ids of those that were members."""
+
+    async def members(self, room: str, *, after: str, limit: int) -> tuple[list[Member], str | None]:
+        """By id, and the cursor of the next page."""
+
+
 
 
 class Admin(Namespace, path="/admin"):
@@ -38,9 +54,16 @@ class Admin(Namespace, path="/admin"):
     roles = frozenset({ADMIN, OBSERVER})
 
     def __init__(
-        self, snapshot: Callable[[], Mapping[str, Any]], registry: Registry, presence: Presence, *, version: str
+        self,
+        snapshot: Callable[[], Mapping[str, Any]],
+        registry: Registry,
+        presence: Presence,
+        keeping: Keeping,
+        *,
+        version: str,
     ) -> None:
         super().__init__()
+        self._keeping = keeping
         self._registry, self._presence = registry, presence
         self._snapshot = snapshot
         self._version = version
@@ -87,7 +110,22 @@ class Admin(Namespace, path="/admin"):
         told = {user: {"online": user in online, "devices": devices.get(user, {})} for user in payload.users}
         return {"ok": True, "presence": told, **({"partial": True} if online.partial else {})}
 
+    @event("members")
+    async def list_members(self, client: Client, payload: payloads.ListMembersPayload) -> Ack:
+        found, following = await self._keeping.members(payload.room, after=payload.cursor or "", limit=payload.limit)
+        return {"ok": True, "members": to_builtins(found), "next": following}
+
     # Acting
+
+    @event("addMembers")
+    async def add_members(self, client: Client, payload: payloads.AddMembersPayload) -> Ack:
+        me = acting(client)
+        return {"ok": True, "added": await self._keeping.add(payload.room, payload.members, me.user)}
+
+    @event("removeMembers")
+    async def remove_members(self, client: Client, payload: payloads.RemoveMembersPayload) -> Ack:
+        me = acting(client)
+        return {"ok": True, "removed": await self._keeping.remove(payload.room, payload.users, me.user)}
 
     @event("kick")
     async def kick(self, client: Client, payload: payloads.KickPayload) -> Ack:
@@ -101,7 +139,7 @@ class Admin(Namespace, path="/admin"):
         if payload.sid is not None and not count and "partial" not in done:
             raise NotFound("There is no such socket")
         whom = {"user": payload.user, "sid": payload.sid}
-        await self._log("kick", me, **whom, reason=payload.reason, disconnected=count)
+        await self.record("kick", me.user, {**whom, "reason": payload.reason, "disconnected": count})
         return {"ok": True, **done}
 
     @event("announce")
@@ -109,7 +147,7 @@ class Admin(Namespace, path="/admin"):
         me = acting(client)
         for everybody in [self._census.operator(name) for name in dict.fromkeys(payload.namespaces)]:
             await everybody.emit(payload.event, payload.data)
-        await self._log("announce", me, namespaces=payload.namespaces, name=payload.event)
+        await self.record("announce", me.user, {"namespaces": payload.namespaces, "name": payload.event})
         return {"ok": True}
 
     # Telling
@@ -133,12 +171,12 @@ class Admin(Namespace, path="/admin"):
         if self.clients:
             await self.local.volatile.emit("stats", self._cluster.report(own, now))
 
-    async def _log(self, what: str, by: Identity, **details: Any) -> None:
+    async def record(self, what: str, by: str, details: Mapping[str, Any]) -> None:
         """For the server's log, and for every admin that watches."""
         told = {key: value for key, value in details.items() if value is not None}
-        log.info(f"admin_{what}", by=by.user, **told)
+        log.info(f"admin_{what}", by=by, **told)
         at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        await self.emit("log", {"at": at, "event": what, "by": by.user, **told})
+        await self.emit("log", {"at": at, "event": what, "by": by, **told})
 
 
 def acting(client: Client) -> Identity:

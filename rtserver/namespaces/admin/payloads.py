@@ -7,8 +7,10 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from rtserver.protocol.packets import RESERVED_EVENTS
+from rtserver.store.records import Member
 
 Name = Annotated[str, Meta(min_length=1, max_length=1000)]
+UserId = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\A[^\x00]+\Z")]
 
 
 class ClientsPayload(Struct, frozen=True):
@@ -61,6 +63,40 @@ class AnnouncePayload(Struct, frozen=True):
     def __post_init__(self) -> None:
         if self.event in RESERVED_EVENTS:
             raise ValueError(f'"{self.event}" is a reserved event name')
+
+
+class MemberGiven(Struct, frozen=True):
+    """Somebody with a name; without one the id stands in for it."""
+
+    id: UserId
+    name: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+
+
+class AddMembersPayload(Struct, frozen=True):
+    """`addMembers`: ids, or ids with names."""
+
+    room: Name
+    users: Annotated[list[UserId | MemberGiven], Meta(min_length=1, max_length=1000)]
+
+    @property
+    def members(self) -> list[Member]:
+        given = (MemberGiven(user) if isinstance(user, str) else user for user in self.users)
+        return [Member(user.id, user.name or user.id) for user in given]
+
+
+class RemoveMembersPayload(Struct, frozen=True):
+    """`removeMembers`."""
+
+    room: Name
+    users: Annotated[list[UserId], Meta(min_length=1, max_length=1000)]
+
+
+class ListMembersPayload(Struct, frozen=True):
+    """`members`: by id; `cursor` is the `next` of the page before."""
+
+    room: Name
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 200
+    cursor: UserId | None = None
 
 
 ALL_CLIENTS = ClientsPayload()

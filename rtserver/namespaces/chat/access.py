@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from msgspec.structs import replace
 
@@ -99,6 +99,10 @@ class Access:
         """Without the rooms whose role is missing: a summary shows their last message."""
         effective = ((one, one.policy or self._default) for one in summaries)
         return [replace(one, policy=policy) for one, policy in effective if has_role_for(policy, me)]
+
+    def readable_by(self, me: Identity) -> Callable[[str | None], bool]:
+        """Whether a member may read in rooms of that policy of their own."""
+        return lambda policy: has_role_for(policy or self._default, me)
 
     async def check_role(self, client: Client, room: str) -> None:
         """Who lacks the role gets nothing more from the room either."""

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from msgspec import to_builtins
+from msgspec.structs import replace
 
 from rtserver.errors import NotFound
 from rtserver.identity import user_room
@@ -29,7 +30,6 @@ AT_ONCE = 50
 """Users whose sockets are addressed by one message between servers; the loop serves others in between."""
 
 Watcher = Callable[[str, str, Mapping[str, Any]], Awaitable[None]]
-Wire = dict[str, Any]
 
 
 class Keeper:
@@ -52,24 +52,24 @@ class Keeper:
         self._access = access
         self.watchers: list[Watcher] = []
 
-    async def describe(self, room: str) -> Wire:
+    async def describe(self, room: str) -> RoomSettings:
         """Raises `NotFound`."""
         settings = await self._settings.find(in_room(room).room)
         if settings is None:
             raise NotFound("There is no such room")
-        return self._wire(settings)
+        return self._shown(settings)
 
-    async def configure(self, room: str, changes: Mapping[str, Any], by: str, *, but: str = "") -> Wire:
+    async def configure(self, room: str, changes: Mapping[str, Any], by: str, *, but: str = "") -> RoomSettings:
         """Set it, and make it where there is none. Everybody in it is told, except the socket `but`."""
         settings, changed = await self._settings.change(in_room(room).room, changes, by)
-        wire = self._wire(settings)
+        shown = self._shown(settings)
         if changed:
             policy = "policy" in changed
             await self._namespace.server_side_emit(CHANGED, room, policy)
             await self.heard(room, policy)
-            await self._namespace.to(room).except_(but).emit("roomChanged", wire)
+            await self._namespace.to(room).except_(but).emit("roomChanged", to_builtins(shown))
             await self._watched("configure", by, room=room, changed=changed)
-        return wire
+        return shown
 
     async def add(self, room: str, members: Sequence[Member], by: str) -> list[str]:
         """Make them members; the ids of the new ones. The room and their own devices are told."""
@@ -123,8 +123,8 @@ class Keeper:
         for watcher in self.watchers:
             await watcher(what, by, details)
 
-    def _wire(self, settings: RoomSettings) -> Wire:
-        return {**to_builtins(settings), "policy": self._access.policy_of(settings)}
+    def _shown(self, settings: RoomSettings) -> RoomSettings:
+        return replace(settings, policy=self._access.policy_of(settings))
 
 
 def _pieces(users: Iterable[str]) -> list[list[str]]:

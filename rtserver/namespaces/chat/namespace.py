@@ -14,7 +14,7 @@ from typing import Any
 from msgspec import to_builtins
 
 from rtserver.identity import Identity, user_room
-from rtserver.namespaces.chat import payloads
+from rtserver.namespaces.chat import payloads, ports
 from rtserver.namespaces.chat.access import OPEN, Access
 from rtserver.namespaces.chat.catching_up import NEW_ROOM, CatchingUp
 from rtserver.namespaces.chat.changing import Changing
@@ -22,16 +22,6 @@ from rtserver.namespaces.chat.conversation import Conversation, conversation, in
 from rtserver.namespaces.chat.keeper import CHANGED, Keeper
 from rtserver.namespaces.chat.known_rooms import KnownRooms
 from rtserver.namespaces.chat.membership import Membership
-from rtserver.namespaces.chat.ports import (
-    MembershipStore,
-    MessageSearch,
-    MessageStore,
-    Notifying,
-    Presence,
-    ReceiptStore,
-    RoomSettingsStore,
-    RoomStore,
-)
 from rtserver.namespaces.chat.poster import Poster
 from rtserver.namespaces.chat.presence import Online, PresenceAnnouncer
 from rtserver.namespaces.chat.typing import Typing
@@ -49,17 +39,17 @@ class Chat(Namespace, path="/chat"):
 
     def __init__(
         self,
-        messages: MessageStore,
-        rooms: RoomStore,
-        receipts: ReceiptStore,
-        presence: Presence,
-        search: MessageSearch,
-        settings: RoomSettingsStore,
-        memberships: MembershipStore,
+        messages: ports.MessageStore,
+        rooms: ports.RoomStore,
+        receipts: ports.ReceiptStore,
+        presence: ports.Presence,
+        search: ports.MessageSearch,
+        settings: ports.RoomSettingsStore,
+        memberships: ports.MembershipStore,
         *,
         max_text: int = 10_000,
         room_policy: str = OPEN,
-        notifier: Notifying | None = None,
+        notifier: ports.Notifying | None = None,
     ) -> None:
         super().__init__()
         self._messages = messages
@@ -125,14 +115,15 @@ class Chat(Namespace, path="/chat"):
     async def room(self, client: Client, payload: payloads.RoomPayload) -> Ack:
         where = in_room(payload.room)
         await self._access.check_look(client, where.room)
-        return {"ok": True, "room": await self.keeper.describe(where.room)}
+        return {"ok": True, "room": to_builtins(await self.keeper.describe(where.room))}
 
     @event("configure")
     async def configure(self, client: Client, payload: payloads.ConfigurePayload) -> Ack:
         where = in_room(payload.room)
         await self._access.check_configure(client, where.room)
         by = identity_of(client).user
-        return {"ok": True, "room": await self.keeper.configure(where.room, payload.changes, by, but=client.id)}
+        settings = await self.keeper.configure(where.room, payload.changes, by, but=client.id)
+        return {"ok": True, "room": to_builtins(settings)}
 
     @server_event(CHANGED)
     async def heard(self, *said: Any) -> None:
@@ -205,6 +196,7 @@ class Chat(Namespace, path="/chat"):
             room=None if where is None else where.room,
             cursor=payload.cursor,
             limit=payload.limit,
+            readable=self._access.readable_by(me),
         )
         return {"ok": True, "messages": to_builtins(messages), "next": following}
 

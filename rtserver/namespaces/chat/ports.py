@@ -92,9 +92,19 @@ class ReceiptStore(Protocol):
 
 class MessageSearch(Protocol):
     async def find(
-        self, user: str, query: str, *, room: str | None = None, cursor: str | None = None, limit: int = 20
+        self,
+        user: str,
+        query: str,
+        *,
+        room: str | None,
+        cursor: str | None,
+        limit: int,
+        readable: Callable[[str | None], bool],
     ) -> tuple[list[Message], str | None]:
-        """A page of what has all words of `query` in the rooms of `user`, newest first, and the next cursor."""
+        """A page of what has all words of `query` in the rooms of `user`, newest first, and the next cursor.
+
+        Only in rooms whose own policy is `readable`.
+        """
 
 
 class Notifying(Protocol):

@@ -95,6 +95,8 @@ async def test_a_role_opens_its_rooms_and_nothing_else_does(device: Device) -> N
         assert await code(alice, event, payload) == "room_not_joined", event
     assert "error" in (await alice.call("sync", {"rooms": {"general": 0}}))["rooms"]["general"]
     assert (await alice.call("rooms"))["rooms"] == []
+    assert (await alice.call("search", {"query": "secret"}))["messages"] == []
+    assert len((await staff.call("search", {"query": "secret"}))["messages"]) == 1
     assert await code(staff, "message", {**place, "text": "ours"}) is None
     assert [one["policy"] for one in (await staff.call("rooms"))["rooms"]] == ["role:staff"]
     await settled(alice)

@@ -1,0 +1,50 @@
+"""Rooms on two servers: what is changed on one holds on the other at once."""
+
+import asyncio
+
+from tests.namespaces.backend import Backend
+from tests.namespaces.test_two_instances import Js, Pair, device, pair
+
+__all__ = ["device", "pair"]
+
+
+async def test_what_one_server_sets_holds_on_the_other_at_once(pair: Pair, js: Js) -> None:
+    async def connect(at: int, user: str, *roles: str):  # type: ignore[no-untyped-def]
+        token = pair[at].token(user, roles=roles)
+        return await js(pair[at].url, "/chat", token=token, transports=["websocket"])
+
+    mod, bob = await connect(0, "mod", "moderator"), await connect(1, "bob")
+    sue = await connect(1, "sue", "staff")
+    for client in (mod, bob, sue):
+        await client.call("join", {"room": "board"})
+    assert (await bob.call("message", {"room": "board", "text": "before"}))["ok"]  # it knows the room now
+    for changes, code in (({"readOnly": True}, "forbidden"), ({"readOnly": False, "slowSeconds": 900}, "rate_limited")):
+        await mod.call("configure", {"room": "board", **changes})
+        await bob.next("roomChanged")
+        assert (await bob.call("message", {"room": "board", "text": "x"}))["error"]["code"] == code
+    backend = Backend(pair[0])
+    await backend.patch("/api/rooms/board", {"policy": "role:staff"})
+    assert await bob.next("left") == [{"room": "board", "user": "bob"}]
+    assert (await bob.call("history", {"room": "board"}))["error"]["code"] == "forbidden"
+    assert (await sue.call("history", {"room": "board"}))["ok"]
+    await backend.patch("/api/rooms/board", {"policy": "members", "slowSeconds": None})
+    await sue.next("roomChanged")
+    assert (await bob.call("join", {"room": "board"}))["ok"]
+    await backend.delete("/api/rooms/board/members/bob")
+    assert (await bob.next("left"))[0]["user"] == "bob"
+    assert (await bob.call("typing", {"room": "board", "typing": True}))["error"]["code"] == "room_not_joined"
+    assert (await bob.call("join", {"room": "board"}))["error"]["code"] == "forbidden"
+
+
+async def test_whoever_is_taken_out_while_joining_is_out(pair: Pair, js: Js) -> None:
+    backend = Backend(pair[0])
+    bob = await js(pair[1].url, "/chat", token=pair[1].token("bob"), transports=["websocket"])
+    await backend.patch("/api/rooms/board", {"policy": "members"})
+    for _ in range(10):
+        await backend.put("/api/rooms/board/members/bob", {})
+        await asyncio.gather(
+            bob.call("join", {"room": "board"}), backend.delete("/api/rooms/board/members/bob")
+        )
+        await bob.next("left")
+        refused = await bob.call("typing", {"room": "board", "typing": True})
+        assert refused["error"]["code"] == "room_not_joined"
