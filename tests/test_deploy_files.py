@@ -4,16 +4,23 @@ Where a tool is missing that would judge one of them (HAProxy, Caddy, systemd), 
 built: what the files say is checked against the checkout.
 """
 
+import asyncio
 import re
 import shutil
 import subprocess
 from pathlib import Path
 
+import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from yarl import URL
 
 from rtserver import run
 from rtserver.settings import Settings
 from rtserver.settings_sources import variable
+from tests.support.nginx_site import certificate
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).parent.parent
 UNITS = sorted((ROOT / "deploy").iterdir())
@@ -90,21 +97,70 @@ def test_a_unit_is_one_that_systemd_takes(unit: Path, tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_haproxy_takes_its_configuration(tmp_path: Path) -> None:
-    if (haproxy := shutil.which("haproxy", path="/usr/sbin:/usr/bin:/usr/local/sbin")) is None:
+@pytest.fixture
+def haproxy(tmp_path: Path) -> list[str]:
+    """A command that reads the configuration at `tmp_path`, which has a certificate."""
+    if (found := shutil.which("haproxy", path="/usr/sbin:/usr/bin:/usr/local/sbin")) is None:
         pytest.skip("HAProxy is not installed")
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1",
-         "-subj", "/CN=localhost", "-keyout", str(tmp_path / "key"), "-out", str(tmp_path / "chain")],
-        check=True, capture_output=True,
-    )  # fmt: skip
+    chain, key = certificate(tmp_path)
     both = tmp_path / "both.pem"
-    both.write_text((tmp_path / "chain").read_text() + (tmp_path / "key").read_text())
+    both.write_text(chain.read_text() + key.read_text())
     text = (ROOT / "haproxy" / "haproxy.cfg").read_text().replace("/etc/haproxy/rt.example.com.pem", str(both))
     (tmp_path / "haproxy.cfg").write_text(text)
-    command = [haproxy, "-c", "-f", str(tmp_path / "haproxy.cfg")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return [found, "-f", str(tmp_path / "haproxy.cfg")]
+
+
+def test_haproxy_takes_its_configuration(haproxy: list[str]) -> None:
+    done = subprocess.run([*haproxy, "-c"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+async def test_haproxy_counts_and_hides_what_rtserver_would_read(haproxy: list[str], tmp_path: Path) -> None:
+    """However a request is written: HAProxy sees it raw, and rtserver decodes it."""
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(text=request.path)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    port, path = free_port(), tmp_path / "haproxy.cfg"
+    async with TestServer(app) as behind:
+        text = path.read_text().replace("bind :443", f"bind 127.0.0.1:{port}").replace("gt 500", "gt 5")
+        text = text.replace("bind :80", f"bind 127.0.0.1:{free_port()}").replace("maxconn 40000", "maxconn 100")
+        text = text.replace("10.0.0.1:8001", f"127.0.0.1:{behind.port}").replace("10.0.0.2:8001", "127.0.0.1:9")
+        path.write_text(text)
+        running = await asyncio.create_subprocess_exec(*haproxy, "-db", stdout=asyncio.subprocess.DEVNULL)
+        try:
+            await wait_for_port(port, running)
+            async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=False)) as http:
+
+                async def status(target: str) -> int:
+                    url = URL(f"https://127.0.0.1:{port}{target}", encoded=True)
+                    return (await http.get(url)).status
+
+                assert [await status(path) for path in ("/", "/metrics", "/%6detrics")] == [200, 404, 404]
+                new = "/socket.io/?EIO=4&transport=polling"
+                assert {await status(new) for _ in range(10)} == {200, 429}
+                for query in ("&sid=", "&x=1;sid=a-x", "&SID=a-x"):
+                    assert await status(new + query) == 429, query
+                assert await status("/%73ocket.io/?EIO=4&transport=polling") == 429
+                assert await status(new + "&sid=a-x") == 200
+        finally:
+            running.terminate()
+            await running.wait()
+
+
+async def wait_for_port(port: int, running: asyncio.subprocess.Process) -> None:
+    async with asyncio.timeout(20):
+        while running.returncode is None:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except OSError:
+                await asyncio.sleep(0.02)
+            else:
+                writer.close()
+                return
+    raise AssertionError("HAProxy did not start")
 
 
 def test_caddy_takes_its_configuration() -> None:

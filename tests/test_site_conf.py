@@ -51,6 +51,8 @@ async def test_pages_come_by_http_2_and_too_much_is_refused(front: Front, js: An
         statuses = [(await http.get(handshakes)).status for _ in range(16)]
         assert set(statuses) == {200, 429}
         assert statuses[:8] == [200] * 8
+        for disguise in ("sid=", "SID=b-x", "x=1;sid=b-x"):  # a session to nginx, perhaps; none to rtserver
+            assert (await http.get(f"{handshakes}&{disguise}")).status == 429, disguise
         # Neither the requests of a session nor pages count as new sessions.
         assert (await http.get(f"{handshakes}&sid=b-nobody")).status == 400
         assert (await http.get(f"{front.url}/healthz")).status == 200

@@ -74,6 +74,8 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
         self.idle_wheel = Wheel(IDLE_TICK)
         self.accepting = True
         """Set it to False to open no more sessions."""
+        self.yielding = False
+        """Set it to True to have new sessions opened `elsewhere`, as long as somebody there does."""
         self.elsewhere: Elsewhere | None = None
         self.path = ""
         self.kept: set[Closing] = set()
@@ -123,7 +125,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
         transport = request.query.get("transport")
         if transport is None or transport not in self.transports:
             raise Refusal(answers.TRANSPORT_UNKNOWN)
-        sid = request.query.get("sid")
+        sid = _sid(request)
         if self.elsewhere is not None and not self._is_here(sid):
             answer = await self.elsewhere(request, sid)
             if answer is not None:
@@ -136,7 +138,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
         if wants_websocket(request):
             return self.opening.second_socket(request, session, headers)
         if session is None:
-            return await self._last_poll(request, sid)
+            return await self._late(request, sid)
         if session.transport != transport:
             raise Refusal(answers.BAD_REQUEST)
         if request.method == "GET":
@@ -146,14 +148,21 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
         raise Refusal(answers.BAD_METHOD)
 
     def _is_here(self, sid: str | None) -> bool:
-        return sid in self.sockets or sid in self._lingering if sid else self.accepting
+        if sid:
+            return sid in self.sockets or sid in self._lingering
+        return self.accepting and not self.yielding
 
-    async def _last_poll(self, request: web.Request, sid: str) -> Answer:
-        """A session that was closed while no poll was there tells so to the next one."""
-        session = self._lingering.get(sid) if request.method == "GET" else None
+    async def _late(self, request: web.Request, sid: str) -> Answer:
+        """A session that was closed while no poll was there tells so to the next one.
+
+        A POST that comes before is taken, and leads to nothing: who is refused one never polls again.
+        """
+        session = self._lingering.get(sid) if request.method in ("GET", "POST") else None
         if session is None:
             self._unknown(sid)
             raise Refusal(answers.SESSION_UNKNOWN)
+        if request.method == "POST":
+            return await self._polling.post(session, request)
         self.bury(session)
         return await self._polling.get(session, request)
 
@@ -226,6 +235,14 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
             connection.close()
         self.idle_wheel.close()
         self.wheel.close()
+
+
+def _sid(request: web.Request) -> str | None:
+    """As in Node, two of them are no session; else a proxy might count or route by the one that is not taken here."""
+    sids = request.query.getall("sid", [])
+    if len(sids) > 1:
+        raise Refusal(answers.SESSION_UNKNOWN)
+    return sids[0] if sids else None
 
 
 def _is_plain(answer: web.Response) -> bool:

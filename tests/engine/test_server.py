@@ -40,6 +40,8 @@ HANDSHAKES = [
     ("GET", f"{POLLING}&sid=nobody", UNKNOWN_SID),
     ("POST", f"{POLLING}&sid=nobody", UNKNOWN_SID),
     ("GET", f"{POLLING}&sid=__proto__", UNKNOWN_SID),
+    ("GET", f"{POLLING}&sid=&sid=nobody", UNKNOWN_SID),
+    ("GET", "EIO=4&transport=websocket&%73id=&sid=nobody", UNKNOWN_SID),
     ("GET", "EIO=4&transport=websocket&sid=nobody", UNKNOWN_SID),
 ]
 
