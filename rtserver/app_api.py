@@ -16,6 +16,7 @@ from rtserver.http.credentials import Credentials
 from rtserver.http.notifications_api import NotificationsApi
 from rtserver.http.reading_api import RoomReadingApi, UserReadingApi
 from rtserver.http.rooms_api import RoomsApi
+from rtserver.http.scheduled_api import ScheduledApi
 from rtserver.http.serving import Api
 from rtserver.settings import Settings
 from rtserver.sio.server import Server
@@ -48,6 +49,7 @@ class ApiParts:
         yield NotifyApi(intake)
         yield MessageApi(intake)
         yield BatchApi(intake)
+        yield ScheduledApi(self._doors.schedule)
         yield RoomReadingApi(self._messages)
         yield RoomsApi(self._rooms.namespace.keeper)
         yield NotificationsApi(self._inboxes.store, self._inboxes.notifier)
