@@ -11,7 +11,7 @@ from rtserver.namespaces.notifications.ports import NotificationStore
 from rtserver.namespaces.notifications.receipts import pushed
 from rtserver.store.notification_records import Delivered, NotificationDraft
 
-BATCH = 1_000
+BATCH = 500
 """Users in one transaction: more would keep others from their inboxes for long."""
 PUSHED_AT_ONCE = 50
 """Notifications in one message between servers: 27 kB each at the most."""
@@ -30,8 +30,8 @@ class Notifier:
         """One notification per draft, in that order.
 
         One that is not new is the earlier one of the same user and key, and is not pushed again. Raises `Unavailable`
-        when they could not be saved, `Conflict` when that earlier one said something else: of a thousand none was
-        pushed then. More are saved a thousand at a time, and those before the trouble are out: ask again, with a key.
+        when they could not be saved, `Conflict` when that earlier one said something else: of a batch none was
+        pushed then. More are saved in batches, and those before the trouble are out: ask again, with a key.
         """
         saved: list[Delivered] = []
         for batch in _batches(drafts, BATCH):
