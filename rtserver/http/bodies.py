@@ -20,6 +20,8 @@ from rtserver.protocol import json
 MAX_BODY_BYTES = 1_000_000
 BODY_SECONDS = 30.0
 """How long a body may take to arrive."""
+_ENCODINGS = frozenset({"identity", "gzip", "deflate"})
+"""What aiohttp has undone by then. It leaves unknown ones as they are."""
 
 T = TypeVar("T")
 
@@ -27,7 +29,8 @@ T = TypeVar("T")
 async def read_json(request: web.Request, shape: type[T], limit: int = MAX_BODY_BYTES) -> T:
     """The body as `shape`. Raises `HTTPUnsupportedMediaType`, `HTTPRequestTimeout`, `TooLarge` or `InvalidPayload`."""
     # A browser sends application/json across origins only after a preflight, so this also keeps forged forms out.
-    if request.content_type != "application/json":
+    encoding = request.headers.get("Content-Encoding", "identity").lower()
+    if request.content_type != "application/json" or encoding not in _ENCODINGS:
         raise web.HTTPUnsupportedMediaType
     try:
         async with asyncio.timeout(BODY_SECONDS):

@@ -86,5 +86,8 @@ class Credentials:
 
 
 def _bearer(request: web.Request) -> str | None:
-    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
+    lines = request.headers.getall("Authorization", [""])
+    if len(lines) > 1:  # a proxy may have looked at the other one
+        raise Refused("Auth failed", code="token_invalid")
+    scheme, _, value = lines[0].partition(" ")
     return value.strip() or None if scheme.lower() == "bearer" else None

@@ -60,7 +60,9 @@ async def error_boundary(request: web.Request, handler: Handler) -> web.StreamRe
             raise
         return http_exception(exception)
     except ConnectionError:
-        raise  # The peer has gone; aiohttp ends the connection quietly.
+        if request.transport is not None:
+            raise
+        return web.Response(status=400)  # The peer has gone in the middle of its body; nobody will read this.
     except Exception:
         _log.exception("request_failed", method=request.method, path=request.path)
         if request.writer.output_size > 0:
