@@ -172,7 +172,11 @@ class _Steps:
         await self._connection.execute(sa.update(messages).where(this).values(rev=rev, **values))
 
     def _record(self, message: Message, change: Edit | Delete, action: str) -> None:
-        before = {"author": message.from_.id, "seq": message.seq, "text": message.text, "data": message.data}
+        before: dict[str, Any] = {
+            "author": message.from_.id, "seq": message.seq, "text": message.text, "data": message.data,
+        }  # fmt: skip
+        if message.mentions:  # whoever was notified must be found when the author is forgotten
+            before["mentions"] = message.mentions
         self.audited.append(
             {
                 "id": self._new_id(),

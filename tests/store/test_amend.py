@@ -70,7 +70,7 @@ async def test_a_deleted_message_is_a_tombstone_and_its_text_stands_in_the_audit
     assert (gone.seq, gone.rev, gone.deleted_by) == (1, 2, "mod")
     assert await read(messages) == [gone]
     assert await messages.change(delete(message)) == (gone, False, []), "deleting it again is harmless"
-    details = {"author": "ann", "seq": 1, "text": "secret", "data": [1]}
+    details = {"author": "ann", "seq": 1, "text": "secret", "data": [1], "mentions": ["bob"]}
     assert await audited(db) == [("mod", "message.delete", "lobby", message.id, details)]
     for change in (edit(message, "back"), react(message, "bob"), react(message, "bob", on=False)):
         with pytest.raises(Conflict):

@@ -1,0 +1,52 @@
+"""What is kept of a person about notifications: the own inbox, and what was said in those of others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from rtserver.store.engines import among, matches
+from rtserver.store.inboxes import lock_inboxes
+from rtserver.store.notifications import forget_what_belongs_to
+from rtserver.store.schema_notifications import (
+    deliveries,
+    grouped_keys,
+    inboxes,
+    notifications,
+    preferences,
+    webhooks,
+)
+
+
+async def forget_inbox(connection: AsyncConnection, user: str, limit: int) -> int:
+    """Remove a batch of `user`'s notifications, and at last everything else; 0 when nothing was left."""
+    if (await connection.execute(sa.select(inboxes.c.user_id).where(inboxes.c.user_id == user))).first() is not None:
+        await lock_inboxes(connection, [user])
+    some = sa.select(notifications.c.id).where(notifications.c.user_id == user).limit(limit)
+    ids = list((await connection.execute(some)).scalars())
+    if ids:
+        await _remove(connection, ids)
+        return len(ids)
+    count = 0
+    for table in (deliveries, grouped_keys, preferences, webhooks, inboxes):
+        count += (await connection.execute(sa.delete(table).where(table.c.user_id == user))).rowcount
+    return count
+
+
+async def forget_mentions(connection: AsyncConnection, mentioned: Sequence[tuple[str, str]]) -> None:
+    """Remove the notifications of these users about these messages: they quote them, and name the author."""
+    keys = [(user, f"mention:{id_}") for user, id_ in mentioned]
+    if not keys:
+        return
+    quoting = matches(connection, [notifications.c.user_id, notifications.c.key], keys)
+    ids = list((await connection.execute(sa.select(notifications.c.id).where(quoting))).scalars())
+    if ids:
+        await _remove(connection, ids)
+
+
+async def _remove(connection: AsyncConnection, ids: list[str]) -> None:
+    await forget_what_belongs_to(connection, ids)
+    await connection.execute(sa.delete(webhooks).where(among(connection, webhooks.c.notification_id, ids)))
+    await connection.execute(sa.delete(notifications).where(among(connection, notifications.c.id, ids)))
