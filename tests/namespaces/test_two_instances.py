@@ -93,7 +93,7 @@ async def test_a_notification_given_to_one_server_reaches_devices_on_both(
     [seen] = await phone.next("notification")
     assert await laptop.next("notification") == [seen]
     await phone.call("read", {"ids": [seen["id"]]})
-    assert await laptop.next("read") == [{"ids": [seen["id"]], "unread": 0}]
+    assert await laptop.next("read") == [{"ids": [seen["id"]], "unread": 0, "unseen": 0}]
 
 
 async def test_presence_counts_devices_on_both(device: Callable[..., Awaitable[JsClient]]) -> None:

@@ -30,7 +30,7 @@ class ChatPage {
   constructor(connection, book) {
     this.book = book;
     this.sync = new Sync(connection, book, { onArrival: (...what) => this.#arrived(...what) });
-    this.outbox = new Outbox(connection, book);
+    this.outbox = new Outbox(connection, book, { join: (one) => this.sync.join(one) });
     this.drawers = new Drawers();
     this.composer = new Composer({
       send: (one, text) => (this.list.toEnd(), (this.list.atEnd = true), this.outbox.send(one, text)),

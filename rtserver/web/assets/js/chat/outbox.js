@@ -3,9 +3,10 @@
 import { failure } from "../words.js";
 
 export class Outbox {
-  constructor(connection, book) {
+  constructor(connection, book, { join }) {
     this.connection = connection;
     this.book = book;
+    this.join = join;
   }
 
   send(conversation, text) {
@@ -30,11 +31,23 @@ export class Outbox {
 
   #failed(conversation, entry, error) {
     if (error.code === "offline") return this.#mark(entry, "waiting");
+    if (error.code === "room_not_joined" && !entry.joined) return this.#joinFirst(conversation, entry);
     if (error.code === "rate_limited") {
       this.#mark(entry, "waiting");
       return setTimeout(() => this.deliver(conversation, entry), (error.retryAfter ?? 1) * 1000);
     }
     return this.#mark(entry, "failed", failure(error));
+  }
+
+  /** A new connection is in no room until it has joined again, and this was faster. */
+  async #joinFirst(conversation, entry) {
+    entry.joined = true;
+    try {
+      await this.join(conversation);
+    } catch (error) {
+      return this.#failed(conversation, entry, error);
+    }
+    return this.deliver(conversation, entry);
   }
 
   #mark(entry, state, reason = "") {
