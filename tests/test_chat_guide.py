@@ -141,6 +141,7 @@ async def test_the_page_of_the_guide_works_in_a_browser(
         tabs[user] = await browser.new_page()
         token = running.token(user, name=user.capitalize())
         await tabs[user].goto(f"{page_url}/index.html#{user}={token}")
+        await expect(tabs[user].get_by_label("Message")).to_be_visible()
     alice, bob = tabs["alice"], tabs["bob"]
     await alice.get_by_label("Message").press_sequentially("Hello <b>Bob</b>")
     await expect(bob.locator("#typing")).to_have_text("alice typing…")
