@@ -14,7 +14,7 @@ from rtserver import cli_config, logs
 from rtserver.auth.claims import identity_of
 from rtserver.auth.issue import issue
 from rtserver.cli_emit import emit
-from rtserver.cli_exits import FAILED, USAGE, loaded, stop, stop_for
+from rtserver.cli_exits import FAILED, USAGE, loaded, stop, stop_for, stop_start
 from rtserver.cli_flags import with_flags
 from rtserver.errors import ConfigError, Unavailable
 from rtserver.settings import Settings
@@ -66,8 +66,8 @@ def serve(flags: Mapping[str, Any]) -> None:
         from rtserver.run import serve as run  # the other commands do without the whole server
 
         run(settings)
-    except ConfigError as error:
-        stop_for(error, code=FAILED)
+    except (ConfigError, Unavailable) as error:
+        stop_start(error)
 
 
 app.command("serve")(with_flags(serve))

@@ -7,7 +7,7 @@ from typing import Any, Final, NoReturn
 
 import typer
 
-from rtserver.errors import ConfigError
+from rtserver.errors import ConfigError, Unavailable
 from rtserver.settings import Settings
 
 FAILED: Final = 1
@@ -27,6 +27,13 @@ def stop_for(error: ConfigError, *, code: int) -> NoReturn:
     count = len(error.faults)
     head = "There is a fault in the settings:" if count == 1 else f"There are {count} faults in the settings:"
     stop(head, *(f"  - {fault}" for fault in error.faults), code=code)
+
+
+def stop_start(error: ConfigError | Unavailable) -> NoReturn:
+    """For a server that cannot start."""
+    if isinstance(error, ConfigError):
+        stop_for(error, code=FAILED)
+    stop(f"The server cannot start: {error.message}.", code=FAILED)
 
 
 def loaded(flags: Mapping[str, Any], *, code: int) -> Settings:

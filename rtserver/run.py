@@ -73,8 +73,9 @@ async def _serve(app: web.Application, settings: Settings, place: Place | None =
     runner = Runner(
         app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_SECONDS, keepalive_timeout=IDLE_SECONDS
     )
-    await runner.setup()
     try:
+        # What a refused start has begun by then is ended like the rest.
+        await runner.setup()
         given = inherited_sockets() if place is None else []
         for site in _sites(runner, settings, given) if place is None else place.sites(runner):
             await _start(site, settings)

@@ -14,11 +14,21 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from rtserver.auth.tokens import TokenVerifier
 from rtserver.keys import secret_keys
+from tests.support.ports import free_port
 
 RTSERVER = Path(sys.executable).with_name("rtserver")
+PICKY = """
+from rtserver import Namespace
+from rtserver.errors import ConfigError
+
+
+class Picky(Namespace, path="/picky"):
+    async def on_start(self) -> None:
+        raise ConfigError(["PICKY_KEY is missing."])
+"""
 ROOT = Path(__file__).parent.parent
 STRONG = "3f9c1e07b5a84d62" * 4
-INHERITED = ("PATH", "HOME", "LANG", "TMPDIR")
+INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH")
 
 
 class Result:
@@ -181,6 +191,46 @@ class TestServe:
             result = rtserver("serve", "--port", str(port), folder=tmp_path)
         assert (result.code, result.out) == (1, "")
         assert f"127.0.0.1:{port} cannot be listened on: Address already in use." in result.err
+
+
+FAULT = "There is a fault in the settings:\n  - "
+NO_REDIS = {"REDIS_URL": "redis://127.0.0.1:1/0"}
+REFUSALS = {
+    "no tables": ({}, FAULT + "The database is not up to date. Run `rtserver db upgrade` first."),
+    "no database": (
+        {"DATABASE_URL": "postgresql://user:pass-w0rd@127.0.0.1:1/db"},
+        "The server cannot start: The database is not available at the moment; try again.",
+    ),
+    "no folder": (
+        {"DATABASE_URL": "sqlite:////proc/nowhere/x.db"},
+        "The server cannot start: The database is not available at the moment; try again.",
+    ),
+    "a namespace": (
+        NO_REDIS | {"MODE": "development", "NAMESPACES": "picky:Picky"},
+        FAULT + "PICKY_KEY is missing.",
+    ),
+}
+
+
+class TestRefusedStart:
+    """Whatever has begun by then ends without a word: one sentence, exit code 1."""
+
+    @pytest.mark.parametrize("workers", ["1", "2"])
+    @pytest.mark.parametrize("name", REFUSALS)
+    def test_it_is_a_sentence_and_an_exit_code(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, workers: str
+    ) -> None:
+        (tmp_path / "picky.py").write_text(PICKY)
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+        settings, sentence = REFUSALS[name]
+        given = {"MODE": "production", "PORT": str(free_port()), "LOG_FORMAT": "json", "JWT_SECRET": STRONG}
+        if workers != "1":
+            given |= NO_REDIS | {"WORKERS": workers}
+        result = rtserver("serve", folder=tmp_path, **(given | settings))
+        told = [line for line in result.err.splitlines() if not line.startswith("{")]
+        assert (result.code, result.out, "\n".join(told)) == (1, "", sentence)
+        assert '"level":"error"' not in result.err
+        assert "pass-w0rd" not in result.err
 
 
 class TestHelp:

@@ -3,7 +3,9 @@
 Owns the two answers; must not know what is checked: a check is a name and an async callable that raises.
 
 1. `/healthz` asks nobody else. A supervisor that restarts on it must not be misled by a database that is down.
-2. However many ask at once, each check runs once at a time: a probe is no way to load the database.
+2. Only what worked and works no more is logged: while something is awaited at the start, who asks is told, and whoever
+   makes the connection says what keeps it.
+3. However many ask at once, each check runs once at a time: a probe is no way to load the database.
 """
 
 from __future__ import annotations
@@ -39,6 +41,8 @@ class Health:
         self._timeout = timeout
         self._round: asyncio.Task[dict[str, str]] | None = None
         self._last: dict[str, str] = {}
+        self._failed: set[str] = set()
+        """Those whose failure was logged."""
 
     def routes(self) -> list[web.RouteDef]:
         return [web.get("/healthz", self._healthz), web.get("/readyz", self._readyz)]
@@ -73,9 +77,11 @@ class Health:
             async with asyncio.timeout(self._timeout):
                 await check()
         except Exception as error:  # noqa: BLE001 - the root of a task: whatever a check raises means "down"
-            if self._last.get(name) != "down":
+            if self._last.get(name) == "ok":
+                self._failed.add(name)
                 _log.warning("check_failed", check=name, reason=str(error) or type(error).__name__)
             return "down"
-        if self._last.get(name) == "down":
+        if name in self._failed:
+            self._failed.remove(name)
             _log.info("check_recovered", check=name)
         return "ok"

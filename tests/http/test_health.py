@@ -2,6 +2,8 @@
 
 import asyncio
 
+from structlog.testing import capture_logs
+
 from rtserver.errors import Unavailable
 from rtserver.http.health import Health
 from tests.http.conftest import Serve
@@ -48,6 +50,27 @@ async def test_hanging_parts_are_down_after_one_timeout_for_all(serve: Serve) ->
     client = await serve(Health(instance="a", version="1", checks=checks, timeout=0.05))
     answer = await client.get("/readyz")
     assert (await answer.json())["checks"] == {"database": "down", "redis": "down", "disk": "ok"}
+
+
+async def test_only_what_has_worked_is_said_to_have_failed() -> None:
+    """What is awaited at the start has a log line of its own, where it is awaited."""
+    up = False
+
+    async def check() -> None:
+        if not up:
+            raise Unavailable("not there")
+
+    health = Health(instance="a", version="1", checks={"redis": check})
+    with capture_logs() as logs:
+        assert await health.check() == await health.check() == {"redis": "down"}
+        up = True
+        assert await health.check() == {"redis": "ok"}
+        assert logs == []
+        up = False
+        assert await health.check() == await health.check() == {"redis": "down"}
+        up = True
+        assert await health.check() == await health.check() == {"redis": "ok"}
+    assert [line["event"] for line in logs] == ["check_failed", "check_recovered"]
 
 
 async def test_a_draining_server_is_not_ready(serve: Serve) -> None:
