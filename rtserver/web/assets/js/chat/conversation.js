@@ -9,6 +9,7 @@ export class Conversation {
   seen = new Map(); // id → the last seq that person has read
   unread = 0;
   lastRead = 0; // own cursor
+  rev = 0; // how far the changes of its messages are known
   freshFrom = null; // seq of the first message that was unread when the conversation was opened
   more = true; // older messages may exist
   loaded = false;
@@ -49,17 +50,24 @@ export class Conversation {
     return fresh;
   }
 
-  replace(message) {
-    this.messages = this.messages.map((old) => (old.id === message.id ? { ...old, ...message } : old));
+  /** A message as it is now: edited, deleted or with other reactions. Changes may overtake each other on the way. */
+  change(message) {
+    this.messages = this.messages.map((old) => (old.id === message.id && newer(message, old) ? message : old));
+    if (message.rev === this.rev + 1) this.rev = message.rev; // behind a gap there are changes to ask for
   }
 
-  remove(id) {
-    this.messages = this.messages.filter((message) => message.id !== id);
+  react({ id, rev, reactions }) {
+    this.change({ ...this.find(id), id, rev, reactions });
+  }
+
+  find(id) {
+    return this.messages.find((message) => message.id === id) ?? null;
   }
 
   /** Too far behind to fill the gap: begin again from the newest page. */
   restart(messages) {
     this.messages = [];
+    this.loaded = messages.length > 0;
     this.more = true;
     this.add(messages);
   }
@@ -83,6 +91,7 @@ export class Conversation {
   }
 }
 
+const newer = (message, old) => (message.rev ?? 0) > (old.rev ?? 0);
 const escape = (id) => id.replaceAll("%", "%25").replaceAll(":", "%3A");
 const unescape = (id) => id.replaceAll("%3A", ":").replaceAll("%25", "%");
 

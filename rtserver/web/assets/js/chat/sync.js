@@ -1,7 +1,8 @@
 // Owns the traffic of the chat page: what is asked of the server, and what its events do to the book.
-// After every (re)connect it joins the rooms again and fetches what was missed with `history {after}`.
+// After every (re)connect it fetches what was missed with `sync`, changes included, and joins the rooms again.
 
 const PAGE = 50;
+const SYNC_ROOMS = 200;
 const GAP_LIMIT = 500; // further behind than this, start again from the newest page
 export const FIRST_ROOM = "general";
 
@@ -12,8 +13,9 @@ export class Sync {
     this.onArrival = onArrival;
     this.reading = new Set();
     connection.on("message", (message) => this.#arrived(message));
-    connection.on("messageEdited", (message) => (book.room(message.room).replace(message), book.changed()));
-    connection.on("messageDeleted", ({ room, id }) => (book.room(room).remove(id), book.changed()));
+    connection.on("messageEdited", (message) => (book.room(message.room).change(message), book.changed()));
+    connection.on("messageDeleted", (message) => (book.room(message.room).change(message), book.changed()));
+    connection.on("reaction", (reaction) => (book.room(reaction.room).react(reaction), book.changed()));
     connection.on("typing", ({ room, user, typing }) => book.typing(book.room(room), user, typing));
     connection.on("presence", ({ user, online }) => book.meet({ id: user, online }));
     connection.on("joined", ({ room, user }) => this.#membership(room, user, true));
@@ -24,9 +26,10 @@ export class Sync {
   /** Bring everything up to date; runs at each connect. */
   async catchUp() {
     const { rooms } = await this.connection.call("rooms");
-    for (const { room, unread, lastMessage, lastRead } of rooms) {
+    for (const { room, unread, lastMessage, lastRead, rev } of rooms) {
       const one = this.book.room(room);
       one.unread = unread;
+      if (!one.loaded) one.rev = rev;
       one.lastRead = lastRead ?? one.lastRead;
       one.latest = lastMessage ?? null;
       if (one.direct) this.book.meet({ id: one.peer, name: lastMessage?.from.id === one.peer ? lastMessage.from.name : undefined });
@@ -34,6 +37,7 @@ export class Sync {
     if (!rooms.some(({ room }) => !room.startsWith("dm:"))) this.book.room(FIRST_ROOM);
     const first = this.book.active;
     const all = [...this.book.conversations.values()].sort((a, b) => (b === first) - (a === first));
+    await this.#missed(all.filter((one) => one.loaded && one.lastSeq));
     for (const one of all) await this.#refresh(one);
     await this.#presence();
     this.book.changed();
@@ -42,12 +46,34 @@ export class Sync {
   async #refresh(one) {
     try {
       if (!one.direct) await this.join(one);
-      else if (one.loaded) await this.#fillGap(one);
-      else if (one === this.book.active) await this.load(one);
+      else if (one === this.book.active && !one.loaded) await this.load(one);
     } catch (error) {
       if (error.code !== "forbidden" && error.code !== "not_found") throw error;
       this.book.forget(one);
     }
+  }
+
+  /** What was said and changed in all of these since the connection was lost, page by page. */
+  async #missed(all) {
+    for (let left = all.slice(0, SYNC_ROOMS); left.length; ) {
+      const asked = Object.fromEntries(left.map((one) => [one.room, { seq: one.lastSeq, rev: one.rev }]));
+      const { rooms } = await this.connection.call("sync", { rooms: asked, limit: 100 });
+      left = left.filter((one) => this.#caughtUp(one, rooms[one.room]));
+    }
+    this.book.changed();
+  }
+
+  /** Take in one room's part of the answer; whether there is more to ask for. */
+  #caughtUp(one, found) {
+    if (!found || found.error) return false;
+    const behind = found.lastSeq > one.lastSeq + GAP_LIMIT;
+    if (behind) one.restart([]);
+    else one.add(found.messages);
+    for (const message of found.changed) one.change(message);
+    one.rev = Math.max(one.rev, found.rev);
+    one.unread = found.unread;
+    one.lastRead = found.lastRead;
+    return found.more && !behind;
   }
 
   async join(one) {
