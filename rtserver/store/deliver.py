@@ -104,7 +104,8 @@ def number(drafts: Sequence[NotificationDraft], inboxes: Inboxes, new_id: Callab
         entry = _place(draft, digest, inboxes, numbered, new_id, iso(now))
         if draft.key is not None:
             inboxes.known[draft.user, draft.key] = (entry.note, digest)
-        numbered.delivered.append(Delivered(entry.note, True, hushed.get(draft.user, False)))
+        late = draft.expires_at is not None and draft.expires_at <= now
+        numbered.delivered.append(Delivered(entry.note, True, hushed.get(draft.user, False), late))
     return numbered
 
 

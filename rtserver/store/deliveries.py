@@ -6,13 +6,17 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rtserver.store.clock import now_ms
 from rtserver.store.columns import checked_key
 from rtserver.store.database import Database
-from rtserver.store.engines import insert_into, matches
+from rtserver.store.engines import among, insert_into, matches
 from rtserver.store.schema_notifications import deliveries, notifications
 from rtserver.store.writer import GroupWriter
+
+MOST_DEVICES = 50
+"""That a notification has receipts of, more or less: a client can give itself any number of names."""
 
 
 class _Received(NamedTuple):
@@ -55,10 +59,19 @@ class Deliveries:
                 if there.get((one.user, id_), 0) == (seq or there.get((one.user, id_)))
             }
             if rows:
-                # Sorted, so that two servers with the same ones do not wait for each other.
-                values = [
-                    {"notification_id": id_, "device": device, "user_id": user, "delivered_at": at}
-                    for (id_, device), (user, at) in sorted(rows.items())
-                ]
-                await connection.execute(insert_into(connection, deliveries).on_conflict_do_nothing(), values)
+                await _insert(connection, rows)
         return [None] * len(batch)
+
+
+async def _insert(connection: AsyncConnection, rows: dict[tuple[str, str], tuple[str, int]]) -> None:
+    """Sorted, so that two servers with the same ones do not wait for each other."""
+    known = among(connection, deliveries.c.notification_id, {id_ for id_, _ in rows})
+    query = sa.select(deliveries.c.notification_id, sa.func.count()).where(known)
+    counts = {row[0]: row[1] for row in await connection.execute(query.group_by(deliveries.c.notification_id))}
+    values: list[dict[str, object]] = []
+    for (id_, device), (user, at) in sorted(rows.items()):
+        counts[id_] = counts.get(id_, 0) + 1
+        if counts[id_] <= MOST_DEVICES:
+            values.append({"notification_id": id_, "device": device, "user_id": user, "delivered_at": at})
+    if values:
+        await connection.execute(insert_into(connection, deliveries).on_conflict_do_nothing(), values)

@@ -51,16 +51,20 @@ class NotificationDraft(Struct, frozen=True, rename="camel"):
 
 
 class Delivered(NamedTuple):
-    """The notification of one draft. `new` is False where its key was known; `silent`: in the user's quiet hours."""
+    """The notification of one draft. `new` is False where its key was known; `silent`: in the user's quiet hours.
+
+    `late`: it had expired before it was saved.
+    """
 
     notification: Notification
     new: bool
     silent: bool = False
+    late: bool = False
 
     @property
     def wanted(self) -> bool:
         """Whether the user's devices should hear of it."""
-        return self.new and not self.notification.muted
+        return self.new and not self.late and not self.notification.muted
 
 
 class Unread(Struct, frozen=True, rename="camel"):

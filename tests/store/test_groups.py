@@ -72,6 +72,7 @@ async def test_a_key_is_known_after_its_group_has_grown(notifications: Notificat
 
 async def test_what_expired_is_neither_listed_nor_counted_nor_grown(notifications: Notifications) -> None:
     [gone] = await notifications.add([reply(expires_at=1)])
+    assert (gone.new, gone.wanted) == (True, False)
     assert gone.notification.expires_at == "1970-01-01T00:00:00.001Z"
     assert await inbox(notifications) == []
     assert await notifications.counts("ann") == Unread()
@@ -134,6 +135,9 @@ async def test_receipts_are_of_what_a_notification_says_now(
     user, found, receipts = await notifications.find(id_)
     assert (user, found) == ("ann", one.notification)
     assert sorted(receipt.device for receipt in receipts) == ["laptop", "phone"]
+    for number in range(100):
+        await deliveries.record("ann", f"device {number}", {id_: None})
+    assert len((await notifications.find(id_))[2]) == 50
     await notifications.add([reply("two")])
     assert (await notifications.find(id_))[2] == ()
     await deliveries.record("ann", "phone", {id_: 1})

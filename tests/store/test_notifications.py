@@ -20,7 +20,7 @@ async def saved(notifications: Notifications, *drafts: NotificationDraft) -> lis
 
 
 async def test_a_notification_waits_for_its_user(notifications: Notifications) -> None:
-    [(saved, new, silent)] = await notifications.add([note(data={"id": 5})])
+    [(saved, new, silent, _)] = await notifications.add([note(data={"id": 5})])
     assert (new, silent) == (True, False)
     assert (saved.seq, saved.type, saved.message, saved.data) == (1, "order", "hi", {"id": 5})
     assert (saved.read, saved.seen, saved.count, saved.muted) == (False, False, 1, False)
@@ -39,7 +39,7 @@ async def test_many_users_are_told_in_one_commit(db: Database, notifications: No
 async def test_the_same_key_gives_the_first_one(notifications: Notifications) -> None:
     [first] = await saved(notifications, note(key="k", data={"a": 1, "b": 2}))
     answers = await notifications.add([note(key="k", data={"b": 2, "a": 1}), note("bob", key="k"), note(key="l")])
-    assert [(n.seq, new) for n, new, _ in answers] == [(1, False), (1, True), (2, True)]
+    assert [(n.seq, new) for n, new, *_ in answers] == [(1, False), (1, True), (2, True)]
     assert answers[0].notification == first
 
 
@@ -57,7 +57,7 @@ async def test_the_same_key_with_another_body_is_a_conflict_and_nothing_of_the_c
 
 async def test_the_same_key_twice_in_one_call_is_one(notifications: Notifications) -> None:
     answers = await notifications.add([note(key="k"), note(key="k"), note()])
-    assert [(n.seq, new) for n, new, _ in answers] == [(1, True), (1, False), (2, True)]
+    assert [(n.seq, new) for n, new, *_ in answers] == [(1, True), (1, False), (2, True)]
 
 
 async def test_two_servers_number_an_inbox_without_gaps_or_twins(open_database: OpenDatabase) -> None:

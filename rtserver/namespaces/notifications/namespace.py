@@ -50,15 +50,7 @@ class Notifications(Namespace, path=PATH):
         self._devices: dict[str, Receipts] = {}
 
     async def on_connect(self, client: Client) -> None:
-        device = device_of(client)
-        if device is not None:
-            user = identity_of(client).user
-            self._devices[client.id] = Receipts(
-                client,
-                record=lambda id_, seq: self._receipts.record(user, device, {id_: seq}),
-                reload=self._store.still_unread,
-                pause=self._receipt_timeout,
-            )
+        device_of(client)
 
     async def on_connected(self, client: Client) -> None:
         """Counted once the client is reached by pushes, so that none is missed between the two."""
@@ -139,11 +131,11 @@ class Notifications(Namespace, path=PATH):
         rooms = self.server.room_table(PATH)
         for user, note in told:
             for client in (*rooms.members(user_room(user)),):
-                receipts = self._devices.get(client.id)
-                if receipts is not None:
-                    receipts.push(note)
-                else:
+                device = device_of(client)
+                if device is None:
                     client.send_event(["notification", note])
+                else:
+                    self._receipts_of(client, device).push(note)
 
     @server_event("here")
     def here(self, users: Sequence[str]) -> Sequence[str]:
@@ -161,6 +153,18 @@ class Notifications(Namespace, path=PATH):
         for answer in answers:
             found.update(answer if isinstance(answer, list) else ())
         return found
+
+    def _receipts_of(self, client: Client, device: str) -> Receipts:
+        receipts = self._devices.get(client.id)
+        if receipts is None:
+            user = identity_of(client).user
+            receipts = self._devices[client.id] = Receipts(
+                client,
+                record=lambda id_, seq: self._receipts.record(user, device, {id_: seq}),
+                reload=self._store.still_unread,
+                pause=self._receipt_timeout,
+            )
+        return receipts
 
     async def _changed(self, client: Client, event: str, which: Ack | None, left: Unread) -> Ack:
         """`which`: what to tell the other devices; None where nothing changed."""
