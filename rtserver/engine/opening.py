@@ -56,7 +56,9 @@ class Opening:
         `early`: bytes that came behind it.
         """
         engine = self._engine
-        if "websocket" not in engine.transports or engine.allow_request is not None or engine.needs_request:
+        if engine.yielding or "websocket" not in engine.transports:
+            return False
+        if engine.allow_request is not None or engine.needs_request:
             return False
         try:
             headers = engine.origins.headers(request)

@@ -67,6 +67,8 @@ class Session(Outbox):
     def packet(self, kind: str, data: str | bytes) -> None:
         """One decoded packet, of a polling payload or out of the ordinary; raises `PayloadError`."""
         if self.receiver is None:
+            if kind == payloads.CLOSE:
+                self._engine.bury(self)
             return
         if kind == payloads.MESSAGE:
             self.receiver.receive(data)

@@ -45,6 +45,10 @@ class Adoption:
         self._listener.bind(str(self._path))
         self._listener.listen(BACKLOG)
         asyncio.get_running_loop().add_reader(self._listener, self._accept)
+        self.take_new()
+
+    def take_new(self) -> None:
+        """Handshakes too."""
         self._taking.touch()
 
     def take_no_new(self) -> None:

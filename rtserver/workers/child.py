@@ -9,11 +9,11 @@ import time
 from contextlib import suppress
 
 from rtserver.workers.assignment import Assignment
-from rtserver.workers.line import HURRY, LISTENING, READY, STOP, Line
+from rtserver.workers.line import HURRY, LISTENING, READY, STOP, TAKE, YIELD, YIELDED, Line
 
 
 class Child:
-    """`listening` and `ready` are set when it is; all three are set when it has ended, as nothing more will come."""
+    """The events are set when it is so, and all of them when it has ended, as nothing more will come."""
 
     def __init__(self, assignment: Assignment, process: asyncio.subprocess.Process, end: socket.socket) -> None:
         self.name = assignment.instance
@@ -21,6 +21,7 @@ class Child:
         self.code: int | None = None
         self.listening = asyncio.Event()
         self.ready = asyncio.Event()
+        self.yielded = asyncio.Event()
         self.ended = asyncio.Event()
         self.seconds = 0.0
         """How long it lived."""
@@ -36,6 +37,15 @@ class Child:
     @property
     def works(self) -> bool:
         return self.alive and self.listening.is_set()
+
+    def yield_new(self) -> None:
+        """`yielded` is set once it leaves new sessions to the others."""
+        self._line.say(YIELD)
+
+    def take_new(self) -> None:
+        if self.alive:
+            self.yielded.clear()
+        self._line.say(TAKE)
 
     def stop(self) -> None:
         self._line.say(STOP)
@@ -58,12 +68,14 @@ class Child:
             self.listening.set()
         elif word == READY:
             self.ready.set()
+        elif word == YIELDED:
+            self.yielded.set()
 
     async def _wait(self) -> None:
         self.code = await self._process.wait()
         self.seconds = time.monotonic() - self._began
         self._line.close()
-        for event in (self.ended, self.listening, self.ready):
+        for event in (self.ended, self.listening, self.ready, self.yielded):
             event.set()
 
 
@@ -75,3 +87,13 @@ async def start(assignment: Assignment, line: tuple[socket.socket, socket.socket
             *assignment.command(), pass_fds=(*assignment.listen, theirs.fileno()), stdin=asyncio.subprocess.DEVNULL
         )
     return Child(assignment, process, ours)
+
+
+async def within(event: asyncio.Event, seconds: float) -> bool:
+    """Whether it is set in time."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True

@@ -1,7 +1,8 @@
 """What a worker and its supervisor say to each other, over a pair of sockets that only they have.
 
-    worker → supervisor: LISTENING once it takes connections, READY once `/readyz` says so
-    supervisor → worker: STOP, and HURRY for one that is to be quicker
+    worker → supervisor: LISTENING once it takes connections, READY once `/readyz` says so, YIELDED for every YIELD
+    supervisor → worker: YIELD, to leave new sessions to the others, and TAKE, to open them again; STOP, and HURRY for
+                         one that is to be quicker
 
 Each is one byte. When the supervisor is gone, however it ended, the worker reads the end of the line, and hurries.
 """
@@ -16,6 +17,9 @@ from typing import Final
 
 LISTENING: Final = b"l"
 READY: Final = b"r"
+YIELDED: Final = b"y"
+YIELD: Final = b"n"
+TAKE: Final = b"t"
 STOP: Final = b"s"
 HURRY: Final = b"h"
 

@@ -5,8 +5,7 @@
 2. A worker that dies is replaced at once, and with a growing pause (at most `LONGEST` seconds) while its successors do
    not last; each run of deaths is said once, and so is its end. When no worker is left and every place has failed
    `GIVE_UP` times in a row, the supervisor ends with 1.
-3. SIGHUP: one worker after another is replaced, the old one leaving when the new one is ready. A new one that does not
-   become ready within `READY_SECONDS` ends the roll, and the old ones stay.
+3. SIGHUP: one worker after another is replaced, see `rtserver.workers.rolling`.
 4. SIGTERM or SIGINT: all workers leave, as a single server does. A second one hurries them.
 """
 
@@ -29,8 +28,9 @@ from rtserver.service_manager import inherited_sockets, notify
 from rtserver.settings import Settings
 from rtserver.sio.ids import new_instance_id
 from rtserver.workers.assignment import Assignment
-from rtserver.workers.child import Child, start
+from rtserver.workers.child import Child, start, within
 from rtserver.workers.port import listen
+from rtserver.workers.rolling import Rolling
 
 log = structlog.get_logger("rtserver.workers")
 
@@ -39,7 +39,6 @@ STEADY: Final = 10.0
 PAUSE: Final = 0.5
 LONGEST: Final = 30.0
 GIVE_UP: Final = 5
-READY_SECONDS: Final = 60.0
 STUCK_SECONDS: Final = 20.0
 """Beyond the time that a worker is given to leave, after which it is killed."""
 LONGEST_FOLDER: Final = 60
@@ -62,37 +61,41 @@ class Supervisor:
         self._flags = dict(flags)
         self._sockets = sockets
         self._folder = folder
-        self._slots: list[Slot] = []
+        self.slots: list[Slot] = []
         self._stop = asyncio.Event()
         self._code = 0
         self._everybody: set[Child] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._rolling = self._roll_again = False
+        self._rolling = Rolling(self)
 
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._asked_to_stop)
         loop.add_signal_handler(signal.SIGHUP, self._asked_to_roll)
-        first = await self._new(welcome=True)
+        first = await self.new(welcome=True)
         await first.listening.wait()
-        if first.alive and not self._stop.is_set():
-            others = await asyncio.gather(*(self._new() for _ in range(self._settings.workers - 1)))
-            self._slots = [Slot(child) for child in (first, *others)]
-            for slot in self._slots:
+        if first.alive and not self.stopping:
+            others = await asyncio.gather(*(self.new() for _ in range(self._settings.workers - 1)))
+            self.slots = [Slot(child) for child in (first, *others)]
+            for slot in self.slots:
                 self._watch(slot)
-            log.info("supervising", workers=len(self._slots), pid=os.getpid())
+            log.info("supervising", workers=len(self.slots), pid=os.getpid())
             notify("READY=1")
             await self._stop.wait()
-        elif not self._stop.is_set():
+        elif not self.stopping:
             self._code = first.code or 1
         notify("STOPPING=1")
         await self._end()
         return self._code
 
+    @property
+    def stopping(self) -> bool:
+        return self._stop.is_set()
+
     # Workers.
 
-    async def _new(self, welcome: bool = False) -> Child:
+    async def new(self, welcome: bool = False) -> Child:
         line = socket.socketpair()
         name = (self._settings.instance or "")[:10] + new_instance_id()
         listening = tuple(each.fileno() for each in self._sockets)
@@ -107,8 +110,8 @@ class Supervisor:
 
     async def _replace_when_dead(self, slot: Slot, child: Child) -> None:
         await child.ended.wait()
-        self._forget(child)
-        if slot.child is not child or self._stop.is_set():
+        self.forget(child)
+        if slot.child is not child or self.stopping:
             return
         lasted = child.seconds >= STEADY
         slot.failures = 0 if lasted else slot.failures + 1
@@ -121,63 +124,44 @@ class Supervisor:
             self._stop.set()
             return
         await asyncio.sleep(pause)
-        if slot.child is child and not self._stop.is_set():
-            slot.child = await self._new()
+        if slot.child is child and not self.stopping:
+            new = await self.new()
+            if slot.child is not child:  # A roll was quicker.
+                await self.discard(new)
+                return
+            slot.child = new
             self._watch(slot)
             await slot.child.listening.wait()
             if slot.child.works:
                 log.info("worker_back", worker=slot.child.name, pid=slot.child.pid, failures=slot.failures)
 
     def _hopeless(self) -> bool:
-        return not any(slot.child.alive for slot in self._slots) and all(
-            slot.failures >= GIVE_UP for slot in self._slots
-        )
+        return not any(slot.child.alive for slot in self.slots) and all(slot.failures >= GIVE_UP for slot in self.slots)
 
-    def _forget(self, child: Child) -> None:
+    def forget(self, child: Child) -> None:
         """What a worker that was killed left behind."""
         self._everybody.discard(child)
         for name in (child.name, child.name + ".new"):
             (self._folder / name).unlink(missing_ok=True)
 
-    # SIGHUP.
+    async def discard(self, child: Child) -> None:
+        child.kill()
+        await child.ended.wait()
+        self.forget(child)
+
+    def place(self, slot: Slot, child: Child) -> None:
+        """Put a worker that is ready into the place of another."""
+        slot.child, slot.failures = child, 0
+        self._watch(slot)
+
+    # Signals, and the end.
 
     def _asked_to_roll(self) -> None:
-        self._roll_again = True
-        if not self._rolling and self._slots:
-            self._spawn(self._roll())
-
-    async def _roll(self) -> None:
-        self._rolling = True
-        while self._roll_again and not self._stop.is_set():
-            self._roll_again = False
-            log.info("rolling", workers=len(self._slots))
-            for slot in self._slots:
-                if not await self._roll_one(slot):
-                    break
-            else:
-                log.info("rolled")
-        self._rolling = False
-
-    async def _roll_one(self, slot: Slot) -> bool:
-        if self._stop.is_set():
-            return False
-        new = await self._new()
-        if not await _within(new.ready, READY_SECONDS) or not new.alive:
-            log.error("roll_ended", reason=new.ending() if not new.alive else "the new worker is not ready")
-            new.kill()
-            await new.ended.wait()
-            self._forget(new)
-            return False
-        old, slot.child, slot.failures = slot.child, new, 0
-        self._watch(slot)
-        old.stop()
-        await self._gone(old)
-        return True
-
-    # The end.
+        if self.slots and self._rolling.ask():
+            self._spawn(self._rolling.run())
 
     def _asked_to_stop(self) -> None:
-        if self._stop.is_set():
+        if self.stopping:
             for child in self._everybody:
                 child.hurry()
         else:
@@ -189,13 +173,14 @@ class Supervisor:
             child.stop()
         while self._everybody:
             child = next(iter(self._everybody))
-            await self._gone(child)
-            self._forget(child)
+            child.stop()  # Once more: it may just have been started.
+            await self.gone(child)
+            self.forget(child)
 
-    async def _gone(self, child: Child) -> None:
+    async def gone(self, child: Child) -> None:
         """Wait for a worker that was told to leave, and kill it when it does not."""
         patience = self._settings.drain_delay + self._settings.drain_seconds + STUCK_SECONDS
-        if not await _within(child.ended, patience):
+        if not await within(child.ended, patience):
             log.error("worker_stuck", worker=child.name, pid=child.pid)
             child.kill()
             await child.ended.wait()
@@ -209,15 +194,6 @@ class Supervisor:
 def backoff(failures: int) -> float:
     """Seconds before a place is filled again, after so many in a row that did not last."""
     return 0.0 if failures <= 1 else min(LONGEST, PAUSE * 2.0 ** (failures - 2))
-
-
-async def _within(event: asyncio.Event, seconds: float) -> bool:
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return False
-    return True
 
 
 def supervise(settings: Settings, flags: Mapping[str, Any]) -> int:

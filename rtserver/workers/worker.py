@@ -17,15 +17,16 @@ from aiohttp import web
 
 from rtserver import logs, run
 from rtserver.app import SERVER, create_app
-from rtserver.cli_exits import FAILED, loaded, stop_for
-from rtserver.errors import ConfigError
+from rtserver.cli_exits import FAILED, loaded, stop_start
+from rtserver.engine.server import Engine
+from rtserver.errors import ConfigError, Unavailable
 from rtserver.http.metrics import EVERYBODY
 from rtserver.settings import Settings
 from rtserver.workers.adoption import Adoption
 from rtserver.workers.assignment import Assignment
 from rtserver.workers.exposition import Expositions
 from rtserver.workers.handover import Handover
-from rtserver.workers.line import HURRY, LISTENING, READY, STOP, Line
+from rtserver.workers.line import HURRY, LISTENING, READY, STOP, TAKE, YIELD, YIELDED, Line
 
 log = structlog.get_logger("rtserver.workers")
 
@@ -35,11 +36,12 @@ READY_POLL = 0.1
 class SharedPort:
     """`run.Place` of a worker: the sockets that it was given, its siblings, and the line to its supervisor."""
 
-    def __init__(self, assignment: Assignment, settings: Settings, handover: Handover) -> None:
+    def __init__(self, assignment: Assignment, settings: Settings, handover: Handover, engine: Engine) -> None:
         self.welcome = assignment.welcome
         self._assignment = assignment
         self._limit = settings.max_payload
         self._handover = handover
+        self._engine = engine
         self._adoption: Adoption | None = None
         self._line: Line | None = None
         self._sites: list[web.BaseSite] = []
@@ -85,10 +87,19 @@ class SharedPort:
     def _heard(self, word: bytes) -> None:
         if word == STOP:
             self._stop()
+        elif word in (YIELD, TAKE):
+            self._yield_new(word == YIELD)
         elif word in (HURRY, b""):
             if not word:
                 log.warning("supervisor_gone")
             self._hurry()
+
+    def _yield_new(self, yielding: bool) -> None:
+        self._engine.yielding = yielding
+        if self._adoption is not None and not self._asked:
+            (self._adoption.take_no_new if yielding else self._adoption.take_new)()
+        if yielding and self._line is not None:
+            self._line.say(YIELDED)
 
     def _stop(self) -> None:
         if not self._asked:
@@ -131,9 +142,9 @@ def serve(assignment: Assignment) -> None:
         handover = Handover(folder, assignment.instance, settings.max_payload, counted)
         server.engine.elsewhere = handover
         app[EVERYBODY] = Expositions(handover, assignment.instance).all
-        run._runner()(run._serve(app, settings, SharedPort(assignment, settings, handover)))
-    except ConfigError as error:
-        stop_for(error, code=FAILED)
+        run._runner()(run._serve(app, settings, SharedPort(assignment, settings, handover, server.engine)))
+    except (ConfigError, Unavailable) as error:
+        stop_start(error)
 
 
 def main(arguments: list[str]) -> int:

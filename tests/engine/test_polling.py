@@ -358,10 +358,33 @@ async def test_a_session_closed_between_polls_tells_the_next_one(serve, connect)
     recorder.send("last")
     recorder.session.close("forced close")
     assert await recorder.closed() == "forced close"
-    assert (await served.ask(post(query, "4a"))).json()["code"] == 1
+    assert (await served.ask(post(query, "4a"))).text == "ok"
     assert (await wire.ask(get(query))).text == "4last", "a stock client loses what stands before a close"
     assert (await wire.ask(get(query))).text == "1"
     assert (await wire.ask(get(query))).json()["code"] == 1
+    await served.deserted()
+
+
+async def test_a_post_for_a_session_that_is_over_leads_to_nothing_and_the_next_poll_is_told(serve, connect):
+    """A refusal would have the client take its transport for broken, and no poll would come to be told."""
+    served = await serve()
+    query, recorder = await served.poll_session()
+    wire = await connect(served, query)
+    recorder.session.close("forced close")
+    assert (await wire.ask(post(query, "4late"))).text == "ok"
+    assert (await wire.ask(get(query))).text == "1"
+    assert (await wire.ask(post(query, "4later"))).status == 400
+    assert recorder.messages == []
+    await served.deserted()
+
+
+async def test_nobody_waits_for_a_poll_of_a_client_that_says_goodbye_too(serve, connect):
+    served = await serve()
+    query, recorder = await served.poll_session()
+    wire = await connect(served, query)
+    recorder.session.close("forced close")
+    assert (await wire.ask(post(query, "1"))).text == "ok"
+    assert (await wire.ask(get(query))).status == 400
     await served.deserted()
 
 

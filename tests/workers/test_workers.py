@@ -4,15 +4,18 @@ import asyncio
 import os
 import re
 import signal
+from collections.abc import Callable
 from typing import Any
 
 import aiohttp
 import pytest
 
 from tests.support.redis_server import RedisServer
+from tests.support.rtserver_process import RtServer
 from tests.workers.conftest import Start, logged, worker_of, workers_of
 
 CLIENTS = 12
+OPENED = ("engine", "open")
 
 
 async def test_clients_that_only_poll_reach_each_other_over_three_workers(several: Start, js: Any) -> None:
@@ -64,27 +67,76 @@ async def test_a_killed_worker_is_replaced_and_its_clients_come_back(several: St
     assert await server.stop() == 0
 
 
-async def test_sighup_rolls_without_a_refused_connect(several: Start, js: Any) -> None:
+async def test_sighup_moves_each_client_once_and_refuses_nobody(several: Start, js: Any) -> None:
+    """Asked again while it rolls, it rolls once more."""
     server = await several(WORKERS=2, DRAIN_SECONDS=1)
-    clients = [
-        await js(server.url, "/echo", transports=transports, reconnectionDelay=10, reconnectionDelayMax=50)
-        for transports in (["polling"], ["websocket"], ["polling", "websocket"]) * 3
-    ]
-    before = set(workers_of(clients)) | {line["instance"] for line in logged(server, "worker_started")}
-    os.kill(server.pid, signal.SIGHUP)
+
+    async def opened(*transports: str) -> Any:
+        return await js(server.url, "/echo", transports=transports, reconnectionDelay=10, reconnectionDelayMax=50)
+
+    kinds = [["polling"], ["websocket"], ["polling", "websocket"]]
+    clients = [await opened(*transports) for transports in kinds * 3]
+    # Who talks has POSTs under way when its session is closed.
+    talking = [asyncio.create_task(_talk(client)) for client in clients]
+    for _ in range(2):
+        os.kill(server.pid, signal.SIGHUP)
+        await _connect_until(server, lambda: bool(logged(server, "rolling")))
+    clients += [await opened(*transports) for transports in kinds]
+    assert await _connect_until(server, lambda: len(logged(server, "rolled")) == 2) > 10
+    for task in talking:
+        task.cancel()
+    started = [line["instance"] for line in logged(server, "worker_started")]
+    assert len(started) == 2 + 2 + 2
+    for client in clients:
+        await client.connected()
+        assert await client.call("echo", 1) == 1
+        assert worker_of(client) in started[4:]
+        _assert_moved_once_a_roll(client, started)
+    assert not logged(server, "roll_ended")
+    assert await server.stop() == 0
+
+
+def _assert_moved_once_a_roll(client: Any, started: list[str]) -> None:
+    """At the first attempt, and told so by the server."""
+    workers = [str(args[0]["id"]).partition("-")[0] for kind, name, args in client._seen if (kind, name) == OPENED]
+    generations = [started.index(worker) // 2 for worker in workers]
+    assert generations == sorted(set(generations)), client._story()
+    moves = len(generations) - 1
+    assert client.times("manager", "reconnect_attempt") == moves == client.times("manager", "reconnect")
+    ends = [args[0] for kind, name, args in client._seen if (kind, name) == ("socket", "disconnect")]
+    assert ends == ["transport close"] * moves, client._story()
+
+
+async def _talk(client: Any) -> None:
+    while True:
+        await client.emit("tell", 1)
+        await asyncio.sleep(0.03)
+
+
+async def _connect_until(server: RtServer, done: Callable[[], bool]) -> int:
+    """How many new connections were made, of which none was refused."""
     connects = 0
-    async with asyncio.timeout(60):
-        while not logged(server, "rolled"):
+    async with asyncio.timeout(100):
+        while not done():
             async with aiohttp.ClientSession() as http:  # a connection of its own each time
                 assert (await http.get(server.url + "/healthz")).status == 200
             connects += 1
             await asyncio.sleep(0.01)
-    assert connects > 10
+    return connects
+
+
+async def test_a_second_sigterm_hurries_all_workers(several: Start, js: Any) -> None:
+    server = await several(WORKERS=2, DRAIN_SECONDS=600, DRAIN_DELAY=600)
+    clients = [await js(server.url, "/echo", transports=["websocket"], reconnection=False) for _ in range(4)]
+    server.terminate()
+    while len(logged(server, "stopping")) < 2:  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
+    assert all(client.is_connected for client in clients)
+    server.terminate()
     for client in clients:
-        assert await client.call("echo", 1) == 1
-        assert worker_of(client) not in before
-    assert not logged(server, "roll_ended")
-    assert await server.stop() == 0
+        assert await client.disconnected() == "transport close"
+    assert await server.exited(15) == 0
+    assert len(logged(server, "hurrying")) == 2
 
 
 async def test_workers_end_when_their_supervisor_is_killed(several: Start) -> None:
