@@ -39,8 +39,9 @@ _ACCESS = "aiohttp.access"
 _SERVER = "aiohttp.server"
 _AT_WILL = frozenset({
     "packet_rejected", "payload_rejected", "event_rejected", "connect_refused", "session_of_another_instance",
+    "handover_failed", "cluster_handler_failed", "cluster_request_failed", "cluster_answer_partial",
 })  # fmt: skip
-"""What any client can cause, as often as it likes. The metrics count all of them."""
+"""What any client can cause, or whoever can publish on Redis, as often as they like. The metrics count all of them."""
 MOST = 20
 _MULTILINE = frozenset({"exception", "stack"})
 _OWN = frozenset({"event", "level", "logger", "timestamp"})

@@ -299,6 +299,7 @@ def test_what_strangers_cause_at_will_does_not_flood_the_log(configure: Configur
     log.info("connect_refused", code="token_missing")
     for _ in range(100):
         log.info("server_started")
+        log.error("cluster_request_failed")
     now[0] += 1
     log.info("packet_rejected", number=1000)
     log.info("packet_rejected", number=1001)
@@ -307,3 +308,4 @@ def test_what_strangers_cause_at_will_does_not_flood_the_log(configure: Configur
     assert rejected == [*((number, None) for number in range(logs.MOST)), (1000, 1000 - logs.MOST), (1001, None)]
     assert [line["event"] for line in lines].count("connect_refused") == 1
     assert [line["event"] for line in lines].count("server_started") == 100
+    assert [line["event"] for line in lines].count("cluster_request_failed") == logs.MOST

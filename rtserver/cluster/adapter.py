@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rtserver.cluster.answers import Answers
 from rtserver.cluster.bus import RedisBus
@@ -28,6 +28,9 @@ from rtserver.protocol.adapter import RequestType, Response
 from rtserver.sio.adapter import AckTimeout, Adapter
 from rtserver.sio.remote import RemoteSocket
 from rtserver.sio.target import Target
+
+if TYPE_CHECKING:
+    from rtserver.sio.server import Server
 
 GRACE = 0.1
 """Of the time for an answer: what a server that was silent the last time still gets when all others have answered."""
@@ -203,6 +206,10 @@ class RedisAdapter(ClusterAdapter):
         self._bus = bus
         self._key = key
         self._specific = specific_response_channel
+
+    def bind(self, server: Server) -> None:
+        super().bind(server)
+        self._bus.handle_within(server.engine.turns)
 
     def _new_link(self, nsp: str) -> Link:
         return ClassicLink(self._bus, self._key, nsp, grace=self._grace, specific=self._specific)

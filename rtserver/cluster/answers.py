@@ -19,6 +19,8 @@ log = structlog.get_logger("rtserver.cluster")
 ACK_TIMEOUT = 30.0
 """Seconds to wait for the acks of a broadcast that does not say how long."""
 MAX_ACK_TIMEOUT = 600.0
+MAX_RUNNING = 5_000
+"""Requests that may be under way at a time, since others say how many there are and how long they take."""
 
 
 class Answers:
@@ -44,7 +46,11 @@ class Answers:
             self._adapter.local_broadcast(link.nsp, message.args, target)
 
     def on_request(self, link: Link, request: Request) -> None:
-        if request.uid != link.uid and not link.is_own(request.request_id):
+        if request.uid == link.uid or link.is_own(request.request_id):
+            return
+        if len(self._tasks) >= MAX_RUNNING and request.type in _TAKE_TIME:
+            self._adapter.server.metrics.rejected("cluster_busy")
+        else:
             _ACTIONS[request.type](self, link, request)
 
     # One method for each type of request.
@@ -121,6 +127,8 @@ _ACTIONS: Mapping[RequestType, Callable[[Answers, Link, Request], None]] = {
     RequestType.SERVER_SIDE_EMIT: Answers._server_side_emit,
     RequestType.BROADCAST: Answers._broadcast,
 }
+
+_TAKE_TIME = frozenset({RequestType.REMOTE_DISCONNECT, RequestType.SERVER_SIDE_EMIT, RequestType.BROADCAST})
 
 
 def _seconds(milliseconds: Any) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import structlog
@@ -130,14 +131,16 @@ class RedisBus:
 
     def publish(self, channel: str, payload: bytes) -> None:
         """Never waits. What cannot be sent in time is dropped and counted."""
-        self._publish("PUBLISH", channel, payload)
+        sealed = payload if self._seal is None else self._seal.signed(channel, payload)
+        self._commands.add("PUBLISH", channel, sealed)
 
     def spublish(self, channel: str, payload: bytes) -> None:
-        self._publish("SPUBLISH", channel, payload)
-
-    def _publish(self, command: str, channel: str, payload: bytes) -> None:
         sealed = payload if self._seal is None else self._seal.signed(channel, payload)
-        self._commands.add(command, channel, sealed)
+        self._commands.add("SPUBLISH", channel, sealed)
+
+    def handle_within(self, turn: AbstractContextManager[None]) -> None:
+        """Handle what comes at a time within `turn`; before `start`."""
+        self._listener.turn = turn
 
     def subscribe(self, channel: str, handler: Handler, *, pattern: bool = False) -> None:
         self._listener.subscribe(channel, handler, "P" if pattern else "")

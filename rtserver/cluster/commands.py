@@ -3,7 +3,7 @@
 Rules:
 1. Adding a command never waits. It is written at once when nothing is under way; else it is queued, and what was
    queued in a turn of the event loop leaves as one. The queue is bounded in bytes and number; when it is full the
-   oldest go.
+   oldest go. What is larger than the whole queue may be is never taken.
 2. A command that wants no answer (PUBLISH) may wait out a short interruption, up to `max_age`; one that wants
    an answer fails at once while there is no connection.
 3. A command is written at most once: when the connection breaks, what was written without an answer is lost,
@@ -181,7 +181,11 @@ class CommandQueue:
             asyncio.get_running_loop().call_soon(self._write)
 
     def _append(self, command: Command) -> None:
-        if not (self._queue or self._written) and command.size <= self._max_bytes and self._writable():
+        if command.size > self._max_bytes:  # it alone is lost, not what is queued
+            if command.fail(None):
+                self._on_drop(1)
+            return
+        if not (self._queue or self._written) and self._writable():
             self._idle.clear()
             self._written.add(command, command.since)
             self._pipe.write(pack(command.args))  # type: ignore[union-attr]  # it is there when it is writable

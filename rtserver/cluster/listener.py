@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Literal, NoReturn
 
 import structlog
@@ -21,7 +22,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
 from rtserver.cluster.connection import FAILURES, Backoff, Connect, closed, opened, sever
-from rtserver.cluster.pipe import Pipe, pack
+from rtserver.cluster.pipe import NO_TURN, Pipe, pack
 
 log = structlog.get_logger("rtserver.redis")
 
@@ -65,6 +66,8 @@ class Listener:
         self._unanswered = 0
         self._connection: Connection | None = None
         self._backoff = Backoff()
+        self.turn: AbstractContextManager[None] = NO_TURN
+        """What comes at a time is handled within it."""
         self.synced = False
 
     def subscribe(self, name: str, handler: Handler, kind: Kind = "") -> None:
@@ -144,7 +147,7 @@ class Listener:
         self._ending.clear()
         self._touched = dict.fromkeys(self._wanted)
         self._awaited = set(self._wanted)
-        pipe = Pipe(connection, self._take)
+        pipe = Pipe(connection, self._take, turn=self.turn)
         self._check_synced()
         keeping = asyncio.create_task(self._keep(pipe))
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
 import hiredis
@@ -17,6 +18,7 @@ from redis.asyncio import Connection
 from redis.exceptions import InvalidResponse
 
 TURN = 64
+NO_TURN = nullcontext()
 _NOTHING = object()
 
 pack: Callable[[tuple[Any, ...]], bytes] = hiredis.pack_command
@@ -26,11 +28,16 @@ class Pipe(asyncio.Protocol):
     """`take(answer)` gets each answer, errors of Redis as objects; what it raises ends the connection, as `lost`."""
 
     def __init__(
-        self, connection: Connection, take: Callable[[Any], None], writable: Callable[[], None] = lambda: None
+        self,
+        connection: Connection,
+        take: Callable[[Any], None],
+        writable: Callable[[], None] = lambda: None,
+        turn: AbstractContextManager[None] = NO_TURN,
     ) -> None:
-        """`writable` is called when writing is possible again."""
+        """`writable` is called when writing is possible again. What comes at a time is taken within `turn`."""
         self._take = take
         self._writable = writable
+        self._turn = turn
         self._reader = hiredis.Reader(
             protocolError=InvalidResponse, replyError=BaseParser.parse_error, notEnoughData=_NOTHING
         )
@@ -63,28 +70,41 @@ class Pipe(asyncio.Protocol):
             self._hand_on()
 
     def _hand_on(self) -> None:
-        self._resting = False
         try:
-            for _ in range(TURN):
-                answer = self._reader.gets(False)
-                if answer is _NOTHING:
-                    self._transport.resume_reading()
+            with self._turn:
+                if self._take_some():
                     return
-                if self.lost.done():
-                    return
-                self._take(answer)
         except Exception as error:  # noqa: BLE001  # handed on, whatever it is
             self.fail(error)
         else:
-            self._resting = True
-            self._transport.pause_reading()
+            if not self._resting:
+                self._resting = True
+                self._transport.pause_reading()
             asyncio.get_running_loop().call_soon(self._hand_on)
+
+    def _read_on(self) -> None:
+        if self._resting:
+            self._resting = False
+            self._transport.resume_reading()
+
+    def _take_some(self) -> bool:
+        """Whether that was all."""
+        gets, take, lost = self._reader.gets, self._take, self.lost
+        for _ in range(TURN):
+            answer = gets(False)
+            if answer is _NOTHING:
+                self._read_on()
+                return True
+            if lost.done():
+                return True
+            take(answer)
+        return False
 
     def pause_writing(self) -> None:
         self.congested = True
 
     def resume_writing(self) -> None:
-        self.congested = False
+        self.congested = self.lost.done()
         self._writable()
 
     def eof_received(self) -> None:

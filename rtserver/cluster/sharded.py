@@ -9,9 +9,10 @@ again before the server is ready after an interruption.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rtserver.cluster.adapter import ClusterAdapter
+from rtserver.cluster.bus import RedisBus
 from rtserver.cluster.connection import FAILURES, closed, connector, opened
 from rtserver.cluster.link import Incoming, Link
 from rtserver.cluster.listener import Handler, Kind
@@ -21,6 +22,9 @@ from rtserver.errors import ConfigError, Unavailable
 from rtserver.protocol.adapter import Broadcast, Options, Request, RequestType, sharded
 from rtserver.redis_urls import RedisAddress
 from rtserver.sio.target import Target
+
+if TYPE_CHECKING:
+    from rtserver.sio.server import Server
 
 
 class ShardedBus(Protocol):
@@ -49,6 +53,11 @@ class ShardedAdapter(ClusterAdapter):
         super().__init__(requests_timeout)
         self._bus = bus
         self._key = key
+
+    def bind(self, server: Server) -> None:
+        super().bind(server)
+        if isinstance(self._bus, RedisBus):
+            self._bus.handle_within(server.engine.turns)
 
     async def start(self) -> None:
         await refuse_old_redis(self._bus.address)

@@ -230,6 +230,22 @@ async def test_a_full_buffer_drops_the_oldest_and_counts_them(redis_server: Redi
     assert metrics.drops["redis_publish"] == 3
 
 
+async def test_what_is_too_large_for_the_buffer_is_lost_alone(bus: MakeBus) -> None:
+    """Not everything that waits before it, which it would push out on its way."""
+    inbox, one = Inbox(), await bus(max_bytes=50_000)
+    one.subscribe("news", inbox)
+    assert await one.wait_subscribed("news")
+    for number in range(10):
+        one.publish("news", b"%d" % number)
+    one.publish("news", b"x" * 60_000)
+    with pytest.raises(Unavailable):
+        await one.ask("ECHO", b"x" * 60_000)
+    one.publish("news", b"end")
+    await eventually(lambda: b"end" in inbox.payloads)
+    assert inbox.payloads == [*(b"%d" % number for number in range(10)), b"end"]
+    assert one.metrics.drops == {"redis_publish": 1}  # type: ignore[attr-defined]
+
+
 async def test_what_was_published_goes_out_before_the_bus_stops(bus: MakeBus) -> None:
     inbox, sender, receiver = Inbox(), await bus(), await bus()
     receiver.subscribe("news", inbox)

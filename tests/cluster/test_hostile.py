@@ -11,6 +11,7 @@ import redis.asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from rtserver.cluster import answers
 from rtserver.cluster.replies import Acks, Replies
 from rtserver.protocol.adapter import Channels
 from tests.cluster.conftest import eventually
@@ -227,6 +228,37 @@ async def test_a_request_with_the_id_of_ours_is_not_answered_to_ourselves(
         await redis_client.publish(CHAT.request, json.dumps({"uid": "other", "requestId": open_id, "type": 1}))
         await settled(one, redis_client)
     assert replies.responses == []
+
+
+async def test_no_more_requests_run_at_a_time_than_there_is_place_for(
+    cluster: Cluster, redis_client: redis.asyncio.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others say how many there are, and a handler how long each of them takes."""
+    monkeypatch.setattr(answers, "MAX_RUNNING", 10)
+    (one,) = await cluster(1)
+    client = await one.client()
+    for _ in range(25):
+        await redis_client.publish(CHAT.request, b'{"uid":"x","type":6,"data":["slow"]}')
+    ask = {"type": 2, "data": ["ask"], "nsp": "/chat"}
+    for _ in range(5):
+        asking = {"uid": "x", "requestId": "r", "type": 7, "packet": ask, "opts": {"flags": {"timeout": 600_000}}}
+        await redis_client.publish(CHAT.request, msgpack.packb(asking))
+    await eventually(lambda: one.metrics.rejections["cluster_busy"] == 20)
+    assert len(one.adapter._answers._tasks) == 10
+    # What is over at once is still done, and so is what clients and this server ask.
+    await redis_client.publish(CHAT.request, b'{"uid":"x","type":2,"opts":{"rooms":[]},"rooms":["red"]}')
+    await eventually(lambda: one.chat.clients[client.id].rooms == {"red"})
+    assert await one.chat.to("red").timeout(5).emit_with_ack("ask") == ["yes"]
+    assert ("ask",) not in client.heard
+
+
+async def test_ids_that_would_be_sent_back_are_short(cluster: Cluster, redis_client: redis.asyncio.Redis) -> None:
+    (one,) = await cluster(1)
+    for field in ("uid", "requestId"):
+        body = {"uid": "x", "requestId": "r", "type": 1, field: "x" * 201}
+        await redis_client.publish(CHAT.request, json.dumps(body))
+    await settled(one, redis_client)
+    assert one.metrics.rejections == {"cluster_message": 2}
 
 
 async def test_thousands_of_sockets_of_a_server_are_all_told(

@@ -10,7 +10,7 @@ import pytest
 import redis.asyncio
 
 from rtserver.cluster.bus import RedisBus
-from rtserver.cluster.presence import MemoryPresence, Presence, RedisPresence
+from rtserver.cluster.presence import MemoryPresence, Presence, RedisPresence, scripts
 from rtserver.errors import Unavailable
 from rtserver.metrics import Metrics
 from tests.cluster.conftest import eventually
@@ -374,8 +374,8 @@ async def test_what_others_write_into_the_keys_is_repaired(
     await two.connected("bob", "b")
     p = "{rtserver:presence}"
     for key in ("leases", "online", "leaving", "epoch", "on:i0", "instance:i1"):
-        await redis_client.delete(f"{p}:{key}")
-        await redis_client.rpush(f"{p}:{key}", "garbage")
+        async with redis_client.pipeline() as at_once:  # no heartbeat comes between
+            await at_once.delete(f"{p}:{key}").rpush(f"{p}:{key}", "garbage").execute()
         if key != "instance:i1":  # which the next heartbeat overwrites
             await eventually(lambda: cluster.metrics.rejections["presence"])
         await eventually(partial(is_online, one, "alice", "bob"))
@@ -398,6 +398,25 @@ async def test_what_others_write_into_the_keys_is_repaired(
     assert [user for user, online in cluster.told if not online and user in ("alice", "bob")] == []
     await one.disconnected("alice", "a")
     await eventually(lambda: ("alice", False) in cluster.told)
+
+
+async def test_a_crowd_that_others_invent_for_a_server_is_thrown_away_unread(
+    cluster: Cluster, redis_client: redis.asyncio.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To read a million names would take longer than Redis is waited for, again and again."""
+    monkeypatch.setattr(scripts, "STRANGERS", 100)
+    one, key = await cluster.join(), "{rtserver:presence}:on:i0"
+    await one.connected("alice", "a")
+    ghosts = {f"ghost{number}": 1 for number in range(500)}
+    await redis_client.hset(key, mapping=ghosts)
+
+    async def alone() -> bool:
+        return bool(await redis_client.hkeys(key) == [b"alice"])
+
+    await eventually(alone)
+    assert cluster.metrics.rejections["presence"] > 0
+    assert cluster.told == [("alice", True)]
+    assert await is_online(one, "alice")
 
 
 async def test_a_heartbeat_costs_the_same_for_ten_users_and_a_thousand(

@@ -1,10 +1,12 @@
 """Messages between instances that are signed: who may say something, when, and how often."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtserver.protocol.adapter.signing import WINDOW, BadSignature, Seal
+from rtserver.protocol.adapter.signing import SKEW, WINDOW, BadSignature, Seal
 
 SECRET, OTHER = "a" * 16 + "b" * 16, "c" * 16 + "d" * 16
 
@@ -34,6 +36,29 @@ def test_a_message_is_opened_once(clock: Clock) -> None:
         clock.now += later
         with pytest.raises(BadSignature):
             seal.opened("room", payload)
+
+
+def test_a_restarted_instance_opens_nothing_that_the_one_before_it_may_have_opened(clock: Clock) -> None:
+    old = Seal([SECRET], clock=clock)
+    payload = old.signed("room", b"hello")
+    clock.now += SKEW + 1
+    restarted = Seal([SECRET], clock=clock)
+    with pytest.raises(BadSignature, match="before the start"):
+        restarted.opened("room", payload)
+    assert restarted.opened("room", old.signed("room", b"hello")) == b"hello"
+    clock.now -= SKEW / 2  # a clock that is a little behind
+    assert restarted.opened("room", old.signed("room", b"hello")) == b"hello"
+
+
+def test_a_clock_that_was_ahead_at_the_start_and_is_put_right_shuts_nobody_out_for_long(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock.now += 3600
+    early = Seal([SECRET], clock=clock)
+    clock.now -= 3600
+    began = time.monotonic()
+    monkeypatch.setattr("rtserver.protocol.adapter.signing.time.monotonic", lambda: began + WINDOW + 1)
+    assert early.opened("room", Seal([SECRET], clock=clock).signed("room", b"hello")) == b"hello"
 
 
 def test_a_message_is_good_for_its_channel_only(clock: Clock) -> None:

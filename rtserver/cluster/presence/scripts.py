@@ -24,6 +24,8 @@ from typing import TypeVar
 T = TypeVar("T")
 
 KEY = "{rtserver:presence}"
+STRANGERS = 50_000
+"""More than an instance has told of itself: what others wrote there is thrown away, not read name by name."""
 CHUNK = 100
 """Users in one call: Redis does nothing else while a script runs."""
 
@@ -107,7 +109,12 @@ if latest[2] and tonumber(latest[2]) < now + lease / 2 then
 end
 local held = redis.call('ZSCORE', p..':leases', me)
 redis.call('ZADD', p..':leases', now + lease, me)
+expect('hash', mine)
 for _, instance in ipairs(instances()) do expect('hash', p..':on:'..instance) end
+if redis.call('HLEN', mine) > tonumber(ARGV[7]) then
+  redis.call('UNLINK', mine)
+  repaired = repaired + 1
+end
 if repaired > 0 then redis.call('DEL', p..':epoch') end
 redis.call('SET', p..':epoch', ARGV[4], 'NX')
 local before = redis.pcall('GET', p..':instance:'..me)
@@ -146,7 +153,7 @@ return {{
 }}
 """
 """ARGV: instance, lease (ms), grace (ms), a candidate for the epoch, what the instance tells of itself, where the
-look through P:online stands.
+look through P:online stands, how many users P:on:<me> may hold before it counts as somebody else's.
 
 Renews the lease, clears up after dead instances, and looks at a few users for whether they are online by right.
 Answers with: whether the lease was held, the epoch, the users known to be here, the users who are offline now,

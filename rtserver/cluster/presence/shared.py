@@ -37,8 +37,6 @@ log = structlog.get_logger("rtserver.presence")
 
 MARGIN = 0.05
 """Seconds by which our timers lag behind Redis's clock, so that what they look for is due."""
-
-
 CLEARING = 200
 """Calls that clear up after the dead before our own users are looked after."""
 
@@ -190,7 +188,8 @@ class RedisPresence:
         lost_data = cleared = False
         for _ in range(CLEARING):
             args = (self._instance, self._lease, self._grace, secrets.token_hex(8), self._record.write(), self._look)
-            answer = await self._bus.call(*self._script(scripts.BEAT, *args))
+            most = 2 * len(self._devices) + scripts.STRANGERS
+            answer = await self._bus.call(*self._script(scripts.BEAT, *args, most))
             held, epoch, count, gone, more, self._look, repaired, before = answer
             self._telling.gone(texts(gone))
             lost_data |= self._epoch is not None and epoch != self._epoch

@@ -74,7 +74,7 @@ def decode_request(payload: bytes) -> Request:
         read = _READERS[kind]
     except (ValueError, TypeError, KeyError):
         raise MalformedMessage("unknown request type") from None
-    return Request(kind, reading.text(body, "uid"), reading.text(body, "requestId"), **read(body))
+    return Request(kind, reading.identifier(body, "uid"), reading.identifier(body, "requestId"), **read(body))
 
 
 def decode_response(payload: bytes) -> Response:

@@ -12,6 +12,9 @@ from rtserver.protocol import json, msgpack
 from rtserver.protocol.adapter.messages import MAX_ITEMS, MalformedMessage, Options
 from rtserver.protocol.packets import BINARY_EVENT, EVENT, RESERVED_EVENTS
 
+MAX_ID = 200
+"""Characters of the id of a server or of a request; Node's have 6 or 16."""
+
 _BRACE = ord("{")
 
 
@@ -36,6 +39,14 @@ def text(body: Mapping[str, Any], field: str) -> str | None:
     value = body.get(field)
     if value is not None and not isinstance(value, str):
         raise MalformedMessage(f"{field} is not text")
+    return value
+
+
+def identifier(body: Mapping[str, Any], field: str) -> str | None:
+    """What is sent back with each answer, so a long one would make much of little."""
+    value = text(body, field)
+    if value is not None and len(value) > MAX_ID:
+        raise MalformedMessage(f"{field} is too long")
     return value
 
 

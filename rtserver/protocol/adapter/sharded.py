@@ -113,7 +113,7 @@ def decode_message(payload: bytes, nsp: str) -> Broadcast | Request | None:
     kind = _KINDS.get(_type(body))
     if data is None or kind is None:
         return None
-    uid, request_id = reading.text(body, "uid"), reading.text(data, "requestId")
+    uid, request_id = reading.identifier(body, "uid"), reading.identifier(data, "requestId")
     fields = _READERS[kind](data)
     if kind is RequestType.BROADCAST and request_id is None:
         return Broadcast(uid, nsp, fields["args"], fields["options"])

@@ -3,7 +3,8 @@
     0xC1 "rt1" | time, 8 bytes, ms | nonce, 16 bytes | HMAC-SHA256, 32 bytes | message
 
 The signature is over channel, time, nonce and message. 0xC1 begins neither JSON nor MessagePack, so Node ignores it.
-A message is opened once, within `WINDOW` seconds of its time, on the channel that it was signed for.
+A message is opened once, within `WINDOW` seconds of its time, on the channel that it was signed for, and never by a
+process that was not there yet: it could not know whether the one before it has opened it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from rtserver.protocol.adapter.messages import MalformedMessage
 MAGIC = b"\xc1rt1"
 WINDOW = 30.0
 """Seconds that the clocks of two instances may be apart, with the way through Redis."""
+SKEW = 1.0
+"""Seconds before the start of a process from which messages are still taken, as clocks are never quite the same."""
 MAX_REMEMBERED = 500_000
 """Messages within the window; beyond that the window gets shorter, and nothing gets in twice."""
 
@@ -39,6 +42,8 @@ class Seal:
             raise ValueError("a seal needs a secret")
         self._keys = [hmac.new(secret.encode(), _CONTEXT, hashlib.sha256).digest() for secret in secrets]
         self._clock = clock
+        self._oldest = clock() - SKEW
+        self._began = time.monotonic()
         self._seen = _Seen()
 
     def __repr__(self) -> str:
@@ -59,6 +64,9 @@ class Seal:
         sent, now = int.from_bytes(stamp[:_TIME], "big") / 1000, self._clock()
         if abs(now - sent) > WINDOW:
             raise BadSignature("too old, or the clocks differ")
+        # Only as long as that could be within the window: the clock may have been wrong at the start.
+        if sent < self._oldest and time.monotonic() - self._began < WINDOW:
+            raise BadSignature("from before the start")
         if not self._seen.add(stamp[_TIME:], sent, now):
             raise BadSignature("seen before")
         return message
