@@ -157,6 +157,7 @@ class _Composition:
             doors=self.doors, inboxes=self.inboxes, rooms=self.rooms,
         )  # fmt: skip
         yield compose_api(settings, self.verifier, VERSION, parts)
+        yield from self.rooms.upload_pages()
         yield ClientBundle(WEB / "vendor" / "socket.io")
         yield Pages(WEB, development=development)
         if development and can_sign(settings):

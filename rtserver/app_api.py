@@ -18,6 +18,7 @@ from rtserver.http.reading_api import RoomReadingApi, UserReadingApi
 from rtserver.http.rooms_api import RoomsApi
 from rtserver.http.scheduled_api import ScheduledApi
 from rtserver.http.serving import Api
+from rtserver.http.users_api import UsersApi
 from rtserver.settings import Settings
 from rtserver.sio.server import Server
 from rtserver.store.database import Database
@@ -52,6 +53,8 @@ class ApiParts:
         yield ScheduledApi(self._doors.schedule)
         yield RoomReadingApi(self._messages)
         yield RoomsApi(self._rooms.namespace.keeper)
+        yield UsersApi(self._rooms.forgetting)
+        yield from self._rooms.upload_parts()
         yield NotificationsApi(self._inboxes.store, self._inboxes.notifier)
         yield UserReadingApi(self._presence, Rooms(self._database), self._inboxes.store)
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 
 from aiohttp import web
 
 from rtserver.cluster.presence import Presence
+from rtserver.http.uploads import UploadedFiles, UploadsApi
+from rtserver.namespaces.chat.forgetting import Forgetting
 from rtserver.namespaces.chat.namespace import Chat
 from rtserver.namespaces.notifications.notifier import Notifier
 from rtserver.namespaces.notifications.sweeper import sweep_forever
 from rtserver.settings import Settings
 from rtserver.store.database import Database
+from rtserver.store.forget import Forget
 from rtserver.store.memberships import Memberships
 from rtserver.store.messages import Messages
 from rtserver.store.receipts import Receipts
@@ -21,16 +24,21 @@ from rtserver.store.retention import Retention
 from rtserver.store.room_settings import RoomSettingsStore
 from rtserver.store.rooms import Rooms
 from rtserver.store.search import Search
+from rtserver.store.storage import Folder
+from rtserver.store.uploads import ORPHANED_SECONDS, Uploads
 
 
 class ChatRooms:
-    """`namespace` is /chat; its `poster` and `keeper` do for others what its clients may do."""
+    """`namespace` is /chat; its `poster` and `keeper` do for others what its clients may do; `forgetting` a person."""
 
     def __init__(
         self, settings: Settings, database: Database, messages: Messages, presence: Presence, notifier: Notifier
     ) -> None:
         self._retention = Retention(database)
         self._sweep_seconds = settings.chat_sweep_seconds
+        folder = Folder(settings.upload_folder or settings.data_dir / "uploads")
+        self._uploads = Uploads(database, folder, quota=settings.upload_quota)
+        self._upload_limit, self._upload_types = settings.upload_limit, settings.upload_types
         self.namespace = Chat(
             messages,
             Rooms(database),
@@ -43,11 +51,28 @@ class ChatRooms:
             room_policy=settings.chat_room_policy,
             notifier=notifier,
         )
+        chat = self.namespace
+        self.forgetting = Forgetting(
+            chat, Forget(database), self._uploads, chat.poster.opening.forget, chat.keeper.watchers
+        )
+
+    def upload_parts(self) -> Iterable[UploadsApi]:
+        """The operations of uploads; none where they are off."""
+        if self._upload_limit:
+            yield UploadsApi(self._uploads, limit=self._upload_limit, types=self._upload_types)
+
+    def upload_pages(self) -> Iterable[UploadedFiles]:
+        if self._upload_limit:
+            yield UploadedFiles(self._uploads)
 
     async def run(self, _: web.Application) -> AsyncIterator[None]:
         """After the database."""
-        sweeping = asyncio.create_task(sweep_forever(self._retention.sweep, self._sweep_seconds), name="retention")
+        sweeps = [sweep_forever(self._retention.sweep, self._sweep_seconds)]
+        if self._upload_limit:
+            sweeps.append(sweep_forever(self._uploads.sweep, ORPHANED_SECONDS))
+        tasks = [asyncio.create_task(sweep) for sweep in sweeps]
         yield
-        sweeping.cancel()
-        with suppress(asyncio.CancelledError):
-            await sweeping
+        for task in tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task

@@ -19,6 +19,7 @@ from rtserver.namespaces.chat.access import OPEN, Access
 from rtserver.namespaces.chat.catching_up import NEW_ROOM, CatchingUp
 from rtserver.namespaces.chat.changing import Changing
 from rtserver.namespaces.chat.conversation import Conversation, conversation, in_room, named
+from rtserver.namespaces.chat.forgetting import FORGOTTEN
 from rtserver.namespaces.chat.keeper import CHANGED, Keeper
 from rtserver.namespaces.chat.known_rooms import KnownRooms
 from rtserver.namespaces.chat.membership import Membership
@@ -144,6 +145,12 @@ class Chat(Namespace, path="/chat"):
         if payload.users is not None:
             return {"ok": True, **await self._online.ask(payload.users)}
         return {"ok": True, **await self._online.near(identity_of(client).user)}
+
+    @server_event(FORGOTTEN)
+    async def forget(self, *said: Any) -> None:
+        """Another server has forgotten a person, who may come back as somebody new."""
+        if said and isinstance(said[0], str):
+            self.poster.opening.forget(said[0])
 
     # Messages
 

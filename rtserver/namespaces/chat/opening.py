@@ -10,7 +10,7 @@ KNOWN_ROOMS = 10_000
 
 
 class Opening:
-    """Nobody leaves such a room, so what was opened once is not asked for again."""
+    """Only who is forgotten leaves such a room, so what was opened once is not asked for again."""
 
     def __init__(self, rooms: RoomStore) -> None:
         self._rooms = rooms
@@ -29,3 +29,6 @@ class Opening:
         if len(self._opened) >= KNOWN_ROOMS:
             self._opened.clear()
         self._opened.add(room)
+
+    def forget(self, user: str) -> None:
+        self._opened = {room for room in self._opened if user not in (pair_of(room) or ())}

@@ -49,7 +49,7 @@ class Poster:
     ) -> None:
         self._namespace = namespace
         self._messages = messages
-        self._opening = Opening(rooms)
+        self.opening = Opening(rooms)
         self._max_text = max_text
         self.mentions = Mentions(rooms, notifier)
 
@@ -95,7 +95,7 @@ class Poster:
     async def _prepare(self, draft: Draft, where: Conversation) -> Draft:
         """What has to be asked of the store; nothing for most messages."""
         if where.partner is not None:
-            await self._opening.open(where.room, draft.author)
+            await self.opening.open(where.room, draft.author)
         if draft.reply_to is not None:
             await self._check_reply(draft.room, draft.reply_to)
         if draft.mentions or "@" in draft.text:

@@ -1,0 +1,159 @@
+"""Where uploaded files are kept: what a place must offer, and the folder that does.
+
+The keys are made by the server (`UPLOAD_KEY`), so none can lead out of the folder. An S3-compatible store would be one
+more `Storage`: `save` a multipart upload, `read` a GET with a Range, `keys` a listing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import secrets
+import time
+from base64 import b32hexencode
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol, TypeVar
+
+import structlog
+
+from rtserver.errors import NotFound, Unavailable
+
+UPLOAD_KEY = re.compile(r"[0-9a-v]{32}")
+"""160 random bits: whoever has the key was given it."""
+CHUNK = 256 * 1024
+_PART = ".part"
+
+T = TypeVar("T")
+
+_log = structlog.get_logger("rtserver.store")
+
+
+class Storage(Protocol):
+    """Every method raises `Unavailable` when the place is full or cannot be reached."""
+
+    async def save(self, key: str, chunks: AsyncIterator[bytes]) -> int:
+        """All of it or nothing; the size."""
+
+    def read(self, key: str, start: int, length: int) -> AsyncGenerator[bytes, None]:
+        """Raises `NotFound` before the first piece."""
+
+    async def delete(self, key: str) -> None:
+        """There is no such file afterwards."""
+
+    async def keys(self, older_than: float) -> list[str]:
+        """Those of files that were written more than so many seconds ago, 1,000 at most; cleans up what was begun."""
+
+
+class Folder:
+    """A folder of this machine, or one that several share. A file stands there whole, or not at all."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    async def save(self, key: str, chunks: AsyncIterator[bytes]) -> int:
+        part = self._file(key).with_suffix(f".{secrets.token_hex(4)}{_PART}")
+        try:
+            size = await self._write(part, chunks)
+            await _in_thread(_keep, part, self._file(key))
+        finally:
+            await _in_thread(_remove, part)
+        return size
+
+    async def read(self, key: str, start: int, length: int) -> AsyncGenerator[bytes, None]:
+        try:
+            file = await _in_thread(_open, self._file(key))
+        except FileNotFoundError:
+            raise NotFound("There is no such file") from None
+        try:
+            await _in_thread(file.seek, start)
+            while length > 0 and (chunk := await _in_thread(file.read, min(CHUNK, length))):
+                length -= len(chunk)
+                yield chunk
+        finally:
+            file.close()
+
+    async def delete(self, key: str) -> None:
+        await _in_thread(_remove, self._file(key))
+
+    async def keys(self, older_than: float) -> list[str]:
+        return await _in_thread(_old_keys, self._path, time.time() - older_than)
+
+    def _file(self, key: str) -> Path:
+        if UPLOAD_KEY.fullmatch(key) is None:
+            raise NotFound("There is no such file")
+        return self._path / key[:2] / key
+
+    async def _write(self, part: Path, chunks: AsyncIterator[bytes]) -> int:
+        file: BinaryIO = await _in_thread(_create, part)
+        size = 0
+        try:
+            waiting = bytearray()
+            async for chunk in chunks:
+                waiting += chunk
+                if len(waiting) >= CHUNK:
+                    size += await _in_thread(file.write, bytes(waiting))
+                    waiting.clear()
+            size += await _in_thread(file.write, bytes(waiting))
+            await _in_thread(_flush, file)
+        finally:
+            file.close()
+        return size
+
+
+def new_key() -> str:
+    return b32hexencode(secrets.token_bytes(20)).decode().lower()
+
+
+async def _in_thread(work: Callable[..., T], *args: Any) -> T:
+    try:
+        return await asyncio.to_thread(work, *args)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        _log.warning("storage_trouble", error=type(error).__name__, reason=error.strerror)
+        raise Unavailable("Files cannot be kept at the moment; try again") from None
+
+
+def _create(part: Path) -> BinaryIO:
+    part.parent.mkdir(parents=True, exist_ok=True)
+    return part.open("xb")
+
+
+def _open(file: Path) -> BinaryIO:
+    return file.open("rb")
+
+
+def _flush(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _keep(part: Path, file: Path) -> None:
+    part.replace(file)
+    folder = os.open(file.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _remove(file: Path) -> None:
+    file.unlink(missing_ok=True)
+
+
+def _old_keys(folder: Path, before: float) -> list[str]:
+    found: list[str] = []
+    for file in folder.glob("??/*") if folder.is_dir() else ():
+        with suppress(FileNotFoundError):
+            if file.stat().st_mtime >= before:
+                continue
+            if file.name.endswith(_PART):
+                file.unlink()
+            elif UPLOAD_KEY.fullmatch(file.name):
+                found.append(file.name)
+        if len(found) >= 1000:
+            break
+    return found
