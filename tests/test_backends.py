@@ -16,7 +16,7 @@ from tests.support.rtserver_process import RtServer
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
-HTTP_PART = (ROOT / "docs" / "backends.md").read_text().split("\n## Redis\n")[0]
+HTTP_PART = (ROOT / "docs" / "backends.md").read_text().split("\n## The HTTP API\n")[1].split("\n## ")[0]
 SHELLS = {"sh": ["bash", "-eu"], "python": [sys.executable, "-"], "js": ["node", "--input-type=module"]}
 
 

@@ -18,7 +18,7 @@ from rtserver.store.room_settings import RoomSettings
 
 MAX_MEMBERS = 1000
 """Members in one request, and in one page."""
-MAX_REMOVED = 100
+MAX_REMOVED = 30
 
 DisplayName = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
 
