@@ -10,14 +10,24 @@ if TYPE_CHECKING:
 
 
 class Turns:
-    """Counted only where somebody asks."""
+    """Counted only where somebody asks. As a context, what is within it is a turn, unless one has begun already."""
 
-    __slots__ = ("_asked", "_holding", "now")
+    __slots__ = ("_asked", "_holding", "_within", "now")
 
     def __init__(self) -> None:
         self.now = 1
         self._asked = False
+        self._within = False
         self._holding: list[Sender] = []
+
+    def __enter__(self) -> None:
+        if not self._asked:
+            self._asked = self._within = True
+
+    def __exit__(self, *_: object) -> None:
+        if self._within:
+            self._within = False
+            self._end()
 
     def this(self) -> int:
         """The number of this turn, which will end."""

@@ -65,6 +65,14 @@ def encode(type: int, namespace: str, data: Any = None, id: int | None = None) -
     return (head.encode() + body, *attachments)
 
 
+def encode_event(namespace: str, args: list[Any]) -> bytes | None:
+    """The text of an EVENT without attachments that wants no ack; None for one that needs `encode`."""
+    body = json.dumps_plain(args)
+    if body is None:
+        return None
+    return b"2" + body if namespace == "/" else b"2%b,%b" % (namespace.encode(), body)
+
+
 def encode_ack(namespace: str, values: list[Any], id: int) -> bytes | None:
     """The text of an ACK without attachments, which most are; None for one that needs `encode`."""
     body = json.dumps_plain(values)

@@ -42,7 +42,9 @@ class Operator:
 
     def to(self, *rooms: str | Iterable[str]) -> Operator:
         """Address the members of these rooms too; a client in several of them is addressed once."""
-        return self._with(Target(self._target.rooms + flat_rooms(rooms), self._target.except_, self._target.flags))
+        target = self._target
+        target = Target(target.rooms + flat_rooms(rooms), target.except_, target.flags)
+        return Operator(self._adapter, self._namespace, target)
 
     in_ = to
 

@@ -17,6 +17,8 @@ class Encode(Protocol):
 
 
 def outgoing(type: int, namespace: str, data: Any = None, id: int | None = None) -> Outgoing:
+    if type == packets.EVENT and id is None and (plain := packets.encode_event(namespace, data)) is not None:
+        return Outgoing(MESSAGE + plain)
     text, *attachments = packets.encode(type, namespace, data, id)
     return Outgoing(MESSAGE + text, *attachments)
 

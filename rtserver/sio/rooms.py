@@ -108,7 +108,9 @@ class Rooms:
         if not target.rooms:
             chosen = list(self._clients.values())
         elif len(target.rooms) == 1:
-            chosen = list(self.members(target.rooms[0]))
+            room = target.rooms[0]
+            client = self._clients.get(room)
+            chosen = [client] if client is not None else list(self._members.get(room, {}).values())
         else:
             union: dict[str, Client] = {}
             for room in target.rooms:

@@ -96,6 +96,7 @@ class Server(Surface):
         self.watched = Watched()
         self._clients: dict[str, Client] = {}
         self._registry = Registry()
+        self.rooms_of = self._registry.rooms
         self._handshakes = HandshakeReader(trusted_proxies)
         self._tasks = Tasks()
         self.drain = Drain(self)
@@ -173,9 +174,6 @@ class Server(Surface):
 
     def open_namespaces(self) -> list[str]:
         return self._registry.open_names()
-
-    def rooms_of(self, name: str) -> Rooms | None:
-        return self._registry.rooms(name)
 
     def room_table(self, name: str) -> Rooms:
         rooms, new = self._registry.open(name)

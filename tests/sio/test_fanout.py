@@ -86,3 +86,18 @@ async def test_a_client_that_leaves_in_the_middle_of_a_burst_disturbs_nobody(ser
     for number in (1, 2, 3):
         assert await staying.receive() == f'2["news",{number}]'
     assert await seen == ['2["news",1]', '2["news",2]', "1"]
+
+
+async def test_what_comes_from_elsewhere_at_a_time_leaves_as_one_when_that_is_through(serve, raw):
+    hall = Hall()
+    served = await serve(hall)
+    client = await raw(served.url)
+    await client.connect()
+    writes = writes_of(hall)
+    for number in range(0, 8, 4):
+        with served.server.engine.turns:
+            for beside in range(4):
+                await hall.emit("news", number + beside)
+    assert len(writes) == 4
+    for number in range(8):
+        assert await client.receive() == f'2["news",{number}]'
