@@ -55,8 +55,12 @@ def matches(
 
 def among(connection: AsyncConnection, column: sa.Column[str], values: Iterable[str]) -> sa.ColumnElement[bool]:
     """`column IN values` for a single column, in statements that may not join, such as a DELETE."""
-    text = sa.literal(json.dumps(list(values)).decode(), sa.Text)
-    if connection.dialect.name == "sqlite":
+    return within(connection.dialect.name, column, sa.literal(json.dumps(list(values)).decode(), sa.Text))
+
+
+def within(dialect: str, column: sa.ColumnElement[str], text: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    """`column IN text`, which is a JSON list of texts: for statements that are made once and kept."""
+    if dialect == "sqlite":
         each = sa.select(sa.func.json_each(text).table_valued("value", name="wanted").c.value)
     else:
         array = sa.func.jsonb_array_elements_text(sa.cast(text, postgresql.JSONB))
