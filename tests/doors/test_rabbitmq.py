@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import aio_pika
@@ -194,3 +196,26 @@ async def test_what_a_lost_connection_had_is_given_to_another_server(
 
 async def _taken(backend: Backend) -> bool:
     return await backend.length() == 0
+
+
+async def test_the_documented_example_is_carried_out(rabbit: RabbitServer) -> None:
+    page = (Path(__file__).parent.parent.parent / "docs" / "backends.md").read_text()
+    section = page.partition("\n## RabbitMQ\n")[2].partition("\n## ")[0]
+    code = section.partition("```python\n")[2].partition("```")[0]
+    hands: list[Any] = []
+
+    async def take(request: Request, origin: str | None) -> None:
+        hands.append(request)
+
+    one = RabbitDoor(rabbit.url, QUEUE, Feed(take), Metrics())
+    connection = await aio_pika.connect(rabbit.url)
+    await one.start()
+    backend = Backend(await connection.channel(), QUEUE)
+    await eventually(lambda: _declared(backend))
+    ran = await asyncio.create_subprocess_exec(sys.executable, "-", stdin=asyncio.subprocess.PIPE)
+    await ran.communicate(code.replace("127.0.0.1:5672", f"127.0.0.1:{rabbit.port}").encode())
+    assert ran.returncode == 0
+    await eventually(lambda: hands)
+    assert (hands[0].user, hands[0].key) == ("alice", "order-1045")
+    await one.stop()
+    await connection.close()
