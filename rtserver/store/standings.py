@@ -88,7 +88,8 @@ def _columns(chosen: sa.FromClause) -> list[sa.ColumnElement[Any]]:
     """What `_standing` takes, in its order."""
     own = messages.alias("own")
     own_last = sa.select(sa.func.max(own.c.seq)).where(own.c.author_id == USER, own.c.room == chosen.c.room)
-    last = own_last.scalar_subquery()
+    # Said, for inside of the counts it would be guessed, and be the last one in any of the rooms.
+    last = own_last.correlate(chosen).scalar_subquery()
     gone, naming = messages.alias("gone"), messages.alias("naming")
     deleted = _count(gone, chosen, last).where(gone.c.deleted_at.is_not(None))
     # As it stands in the JSON of the list; LIKE would take "Bob" for "bob".

@@ -53,6 +53,20 @@ async def test_unread_mentions_are_counted_for_the_very_user(
     assert await unread(rooms) == (0, 0)
 
 
+async def test_what_one_wrote_in_other_rooms_counts_nothing_here(rooms: Rooms, messages: Messages) -> None:
+    for room in ("lobby", "busy"):
+        await rooms.join(room, ANN)
+    for _ in range(5):
+        await messages.append(Draft("busy", Author("ann", "Ann"), "mine"))
+    gone = await said(messages, "1", "ann")
+    await said(messages, "2", "ann")
+    await messages.change(Delete("lobby", gone.id, "bob", False))
+    found = {summary.room: (summary.unread, summary.mentions) for summary in await rooms.summaries("ann")}
+    assert found == {"lobby": (1, 1), "busy": (0, 0)}
+    standings = await rooms.standings("ann", ["lobby", "busy"])
+    assert {room: (one.unread, one.mentions) for room, one in standings.items()} == found
+
+
 async def test_a_standing_of_who_is_no_member_and_of_a_room_that_is_not_there(
     rooms: Rooms, messages: Messages
 ) -> None:
