@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable, Coroutine, Iterable
@@ -70,6 +71,10 @@ def _runner() -> Callable[[Coroutine[Any, Any, None]], None]:
 async def _serve(app: web.Application, settings: Settings, place: Place | None = None) -> None:
     stopping = Stopping(app)
     stopping.listen()
+    if place is None and not os.isatty(0):
+        # `systemctl reload`, of a unit that is also for several workers. A terminal that is closed still ends it.
+        hint = "one process is replaced by a restart, several workers by a reload"
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, partial(log.warning, "not_reloaded", hint=hint))
     runner = Runner(
         app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_SECONDS, keepalive_timeout=IDLE_SECONDS
     )

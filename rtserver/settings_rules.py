@@ -202,6 +202,8 @@ def warnings(settings: Settings) -> Iterator[str]:
                 f"{variable(setting)} was given as a flag: other users of this machine see its password in the list of "
                 "processes. Set the variable instead."
             )
+    if settings.recovery_seconds and settings.found("recovery_seconds").place != "default":
+        yield f"{variable('recovery_seconds')} has no effect yet: recovery comes with a later release."
     if settings.outbox_limit < settings.max_payload:
         yield (
             f"{variable('outbox_limit')} is below {variable('max_payload')}: one large message can cut off its "

@@ -56,6 +56,11 @@ def test_a_proxy_waits_longer_than_a_poll_may_take(path: Path) -> None:
     assert all(int(wait) > settings.ping_interval + settings.ping_timeout for wait in waits)
 
 
+def test_a_reload_of_the_unit_is_what_workers_understand() -> None:
+    lines = (ROOT / "deploy" / "rtserver@.service").read_text().splitlines()
+    assert "ExecReload=/bin/kill -HUP $MAINPID" in lines
+
+
 def test_the_container_is_built_from_what_there_is() -> None:
     lines = (ROOT / "Containerfile").read_text().splitlines()
     copied = [

@@ -13,6 +13,7 @@ import pytest
 
 from rtserver.service_manager import inherited_sockets, notify
 from tests.support.process import Process, Processes
+from tests.support.redis_server import RedisServer
 from tests.support.rtserver_process import RTSERVER, db_upgrade, environment
 
 LAUNCH = """
@@ -51,10 +52,17 @@ async def ask_all_the_time(url: str, until: asyncio.Event) -> int:
     return answered
 
 
+@pytest.mark.parametrize("workers", [1, 2])
 async def test_no_connection_is_refused_while_the_only_instance_restarts(
-    processes: Processes, held: socket.socket, told: socket.socket, tmp_path: Path
+    processes: Processes,
+    held: socket.socket,
+    told: socket.socket,
+    redis_server: RedisServer,
+    tmp_path: Path,
+    workers: int,
 ) -> None:
-    env = environment(tmp_path) | {"NOTIFY_SOCKET": str(tmp_path / "notify")}
+    several = {"WORKERS": workers, "REDIS_URL": redis_server.url} if workers > 1 else {}
+    env = environment(tmp_path, **several) | {"NOTIFY_SOCKET": str(tmp_path / "notify")}
     await asyncio.to_thread(db_upgrade, env, tmp_path)
     command = [sys.executable, "-c", LAUNCH, str(held.fileno()), str(RTSERVER), "serve"]
     service = Process("service", command, log=tmp_path / "log", env=env, cwd=tmp_path, pass_fds=[held.fileno()])

@@ -363,6 +363,11 @@ class TestDevelopment:
         [warning] = Settings(mode="production", jwt_secret=STRONG, trusted_proxies=networks).warnings()
         assert warning.startswith("RTSERVER_TRUSTED_PROXIES")
 
+    def test_a_setting_without_effect_is_warned_of_where_somebody_counts_on_it(self) -> None:
+        [warning] = Settings(mode="production", jwt_secret=STRONG, recovery_seconds=60).warnings()
+        assert warning.startswith("RTSERVER_RECOVERY_SECONDS has no effect yet")
+        assert Settings(mode="production", jwt_secret=STRONG, recovery_seconds=0).warnings() == []
+
     def test_a_sound_production_server_has_no_warnings(self) -> None:
         assert Settings(mode="production", jwt_secret=STRONG, host="0.0.0.0").warnings() == []
 

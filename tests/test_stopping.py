@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from collections.abc import Awaitable, Callable
 from functools import partial
 from itertools import pairwise
@@ -171,6 +172,17 @@ async def test_who_hurries_it_does_not_wait_for_a_handler(start: Start, js: Any)
     assert await client.disconnected() == "transport close"
     await working
     assert await server.exited(10) == 0
+
+
+async def test_a_reload_ends_nothing(start: Start, js: Any) -> None:
+    """The unit of systemd sends SIGHUP, which several workers understand; here there is one process."""
+    server = await start()
+    (client,) = await opened(js, server, 1, ["websocket"])
+    os.kill(server.pid, signal.SIGHUP)
+    while "not_reloaded" not in server.logs():  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
+    assert await client.call("work", 0) == {"ok": True}
+    assert await server.stop() == 0
 
 
 async def test_nobody_waits_for_who_is_not_there(start: Start, js: Any) -> None:

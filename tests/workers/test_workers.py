@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from rtserver.workers.supervisor import backoff
 from tests.support.redis_server import RedisServer
 from tests.support.rtserver_process import RtServer
 from tests.workers.conftest import Start, logged, worker_of, workers_of
@@ -65,6 +66,33 @@ async def test_a_killed_worker_is_replaced_and_its_clients_come_back(several: St
         await asyncio.sleep(0.05)
     assert len(logged(server, "worker_died")) == 1
     assert await server.stop() == 0
+
+
+async def test_workers_that_do_not_last_are_tried_again_ever_later_until_none_is_left(several: Start) -> None:
+    server = await several(WORKERS=2, NAMESPACES="tests.workers.fragile:Fragile")
+    broken, tries = server.folder / "broken", server.folder / "tries"
+    broken.touch()
+    os.kill(logged(server, "worker_started")[0]["pid"], signal.SIGKILL)
+    while not (tries.exists() and len(tries.read_text().splitlines()) >= 2):  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
+    broken.unlink()
+    while not logged(server, "worker_back"):  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
+    assert [line["ended"] for line in logged(server, "worker_died")] == ["SIGKILL"], "said once, not for each try"
+    assert logged(server, "worker_back")[0]["failures"] >= 3
+    async with aiohttp.ClientSession() as http:
+        assert (await http.get(server.url + "/healthz")).status == 200
+
+    broken.touch()
+    for line in logged(server, "worker_started"):
+        if _runs(line["pid"]):
+            os.kill(line["pid"], signal.SIGKILL)
+    assert await server.exited(60) == 1
+    assert [line["ended"] for line in logged(server, "no_worker_lasts")] == ["exit code 3"]
+
+
+def test_the_pauses_grow_up_to_half_a_minute() -> None:
+    assert [backoff(failures) for failures in range(10)] == [0, 0, 0.5, 1, 2, 4, 8, 16, 30, 30]
 
 
 async def test_sighup_moves_each_client_once_and_refuses_nobody(several: Start, js: Any) -> None:
