@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import redis.asyncio
 
-from tests.cluster.conftest import eventually
+from tests.support.eventually import eventually
 from tests.support.redis_server import RedisServer
 from tests.support.rtserver_process import RtServer
 
@@ -29,9 +29,7 @@ async def client(redis_server: RedisServer) -> AsyncIterator[redis.asyncio.Redis
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-async def servers(
-    request: pytest.FixtureRequest, server: Start, redis_server: RedisServer
-) -> list[RtServer]:
+async def servers(request: pytest.FixtureRequest, server: Start, redis_server: RedisServer) -> list[RtServer]:
     """Two servers on one Redis and one database."""
     settings: dict[str, Any] = {"REDIS_URL": redis_server.url}
     if request.param == "postgres":

@@ -9,7 +9,7 @@ from typing import Any
 
 import aiohttp
 
-from tests.cluster.conftest import eventually
+from tests.support.eventually import eventually
 from tests.support.ports import accepts_connections, free_port
 from tests.support.process import Process, Processes
 from tests.support.redis_server import RedisServer

@@ -1,7 +1,5 @@
 """Real servers on a real Redis, in this process."""
 
-import asyncio
-import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -14,18 +12,6 @@ from tests.cluster.instances import Instance
 from tests.support.redis_server import RedisServer
 
 MakeBus = Callable[..., Awaitable[RedisBus]]
-
-
-async def eventually(condition: Callable[[], Any], seconds: float = 15.0) -> Any:
-    """The first truthy value of `condition`, which may be a coroutine function; fails when there is none in time."""
-    async with asyncio.timeout(seconds):
-        while True:
-            value = condition()
-            if inspect.isawaitable(value):
-                value = await value
-            if value:
-                return value
-            await asyncio.sleep(0.01)
 
 
 @pytest.fixture

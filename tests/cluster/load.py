@@ -10,7 +10,7 @@ from typing import Any
 from structlog.testing import capture_logs
 
 from rtserver.cluster.bus import RedisBus
-from tests.cluster.conftest import eventually
+from tests.support.eventually import eventually
 
 EVERY = 0.002
 CHANNEL = "load"

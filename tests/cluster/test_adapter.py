@@ -10,8 +10,9 @@ import redis.asyncio
 
 from rtserver.protocol.adapter import Channels
 from rtserver.sio.adapter import AckTimeout
-from tests.cluster.conftest import MakeBus, eventually
+from tests.cluster.conftest import MakeBus
 from tests.cluster.instances import Instance
+from tests.support.eventually import eventually
 from tests.support.redis_server import RedisServer
 
 Cluster = Callable[..., Awaitable[list[Instance]]]

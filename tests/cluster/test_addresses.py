@@ -14,9 +14,9 @@ from rtserver.cluster.bus import RedisBus
 from rtserver.cluster.emitter import Emitter
 from rtserver.cluster.topology import SLOT_KEY
 from rtserver.metrics import Metrics
-from tests.cluster.conftest import eventually
 from tests.cluster.load import CHANNEL
 from tests.cluster.test_faults import QUICK, loaded
+from tests.support.eventually import eventually
 from tests.support.ports import free_port
 from tests.support.process import Processes
 from tests.support.redis_server import RedisServer

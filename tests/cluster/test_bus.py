@@ -11,7 +11,8 @@ from rtserver.cluster.bus import RedisBus
 from rtserver.errors import Unavailable
 from rtserver.metrics import Metrics
 from rtserver.protocol.adapter import MalformedMessage
-from tests.cluster.conftest import MakeBus, eventually
+from tests.cluster.conftest import MakeBus
+from tests.support.eventually import eventually
 from tests.support.ports import free_port
 from tests.support.redis_server import RedisServer
 

@@ -10,8 +10,8 @@ import redis.asyncio
 
 from rtserver.cluster.emitter import Emitter, SyncEmitter
 from rtserver.errors import Unavailable
-from tests.cluster.conftest import eventually
 from tests.cluster.instances import Instance
+from tests.support.eventually import eventually
 from tests.support.ports import free_port
 from tests.support.redis_server import RedisServer
 

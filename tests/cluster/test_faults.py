@@ -12,8 +12,8 @@ from structlog.testing import capture_logs
 from rtserver.cluster.bus import RedisBus
 from rtserver.errors import Unavailable
 from rtserver.metrics import Metrics
-from tests.cluster.conftest import eventually
 from tests.cluster.load import CHANNEL, Load
+from tests.support.eventually import eventually
 from tests.support.ports import free_port
 from tests.support.redis_server import RedisServer
 from tests.support.tcp_proxy import TcpProxy

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from rtserver.cluster import answers
 from rtserver.cluster.replies import Acks, Replies
 from rtserver.protocol.adapter import Channels
-from tests.cluster.conftest import eventually
 from tests.cluster.instances import Instance
+from tests.support.eventually import eventually
 
 Cluster = Callable[..., Awaitable[list[Instance]]]
 CHAT = Channels("socket.io", "/chat")

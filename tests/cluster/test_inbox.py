@@ -11,7 +11,7 @@ from rtserver.cluster.connection import connector
 from rtserver.cluster.inbox import MAX_DELIVERIES, Inbox, Settle
 from rtserver.cluster.inbox_wire import Entry
 from rtserver.metrics import Metrics
-from tests.cluster.conftest import eventually
+from tests.support.eventually import eventually
 from tests.support.redis_server import RedisServer
 from tests.support.redis_topologies import Cluster
 

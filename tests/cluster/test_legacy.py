@@ -14,8 +14,8 @@ from rtserver.cluster.legacy import LegacyInput
 from rtserver.protocol.adapter import MalformedMessage
 from rtserver.sio.adapter import Adapter
 from rtserver.sio.rooms import Rooms
-from tests.cluster.conftest import eventually
 from tests.cluster.instances import Instance
+from tests.support.eventually import eventually
 from tests.support.redis_server import RedisServer
 
 Cluster = Callable[..., Awaitable[list[Instance]]]

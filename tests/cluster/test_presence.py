@@ -13,7 +13,7 @@ from rtserver.cluster.bus import RedisBus
 from rtserver.cluster.presence import MemoryPresence, Presence, RedisPresence, scripts
 from rtserver.errors import Unavailable
 from rtserver.metrics import Metrics
-from tests.cluster.conftest import eventually
+from tests.support.eventually import eventually
 from tests.support.redis_server import RedisServer
 
 GRACE = 0.2
@@ -362,9 +362,7 @@ async def test_a_redis_that_hung_for_longer_than_the_leases_last_costs_nobody_hi
     assert sorted(cluster.told) == [("alice", True), ("bob", True), ("carol", False), ("carol", True)]
 
 
-async def test_what_others_write_into_the_keys_is_repaired(
-    cluster: Cluster, redis_client: redis.asyncio.Redis
-) -> None:
+async def test_what_others_write_into_the_keys_is_repaired(cluster: Cluster, redis_client: redis.asyncio.Redis) -> None:
     """Keys of a wrong type, users that nobody has, instances that never were: counted, and gone after a while.
 
     The grace outlasts the heartbeat, as it does by default: whoever is declared dead by a stranger objects in time.

@@ -8,8 +8,9 @@ from msgspec import to_builtins
 
 from rtserver.cluster.presence import RedisPresence
 from rtserver.cluster.registry import Instance, LocalRegistry, RedisRegistry, Registry
-from tests.cluster.conftest import MakeBus, eventually
+from tests.cluster.conftest import MakeBus
 from tests.cluster.instances import Instance as Running
+from tests.support.eventually import eventually
 from tests.support.redis_server import RedisServer
 
 

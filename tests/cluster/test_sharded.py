@@ -13,8 +13,8 @@ from rtserver.errors import ConfigError
 from rtserver.redis_urls import parse_redis_url
 from rtserver.sio.adapter import Adapter
 from rtserver.sio.namespace import Client
-from tests.cluster.conftest import eventually
 from tests.cluster.instances import Instance
+from tests.support.eventually import eventually
 from tests.support.node_server import NodeServer
 from tests.support.process import Processes
 from tests.support.redis_server import RedisServer

@@ -22,7 +22,7 @@ from rtserver.doors.requests import Request
 from rtserver.errors import Unavailable
 from rtserver.metrics import Metrics
 from rtserver.queue_urls import parse_kafka_url
-from tests.cluster.conftest import eventually
+from tests.support.eventually import eventually
 
 TOPIC = "rtserver.inbox"
 PART = TopicPartition(TOPIC, 0)

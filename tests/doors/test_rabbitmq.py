@@ -15,7 +15,7 @@ from rtserver.doors.rabbitmq import RabbitDoor
 from rtserver.doors.requests import Request
 from rtserver.errors import Conflict, Unavailable
 from rtserver.metrics import Metrics
-from tests.cluster.conftest import eventually
+from tests.support.eventually import eventually
 from tests.support.process import Processes
 from tests.support.rabbitmq_server import RabbitServer
 from tests.support.tcp_proxy import TcpProxy

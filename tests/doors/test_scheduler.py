@@ -10,8 +10,8 @@ from rtserver.doors.intake import checked
 from rtserver.doors.scheduler import ATTEMPTS, Scheduler
 from rtserver.metrics import Metrics
 from rtserver.store.schedule import LEASE_MS
-from tests.cluster.conftest import eventually
 from tests.doors.conftest import NOW, Backstage
+from tests.support.eventually import eventually
 
 Run = Callable[..., Any]
 EMIT: dict[str, Any] = {"namespace": "/chat", "event": "news"}
@@ -90,9 +90,7 @@ async def test_two_servers_carry_each_out_once(servers: list[Backstage], run: Ru
     assert sorted(servers[0].emitted + servers[1].emitted) == sorted(f"e{number}" for number in range(60))
 
 
-async def test_a_server_that_dies_between_doing_and_noting_it_does_no_harm(
-    servers: list[Backstage], run: Run
-) -> None:
+async def test_a_server_that_dies_between_doing_and_noting_it_does_no_harm(servers: list[Backstage], run: Run) -> None:
     for kind, body in (
         ("notification", {"user": "ada", "type": "t", "message": "m", "at": NOW + 1}),
         ("message", {"room": "general", "from": {"id": "shop"}, "text": "hi", "at": NOW + 1}),
@@ -210,5 +208,3 @@ async def test_stopping_finishes_what_has_begun_and_frees_the_rest(server: Backs
     finish.set()
     await stopping
     assert [later.body["event"] for later in await server.schedule.take("next", 5)] == ["1", "2"]
-
-

@@ -1,7 +1,6 @@
 """One cluster of a Node server and two rtserver processes on a real Redis, shared by the tests of a module."""
 
 import asyncio
-import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,18 +22,6 @@ KINDS = {
     "specific": ({"publishOnSpecificResponseChannel": True}, {"REDIS_SPECIFIC_RESPONSES": True}),
     "sharded": ({"adapter": "sharded"}, {"REDIS_ADAPTER": "sharded"}),
 }
-
-
-async def eventually(condition: Callable[[], Any], seconds: float = 15.0) -> Any:
-    """The first truthy value of `condition`, which may be a coroutine function; fails when there is none in time."""
-    async with asyncio.timeout(seconds):
-        while True:
-            value = condition()
-            if inspect.isawaitable(value):
-                value = await value
-            if value:
-                return value
-            await asyncio.sleep(0.02)
 
 
 @pytest.fixture(scope="module", params=["shared"])

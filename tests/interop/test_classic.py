@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.interop.conftest import eventually
 from tests.interop.members import Cluster
+from tests.support.eventually import eventually
 from tests.support.js_client import JsClient
 from tests.support.node_server import NodeError
 
@@ -132,9 +132,7 @@ async def test_fetch_sockets_finds_everybody_and_tells_no_secret(cluster: Cluste
     secrets = {"auth": {"token": "s3cret-auth"}, "query": {"token": "s3cret-query"}}
     headers = {"cookie": "id=s3cret-cookie", "authorization": "Bearer s3cret-bearer", "x-token": "s3cret-header"}
     headers["referer"] = "https://app.example/?token=s3cret-referer"
-    shy = await cluster._open(
-        cluster.rts[1].url, "/wire", transports=["websocket"], extraHeaders=headers, **secrets
-    )
+    shy = await cluster._open(cluster.rts[1].url, "/wire", transports=["websocket"], extraHeaders=headers, **secrets)
     await shy.call("join", [cluster.room])
     await clients[2].call("data", {"color": "red", "n": [1, None]})
     sockets = await cluster.member(asker).do(("in", cluster.room), ("fetchSockets",))
@@ -244,9 +242,7 @@ async def test_bytes_of_a_server_side_emit_reach_node(cluster: Cluster) -> None:
 
 @both_ways
 @both_channels
-async def test_server_side_answers_that_are_missing_are_told_with_those_that_came(
-    cluster: Cluster, asker: str
-) -> None:
+async def test_server_side_answers_that_are_missing_are_told_with_those_that_came(cluster: Cluster, asker: str) -> None:
     """rtserver has no handler for "slow", and Node's never answers."""
     step = ("serverSideEmitWithAck", "slow")
     with pytest.raises(NodeError) as caught:
@@ -267,9 +263,7 @@ async def test_a_broadcast_gathers_the_acks_of_every_server(cluster: Cluster, as
     got = await ask(("timeout", 10_000), ("to", cluster.room), ("emitWithAck", "ask", {"why": b"\x01"}))
     assert sorted(map(repr, got)) == sorted(map(repr, answers))
     assert await ask(("timeout", 10_000), ("to", f"{cluster.room}-nobody"), ("emitWithAck", "ask")) == []
-    part = await ask(
-        ("timeout", 10_000), ("to", cluster.room), ("except", f"{cluster.room}-x"), ("emitWithAck", "ask")
-    )
+    part = await ask(("timeout", 10_000), ("to", cluster.room), ("except", f"{cluster.room}-x"), ("emitWithAck", "ask"))
     assert sorted(map(repr, part)) == sorted(map(repr, answers[:3]))
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.interop.conftest import eventually
 from tests.interop.members import Cluster
+from tests.support.eventually import eventually
 from tests.support.node_server import NodeError
 
 pytestmark = pytest.mark.parametrize("members", ["patient"], indirect=True, scope="module")

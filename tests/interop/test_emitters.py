@@ -7,10 +7,10 @@ import pytest
 import socketio
 
 from rtserver import Emitter
-from tests.interop.conftest import eventually
 from tests.interop.members import Cluster
 from tests.interop.test_classic import eventually_heard, heard_until, sockets_in
 from tests.interop.wired import walk
+from tests.support.eventually import eventually
 
 both_emitters = pytest.mark.parametrize("kind", ["@socket.io/redis-emitter", "rtserver.Emitter"])
 

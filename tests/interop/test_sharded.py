@@ -8,8 +8,8 @@ import pytest
 import redis.asyncio
 
 from tests.interop import test_classic as classic
-from tests.interop.conftest import eventually
 from tests.interop.members import Cluster
+from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.parametrize("members", ["sharded"], indirect=True, scope="module")
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import redis.asyncio
 
-from tests.cluster.conftest import eventually
+from tests.support.eventually import eventually
 from tests.support.js_client import JsClient
 from tests.support.redis_server import RedisServer
 from tests.support.rtserver_process import RtServer
@@ -36,9 +36,7 @@ def device(pair: list[RtServer], js: Callable[..., Awaitable[JsClient]]) -> Conn
     return connect
 
 
-async def test_killed_hung_and_forgotten(
-    pair: list[RtServer], device: Connect, redis_server: RedisServer
-) -> None:
+async def test_killed_hung_and_forgotten(pair: list[RtServer], device: Connect, redis_server: RedisServer) -> None:
     """One story, since servers are dear: a Redis that forgets, a server that hangs, and its end by kill -9."""
     alice, admin = await device(0, "alice"), await device(0, "root", "/admin", ("admin",))
     bob, both = await device(1, "bob"), [await device(0, "carol"), await device(1, "carol")]
