@@ -97,6 +97,27 @@ async def test_the_bell_of_the_guide_rings_counts_and_keeps_in_step(
         assert errors == []
 
 
+async def test_the_commands_of_the_guide_do_as_they_say(server: Callable[..., Awaitable[RtServer]]) -> None:
+    running = await server()
+    commands = [command for command in re.findall(r"```sh\n(.*?)```", GUIDE, re.DOTALL) if "curl" in command]
+    assert len(commands) == 3
+    id_, answers = "", []
+    for command in sorted(commands, key=lambda command: "/ID" in command):
+        command = command.replace("http://localhost:8000", running.url).replace("my-secret-api-key", running.api_key)
+        env = os.environ | {"RTSERVER_API_KEY": running.api_key}
+        shell = await asyncio.create_subprocess_exec(
+            "bash", "-eu", "-c", command.replace("/ID", f"/{id_}"), env=env, stdout=asyncio.subprocess.PIPE
+        )
+        said, _ = await shell.communicate()
+        answers += re.findall(r'\{"ok":.*?\}(?=\{"ok"|$)', said.decode())
+        first = json.loads(answers[0])
+        id_ = first["notifications"][0]["id"]
+    told = [json.loads(answer) for answer in answers]
+    assert [answer["ok"] for answer in told] == [True] * 4
+    assert told[1]["notifications"][0]["groupKey"] == "post-42"
+    assert set(told[2]) == {"ok", "user", "notification", "deliveries"}
+
+
 @pytest.mark.parametrize(
     ("file", "language", "command"),
     [("receiver.py", "python", [sys.executable]), ("receiver.mjs", "js", ["node"])],
