@@ -54,7 +54,7 @@ async def try_out(server: RtServer, *options: str) -> None:
 async def test_the_document_is_valid_and_the_page_lists_all_of_it(
     server: Callable[..., Awaitable[RtServer]],
 ) -> None:
-    running = await server(API_KEY=None)
+    running = await server(API_KEY=None, UPLOAD_LIMIT=10_000)
     document = await document_of(running)
     OpenAPIV31SpecValidator(document).validate()
     table = {
@@ -70,7 +70,7 @@ async def test_the_document_is_valid_and_the_page_lists_all_of_it(
 
 @pytest.mark.timeout(240)
 async def test_the_server_keeps_to_its_document(server: Callable[..., Awaitable[RtServer]]) -> None:
-    running = await server(RATE_API="off")
+    running = await server(RATE_API="off", UPLOAD_LIMIT=10_000)
     await try_out(running, "--phases", "fuzzing", "--max-examples", "10")
 
 
@@ -79,5 +79,5 @@ async def test_the_server_keeps_to_its_document_on_postgres(
     server: Callable[..., Awaitable[RtServer]], postgres_url: str
 ) -> None:
     """At the bounds: what a database has no place for is refused before it gets there."""
-    running = await server(RATE_API="off", DATABASE_URL=postgres_url)
+    running = await server(RATE_API="off", UPLOAD_LIMIT=10_000, DATABASE_URL=postgres_url)
     await try_out(running, "--phases", "coverage")
