@@ -128,18 +128,21 @@ async def test_what_was_missed_while_offline_is_there_when_the_connection_is_bac
     alice = await tabs.chat("alice")
     writer = await js(development.url, "/chat", token=development.token("carol", "Carol"))
     await writer.call("join", {"room": "general"})
-    await writer.call("message", {"room": "general", "text": "Message 0"})
+    first = (await writer.call("message", {"room": "general", "text": "Message 0"}))["message"]
     await expect(message(alice, "Message 0")).to_be_visible()
 
     await alice.context.set_offline(True)
     await expect(alice.locator("#banner")).to_contain_text("The connection is lost", timeout=60_000)
     for number in range(1, 71):  # more than the page that `join` answers with
         await writer.call("message", {"room": "general", "text": f"Message {number}"})
+    assert (await writer.call("edit", {"room": "general", "id": first["id"], "text": "Corrected"}))["ok"]
+    assert (await writer.call("react", {"room": "general", "id": first["id"], "emoji": "+1", "on": True}))["ok"]
     await alice.context.set_offline(False)
 
     await expect(message(alice, "Message 70")).to_be_visible()
     texts = await alice.locator(".message .text").all_text_contents()
-    assert texts == [f"Message {number}" for number in range(71)]
+    assert texts == ["Corrected (edited)", *(f"Message {number}" for number in range(1, 71))]
+    await expect(alice.get_by_role("button", name="+1 1, Carol")).to_be_attached()
     tabs.complaints.clear()  # the browser itself reports each failed attempt to connect
 
 

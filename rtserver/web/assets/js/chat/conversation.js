@@ -15,6 +15,7 @@ export class Conversation {
   loaded = false;
   latest = null; // for order in the side bar when nothing is loaded yet
   draft = "";
+  readOnly = false; // to this user
 
   constructor(room, peer = null) {
     this.room = room;
@@ -58,6 +59,11 @@ export class Conversation {
 
   react({ id, rev, reactions }) {
     this.change({ ...this.find(id), id, rev, reactions });
+  }
+
+  /** The newest one by `id` that can still be changed. */
+  lastOf(id) {
+    return this.messages.findLast((message) => message.from.id === id && !message.deletedAt) ?? null;
   }
 
   find(id) {

@@ -1,5 +1,6 @@
 // Owns the chat page: puts its parts together and follows the address (#room, #@person).
 import { connect } from "../api.js";
+import { Alerts } from "../alerts.js";
 import { $, h } from "../dom.js";
 import { start } from "../start.js";
 import { toast } from "../toast.js";
@@ -10,6 +11,7 @@ import { Composer } from "./composer.js";
 import { Drawers } from "./drawers.js";
 import { MessageList } from "./messages.js";
 import { Outbox } from "./outbox.js";
+import { Search } from "./search.js";
 import { showSide } from "./side.js";
 import { FIRST_ROOM, Sync } from "./sync.js";
 
@@ -33,15 +35,25 @@ class ChatPage {
     this.outbox = new Outbox(connection, book, { join: (one) => this.sync.join(one) });
     this.drawers = new Drawers();
     this.composer = new Composer({
-      send: (one, text) => (this.list.toEnd(), (this.list.atEnd = true), this.outbox.send(one, text)),
+      send: (one, text, replyTo) => (this.list.toEnd(), (this.list.atEnd = true), this.outbox.send(one, text, replyTo)),
+      edit: (...what) => this.#do(this.sync.edit(...what)),
       typing: (one, on) => this.sync.typing(one, on),
+      people: () => this.#mentionable(),
+      lastOwn: (one) => one.lastOf(book.me.id),
     });
     this.list = new MessageList(book, {
       older: (one) => this.sync.older(one).catch((error) => toast(failure(error))),
       retry: (one, entry) => this.outbox.deliver(one, entry),
       discard: (one, entry) => this.outbox.discard(one, entry),
       seen: (one) => this.sync.markRead(one),
+      react: (...what) => this.#do(this.sync.react(...what)),
+      remove: (...what) => this.#do(this.sync.remove(...what)),
+      reply: (one, message) => this.composer.reply(message),
+      edit: (one, message) => this.composer.rewrite(message),
     });
+    this.search = new Search(connection, book, (one, message) => this.#lead(one, message));
+    this.alerts = new Alerts();
+    this.alerts.control($("mute"));
     book.addEventListener("change", () => this.#show());
     addEventListener("hashchange", () => this.#follow());
     document.addEventListener("visibilitychange", () => this.list.show());
@@ -68,6 +80,26 @@ class ChatPage {
     this.composer.show(one, this.book.title(one));
     this.composer.focus();
     if (one.direct && !one.loaded) this.sync.load(one).catch((error) => error.code !== "offline" && toast(failure(error)));
+  }
+
+  async #do(change) {
+    try {
+      await change;
+    } catch (error) {
+      toast(failure(error));
+    }
+  }
+
+  async #lead(one, message) {
+    this.open(one);
+    await this.#do(this.sync.reach(one, message.seq));
+    queueMicrotask(() => this.list.point(message.id));
+  }
+
+  #mentionable() {
+    const one = this.book.active;
+    const ids = !one ? [] : one.direct ? [one.peer] : [...one.members];
+    return ids.filter((id) => id !== this.book.me.id).map((id) => this.book.person(id));
   }
 
   #home() {
@@ -104,6 +136,8 @@ class ChatPage {
 
   #arrived(one, message, mine) {
     if (mine) return;
+    const called = one.direct || message.mentions?.includes(this.book.me.id);
+    if (called || one === this.book.active) this.alerts.ring(`${message.from.name}: ${message.text.slice(0, 60)}`);
     if (one === this.book.active) this.list.missed();
     if (one !== this.book.active && !one.direct) return;
     const place = one === this.book.active ? "" : " (direct message)";

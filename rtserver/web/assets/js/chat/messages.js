@@ -2,6 +2,7 @@
 import { $, arrange, h, icon } from "../dom.js";
 import { count } from "../words.js";
 import { draw, layout, signature } from "./rows.js";
+import { settle, watchTools } from "./tools.js";
 
 const NEAR_END = 80; // px
 
@@ -13,9 +14,10 @@ export class MessageList {
   #missed = 0;
   atEnd = true;
 
-  constructor(book, { older, retry, discard, seen }) {
+  constructor(book, actions) {
     this.book = book;
-    this.actions = { older, retry, discard, seen };
+    this.actions = actions; // older, retry, discard, seen; react, reply, edit, remove
+    watchTools($("messages"));
     this.scroller = $("scroller");
     this.scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
     $("to-bottom").addEventListener("click", () => (this.toEnd(), $("text").focus()));
@@ -33,6 +35,7 @@ export class MessageList {
     this.#first = first;
     arrange($("messages"), [this.#top(one), ...lines.map((line) => this.#node(line, one)), ...this.#end(one, lines)]);
     this.#prune(lines);
+    settle($("messages"));
     if (this.atEnd) this.toEnd();
     else if (grewAbove) this.scroller.scrollTop += this.scroller.scrollHeight - heightBefore;
     this.#button();
@@ -51,10 +54,17 @@ export class MessageList {
     const wanted = signature(line);
     const known = this.#drawn.get(line.key);
     if (known?.signature === wanted) return known.node;
-    const actions = { me: this.book.me, retry: (entry) => this.actions.retry(one, entry), discard: (entry) => this.actions.discard(one, entry) };
-    const node = draw(line, actions);
+    const node = draw(line, this.#bound(one));
+    if (known?.node.contains(document.activeElement)) queueMicrotask(() => node.querySelector(".tool")?.focus());
     this.#drawn.set(line.key, { node, signature: wanted });
     return node;
+  }
+
+  /** What a row may ask for, about this conversation. */
+  #bound(one) {
+    const asked = ["retry", "discard", "react", "reply", "edit", "remove"];
+    const bound = Object.fromEntries(asked.map((name) => [name, (...what) => this.actions[name](one, ...what)]));
+    return { ...bound, me: this.book.me, names: (id) => this.book.person(id).name };
   }
 
   #prune(lines) {
@@ -73,6 +83,17 @@ export class MessageList {
     const readers = one.pending.length ? [] : one.readersOfLast(this.book.me.id);
     if (!readers.length) return [];
     return [h("li", { class: "seen" }, `Seen by ${readers.map((id) => this.book.person(id).name).join(", ")}`)];
+  }
+
+  /** Bring a message that is here before the reader's eyes. */
+  point(id) {
+    const line = layout(this.#shown, this.book.me).find(({ message }) => message?.id === id);
+    const row = line && this.#drawn.get(line.key)?.node;
+    if (!row) return;
+    this.atEnd = false;
+    row.scrollIntoView({ block: "center" });
+    row.classList.add("pointed");
+    setTimeout(() => row.classList.remove("pointed"), 2500);
   }
 
   toEnd() {

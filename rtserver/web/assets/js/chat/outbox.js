@@ -9,8 +9,8 @@ export class Outbox {
     this.join = join;
   }
 
-  send(conversation, text) {
-    const entry = { nonce: nonce(), text, sentAt: new Date().toISOString(), state: "sending", reason: "" };
+  send(conversation, text, replyTo) {
+    const entry = { nonce: nonce(), text, replyTo, sentAt: new Date().toISOString(), state: "sending", reason: "" };
     conversation.pending.push(entry);
     conversation.freshFrom = null;
     this.deliver(conversation, entry);
@@ -20,7 +20,7 @@ export class Outbox {
     this.#mark(entry, this.connection.online ? "sending" : "waiting");
     if (!this.connection.online) return;
     try {
-      const payload = { ...conversation.address, text: entry.text, nonce: entry.nonce };
+      const payload = { ...conversation.address, text: entry.text, nonce: entry.nonce, replyTo: entry.replyTo };
       const { message } = await this.connection.call("message", payload);
       conversation.add([message]);
       this.discard(conversation, entry);

@@ -178,6 +178,22 @@ export class Sync {
     }
   }
 
+  edit = (one, { id }, text) => this.#change(one, "edit", { id, text });
+  remove = (one, { id }) => this.#change(one, "delete", { id });
+  react = (one, { id }, emoji, on) => this.#change(one, "react", { id, emoji, on });
+
+  async #change(one, event, what) {
+    const { message } = await this.connection.call(event, { ...one.address, ...what });
+    one.change(message);
+    this.book.changed();
+  }
+
+  /** Load what is older until the message with this seq is there, or there is no more. */
+  async reach(one, seq) {
+    if (!one.loaded) await (one.direct ? this.load(one) : this.join(one));
+    while (one.more && one.firstSeq !== null && one.firstSeq > seq) await this.older(one);
+  }
+
   typing(one, on) {
     this.connection.call("typing", { ...one.address, typing: on }).catch(() => {});
   }
