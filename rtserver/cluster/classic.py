@@ -86,7 +86,7 @@ class ClassicLink(Link):
         return self.channels.response
 
     def _on_broadcast(self, channel: str, payload: bytes) -> None:
-        if payload.startswith(self._marks[0]):  # as `_sent` has it; a third of all messages, or half of them
+        if payload.startswith(self._marks[0]):  # what `_sent` tells, for a broadcast; first, as most are our own
             return
         room = self.channels.room_of(channel)
         if room is None or (room and not self._incoming.has_room(self, room)):

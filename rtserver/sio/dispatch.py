@@ -62,7 +62,8 @@ async def _finish(
 ) -> None:
     code: str | None = None
     try:
-        result = await _limited(client, handling)
+        server = client.server
+        result = await within(server.bounds.handler_timeout, server.engine.wheel, handling)
         if id is not None and result is not NO_ACK:
             client.send_ack(id, ack_values(result))
     except Exception as error:  # the error boundary

@@ -8,7 +8,7 @@ The public surface of python-socketio stays (`@sio.event`, `AsyncNamespace`, `em
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, TypeVar, cast
 
@@ -99,6 +99,7 @@ class Server(Surface):
         self.rooms_of = self._registry.rooms
         self._handshakes = HandshakeReader(trusted_proxies)
         self._tasks = Tasks()
+        self.spawn = self._tasks.spawn
         self.drain = Drain(self)
         self._started = False
         super().__init__(*args, async_handlers=async_handlers, namespaces=namespaces, **kwargs)
@@ -139,9 +140,6 @@ class Server(Surface):
             await dispatch.run_stop(namespace)
         await self.adapter.stop()
         await self.shutdown()
-
-    def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
-        self._tasks.spawn(work)
 
     # Namespaces.
 

@@ -52,7 +52,8 @@ def _checked(uid: str, packet: _Packet, opts: _Opts) -> Broadcast:
         flags = msgpack.plain(opts.flags, _WITHIN) if opts.flags else {}
     except ValueError as error:
         raise MalformedMessage(str(error)) from None
-    rooms, except_ = reading.distinct(opts.rooms, "opts.rooms"), reading.distinct(opts.except_, "opts.except")
+    rooms = reading.distinct(opts.rooms, "opts.rooms")
+    except_ = reading.distinct(opts.except_, "opts.except") if opts.except_ else ()
     return Broadcast(uid, packet.nsp, reading.packet_event(packet.type, data), Options(rooms, except_, flags))
 
 
