@@ -97,7 +97,7 @@ def number(drafts: Sequence[NotificationDraft], inboxes: Inboxes, new_id: Callab
         digest = None if draft.key is None else digest_of(draft)
         earlier = inboxes.known.get((draft.user, draft.key)) if draft.key is not None else None
         if earlier is not None:
-            if None not in (earlier[1], digest) and earlier[1] != digest:
+            if not draft.once and earlier[1] not in (None, digest):
                 raise Conflict("Another notification of this user has the same key")
             numbered.delivered.append(Delivered(earlier[0], False))
             continue

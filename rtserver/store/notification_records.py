@@ -37,7 +37,7 @@ class NotificationDraft(Struct, frozen=True, rename="camel"):
     """A notification that is not saved yet. The same `key` of one user names the same notification.
 
     While the last one of the same `group_key` is unread, this one takes its place. `room` is what it is about;
-    `expires_at` is in milliseconds since the epoch.
+    `expires_at` is in milliseconds since the epoch. `once`: whatever else has the `key` is it, what it says aside.
     """
 
     user: str
@@ -48,6 +48,7 @@ class NotificationDraft(Struct, frozen=True, rename="camel"):
     group_key: str | None = None
     room: str | None = None
     expires_at: int | None = None
+    once: bool = False
 
 
 class Delivered(NamedTuple):

@@ -185,4 +185,5 @@ def _checked(draft: NotificationDraft) -> NotificationDraft:
         group_key=None if draft.group_key is None else checked_key(draft.group_key),
         room=None if draft.room is None else checked_key(draft.room),
         expires_at=draft.expires_at,
+        once=draft.once,
     )

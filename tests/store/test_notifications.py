@@ -52,6 +52,8 @@ async def test_the_same_key_with_another_body_is_a_conflict_and_nothing_of_the_c
             await notifications.add([note("bob"), other])
     with pytest.raises(Conflict):
         await notifications.add([note("cat", key="c"), note("cat", "other", key="c")])
+    [again] = await notifications.add([NotificationDraft("ann", "order", "edited", key="k", once=True)])
+    assert (again.new, again.notification.message) == (False, "hi")
     assert [await notifications.unread(user) for user in ("ann", "bob", "cat")] == [1, 0, 0]
 
 

@@ -63,4 +63,5 @@ def _notification(message: Message, user: str) -> NotificationDraft:
         data={"room": message.room, "id": message.id, "seq": message.seq, "from": to_builtins(message.from_)},
         key=f"mention:{message.id}",
         room=message.room,
+        once=True,  # an edit may take a mention out and put it in again
     )

@@ -54,6 +54,16 @@ async def test_each_mentioned_member_gets_one_notification(device: Device) -> No
     await settled(alice)
 
 
+async def test_a_mention_that_an_edit_takes_out_and_puts_in_again_is_one(device: Device) -> None:
+    alice, _ = await joined(device, "alice", "bob")
+    inbox = await device("bob", "/notifications")
+    sent = (await alice.call("message", {"room": "general", "text": "@bob hello"}))["message"]
+    for text in ("hello", "@bob hello again"):
+        ack = await alice.call("edit", {"room": "general", "id": sent["id"], "text": text})
+        assert ack["ok"], ack
+    assert [one["message"] for one in (await inbox.call("list"))["notifications"]] == ["Alice: @bob hello"]
+
+
 async def test_in_a_direct_conversation_the_partner_is_mentioned_from_the_first_message_on(device: Device) -> None:
     alice, inbox = await device("alice", "/chat"), await device("bob", "/notifications")
     sent = await alice.call("message", {"to": "bob", "text": "@bob @carol look"})
