@@ -100,3 +100,10 @@ async def test_many_who_are_slow_keep_nobody_waiting(server: Callable[..., Await
         writer.close()
     assert await status_of(running, request()) == 200
     assert "Traceback" not in running.logs()
+
+
+async def test_a_backend_that_asks_too_often_is_slowed_down(server: Callable[..., Awaitable[RtServer]]) -> None:
+    running = await server(RATE_API="2/m")
+    assert [await status_of(running, request()) for _ in range(6)] == [200] * 4 + [429] * 2
+    assert await status_of(running, request(auth=b"")) == 401
+    assert await status_of(running, get(b"/api/openapi.json")) == 200
