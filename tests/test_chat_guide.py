@@ -90,6 +90,20 @@ await alice.send(private_, "psst");
 await until(() => carol.rooms.get("dm:alice:carol")?.unread === 1, "Carol hears of it");
 assert.equal((await carol.open(carol.directRoom("alice"))).lastMessage.text, "psst");
 
+// A file.
+const picture = new File(["meow"], "cat.png", { type: "image/png" });
+const withFile = await alice.sendFile(ours, url, tokens.alice, picture);
+assert.equal(await (await fetch(url + withFile.data.attachment.url)).text(), "meow");
+await until(() => his.messages.get(withFile.seq)?.data.attachment.name === "cat.png", "Bob sees it");
+
+// A room with rules.
+await bob.settingsOf(his);
+const mod = await person("mod", "phone"), theirs = await mod.open("general");
+await mod.configure(theirs, { readOnly: true, meta: { title: "Everybody" } });
+await until(() => his.settings.readOnly && his.settings.meta.title === "Everybody", "Bob sees that it is read-only");
+await assert.rejects(bob.send(his, "x"), { code: "forbidden" });
+mod.socket.close();
+
 // Out of the room: the other device hears of it.
 await alice.leave(ours);
 await until(() => !laptop.rooms.has("general"), "her laptop is out too");
@@ -104,11 +118,12 @@ def blocks(language: str) -> list[str]:
 async def test_the_code_of_the_guide_makes_a_chat(
     server: Callable[..., Awaitable[RtServer]], tmp_path: Path
 ) -> None:
-    running = await server(RATE_EVENTS="100000/s")
+    running = await server(RATE_EVENTS="100000/s", UPLOAD_LIMIT="1000")
     (tmp_path / "node_modules").symlink_to(ROOT / "node_modules")
     (tmp_path / "chat.mjs").write_text("".join(blocks("js")))
     (tmp_path / "story.mjs").write_text(STORY)
-    tokens = json.dumps({user: running.token(user, name=user.capitalize()) for user in ("alice", "bob", "carol")})
+    users = {"alice": (), "bob": (), "carol": (), "mod": ("moderator",)}
+    tokens = json.dumps({user: running.token(user, user.capitalize(), roles) for user, roles in users.items()})
     story = await asyncio.create_subprocess_exec(
         "node", "story.mjs", running.url, tokens, cwd=tmp_path, stderr=asyncio.subprocess.PIPE
     )

@@ -1,0 +1,43 @@
+"""examples/send_attachment.mjs, run as it says."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import aiohttp
+
+from tests.support.js_client import JsClient
+from tests.support.rtserver_process import RtServer
+
+ROOT = Path(__file__).parents[2]
+
+
+async def test_a_file_arrives_with_its_message(
+    server: Callable[..., Awaitable[RtServer]], js: Callable[..., Awaitable[JsClient]], tmp_path: Path
+) -> None:
+    running = await server(UPLOAD_LIMIT="1000")
+    bob = await js(running.url, "/chat", token=running.token("bob"), transports=["websocket"])
+    await bob.call("join", {"room": "general"})
+
+    async def send(content: bytes) -> tuple[int | None, str]:
+        (tmp_path / "cat.png").write_bytes(content)
+        run = await asyncio.create_subprocess_exec(
+            "node", ROOT / "examples" / "send_attachment.mjs", "general", tmp_path / "cat.png", "image/png",
+            env=os.environ | {"RTSERVER_URL": running.url, "TOKEN": running.token("alice")},
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        said, _ = await asyncio.wait_for(run.communicate(), 60)
+        return run.returncode, said.decode()
+
+    code, said = await send(b"meow")
+    assert code == 0, said
+    [message] = await bob.next("message")
+    attachment = message["data"]["attachment"]
+    assert (attachment["name"], attachment["type"], attachment["size"]) == ("cat.png", "image/png", 4)
+    async with aiohttp.ClientSession() as http, http.get(running.url + attachment["url"]) as answer:
+        assert await answer.read() == b"meow"
+    code, said = await send(b"x" * 1001)
+    assert code
+    assert "too_large" in said
+    assert not any(path.suffix == ".part" for path in running.folder.rglob("*"))
