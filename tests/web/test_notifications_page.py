@@ -2,13 +2,15 @@
 
 import json
 import shlex
+import time
 from typing import Any
 
 import aiohttp
-from playwright.async_api import Page, expect
+import pytest
+from playwright.async_api import Page, ViewportSize, expect
 
 from tests.support.rtserver_process import RtServer
-from tests.web.tabs import Tabs, live
+from tests.web.tabs import DESKTOP, PHONE, Tabs, live
 
 
 async def push(server: RtServer, **body: Any) -> None:
@@ -20,8 +22,8 @@ async def push(server: RtServer, **body: Any) -> None:
         assert answer.status < 300, await answer.text()
 
 
-async def inbox(tabs: Tabs, user: str) -> Page:
-    page = await tabs.open(f"/notifications?user={user}")
+async def inbox(tabs: Tabs, user: str, viewport: ViewportSize = DESKTOP) -> Page:
+    page = await tabs.open(f"/notifications?user={user}", viewport)
     await live(page)
     return page
 
@@ -86,3 +88,63 @@ async def test_the_command_on_the_page_is_what_the_server_takes(tabs: Tabs, deve
     assert words[1] == f"{development.url}/api/notifications"
     await push(development, **body)
     await expect(page.locator(".note")).to_contain_text('It\'s "here" & it costs $5; `whoami`')
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+async def test_a_group_grows_in_its_place_and_counts_once(
+    tabs: Tabs, development: RtServer, size: ViewportSize
+) -> None:
+    page = await inbox(tabs, "alice", size)
+    for number in (1, 2, 3):
+        await push(development, user="alice", type="reply", message=f"{number} new replies", groupKey="post-1")
+        await expect(page.locator(".note")).to_contain_text(f"{number} new replies")
+    await push(development, user="alice", type="other", message="Something else")
+
+    await expect(page.locator(".note")).to_have_count(2)
+    await expect(page.locator("#big-count")).to_have_text("2")
+    await expect(page.locator(".note").filter(has_text="3 new replies").locator(".badge")).to_have_text("Group of 3")
+    await expect(page.locator(".note[data-seen=false]")).to_have_count(0)
+    assert await page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+
+    await page.get_by_label("Type", exact=True).first.select_option("reply")
+    await expect(page.locator(".note-text")).to_have_count(1)
+
+
+async def test_types_are_muted_and_quiet_hours_kept_on_all_devices(tabs: Tabs, development: RtServer) -> None:
+    laptop, phone = await inbox(tabs, "alice"), await inbox(tabs, "alice", PHONE)
+    await push(development, user="alice", type="ad<b>s", message="Buy this")
+    await laptop.get_by_role("button", name="Mute ad<b>s").click()
+
+    await phone.get_by_role("button", name="Preferences").click()
+    dialog = phone.get_by_role("dialog", name="Preferences")
+    await expect(dialog.get_by_role("listitem")).to_have_text("ad<b>s")
+    assert await phone.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    await push(development, user="alice", type="ad<b>s", message="Buy that")
+    await push(development, user="alice", type="news", message="For both")
+    await expect(laptop.locator(".note").first).to_contain_text("For both")
+    await expect(laptop.locator("#big-count")).to_have_text("2")
+
+    await dialog.get_by_label("Quiet hours").check()
+    await dialog.get_by_label("From").fill("21:30")
+    await dialog.get_by_label("From").press("Tab")
+    await phone.keyboard.press("Escape")
+    await laptop.get_by_role("button", name="Preferences").click()
+    await expect(laptop.get_by_label("From")).to_have_value("21:30")
+    await laptop.get_by_role("button", name="Unmute ad<b>s").press("Enter")
+    await expect(laptop.get_by_text("Nothing is muted.")).to_be_visible()
+
+
+async def test_what_expires_goes_and_older_ones_come_by_scrolling(tabs: Tabs, development: RtServer) -> None:
+    for number in range(1, 46):
+        await push(development, user="alice", type="note", message=f"Note {number}")
+    page = await inbox(tabs, "alice", PHONE)
+    await expect(page.locator(".note")).to_have_count(30)
+    await page.locator(".note").last.scroll_into_view_if_needed()
+    await page.mouse.wheel(0, 5000)
+    await expect(page.locator(".note")).to_have_count(45)
+    soon = round(time.time() * 1000) + 3000
+    await push(development, user="alice", type="note", message="For a moment", expiresAt=soon)
+    await push(development, user="alice", type="note", message="For good")
+    await expect(page.locator(".note").first).to_contain_text("For good")
+    await expect(page.locator(".note").filter(has_text="For a moment")).to_have_count(0)
+    await expect(page.locator(".note")).to_have_count(46)

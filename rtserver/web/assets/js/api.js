@@ -28,10 +28,13 @@ async function client() {
   }
 }
 
-/** Connect `user` ({token()}) to `namespace`. Throws BundleMissing when the client build is not installed. */
-export async function connect(namespace, user) {
+/**
+ * Connect `user` ({token()}) to `namespace`, with `auth` besides the token. Throws BundleMissing when the client build
+ * is not installed.
+ */
+export async function connect(namespace, user, auth = {}) {
   const { io } = await client();
-  const connection = new Connection(io, namespace, user);
+  const connection = new Connection(io, namespace, user, auth);
   connection.socket.connect();
   return connection;
 }
@@ -41,10 +44,10 @@ export class Connection extends EventTarget {
   problem = null; // {message, code} while refused
   #renewed = false;
 
-  constructor(io, namespace, user) {
+  constructor(io, namespace, user, more) {
     super();
     this.user = user;
-    const auth = async (send) => send({ token: await user.token() });
+    const auth = async (send) => send({ ...more, token: await user.token() });
     this.socket = io(namespace, { auth, autoConnect: false, reconnectionDelayMax: 5000 });
     this.socket.on("connect", () => this.#online());
     this.socket.on("disconnect", (reason) => this.#lost(reason));

@@ -88,7 +88,8 @@ export async function watchBell(user) {
   connection.on("unread", (now) => set(now.count));
   connection.on("read", ({ unread }) => set(unread));
   connection.on("deleted", ({ unread }) => set(unread));
-  connection.on("notification", () => set(count + 1));
+  // A group that has grown was counted when it began.
+  connection.on("notification", (note) => set(count + (note.read || note.count > 1 ? 0 : 1)));
 }
 
 export function setBell(unread) {

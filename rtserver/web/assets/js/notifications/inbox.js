@@ -3,17 +3,38 @@
 export class Inbox {
   notes = new Map(); // id → notification
   unread = 0;
+  unseen = 0;
+  types = new Set(); // those that were ever seen here
   more = false;
 
   /** Merge what `list` answered or what arrived. */
   add(notifications) {
-    for (const note of notifications) this.notes.set(note.id, note);
+    for (const note of notifications) {
+      this.notes.set(note.id, note);
+      this.types.add(note.type);
+    }
+  }
+
+  /** Whether it adds to the number of unread ones: a group that has grown was counted when it began. */
+  counts(note) {
+    return !note.read && note.count === 1;
   }
 
   /** Newest first. */
-  shown({ unreadOnly }) {
-    const all = [...this.notes.values()].sort((a, b) => b.seq - a.seq);
-    return unreadOnly ? all.filter((note) => !note.read) : all;
+  shown({ unreadOnly, type }) {
+    const now = Date.now();
+    const wanted = (note) => (!unreadOnly || !note.read) && (!type || note.type === type) && !(Date.parse(note.expiresAt) <= now);
+    return [...this.notes.values()].filter(wanted).sort((a, b) => b.seq - a.seq);
+  }
+
+  /** When the next one expires, in milliseconds from now; Infinity for never. */
+  get nextExpiry() {
+    const now = Date.now();
+    return Math.min(Infinity, ...[...this.notes.values()].map((note) => Date.parse(note.expiresAt) - now).filter((left) => left > 0));
+  }
+
+  get newest() {
+    return Math.max(0, ...[...this.notes.values()].map((note) => note.seq));
   }
 
   get oldest() {
@@ -26,6 +47,11 @@ export class Inbox {
       const note = this.notes.get(id);
       if (note) this.notes.set(id, { ...note, read: true });
     }
+  }
+
+  /** These, or those up to a `seq`, or all were shown. */
+  seen({ ids, upTo = Infinity }) {
+    for (const [id, note] of this.notes) if (ids?.includes(id) ?? note.seq <= upTo) this.notes.set(id, { ...note, seen: true });
   }
 
   remove(ids) {

@@ -2,12 +2,13 @@
 import { h, icon } from "../dom.js";
 import { ago, exactTime } from "../time.js";
 
-export function noteRow(note, { read, remove, fresh }) {
-  const row = h("li", { class: fresh ? "note arrives" : "note", dataset: { read: note.read, id: note.id } });
+export function noteRow(note, { read, remove, mute, fresh }) {
+  const row = h("li", { class: fresh ? "note arrives" : "note", dataset: { read: note.read, seen: note.seen, id: note.id } });
   const meta = h("p", { class: "note-meta" }, h("span", {}, note.type), h("time", { datetime: note.createdAt, title: exactTime(note.createdAt) }, ago(note.createdAt)));
-  const body = h("div", {}, h("p", { class: "note-text" }, !note.read && h("span", { class: "visually-hidden" }, "Unread: "), note.message), meta);
+  const group = note.count > 1 && h("span", { class: "badge", title: `${note.count} of them` }, h("span", { class: "visually-hidden" }, "Group of "), String(note.count));
+  const body = h("div", {}, h("p", { class: "note-text" }, !note.read && h("span", { class: "visually-hidden" }, "Unread: "), note.message, group && " ", group), meta);
   if (note.data !== null && note.data !== undefined) body.append(h("p", { class: "note-data" }, words(note.data)));
-  row.append(body, h("div", { class: "note-tools" }, !note.read && tool("check", "Mark as read", () => read(note)), tool("trash", "Delete", () => remove(note))));
+  row.append(body, h("div", { class: "note-tools" }, !note.read && tool("check", "Mark as read", () => read(note)), tool("mute", `Mute ${note.type}`, () => mute(note)), tool("trash", "Delete", () => remove(note))));
   return row;
 }
 
