@@ -11,7 +11,7 @@ import inspect
 import engineio
 import pytest
 import socketio
-from aiohttp import web, web_protocol, web_runner
+from aiohttp import http_parser, web, web_protocol, web_runner
 from aiohttp._websocket.helpers import websocket_mask
 from aiohttp.base_protocol import BaseProtocol
 from engineio import packet
@@ -156,6 +156,24 @@ def test_a_connection_can_be_kept_and_handed_back():
     assert "return RequestHandler(self, loop=self._loop, **self._kwargs)" in source(web.Server.__call__)
     assert parameters(web_protocol.RequestHandler.data_received) == ["self", "data"]
     assert isinstance(web.Response().compression, bool)
+
+
+def test_a_request_can_be_taken_out_with_its_connection():
+    """`rtserver.engine.moving`: what was read of it, what came behind it, and whether it is alone there."""
+    handler = web_protocol.RequestHandler
+    assert {"_messages", "_message_tail", "_close", "_force_close"} <= set(handler.__slots__)
+    assert {"_reading_paused", "_upgraded"} <= set(BaseProtocol.__slots__)
+    taken = source(handler.data_received)
+    assert "self._messages.append((msg, payload))" in taken
+    assert "self._upgraded = upgraded" in taken
+    assert "self._message_tail = tail" in taken
+    assert "self._message_tail += data" in taken
+    assert "if self._force_close or self._close:\n            return" in taken
+    assert "self._messages.popleft()" in source(handler.start)
+    assert "self._reading_paused = True" in source(BaseProtocol.pause_reading)
+    assert "self._message = message" in source(web.BaseRequest.__init__)
+    message = {"method", "path", "version", "raw_headers", "should_close"}
+    assert message <= set(dir(http_parser.RawRequestMessage))
 
 
 def test_the_end_of_a_connection_is_told_to_the_body_of_its_request():

@@ -51,17 +51,19 @@ class Moving:
             and not (handler._close or handler._force_close)
         )
 
-    async def prepare(self) -> None:
-        """Wait for what has to be read here. Raises `ConnectionError` when it does not come whole."""
-        request, handler = self._request, self._handler
-        if not request.body_exists:
-            return
-        coded = "Transfer-Encoding" in request.headers or "Content-Encoding" in request.headers
-        if coded or handler._reading_paused:
-            try:
-                self._decoded = await self._body()
-            except web.RequestPayloadError as error:
-                raise ConnectionResetError("no whole body") from error
+    @property
+    def waits(self) -> bool:
+        """Whether there is something that must be read here first, as slowly as the client sends it."""
+        headers = self._request.headers
+        coded = "Transfer-Encoding" in headers or "Content-Encoding" in headers
+        return self._request.body_exists and (coded or self._handler._reading_paused)
+
+    async def read(self) -> None:
+        """Raises `ConnectionError` when it does not come whole."""
+        try:
+            self._decoded = await self._body()
+        except web.RequestPayloadError as error:
+            raise ConnectionResetError("no whole body") from error
 
     def take(self) -> bytes | None:
         """The bytes of the request and what came behind it; None when it is not alone, and cannot move."""

@@ -72,16 +72,18 @@ class Adoption:
     def _arrived(self, arrival: _Arrival, descriptor: int | None, data: bytes) -> None:
         self._arrivals.discard(arrival)
         if descriptor is not None:
-            adopting = asyncio.create_task(self._adopt(socket.socket(fileno=descriptor), data))
+            adopting = asyncio.create_task(self._adopt(descriptor, data))
             self._adopting.add(adopting)
             adopting.add_done_callback(self._adopting.discard)
 
-    async def _adopt(self, client: socket.socket, data: bytes) -> None:
-        client.setblocking(False)
+    async def _adopt(self, descriptor: int, data: bytes) -> None:
+        client = None
         try:
+            client = socket.socket(fileno=descriptor)
+            client.setblocking(False)
             await asyncio.get_running_loop().connect_accepted_socket(lambda: _Adopted(self._new_protocol, data), client)
-        except OSError as error:
-            client.close()
+        except (OSError, ValueError) as error:  # gone, or no connection at all
+            os.close(descriptor) if client is None else client.close()
             log.info("handover_lost", reason=type(error).__name__)
 
 

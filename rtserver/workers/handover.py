@@ -29,8 +29,9 @@ from rtserver.engine.moving import Moving
 log = structlog.get_logger("rtserver.workers")
 
 NAME = re.compile(r"[A-Za-z0-9]{1,16}")
-MAX_LEAVING: Final = 256
-"""Handovers that one worker may have under way."""
+MAX_SLOW: Final = 256
+"""Requests that one worker may be reading for others, and as many that others may be slow to take. Most have nothing to
+wait for, and need no place among these: whoever sends slowly can only be in the way of others who do."""
 LENGTH: Final = 4
 TAKING: Final = ".new"
 SECONDS: Final = 10.0
@@ -48,29 +49,28 @@ class Handover:
         self._own = own
         self._limit = limit
         self._counted = counted
-        self._leaving = 0
+        self._reading = 0
         self._sending: set[asyncio.Task[None]] = set()
 
     async def __call__(self, request: web.Request, sid: str | None) -> web.StreamResponse | None:
         """`Engine.elsewhere`."""
-        other = self._connect(self._owner(sid) if sid else self._taker())
-        if other is None:
+        name = self._owner(sid) if sid else self._taker()
+        if name is None or not (self._folder / name).exists():
             return None
-        if self._leaving >= MAX_LEAVING:
-            other.close()
+        moving = Moving(request, self._limit)
+        if len(self._sending) >= MAX_SLOW or (moving.waits and self._reading >= MAX_SLOW):
             self._counted("busy")
             return _later()
-        self._leaving += 1
         try:
-            async with asyncio.timeout(SECONDS):
-                return await self._move(request, other)
+            if moving.waits:
+                await self._read(moving)
+            other = self._connect(name)
+            return None if other is None else self._move(moving, other)
         except (OSError, TimeoutError) as error:
             # What was read of the request is lost with it: the client has to come again.
             self._counted("failed")
             log.info("handover_failed", reason=type(error).__name__)
             return _later()
-        finally:
-            self._leaving -= 1
 
     def others(self) -> list[str]:
         """The instance ids of the other workers."""
@@ -117,10 +117,16 @@ class Handover:
             return None
         return other
 
-    async def _move(self, request: web.Request, other: socket.socket) -> web.StreamResponse:
-        moving = Moving(request, self._limit)
+    async def _read(self, moving: Moving) -> None:
+        self._reading += 1
         try:
-            await moving.prepare()
+            async with asyncio.timeout(SECONDS):
+                await moving.read()
+        finally:
+            self._reading -= 1
+
+    def _move(self, moving: Moving, other: socket.socket) -> web.StreamResponse:
+        try:
             data = moving.take()
             if data is None:
                 raise ConnectionAbortedError("not alone on its connection")
@@ -131,17 +137,19 @@ class Handover:
             raise
         answer = moving.leave()
         self._counted("sent")
-        sending = asyncio.create_task(_send_rest(other, data[sent:]))
-        self._sending.add(sending)
-        sending.add_done_callback(self._sending.discard)
+        if sent == len(data):
+            other.close()
+        else:
+            sending = asyncio.create_task(_send_rest(other, data[sent:]))
+            self._sending.add(sending)
+            sending.add_done_callback(self._sending.discard)
         return answer
 
 
 async def _send_rest(other: socket.socket, data: bytes) -> None:
     with other, suppress(OSError, TimeoutError):
-        if data:
-            async with asyncio.timeout(SECONDS):
-                await asyncio.get_running_loop().sock_sendall(other, data)
+        async with asyncio.timeout(SECONDS):
+            await asyncio.get_running_loop().sock_sendall(other, data)
 
 
 def _framed(data: bytes) -> bytes:
