@@ -14,6 +14,7 @@ from rtserver.cluster.inbox import Inbox
 from rtserver.cluster.inbox_wire import Entry
 from rtserver.doors.feed import Feed, Left, Settle, read_fields
 from rtserver.doors.fetching import Fetching
+from rtserver.doors.grouping import GroupedNotifying
 from rtserver.doors.intake import Intake, checked
 from rtserver.doors.ports import Emitting, Notifying, Posting
 from rtserver.doors.requests import Request
@@ -45,8 +46,9 @@ class Doors:
     ) -> None:
         self.schedule = Schedule(database)
         self._requests = Requests(database)
+        self._notifying = GroupedNotifying(notifying)
         self.intake = Intake(
-            notifying=notifying,
+            notifying=self._notifying,
             posting=posting,
             emitting=emitting,
             audience=Audience(database),
@@ -63,12 +65,14 @@ class Doors:
     async def run(self, _: Any) -> AsyncIterator[None]:
         """Begins after the database and the cluster, ends before them."""
         await self._requests.start()
+        await self._notifying.start()
         await self._scheduler.start()
         for door in self._fetching:
             await door.start()
         yield
         await asyncio.gather(*(door.stop() for door in self._fetching))
         await self._scheduler.stop()
+        await self._notifying.stop()
         await self._requests.stop()
 
     async def _carry_out(self, kind: str, body: Any, origin: str) -> None:

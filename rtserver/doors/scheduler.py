@@ -1,7 +1,7 @@
 """Carries out what was put off, when its time has come.
 
-1. Every server runs one; `Schedule` gives what is due to one of them at a time, in order. What was due while no server
-   ran is due at once.
+1. Every server runs one; `Schedule` gives what is due to one of them at a time, in order, which is kept among all that
+   share a room or a user. What was due while no server ran is due at once.
 2. It is carried out first and removed second. A crash in between repeats it under the same key.
 3. `unavailable` costs nothing but time: everything waits, in order. What fails for another reason makes room for the
    next: it is tried again a few times if that was a fault of ours, and kept as failed, with the reason, if not.
@@ -17,6 +17,8 @@ from typing import Any, Protocol
 
 import structlog
 
+from rtserver.doors.intake import checked
+from rtserver.doors.order import Places, places_of, windows
 from rtserver.errors import EventError, Unavailable
 from rtserver.store.clock import now_ms
 from rtserver.store.schedule import LEASE_MS, Later
@@ -25,6 +27,7 @@ POLL = 2.0
 BLOCKED = 0.5
 """Seconds to wait while another server carries out what is due."""
 BATCH = 50
+SIDE_BY_SIDE = 32
 HOLD_EVERY = LEASE_MS / 3000
 ATTEMPTS = 6
 CLEAN_EVERY = 600.0
@@ -149,9 +152,8 @@ class Scheduler:
         self._metrics.scheduled_late = None
         done: list[str] = []
         try:
-            for later in batch:
-                if await self._held(self._fire(later)):
-                    done.append(later.id)
+            for window in windows(batch, _places, SIDE_BY_SIDE):
+                await self._held(self._fire_all(window, done))
                 if self._stopping or loop.time() > until:
                     break
         finally:
@@ -161,15 +163,22 @@ class Scheduler:
                 await self._schedule.release(self._owner)
         return True
 
-    async def _held(self, firing: Coroutine[Any, Any, bool]) -> bool:
+    async def _held(self, firing: Coroutine[Any, Any, None]) -> None:
         """What takes long stays ours meanwhile."""
         task = asyncio.ensure_future(firing)
         try:
             while not (await asyncio.wait({task}, timeout=HOLD_EVERY))[0]:
                 await self._schedule.hold(self._owner)
-            return task.result()
+            task.result()
         finally:
             task.cancel()
+
+    async def _fire_all(self, window: list[Later], done: list[str]) -> None:
+        fired = await asyncio.gather(*map(self._fire, window), return_exceptions=True)
+        done += [later.id for later, outcome in zip(window, fired, strict=True) if outcome is True]
+        for outcome in fired:
+            if isinstance(outcome, BaseException):
+                raise outcome
 
     async def _fire(self, later: Later) -> bool:
         """Whether it is done. Raises `Unavailable`."""
@@ -203,3 +212,10 @@ class Scheduler:
         log.warning("scheduled_parked", id=later.id, kind=later.kind, reason=reason)
         await self._schedule.park(later.id, reason)
         self._metrics.scheduled_failed = await self._schedule.failed()
+
+
+def _places(later: Later) -> Places:
+    try:
+        return places_of(checked(later.kind, later.body))
+    except EventError:
+        return frozenset()

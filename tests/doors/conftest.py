@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from rtserver.doors.grouping import GroupedNotifying
 from rtserver.doors.intake import Intake
 from rtserver.doors.requests import MessageRequest
 from rtserver.errors import NotFound, Unavailable
@@ -37,18 +38,21 @@ class Backstage:
 
     def __post_init__(self) -> None:
         self.notifications, self.messages = Notifications(self.db), Messages(self.db)
+        self.grouped = GroupedNotifying(self)
         self.requests = Requests(self.db, clock=lambda: self.now)
         self.schedule = Schedule(self.db, clock=lambda: self.now)
         self.intake = Intake(
-            notifying=self, posting=self, emitting=self, audience=Audience(self.db),
+            notifying=self.grouped, posting=self, emitting=self, audience=Audience(self.db),
             requests=self.requests, schedule=self.schedule, clock=lambda: self.now,
         )  # fmt: skip
 
     async def start(self) -> None:
         await self.messages.start()
         await self.requests.start()
+        await self.grouped.start()
 
     async def stop(self) -> None:
+        await self.grouped.stop()
         await self.requests.stop()
         await self.messages.stop()
 
