@@ -144,6 +144,25 @@ async def test_search_leads_to_a_message_far_up(tabs: Tabs, development: RtServe
     await expect(message(alice, "Hay 120")).not_to_be_in_viewport()
 
 
+async def test_what_a_room_is_set_to_shows_at_once(tabs: Tabs, development: RtServer, js: Clients) -> None:
+    alice = await tabs.chat("alice")
+    boss = await js(development.url, "/chat", token=development.token("boss", roles=("moderator",)))
+    await boss.call("join", {"room": "general"})
+    assert (await boss.call("configure", {"room": "general", "readOnly": True, "meta": {"topic": "<i>News</i>"}}))["ok"]
+
+    box = alice.get_by_role("textbox", name="Message to")
+    await expect(box).not_to_be_editable()
+    await expect(box).to_have_attribute("placeholder", "Only moderators write here")
+    await expect(alice.locator("#subtitle")).to_contain_text("<i>News</i> · ")
+    assert (await boss.call("configure", {"room": "general", "readOnly": False, "slowSeconds": 3}))["ok"]
+    await expect(box).to_be_editable()
+    await say(alice, "One")
+    await box.fill("Two")
+    await alice.keyboard.press("Enter")
+    await expect(row(alice, "Two")).to_contain_text("This room is slow")
+    await expect(row(alice, "Two")).to_have_attribute("data-state", "sent")
+
+
 async def test_alerts_are_muted_for_good(tabs: Tabs) -> None:
     alice = await tabs.chat("alice")
     mute = alice.get_by_role("button", name="Mute alerts")

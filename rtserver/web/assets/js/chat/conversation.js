@@ -15,7 +15,8 @@ export class Conversation {
   loaded = false;
   latest = null; // for order in the side bar when nothing is loaded yet
   draft = "";
-  readOnly = false; // to this user
+  readOnly = false; // but for moderators
+  topic = "";
 
   constructor(room, peer = null) {
     this.room = room;

@@ -131,7 +131,7 @@ class ChatPage {
 
   #membersLine(one) {
     const online = [...one.members].filter((id) => this.book.person(id).online).length;
-    return one.loaded ? `${count(one.members.size, "member")}, ${online} online` : "";
+    return one.loaded ? `${one.topic && `${one.topic} · `}${count(one.members.size, "member")}, ${online} online` : "";
   }
 
   #arrived(one, message, mine) {

@@ -33,8 +33,9 @@ export class Outbox {
     if (error.code === "offline") return this.#mark(entry, "waiting");
     if (error.code === "room_not_joined" && !entry.joined) return this.#joinFirst(conversation, entry);
     if (error.code === "rate_limited") {
-      this.#mark(entry, "waiting");
-      return setTimeout(() => this.deliver(conversation, entry), (error.retryAfter ?? 1) * 1000);
+      const seconds = Math.ceil(error.retryAfter ?? 1);
+      this.#mark(entry, "waiting", `This room is slow: sent in ${seconds} s`);
+      return setTimeout(() => this.deliver(conversation, entry), seconds * 1000);
     }
     return this.#mark(entry, "failed", failure(error));
   }

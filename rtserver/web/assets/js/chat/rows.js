@@ -61,7 +61,7 @@ function byline({ from }, me, clock) {
 }
 
 function delivery(entry, retry, discard) {
-  if (entry.state === "waiting") return h("div", { class: "delivery" }, "Waiting to be sent");
+  if (entry.state === "waiting") return h("div", { class: "delivery" }, entry.reason || "Waiting to be sent");
   return h("div", { class: "delivery" }, icon("warning"), `Not sent. ${entry.reason}`,
     h("button", { class: "button quiet small", type: "button", on: { click: () => retry(entry) } }, "Retry"),
     h("button", { class: "button quiet small", type: "button", on: { click: () => discard(entry) } }, "Discard"));

@@ -16,6 +16,7 @@ export class Sync {
     connection.on("messageEdited", (message) => (book.room(message.room).change(message), book.changed()));
     connection.on("messageDeleted", (message) => (book.room(message.room).change(message), book.changed()));
     connection.on("reaction", (reaction) => (book.room(reaction.room).react(reaction), book.changed()));
+    connection.on("roomChanged", (settings) => this.#set(book.room(settings.room), settings));
     connection.on("typing", ({ room, user, typing }) => book.typing(book.room(room), user, typing));
     connection.on("presence", ({ user, online }) => book.meet({ id: user, online }));
     connection.on("joined", ({ room, user }) => this.#membership(room, user, true));
@@ -86,6 +87,13 @@ export class Sync {
     one.more = one.loaded ? one.more : messages.length >= PAGE;
     one.add(messages);
     this.#ready(one);
+    this.connection.call("room", { room: one.room }).then(({ room }) => this.#set(one, room), () => {}); // not known, then
+  }
+
+  #set(one, { readOnly, meta }) {
+    one.readOnly = readOnly;
+    one.topic = typeof meta?.topic === "string" ? meta.topic : "";
+    this.book.changed();
   }
 
   /** The newest page of a direct conversation. */
