@@ -14,6 +14,8 @@ from rtserver.protocol import json
 from rtserver.settings import Settings
 
 _SHOWN = 40
+_MOST = 16 * 1024 * 1024
+"""Bytes of standard input; no server takes a larger message."""
 
 
 def emit(
@@ -78,8 +80,11 @@ def _values(arguments: list[str]) -> list[Any]:
 
 def _value(text: str, number: int) -> Any:
     source = "Standard input" if text == "-" else f"Argument {number}"
+    given: str | bytes = text
+    if text == "-" and len(given := sys.stdin.buffer.read(_MOST + 1)) > _MOST:
+        stop(f"Standard input is more than {_MOST >> 20} MiB, and no server takes as much.", code=USAGE)
     try:
-        return json.loads(sys.stdin.buffer.read() if text == "-" else text)
+        return json.loads(given)
     except ValueError as error:
         hint = "" if text == "-" else f": {text[:_SHOWN]}{'…' if len(text) > _SHOWN else ''}"
         stop(f"{source} is not JSON{hint} ({error}). Text needs quotes of its own: '\"text\"'.", code=USAGE)

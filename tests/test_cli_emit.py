@@ -55,6 +55,9 @@ async def test_events_reach_the_rooms_and_users_that_are_named(
     assert [len(bob.received(event)) for event in "xyz"] == [0, 1, 0]
     assert [len(alice.received(event)) for event in "xyz"] == [2, 0, 1]
 
+    endless = await emit(*GENERAL, "x", "-", stdin=b" " * (17 << 20), **known)
+    assert endless == (2, "", "Standard input is more than 16 MiB, and no server takes as much.\n")
+
     code, out, err = await emit("-n", "/nope", "x", **known)
     assert (code, out) == (0, "")
     assert "no server that has the namespace /nope" in err

@@ -10,7 +10,6 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +21,8 @@ log = structlog.get_logger("rtserver.workers")
 
 BACKLOG: Final = 1024
 CHUNK: Final = 65536
+PAUSE: Final = 1.0
+"""Seconds before the next attempt to take what comes when this process can open nothing more."""
 MAX_HEADS: Final = 1 << 17
 """Bytes that a request may have beyond its body."""
 
@@ -39,12 +40,13 @@ class Adoption:
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._arrivals: set[_Arrival] = set()
         self._adopting: set[asyncio.Task[None]] = set()
+        self._pause: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
         self._listener.setblocking(False)
         self._listener.bind(str(self._path))
         self._listener.listen(BACKLOG)
-        asyncio.get_running_loop().add_reader(self._listener, self._accept)
+        self._listen()
         self.take_new()
 
     def take_new(self) -> None:
@@ -56,6 +58,8 @@ class Adoption:
         self._taking.unlink(missing_ok=True)
 
     def close(self) -> None:
+        if self._pause is not None:
+            self._pause.cancel()
         asyncio.get_running_loop().remove_reader(self._listener)
         self._listener.close()
         self.take_no_new()
@@ -63,11 +67,23 @@ class Adoption:
         for arrival in list(self._arrivals):
             arrival.close()
 
+    def _listen(self) -> None:
+        self._pause = None
+        asyncio.get_running_loop().add_reader(self._listener, self._accept)
+
     def _accept(self) -> None:
-        with suppress(BlockingIOError, ConnectionError):
+        try:
             connection, _ = self._listener.accept()
-            arrival = _Arrival(connection, self._limit, self._arrived)
-            self._arrivals.add(arrival)
+        except (BlockingIOError, ConnectionError):
+            return
+        except OSError as error:  # too many open files: it would be told again at once, for ever
+            log.warning("handovers_wait", reason=error.strerror, seconds=PAUSE)
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(self._listener)
+            self._pause = loop.call_later(PAUSE, self._listen)
+            return
+        arrival = _Arrival(connection, self._limit, self._arrived)
+        self._arrivals.add(arrival)
 
     def _arrived(self, arrival: _Arrival, descriptor: int | None, data: bytes) -> None:
         self._arrivals.discard(arrival)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import os
+import resource
 import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from structlog.testing import capture_logs
 
 from rtserver.engine.front import Runner
 from rtserver.engine.server import Engine
@@ -224,6 +226,31 @@ async def test_a_handover_that_stops_half_way_is_given_up(
         socket.send_fds(end, [framed(GET)[:9]], [theirs.fileno()])
         theirs.close()
         await _ended(ours)
+
+
+async def test_without_a_free_descriptor_handovers_wait_and_nothing_spins(
+    pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adoption, "PAUSE", 0.05)
+    ours, theirs = socket.socketpair()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with socket.socket(socket.AF_UNIX) as end, capture_logs() as logs:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+        try:
+            end.connect(str(tmp_path / "one"))
+            socket.send_fds(end, [framed(GET)], [theirs.fileno()])
+            await eventually(lambda: logs)
+            lines = len(logs)
+            for _ in range(200):
+                await asyncio.sleep(0)
+            assert len(logs) <= lines + 2
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        theirs.close()
+        wire = await Wire.open(0, sock=ours)
+        assert (await wire.answer()).status == 404
+        wire.abort()
+    assert {line["event"] for line in logs} == {"handovers_wait"}
 
 
 async def test_of_several_descriptors_one_is_taken(pair: Pair, tmp_path: Path) -> None:
