@@ -4,7 +4,7 @@
    next `rev` of its room.
 2. A change that changes nothing (the same text, a reaction that is there) takes no `rev`: repeating one is harmless.
 3. A refusal is a result, not an error of the batch: the neighbours are committed.
-4. What was overwritten stands in the audit, and nowhere else.
+4. What was overwritten stands in the audit, and nowhere else: with a message go the notifications that quote it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rtserver.errors import Conflict, EventError, Forbidden, NotFound
 from rtserver.store.append import message_columns, message_of
 from rtserver.store.engines import insert_into
+from rtserver.store.forget_inbox import forget_mentions
 from rtserver.store.reactions import with_reactions
 from rtserver.store.records import Message
 from rtserver.store.schema import audit, messages, reactions, rooms
@@ -58,11 +59,15 @@ Change = Edit | Delete | React
 
 
 class Changed(NamedTuple):
-    """The message as it is now, whether this changed it, and whom it mentions that it did not before."""
+    """The message as it is now, whether this changed it, and whom it mentions that it did not before.
+
+    `withdrawn`: the notifications that quoted what was deleted, each with its user.
+    """
 
     message: Message
     changed: bool
     mentioned: list[str]
+    withdrawn: Sequence[tuple[str, str]] = ()
 
 
 Outcome = Changed | EventError
@@ -101,8 +106,10 @@ class _Steps:
         self._new_id = new_id
         self._now = now
         self.audited: list[dict[str, Any]] = []
+        self._withdrawn: list[tuple[str, str]] = []
 
     async def take(self, change: Change) -> Outcome:
+        self._withdrawn = []
         try:
             message = await self._find(change)
             if isinstance(change, React):
@@ -117,7 +124,8 @@ class _Steps:
         after = await self._find(change) if changed else message
         [shown] = await with_reactions(self._connection, [after])
         before = set(message.mentions or ())
-        return Changed(shown, changed, [user for user in shown.mentions or () if user not in before])
+        mentioned = [user for user in shown.mentions or () if user not in before]
+        return Changed(shown, changed, mentioned, self._withdrawn)
 
     async def _find(self, change: Change) -> Message:
         query = sa.select(*message_columns(messages)).where(messages.c.id == change.id, messages.c.room == change.room)
@@ -139,11 +147,19 @@ class _Steps:
         if message.deleted_at is not None:
             return False
         self._record(message, delete, "message.delete")
+        told = {*(message.mentions or ()), *(await self._once_mentioned(message) if message.edited_at else ())}
+        self._withdrawn = await forget_mentions(self._connection, [(user, message.id) for user in sorted(told)])
         await self._connection.execute(sa.delete(reactions).where(*_on(message)))
         await self._update(
             message, text="", data=None, mentions=None, deleted_at=self._now, deleted_by=delete.actor
         )
         return True
+
+    async def _once_mentioned(self, message: Message) -> list[str]:
+        query = sa.select(audit.c.details).where(audit.c.target == message.id)
+        earlier = list((await self._connection.execute(query)).scalars())
+        earlier += [row["details"] for row in self.audited if row["target"] == message.id]
+        return [user for before in earlier if isinstance(before, dict) for user in before.get("mentions") or ()]
 
     async def _react(self, message: Message, react: React) -> bool:
         _check_alive(message)

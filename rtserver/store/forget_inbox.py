@@ -35,15 +35,22 @@ async def forget_inbox(connection: AsyncConnection, user: str, limit: int) -> in
     return count
 
 
-async def forget_mentions(connection: AsyncConnection, mentioned: Sequence[tuple[str, str]]) -> None:
-    """Remove the notifications of these users about these messages: they quote them, and name the author."""
+async def forget_mentions(
+    connection: AsyncConnection, mentioned: Sequence[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    """Remove the notifications of these users about these messages: they quote them, and name the author.
+
+    Gives those that there were, each with its user.
+    """
     keys = [(user, f"mention:{id_}") for user, id_ in mentioned]
     if not keys:
-        return
+        return []
     quoting = matches(connection, [notifications.c.user_id, notifications.c.key], keys)
-    ids = list((await connection.execute(sa.select(notifications.c.id).where(quoting))).scalars())
-    if ids:
-        await _remove(connection, ids)
+    query = sa.select(notifications.c.user_id, notifications.c.id).where(quoting)
+    found = [(user, id_) for user, id_ in await connection.execute(query)]
+    if found:
+        await _remove(connection, [id_ for _, id_ in found])
+    return found
 
 
 async def _remove(connection: AsyncConnection, ids: list[str]) -> None:

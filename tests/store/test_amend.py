@@ -47,12 +47,12 @@ async def audited(db: Database) -> list[tuple[Any, ...]]:
 async def test_an_edit_changes_the_text_and_keeps_the_place(db: Database, messages: Messages) -> None:
     first = await said(messages, "helo", data={"a": 1}, nonce="n")
     await said(messages, "next")
-    now, changed, mentioned = await messages.change(edit(first, "hello", mentions=["bob"]))
+    now, changed, mentioned, _ = await messages.change(edit(first, "hello", mentions=["bob"]))
     assert (changed, mentioned, now.text, now.data, now.rev) == (True, ["bob"], "hello", {"a": 1}, 1)
     assert (now.id, now.seq, now.sent_at, now.nonce) == (first.id, 1, first.sent_at, "n")
     assert now.edited_at
     assert (await read(messages))[0] == now
-    again, changed, mentioned = await messages.change(edit(first, "hello", mentions=["bob"]))
+    again, changed, mentioned, _ = await messages.change(edit(first, "hello", mentions=["bob"]))
     assert (again, changed, mentioned) == (now, False, []), "repeating it is harmless"
     cleared = (await messages.change(edit(first, "hello", data=None))).message
     assert (cleared.data, cleared.mentions, cleared.rev) == (None, None, 2)
@@ -64,12 +64,12 @@ async def test_a_deleted_message_is_a_tombstone_and_its_text_stands_in_the_audit
 ) -> None:
     message = await said(messages, "secret", data=[1], mentions=["bob"], nonce="n")
     await messages.change(react(message, "bob"))
-    gone, changed, _ = await messages.change(delete(message, "mod", any_author=True))
+    gone, changed, *_ = await messages.change(delete(message, "mod", any_author=True))
     assert changed
     assert (gone.text, gone.data, gone.mentions, gone.reactions) == ("", None, None, None)
     assert (gone.seq, gone.rev, gone.deleted_by) == (1, 2, "mod")
     assert await read(messages) == [gone]
-    assert await messages.change(delete(message)) == (gone, False, []), "deleting it again is harmless"
+    assert (await messages.change(delete(message)))[:2] == (gone, False), "deleting it again is harmless"
     details = {"author": "ann", "seq": 1, "text": "secret", "data": [1], "mentions": ["bob"]}
     assert await audited(db) == [("mod", "message.delete", "lobby", message.id, details)]
     for change in (edit(message, "back"), react(message, "bob"), react(message, "bob", on=False)):

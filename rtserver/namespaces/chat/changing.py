@@ -44,7 +44,9 @@ class Changing:
 
     async def delete(self, me: Identity, where: Conversation, asked: DeletePayload, *, but: str) -> Wire:
         delete = Delete(where.room, asked.id, me.user, _any_author(me, where))
-        return (await self._change(delete, where, "messageDeleted", but))[1]
+        changed, wire = await self._change(delete, where, "messageDeleted", but)
+        await self._mentions.withdrawn(changed.withdrawn)
+        return wire
 
     async def react(self, me: Identity, where: Conversation, asked: ReactPayload, *, but: str) -> Wire:
         """Tells the others of the reaction only, not of the whole message."""

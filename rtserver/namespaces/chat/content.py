@@ -15,6 +15,8 @@ _INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"})
 # Letters and marks that draw nothing: joiners, fillers, the empty Braille cell, variation selectors.
 _SELECTORS = frozenset(map(chr, range(0xFE00, 0xFE10)))
 _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | _SELECTORS
+# They turn the direction of what is written beside them.
+_TURNING = frozenset(map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A))))
 
 
 def clean_text(text: str, limit: int) -> str:
@@ -45,7 +47,9 @@ def clean_data(data: Any, limit: int = DATA_LIMIT) -> Any:
 def clean_emoji(emoji: str) -> str:
     """The trimmed reaction: 1 to 32 characters that show something, without white space or controls."""
     emoji = emoji.strip()
-    controls = any(char.isspace() or unicodedata.category(char) in ("Cc", "Cs") for char in emoji)
+    controls = any(
+        char.isspace() or char in _TURNING or unicodedata.category(char) in ("Cc", "Cs") for char in emoji
+    )
     if len(emoji) > EMOJI_LIMIT or controls or not any(map(_visible, emoji)):
         raise InvalidPayload(f"A reaction has 1 to {EMOJI_LIMIT} visible characters", details={"field": "emoji"})
     return emoji

@@ -53,6 +53,11 @@ class Mentions:
         if drafts and self._notifier is not None:
             await self._notifier.notify(drafts)
 
+    async def withdrawn(self, gone: Sequence[tuple[str, str]]) -> None:
+        """Their message was deleted, and they with it."""
+        if gone and self._notifier is not None:
+            await self._notifier.withdrawn(gone)
+
 
 def _notification(message: Message, user: str) -> NotificationDraft:
     text = message.text if len(message.text) <= EXCERPT else message.text[: EXCERPT - 1] + "…"

@@ -111,6 +111,9 @@ class Notifying(Protocol):
     async def notify(self, drafts: list[NotificationDraft]) -> object:
         """Save and push them; one whose key its user's inbox knows already is not pushed again."""
 
+    async def withdrawn(self, gone: Sequence[tuple[str, str]]) -> None:
+        """Tell of notifications that are deleted: (user, id) each."""
+
 
 class Presence(Protocol):
     async def connected(self, user: str, sid: str) -> None: ...

@@ -46,6 +46,13 @@ class Notifier:
             told = {"ids": [id_], "unread": left.count, "unseen": left.unseen}
             await self._namespace.to(user_room(user)).emit("deleted", told)
 
+    async def withdrawn(self, gone: Sequence[tuple[str, str]]) -> None:
+        """Tell the devices that these were deleted, (user, id) each, with what they quoted."""
+        for user, id_ in gone:
+            left = await self._store.counts(user)
+            told = {"ids": [id_], "unread": left.count, "unseen": left.unseen}
+            await self._namespace.to(user_room(user)).emit("deleted", told)
+
     async def _notify(self, drafts: list[NotificationDraft]) -> list[Delivered]:
         saved = await self._store.add(drafts)
         told = [

@@ -139,7 +139,9 @@ def test_what_is_a_reaction(emoji: str) -> None:
     assert clean_emoji(f" {emoji} ") == emoji
 
 
-@pytest.mark.parametrize("emoji", ["", " ", "\u200b", "\ufe0f", "a b", "a\nb", "a\0", "\ud800", "x" * 33, "\u2800"])
+@pytest.mark.parametrize(
+    "emoji", ["", " ", "\u200b", "\ufe0f", "a b", "a\nb", "a\0", "\ud800", "x" * 33, "\u2800", "\u202e👍"]
+)
 def test_what_is_no_reaction(emoji: str) -> None:
     with pytest.raises(EventError):
         clean_emoji(emoji)

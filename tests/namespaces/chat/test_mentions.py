@@ -64,6 +64,22 @@ async def test_a_mention_that_an_edit_takes_out_and_puts_in_again_is_one(device:
     assert [one["message"] for one in (await inbox.call("list"))["notifications"]] == ["Alice: @bob hello"]
 
 
+async def test_with_a_message_go_the_notifications_that_quote_it(device: Device) -> None:
+    alice, *_ = await joined(device, "alice", "bob", "carol")
+    inboxes = {user: await device(user, "/notifications") for user in ("bob", "carol")}
+    kept = (await alice.call("message", {"room": "general", "text": "@bob stay"}))["message"]
+    sent = (await alice.call("message", {"room": "general", "text": "@bob secret"}))["message"]
+    await alice.call("edit", {"room": "general", "id": sent["id"], "text": "@carol secret"})
+    quoting = {user: (await inbox.call("list"))["notifications"][0]["id"] for user, inbox in inboxes.items()}
+    await alice.call("delete", {"room": "general", "id": sent["id"]})
+    for user, left in (("bob", 1), ("carol", 0)):
+        [told] = await inboxes[user].next("deleted")
+        assert (told["ids"], told["unread"]) == ([quoting[user]], left)
+    [one] = (await inboxes["bob"].call("list"))["notifications"]
+    assert one["data"]["id"] == kept["id"]
+    assert (await inboxes["carol"].call("list"))["notifications"] == []
+
+
 async def test_in_a_direct_conversation_the_partner_is_mentioned_from_the_first_message_on(device: Device) -> None:
     alice, inbox = await device("alice", "/chat"), await device("bob", "/notifications")
     sent = await alice.call("message", {"to": "bob", "text": "@bob @carol look"})
