@@ -191,8 +191,11 @@ async def _change(connection: AsyncConnection, found: Sequence[Message], **value
     room = found[0].room
     advancing = sa.update(rooms).where(rooms.c.room == room).values(last_rev=rooms.c.last_rev + len(found))
     last = int((await connection.execute(advancing.returning(rooms.c.last_rev))).scalar_one())
-    for rev, message in enumerate(found, last - len(found) + 1):
-        this = sa.and_(messages.c.room == room, messages.c.seq == message.seq)
-        await connection.execute(sa.update(messages).where(this).values(rev=rev, **values))
+    this = sa.and_(messages.c.room == room, messages.c.seq == sa.bindparam("which"))
+    numbered = enumerate(found, last - len(found) + 1)
+    await connection.execute(
+        sa.update(messages).where(this).values(rev=sa.bindparam("next"), **values),
+        [{"which": message.seq, "next": rev} for rev, message in numbered],
+    )
     changed = sa.and_(messages.c.room == room, messages.c.seq.in_([message.seq for message in found]))
     return await with_reactions(connection, await _read(connection, changed))
