@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -126,16 +126,19 @@ def await_port(port: int) -> None:
 def await_http(port: int) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        if answers(port):
+            return
+        time.sleep(0.05)
+    raise Unavailable(f"a server did not answer within {START_SECONDS:.0f} s")
+
+
+def answers(port: int) -> bool:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
         try:
             connection.request("GET", "/socket.io/?EIO=4&transport=polling")
-            if connection.getresponse().status == 200:
-                return
+            return connection.getresponse().status == 200
         except (OSError, http.client.HTTPException):
-            time.sleep(0.05)
-        finally:
-            connection.close()
-    raise Unavailable(f"a server did not answer within {START_SECONDS:.0f} s")
+            return False
 
 
 def write(kinds: list[CrossKind], records: list[dict[str, Any]], options: argparse.Namespace) -> None:

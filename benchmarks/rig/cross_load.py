@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from typing import cast
 
 ROOMS = 100
 SENDERS = 20
@@ -25,6 +26,8 @@ BYTES = 64
 WINDOW = 200
 JOIN_SECONDS = 20.0
 DRAIN_SECONDS = 5.0
+PROBE = "0"
+"""In the place of an event's number, which begins at 1."""
 TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -38,9 +41,9 @@ class Client(asyncio.Protocol):
         self.open = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport  # type: ignore[assignment]
+        self.transport = cast("asyncio.Transport", transport)
         key = base64.b64encode(os.urandom(16)).decode()
-        transport.write(  # type: ignore[attr-defined]
+        self.transport.write(
             b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
             b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %b\r\n\r\n" % key.encode()
         )
@@ -48,7 +51,8 @@ class Client(asyncio.Protocol):
     def send(self, text: bytes) -> None:
         size = len(text)
         head = bytes((0x81, 0x80 | size)) if size < 126 else bytes((0x81, 0xFE)) + size.to_bytes(2, "big")
-        self.transport.write(head + b"\0\0\0\0" + text)  # type: ignore[attr-defined]  # a mask of zeros
+        mask = b"\0\0\0\0"
+        self.transport.write(head + mask + text)
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data
@@ -96,6 +100,8 @@ class Receipts:
         self.expected: int | None = None
         self.all_joined = asyncio.Event()
         self.all_seen = asyncio.Event()
+        self.heard: set[int] = set()
+        """Rooms that a probe has reached."""
         self.seen = [0] * ROOMS
         self.latencies: list[float] = []
         self.faults = 0
@@ -111,6 +117,9 @@ class Receipts:
             return
         name, body = json.loads(text[2:])
         room, number, sent, _ = body.split(":")
+        if number == PROBE:
+            self.heard.add(int(room))
+            return
         self.seen[int(room)] += 1
         if name != "room" or int(number) != self.seen[int(room)]:
             self.faults += 1
@@ -123,6 +132,14 @@ class Receipts:
         self.expected = total
         if sum(self.seen) >= total:
             self.all_seen.set()
+
+
+async def until_every_room_hears(sender: Client, receipts: Receipts) -> None:
+    """A sharded adapter subscribes to a room some time after it was joined."""
+    while missing := set(range(ROOMS)) - receipts.heard:
+        for room in missing:
+            sender.send(b'42["room","r%d","%d:%b:0:"]' % (room, room, PROBE.encode()))
+        await asyncio.sleep(0.05)
 
 
 def quantile(values: list[float], share: float) -> float:
@@ -140,8 +157,9 @@ async def main(
         other.send(b'420["join","elsewhere%d"]' % room)
     async with asyncio.timeout(JOIN_SECONDS):
         await receipts.all_joined.wait()
-    await asyncio.sleep(0.5)  # a sharded adapter subscribes to what was joined
     senders = [await client(port_a, lambda _: None) for _ in range(SENDERS)]
+    async with asyncio.timeout(JOIN_SECONDS):
+        await until_every_room_hears(senders[0], receipts)
     numbers = [0] * ROOMS
     total = 0
 
@@ -194,4 +212,6 @@ if __name__ == "__main__":
     import uvloop
 
     numbers = [float(word) for word in sys.argv[1:]]
-    uvloop.run(main(*(int(number) for number in numbers[:5]), *numbers[5:]))  # type: ignore[arg-type]
+    port_a, port_b, pid_a, pid_b, near = map(int, numbers[:5])
+    rate, seconds, warm = numbers[5:]
+    uvloop.run(main(port_a, port_b, pid_a, pid_b, near, rate, seconds, warm))
