@@ -80,9 +80,9 @@ class Notifications:
         user, *rest = row
         return user, note_of(rest), receipts
 
-    async def mark_read(self, user: str, ids: _Ids | None) -> tuple[_Ids, Unread]:
-        """Mark these (None: all) as read; return the ids that were unread, in order, and what still is."""
-        return await self._mark(user, ids, None, {"read": True, "seen": True}, sa.true())
+    async def mark_read(self, user: str, ids: _Ids | None, up_to: int | None = None) -> tuple[_Ids, Unread]:
+        """Mark these (None: all; up to that `seq`) as read; return the ids that were unread, in order, and what is."""
+        return await self._mark(user, ids, up_to, {"read": True, "seen": True}, sa.true())
 
     async def mark_seen(self, user: str, ids: _Ids | None, up_to: int | None = None) -> tuple[_Ids, Unread]:
         """Mark these (None: all; up to that `seq`) as seen; return the ids that were unseen, and what is unread."""

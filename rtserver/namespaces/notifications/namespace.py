@@ -81,18 +81,14 @@ class Notifications(Namespace, path=PATH):
         return {"ok": True, **to_builtins(await self._store.counts(identity_of(client).user))}
 
     @event("read")
-    async def read(self, client: Client, payload: payloads.ReadPayload) -> Ack:
-        changed, left = await self._store.mark_read(identity_of(client).user, payload.ids)
-        which = {"all": True} if payload.all else {"ids": changed}
-        return await self._changed(client, "read", which if changed else None, left)
+    async def read(self, client: Client, payload: payloads.MarkPayload) -> Ack:
+        changed, left = await self._store.mark_read(identity_of(client).user, payload.ids, payload.up_to)
+        return await self._changed(client, "read", payload.which(changed) if changed else None, left)
 
     @event("seen")
-    async def seen(self, client: Client, payload: payloads.SeenPayload) -> Ack:
+    async def seen(self, client: Client, payload: payloads.MarkPayload) -> Ack:
         changed, left = await self._store.mark_seen(identity_of(client).user, payload.ids, payload.up_to)
-        which: Ack = {"all": True} if payload.all else {"ids": changed}
-        if payload.up_to is not None:
-            which = {"upTo": payload.up_to}
-        return await self._changed(client, "seen", which if changed else None, left)
+        return await self._changed(client, "seen", payload.which(changed) if changed else None, left)
 
     @event("delete")
     async def delete(self, client: Client, payload: payloads.IdsPayload) -> Ack:

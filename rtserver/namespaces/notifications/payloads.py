@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -29,19 +29,8 @@ class ListPayload(Struct, frozen=True):
     type: Word | None = None
 
 
-class ReadPayload(Struct, frozen=True):
-    """`read`: some by id, or all of them."""
-
-    ids: Ids | None = None
-    all: bool = False
-
-    def __post_init__(self) -> None:
-        if (self.ids is not None) == self.all:
-            raise ValueError("Give either `ids` or `all: true`")
-
-
-class SeenPayload(Struct, frozen=True, rename="camel"):
-    """`seen`: some by id, all up to a `seq`, or all."""
+class MarkPayload(Struct, frozen=True, rename="camel"):
+    """`read` and `seen`: some by id, all up to a `seq`, or all."""
 
     ids: Ids | None = None
     all: bool = False
@@ -50,6 +39,12 @@ class SeenPayload(Struct, frozen=True, rename="camel"):
     def __post_init__(self) -> None:
         if (self.ids is not None) + (self.up_to is not None) + self.all != 1:
             raise ValueError("Give one of `ids`, `upTo` and `all: true`")
+
+    def which(self, changed: list[str]) -> dict[str, Any]:
+        """What to tell the other devices: the ids that have changed, where these were asked for."""
+        if self.up_to is not None:
+            return {"upTo": self.up_to}
+        return {"all": True} if self.all else {"ids": changed}
 
 
 class IdsPayload(Struct, frozen=True):

@@ -23,8 +23,10 @@ class NotificationStore(Protocol):
     async def find(self, id_: str) -> tuple[str, Notification, tuple[Receipt, ...]]:
         """Whose it is, what it says now, and which devices have it; raises `NotFound`."""
 
-    async def mark_read(self, user: str, ids: builtins.list[str] | None) -> tuple[builtins.list[str], Unread]:
-        """Which of `ids` (None = of all) were unread until now, and what is left."""
+    async def mark_read(
+        self, user: str, ids: builtins.list[str] | None, up_to: int | None = None
+    ) -> tuple[builtins.list[str], Unread]:
+        """Which of `ids` (None = of all, or of those up to that `seq`) were unread until now, and what is left."""
 
     async def mark_seen(
         self, user: str, ids: builtins.list[str] | None, up_to: int | None = None

@@ -46,6 +46,9 @@ async def test_read_on_one_device_shows_on_the_other(device: Device, notify: Not
     assert await laptop.call("read", {"all": True}) == {"ok": True, "unread": 0, "unseen": 0}
     assert await phone.next("read") == [{"all": True, "unread": 0, "unseen": 0}]
     assert await phone.call("read", {"all": True}) == {"ok": True, "unread": 0, "unseen": 0}
+    assert await phone.call("read", {"upTo": 3}) == {"ok": True, "unread": 0, "unseen": 0}
+    for wrong in ({}, {"ids": [], "upTo": 1}, {"all": True, "upTo": 1}, {"upTo": None}):
+        assert (await phone.call("read", wrong))["error"]["code"] == "invalid_payload"
     assert all(n["read"] for n in (await phone.call("list"))["notifications"])
     assert await laptop.call("delete", {"ids": [*ids[:2], "unknown"]}) == {"ok": True, "unread": 0, "unseen": 0}
     assert (await phone.next("deleted"))[0]["unread"] == 0
@@ -100,7 +103,9 @@ async def test_seen_is_not_read_and_shows_on_the_other_device(device: Device, no
     assert (await phone.call("seen", {"all": True}))["unseen"] == 0
     assert await laptop.next("seen") == [{"all": True, "unread": 4, "unseen": 0}]
     assert (await phone.call("read", {"ids": ids[:1]}))["unread"] == 3
-    assert await phone.call("unread") == {"ok": True, "count": 3, "unseen": 0, "types": {"even": 2, "odd": 1}}
+    assert (await phone.call("read", {"upTo": 1}))["unread"] == 2
+    assert await laptop.next("read", where=lambda read: "upTo" in read) == [{"upTo": 1, "unread": 2, "unseen": 0}]
+    assert await phone.call("unread") == {"ok": True, "count": 2, "unseen": 0, "types": {"even": 1, "odd": 1}}
     assert [n["message"] for n in (await phone.call("list", {"type": "even"}))["notifications"]] == ["2", "0"]
     for wrong in ({}, {"all": False}, {"all": True, "upTo": 1}, {"ids": [], "all": True}, {"upTo": -1}):
         assert (await phone.call("seen", wrong))["error"]["code"] == "invalid_payload"
