@@ -20,7 +20,7 @@ import structlog
 from redis.exceptions import ResponseError
 
 from rtserver.cluster.connection import FAILURES, Backoff, Connect, closed, opened
-from rtserver.cluster.inbox_wire import Entry, InboxWire, wake
+from rtserver.cluster.inbox_wire import START, Entry, InboxWire, wake
 from rtserver.cluster.refusals import Refusals
 from rtserver.metrics import InboxState
 
@@ -71,6 +71,8 @@ class Inbox:
         self._reading = False
         self._stopping = False
         self._down = False
+        self._cursor = START
+        self._told_at, self._untold = 0.0, 0
         self._claims_at = self._measures_at = self._sweeps_at = 0.0
         self._task: asyncio.Task[None] | None = None
 
@@ -128,12 +130,12 @@ class Inbox:
         await self._look_after(wire)
         left = None
         if self._now() >= self._claims_at:
-            left = await wire.claim(self._lease)
-            if left is None:
-                self._claims_at = self._now() + self._lease / 3
-            else:
+            left, self._cursor = await wire.claim(self._lease, self._cursor)
+            if left is not None:
                 await self._take_up(wire, *left)
-        self._reading = left is None and not self._stopping
+            if self._cursor == START:
+                self._claims_at = self._now() + self._lease / 3
+        self._reading = self._now() < self._claims_at and not self._stopping
         entries = await wire.read(BATCH, min(BLOCK, self._lease / 3) if self._reading else 0)
         self._reading = False
         if entries:
@@ -179,7 +181,7 @@ class Inbox:
         return {entry.id for entry, _ in now}
 
     async def _bury(self, wire: InboxWire, entry: Entry, reason: str) -> None:
-        log.warning("inbox_entry_dead", id=entry.id, reason=reason)
+        self._tell_dead(entry, reason)
         fields: list[str | bytes] = ["reason", reason, "id", entry.id]
         for name, value in list(entry.fields.items())[:10]:
             fields += [b"entry:" + name[:200], value[:_BURIED_BYTES]]
@@ -201,6 +203,13 @@ class Inbox:
         if now >= self._sweeps_at:
             self._sweeps_at = now + SWEEP_EVERY
             await wire.sweep(self._lease * 4)
+
+    def _tell_dead(self, entry: Entry, reason: str) -> None:
+        """Once a second at the most: somebody may leave nothing else."""
+        self._untold += 1
+        if self._now() - self._told_at >= 1.0:
+            log.warning("inbox_entry_dead", id=entry.id, reason=reason, entries=self._untold)
+            self._told_at, self._untold = self._now(), 0
 
     def _tell_down(self, error: BaseException) -> None:
         if not self._down:

@@ -18,6 +18,7 @@ from redis.exceptions import ResponseError
 from rtserver.cluster.connection import Connect, closed, opened
 
 GROUP = "rtserver"
+START = "0-0"
 DEAD_LENGTH = 10_000
 PATIENCE = 3.0
 
@@ -92,15 +93,19 @@ class InboxWire:
         )  # fmt: skip
         return [entry for _, entries in answer or () for entry in _entries(entries)]
 
-    async def claim(self, idle: float) -> tuple[Entry, int] | None:
-        """An entry that a consumer took and did not finish for `idle` seconds, and how often it was given out."""
-        answer = await self._ask("XAUTOCLAIM", self._stream, GROUP, self._consumer, round(idle * 1000), "0", "COUNT", 1)
-        found = _entries(answer[1])
+    async def claim(self, idle: float, cursor: str) -> tuple[tuple[Entry, int] | None, str]:
+        """An entry that a consumer took and did not finish for `idle` seconds, and how often it was given out.
+
+        Redis looks at a few in one step; the cursor says where to go on, and is `START` behind the last.
+        """
+        asked = (self._stream, GROUP, self._consumer, round(idle * 1000), cursor, "COUNT", 1)
+        answer = await self._ask("XAUTOCLAIM", *asked)
+        found, after = _entries(answer[1]), answer[0].decode()
         if not found:
-            return None
+            return None, after
         entry = found[0]
         pending = await self._ask("XPENDING", self._stream, GROUP, entry.id, entry.id, 1)
-        return entry, int(pending[0][3]) if pending else 1
+        return (entry, int(pending[0][3]) if pending else 1), after
 
     async def keep(self, ids: Sequence[str]) -> None:
         """These are still being worked on; that does not count as giving them out again."""

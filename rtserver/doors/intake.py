@@ -2,7 +2,8 @@
 
 1. Durable things are carried out at least once, and under natural keys: a notification's key, a message's nonce. So
    doing them again, after a crash or by two servers at a time, changes nothing and finds the first ones.
-2. An emit cannot be found again. One with a key is entered before it is sent: at most once, as live events are.
+2. An emit cannot be found again. One with a key, or from the schedule, is entered before it is sent: at most once. One
+   without is not worth a row: a crash in between may repeat it.
 3. A key with another body is refused, whoever comes first; what was refused itself leaves its key free.
 4. `origin` is the key of what was given none: the same entry of an inbox, the same scheduled thing.
 """
@@ -68,7 +69,8 @@ class Intake:
         if due_at is not None and due_at > self._clock():
             return await self._put_off(request, due_at, origin)
         if request.key is None:
-            return await self.carry_out(request, origin=origin)
+            self._check(request)
+            return await self._do(request, origin)
         asked = Asked(kind_of(request), request.key, digest_of(request), {} if _is_live(request) else None)
         self._check(request)
         known = await self._requests.enter(asked)

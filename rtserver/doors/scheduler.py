@@ -30,7 +30,7 @@ BATCH = 50
 SIDE_BY_SIDE = 32
 HOLD_EVERY = LEASE_MS / 3000
 ATTEMPTS = 6
-CLEAN_EVERY = 600.0
+CLEAN_EVERY = 60.0
 _LONGEST_BACKOFF = 15.0
 
 log = structlog.get_logger("rtserver.schedule")

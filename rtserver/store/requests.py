@@ -22,7 +22,7 @@ from rtserver.store.writer import GroupWriter
 
 KEPT_MS = 7 * 24 * 3600 * 1000
 """How long a key is remembered."""
-_FORGOTTEN_AT_ONCE = 1000
+_STEP, _STEPS = 2000, 50
 
 
 class Asked(NamedTuple):
@@ -73,11 +73,20 @@ class Requests:
             await connection.execute(sa.delete(requests).where(_is(kind, key)))
 
     async def forget_old(self) -> int:
-        """Forget some keys that nobody has reason to use again; how many."""
+        """Forget the keys that nobody has reason to use again, a bounded number of them; how many."""
+        forgotten = 0
+        for _ in range(_STEPS):
+            some = await self._forget_some()
+            forgotten += some
+            if some < _STEP:
+                break
+        return forgotten
+
+    async def _forget_some(self) -> int:
         old = requests.c.created_at < self._clock() - KEPT_MS
         oldest = sa.select(requests.c.created_at).where(old).order_by(requests.c.created_at)
         async with self._db.reading() as connection:
-            found = list((await connection.execute(oldest.limit(_FORGOTTEN_AT_ONCE))).scalars())
+            found = list((await connection.execute(oldest.limit(_STEP))).scalars())
         if not found:
             return 0
         async with self._db.transaction() as connection:

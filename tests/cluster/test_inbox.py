@@ -272,3 +272,17 @@ async def test_in_a_redis_cluster_it_is_read_where_it_lives(processes: Any, inbo
         await client.xadd(STREAM, {"body": "good"})
         await eventually(lambda: hands.took == ["bad", "good"])
         await eventually(lambda: client.xlen("{rtserver:inbox}:dead"))
+
+
+async def test_an_orphan_behind_many_that_others_work_on_is_found(
+    inbox: MakeInbox, redis_client: redis.asyncio.Redis
+) -> None:
+    """Redis looks at ten entries in one step; these come first, and are fresh."""
+    await leave(redis_client, *map(str, range(40)), "orphan")
+    await redis_client.xgroup_create(STREAM, "rtserver", id="0")
+    await redis_client.xreadgroup("rtserver", "busy", {STREAM: ">"}, count=40)
+    [[_, [(orphan, _)]]] = await redis_client.xreadgroup("rtserver", "dead", {STREAM: ">"})
+    await redis_client.xclaim(STREAM, "rtserver", "dead", 0, [orphan], idle=60_000)
+    hands = Hands()
+    await inbox(hands, lease=30.0)
+    await eventually(lambda: hands.took == ["orphan"])
