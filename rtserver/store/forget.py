@@ -22,6 +22,7 @@ from rtserver.store.columns import checked_key
 from rtserver.store.database import Database
 from rtserver.store.engines import among
 from rtserver.store.forget_inbox import forget_inbox, forget_mentions
+from rtserver.store.forget_scheduled import forget_scheduled
 from rtserver.store.reactions import with_reactions
 from rtserver.store.records import Message
 from rtserver.store.schema import audit, members, messages, reactions, receipts, rooms
@@ -158,6 +159,10 @@ async def _inbox(connection: AsyncConnection, user: str) -> Step:
     return Step("notifications", await forget_inbox(connection, user, BATCH))
 
 
+async def _scheduled(connection: AsyncConnection, user: str) -> Step:
+    return Step("scheduled", await forget_scheduled(connection, user))
+
+
 async def _audited(connection: AsyncConnection, user: str) -> Step:
     count = 0
     for column in (audit.c.actor, audit.c.target):
@@ -167,7 +172,9 @@ async def _audited(connection: AsyncConnection, user: str) -> Step:
     return Step("audit", count)
 
 
-_STEPS: tuple[_Take, ...] = (_lonely, _memberships, _written, _deleted, _reacted, _read_marks, _inbox, _audited)
+_STEPS: tuple[_Take, ...] = (
+    _scheduled, _lonely, _memberships, _written, _deleted, _reacted, _read_marks, _inbox, _audited,
+)  # fmt: skip
 
 
 async def _of_one_room(connection: AsyncConnection, wanted: sa.ColumnElement[bool]) -> list[Message]:
