@@ -54,7 +54,8 @@ class Forget:
 
     async def step(self, user: str) -> Step | None:
         """The next batch; None when nothing is left of `user`."""
-        checked_key(user)
+        if checked_key(user) == NOBODY:
+            return None
         for take in _STEPS:
             async with self._db.transaction() as connection:
                 step = await take(connection, user)

@@ -24,6 +24,7 @@ from rtserver.errors import NotFound, Unavailable
 UPLOAD_KEY = re.compile(r"[0-9a-v]{32}")
 """160 random bits: whoever has the key was given it."""
 CHUNK = 256 * 1024
+PAGE = 1000
 _PART = ".part"
 
 T = TypeVar("T")
@@ -43,8 +44,11 @@ class Storage(Protocol):
     async def delete(self, key: str) -> None:
         """There is no such file afterwards."""
 
-    async def keys(self, older_than: float) -> list[str]:
-        """Those of files that were written more than so many seconds ago, 1,000 at most; cleans up what was begun."""
+    async def keys(self, older_than: float, after: str) -> list[str]:
+        """Those of files that were written more than so many seconds ago, in order, `PAGE` at most, behind `after`.
+
+        Removes what was begun so long ago and is not whole.
+        """
 
 
 class Folder:
@@ -78,8 +82,8 @@ class Folder:
     async def delete(self, key: str) -> None:
         await _in_thread(_remove, self._file(key))
 
-    async def keys(self, older_than: float) -> list[str]:
-        return await _in_thread(_old_keys, self._path, time.time() - older_than)
+    async def keys(self, older_than: float, after: str) -> list[str]:
+        return await _in_thread(_old_keys, self._path, time.time() - older_than, after)
 
     def _file(self, key: str) -> Path:
         if UPLOAD_KEY.fullmatch(key) is None:
@@ -144,16 +148,24 @@ def _remove(file: Path) -> None:
     file.unlink(missing_ok=True)
 
 
-def _old_keys(folder: Path, before: float) -> list[str]:
+def _old_keys(folder: Path, before: float, after: str) -> list[str]:
     found: list[str] = []
-    for file in folder.glob("??/*") if folder.is_dir() else ():
-        with suppress(FileNotFoundError):
-            if file.stat().st_mtime >= before:
-                continue
-            if file.name.endswith(_PART):
-                file.unlink()
-            elif UPLOAD_KEY.fullmatch(file.name):
+    for part in sorted(folder.glob("??")):
+        if part.name < after[:2]:
+            continue
+        for file in sorted(part.iterdir()):
+            if file.name > after and _is_old(file, before):
                 found.append(file.name)
-        if len(found) >= 1000:
+        if len(found) >= PAGE:
             break
-    return found
+    return found[:PAGE]
+
+
+def _is_old(file: Path, before: float) -> bool:
+    """Whether it is a whole file from before; an unfinished one is removed."""
+    with suppress(FileNotFoundError):
+        if file.stat().st_mtime < before:
+            if not file.name.endswith(_PART):
+                return UPLOAD_KEY.fullmatch(file.name) is not None
+            file.unlink()
+    return False

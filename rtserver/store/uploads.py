@@ -90,14 +90,16 @@ class Uploads:
         return len(ids)
 
     async def sweep(self) -> int:
-        """Remove files that no row knows; always 0, for one look is enough."""
-        old = await self._storage.keys(ORPHANED_SECONDS)
-        async with self._db.reading() as connection:
-            query = sa.select(uploads.c.id).where(among(connection, uploads.c.id, old))
-            known = set((await connection.execute(query)).scalars())
-        for key in old:
-            if key not in known:
-                await self._storage.delete(key)
+        """Remove files that no row knows, all of them; 0, as none is left."""
+        after = ""
+        while old := await self._storage.keys(ORPHANED_SECONDS, after):
+            async with self._db.reading() as connection:
+                query = sa.select(uploads.c.id).where(among(connection, uploads.c.id, old))
+                known = set((await connection.execute(query)).scalars())
+            for key in old:
+                if key not in known:
+                    await self._storage.delete(key)
+            after = old[-1]
         return 0
 
     async def _check_quota(self, owner: str) -> None:

@@ -128,5 +128,8 @@ async def test_an_id_that_nobody_can_have_is_refused(db: Database, user: str) ->
         await Forget(db).step(user)
 
 
-async def test_a_stranger_is_forgotten_at_once(db: Database) -> None:
+async def test_a_stranger_is_forgotten_at_once(db: Database, messages: Messages) -> None:
+    await say(messages, EVE, "x")
+    await forgotten(Forget(db))
     assert await Forget(db).step("nobody") is None
+    assert await Forget(db).step("") is None

@@ -94,6 +94,17 @@ async def test_files_that_nobody_knows_are_swept_after_a_while(uploads: Uploads,
     assert {path.name for path in files(folder)} == {kept.id, young}
 
 
+async def test_an_orphan_is_found_behind_many_files(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rtserver.store.storage.PAGE", 3)
+    kept = sorted(new_key() for _ in range(20))
+    for key in kept:
+        await Folder(folder).save(key, pieces(b"x"))
+    found: list[str] = []
+    while page := await Folder(folder).keys(-60, found[-1] if found else ""):
+        found += page
+    assert found == kept
+
+
 async def test_a_place_that_cannot_be_written_is_unavailable(db: Database, tmp_path: Path) -> None:
     (tmp_path / "full").write_text("a file where the folder should be")
     uploads = Uploads(db, Folder(tmp_path / "full"))
