@@ -3,89 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
-from tests.support.js_client import JsClient, JsError
 from tests.support.nginx_server import NginxServer
 from tests.support.nginx_site import SITE, site
 from tests.support.redis_server import RedisServer
 from tests.support.rtserver_process import RtServer, sqlite_url
+from tests.support.talker import Talker, until_all_heard
 
-ROOM = "lobby"
 TRANSPORTS = (["polling"], ["websocket"], ["polling", "websocket"])
-
-
-class Talker:
-    """A chat client as it should be: what is not acked it says again, and after a break it asks what it missed."""
-
-    def __init__(self, client: JsClient, name: str) -> None:
-        self.client = client
-        self.name = name
-        self.said: set[int] = set()
-        self._fetched: set[int] = set()
-        self._watch = asyncio.create_task(self._catch_up())
-
-    @property
-    def heard(self) -> set[int]:
-        return self.said | self._fetched | {message["seq"] for (message,) in self.client.received("message")}
-
-    async def talk(self, until: asyncio.Event) -> None:
-        number = 0
-        while not until.is_set():
-            number += 1
-            answer: dict[str, Any] = {"ok": False}
-            while not answer["ok"]:
-                answer = await self._say(number)
-            self.said.add(answer["message"]["seq"])
-            await asyncio.sleep(0.05)
-
-    async def _say(self, number: int) -> dict[str, Any]:
-        text = {"room": ROOM, "text": f"{self.name} {number}", "nonce": f"{self.name}-{number}"}
-        try:
-            answer: dict[str, Any] = await self.client.call("message", text, seconds=10)
-            if not answer["ok"]:
-                assert answer["error"]["code"] == "room_not_joined"
-                await self.client.call("join", {"room": ROOM})
-        except JsError:  # "socket has been disconnected"
-            await self.client.connected()
-            return {"ok": False}
-        return answer
-
-    async def _catch_up(self) -> None:
-        while True:
-            await self.client._next("socket", "connect", seconds=60)
-            try:
-                await self.client.call("join", {"room": ROOM})
-                await self._fetch()
-            except JsError:
-                continue  # Gone again: the next connect does it.
-
-    async def _fetch(self) -> None:
-        more = True
-        while more:
-            known, after = self.heard, 0
-            while after + 1 in known:
-                after += 1
-            page = await self.client.call("history", {"room": ROOM, "after": after})
-            self._fetched |= {message["seq"] for message in page["messages"]}
-            more = page["more"]
-
-    async def stop(self) -> None:
-        self._watch.cancel()
-
-
-async def until_all_heard(talkers: Iterable[Talker], said: set[int]) -> None:
-    missing: dict[str, set[int]] = {}
-    for _ in range(200):
-        missing = {talker.name: said - talker.heard for talker in talkers if said - talker.heard}
-        if not missing:
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"not everything arrived: {missing}")
 
 
 async def emit_all_the_time(url: str, key: str, until: asyncio.Event) -> set[int]:

@@ -45,6 +45,9 @@ async def load(redis_server: RedisServer) -> AsyncIterator[Load]:
 class Faults:
     """Each is a fault and its end."""
 
+    channel = CHANNEL
+    """One that the servers listen to."""
+
     def __init__(self, server: RedisServer, client: redis.asyncio.Redis) -> None:
         self.server, self.client = server, client
 
@@ -90,7 +93,7 @@ class Faults:
 
     async def too_slow_for_its_output_buffer(self) -> None:
         await self.client.config_set("client-output-buffer-limit", "pubsub 100kb 0 0")
-        await self.client.publish(CHANNEL, b"x" * 1_000_000)
+        await self.client.publish(self.channel, b"x" * 1_000_000)
 
 
 FAULTS = [
