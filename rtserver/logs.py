@@ -4,7 +4,8 @@
 2. No forged line: control characters in what clients sent are escaped, and a traceback is indented, so that each line
    that starts at the margin is one that the server wrote, and each `key=value` on it too.
 3. What a stranger gets wrong is no error of ours: aiohttp's tracebacks for requests that cannot be read become a line.
-4. Nor may strangers fill the disk: of each event in `_AT_WILL`, no more than `MOST` lines are written in a second.
+4. Nor may strangers fill the disk: of each event in `_AT_WILL`, and of each kind of request by rule 3, no more than
+   `MOST` lines are written in a second.
 """
 
 from __future__ import annotations
@@ -87,8 +88,11 @@ def _tame(record: logging.LogRecord) -> bool:
     error = record.exc_info[1] if record.exc_info else None
     if isinstance(error, HttpProcessingError | RequestPayloadError):
         record.levelno, record.levelname = logging.INFO, "INFO"
-        record.msg = f"{record.msg}: {type(error).__name__}"
         record.exc_info = None
+        left_out = _unreadable.left_out(type(error).__name__)
+        if left_out is None:
+            return False
+        record.msg = f"{record.msg}: {type(error).__name__}" + (f" ({left_out} like it left out)" if left_out else "")
     return record.levelno >= logging.getLogger().level
 
 
@@ -104,16 +108,26 @@ class _Floods:
         name = event["event"]
         if not isinstance(name, str) or name not in _AT_WILL:
             return event
+        left_out = self.left_out(name)
+        if left_out is None:
+            raise structlog.DropEvent
+        if left_out:
+            event["left_out"] = left_out
+        return event
+
+    def left_out(self, name: str) -> int | None:
+        """How many were before this one; None for one that is too many itself."""
         if (second := int(time.monotonic())) != self._second:
             self._second = second
             self._seen.clear()
         self._seen[name] += 1
         if self._seen[name] > MOST:
             self._left_out[name] += 1
-            raise structlog.DropEvent
-        if left_out := self._left_out.pop(name, 0):
-            event["left_out"] = left_out
-        return event
+            return None
+        return self._left_out.pop(name, 0)
+
+
+_unreadable = _Floods()
 
 
 class _Handler(logging.StreamHandler[TextIO]):

@@ -246,6 +246,19 @@ class TestLibraries:
         logging.getLogger("aiohttp.server").exception("Error handling request", exc_info=mistake)
         assert stream.getvalue() == ""
 
+    def test_requests_that_cannot_be_read_do_not_flood_the_log(self, configure: Configure, monkeypatch: Any) -> None:
+        now = [500.0]
+        monkeypatch.setattr(logs.time, "monotonic", lambda: now[0])
+        stream, server = configure("json"), logging.getLogger("aiohttp.server")
+        for _ in range(100):
+            server.exception("Error handling request from %s", "1.2.3.4", exc_info=BadHttpMessage("it"))
+        server.exception("Error handling request", exc_info=ValueError("ours"))
+        now[0] += 1
+        server.exception("Error handling request", exc_info=BadHttpMessage("it"))
+        events = [json.loads(line)["event"] for line in stream.getvalue().splitlines()]
+        assert len(events) == logs.MOST + 2
+        assert events[-1] == f"Error handling request: BadHttpMessage ({100 - logs.MOST} like it left out)"
+
     def test_a_fault_of_the_server_stays_an_error_with_its_traceback(self, configure: Configure) -> None:
         stream = configure("json")
         logging.getLogger("aiohttp.server").exception("Error handling request", exc_info=ValueError("ours"))
