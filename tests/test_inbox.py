@@ -13,6 +13,7 @@ import pytest
 import redis.asyncio
 
 from tests.support.eventually import eventually
+from tests.support.postgres import PostgresServer
 from tests.support.redis_server import RedisServer
 from tests.support.rtserver_process import RtServer
 
@@ -184,6 +185,23 @@ async def test_what_fell_due_while_no_server_ran_comes_at_once_and_in_order(
 
 async def _count(js: Any, running: RtServer, wanted: int) -> bool:
     return len(await inbox_of(js, running, "ada")) == wanted
+
+
+async def test_while_the_database_is_away_entries_wait_and_none_goes_to_the_dead(
+    server: Start, redis_server: RedisServer, postgres_server: PostgresServer, client: redis.asyncio.Redis, js: Any
+) -> None:
+    running = await server(REDIS_URL=redis_server.url, DATABASE_URL=postgres_server.url)
+    await leave(client, "notification", notice("ada", "before"))
+    await eventually(lambda: is_empty(client))
+    postgres_server.stop()
+    for number in range(10):
+        await leave(client, "notification", notice("ada", str(number)))
+    await eventually(lambda: "database_trouble" in running.logs())
+    assert await client.xlen(STREAM) == 10
+    postgres_server.start()
+    await eventually(lambda: is_empty(client), seconds=40)
+    assert await inbox_of(js, running, "ada") == ["before", *map(str, range(10))]
+    assert await client.exists(f"{STREAM}:dead") == 0
 
 
 async def test_with_a_cluster_secret_the_inbox_is_not_served_unasked(
