@@ -183,7 +183,7 @@ class Scheduler:
     async def _fire(self, later: Later) -> bool:
         """Whether it is done. Raises `Unavailable`."""
         try:
-            await self._carry_out(later.kind, later.body, f"schedule:{later.id}")
+            await self._carry_out(later.kind, later.body, _origin(later))
         except Unavailable:
             raise
         except EventError as error:
@@ -219,3 +219,11 @@ def _places(later: Later) -> Places:
         return places_of(checked(later.kind, later.body))
     except EventError:
         return frozenset()
+
+
+def _origin(later: Later) -> str:
+    """That under which it was left, so that the same entry, given out again when its time is over, changes nothing.
+
+    An emit's stands entered from the time that it was put off.
+    """
+    return f"schedule:{later.id}" if later.key is None or later.kind == "emit" else later.key

@@ -56,6 +56,24 @@ async def test_what_was_put_off_comes_when_the_clock_says_so(server: Backstage, 
     await eventually(lambda: _empty(server))
 
 
+async def test_an_entry_that_is_given_out_again_when_its_time_is_over_is_not_done_twice(
+    server: Backstage, run: Run
+) -> None:
+    later: list[tuple[str, dict[str, Any]]] = [
+        ("notification", {"user": "ada", "type": "t", "message": "m", "at": NOW + 10}),
+        ("message", {"room": "general", "from": {"id": "shop"}, "text": "hi", "at": NOW + 10}),
+        ("emit", EMIT | {"at": NOW + 10, "key": "k"}),
+    ]
+    for kind, body in later:
+        await server.intake.submit(kind, body, origin="stream:1-0")
+    server.now = NOW + 20
+    await run(server)
+    await eventually(lambda: _empty(server))
+    for kind, body in later:
+        await server.intake.submit(kind, body, origin="stream:1-0")
+    assert (server.pushed, server.posted, server.emitted) == (["ada:m"], ["hi"], ["news"])
+
+
 async def test_a_clock_that_is_set_forward_is_noticed(server: Backstage, run: Run) -> None:
     await run(server)
     await put_off(server, "far", 3_600_000)
