@@ -45,7 +45,7 @@ class Receiver:
         self.answer = answer
 
     async def until(self, count: int) -> list[Received]:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while len(self.received) < count:
                 self._came.clear()
                 await self._came.wait()
