@@ -78,7 +78,7 @@ async def main(port: int, pid: int) -> None:
 
 async def post(http: aiohttp.ClientSession, port: int, number: int, first: int) -> None:
     users = [f"user{user}" for user in range(first, first + REQUEST)]
-    body = {"type": "bench", "message": "To everybody", "key": f"bench-{number}", "users": users}
+    body = {"type": "bench", "message": "To everybody", "key": f"bench-{number}-{first}", "users": users}
     async with http.post(f"http://127.0.0.1:{port}/api/notifications", json=body) as answer:
         assert answer.status < 300, await answer.text()
 
