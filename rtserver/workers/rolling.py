@@ -36,26 +36,29 @@ class Rolling:
     def ask(self) -> bool:
         """Whether `run` is to be called for it: the roll that runs takes care of it too."""
         self._asked = True
-        return not self._running
+        running, self._running = self._running, True
+        return not running
 
     async def run(self) -> None:
-        self._running = True
-        while self._asked and not self._supervisor.stopping:
-            self._asked = False
-            await self._roll()
-        self._running = False
+        try:
+            while self._asked and not self._supervisor.stopping:
+                self._asked = False
+                await self._roll()
+        finally:
+            self._running = False
 
     async def _roll(self) -> None:
         slots = self._supervisor.slots
         old = {slot.child for slot in slots}
         log.info("rolling", workers=len(slots))
-        for slot in slots:
-            if slot.child in old and not await self._replace(slot):
-                break
-        else:
-            log.info("rolled")
-        for slot in slots:
-            slot.child.take_new()
+        try:
+            for slot in slots:
+                if slot.child in old and not await self._replace(slot):
+                    return
+        finally:
+            for slot in slots:
+                slot.child.take_new()
+        log.info("rolled")
 
     async def _replace(self, slot: Slot) -> bool:
         if self._supervisor.stopping:

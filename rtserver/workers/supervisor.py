@@ -47,10 +47,11 @@ LONGEST_FOLDER: Final = 60
 
 @dataclass(slots=True)
 class Slot:
-    """One of the N workers, and how often in a row it did not last."""
+    """One of the N workers, how often in a row it did not last, and whether that was said."""
 
     child: Child
     failures: int = 0
+    said: bool = False
 
 
 class Supervisor:
@@ -116,7 +117,8 @@ class Supervisor:
         lasted = child.seconds >= STEADY
         slot.failures = 0 if lasted else slot.failures + 1
         pause = backoff(slot.failures)
-        if slot.failures <= 1:
+        said, slot.said = slot.said and not lasted, True
+        if not said:
             log.warning("worker_died", worker=child.name, pid=child.pid, ended=child.ending(), pause=pause)
         if self._hopeless():
             log.error("no_worker_lasts", ended=child.ending())
@@ -151,7 +153,7 @@ class Supervisor:
 
     def place(self, slot: Slot, child: Child) -> None:
         """Put a worker that is ready into the place of another."""
-        slot.child, slot.failures = child, 0
+        slot.child, slot.failures, slot.said = child, 0, False
         self._watch(slot)
 
     # Signals, and the end.
