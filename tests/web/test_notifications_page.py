@@ -139,8 +139,7 @@ async def test_what_expires_goes_and_older_ones_come_by_scrolling(tabs: Tabs, de
         await push(development, user="alice", type="note", message=f"Note {number}")
     page = await inbox(tabs, "alice", PHONE)
     await expect(page.locator(".note")).to_have_count(30)
-    await page.locator(".note").last.scroll_into_view_if_needed()
-    await page.mouse.wheel(0, 5000)
+    await page.evaluate("document.getElementById('more').scrollIntoView()")
     await expect(page.locator(".note")).to_have_count(45)
     soon = round(time.time() * 1000) + 3000
     await push(development, user="alice", type="note", message="For a moment", expiresAt=soon)
