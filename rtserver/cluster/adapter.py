@@ -118,11 +118,10 @@ class ClusterAdapter(Adapter, ABC):
 
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
-        await self.local_broadcast_with_ack(nsp, args, target, timeout, on_count, on_ack)
-        left = deadline - loop.time()
-        if left > 0:  # whoever has not answered is gone
-            acks.gone(sum(asked) - len(answers))
-        return max(0.0, left)
+        if not await self.local_broadcast_with_ack(nsp, args, target, timeout, on_count, on_ack):
+            return 0.0
+        acks.gone(sum(asked) - len(answers))  # whoever has not answered has left
+        return max(0.0, deadline - loop.time())
 
     async def fetch_sockets(self, nsp: str, target: Target) -> list[RemoteSocket]:
         sockets = self.local_sockets(nsp, target)
