@@ -87,7 +87,8 @@ class _Composition:
         self._compose_server(own)
 
     def _compose_store(self) -> None:
-        self.database = Database(self.settings.database_url.get_secret_value())
+        url = self.settings.database_url.get_secret_value()
+        self.database = Database(url, timeout=self.settings.database_timeout)
         self.messages = Messages(self.database)
         self.inboxes = Inboxes(self.settings, self.database, self.presence, self.metrics)
         self.notifier = self.inboxes.notifier

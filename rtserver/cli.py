@@ -143,7 +143,7 @@ def _signed(settings: Settings, sub: str, name: str | None, roles: list[str], se
 async def _upgrade(settings: Settings) -> None:
     from rtserver.store.database import Database
 
-    store = Database(settings.database_url.get_secret_value())
+    store = Database(settings.database_url.get_secret_value(), timeout=settings.database_timeout)
     try:
         await store.connect()
         await store.migrate()

@@ -85,10 +85,12 @@ class Settings(TokenKeys, ChatSettings, DoorSettings, NotificationSettings, Base
     """Seconds to wait for the answers of other servers."""
     presence_grace: kind.Skew = 3.0
     """Seconds that a user stays online after the last device left: time to load a page anew."""
-    presence_lease: kind.Lease = 8.0
+    presence_lease: kind.Duration = 8.0
     """Seconds after which a server that is silent counts as dead; it renews its lease four times as often."""
     database_url: kind.DatabaseUrl = Field(default_factory=kind.own_database)
     """Where messages and notifications are kept: SQLite or Postgres."""
+    database_timeout: kind.Duration = 10.0
+    """Seconds that the database may take for anything, the wait for other writers included, before `unavailable`."""
 
     cors_origins: kind.Origins = Field(default_factory=kind.own_origins)
     """The origins of the web pages that may connect."""

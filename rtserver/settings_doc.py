@@ -17,7 +17,7 @@ GROUPS = {
     ),
     "Redis and database": (
         "redis_url", "redis_adapter", "redis_key", "redis_specific_responses", "cluster_secret", "cluster_timeout",
-        "presence_grace", "presence_lease", "database_url",
+        "presence_grace", "presence_lease", "database_url", "database_timeout",
     ),
     "Doors for backends": (
         "inbox", "inbox_stream", "kafka_url", "kafka_topic", "rabbitmq_url", "rabbitmq_queue",

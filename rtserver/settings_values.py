@@ -146,7 +146,7 @@ Seconds = Annotated[
 ]
 Pause = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False), Rule("a number of seconds from 0 to 86400")]
 Skew = Annotated[float, Field(ge=0, le=600, allow_inf_nan=False), Rule("a number of seconds from 0 to 600")]
-Lease = Annotated[float, Field(ge=0.5, le=600, allow_inf_nan=False), Rule("a number of seconds from 0.5 to 600")]
+Duration = Annotated[float, Field(ge=0.5, le=600, allow_inf_nan=False), Rule("a number of seconds from 0.5 to 600")]
 Switch = Annotated[bool, BeforeValidator(_lower), Rule("true or false")]
 Folder = Annotated[Path, Rule("a folder")]
 

@@ -138,6 +138,7 @@ WRONG = [
     ("redis_adapter", "fast"),
     ("database_url", "mysql://u:p@h/db"), ("database_url", "postgresql://h"), ("database_url", "sqlite://file.db"),
     ("database_url", "sqlite://"), ("database_url", "sqlite:///:memory:"), ("database_url", "rtserver.db"),
+    ("database_timeout", "0"), ("database_timeout", "inf"), ("database_timeout", "601"),
     ("cors_origins", "example.com"), ("cors_origins", "https://example.com/path"), ("cors_origins", "https://*.x.com"),
     ("trusted_proxies", "localhost"), ("namespaces", "my.module"), ("namespaces", "my module:X"),
     ("transports", "carrier-pigeon"), ("transports", ","), ("ping_interval", "0"), ("ping_interval", "inf"),
