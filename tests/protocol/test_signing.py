@@ -61,6 +61,27 @@ def test_a_clock_that_was_ahead_at_the_start_and_is_put_right_shuts_nobody_out_f
     assert early.opened("room", Seal([SECRET], clock=clock).signed("room", b"hello")) == b"hello"
 
 
+def test_a_clock_that_goes_ahead_and_is_put_right_shuts_nobody_out_for_long(clock: Clock) -> None:
+    one, other, payloads = Seal([SECRET], clock=clock), Seal([SECRET], clock=clock), []
+
+    def talk(seconds: int) -> None:
+        for _ in range(seconds):
+            clock.now += 1
+            payloads.append(other.signed("room", b"hello"))
+            assert one.opened("room", payloads[-1]) == b"hello"
+
+    talk(5)
+    clock.now += 3600
+    talk(int(WINDOW) * 2)
+    clock.now -= 3600
+    with pytest.raises(BadSignature, match="seen before"):  # it cannot know any more
+        one.opened("room", other.signed("room", b"hello"))
+    talk(5)
+    for payload in payloads:
+        with pytest.raises(BadSignature):
+            one.opened("room", payload)
+
+
 def test_a_message_is_good_for_its_channel_only(clock: Clock) -> None:
     seal = Seal([SECRET], clock=clock)
     with pytest.raises(BadSignature, match="wrong signature"):

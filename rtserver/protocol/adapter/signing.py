@@ -5,6 +5,9 @@
 The signature is over channel, time, nonce and message. 0xC1 begins neither JSON nor MessagePack, so Node ignores it.
 A message is opened once, within `WINDOW` seconds of its time, on the channel that it was signed for, and never by a
 process that was not there yet: it could not know whether the one before it has opened it.
+
+A clock that was ahead for longer than `WINDOW` and is put right costs what is under way then. What was signed ahead of
+time could be opened once more when that time comes; to refuse it would shut everybody out for as long.
 """
 
 from __future__ import annotations
@@ -83,6 +86,8 @@ class _Seen:
 
     def add(self, nonce: bytes, sent: float, now: float) -> bool:
         second = int(sent)
+        if self._forgotten > now + WINDOW:  # only a clock that was set back leads there
+            self._forgotten = int(now)
         if second <= self._forgotten:
             return False
         nonces = self._by_second.get(second)
