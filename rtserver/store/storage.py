@@ -62,6 +62,8 @@ class Folder:
         try:
             size = await self._write(part, chunks)
             await _in_thread(_keep, part, self._file(key))
+        except FileNotFoundError:  # swept: it took too long, or the clock was set
+            raise Unavailable("The file could not be kept; try again") from None
         finally:
             await _in_thread(_remove, part)
         return size

@@ -1,6 +1,7 @@
 """Who has uploaded which file: a row each, written after the file, and removed after it.
 
-1. A file without a row is an orphan of a crash, and is swept after an hour. A row without its file answers not found.
+1. A file without a row is an orphan of a crash, and is swept after an hour: by the second sweep that finds it, for by
+   a clock that was just set one that is being saved looks old. A row without its file answers not found.
 2. What a user may keep in all is checked with the row, under a lock of the user.
 """
 
@@ -42,6 +43,8 @@ class Uploads:
         self._db = db
         self._storage = storage
         self._quota = quota
+        self._orphans: set[str] = set()
+        """Those that the last sweep found."""
 
     async def save(self, owner: str, name: str, type_: str, chunks: AsyncIterator[bytes]) -> Upload:
         """Keep a file. Raises `TooLarge` past the quota, `Unavailable` when it is not kept."""
@@ -90,16 +93,19 @@ class Uploads:
         return len(ids)
 
     async def sweep(self) -> int:
-        """Remove files that no row knows, all of them; 0, as none is left."""
-        after = ""
+        """Remove files that no row knows, nor knew at the last sweep; 0, as none is left."""
+        after, orphans = "", set[str]()
         while old := await self._storage.keys(ORPHANED_SECONDS, after):
             async with self._db.reading() as connection:
                 query = sa.select(uploads.c.id).where(among(connection, uploads.c.id, old))
                 known = set((await connection.execute(query)).scalars())
             for key in old:
-                if key not in known:
+                if key in self._orphans and key not in known:
                     await self._storage.delete(key)
+                elif key not in known:
+                    orphans.add(key)
             after = old[-1]
+        self._orphans = orphans
         return 0
 
     async def _check_quota(self, owner: str) -> None:

@@ -88,10 +88,44 @@ async def test_files_that_nobody_knows_are_swept_after_a_while(uploads: Uploads,
     begun.parent.mkdir(exist_ok=True)
     begun.write_bytes(b"half")
     for path in (folder / old[:2] / old, folder / kept.id[:2] / kept.id, begun):
-        stamp = path.stat().st_mtime - OLD
-        os.utime(path, (stamp, stamp))
+        age(path)
+    await uploads.sweep()
     await uploads.sweep()
     assert {path.name for path in files(folder)} == {kept.id, young}
+
+
+def age(path: Path) -> None:
+    stamp = path.stat().st_mtime - OLD
+    os.utime(path, (stamp, stamp))
+
+
+async def test_a_clock_that_is_set_forward_takes_no_file_that_is_being_saved(
+    db: Database, open_database: OpenDatabase, folder: Path
+) -> None:
+    """For another server that sweeps it is old then, and has no row yet."""
+    other = Uploads(await open_database(), Folder(folder))
+
+    class Slow(Folder):
+        async def save(self, key: str, chunks: AsyncIterator[bytes]) -> int:
+            size = await super().save(key, chunks)
+            age(folder / key[:2] / key)
+            await other.sweep()
+            return size
+
+    uploads = Uploads(db, Slow(folder))
+    saved = await uploads.save("alice", "x", "text/plain", pieces(b"x"))
+    await other.sweep()
+    assert await content(uploads, saved) == b"x"
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b"x"
+        for part in files(folder):
+            age(part)
+        await other.sweep()
+
+    with pytest.raises(Unavailable):
+        await uploads.save("alice", "y", "text/plain", slowly())
+    assert [path.name for path in files(folder)] == [saved.id]
 
 
 async def test_an_orphan_is_found_behind_many_files(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
