@@ -15,6 +15,7 @@ from tests.support.eventually import eventually
 
 Run = Callable[..., Any]
 EMIT: dict[str, Any] = {"namespace": "/chat", "event": "news"}
+HOUR_MS = 3_600_000
 
 
 @pytest.fixture
@@ -76,9 +77,67 @@ async def test_an_entry_that_is_given_out_again_when_its_time_is_over_is_not_don
 
 async def test_a_clock_that_is_set_forward_is_noticed(server: Backstage, run: Run) -> None:
     await run(server)
-    await put_off(server, "far", 3_600_000)
-    server.now = NOW + 3_600_001
+    await put_off(server, "far", HOUR_MS)
+    server.now = NOW + HOUR_MS + 1
     await eventually(lambda: server.emitted == ["far"], seconds=8)
+
+
+async def test_a_clock_that_is_set_back_stops_nothing_and_loses_nothing(server: Backstage, run: Run) -> None:
+    failing = [True]
+
+    async def carry_out(kind: str, body: Any, origin: str) -> None:
+        if body["event"] == "again" and failing:
+            failing.clear()
+            raise RuntimeError
+        server.emitted.append(body["event"])
+
+    await put_off(server, "again", 1)
+    await put_off(server, "ahead", HOUR_MS + 1)
+    server.now = NOW + HOUR_MS
+    await run(server, carry_out=carry_out)
+    await eventually(lambda: not failing)
+    await eventually(lambda: _attempts(server, 1, 0))
+    server.now = NOW + 10  # while it rests, and waits a second before it tries one of them again
+    await put_off(server, "soon", 20)
+    await eventually(lambda: server.emitted == ["again"], seconds=8)
+    server.now = NOW + 20
+    await eventually(lambda: server.emitted == ["again", "soon"], seconds=8)
+    server.now = NOW + HOUR_MS + 1
+    await eventually(lambda: server.emitted == ["again", "soon", "ahead"], seconds=8)
+
+
+async def test_a_clock_that_is_set_forward_at_work_repeats_nothing(
+    servers: list[Backstage], run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the other server it looks as if the first one had died."""
+    monkeypatch.setattr("rtserver.doors.scheduler.HOLD_EVERY", 3600.0)
+    began, finish = asyncio.Event(), asyncio.Event()
+
+    async def slow(kind: str, body: Any, origin: str) -> None:
+        began.set()
+        await finish.wait()
+        await servers[0].intake.carry_out(checked(kind, body), origin=origin)
+
+    for kind, body in (
+        ("notification", {"user": "ada", "type": "t", "message": "m", "at": NOW + 1}),
+        ("message", {"room": "general", "from": {"id": "shop"}, "text": "hi", "at": NOW + 1}),
+        ("emit", EMIT | {"at": NOW + 1, "key": "k"}),
+        ("emit", EMIT | {"event": "later", "at": NOW + HOUR_MS + 20}),
+    ):
+        await servers[0].intake.submit(kind, body)
+    servers[0].now = servers[1].now = NOW + 10
+    first = await run(servers[0], carry_out=slow)
+    await began.wait()
+    servers[0].now = servers[1].now = NOW + HOUR_MS
+    await run(servers[1], owner="two")
+    await eventually(lambda: servers[1].emitted == ["news"])
+    finish.set()
+    await first.stop()
+    told = [servers[0].pushed + servers[1].pushed, servers[0].posted + servers[1].posted]
+    assert told == [["ada:m"], ["hi"]]
+    assert servers[0].emitted + servers[1].emitted == ["news"]
+    [left] = (await servers[1].schedule.page())[0]
+    assert left.body["event"] == "later"
 
 
 async def test_what_fell_due_long_ago_comes_in_order_of_its_time(servers: list[Backstage], run: Run) -> None:
@@ -182,9 +241,9 @@ async def test_a_fault_of_ours_is_tried_again_after_pauses_and_then_kept(server:
     assert (failed.attempts, failed.error) == (ATTEMPTS, f"internal: failed {ATTEMPTS} times")
 
 
-async def _attempts(server: Backstage, wanted: int) -> bool:
+async def _attempts(server: Backstage, *wanted: int) -> bool:
     every = [*(await server.schedule.page())[0], *(await server.schedule.page(failed=True))[0]]
-    return [later.attempts for later in every] == [wanted]
+    return [later.attempts for later in every] == list(wanted)
 
 
 async def test_what_takes_long_stays_with_its_server(servers: list[Backstage], run: Run) -> None:

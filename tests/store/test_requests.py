@@ -79,3 +79,18 @@ async def test_old_keys_are_forgotten(db: Database) -> None:
     assert not (await requests.enter(Asked("emit", "young", "d"))).new
     assert (await requests.enter(Asked("emit", "old", "d"))).new
     await requests.stop()
+
+
+async def test_a_clock_that_is_set_by_an_hour_frees_no_key(db: Database) -> None:
+    hour, now = 3_600_000, NOW
+    requests = Requests(db, clock=lambda: now)
+    await requests.start()
+    for key, step in (("right", 0), ("ahead", hour), ("behind", -2 * hour)):
+        now += step
+        await requests.enter(Asked("emit", key, "d"))
+    for step in (0, 2 * hour, -hour):
+        now += step
+        assert await requests.forget_old() == 0
+        for key in ("right", "ahead", "behind"):
+            assert not (await requests.enter(Asked("emit", key, "d"))).new
+    await requests.stop()

@@ -6,6 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from rtserver.store.amend import React
+from rtserver.store.clock import now_ms
 from rtserver.store.database import Database
 from rtserver.store.messages import Messages
 from rtserver.store.receipts import Receipts
@@ -64,6 +65,27 @@ async def test_old_ones_go_and_what_follows_a_younger_one_waits(db: Database, me
         await connection.execute(older)
     assert await swept(Retention(db)) == 2
     assert await seqs(messages) == [3, 4]
+
+
+async def test_a_clock_that_is_set_by_an_hour_takes_an_hour_at_the_most(db: Database, messages: Messages) -> None:
+    hour, now = 3_600_000, now_ms()
+    await said(messages, 4)
+    await RoomSettingsStore(db).change("lobby", {"keep_seconds": 7200}, "x")
+    # The last but one was sent while the clock was ahead, the last one while it was behind.
+    for seq, sent_at in enumerate((now - hour - 60_000, now - hour + 60_000, now + hour, now - hour - 60_000), 1):
+        async with db.transaction() as connection:
+            this = sa.update(messages_table).where(messages_table.c.seq == seq)
+            await connection.execute(this.values(sent_at=sent_at))
+    retention = Retention(db, clock=lambda: now)
+    now -= hour
+    assert await swept(retention) == 0
+    now += 2 * hour
+    assert await swept(retention) == 1
+    now -= hour
+    assert await swept(retention) == 0
+    assert await seqs(messages) == [2, 3, 4]
+    now += 3 * hour + 1
+    assert await swept(retention) == 3
 
 
 async def test_what_is_gone_is_not_unread(db: Database, messages: Messages, rooms: Rooms, receipts: Receipts) -> None:
