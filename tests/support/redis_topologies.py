@@ -27,7 +27,7 @@ def certificates(folder: Path) -> None:
     (folder / "extensions").write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
     new = "openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc"
     for command in (
-        f"{new} -x509 -days 2 -subj /CN=test -keyout ca.key -out ca.pem",
+        f"{new} -x509 -days 2 -subj /CN=test -addext keyUsage=critical,keyCertSign -keyout ca.key -out ca.pem",
         f"{new} -subj /CN=redis -keyout redis.key -out redis.csr",
         "openssl x509 -req -in redis.csr -CA ca.pem -CAkey ca.key -days 2 -extfile extensions -out redis.pem",
     ):
