@@ -109,7 +109,9 @@ class Scheduler:
         backoff = BLOCKED
         while not self._stopping:
             try:
-                pause = 0.0 if await self._turn() else await self._pause()
+                pause = await self._pause()
+                if not pause:
+                    pause = 0.0 if await self._turn() else BLOCKED
                 backoff = BLOCKED
             except Unavailable:
                 backoff = min(backoff * 2, _LONGEST_BACKOFF)
@@ -129,11 +131,12 @@ class Scheduler:
         self._wakes_at = None
 
     async def _pause(self) -> float:
+        """Seconds until something is due, 0 if it is. This only reads: a server at rest takes no lock."""
         await self._tidy()
         due = await self._schedule.next_due()
         ahead = POLL if due is None else (due - self._clock()) / 1000
         self._metrics.scheduled_late = max(0.0, -ahead)
-        return min(ahead, POLL) if ahead > 0 else BLOCKED
+        return max(0.0, min(ahead, POLL))
 
     async def _tidy(self) -> None:
         now = asyncio.get_running_loop().time()
