@@ -12,12 +12,14 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import shutil
 import signal
 import socket
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -203,11 +205,24 @@ def supervise(settings: Settings, flags: Mapping[str, Any]) -> int:
     for warning in settings.warnings():
         log.warning("settings", warning=warning)
     sockets = inherited_sockets() or listen(settings.host, settings.port)
+    with _folder() as folder:
+        return asyncio.run(_run(settings, flags, sockets, folder))
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """Where the workers' Unix sockets lie. It is locked, so that what cleans up old files leaves it alone.
+
+    Source: systemd-tmpfiles(8), "directories and their contents are skipped while a BSD lock is held on them".
+    """
     temporary = tempfile.gettempdir()
     folder = Path(tempfile.mkdtemp(prefix="rtserver-", dir=temporary if len(temporary) < LONGEST_FOLDER else "/tmp"))  # noqa: S108
+    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        return asyncio.run(_run(settings, flags, sockets, folder))
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield folder
     finally:
+        os.close(lock)
         shutil.rmtree(folder, ignore_errors=True)
 
 

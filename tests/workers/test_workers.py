@@ -1,10 +1,13 @@
 """`rtserver serve --workers N`, as a client and an operator see it: the real processes, one port, no proxy."""
 
 import asyncio
+import fcntl
 import os
 import re
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -189,13 +192,34 @@ async def test_a_sid_of_no_worker_or_of_a_dead_one_is_unknown(several: Start) ->
                 assert (answer.status, (await answer.json())["message"]) == (400, "Session ID unknown"), sid
             async with http.post(server.url + "/socket.io/", params=params, data="4x" * 1000) as answer:
                 assert answer.status == 400, sid
+
+    # What cleans up old files leaves the folder of the Unix sockets alone.
+    folder = _folder_of(server.pid)
+    with pytest.raises(BlockingIOError), _opened(folder) as descriptor:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     assert await server.stop() == 0
+    assert not folder.exists()
 
 
 async def test_a_fault_at_the_start_is_said_once_and_ends_the_command(server: Any, redis_server: RedisServer) -> None:
     with pytest.raises(AssertionError, match="ended with 1") as failure:
         await server(REDIS_URL=redis_server.url, NAMESPACES="no.such:Thing", WORKERS=3)
     assert str(failure.value).count("cannot be imported") == 1
+
+
+def _folder_of(pid: int) -> Path:
+    opened = [each.readlink() for each in Path(f"/proc/{pid}/fd").iterdir()]
+    [folder] = [path for path in opened if path.name.startswith("rtserver-")]
+    return folder
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _runs(pid: int) -> bool:
