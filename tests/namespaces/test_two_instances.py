@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import aiohttp
 import pytest
@@ -14,14 +15,21 @@ Js = Callable[..., Awaitable[JsClient]]
 Pair = tuple[RtServer, RtServer]
 
 
+ON_BOTH = pytest.mark.parametrize("pair", ["sqlite", "postgres"], indirect=True)
+"""Tests run on SQLite unless they are marked so."""
+
+
 @pytest.fixture
-async def pair(server: Callable[..., Awaitable[RtServer]], redis_server: RedisServer) -> Pair:
-    first = await server(REDIS_URL=redis_server.url, RATE_EVENTS="100000/s")
-    database = first.env["RTSERVER_DATABASE_URL"]
-    second = await server(
-        REDIS_URL=redis_server.url, RATE_EVENTS="100000/s", DATABASE_URL=database, migrate=False
-    )
-    return first, second
+async def pair(
+    request: pytest.FixtureRequest, server: Callable[..., Awaitable[RtServer]], redis_server: RedisServer
+) -> Pair:
+    """The second one looks ten times a second for what rooms do not keep."""
+    settings: dict[str, Any] = {"REDIS_URL": redis_server.url, "RATE_EVENTS": "100000/s"}
+    if getattr(request, "param", "sqlite") == "postgres":
+        settings["DATABASE_URL"] = request.getfixturevalue("postgres_url")
+    first = await server(**settings)
+    settings["DATABASE_URL"] = first.env["RTSERVER_DATABASE_URL"]
+    return first, await server(**settings, CHAT_SWEEP_SECONDS=0.1, migrate=False)
 
 
 @pytest.fixture

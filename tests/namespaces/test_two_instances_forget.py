@@ -11,7 +11,7 @@ from tests.support.js_client import JsClient
 __all__ = ["pair"]
 
 
-@pytest.mark.parametrize("at", [0, 1])
+@pytest.mark.parametrize(("pair", "at"), [("sqlite", 0), ("postgres", 1)], indirect=["pair"])
 async def test_a_person_is_forgotten_while_others_watch(pair: Pair, js: Js, at: int) -> None:
     async def connect(server: int, user: str, namespace: str = "/chat", *roles: str) -> JsClient:
         token = pair[server].token(user, name=f"{user} Person", roles=roles)

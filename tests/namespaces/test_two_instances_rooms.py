@@ -1,11 +1,16 @@
 """Rooms on two servers: what is changed on one holds on the other at once."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 from tests.namespaces.backend import Backend
-from tests.namespaces.test_two_instances import Js, Pair, device, pair
+from tests.namespaces.test_two_instances import ON_BOTH, Js, Pair, device, pair
+from tests.support.eventually import eventually
 
 __all__ = ["device", "pair"]
+
+pytestmark = ON_BOTH
 
 
 async def test_what_one_server_sets_holds_on_the_other_at_once(pair: Pair, js: Js) -> None:
@@ -23,6 +28,15 @@ async def test_what_one_server_sets_holds_on_the_other_at_once(pair: Pair, js: J
         await bob.next("roomChanged")
         assert (await bob.call("message", {"room": "board", "text": "x"}))["error"]["code"] == code
     backend = Backend(pair[0])
+    await backend.post("/api/messages", {"room": "board", "text": "after", "from": {"id": "shop"}})
+    await backend.patch("/api/rooms/board", {"keepCount": 1})
+    await bob.next("roomChanged")
+
+    async def kept() -> list[int]:
+        return [message["seq"] for message in (await bob.call("history", {"room": "board"}))["messages"]]
+
+    assert await kept() in ([1, 2], [2])
+    await eventually(lambda: has(kept, [2]))
     await backend.patch("/api/rooms/board", {"policy": "role:staff"})
     assert await bob.next("left") == [{"room": "board", "user": "bob"}]
     assert (await bob.call("history", {"room": "board"}))["error"]["code"] == "forbidden"
@@ -48,3 +62,7 @@ async def test_whoever_is_taken_out_while_joining_is_out(pair: Pair, js: Js) -> 
         await bob.next("left")
         refused = await bob.call("typing", {"room": "board", "typing": True})
         assert refused["error"]["code"] == "room_not_joined"
+
+
+async def has(found: Callable[[], Awaitable[Any]], wanted: Any) -> bool:
+    return bool(await found() == wanted)

@@ -1,12 +1,12 @@
-"""Everything that a chat does, with two servers on one Postgres and one Redis: nobody notices which one one is on."""
+"""Everything that a chat does, with two servers on one database and one Redis: nobody notices which one one is on."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any
 
+from tests.namespaces.test_two_instances import ON_BOTH, Js, Pair, pair
 from tests.support.js_client import JsClient
-from tests.support.redis_server import RedisServer
-from tests.support.rtserver_process import RtServer
+
+__all__ = ["pair"]
 
 GENERAL = {"room": "general"}
 
@@ -22,18 +22,11 @@ async def unread(*devices: JsClient) -> list[tuple[int, int, int]]:
     return found
 
 
-async def test_two_servers_are_one_chat(
-    server: Callable[..., Awaitable[RtServer]],
-    js: Callable[..., Awaitable[JsClient]],
-    redis_server: RedisServer,
-    postgres_url: str,
-) -> None:
-    shared = {"REDIS_URL": redis_server.url, "DATABASE_URL": postgres_url, "RATE_EVENTS": "100000/s"}
-    servers = [await server(**shared), await server(migrate=False, **shared)]
-
+@ON_BOTH
+async def test_two_servers_are_one_chat(pair: Pair, js: Js) -> None:
     async def device(at: int, user: str, namespace: str = "/chat") -> JsClient:
-        token = servers[at].token(user, name=user.capitalize())
-        client = await js(servers[at].url, namespace, token=token, transports=["websocket"])
+        token = pair[at].token(user, name=user.capitalize())
+        client = await js(pair[at].url, namespace, token=token, transports=["websocket"])
         if namespace == "/chat":
             assert (await client.call("join", GENERAL))["ok"]
         return client
