@@ -20,14 +20,15 @@ KEY = b"a key of the tests, 32 bytes long"
 async def test_the_backend_hears_once_of_who_is_offline_everywhere(
     server: Callable[..., Awaitable[RtServer]],
     redis_server: RedisServer,
+    postgres_url: str,
     receiver: Receiver,
     js: Callable[..., Awaitable[JsClient]],
 ) -> None:
     secret = "whsec_" + base64.b64encode(KEY).decode()
     url = receiver.url + "?token=not-for-logs"
     settings = {"REDIS_URL": redis_server.url, "WEBHOOK_URL": url, "WEBHOOK_SECRET": secret, "WEBHOOK_DELAY": 0.5}
-    first = await server(**settings)
-    second = await server(**settings, DATABASE_URL=first.env["RTSERVER_DATABASE_URL"], migrate=False)
+    settings |= {"DATABASE_URL": postgres_url}
+    first, second = await server(**settings), await server(**settings, migrate=False)
     around = ((first, "alice", "/notifications"), (second, "bob", "/notifications"), (second, "cat", "/chat"))
     for at, user, namespace in around:
         await js(at.url, namespace, token=at.token(user), transports=["websocket"])
