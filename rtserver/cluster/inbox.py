@@ -116,6 +116,7 @@ class Inbox:
             await wire.make_group()
             await wire.identify()
             self._wire = wire
+            self._measures_at = 0.0
             backoff.connected()
             self._tell_up()
             while not self._stopping:
