@@ -9,9 +9,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+import asyncpg
 import pytest
 import redis.asyncio
 
+from rtserver.store.postgres import dsn_of
 from tests.support.eventually import eventually
 from tests.support.postgres import PostgresServer
 from tests.support.redis_server import RedisServer
@@ -151,6 +154,7 @@ async def test_nothing_is_lost_or_doubled_when_a_server_is_killed_at_work(
     assert await client.exists(f"{STREAM}:dead") == 0
 
 
+@pytest.mark.parametrize("servers", ["sqlite"], indirect=True)
 async def test_what_is_scheduled_comes_once_from_two_servers_also_when_one_is_killed(
     servers: list[RtServer], client: redis.asyncio.Redis, js: Any
 ) -> None:
@@ -166,6 +170,33 @@ async def test_what_is_scheduled_comes_once_from_two_servers_also_when_one_is_ki
     await servers[0].kill()
     await eventually(lambda: len(bell.received("notification")) >= 40, seconds=60)
     assert sorted(await inbox_of(js, servers[1], "ada"), key=int) == [str(number) for number in range(40)]
+
+
+@pytest.mark.parametrize("servers", ["postgres"], indirect=True)
+async def test_when_the_one_that_carries_out_what_is_scheduled_is_killed_the_other_goes_on(
+    servers: list[RtServer], client: redis.asyncio.Redis, js: Any
+) -> None:
+    bells = [await js(each.url, "/notifications", token=each.token("ada")) for each in servers]
+    due = int(time.time() * 1000) + 1000
+    for number in range(40):
+        await leave(client, "notification", notice("ada", str(number)), at=due + number)
+    await eventually(lambda: is_empty(client))
+    database = await asyncpg.connect(dsn_of(servers[0].env["RTSERVER_DATABASE_URL"]))
+    async with database.transaction():
+        await database.execute("LOCK TABLE notifications IN EXCLUSIVE MODE")  # one begins, and cannot finish
+        owner = await eventually(lambda: database.fetchval("SELECT owner FROM scheduled WHERE owner IS NOT NULL"))
+        [at] = [number for number, each in enumerate(servers) if owner.startswith(await instance_of(each) + ":")]
+        await servers[at].kill()
+    await database.close()
+    survivor, bell = servers[1 - at], bells[1 - at]
+    await eventually(lambda: len(bell.received("notification")) >= 40, seconds=60)
+    assert await inbox_of(js, survivor, "ada") == [str(number) for number in range(40)]
+    assert [told["message"] for (told,) in bell.received("notification")] == [str(number) for number in range(40)]
+
+
+async def instance_of(server: RtServer) -> str:
+    async with aiohttp.ClientSession() as http, http.get(f"{server.url}/healthz") as response:
+        return str((await response.json())["instance"])
 
 
 async def test_what_fell_due_while_no_server_ran_comes_at_once_and_in_order(
