@@ -100,6 +100,7 @@ class _Composition:
                 self.verifier, cookie_name=settings.jwt_cookie, allow_query=settings.jwt_query
             ),
             adapter=self.adapter,
+            occupancy=self.presence.rooms,
             metrics=self.metrics,
             instance_id=self.instance,
             event_rate=settings.rate_events,

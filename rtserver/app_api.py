@@ -15,6 +15,7 @@ from rtserver.http.batch_api import BatchApi
 from rtserver.http.credentials import Credentials
 from rtserver.http.notifications_api import NotificationsApi
 from rtserver.http.reading_api import RoomReadingApi, UserReadingApi
+from rtserver.http.room_presence_api import RoomPresenceApi
 from rtserver.http.rooms_api import RoomsApi
 from rtserver.http.scheduled_api import ScheduledApi
 from rtserver.http.serving import Api
@@ -53,6 +54,7 @@ class ApiParts:
         yield ScheduledApi(self._doors.schedule)
         yield RoomReadingApi(self._messages)
         yield RoomsApi(self._rooms.namespace.keeper)
+        yield RoomPresenceApi(self._server.occupancy)
         yield UsersApi(self._rooms.forgetting)
         yield from self._rooms.upload_parts()
         yield NotificationsApi(self._inboxes.store, self._inboxes.notifier)

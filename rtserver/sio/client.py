@@ -117,7 +117,7 @@ class Client(Standpoint, Watchable):
             raise TooLarge("In too many rooms")
         if any(len(room) > bounds.max_room_length for room in rooms):
             raise TooLarge("The name of a room is too long")
-        self.server.room_table(self.namespace_name).join(self, rooms)
+        self.server.room_table(self.namespace_name, self.handler).join(self, rooms)
 
     async def leave(self, *rooms: str) -> None:
         table = self.server.rooms_of(self.namespace_name)

@@ -45,6 +45,7 @@ class CompatHandler:
     roles: frozenset[str] = frozenset()
     has_connected = False
     has_disconnecting = False
+    room_presence = False
 
     def __init__(self, server: Server, name: str) -> None:
         self._server = server

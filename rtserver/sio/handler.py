@@ -40,6 +40,8 @@ class Handler(Protocol):
     limit and the handler.
     `has_connected` and `has_disconnecting` say whether `connected` and `disconnecting` do something.
 
+    `room_presence`: who is in its rooms is kept for everybody to ask (see `rtserver.sio.occupancy`).
+
     `label` names it in metrics: one of few, where a dynamic namespace has names of clients' choosing.
     """
 
@@ -48,6 +50,7 @@ class Handler(Protocol):
     roles: frozenset[str]
     has_connected: bool
     has_disconnecting: bool
+    room_presence: bool
 
     @property
     def namespace(self) -> Namespace: ...

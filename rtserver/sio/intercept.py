@@ -31,6 +31,7 @@ class Intercepted:
         self.roles = inner.roles
         self.has_connected = inner.has_connected
         self.has_disconnecting = inner.has_disconnecting
+        self.room_presence = inner.room_presence
         self.connect = inner.connect
         self.connected = inner.connected
         self.disconnecting = inner.disconnecting

@@ -128,7 +128,7 @@ class Membership:
         nsp = client.namespace_name
         self._clients[nsp] = client
         client.buckets = self._left.pop(nsp, None)
-        self.server.room_table(nsp).add(client)
+        self.server.room_table(nsp, client.handler).add(client)
         self.server.metrics.namespace_connected(client.handler.label)
         self.push(self.server.outgoing(packets.CONNECT, nsp, self._welcome(client)))
         client.accept()
@@ -171,7 +171,7 @@ class Membership:
             del self._left[next(iter(self._left))]
         self.server.metrics.namespace_disconnected(client.handler.label)
         client.depart()
-        rooms = self.server.room_table(nsp)
+        rooms = self.server.room_table(nsp, client.handler)
         if client.handler.has_disconnecting:
             rooms.retire(client)
             self.server.spawn(self._take_leave(client, reason, rooms))

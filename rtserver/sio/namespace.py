@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from rtserver.sio.client import Client
 from rtserver.sio.handler import AuthMode
+from rtserver.sio.occupancy import MOST, Occupants
 from rtserver.sio.operator import DEFAULT_ACK_TIMEOUT, Operator
 from rtserver.sio.remote import RemoteSocket
 from rtserver.sio.table import (
@@ -43,11 +44,13 @@ class Namespace:
 
     `auth`: whether a checked identity is "required", "optional" or not looked for ("none").
     `roles`: one of these is needed; empty = every identity.
+    `room_presence`: keep who is in which room, for `occupants` to tell.
     """
 
     path: str | re.Pattern[str] | PathFunction
     auth: AuthMode = "required"
     roles: frozenset[str] = frozenset()
+    room_presence: bool = False
     server: Server
 
     _event_table: ClassVar[dict[str, Entry]] = {}
@@ -158,6 +161,32 @@ class Namespace:
 
     async def all_rooms(self) -> set[str]:
         return await self._everybody.all_rooms()
+
+    async def occupants(
+        self,
+        room: str,
+        *,
+        users: Sequence[str] | None = None,
+        after: str | None = None,
+        limit: int = MOST,
+        of: str | None = None,
+    ) -> Occupants:
+        """Who is in `room` now, by user id, with how many devices on which instance; with `room_presence` only.
+
+        Either those of `users`, or a page: go on with `after=` the `next` of the one before.
+        `of`: the name, in a dynamic namespace.
+        """
+        name, occupancy = self._tracked(of), self.server.occupancy
+        if users is not None:
+            return await occupancy.among(name, room, users)
+        return await occupancy.page(name, room, after, limit)
+
+    def _tracked(self, name: str | None) -> str:
+        if not self.room_presence:
+            raise TypeError("only a namespace with room_presence = True knows who is in its rooms")
+        if name is None and not isinstance(self.path, str):
+            raise TypeError("a dynamic namespace has rooms in each of its names: occupants(room, of=name)")
+        return name or cast("str", self.path)
 
     # Between servers.
 

@@ -38,6 +38,7 @@ class NamespaceHandler:
         self.roles = frozenset(namespace.roles)
         self.has_connected = type(namespace).on_connected is not Namespace.on_connected
         self.has_disconnecting = type(namespace).on_disconnecting is not Namespace.on_disconnecting
+        self.room_presence = namespace.room_presence
         self._calls = {name: _call(namespace, entry) for name, entry in type(namespace)._event_table.items()}
 
     @property

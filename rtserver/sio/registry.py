@@ -12,13 +12,15 @@ from rtserver.sio import dispatch
 from rtserver.sio.intercept import plain
 from rtserver.sio.namespace import Namespace, PathFunction, path_text
 from rtserver.sio.namespace_handler import NamespaceHandler, handler_of
+from rtserver.sio.occupancy import Occupancy, OccupiedRooms
 from rtserver.sio.rooms import Rooms
 
 
 class Registry:
     """Static namespaces keep their room table; one made by a pattern or a function goes when it is empty."""
 
-    def __init__(self) -> None:
+    def __init__(self, occupancy: Occupancy) -> None:
+        self._occupancy = occupancy
         self._namespaces: dict[str, Namespace] = {}
         self._static: dict[str, NamespaceHandler] = {}
         self._dynamic: list[tuple[re.Pattern[str] | PathFunction, NamespaceHandler]] = []
@@ -37,7 +39,7 @@ class Registry:
         handler = handler_of(namespace)
         if isinstance(path, str):
             self._static[path] = handler
-            self._rooms[path] = Rooms(path)
+            self.open(path, handler.room_presence)
         else:
             self._dynamic.append((path, handler))
         self._namespaces[text] = namespace
@@ -70,12 +72,12 @@ class Registry:
     def rooms(self, name: str) -> Rooms | None:
         return self._rooms.get(name)
 
-    def open(self, name: str) -> tuple[Rooms, bool]:
-        """The room table, and whether it is new."""
+    def open(self, name: str, room_presence: bool) -> tuple[Rooms, bool]:
+        """The room table, and whether it is new. `room_presence`: a new one is to tell who is in its rooms."""
         rooms = self._rooms.get(name)
         if rooms is not None:
             return rooms, False
-        rooms = self._rooms[name] = Rooms(name)
+        rooms = self._rooms[name] = OccupiedRooms(name, self._occupancy) if room_presence else Rooms(name)
         return rooms, True
 
     def close_if_empty(self, name: str) -> bool:

@@ -36,6 +36,7 @@ from rtserver.sio.intercept import Watched
 from rtserver.sio.limiter import EventLimiter
 from rtserver.sio.membership import Membership
 from rtserver.sio.namespace import Namespace
+from rtserver.sio.occupancy import Occupancy
 from rtserver.sio.operator import Operator
 from rtserver.sio.parsers import parser_of
 from rtserver.sio.registry import Registry
@@ -52,10 +53,10 @@ Step = TypeVar("Step", bound=Callable[[Client], Any])
 class Server(Surface):
     """Takes the arguments of `socketio.AsyncServer`, and:
 
-    `authenticator` checks identities; `adapter` joins the servers of a cluster; `instance_id` is this server's short
-    name; `event_rate` bounds each event of each client ("50/s"; None = no limit); `trusted_proxies` are the peers
-    whose X-Forwarded-For is believed; `compat_auth` says whether python-socketio handlers need an identity
-    ("required" as soon as there is an authenticator).
+    `authenticator` checks identities; `adapter` joins the servers of a cluster, `occupancy` tells who is in rooms;
+    `instance_id` is this server's short name; `event_rate` bounds each event of each client ("50/s"; None = no limit);
+    `trusted_proxies` are the peers whose X-Forwarded-For is believed; `compat_auth` says whether handlers of
+    python-socketio need an identity ("required" as soon as there is an authenticator).
 
     What clients may hold: `bounds`, or each of the `Bounds` as an argument of its own.
     `serializer`: "msgpack" for clients with `socket.io-msgpack-parser`.
@@ -67,6 +68,7 @@ class Server(Surface):
         *args: Any,
         authenticator: dispatch.Authenticator | None = None,
         adapter: Adapter | None = None,
+        occupancy: Occupancy | None = None,
         metrics: Metrics | None = None,
         instance_id: str | None = None,
         event_rate: str | Rate | None = None,
@@ -95,7 +97,8 @@ class Server(Surface):
         self.middleware: tuple[Callable[[Client], Any], ...] = ()
         self.watched = Watched()
         self._clients: dict[str, Client] = {}
-        self._registry = Registry()
+        self.occupancy = occupancy or Occupancy(self.instance_id)
+        self._registry = Registry(self.occupancy)
         self.rooms_of = self._registry.rooms
         self._handshakes = HandshakeReader(trusted_proxies)
         self._tasks = Tasks()
@@ -173,8 +176,8 @@ class Server(Surface):
     def open_namespaces(self) -> list[str]:
         return self._registry.open_names()
 
-    def room_table(self, name: str) -> Rooms:
-        rooms, new = self._registry.open(name)
+    def room_table(self, name: str, handler: Handler | None = None) -> Rooms:
+        rooms, new = self._registry.open(name, handler is not None and handler.room_presence)
         if new:
             self.adapter.namespace_added(name)
         return rooms

@@ -443,7 +443,7 @@ async def test_nothing_is_kept_for_good_of_a_cluster_that_is_no_more(
     await one.connected("alice", "a")
     await one._beat()
     keys = await redis_client.keys("*")
-    assert len(keys) == 5
+    assert len(keys) == 6
     assert all([0 < await redis_client.pttl(key) <= 3_600_000 for key in keys])
 
 

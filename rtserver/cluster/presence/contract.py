@@ -7,11 +7,17 @@ from typing import Protocol
 
 from rtserver.cluster.partial import PartialList, PartialSet
 from rtserver.cluster.presence.announcer import Callback
+from rtserver.sio.occupancy import Occupancy
 
 
 class Presence(Protocol):
     """Questions are answered for the whole cluster. While Redis is down the answer is what this server sees itself,
     and `partial`."""
+
+    @property
+    def rooms(self) -> Occupancy:
+        """Who is in which room."""
+        ...
 
     async def connected(self, user: str, sid: str) -> None:
         """A device came. Waits a tenth of a second at most, and never fails."""

@@ -8,6 +8,7 @@ from itertools import islice
 from rtserver.cluster.partial import PartialList, PartialSet
 from rtserver.cluster.presence.announcer import Announcer, Callback
 from rtserver.cluster.presence.devices import Devices
+from rtserver.sio.occupancy import Occupancy
 
 
 class MemoryPresence:
@@ -17,6 +18,7 @@ class MemoryPresence:
         self._instance = instance
         self._announcer = Announcer()
         self._devices = Devices(grace, self._gone)
+        self.rooms = Occupancy(instance)
 
     async def connected(self, user: str, sid: str) -> None:
         was_online = user in self._devices

@@ -6,6 +6,7 @@ With P the prefix (KEYS[1]; its braces keep all keys in one slot of a Redis Clus
     P:on:<i>         hash  user -> devices of the user on instance i
     P:online         zset  user -> since when online (ms): what has been told
     P:leaving        zset  user -> when to be told offline (ms), unless back by then
+    P:in:<i>         zset  who is in rooms on instance i: see `room_scripts`
     P:epoch          text  changes when Redis has lost its data, or had to throw some away
 Rules:
 1. Every transition happens in one script, so exactly one server gets the answer that makes it tell the others.
@@ -29,7 +30,7 @@ STRANGERS = 50_000
 CHUNK = 100
 """Users in one call: Redis does nothing else while a script runs."""
 
-_BASE = """
+BASE = """
 local p = KEYS[1]
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
@@ -60,7 +61,7 @@ end
 local more = #due == 100
 """
 
-SAY = f"""{_BASE}
+SAY = f"""{BASE}
 local here = p..':on:'..ARGV[1]
 local fresh = {{}}
 redis.call('ZADD', p..':leases', 'NX', now + ARGV[2], ARGV[1])
@@ -80,12 +81,12 @@ return fresh
 """
 """ARGV: instance, lease (ms), grace (ms), then user, devices here… Answers with those who were not online before."""
 
-SETTLE = f"""{_BASE}{_SETTLE}
+SETTLE = f"""{BASE}{_SETTLE}
 return {{gone, more and 1 or 0}}
 """
 """Answers with users whose grace is over, who are offline now; and whether there are more."""
 
-BEAT = f"""{_BASE}
+BEAT = f"""{BASE}
 local repaired = 0
 local function expect(kind, key)
   local found = redis.call('TYPE', key).ok
@@ -95,7 +96,7 @@ local function expect(kind, key)
   end
 end
 local me, lease, grace = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-local mine = p..':on:'..me
+local mine, rooms = p..':on:'..me, p..':in:'..me
 for _, key in ipairs({{'leases', 'online', 'leaving'}}) do expect('zset', p..':'..key) end
 expect('string', p..':epoch')
 repaired = repaired + redis.call('ZREMRANGEBYSCORE', p..':leases', now + HOUR, '+inf')
@@ -110,7 +111,11 @@ end
 local held = redis.call('ZSCORE', p..':leases', me)
 redis.call('ZADD', p..':leases', now + lease, me)
 expect('hash', mine)
-for _, instance in ipairs(instances()) do expect('hash', p..':on:'..instance) end
+for _, instance in ipairs(instances()) do
+  expect('hash', p..':on:'..instance)
+  expect('zset', p..':in:'..instance)
+end
+expect('zset', rooms)
 if redis.call('HLEN', mine) > tonumber(ARGV[7]) then
   redis.call('UNLINK', mine)
   repaired = repaired + 1
@@ -119,7 +124,7 @@ if repaired > 0 then redis.call('DEL', p..':epoch') end
 redis.call('SET', p..':epoch', ARGV[4], 'NX')
 local before = redis.pcall('GET', p..':instance:'..me)
 redis.call('SET', p..':instance:'..me, ARGV[5], 'PX', lease)
-for _, key in ipairs({{':on:'..me, ':leases', ':online', ':leaving', ':epoch'}}) do
+for _, key in ipairs({{':on:'..me, ':in:'..me, ':leases', ':online', ':leaving', ':epoch'}}) do
   redis.call('PEXPIRE', p..key, HOUR)
 end
 
@@ -135,7 +140,7 @@ for _, dead in ipairs(redis.call('ZRANGEBYSCORE', p..':leases', '-inf', now, 'LI
   budget = budget - #users
   if budget == 0 then break end
   redis.call('ZREM', p..':leases', dead)
-  redis.call('DEL', p..':on:'..dead, p..':instance:'..dead)
+  redis.call('UNLINK', p..':on:'..dead, p..':in:'..dead, p..':new:'..dead, p..':instance:'..dead)
 end
 
 local page = redis.call('ZSCAN', p..':online', ARGV[6], 'COUNT', 50)
@@ -147,27 +152,33 @@ for i = 1, #page[2], 2 do
 end
 {_SETTLE}
 if type(before) ~= 'string' then before = '' end
+local epoch = redis.call('GET', p..':epoch')
+if ARGV[8] == '1' then redis.call('ZREMRANGEBYLEX', rooms, '[\\255', '+') end
+local complete = redis.call('ZSCORE', rooms, '\\255'..epoch)
+local live = redis.call('ZRANGEBYSCORE', p..':leases', now, '+inf', 'LIMIT', 0, 1000)
 return {{
-  held and 1 or 0, redis.call('GET', p..':epoch'), redis.call('HLEN', mine), gone, (busy or more) and 1 or 0,
-  page[1], repaired, before
+  held and 1 or 0, epoch, redis.call('HLEN', mine), gone, (busy or more) and 1 or 0, page[1], repaired, before,
+  complete and 1 or 0, redis.call('ZCARD', rooms), live
 }}
 """
 """ARGV: instance, lease (ms), grace (ms), a candidate for the epoch, what the instance tells of itself, where the
-look through P:online stands, how many users P:on:<me> may hold before it counts as somebody else's.
+look through P:online stands, how many users P:on:<me> may hold before it counts as somebody else's, whether P:in:<me>
+is no longer true.
 
 Renews the lease, clears up after dead instances, and looks at a few users for whether they are online by right.
 Answers with: whether the lease was held, the epoch, the users known to be here, the users who are offline now,
-whether there is more to clear up, where the look stands, what was repaired, what the instance told of itself before.
+whether there is more to clear up, where the look stands, what was repaired, what the instance told of itself before;
+and for rooms: whether P:in:<me> is complete, its size, and the instances that live.
 """
 
-LEAVE = f"""{_BASE}
+LEAVE = f"""{BASE}
 redis.call('ZADD', p..':leases', 0, ARGV[1])
-redis.call('DEL', p..':instance:'..ARGV[1])
+redis.call('UNLINK', p..':instance:'..ARGV[1], p..':in:'..ARGV[1], p..':new:'..ARGV[1])
 return redis.status_reply('OK')
 """
 """ARGV: instance. Its lease is over, and the others clear up after it."""
 
-INSTANCES = f"""{_BASE}
+INSTANCES = f"""{BASE}
 local told = {{}}
 for _, instance in ipairs(redis.call('ZRANGEBYSCORE', p..':leases', now, now + HOUR, 'LIMIT', 0, 1000)) do
   local record = redis.pcall('GET', p..':instance:'..instance)
@@ -177,7 +188,7 @@ return told
 """
 """Answers with the instances whose lease lasts, and what they tell of themselves."""
 
-DEVICES = f"""{_BASE}
+DEVICES = f"""{BASE}
 local told = {{}}
 for _, instance in ipairs(redis.call('ZRANGEBYSCORE', p..':leases', now, now + HOUR, 'LIMIT', 0, 1000)) do
   local counts = redis.pcall('HMGET', p..':on:'..instance, unpack(ARGV))

@@ -27,6 +27,7 @@ from rtserver.cluster.presence import scripts
 from rtserver.cluster.presence.announcer import Announcer, Callback
 from rtserver.cluster.presence.devices import Devices
 from rtserver.cluster.presence.names import raw, text, texts
+from rtserver.cluster.presence.occupancy import RedisOccupancy, Seen
 from rtserver.cluster.presence.questions import Questions
 from rtserver.cluster.presence.record import Record
 from rtserver.cluster.presence.scripts import CHUNK, KEY, chunks
@@ -71,6 +72,7 @@ class RedisPresence:
         self._sayings: list[Saying] = []
         self._sending: asyncio.Task[None] | None = None
         self._settling: asyncio.Task[None] | None = None
+        self.rooms = RedisOccupancy(bus, instance, lease=lease, key=key)
         self._epoch: bytes | None = None
         self._stale = True
         self._look: bytes | str = "0"
@@ -88,6 +90,7 @@ class RedisPresence:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.rooms.stop()
         self._devices.stop()
         try:
             await self._bus.ask(*self._script(scripts.LEAVE, self._instance))
@@ -147,13 +150,9 @@ class RedisPresence:
         return self._bus.call(*self._script(scripts.SAY, self._instance, self._lease, self._grace, *pairs))
 
     def _gone(self, user: str) -> None:
-        if self._bus.ready:
-            self._settle_soon()
-        else:
+        if not self._bus.ready:
             self._telling.guess(user)
-
-    def _settle_soon(self) -> None:
-        if self._settling is None:
+        elif self._settling is None:
             self._settling = self._spawn(self._settle())
 
     async def _settle(self, delay: float = 0) -> None:
@@ -189,8 +188,8 @@ class RedisPresence:
         for _ in range(CLEARING):
             args = (self._instance, self._lease, self._grace, secrets.token_hex(8), self._record.write(), self._look)
             most = 2 * len(self._devices) + scripts.STRANGERS
-            answer = await self._bus.call(*self._script(scripts.BEAT, *args, most))
-            held, epoch, count, gone, more, self._look, repaired, before = answer
+            answer = await self._bus.call(*self._script(scripts.BEAT, *args, most, int(self.rooms.stale)))
+            held, epoch, count, gone, more, self._look, repaired, before, *rooms = answer
             self._telling.gone(texts(gone))
             lost_data |= self._epoch is not None and epoch != self._epoch
             self._epoch = epoch
@@ -204,6 +203,7 @@ class RedisPresence:
                 break
         else:
             self._nudge.set()
+        self.rooms.beaten(Seen(epoch, *rooms))
         if cleared:  # the users of a dead server have their grace from now on
             self._spawn(self._settle(self._grace / 1000 + MARGIN))
         if self._stale or count != len(self._devices):

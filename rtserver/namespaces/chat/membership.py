@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from rtserver.errors import Forbidden
@@ -63,17 +64,24 @@ class Membership:
     async def members(
         self, room: str, me: Identity, *, limit: int = MEMBERS, after: str | None = None
     ) -> dict[str, Any]:
-        """A page of who is in `room`, as `{id, name, online}` by id, and how many there are in all."""
+        """A page of the members of `room`, as `{id, name, online, here}` by id, and how many there are in all."""
         found = await self._rooms.members(room, after=after or "", limit=limit + 1)
         page = found[:limit]
         whole = after is None and len(found) <= limit
-        online = await self._online.among([member.id for member in page])
+        ids = [member.id for member in page]
+        online, occupants = await asyncio.gather(self._online.among(ids), self._namespace.occupants(room, users=ids))
+        here = {occupant.user for occupant in occupants}
         return {
             "members": [
-                {"id": member.id, "name": member.name, "online": member.id in online or member.id == me.user}
+                {
+                    "id": member.id,
+                    "name": member.name,
+                    "online": member.id in online or member.id == me.user or member.id in here,
+                    "here": member.id in here,
+                }
                 for member in page
             ],
             "count": len(page) if whole else await self._rooms.count_members(room),
             "next": page[-1].id if len(found) > limit else None,
-            **partly(online),
+            **partly(online, occupants),
         }

@@ -37,6 +37,7 @@ JOIN_HISTORY = 50
 
 class Chat(Namespace, path="/chat"):
     auth = "required"
+    room_presence = True
 
     def __init__(
         self,

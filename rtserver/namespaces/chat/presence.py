@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Iterable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
@@ -57,9 +57,14 @@ class Online:
             log.warning("presence_failed", error=error.message)
 
 
-def partly(found: PartialSet[str]) -> dict[str, Any]:
-    """What an answer says when others may be online too."""
-    return {"partial": True} if found.partial else {}
+class MayLack(Protocol):
+    @property
+    def partial(self) -> bool: ...
+
+
+def partly(*found: MayLack) -> dict[str, Any]:
+    """What an answer says when others may be online too, or in the room."""
+    return {"partial": True} if any(each.partial for each in found) else {}
 
 
 class PresenceAnnouncer:

@@ -136,8 +136,8 @@ async def test_joining_shows_the_members_the_last_messages_and_the_read_cursor(d
     assert ack["lastRead"] == 0
     members = sorted(ack["members"], key=lambda member: member["id"])
     assert members == [
-        {"id": "alice", "name": "Alice", "online": True},
-        {"id": "bob", "name": "Bob", "online": True},
+        {"id": "alice", "name": "Alice", "online": True, "here": True},
+        {"id": "bob", "name": "Bob", "online": True, "here": True},
     ]
     assert await alice.next("joined") == [{"room": "general", "user": "bob"}]
     await bob.call("read", {"room": "general", "seq": 42})

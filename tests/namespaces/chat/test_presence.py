@@ -14,7 +14,7 @@ async def test_presence_follows_the_first_device_on_and_the_last_device_off(devi
     assert await alice.next("presence") == [{"user": "bob", "online": False}]
     assert (await alice.call("online", {"users": ["bob"]}))["online"] == []
     [bob] = [m for m in (await alice.call("members", {"room": "general"}))["members"] if m["id"] == "bob"]
-    assert bob == {"id": "bob", "name": "Bob", "online": False}
+    assert bob == {"id": "bob", "name": "Bob", "online": False, "here": False}
     await phone.connect()
     assert await alice.next("presence") == [{"user": "bob", "online": True}]
     assert len(alice.received("presence")) == 2
