@@ -1,29 +1,34 @@
-"""kill -9 of the whole server, a hundred times at random moments, with clients that send all the while."""
+"""kill -9 of the whole server at random moments, again and again, with clients and backends that ask all the while."""
 
 import asyncio
 import json
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import aiohttp
 import jwt
 import pytest
+import sqlalchemy as sa
 
 from rtserver.store.database import Database
 from rtserver.store.messages import Messages
+from rtserver.store.notifications import Notifications
 from rtserver.store.records import Message
+from rtserver.store.schema_doors import requests
 from tests.support.forked_server import ForkedServer
 from tests.support.ports import free_port
-from tests.support.rtserver_process import SECRET, environment, sqlite_url
+from tests.support.rtserver_process import API_KEY, SECRET, environment, sqlite_url
 
 KILLS = 100
+NOTIFY_KILLS = 15
 SENDERS = 4
 LIVES = 0.06
 """The longest that a server lives after its first ack, in seconds."""
 ROOM = "general"
 PADDING = "x" * 300
+AUTHORIZED = {"Authorization": f"Bearer {API_KEY}"}
 
 
 class Sender:
@@ -60,6 +65,30 @@ class Sender:
                 self._tell()
 
 
+class Backend:
+    """One that notifies without end, and again, with the same key, wherever it got no answer."""
+
+    def __init__(self, name: str, user: str, url: str, answered: Callable[[], None]) -> None:
+        self.name, self.user = name, user
+        self.told: dict[str, tuple[str, int]] = {}
+        self._url = url
+        self._tell = answered
+
+    async def run(self, http: aiohttp.ClientSession) -> None:
+        while True:
+            key = f"{self.name}:{len(self.told)}"
+            body = {"user": self.user, "type": "order", "message": f"{key} {PADDING}", "key": key}
+            try:
+                async with http.post(f"{self._url}/api/notifications", json=body, headers=AUTHORIZED) as answer:
+                    assert answer.status == 200, await answer.text()
+                    [one] = (await answer.json())["notifications"]
+            except (aiohttp.ClientError, ConnectionError):
+                await asyncio.sleep(0.005)
+                continue
+            self.told[key] = (one["id"], one["seq"])
+            self._tell()
+
+
 async def _call(socket: aiohttp.ClientWebSocketResponse, event: str, payload: dict[str, str]) -> dict:
     await socket.send_str("42/chat,7" + json.dumps([event, payload]))
     return json.loads(await _packet(socket, "43/chat,7"))[0]
@@ -85,41 +114,22 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-async def store(database: str) -> AsyncIterator[Messages]:
+async def db(database: str) -> AsyncIterator[Database]:
     db = Database(database)
     await db.connect()
     await db.migrate()
-    yield Messages(db)
+    yield db
     await db.close()
 
 
-async def test_a_hundred_kills_lose_no_acked_message(store: Messages, database: str, tmp_path: Path) -> None:
+async def test_a_hundred_kills_lose_no_acked_message(db: Database, database: str, tmp_path: Path) -> None:
     port = free_port()
     env = environment(tmp_path, DATABASE_URL=database, PORT=port, RATE_EVENTS="100000/s", LOG_LEVEL="error")
-    server = ForkedServer(env, tmp_path)
-    await server.open()
     alive = asyncio.Event()
     senders = [Sender(f"user{number}", f"http://127.0.0.1:{port}", alive.set) for number in range(SENDERS)]
-    moment = random.Random(9)
-    try:
-        async with aiohttp.ClientSession() as http:
-            sending = [asyncio.create_task(sender.run(http)) for sender in senders]
-            try:
-                for _ in range(KILLS):
-                    alive.clear()
-                    await server.start()
-                    await asyncio.wait_for(alive.wait(), 30)
-                    await asyncio.sleep(moment.uniform(0, LIVES))
-                    server.kill()
-            finally:
-                for task in sending:
-                    task.cancel()
-                ends = await asyncio.gather(*sending, return_exceptions=True)
-    finally:
-        await server.close()
-    assert all(isinstance(end, asyncio.CancelledError) for end in ends), ends
+    await _kill(ForkedServer(env, tmp_path), KILLS, senders, alive)
 
-    saved = [message async for message in _everything(store)]
+    saved = [message async for message in _everything(Messages(db))]
     assert [message.seq for message in saved] == list(range(1, len(saved) + 1))
     kept = {(message.from_.id, message.nonce): message for message in saved}
     assert len(kept) == len(saved), Counter((m.from_.id, m.nonce) for m in saved).most_common(3)
@@ -130,6 +140,55 @@ async def test_a_hundred_kills_lose_no_acked_message(store: Messages, database: 
         for nonce, told in sender.acked.items():
             found = kept[sender.name, nonce]
             assert (found.id, found.seq) == told
+
+
+async def test_a_key_and_its_notification_survive_together_or_not_at_all(
+    db: Database, database: str, tmp_path: Path
+) -> None:
+    port = free_port()
+    env = environment(tmp_path, DATABASE_URL=database, PORT=port, RATE_API="100000/s", LOG_LEVEL="error")
+    alive = asyncio.Event()
+    url = f"http://127.0.0.1:{port}"
+    backends = [Backend(f"b{number}", f"user{number % 2}", url, alive.set) for number in range(SENDERS)]
+    await _kill(ForkedServer(env, tmp_path), NOTIFY_KILLS, backends, alive)
+
+    async with db.reading() as connection:
+        entered = set((await connection.execute(sa.select(requests.c.key))).scalars())
+    inboxes = {user: (await Notifications(db).list(user, limit=10_000))[0] for user in ("user0", "user1")}
+    kept = {note.message.partition(" ")[0]: note for inbox in inboxes.values() for note in inbox}
+    assert len(kept) == sum(map(len, inboxes.values()))
+    assert kept.keys() == entered
+    for inbox in inboxes.values():
+        assert [note.seq for note in reversed(inbox)] == list(range(1, len(inbox) + 1))
+    for backend in backends:
+        assert len(backend.told) > NOTIFY_KILLS / SENDERS
+        for key, told in backend.told.items():
+            assert (kept[key].id, kept[key].seq) == told
+
+
+async def _kill(
+    server: ForkedServer, times: int, asking: Sequence[Sender | Backend], alive: asyncio.Event
+) -> None:
+    """So many lives of the server, each killed a while after it has answered; `asking` ask all the time."""
+    moment = random.Random(9)
+    await server.open()
+    try:
+        async with aiohttp.ClientSession() as http:
+            running = [asyncio.create_task(one.run(http)) for one in asking]
+            try:
+                for _ in range(times):
+                    alive.clear()
+                    await server.start()
+                    await asyncio.wait_for(alive.wait(), 30)
+                    await asyncio.sleep(moment.uniform(0, LIVES))
+                    server.kill()
+            finally:
+                for task in running:
+                    task.cancel()
+                ends = await asyncio.gather(*running, return_exceptions=True)
+    finally:
+        await server.close()
+    assert all(isinstance(end, asyncio.CancelledError) for end in ends), ends
 
 
 async def _everything(store: Messages) -> AsyncIterator[Message]:

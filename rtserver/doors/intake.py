@@ -1,7 +1,8 @@
 """What every door does with what comes in: check it, carry it out once, or put it off until its time.
 
 1. Durable things are carried out at least once, and under natural keys: a notification's key, a message's nonce. So
-   doing them again, after a crash or by two servers at a time, changes nothing and finds the first ones.
+   doing them again, after a crash or by two servers at a time, changes nothing and finds the first ones. The key of
+   notifications that are saved at once is entered with them.
 2. An emit cannot be found again. One with a key, or from the schedule, is entered before it is sent: at most once. One
    without is not worth a row: a crash in between may repeat it.
 3. A key with another body is refused, whoever comes first; what was refused itself leaves its key free.
@@ -16,13 +17,15 @@ from typing import Any
 
 import msgspec
 
-from rtserver.doors.ports import Audience, Emitting, Notifying, Posting, Requests, Schedule
+from rtserver.doors.grouping import GroupedNotifying
+from rtserver.doors.ports import Audience, Emitting, Posting, Requests, Schedule
 from rtserver.doors.requests import SHAPES, EmitRequest, MessageRequest, NotifyRequest, Request, moment_ms
 from rtserver.errors import EventError, InvalidPayload
 from rtserver.store.clock import now_ms
-from rtserver.store.notification_records import Notification, NotificationDraft
+from rtserver.store.notification_records import Delivered, Notification, NotificationDraft
+from rtserver.store.orders import LARGEST, Order
 from rtserver.store.records import Message
-from rtserver.store.requests import Asked
+from rtserver.store.requests import Asked, Known
 
 FURTHEST_MS = 366 * 24 * 3600 * 1000
 """How far ahead something may be put off."""
@@ -45,7 +48,7 @@ class Intake:
     def __init__(
         self,
         *,
-        notifying: Notifying,
+        notifying: GroupedNotifying,
         posting: Posting,
         emitting: Emitting,
         audience: Audience,
@@ -73,6 +76,8 @@ class Intake:
             return await self._do(request, origin)
         asked = Asked(kind_of(request), request.key, digest_of(request), {} if _is_live(request) else None)
         self._check(request)
+        if isinstance(request, NotifyRequest) and (users := _few(request)):
+            return await self._notify_asked(request, users, asked)
         known = await self._requests.enter(asked)
         if not known.new and isinstance(known.answer, dict):
             return _again(known.answer)
@@ -130,15 +135,18 @@ class Intake:
         users = request.named_users
         if users is None:
             return Taken(reached=await self._notify_all(request, key))
-        told = await self._notifying.notify([_draft(request, user, key) for user in users])
-        each = [(user, one[0], one[1]) for user, one in zip(users, told, strict=True)]
-        return Taken(new=any(new for _, _, new in each), notified=each)
+        return _notified(users, await self._notifying.notify(_drafts(request, users, key)))
+
+    async def _notify_asked(self, request: NotifyRequest, users: list[str], asked: Asked) -> Taken:
+        """All of them or none, and the key with them."""
+        told = await self._notifying.carry_out(Order(_drafts(request, users, asked.key), asked))
+        return _again(told.answer) if isinstance(told, Known) else _notified(users, told)
 
     async def _notify_all(self, request: NotifyRequest, key: str | None) -> int:
         room = None if request.everyone else request.room
         reached, after = 0, ""
         while users := await self._audience.page(room, after):
-            await self._notifying.notify([_draft(request, user, key) for user in users])
+            await self._notifying.notify(_drafts(request, users, key))
             reached, after = reached + len(users), users[-1]
         return reached
 
@@ -171,12 +179,26 @@ def digest_of(request: Request) -> str:
         raise InvalidPayload(f"The body cannot be kept as JSON: {error}") from None
 
 
-def _draft(request: NotifyRequest, user: str, key: str | None) -> NotificationDraft:
+def _drafts(request: NotifyRequest, users: list[str], key: str | None) -> list[NotificationDraft]:
     expires = None if request.expires_at is None else moment_ms(request.expires_at)
-    return NotificationDraft(
-        user=user, type=request.type, message=request.message, data=request.data, key=key,
-        group_key=request.group_key, room=request.room, expires_at=expires,
-    )  # fmt: skip
+    return [
+        NotificationDraft(
+            user=user, type=request.type, message=request.message, data=request.data, key=key,
+            group_key=request.group_key, room=request.room, expires_at=expires,
+        )
+        for user in users
+    ]  # fmt: skip
+
+
+def _few(request: NotifyRequest) -> list[str] | None:
+    """Its users, where they are named and saved in one transaction."""
+    users = request.named_users
+    return users if users is not None and len(users) <= LARGEST else None
+
+
+def _notified(users: list[str], told: list[Delivered]) -> Taken:
+    each = [(user, one.notification, one.new) for user, one in zip(users, told, strict=True)]
+    return Taken(new=any(new for _, _, new in each), notified=each)
 
 
 def _is_live(request: Request) -> bool:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from rtserver.doors.requests import MessageRequest
 from rtserver.store.notification_records import Delivered, NotificationDraft
+from rtserver.store.orders import Order, Outcome
 from rtserver.store.records import Draft, Message
 from rtserver.store.requests import Asked, Known
 
@@ -16,6 +17,10 @@ class Notifying(Protocol):
 
     async def notify(self, drafts: list[NotificationDraft]) -> list[Delivered]:
         """One each, in order; not new where the user's key was known. Raises `Unavailable` if they are not saved."""
+        ...
+
+    async def carry_out(self, orders: list[Order]) -> list[Outcome]:
+        """What becomes of each, in order; an error is that of all of them, and none is saved."""
         ...
 
 

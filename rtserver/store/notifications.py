@@ -6,14 +6,13 @@ Knows nothing of pushing them to devices.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rtserver.errors import InvalidPayload, NotFound
 from rtserver.store.clock import iso, now_ms
-from rtserver.store.columns import MAX_INT, checked_key, checked_text, plain_json
+from rtserver.store.columns import MAX_INT, checked_key
 from rtserver.store.database import Database
 from rtserver.store.deliver import deliver
 from rtserver.store.engines import among
@@ -21,14 +20,16 @@ from rtserver.store.ids import Ids
 from rtserver.store.inboxes import lock_inboxes
 from rtserver.store.notification_records import Delivered, Notification, NotificationDraft, Receipt, Unread
 from rtserver.store.notification_rows import alive, note_columns, note_of, unread
+from rtserver.store.orders import Order, Outcome, carry_out, checked_draft, checked_order
 from rtserver.store.schema_notifications import deliveries, grouped_keys, inboxes, notifications
 
 MAX_PAGE = 10_000
 MOST_TYPES = 100
-_LAST_MOMENT = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp() * 1000)
 
 _Page = tuple[list[Notification], bool]
 _Delivered = list[Delivered]
+_Drafts = list[NotificationDraft]
+_Outcomes = list[Outcome]
 _Ids = list[str]
 
 
@@ -45,11 +46,24 @@ class Notifications:
 
         Raises `Conflict` where that first one said something else.
         """
-        checked = [_checked(draft) for draft in drafts]
+        checked = list(map(checked_draft, drafts))
         if not checked:
             return []
         async with self._db.transaction() as connection:
             return await deliver(connection, checked, self._ids, now_ms(), self._webhook_delay)
+
+    async def carry_out(self, orders: Sequence[Order]) -> _Outcomes:
+        """Save each whole, in one transaction with its key, or find out why not.
+
+        Raises what `add` does for any of them, and then none is saved.
+        """
+        checked, now = list(map(checked_order, orders)), now_ms()
+
+        async def save(drafts: _Drafts) -> _Delivered:
+            return await deliver(connection, drafts, self._ids, now, self._webhook_delay)
+
+        async with self._db.transaction() as connection:
+            return await carry_out(connection, checked, save, now)
 
     async def list(
         self, user: str, *, before: int | None = None, limit: int = 50, unread: bool = False, type: str | None = None
@@ -170,20 +184,3 @@ async def _unread(connection: AsyncConnection, user: str) -> Unread:
     rows = sorted(await connection.execute(query), key=lambda row: (-row[1], row[0]))
     types = {type_: int(count) for type_, count, _ in rows[:MOST_TYPES]}
     return Unread(sum(row[1] for row in rows), sum(int(row[2]) for row in rows), types)
-
-
-def _checked(draft: NotificationDraft) -> NotificationDraft:
-    """The draft as it will be read back."""
-    if draft.expires_at is not None and not 0 < draft.expires_at <= _LAST_MOMENT:
-        raise InvalidPayload("A notification must expire before the year 10000")
-    return NotificationDraft(
-        checked_key(draft.user),
-        checked_key(draft.type),
-        checked_text(draft.message),
-        plain_json(draft.data),
-        key=None if draft.key is None else checked_key(draft.key),
-        group_key=None if draft.group_key is None else checked_key(draft.group_key),
-        room=None if draft.room is None else checked_key(draft.room),
-        expires_at=draft.expires_at,
-        once=draft.once,
-    )

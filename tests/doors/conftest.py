@@ -15,6 +15,7 @@ from rtserver.store.database import Database
 from rtserver.store.messages import Messages
 from rtserver.store.notification_records import Delivered, NotificationDraft
 from rtserver.store.notifications import Notifications
+from rtserver.store.orders import Order, Outcome
 from rtserver.store.records import Author, Draft, Message
 from rtserver.store.requests import Requests
 from rtserver.store.schedule import Schedule
@@ -60,8 +61,20 @@ class Backstage:
         if self.down:
             raise Unavailable
         told = await self.notifications.add(drafts)
-        self.pushed += [f"{draft.user}:{draft.message}" for draft, one in zip(drafts, told, strict=True) if one[1]]
+        self._push(drafts, told)
         return told
+
+    async def carry_out(self, orders: list[Order]) -> list[Outcome]:
+        if self.down:
+            raise Unavailable
+        outcomes = await self.notifications.carry_out(orders)
+        for order, told in zip(orders, outcomes, strict=True):
+            if isinstance(told, list):
+                self._push(order.drafts, told)
+        return outcomes
+
+    def _push(self, drafts: list[NotificationDraft], told: list[Delivered]) -> None:
+        self.pushed += [f"{draft.user}:{draft.message}" for draft, one in zip(drafts, told, strict=True) if one.new]
 
     def draft_of(self, request: MessageRequest) -> Draft:
         return Draft(request.room or "", Author(request.from_.id, "x"), request.text, nonce=request.key)

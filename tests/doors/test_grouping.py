@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from rtserver.doors.grouping import SMALL, GroupedNotifying
 from rtserver.errors import Conflict, Internal, Unavailable
 from rtserver.store.notification_records import NotificationDraft
+from rtserver.store.orders import Order
 
 
 class Saving:
@@ -16,6 +18,10 @@ class Saving:
 
     def __init__(self) -> None:
         self.saved: list[list[str]] = []
+
+    async def carry_out(self, orders: list[Order]) -> list[Any]:
+        told = iter(await self.notify([draft for order in orders for draft in order.drafts]))
+        return [list(islice(told, len(order.drafts))) for order in orders]
 
     async def notify(self, drafts: list[NotificationDraft]) -> list[Any]:
         await asyncio.sleep(0)

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from rtserver.doors.intake import FURTHEST_MS
+from rtserver.doors.intake import FURTHEST_MS, Taken
 from rtserver.errors import Conflict, EventError, InvalidPayload, NotFound, Unavailable
 from rtserver.store.clock import iso
+from rtserver.store.notification_records import NotificationDraft
 from rtserver.store.records import Member
 from rtserver.store.rooms import Rooms
 from tests.doors.conftest import NOW, Backstage
@@ -52,6 +53,48 @@ async def test_of_many_at_once_on_two_servers_one_is_carried_out(
     taken = await asyncio.gather(*submitting)
     assert sum(map(done, servers)) == 1
     assert len({one.message.id if one.message else "" for one in taken}) == 1
+
+
+async def test_fifty_at_once_on_two_servers_agree_whose_body_the_key_has(servers: list[Backstage]) -> None:
+    bodies = [NOTICE | {"key": "k", "message": message} for message in ("Shipped", "Lost")]
+    submitting = [servers[at % 2].intake.submit("notification", bodies[at // 2 % 2]) for at in range(50)]
+    taken = await asyncio.gather(*submitting, return_exceptions=True)
+    told = [one.notified[0][1] for one in taken if isinstance(one, Taken) and one.notified]
+    assert len(set(told)) == 1
+    assert sum(isinstance(one, Conflict) for one in taken) == 50 - len(told)
+    assert len(told) in (24, 25, 26)
+    assert sum(one.new for one in taken if isinstance(one, Taken)) == 1
+    assert [servers[0].pushed, servers[1].pushed].count([]) == 1
+    assert (await servers[0].notifications.list("ada"))[0] == [told[0]]
+
+
+async def test_one_bad_notification_among_many_at_once_fails_alone(servers: list[Backstage]) -> None:
+    """Refused before the database saw it, by its key, and by an inbox that has its key from elsewhere."""
+    await servers[0].notifications.add([NotificationDraft("ada", "order", "before", key="n7")])
+    await servers[0].intake.submit("notification", NOTICE | {"key": "n8"})
+    bodies = [NOTICE | {"key": f"n{number}", "user": ("ada", "bob")[number % 2]} for number in range(60)]
+    bodies[7] = bodies[7] | {"user": "ada"}
+    bodies[9] = bodies[9] | {"message": "\ud800"}
+    submitting = [servers[at % 2].intake.submit("notification", body) for at, body in enumerate(bodies)]
+    submitting.append(servers[0].intake.submit("notification", NOTICE | {"user": "\ud800"}))
+    taken = await asyncio.gather(*submitting, return_exceptions=True)
+    refused = {at: type(one) for at, one in enumerate(taken) if isinstance(one, BaseException)}
+    assert refused == {7: Conflict, 9: InvalidPayload, 60: InvalidPayload}
+    for user, saved in (("ada", 2 + 29), ("bob", 28)):
+        inbox, _ = await servers[0].notifications.list(user, limit=100)
+        assert [one.seq for one in inbox] == list(range(saved, 0, -1))
+    assert (await servers[1].intake.submit("notification", bodies[7] | {"user": "bob"})).new, "the key is free"
+
+
+async def test_a_notification_and_its_key_are_one_commit_and_many_share_it(server: Backstage) -> None:
+    before = server.db.commits
+    await server.intake.submit("notification", NOTICE | {"key": "k"})
+    assert server.db.commits == before + 1
+    bodies = [NOTICE | {"user": f"u{number}", "key": f"k{number}"} for number in range(50)]
+    await asyncio.gather(*(server.intake.submit("notification", body) for body in bodies))
+    assert server.db.commits <= before + 3
+    await server.intake.submit("notification", NOTICE | {"key": "many", "user": None, "users": ["u1"] * 9 + ["u2"] * 9})
+    assert server.db.commits <= before + 4
 
 
 @pytest.mark.parametrize(("kind", "body"), KINDS[:2])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import TypeVar
 
 from rtserver.identity import user_room
@@ -10,9 +11,8 @@ from rtserver.namespaces.notifications.namespace import Notifications
 from rtserver.namespaces.notifications.ports import NotificationStore
 from rtserver.namespaces.notifications.receipts import pushed
 from rtserver.store.notification_records import Delivered, NotificationDraft
+from rtserver.store.orders import LARGEST, Order, Outcome
 
-BATCH = 500
-"""Users in one transaction: more would keep others from their inboxes for long."""
 PUSHED_AT_ONCE = 50
 """Notifications in one message between servers: 27 kB each at the most."""
 
@@ -34,9 +34,18 @@ class Notifier:
         pushed then. More are saved in batches, and those before the trouble are out: ask again, with a key.
         """
         saved: list[Delivered] = []
-        for batch in _batches(drafts, BATCH):
-            saved += await self._notify(batch)
+        for batch in _batches(drafts, LARGEST):
+            told = await self._store.add(batch)
+            await self._push(zip(batch, told, strict=True))
+            saved += told
         return saved
+
+    async def carry_out(self, orders: list[Order]) -> list[Outcome]:
+        """What becomes of each, in order; saved in one transaction, so that an error is that of all of them."""
+        outcomes = await self._store.carry_out(orders)
+        saved = ((one.drafts, told) for one, told in zip(orders, outcomes, strict=True) if isinstance(told, list))
+        await self._push(chain.from_iterable(zip(drafts, told, strict=True) for drafts, told in saved))
+        return outcomes
 
     async def withdraw(self, id_: str) -> None:
         """Delete it, and tell the user's devices; raises `NotFound`."""
@@ -53,16 +62,10 @@ class Notifier:
             told = {"ids": [id_], "unread": left.count, "unseen": left.unseen}
             await self._namespace.to(user_room(user)).emit("deleted", told)
 
-    async def _notify(self, drafts: list[NotificationDraft]) -> list[Delivered]:
-        saved = await self._store.add(drafts)
-        told = [
-            (draft.user, pushed(one.notification, one.silent))
-            for draft, one in zip(drafts, saved, strict=True)
-            if one.wanted
-        ]
+    async def _push(self, saved: Iterable[tuple[NotificationDraft, Delivered]]) -> None:
+        told = [(draft.user, pushed(one.notification, one.silent)) for draft, one in saved if one.wanted]
         for batch in _batches(told, PUSHED_AT_ONCE):
             await self._namespace.push(batch)
-        return saved
 
 
 def _batches(items: Sequence[T], size: int) -> Iterator[list[T]]:

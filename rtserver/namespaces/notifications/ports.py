@@ -7,11 +7,15 @@ from collections.abc import Callable
 from typing import Protocol
 
 from rtserver.store.notification_records import Delivered, Notification, NotificationDraft, Preferences, Receipt, Unread
+from rtserver.store.orders import Order, Outcome
 
 
 class NotificationStore(Protocol):
     async def add(self, drafts: builtins.list[NotificationDraft]) -> builtins.list[Delivered]:
         """Commit them, one answer per draft; not new where the user's inbox knew the key already."""
+
+    async def carry_out(self, orders: builtins.list[Order]) -> builtins.list[Outcome]:
+        """Commit them, each with its key."""
 
     async def list(
         self, user: str, *, before: int | None, limit: int, unread: bool = False, type: str | None = None
