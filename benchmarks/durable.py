@@ -1,4 +1,4 @@
-"""What saved things cost: messages of /chat from the client's event to its ack, history, and notifications for many.
+"""What saved things cost: messages of /chat from the client's event to its ack, history, and notifications.
 
 The server has one core to itself; the database, where it is a process, and the generator have the other. README.md says
 how to read the outcome, which goes to results/durable.{md,svg,json}.
@@ -29,6 +29,9 @@ CLIENTS = 100
 ROOM = 20
 RUNS = {"one": (1, ROOM), "hundred": (100, CLIENTS)}
 """How many clients send, each one message at a time, and how many are connected, in rooms of `ROOM`."""
+SINGLE = {"single": 1, "singles": 100}
+"""How many callers notify single users, each one request at a time."""
+EVERY = (*RUNS, "history", "notify", *SINGLE)
 KINDS = ("sqlite", "postgres")
 
 
@@ -36,7 +39,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=6.0, help="of each run (6)")
-    parser.add_argument("--only", default="one,hundred,history,notify", help="some of: one,hundred,history,notify")
+    parser.add_argument("--only", default=",".join(EVERY), help=f"some of: {','.join(EVERY)}")
     parser.add_argument("--databases", default=",".join(KINDS), help="some of: sqlite,postgres")
     parser.add_argument("--messages", type=int, default=1_000_000, help="in the room whose history is read (1000000)")
     parser.add_argument("--python", default=sys.executable, help="interpreter for rtserver")
@@ -82,6 +85,8 @@ def served(stack: ExitStack, run: str, url: str, options: argparse.Namespace) ->
     await_http(port)
     if run == "notify":
         return generate("notify_load.py", [port, pid], [key, *tokens(secret, 1000)], other)
+    if run in SINGLE:
+        return generate("single_load.py", [port, pid, SINGLE[run], options.seconds, 1], [key], other)
     senders, clients = RUNS[run]
     return generate("durable_load.py", [port, pid, senders, options.seconds, 1], tokens(secret, clients), other)
 

@@ -47,6 +47,13 @@ def table(about: dict[str, Any], records: list[dict[str, Any]], messages: int) -
     for kind in _kinds(records):
         figures = [_median(records, "notify", kind, key) for key in ("seconds", "p50_ms", "p99_ms", "cpu_us")]
         out.append(f"| {NAMES[kind]} | {_cells(figures)} |")
+    out += ["", "Notifications to single users, with a key each, each caller waiting for the answer to its last:", ""]
+    out += ["| database | callers | notifications/s | CPU of the server, µs each | answer p50, ms | p99, ms |"]
+    out += ["|---|---|---|---|---|---|"]
+    for kind in _kinds(records):
+        for run, callers in (("single", "1"), ("singles", "100")):
+            figures = [_median(records, run, kind, key) for key in ("per_second", "cpu_us", "p50_ms", "p99_ms")]
+            out.append(f"| {NAMES[kind]} | {callers} | {_cells(figures)} |")
     if failed := [f"{r['run']} on {r['database']}" for r in records if not r["ok"]]:
         out += ["", "Failed, or lost or repeated something, and are not counted: " + ", ".join(failed) + "."]
     return "\n".join(out) + "\n"

@@ -17,6 +17,7 @@ if __name__ == "__main__":
             database_url=os.environ["BENCH_DATABASE"],
             jwt_secret=(os.environ["BENCH_SECRET"],),
             api_key=os.environ["BENCH_KEY"],
+            rate_api="1000000/s",
             rate_events="1000000/s",
             log_level="warning",
         )
