@@ -97,7 +97,7 @@ class Server(Surface):
         self.middleware: tuple[Callable[[Client], Any], ...] = ()
         self.watched = Watched()
         self._clients: dict[str, Client] = {}
-        self.occupancy = occupancy or Occupancy(self.instance_id)
+        self.occupancy = Occupancy(self.instance_id) if occupancy is None else occupancy
         self._registry = Registry(self.occupancy)
         self.rooms_of = self._registry.rooms
         self._handshakes = HandshakeReader(trusted_proxies)

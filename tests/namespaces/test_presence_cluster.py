@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import redis.asyncio
 
+from tests.namespaces.backend import Backend
 from tests.support.eventually import eventually
 from tests.support.js_client import JsClient
 from tests.support.redis_server import RedisServer
@@ -48,6 +49,13 @@ async def test_killed_hung_and_forgotten(pair: list[RtServer], device: Connect, 
         assert "partial" not in ack
         return {member["id"]: member["online"] for member in ack["members"]}
 
+    backend = Backend(pair[0])
+
+    async def here() -> Any:
+        """Devices in the room by instance, as a backend is told; None while the answer may lack somebody."""
+        _, told = await backend.get("/api/rooms/general/presence")
+        return None if told["partial"] else {one["id"]: one["instances"] for one in told["users"]}
+
     async def presence() -> Any:
         return (await admin.call("presence", {"users": ["alice", "bob", "carol"]}))["presence"]
 
@@ -57,6 +65,15 @@ async def test_killed_hung_and_forgotten(pair: list[RtServer], device: Connect, 
         "carol": {"online": True, "devices": {"one1": 1, "two2": 1}},
     }
     assert await presence() == everybody
+    in_the_room = {"alice": {"one1": 1}, "bob": {"two2": 1}, "carol": {"one1": 1}}
+
+    async def all_here() -> bool:
+        return bool(await here() == in_the_room)
+
+    await eventually(all_here)
+    await both[1].call("join", {"room": "general"})
+    in_the_room["carol"]["two2"] = 1
+    await eventually(all_here)
 
     # Who is in the cluster.
     async def connections() -> Any:
@@ -81,6 +98,8 @@ async def test_killed_hung_and_forgotten(pair: list[RtServer], device: Connect, 
     await eventually(exact)
     assert time.monotonic() - began < LEASE / 4 + 1
     assert not [shown for shown in alice.received("presence") if not shown[0]["online"]]
+    await eventually(all_here)
+    assert time.monotonic() - began < LEASE / 4 + 2
 
     # A server that hangs: what is known is told, with what is missing.
     await eventually(connections)
@@ -88,6 +107,12 @@ async def test_killed_hung_and_forgotten(pair: list[RtServer], device: Connect, 
     for event, payload in (("clients", {"namespace": "/chat"}), ("rooms", {"namespace": "/chat"})):
         ack = await admin.call(event, payload)
         assert (ack["ok"], ack["partial"], ack["missing"]) == (True, True, ["two2"])
+
+    async def unsure() -> bool:
+        ack = await alice.call("members", {"room": "general"})
+        return bool(ack.get("partial")) and await here() is None
+
+    await eventually(unsure)
     pair[1].resume()
 
     async def whole() -> bool:
@@ -95,6 +120,7 @@ async def test_killed_hung_and_forgotten(pair: list[RtServer], device: Connect, 
 
     await eventually(whole)
     await eventually(exact)
+    await eventually(all_here)
 
     # And its end.
     heard = len(alice.received("presence"))
@@ -103,6 +129,9 @@ async def test_killed_hung_and_forgotten(pair: list[RtServer], device: Connect, 
     await alice.next("presence", where=lambda shown: shown == {"user": "bob", "online": False})
     assert time.monotonic() - began < LEASE + LEASE / 4 + GRACE + 2
     assert await who_is_online() == {"alice": True, "bob": False, "carol": True}
+    assert await here() == {"alice": {"one1": 1}, "carol": {"one1": 1}}
+    members = (await both[0].call("members", {"room": "general"}))["members"]
+    assert {member["id"]: member["here"] for member in members} == {"alice": True, "bob": False, "carol": True}
     assert [shown for [shown] in alice.received("presence")[heard:]].count({"user": "bob", "online": False}) <= 1
     assert [one["id"] for one in (await admin.call("instances"))["instances"]] == ["one1"]
     assert "partial" not in await admin.call("clients", {"namespace": "/chat"})
@@ -118,6 +147,9 @@ async def test_killed_hung_and_forgotten(pair: list[RtServer], device: Connect, 
     ack = await admin.call("instances")
     assert ([one["id"] for one in ack["instances"]], ack["partial"]) == (["one1"], True)
     assert (await admin.call("clients"))["partial"] is True
+    _, told = await backend.get("/api/rooms/general/presence")
+    assert ([one["id"] for one in told["users"]], told["partial"]) == (["alice", "carol"], True)
+    await alice.call("leave", {"room": "general"})
     redis_server.start()
 
     async def back() -> bool:
@@ -125,3 +157,8 @@ async def test_killed_hung_and_forgotten(pair: list[RtServer], device: Connect, 
         return bool(ack["ok"] and ack["presence"]["alice"]["devices"] == {"one1": 1})
 
     await eventually(back)
+
+    async def left_meanwhile() -> bool:
+        return await here() == {"carol": {"one1": 1}}
+
+    await eventually(left_meanwhile)
