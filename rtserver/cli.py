@@ -14,7 +14,7 @@ from rtserver import cli_config, logs
 from rtserver.auth.claims import identity_of
 from rtserver.auth.issue import issue
 from rtserver.cli_emit import emit
-from rtserver.cli_exits import FAILED, USAGE, loaded, stop, stop_for, stop_start
+from rtserver.cli_exits import FAILED, USAGE, WHY, loaded, stop, stop_for, stop_start
 from rtserver.cli_flags import with_flags
 from rtserver.errors import ConfigError, Unavailable
 from rtserver.settings import Settings
@@ -104,7 +104,7 @@ def upgrade() -> None:
     except ConfigError as error:
         stop_for(error, code=FAILED)
     except Unavailable as error:
-        stop(f"The database cannot be upgraded: {error.message}", code=FAILED)
+        stop(f"The database cannot be upgraded: {error.message}. {WHY}", code=FAILED)
     typer.echo("The database is up to date.")
 
 

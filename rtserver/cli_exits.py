@@ -14,6 +14,7 @@ FAILED: Final = 1
 """The settings cannot be used, or something that was needed did not answer."""
 USAGE: Final = 2
 """The command was given wrongly, or cannot be carried out with these settings."""
+WHY: Final = "The log above says why; `rtserver config env` shows the settings in force."
 
 
 def stop(*sentences: str, code: int) -> NoReturn:
@@ -33,7 +34,7 @@ def stop_start(error: ConfigError | Unavailable) -> NoReturn:
     """For a server that cannot start."""
     if isinstance(error, ConfigError):
         stop_for(error, code=FAILED)
-    stop(f"The server cannot start: {error.message}.", code=FAILED)
+    stop(f"The server cannot start: {error.message}. {WHY}", code=FAILED)
 
 
 def loaded(flags: Mapping[str, Any], *, code: int) -> Settings:

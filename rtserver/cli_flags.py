@@ -18,7 +18,7 @@ from rtserver.settings_doc import GROUPS, default_of
 from rtserver.settings_sources import variable
 
 R = TypeVar("R")
-SECRET = frozenset({"jwt_secret", "api_key", "cluster_secret"})
+SECRET = frozenset({"jwt_secret", "api_key", "cluster_secret", "webhook_secret"})
 ALL = frozenset(Settings.model_fields) - SECRET
 
 _LINK = re.compile(r"\[([^\]]+)\]\([^)]+\)")
@@ -47,6 +47,7 @@ def _option(name: str, group: str) -> Any:
     field = Settings.model_fields[name]
     flag = "--" + name.replace("_", "-")
     text = _LINK.sub(r"docs/\1", " ".join((field.description or "").split()).replace("`", ""))
+    text = text.replace("[", "\\[")  # Typer takes it for markup
     help_text = f"{text} [dim]\\[{variable(name)}; default: {default_of(name).replace('`', '')}][/dim]"
     if field.annotation is bool:
         return Annotated[bool | None, typer.Option(f"{flag}/--no-{flag[2:]}", help=help_text, rich_help_panel=group)]

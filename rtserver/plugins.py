@@ -36,9 +36,18 @@ def _import(name: str) -> Any:
     try:
         return getattr(import_module(module), attribute)
     except ImportError as error:
-        raise ConfigError([f"RTSERVER_NAMESPACES: {name!r} cannot be imported: {error}."]) from error
+        fault = f"RTSERVER_NAMESPACES: {name!r} cannot be imported: {error}."
+        raise ConfigError([fault + _hint(error, module)]) from error
     except AttributeError:
         raise ConfigError([f"RTSERVER_NAMESPACES: there is no {attribute!r} in {module}."]) from None
+
+
+def _hint(error: ImportError, module: str) -> str:
+    """What to do where the module itself is not found, and not one that it imports."""
+    missing = error.name if isinstance(error, ModuleNotFoundError) else None
+    if missing is None or not f"{module}.".startswith(f"{missing}."):
+        return ""
+    return " Is its folder on PYTHONPATH? For a file in this folder: PYTHONPATH=. rtserver serve."
 
 
 def _instance(cls: Any, where: str) -> Namespace:

@@ -123,7 +123,8 @@ async def _start(site: web.BaseSite, settings: Settings) -> None:
         await site.start()
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
-        raise ConfigError([f"{settings.host}:{settings.port} cannot be listened on: {reason}."]) from None
+        fault = f"{settings.host}:{settings.port} cannot be listened on: {reason}."
+        raise ConfigError([f"{fault} Stop what is there, or choose another RTSERVER_PORT."]) from None
 
 
 async def _stop_listening(runner: web.AppRunner) -> None:

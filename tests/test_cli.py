@@ -175,7 +175,7 @@ class TestServe:
         text = rtserver("serve", "--help", folder=tmp_path).out
         for flag in ("--port", "--ping-interval", "--jwt-query", "--no-jwt-query", "--database-url", "--log-format"):
             assert flag in text, flag
-        for secret in ("--jwt-secret", "--api-key", "--cluster-secret"):
+        for secret in ("--jwt-secret", "--api-key", "--cluster-secret", "--webhook-secret"):
             assert secret not in text, secret
 
     def test_help_names_a_page_of_the_docs_by_its_file(self, tmp_path: Path) -> None:
@@ -185,25 +185,35 @@ class TestServe:
         assert ".md#" not in text
         assert "(#" not in text
 
+    def test_help_says_the_whole_name_of_an_extra(self, tmp_path: Path) -> None:
+        assert "rtserver[kafka]" in rtserver("serve", "--help", folder=tmp_path).out
+
     def test_a_port_that_is_taken_is_a_sentence(self, tmp_path: Path) -> None:
         with socket.create_server(("127.0.0.1", 0)) as other:
             port = other.getsockname()[1]
             result = rtserver("serve", "--port", str(port), folder=tmp_path)
         assert (result.code, result.out) == (1, "")
         assert f"127.0.0.1:{port} cannot be listened on: Address already in use." in result.err
+        assert "choose another RTSERVER_PORT" in result.err
+
+    def test_a_namespace_whose_file_is_not_found_says_where_to_look(self, tmp_path: Path) -> None:
+        result = rtserver("serve", "--port", "0", folder=tmp_path, NAMESPACES="my_tracking:Tracking")
+        assert result.code == 1
+        assert "No module named 'my_tracking'. Is its folder on PYTHONPATH?" in result.err
 
 
+WHY = "The log above says why; `rtserver config env` shows the settings in force."
 FAULT = "There is a fault in the settings:\n  - "
 NO_REDIS = {"REDIS_URL": "redis://127.0.0.1:1/0"}
 REFUSALS = {
     "no tables": ({}, FAULT + "The database is not up to date. Run `rtserver db upgrade` first."),
     "no database": (
         {"DATABASE_URL": "postgresql://user:pass-w0rd@127.0.0.1:1/db"},
-        "The server cannot start: The database is not available at the moment; try again.",
+        "The server cannot start: The database is not available at the moment; try again. " + WHY,
     ),
     "no folder": (
         {"DATABASE_URL": "sqlite:////proc/nowhere/x.db"},
-        "The server cannot start: The database is not available at the moment; try again.",
+        "The server cannot start: The database is not available at the moment; try again. " + WHY,
     ),
     "a namespace": (
         NO_REDIS | {"MODE": "development", "NAMESPACES": "picky:Picky"},

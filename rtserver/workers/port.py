@@ -20,7 +20,9 @@ def listen(host: str, port: int) -> list[socket.socket]:
     except OSError as error:
         for listening in made:
             listening.close()
-        raise ConfigError([f"{host}:{port} cannot be listened on: {error.strerror or error}."]) from None
+        reason = error.strerror or str(error)
+        fault = f"{host}:{port} cannot be listened on: {reason}. Stop what is there, or choose another RTSERVER_PORT."
+        raise ConfigError([fault]) from None
     return made
 
 
