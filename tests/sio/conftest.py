@@ -79,7 +79,7 @@ class Tokens:
 @pytest.fixture
 async def serve() -> AsyncIterator[Serve]:
     """`await serve(Namespace(), …, **arguments)` starts a Server with these namespaces on a free port."""
-    runners: list[Runner] = []
+    runners: list[tuple[Runner, Server]] = []
 
     async def start(*namespaces: Namespace, server: Server | None = None, **arguments: Any) -> Served:
         server = server or Server(**arguments)
@@ -88,13 +88,14 @@ async def serve() -> AsyncIterator[Serve]:
         app = web.Application()
         server.attach(app)
         runner = Runner(app, shutdown_timeout=0.1)
-        runners.append(runner)
+        runners.append((runner, server))
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         return Served(server, f"http://127.0.0.1:{runner.addresses[0][1]}")
 
     yield start
-    for runner in runners:
+    for runner, server in runners:
+        server.drain.hurry()  # a polling client that was ended in between asks for nothing any more
         await runner.cleanup()
 
 

@@ -116,6 +116,7 @@ class PostgresServer:
         """End it and delete its folder."""
         if self._process.running:
             self.resume()
+            self._process.signal(signal.SIGQUIT)  # "immediate": nothing of it is to be kept
         self._process.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
 
