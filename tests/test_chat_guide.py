@@ -158,6 +158,8 @@ async def test_the_page_of_the_guide_works_in_a_browser(
         await tabs[user].goto(f"{page_url}/index.html#{user}={token}")
         await expect(tabs[user].get_by_label("Message")).to_be_visible()
     alice, bob = tabs["alice"], tabs["bob"]
+    await expect(alice.get_by_label("Message")).to_be_focused()
+    await expect(alice.get_by_role("status")).to_be_empty()
     await alice.get_by_label("Message").press_sequentially("Hello <b>Bob</b>")
     await expect(bob.locator("#typing")).to_have_text("alice typing…")
     await alice.keyboard.press("Enter")
@@ -165,3 +167,6 @@ async def test_the_page_of_the_guide_works_in_a_browser(
     await bob.locator("li").dblclick()
     await expect(alice.locator("li")).to_have_text("Alice: Hello <b>Bob</b> 👍 1")
     await expect(bob.locator("#typing")).to_be_empty()
+    stranger = await browser.new_page()
+    await stranger.goto(f"{page_url}/index.html#alice=rubbish")
+    await expect(stranger.get_by_role("status")).to_have_text("Auth failed token_invalid")

@@ -94,6 +94,9 @@ async def test_the_bell_of_the_guide_rings_counts_and_keeps_in_step(
                 assert response.status == 200
         for page in (phone, laptop):
             await expect(page.locator("li").first).to_have_text("before 24")
+            await expect(page.get_by_role("status")).to_be_empty()
+        await phone.goto(f"{origin}/bell.html?token=rubbish")
+        await expect(phone.get_by_role("status")).to_have_text("Auth failed token_invalid")
         assert errors == []
 
 
