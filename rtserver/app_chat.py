@@ -35,6 +35,7 @@ class ChatRooms:
         self, settings: Settings, database: Database, messages: Messages, presence: Presence, notifier: Notifier
     ) -> None:
         self._retention = Retention(database)
+        self._receipts = Receipts(database)
         self._sweep_seconds = settings.chat_sweep_seconds
         folder = Folder(settings.upload_folder or settings.data_dir / "uploads")
         self._uploads = Uploads(database, folder, quota=settings.upload_quota)
@@ -42,7 +43,7 @@ class ChatRooms:
         self.namespace = Chat(
             messages,
             Rooms(database),
-            Receipts(database),
+            self._receipts,
             presence,
             Search(database),
             RoomSettingsStore(database),
@@ -71,7 +72,9 @@ class ChatRooms:
         if self._upload_limit:
             sweeps.append(sweep_forever(self._uploads.sweep, ORPHANED_SECONDS))
         tasks = [asyncio.create_task(sweep) for sweep in sweeps]
+        await self._receipts.start()
         yield
+        await self._receipts.stop()
         for task in tasks:
             task.cancel()
             with suppress(asyncio.CancelledError):

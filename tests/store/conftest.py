@@ -87,8 +87,11 @@ def rooms(db: Database) -> Rooms:
 
 
 @pytest.fixture
-def receipts(db: Database) -> Receipts:
-    return Receipts(db)
+async def receipts(db: Database) -> AsyncIterator[Receipts]:
+    receipts = Receipts(db)
+    await receipts.start()
+    yield receipts
+    await receipts.stop()
 
 
 @pytest.fixture
