@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from hashlib import blake2b
 from typing import Any
 
@@ -19,8 +20,9 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rtserver.errors import Conflict
+from rtserver.protocol import json
 from rtserver.store.clock import iso
-from rtserver.store.engines import among, matches
+from rtserver.store.engines import among, matches, paired
 from rtserver.store.inboxes import advance_inboxes, lock_inboxes
 from rtserver.store.notification_records import NOTHING_SET, Delivered, Notification, NotificationDraft, Preferences
 from rtserver.store.notification_rows import alive, note_columns, note_of, row_of, unread
@@ -189,16 +191,20 @@ async def _repeated(
     keys = {(draft.user, draft.key) for draft in drafts if draft.key is not None}
     if not keys:
         return {}
-    own = sa.select(notifications.c.user_id, notifications.c.key, notifications.c.digest, *note_columns()).where(
-        matches(connection, [notifications.c.user_id, notifications.c.key], keys)
-    )
-    swallowed = (
-        sa.select(grouped_keys.c.user_id, grouped_keys.c.key, grouped_keys.c.digest, *note_columns())
-        .join(notifications, notifications.c.id == grouped_keys.c.notification_id)
-        .where(matches(connection, [grouped_keys.c.user_id, grouped_keys.c.key], keys))
-    )
-    rows: list[Any] = [*await connection.execute(own), *await connection.execute(swallowed)]
+    text = json.dumps(list(keys)).decode()
+    rows = await connection.execute(_repeated_query(connection.dialect.name), {"keys": text})
     return {(user, key): (note_of(rest), digest) for user, key, digest, *rest in rows}
+
+
+@cache
+def _repeated_query(dialect: str) -> sa.CompoundSelect[Any]:
+    """Of `keys`: what stands under each, as it is now."""
+    text = sa.bindparam("keys", type_=sa.Text)
+    own, former = (paired(dialect, [of.c.user_id, of.c.key], text) for of in (notifications, grouped_keys))
+    standing = sa.select(notifications.c.user_id, notifications.c.key, notifications.c.digest, *note_columns())
+    swallowed = sa.select(grouped_keys.c.user_id, grouped_keys.c.key, grouped_keys.c.digest, *note_columns())
+    its = notifications.c.id == grouped_keys.c.notification_id
+    return sa.union_all(standing.where(own), swallowed.join(notifications, its).where(former))
 
 
 async def _groups(

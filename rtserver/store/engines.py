@@ -43,8 +43,12 @@ def matches(
 
     SQLite scans the whole table for an IN of several columns, and either would prepare a statement for each length.
     """
-    text = sa.literal(json.dumps(list(rows)).decode(), sa.Text)
-    if connection.dialect.name == "sqlite":
+    return paired(connection.dialect.name, columns, sa.literal(json.dumps(list(rows)).decode(), sa.Text))
+
+
+def paired(dialect: str, columns: Sequence[sa.Column[str]], text: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    """`columns IN text`, which is a JSON list of lists of texts: for statements that are made once and kept."""
+    if dialect == "sqlite":
         each = sa.func.json_each(text).table_valued("value", name="wanted")
         values = [sa.func.json_extract(each.c.value, f"$[{place}]") for place in range(len(columns))]
     else:
