@@ -95,6 +95,7 @@ class _Composition:
 
     def _compose_server(self, own: list[Namespace]) -> None:
         settings = self.settings
+        self.origins = Origins(settings.cors_origins)
         self.server = Server(
             authenticator=TokenAuthenticator(
                 self.verifier, cookie_name=settings.jwt_cookie, allow_query=settings.jwt_query
@@ -120,7 +121,7 @@ class _Composition:
             max_http_buffer_size=settings.max_payload,
             max_packets=settings.max_packets,
             outbox_limit=settings.outbox_limit,
-            cors_allowed_origins="*" if "*" in settings.cors_origins else Origins(settings.cors_origins),
+            cors_allowed_origins="*" if "*" in settings.cors_origins else self.origins,
         )
         self.rooms = ChatRooms(settings, self.database, self.messages, self.presence, self.notifier)
         chat = self.rooms.namespace
@@ -137,7 +138,7 @@ class _Composition:
         app = web.Application(middlewares=[error_boundary], client_max_size=self.settings.max_payload)
         app[SERVER] = self.server
         app[DRAINING] = self.draining
-        Cors(self.settings.cors_origins).install(app)
+        Cors(self.settings.cors_origins, refused=self.origins.allows).install(app)
         for part in self._http_parts():
             app.add_routes(part.routes())
         app.cleanup_ctx.extend([

@@ -6,6 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from rtserver.app import SERVER, bounds, create_app
@@ -56,3 +57,18 @@ async def test_a_server_with_settings_of_its_own(server: Any, js: Any) -> None:
     assert await second.connect_error() == {
         "message": "Too many connections", "data": {"code": "rate_limited", "limit": "user"},
     }  # fmt: skip
+
+
+async def test_the_log_names_a_page_that_may_not_connect_once(server: Any) -> None:
+    """Its browser tells the page nothing, so whoever set the server up has to find the origin somewhere."""
+    running = await server(CORS_ORIGINS="https://page.example")
+    async with aiohttp.ClientSession() as http:
+        for _ in range(2):
+            for path in ("/socket.io/?EIO=4&transport=polling", "/api/notifications"):
+                for origin in ("https://other.example", "https://page.example", running.url):
+                    async with http.get(running.url + path, headers={"Origin": origin}):
+                        pass
+    told = [line for line in running.logs().splitlines() if "origin_refused" in line]
+    assert len(told) == 1, told
+    assert "https://other.example" in told[0]
+    assert "RTSERVER_CORS_ORIGINS does not name it" in told[0]

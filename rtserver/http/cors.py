@@ -44,10 +44,19 @@ def covers(path: str) -> bool:
 
 
 class Cors:
-    """`origins` as `https://app.example.com`, or `*` for every page on the web, then without credentials."""
+    """`origins` as `https://app.example.com`, or `*` for every page on the web, then without credentials.
 
-    def __init__(self, origins: Iterable[str], covers: Callable[[str], bool] = covers) -> None:
+    `refused` is called with an origin that gets nothing, and its request; it may be the server's own.
+    """
+
+    def __init__(
+        self,
+        origins: Iterable[str],
+        covers: Callable[[str], bool] = covers,
+        refused: Callable[[str, web.Request], object] | None = None,
+    ) -> None:
         self._allowed = frozenset(origins)
+        self._refused = refused
         self._covers = covers
 
     def install(self, app: web.Application) -> None:
@@ -67,7 +76,11 @@ class Cors:
     async def mark(self, request: web.Request, response: web.StreamResponse) -> None:
         if not self._covers(request.path):
             return
-        response.headers.update(cors_headers(request.headers.get(hdrs.ORIGIN), self._allowed))
+        origin = request.headers.get(hdrs.ORIGIN)
+        headers = cors_headers(origin, self._allowed)
+        if origin is not None and not headers and self._refused is not None:
+            self._refused(origin, request)
+        response.headers.update(headers)
         # Also without an Origin: a cache must not hand this answer to a page that would need the headers.
         vary = response.headers.get(hdrs.VARY)
         response.headers[hdrs.VARY] = f"{vary}, Origin" if vary else "Origin"
