@@ -12,6 +12,8 @@ import aiohttp
 import redis.asyncio
 import redis.asyncio.sentinel
 import sqlalchemy as sa
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from rtserver.store.database import Database
@@ -23,6 +25,8 @@ from tests.support.redis_topologies import Sentinels
 from tests.support.rtserver_process import RtServer
 
 STREAM = "rtserver:inbox"
+ONCE = Retry(NoBackoff(), 0)
+"""What Redis did without an answer, the client must not do again: without a key that would be another entry."""
 Start = Callable[..., Awaitable[RtServer]]
 
 
@@ -46,6 +50,7 @@ class Backend:
         finally:
             over.set()
             await task
+            await self.client.aclose()
 
     async def _write(self, over: asyncio.Event) -> None:
         while not over.is_set():
@@ -57,9 +62,10 @@ class Backend:
 
     async def _leave(self, number: int) -> None:
         body = {"user": f"user{number % 5}", "type": "order", "message": str(number)}
+        copies = self.copies
         async with asyncio.timeout(2):
             await self.client.xadd(STREAM, {"kind": "notification", "body": json.dumps(body)})
-            if await self.client.wait(self.copies, 1000) >= self.copies:
+            if await self.client.wait(copies, 1000) >= copies:
                 self.told.add(number)
 
     async def told_more(self, count: int = 50) -> None:
@@ -101,7 +107,7 @@ async def test_what_redis_told_and_kept_is_delivered_once_through_restarts_kills
     second = await server(REDIS_URL=kept.url, DATABASE_URL=first.env["RTSERVER_DATABASE_URL"], migrate=False)
     database = Database(first.env["RTSERVER_DATABASE_URL"])
     async with redis.asyncio.Redis.from_url(kept.url) as client:
-        backend = Backend(client)
+        backend = Backend(redis.asyncio.Redis.from_url(kept.url, retry=ONCE))
         async with backend.writing():
             await backend.told_more()
             # Killed while both servers have some in hand, as the database makes them wait.
@@ -122,6 +128,7 @@ async def test_what_redis_told_and_kept_is_delivered_once_through_restarts_kills
             await backend.told_more()
             await asyncio.to_thread(kept.stop)
             await asyncio.to_thread(kept.start)
+            await client.connection_pool.disconnect()
             await backend.told_more()
             await reach_people(database, set(backend.told))
 
@@ -150,7 +157,7 @@ async def test_what_a_replica_had_is_delivered_once_after_a_failover(
         [("127.0.0.1", sentinels.port)], sentinel_kwargs={"password": Sentinels.sentinel_password}, socket_timeout=1
     )
     client = asked.master_for("main", password=Sentinels.password)
-    backend = Backend(client, copies=1)
+    backend = Backend(asked.master_for("main", password=Sentinels.password, retry=ONCE), copies=1)
     async with backend.writing():
         await backend.told_more(200)
         sentinels.primary.kill()
