@@ -193,14 +193,14 @@ async def test_while_the_database_is_away_all_wait_and_no_attempt_counts(server:
         notice = {"user": "ada", "type": "t", "message": str(number), "at": NOW + 1 + number}
         await server.intake.submit("notification", notice)
     server.now, server.down, refused = NOW + 1000, True, 0
-    notify = server.notify
+    carry_out = server.carry_out
 
-    async def counting(drafts: Any) -> Any:
+    async def counting(orders: Any) -> Any:
         nonlocal refused
         refused += server.down
-        return await notify(drafts)
+        return await carry_out(orders)
 
-    server.grouped._notifying.notify = counting  # type: ignore[method-assign]
+    server.grouped._notifying.carry_out = counting  # type: ignore[method-assign]
     await run(server)
     await eventually(lambda: refused >= 2)
     assert [later.attempts for later in (await server.schedule.page())[0]] == [0, 0, 0]
