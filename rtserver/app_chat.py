@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import suppress
 
 from aiohttp import web
 
 from rtserver.cluster.presence import Presence
+from rtserver.doors.grouping import GroupedNotifying
 from rtserver.http.uploads import UploadedFiles, UploadsApi
 from rtserver.namespaces.chat.forgetting import Forgetting
 from rtserver.namespaces.chat.namespace import Chat
@@ -19,6 +20,7 @@ from rtserver.store.database import Database
 from rtserver.store.forget import Forget
 from rtserver.store.memberships import Memberships
 from rtserver.store.messages import Messages
+from rtserver.store.notification_records import NotificationDraft
 from rtserver.store.receipts import Receipts
 from rtserver.store.retention import Retention
 from rtserver.store.room_settings import RoomSettingsStore
@@ -26,6 +28,22 @@ from rtserver.store.rooms import Rooms
 from rtserver.store.search import Search
 from rtserver.store.storage import Folder
 from rtserver.store.uploads import ORPHANED_SECONDS, Uploads
+
+
+class Mentioning:
+    """Notifies whoever is mentioned; of messages that come together all at once. Between `start` and `stop`."""
+
+    def __init__(self, notifier: Notifier) -> None:
+        self._notifier = notifier
+        grouped = GroupedNotifying(notifier)
+        self.start, self.stop = grouped.start, grouped.stop
+        self._grouped = grouped
+
+    async def notify(self, drafts: list[NotificationDraft]) -> None:
+        await self._grouped.notify(drafts)
+
+    async def withdrawn(self, gone: Sequence[tuple[str, str]]) -> None:
+        await self._notifier.withdrawn(gone)
 
 
 class ChatRooms:
@@ -36,6 +54,7 @@ class ChatRooms:
     ) -> None:
         self._retention = Retention(database)
         self._receipts = Receipts(database)
+        self._mentioning = Mentioning(notifier)
         self._sweep_seconds = settings.chat_sweep_seconds
         folder = Folder(settings.upload_folder or settings.data_dir / "uploads")
         self._uploads = Uploads(database, folder, quota=settings.upload_quota)
@@ -50,7 +69,7 @@ class ChatRooms:
             Memberships(database),
             max_text=settings.chat_max_text,
             room_policy=settings.chat_room_policy,
-            notifier=notifier,
+            notifier=self._mentioning,
         )
         chat = self.namespace
         self.forgetting = Forgetting(
@@ -73,7 +92,9 @@ class ChatRooms:
             sweeps.append(sweep_forever(self._uploads.sweep, ORPHANED_SECONDS))
         tasks = [asyncio.create_task(sweep) for sweep in sweeps]
         await self._receipts.start()
+        await self._mentioning.start()
         yield
+        await self._mentioning.stop()
         await self._receipts.stop()
         for task in tasks:
             task.cancel()
