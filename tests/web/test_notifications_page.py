@@ -119,6 +119,7 @@ async def test_types_are_muted_and_quiet_hours_kept_on_all_devices(tabs: Tabs, d
     dialog = phone.get_by_role("dialog", name="Preferences")
     await expect(dialog.get_by_role("listitem")).to_have_text("ad<b>s")
     assert await phone.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    assert await dialog.evaluate("(dialog) => dialog.scrollWidth - dialog.clientWidth") == 0
     await push(development, user="alice", type="ad<b>s", message="Buy that")
     await push(development, user="alice", type="news", message="For both")
     await expect(laptop.locator(".note").first).to_contain_text("For both")
@@ -147,3 +148,14 @@ async def test_what_expires_goes_and_older_ones_come_by_scrolling(tabs: Tabs, de
     await expect(page.locator(".note").first).to_contain_text("For good")
     await expect(page.locator(".note").filter(has_text="For a moment")).to_have_count(0)
     await expect(page.locator(".note")).to_have_count(46)
+
+
+async def test_a_mention_leads_to_its_room(tabs: Tabs, development: RtServer) -> None:
+    page = await inbox(tabs, "alice", PHONE)
+    where = {"room": "team/red", "id": "x", "seq": 1, "from": {"id": "bob", "name": "Bob"}}
+    await push(development, user="alice", type="mention", message="Bob: @alice", data=where)
+    await expect(page.locator(".note")).not_to_contain_text("{")
+    await page.get_by_role("link", name="Open # team/red").click()
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("team/red")
+    await expect(page.locator("#subtitle")).to_have_text("1 member, 1 online")
+    assert await page.locator("#subtitle").evaluate("(line) => line.scrollWidth - line.clientWidth") == 0
