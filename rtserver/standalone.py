@@ -16,10 +16,14 @@ from rtserver.cluster.bus import RedisBus
 from rtserver.cluster.legacy import LegacyInput
 from rtserver.metrics import Metrics
 from rtserver.sio import server
+from rtserver.sio.ids import new_instance_id
+from rtserver.sio.occupancy import Occupancy
 
 
 class Server(server.Server):
-    """`client_manager=socketio.AsyncRedisManager(url)` joins servers through that Redis, by our own adapter."""
+    """`client_manager=socketio.AsyncRedisManager(url)` joins servers through that Redis, by our own adapter. Who is in
+    rooms each then tells for itself: leases belong to `create_app`.
+    """
 
     def __init__(self, client_manager: Any = None, *, metrics: Metrics | None = None, **kwargs: Any) -> None:
         metrics = metrics or Metrics()
@@ -29,6 +33,8 @@ class Server(server.Server):
             adapter = RedisAdapter(self._bus)
             LegacyInput(adapter).attach(self._bus.subscribe, client_manager.channel)
             kwargs["adapter"], client_manager = adapter, None
+            instance = kwargs["instance_id"] = kwargs.get("instance_id") or new_instance_id()
+            kwargs.setdefault("occupancy", Occupancy(instance, alone=False))
         super().__init__(client_manager=client_manager, metrics=metrics, **kwargs)
 
     async def start(self) -> None:

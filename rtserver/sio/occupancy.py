@@ -48,8 +48,11 @@ class Occupants(list[Occupant]):
 
 
 class Occupancy:
-    def __init__(self, instance: str = "local") -> None:
+    """`alone`: there is no other server that could be asked; else what this one knows is called partial."""
+
+    def __init__(self, instance: str = "local", *, alone: bool = True) -> None:
         self.instance = instance
+        self._alone = alone
         self._places: dict[Place, dict[str, int]] = {}
         self._entries = 0
 
@@ -83,11 +86,11 @@ class Occupancy:
 
     async def page(self, namespace: str, room: str, after: str | None = None, limit: int = MOST) -> Occupants:
         """Who is in the room, `MOST` at once, those behind `after`."""
-        return page(self._page_here((namespace, room), after, limit), limit)
+        return page(self._page_here((namespace, room), after, limit), limit, partial=not self._alone)
 
     async def among(self, namespace: str, room: str, users: Sequence[str]) -> Occupants:
         """Those of `users` that are in the room."""
-        return chosen(self._among_here((namespace, room), users), users)
+        return chosen(self._among_here((namespace, room), users), users, partial=not self._alone)
 
     def _changed(self, place: Place, user: str) -> None:
         """Nobody else wants to know."""

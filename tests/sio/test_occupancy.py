@@ -7,6 +7,7 @@ import re
 import pytest
 import socketio
 
+from rtserver import standalone
 from rtserver.errors import Refused
 from rtserver.sio.ids import new_sid
 from rtserver.sio.namespace import Client, Namespace, event
@@ -107,3 +108,13 @@ async def test_a_namespace_that_did_not_ask_for_it_keeps_nothing(serve, python):
     assert len(served.server.occupancy) == 0
     with pytest.raises(TypeError, match="room_presence"):
         await plain.occupants("orders")
+
+
+async def test_a_server_of_ones_own_beside_others_says_that_it_knows_of_itself_only(serve, python):
+    desk = Desk()
+    manager = socketio.AsyncRedisManager("redis://127.0.0.1:1")
+    served = await serve(desk, server=standalone.Server(client_manager=manager, authenticator=Tokens()))
+    await python(served.url, "/desk", auth={"token": "alice"})
+    here = await desk.occupants("lobby")
+    assert ([one.instances for one in here], here.partial) == ([{served.server.instance_id: 1}], True)
+    assert (await desk.occupants("lobby", users=["bob"])).partial
