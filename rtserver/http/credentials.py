@@ -78,10 +78,10 @@ class Credentials:
 
     async def _check_token(self, bearer: str | None) -> Identity:
         if bearer is None:
-            raise Refused("Auth failed", code="token_missing")
+            raise Refused("Auth failed: send a key or token as `Authorization: Bearer …`", code="token_missing")
         # A JWT has two dots; anything else was meant as a key.
         if self._tokens is None or bearer.count(".") != 2:
-            raise Refused("Auth failed", code="token_invalid")
+            raise Refused("Auth failed: the server has no such key", code="token_invalid")
         return await self._tokens.verify(bearer)
 
 

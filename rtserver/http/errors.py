@@ -42,6 +42,7 @@ _CODES = {
     503: "unavailable",
     504: "timeout",
 }
+_ADVICE = {415: "This Content-Type is not taken here; JSON needs application/json"}
 _REFUSALS = {"forbidden": 403, "rate_limited": 429, "unavailable": 503}
 _KEPT_HEADERS = ("Allow", "Retry-After", "WWW-Authenticate")
 
@@ -97,7 +98,7 @@ def http_exception(exception: web.HTTPException) -> web.Response:
     status = exception.status
     code = _CODES.get(status, "internal" if status >= 500 else "invalid_payload")
     headers = {name: exception.headers[name] for name in _KEPT_HEADERS if name in exception.headers}
-    error = {"code": code, "message": HTTPStatus(status).phrase}
+    error = {"code": code, "message": _ADVICE.get(status, HTTPStatus(status).phrase)}
     return json_response({"ok": False, "error": error}, status, headers)
 
 

@@ -374,7 +374,9 @@ async def test_a_compressed_bomb_counts_by_its_real_size(client: Client, backend
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "", "json"])
 async def test_only_json_is_taken_for_json(client: Client, backend: Backend, kind: str) -> None:
     answer = await client.post("/api/emit", data=json.dumps(EMIT).encode(), headers={**AUTH, "Content-Type": kind})
-    assert (answer.status, (await answer.json())["error"]["code"]) == (415, "unsupported_media_type")
+    error = (await answer.json())["error"]
+    assert (answer.status, error["code"]) == (415, "unsupported_media_type")
+    assert "needs application/json" in error["message"]
     assert backend.emitted == []
 
 
@@ -419,6 +421,7 @@ async def test_everybody_else_is_not(
 async def test_who_may_not_call_learns_nothing_about_the_body(client: Client) -> None:
     answer = await client.post("/api/emit", data=b"x" * 2_000_000)
     assert answer.status == 401
+    assert "`Authorization: Bearer …`" in (await answer.json())["error"]["message"]
 
 
 async def test_without_a_key_the_api_is_off(serve: Serve, backend: Backend) -> None:
