@@ -27,6 +27,7 @@ BATCH = 64
 WAIT_MS = 1000
 GROUP = "rtserver"
 _BURIED_BYTES = 500_000
+_BURIED_KEY_BYTES = 10_000
 
 log = structlog.get_logger("rtserver.doors")
 # It shouts at every attempt to connect; `Fetching` tells of an outage once.
@@ -75,11 +76,12 @@ class KafkaDoor(Fetching):
 
     async def _bury(self, producer: Any, record: ConsumerRecord[Any, Any], reason: str) -> None:
         log.warning("kafka_record_dead", topic=self._topic, offset=record.offset, reason=reason)
-        value = (record.value or b"")[:_BURIED_BYTES]
+        # Cut to what surely fits into a record: one that the broker will not take would be fetched for ever.
+        value, key = (record.value or b"")[:_BURIED_BYTES], record.key and record.key[:_BURIED_KEY_BYTES]
         place = f"{record.partition}:{record.offset}".encode()
         headers = [("reason", reason.encode("utf-8", "replace")), ("place", place)]
         async with asyncio.timeout(30):
-            await producer.send_and_wait(f"{self._topic}.dead", value, key=record.key, headers=headers)
+            await producer.send_and_wait(f"{self._topic}.dead", value, key=key, headers=headers)
 
     def _left(self, record: ConsumerRecord[Any, Any]) -> Left:
         origin = f"kafka:{self._topic}:{record.partition}:{record.offset}:{record.timestamp}"

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import aiokafka
 import pytest
 from aiokafka import ConsumerRecord, TopicPartition
-from aiokafka.errors import CommitFailedError, KafkaConnectionError
+from aiokafka.errors import CommitFailedError, KafkaConnectionError, MessageSizeTooLargeError
 
 from rtserver.doors import kafka
 from rtserver.doors.feed import Feed
@@ -39,10 +39,10 @@ class Broker:
         self.fail_commits = 0
         self.asked: list[dict[str, Any]] = []
 
-    def add(self, value: bytes | None) -> None:
+    def add(self, value: bytes | None, key: bytes | None = None) -> None:
         offset = len(self.records)
         self.records.append(
-            ConsumerRecord(TOPIC, 0, offset, 1_700_000_000_000 + offset, 0, None, value, None, 0, len(value or b""), ())
+            ConsumerRecord(TOPIC, 0, offset, 1_700_000_000_000 + offset, 0, key, value, None, 0, len(value or b""), ())
         )
 
     def event(self, name: str) -> None:
@@ -90,6 +90,8 @@ class Producer:
 
     async def send_and_wait(self, topic: str, value: bytes, key: Any, headers: list[tuple[str, bytes]]) -> None:
         assert topic == f"{TOPIC}.dead"
+        if len(value) + len(key or b"") > 1_000_000:
+            raise MessageSizeTooLargeError
         self.broker.dead.append((value, dict(headers)))
 
 
@@ -166,14 +168,15 @@ async def test_poison_goes_to_the_dead_with_its_reason_and_place(broker: Broker)
     values = [None, b"", b"\xff", b"[]", b'{"kind":"emit"}', b"1" * 2_000_000]
     for value in values:
         broker.add(value)
+    broker.add(b"2" * 600_000, b"k" * 700_000)
     broker.event("bug")
     broker.event("good")
     one = door_of(hands, attempts=1)
     await one.start()
-    await eventually(lambda: broker.committed == len(values) + 2)
+    await eventually(lambda: broker.committed == len(values) + 3)
     await one.stop()
     assert hands.events == ["good"]
-    assert len(broker.dead) == len(values) + 1
+    assert len(broker.dead) == len(values) + 2
     reasons = {headers["reason"].partition(b":")[0] for _, headers in broker.dead}
     assert reasons == {b"invalid_payload", b"too_large", b"internal"}
     assert max(len(value) for value, _ in broker.dead) < 1_000_000, "it must fit into a record"
