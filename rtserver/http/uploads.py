@@ -30,6 +30,8 @@ AT_ONCE = 100
 PIECE_SECONDS = 30.0
 UPLOAD_SECONDS = 600.0
 _SHOWN = re.compile(r"image/(png|jpeg|gif|webp|avif)|audio/[^+]+|video/[^+]+")
+# No control characters; what follows the `$` is for Python, where it also matches before a last line break.
+_NAME = r"^[^\x00-\x1f\x7f-\x9f/\\]+$(?!\n)"
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -59,7 +61,7 @@ class Keeping(Protocol):
 
 
 class UploadQuery(Struct, forbid_unknown_fields=True):
-    name: Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f/\\]+$")] = "file"
+    name: Annotated[str, Meta(min_length=1, max_length=200, pattern=_NAME)] = "file"
 
 
 class UploadPath(Struct, forbid_unknown_fields=True):
