@@ -22,7 +22,7 @@ from rtserver.store.requests import Asked, Known, enter, same_body
 
 LARGEST = 500
 """Notifications in one transaction: more would keep others from their inboxes for long."""
-_LAST_MOMENT = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp() * 1000)
+_LAST_MOMENT = int(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()) * 1000 + 999
 
 
 class Order(NamedTuple):

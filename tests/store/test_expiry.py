@@ -2,8 +2,10 @@
 
 import asyncio
 
+import pytest
 import sqlalchemy as sa
 
+from rtserver.errors import InvalidPayload
 from rtserver.store.clock import now_ms
 from rtserver.store.database import Database
 from rtserver.store.deliveries import Deliveries
@@ -37,6 +39,17 @@ async def test_what_expired_goes_in_batches_with_all_that_belongs_to_it(
     assert await expiry.sweep() == 23 - 2
     assert await expiry.sweep() == 0
     assert (await count(db, rows), await count(db, grouped_keys), await count(db, delivery_rows)) == (2, 0, 0)
+
+
+async def test_the_last_moment_of_the_calendar_is_as_good_as_never(notifications: Notifications) -> None:
+    """Many a backend writes it for what has no end."""
+    last = 253_402_300_799_999
+    [kept] = await notifications.add([NotificationDraft("ann", "t", "kept", expires_at=last)])
+    assert kept.notification.expires_at == "9999-12-31T23:59:59.999Z"
+    with pytest.raises(InvalidPayload):
+        await notifications.add([NotificationDraft("ann", "t", "no year has five digits", expires_at=last + 1)])
+    [found], _ = await notifications.list("ann", before=None, limit=5)
+    assert found.expires_at == kept.notification.expires_at
 
 
 async def test_servers_that_sweep_at_once_do_not_hinder_each_other(open_database: OpenDatabase) -> None:
