@@ -1,7 +1,8 @@
 """The keys under which backends have asked for something, so that asking again is not doing it again.
 
-A key stands here before what it asks for is carried out. It keeps a digest of the body, since the same key with
-another body is a mistake, and the answer, where asking again could not find it out. Many are committed at once.
+A key stands here before what it asks for is carried out, or is committed with it (`orders`). It keeps a digest of the
+body, since the same key with another body is a mistake, and the answer, where asking again could not find it out. Many
+are committed at once.
 """
 
 from __future__ import annotations
