@@ -3,12 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from rtserver.cluster.partial import PartialList
 from rtserver.errors import NotFound
+from rtserver.protocol import json
 from rtserver.sio.adapter import AckTimeout
 from rtserver.sio.server import Server
+
+ANSWERS_BYTES: Final = 32 * 1024 * 1024
+_LEFT_OUT: Final = object()
+
+
+class Answers:
+    """What is kept of clients' answers: about `ANSWERS_BYTES` of memory in all."""
+
+    def __init__(self) -> None:
+        self._left = ANSWERS_BYTES
+
+    def keep(self, answer: Any) -> Any:
+        try:
+            size = _memory(answer)
+        except TypeError:  # bytes, which a backend could not be told either
+            return _LEFT_OUT
+        if size > self._left:
+            return _LEFT_OUT
+        self._left -= size
+        return answer
+
+
+def _memory(answer: Any) -> int:
+    """About the bytes of memory: two bytes of JSON, such as `[]`, may take sixty."""
+    text = json.dumps(answer)
+    return len(text) + 64 * (text.count(b"[") + text.count(b"{") + text.count(b","))
 
 
 class Emitting:
@@ -43,12 +70,17 @@ class Emitting:
         except_: Sequence[str],
         timeout: float,
     ) -> tuple[list[Any], int | None]:
-        """The answers that came in time, and how many clients were asked; None where a server did not tell."""
+        """The answers that came in time, as far as there is room for them, and how many clients were asked: None where
+        a server did not tell."""
         self.check(namespace)
-        operator = self._server.of(namespace).to(*rooms).except_(*except_).timeout(timeout)
+        operator = self._server.of(namespace).to(*rooms).except_(*except_).timeout(timeout).keep(Answers().keep)
         try:
             answers = await operator.emit_with_ack(event, *args)
         except AckTimeout as late:
-            return late.responses, late.expected
+            return _kept(late.responses), late.expected
         partial = isinstance(answers, PartialList) and answers.partial
-        return answers, None if partial else len(answers)
+        return _kept(answers), None if partial else len(answers)
+
+
+def _kept(answers: list[Any]) -> list[Any]:
+    return [answer for answer in answers if answer is not _LEFT_OUT]

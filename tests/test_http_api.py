@@ -122,6 +122,21 @@ async def test_what_is_posted_here_is_received_and_read_there(
     assert silent == {"ok": True, "answers": [], "missing": 2, "partial": False}
 
 
+async def test_what_one_client_answers_spoils_nothing_for_the_others(
+    backends: Backends, device: Callable[..., Awaitable[JsClient]]
+) -> None:
+    """Empty lists need the most memory: two bytes each, and fifty-six once they are read. Bytes have no JSON."""
+    answers: dict[str, Any] = {"alice": "here", "bob": "there", "mallory": [[]] * 300_000, "mal": {"$bytes": "AAE="}}
+    for number, (user, answer) in enumerate(answers.items()):
+        client = await device(number % 2, user, "/chat")
+        await client.answer("tell?", answer)
+    body = {"namespace": "/chat", "event": "tell?", "ack": True, "timeout": 20}
+    for at in (0, 1):
+        told = await backends.ok(at, "POST", "/api/emit", body)
+        assert sorted(told.pop("answers")) == ["here", "there"]
+        assert told == {"ok": True, "missing": 2, "partial": False}
+
+
 REPEATED: list[tuple[str, dict[str, Any]]] = [
     ("notification", {"users": ["alice", "bob"], "type": "order", "message": "Shipped", "key": "order-7"}),
     ("notification", {"everyone": True, "type": "order", "message": "Shipped", "key": "all"}),

@@ -78,7 +78,7 @@ class ClusterAdapter(Adapter, ABC):
             return await super().broadcast_with_ack(nsp, args, target, timeout)
         if not link.ready:
             return await self._ask_only_here(nsp, args, target, timeout)
-        acks = Acks(silent=link.silence.count)
+        acks = Acks(silent=link.silence.count, keep=target.flags.keep)
         options = options_of(target, timeout)
         with link.expecting(acks) as request_id:
             link.broadcast_request(request_id, args, options)
@@ -105,22 +105,23 @@ class ClusterAdapter(Adapter, ABC):
 
     async def _collect_local(self, nsp: str, args: list[Any], target: Target, timeout: float, acks: Acks) -> float:
         """The seconds of `timeout` that are left then."""
-        asked: list[int] = []
-        answers: list[Any] = []
+        waiting = 0
 
         def on_count(clients: int) -> None:
-            asked.append(clients)
+            nonlocal waiting
+            waiting += clients
             acks.count(clients)
 
         def on_ack(value: Any) -> None:
-            answers.append(value)
+            nonlocal waiting
+            waiting -= 1
             acks.ack(value)
 
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
         if not await self.local_broadcast_with_ack(nsp, args, target, timeout, on_count, on_ack):
             return 0.0
-        acks.gone(sum(asked) - len(answers))  # whoever has not answered has left
+        acks.gone(waiting)  # whoever has not answered has left
         return max(0.0, deadline - loop.time())
 
     async def fetch_sockets(self, nsp: str, target: Target) -> list[RemoteSocket]:

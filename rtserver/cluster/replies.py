@@ -6,6 +6,7 @@ Pure counting; knows nothing of Redis. Source: WIRE §1.4, "Counting, timeouts, 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from rtserver.protocol.adapter import RequestType, Response
@@ -75,11 +76,12 @@ class Replies(Waiting):
 class Acks(Waiting):
     """The acks of the clients of a whole cluster to one broadcast.
 
-    Complete when every server has told how many clients it asked, and as many have answered.
+    Complete when every server has told how many clients it asked, and as many have answered. `keep`: see `Flags`.
     """
 
-    def __init__(self, *, silent: int = 0) -> None:
+    def __init__(self, *, silent: int = 0, keep: Callable[[Any], Any] | None = None) -> None:
         super().__init__()
+        self._keep = keep
         self._silent = silent
         self._servers: int | None = None
         self._counted = 0
@@ -108,7 +110,7 @@ class Acks(Waiting):
         self._check()
 
     def ack(self, value: Any) -> None:
-        self.values.append(value)
+        self.values.append(value if self._keep is None else self._keep(value))
         self._check()
 
     def gone(self, clients: int) -> None:

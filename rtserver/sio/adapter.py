@@ -59,9 +59,12 @@ class Adapter:
         """The first ack argument of everybody addressed; raises `AckTimeout` when not all came in `timeout` seconds."""
         responses: list[Any] = []
         asked: list[int] = []
-        complete = await self.local_broadcast_with_ack(
-            nsp, args, target, timeout, asked.append, responses.append
-        )
+        keep = target.flags.keep
+
+        def on_ack(value: Any) -> None:
+            responses.append(value if keep is None else keep(value))
+
+        complete = await self.local_broadcast_with_ack(nsp, args, target, timeout, asked.append, on_ack)
         if not complete:
             raise AckTimeout(responses, sum(asked))
         return responses

@@ -8,7 +8,7 @@ Source: https://socket.io/docs/v4/server-api/#namespace and `BroadcastOperator` 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, cast
 
 from rtserver.protocol.packets import RESERVED_EVENTS
@@ -69,6 +69,10 @@ class Operator:
     def page(self, limit: int, after: str = "") -> Operator:
         """`fetch_sockets` gives at least the `limit` sockets that follow the id `after`, but not everybody's."""
         return self._flag(page=Page(after, limit))
+
+    def keep(self, keep: Callable[[Any], Any]) -> Operator:
+        """`emit_with_ack` gives `keep(answer)` for each answer, and holds no more than that of it."""
+        return self._flag(keep=keep)
 
     def timeout(self, seconds: float) -> Operator:
         """How long `emit_with_ack` waits."""

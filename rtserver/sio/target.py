@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 
 class Page(NamedTuple):
@@ -15,7 +16,7 @@ class Page(NamedTuple):
 class Flags(NamedTuple):
     """`volatile`: may be dropped; `local`: this server only; `timeout`: seconds to wait for acks.
 
-    `page`: as much of a list is wanted.
+    `page`: as much of a list is wanted. `keep`: what is kept of an answer, where answers are collected.
     """
 
     volatile: bool = False
@@ -23,6 +24,7 @@ class Flags(NamedTuple):
     compress: bool = True
     timeout: float | None = None
     page: Page | None = None
+    keep: Callable[[Any], Any] | None = None
 
 
 NO_FLAGS = Flags()
