@@ -166,9 +166,7 @@ async def test_a_key_and_its_notification_survive_together_or_not_at_all(
             assert (kept[key].id, kept[key].seq) == told
 
 
-async def _kill(
-    server: ForkedServer, times: int, asking: Sequence[Sender | Backend], alive: asyncio.Event
-) -> None:
+async def _kill(server: ForkedServer, times: int, asking: Sequence[Sender | Backend], alive: asyncio.Event) -> None:
     """So many lives of the server, each killed a while after it has answered; `asking` ask all the time."""
     moment = random.Random(9)
     await server.open()
@@ -179,7 +177,7 @@ async def _kill(
                 for _ in range(times):
                     alive.clear()
                     await server.start()
-                    await asyncio.wait_for(alive.wait(), 30)
+                    await _answered(alive, running)
                     await asyncio.sleep(moment.uniform(0, LIVES))
                     server.kill()
             finally:
@@ -189,6 +187,19 @@ async def _kill(
     finally:
         await server.close()
     assert all(isinstance(end, asyncio.CancelledError) for end in ends), ends
+
+
+async def _answered(alive: asyncio.Event, running: Sequence[asyncio.Task[None]]) -> None:
+    """Wait for the first answer of this life; raise what has ended one of those who ask."""
+    answer = asyncio.create_task(alive.wait())
+    try:
+        done, _ = await asyncio.wait({answer, *running}, timeout=30, return_when=asyncio.FIRST_COMPLETED)
+        if not done:
+            raise TimeoutError("nobody got an answer")
+        for one in done:
+            one.result()
+    finally:
+        answer.cancel()
 
 
 async def _everything(store: Messages) -> AsyncIterator[Message]:
