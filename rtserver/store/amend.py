@@ -26,6 +26,8 @@ from rtserver.store.schema import audit, messages, reactions, rooms
 
 MAX_EMOJI = 20
 """Different emoji on one message."""
+MAX_EDITS = 500
+"""Of one message: each is kept in the audit, and looked at when the message goes."""
 
 
 class Edit(Struct, frozen=True):
@@ -139,6 +141,8 @@ class _Steps:
         data = message.data if edit.data is UNSET else edit.data
         if (message.text, message.data, message.mentions) == (edit.text, data, edit.mentions):
             return False
+        if message.edited_at is not None:
+            await self._check_edits_of(message)
         self._record(message, edit, "message.edit")
         await self._update(message, text=edit.text, data=data, mentions=edit.mentions, edited_at=self._now)
         return True
@@ -175,6 +179,13 @@ class _Steps:
             return False
         await self._update(message)
         return True
+
+    async def _check_edits_of(self, message: Message) -> None:
+        query = sa.select(sa.func.count()).where(audit.c.target == message.id)
+        edits = int((await self._connection.execute(query)).scalar_one())
+        edits += sum(row["target"] == message.id for row in self.audited)
+        if edits >= MAX_EDITS:
+            raise Conflict(f"A message is edited {MAX_EDITS} times at most", details={"limit": MAX_EDITS})
 
     async def _check_room_for(self, message: Message, emoji: str) -> None:
         query = sa.select(reactions.c.emoji).where(*_on(message)).distinct()

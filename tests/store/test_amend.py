@@ -7,6 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from rtserver.errors import Conflict, Forbidden, InvalidPayload, NotFound
+from rtserver.store import amend
 from rtserver.store.amend import MAX_EMOJI, Delete, Edit, React
 from rtserver.store.database import Database
 from rtserver.store.messages import Messages
@@ -112,6 +113,16 @@ async def test_a_reaction_is_there_once_until_it_is_taken_back(messages: Message
     assert (left.reactions, left.rev) == ([Reaction("👍", 1, ["bob"])], 3)
     assert (await messages.change(react(message, "ann", on=False))).changed is False
     assert (await messages.change(react(message, "bob", "👍", on=False))).message.reactions is None
+
+
+async def test_a_message_is_edited_so_many_times_at_most(messages: Messages, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(amend, "MAX_EDITS", 4)
+    message, other = await said(messages), await said(messages)
+    await messages.change(edit(message, "1"))
+    edits = (messages.change(edit(message, str(number))) for number in range(2, 7))
+    outcomes = await asyncio.gather(*edits, messages.change(edit(other, "x")), return_exceptions=True)
+    assert sum(isinstance(outcome, Conflict) for outcome in outcomes) == 2
+    assert (await messages.change(delete(message))).changed
 
 
 async def test_reactions_are_bounded_in_kinds_and_shown_users(messages: Messages) -> None:
