@@ -55,7 +55,7 @@ class Typing:
         self._remember((where.room, user), _Entry(client.id, where.audience, now + LASTS, told))
         if told == now:
             await self._tell(where.audience, where.room, user, typing=True)
-        mine = self._of_client[client.id]
+        mine = self._of_client.get(client.id, ())  # it may have gone meanwhile
         if len(mine) > MAX_EACH:
             await self._end(next(iter(mine)))
 
