@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json as _stdlib
 import math
+import re
 from typing import Any
 
 import msgspec
@@ -38,6 +39,24 @@ def loads(text: str | bytes, max_depth: int = MAX_DEPTH) -> Any:
     if len(text) > max_depth and _brackets(text) > max_depth and _deeper_than(value, max_depth):
         raise JsonError(f"nested deeper than {max_depth} levels")
     return value
+
+
+def loads_mended(text: str, max_depth: int = MAX_DEPTH) -> Any:
+    """The same, but U+FFFD stands for each lone surrogate written `\\ud83d`: JSON.stringify writes half an emoji
+    so, where a text was cut in the middle of it, and an honest client should not lose its connection for that."""
+    try:
+        return loads(text, max_depth)
+    except JsonError:
+        mended = _ESCAPE.sub(lambda found: "\\ufffd" if found[1] else found[0], text)
+        if mended == text:
+            raise
+        return loads(mended, max_depth)
+
+
+_ESCAPE = re.compile(
+    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+)
+"""An escape sequence, or the two of a pair; the group is a surrogate without its other half."""
 
 
 def dumps(value: Any) -> bytes:

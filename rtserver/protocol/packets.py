@@ -105,7 +105,7 @@ def decode_event(text: str, max_depth: int = json.MAX_DEPTH) -> tuple[str, list[
     namespace, at = _namespace(text, 1) if text[1:2] == "/" else ("/", 1)
     id, at = _ack_id(text, at)
     try:
-        data = json.loads(text[at:], max_depth)
+        data = json.loads_mended(text[at:], max_depth)
     except json.JsonError as error:
         raise PacketError(f"invalid JSON: {error}") from None
     if type(data) is not list or not data or not _is_event_name(data[0]):
@@ -151,7 +151,7 @@ def _ack_id(text: str, at: int) -> tuple[int | None, int]:
 def _payload(kind: int, text: str, max_depth: int) -> Any:
     if text:
         try:
-            data = json.loads(text, max_depth)
+            data = json.loads_mended(text, max_depth)
         except json.JsonError as error:
             raise PacketError(f"invalid JSON: {error}") from None
     elif kind in (CONNECT, DISCONNECT):

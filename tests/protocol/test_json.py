@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtserver.protocol.json import MAX_DEPTH, JsonError, dumps, loads
+from rtserver.protocol.json import MAX_DEPTH, JsonError, dumps, loads, loads_mended
 
 VALUES = st.recursive(
     st.none()
@@ -55,6 +55,24 @@ def test_garbage_is_refused_and_nothing_else_happens(text):
 def test_what_the_standard_does_not_allow_is_refused(text):
     with pytest.raises(JsonError):
         loads(text)
+
+
+HALVES = st.text(st.sampled_from('\ud83d\ude00\\"ud8').map(str) | st.characters(), max_size=20)
+
+
+@given(HALVES)
+def test_half_an_emoji_is_replaced_and_nothing_else(text):
+    """As JSON.stringify writes it: what has no UTF-8 is escaped. Others may write capitals."""
+    assert loads_mended('["\\uD83D"]') == ["\ufffd"]
+    whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    assert loads_mended(json.dumps([text])) == [whole]
+    assert loads_mended(json.dumps({text: text})) == {whole: whole}
+
+
+@pytest.mark.parametrize("text", ['["\\ud83d",NaN]', '["\\ud83"]', '"\\', '["\\ud83d"', "[" * 100_000 + '"\\ud83d"'])
+def test_what_is_wrong_otherwise_is_not_mended(text):
+    with pytest.raises(JsonError):
+        loads_mended(text)
 
 
 def nested(depth, left="[", right="]"):

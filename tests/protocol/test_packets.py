@@ -17,6 +17,7 @@ from rtserver.protocol.packets import (
     Packet,
     PacketError,
     decode,
+    decode_event,
     encode,
     has_binary,
 )
@@ -111,7 +112,7 @@ def test_valid_packets(text, packet):
         '5["a"]', '50-["a"]', '511-["a"]', '5-1-["a"]', '5-["a"]', '51["a"]', '5١-["a"]', '51.0-["a"]',  # rule 3
         "599999999999999-[]", '51-[{"_placeholder":true,"num":0}]', "51-[]", "61-{}", "5", "6", "51-",
         '21000000000000000["a"]', '2' + "1" * 100 + '["a"]', "3" + "9" * 16 + "[]",  # rule 4
-        '2["a",NaN]', '2["price",{"price":Infinity}]', '2["\\ud800"]', '2["a"]x', "2" + "[" * 100_000,
+        '2["a",NaN]', '2["price",{"price":Infinity}]', '2["a"]x', "2" + "[" * 100_000,
         "0/" + "x" * MAX_NAMESPACE_LENGTH, "0/" + "x" * MAX_NAMESPACE_LENGTH + ",{}",
         '0{"token":"' + "x" * MAX_CONNECT_LENGTH + '"}',  # rule 5
     ],
@@ -119,6 +120,11 @@ def test_valid_packets(text, packet):
 def test_a_broken_rule_is_an_error(text):
     with pytest.raises(PacketError):
         decode(text)
+
+
+def test_an_emoji_cut_in_two_closes_nothing():
+    assert decode('2["say","cut \\ud83d"]').data == ["say", "cut \ufffd"]
+    assert decode_event('2["say","cut \\ud83d"]')[1] == ["say", "cut \ufffd"]
 
 
 def test_the_number_of_attachments_is_bounded():
