@@ -3,8 +3,9 @@
 VENV := .venv
 BIN := $(VENV)/bin
 MAKEFLAGS += --no-print-directory
-# Two at once: most tests wait for processes. The tests of one file stay together, in their order.
-PYTEST_ARGS := -n 2 --dist loadfile
+# Two at once: most tests wait for processes. The tests of one file stay together, in their order;
+# tests/conftest.py says which file comes first.
+PYTEST_ARGS := -n 2 --dist loadfile --no-loadscope-reorder
 .DEFAULT_GOAL := help
 .PHONY: help setup run test check bench bench-cluster bench-durable lock clean
 

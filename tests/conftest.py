@@ -1,5 +1,6 @@
 """The fixtures that every test may use; tests/support has what they give out."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
 from pathlib import Path
 
@@ -16,6 +17,12 @@ from tests.support.redis_server import RedisServer
 from tests.support.rtserver_process import RtServer, RtServers
 
 _PROCESSES = pytest.StashKey[Processes]()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files of few tests first: those are of whole servers, and the last of them would be waited for alone."""
+    of_file = Counter(item.path for item in items)
+    items.sort(key=lambda item: (of_file[item.path], item.path))
 
 
 @pytest.hookimpl(wrapper=True)
