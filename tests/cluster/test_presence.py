@@ -367,7 +367,7 @@ async def test_what_others_write_into_the_keys_is_repaired(cluster: Cluster, red
 
     The grace outlasts the heartbeat, as it does by default: whoever is declared dead by a stranger objects in time.
     """
-    one, two = await cluster.join(grace=1.5), await cluster.join(grace=1.5)
+    one, two = await cluster.join(grace=4.0), await cluster.join(grace=4.0)
     await one.connected("alice", "a")
     await two.connected("bob", "b")
     p = "{rtserver:presence}"

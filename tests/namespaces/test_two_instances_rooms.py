@@ -42,7 +42,8 @@ async def test_what_one_server_sets_holds_on_the_other_at_once(pair: Pair, js: J
     assert (await bob.call("history", {"room": "board"}))["error"]["code"] == "forbidden"
     assert (await sue.call("history", {"room": "board"}))["ok"]
     await backend.patch("/api/rooms/board", {"policy": "members", "slowSeconds": None})
-    await sue.next("roomChanged")
+    while (await sue.next("roomChanged"))[0].get("policy") != "members":
+        pass
     assert (await bob.call("join", {"room": "board"}))["ok"]
     await backend.delete("/api/rooms/board/members/bob")
     assert (await bob.next("left"))[0]["user"] == "bob"
