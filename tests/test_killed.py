@@ -179,7 +179,7 @@ async def _kill(server: ForkedServer, times: int, asking: Sequence[Sender | Back
                     await server.start()
                     await _answered(alive, running)
                     await asyncio.sleep(moment.uniform(0, LIVES))
-                    server.kill()
+                    await server.kill()
             finally:
                 for task in running:
                     task.cancel()

@@ -14,7 +14,7 @@ from pathlib import Path
 
 
 class ForkedServer:
-    """`await start()`, `kill()`, again and again; `close` at the end."""
+    """`await start()`, `await kill()`, again and again; `close` at the end."""
 
     def __init__(self, env: Mapping[str, str], folder: Path) -> None:
         self._env = dict(env)
@@ -43,9 +43,17 @@ class ForkedServer:
         assert line, f"the forking process ended; its log:\n{self.logs()}"
         self._pid = int(line)
 
-    def kill(self) -> None:
-        """kill -9."""
-        os.kill(self._pid, signal.SIGKILL)
+    async def kill(self) -> None:
+        """kill -9, and wait until its port is free: a process that is killed goes when it is its turn."""
+        ended = asyncio.Event()
+        loop, process = asyncio.get_running_loop(), os.pidfd_open(self._pid)
+        try:
+            loop.add_reader(process, ended.set)
+            signal.pidfd_send_signal(process, signal.SIGKILL)
+            await ended.wait()
+        finally:
+            loop.remove_reader(process)
+            os.close(process)
         self._pid = 0
 
     def logs(self) -> str:
@@ -54,7 +62,7 @@ class ForkedServer:
     async def close(self) -> None:
         if self._pid:
             with contextlib.suppress(ProcessLookupError):
-                self.kill()
+                await self.kill()
         if self._forker is not None:
             assert self._forker.stdin
             self._forker.stdin.close()
