@@ -7,9 +7,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
+import aiosqlite
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -18,9 +22,10 @@ from rtserver.errors import ConfigError
 from rtserver.store.engines import Engines
 
 _READERS = 4
-_WRITER_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "journal_size_limit=67108864")
+_WRITER_PRAGMAS = ("synchronous=FULL", "foreign_keys=ON", "journal_size_limit=67108864")
 _READER_PRAGMAS = ("query_only=ON",)
 _MIGRATION_SECONDS = 60.0
+_AGAIN_SECONDS = 0.01
 
 
 def file_of(url: str) -> Path:
@@ -39,6 +44,7 @@ def open_engines(url: str, timeout: float | None) -> Engines:
     wait = _MIGRATION_SECONDS if timeout is None else timeout
     file = file_of(url)
     writer = _engine(file, wait, 1, _WRITER_PRAGMAS)
+    sa.event.listen(writer.sync_engine, "connect", lambda it, _: it.run_async(lambda driver: _to_wal(driver, wait)))
     sa.event.listen(writer.sync_engine, "begin", _begin_immediate)
     return Engines(writer, _engine(file, wait, _READERS, _READER_PRAGMAS), "SELECT count(*) FROM sqlite_master", None)
 
@@ -60,6 +66,22 @@ def _engine(file: Path, wait: float, size: int, pragmas: tuple[str, ...]) -> Asy
 
     sa.event.listen(engine.sync_engine, "connect", prepare)
     return engine
+
+
+async def _to_wal(connection: aiosqlite.Connection, wait: float) -> None:
+    """Switch the file to WAL mode, where it stays; a file made by `VACUUM INTO` or a restore is not in it yet.
+
+    Where two connections switch at once, SQLite refuses one of them without waiting, whatever its timeout.
+    """
+    end = time.monotonic() + wait
+    while True:
+        try:
+            await connection.execute_fetchall("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+        await asyncio.sleep(_AGAIN_SECONDS)
 
 
 def _begin_immediate(connection: sa.Connection) -> None:

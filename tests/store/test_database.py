@@ -56,6 +56,24 @@ async def test_the_folder_of_a_sqlite_file_is_made(tmp_path: Path) -> None:
     assert (tmp_path / "a/b/rtserver.db").exists()
 
 
+async def test_servers_that_start_on_a_restored_sqlite_file_take_turns(tmp_path: Path) -> None:
+    """Such a file is not in WAL mode, and SQLite refuses at once all but one of those that switch it together."""
+    for attempt in range(30):
+        file = tmp_path / f"{attempt}.db"
+        with sqlite3.connect(file) as restored:
+            restored.execute("CREATE TABLE t (x)")
+        restored.close()
+        servers = [Database(f"sqlite:///{file}") for _ in range(6)]
+        await asyncio.gather(*(_insert(server) for server in servers))
+        for server in servers:
+            await server.close()
+
+
+async def _insert(server: Database) -> None:
+    async with server.transaction() as connection:
+        await connection.execute(sa.text("INSERT INTO t VALUES (1)"))
+
+
 async def test_sqlite_puts_a_commit_on_the_disk(tmp_path: Path) -> None:
     """WAL, and synchronous=FULL: an acked message survives a power cut too."""
     db = Database(f"sqlite:///{tmp_path}/x.db")
