@@ -38,8 +38,10 @@ class Changing:
         mentions = await self._mentions.members(where.room, named_in(text, asked.mentions or ()))
         edit = Edit(where.room, asked.id, me.user, _any_author(me, where), text, data, mentions)
         changed, wire = await self._change(edit, where, "messageEdited", but)
-        if changed.mentioned:
-            await self._mentions.tell(changed.message, changed.mentioned, me.user)
+        # An edit that changes nothing may be one repeated because its mentions could not be told.
+        mentioned = changed.mentioned if changed.changed else changed.message.mentions
+        if mentioned:
+            await self._mentions.tell(changed.message, mentioned, me.user)
         return wire
 
     async def delete(self, me: Identity, where: Conversation, asked: DeletePayload, *, but: str) -> Wire:

@@ -48,8 +48,8 @@ class Mentions:
         return [name for name in names if name in found] or None
 
     async def tell(self, message: Message, users: Iterable[str], by: str) -> None:
-        """Notify `users` that `by` has mentioned them in `message`; raises `Unavailable`."""
-        drafts = [_notification(message, user) for user in users if user != by]
+        """Notify `users` that `by` has mentioned them in `message`, unless they wrote it; raises `Unavailable`."""
+        drafts = [_notification(message, user) for user in users if user not in (by, message.from_.id)]
         if drafts and self._notifier is not None:
             await self._notifier.notify(drafts)
 

@@ -1,10 +1,14 @@
 """Who is mentioned, and who hears of it."""
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 
 from rtserver.namespaces.chat.mentions import MAX_MENTIONS, named_in
 from tests.namespaces.chat.test_chat import joined, settled
 from tests.namespaces.conftest import Device
+from tests.support.rtserver_process import RtServer
 
 
 @pytest.mark.parametrize(
@@ -62,6 +66,27 @@ async def test_a_mention_that_an_edit_takes_out_and_puts_in_again_is_one(device:
         ack = await alice.call("edit", {"room": "general", "id": sent["id"], "text": text})
         assert ack["ok"], ack
     assert [one["message"] for one in (await inbox.call("list"))["notifications"]] == ["Alice: @bob hello"]
+
+
+async def test_an_edit_that_is_repeated_tells_of_the_mention_that_could_not_be_saved(
+    device: Device, running: RtServer
+) -> None:
+    alice, _ = await joined(device, "alice", "bob")
+    boss = await device("boss", "/chat", roles=("admin",))
+    await boss.call("join", {"room": "general"})
+    inboxes = {user: await device(user, "/notifications") for user in ("alice", "bob")}
+    sent = (await alice.call("message", {"room": "general", "text": "hello @alice"}))["message"]
+    edit = {"room": "general", "id": sent["id"], "text": "hello @bob and @alice"}
+    with closing(sqlite3.connect(running.folder / "rtserver.db", isolation_level=None)) as database:
+        database.execute("ALTER TABLE notifications RENAME TO away")
+        refused = await alice.call("edit", edit)
+        assert refused["error"]["code"] == "unavailable", refused
+        database.execute("ALTER TABLE away RENAME TO notifications")
+    for editor in (alice, alice, boss):
+        again = await editor.call("edit", edit)
+        assert again["message"]["text"] == edit["text"], again
+    told = {user: (await inbox.call("list"))["notifications"] for user, inbox in inboxes.items()}
+    assert [len(told[user]) for user in ("alice", "bob")] == [0, 1]
 
 
 async def test_with_a_message_go_the_notifications_that_quote_it(device: Device) -> None:
