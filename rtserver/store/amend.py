@@ -23,6 +23,7 @@ from rtserver.store.forget_inbox import forget_mentions
 from rtserver.store.reactions import with_reactions
 from rtserver.store.records import Message
 from rtserver.store.schema import audit, messages, reactions, rooms
+from rtserver.store.words import text_columns
 
 MAX_EMOJI = 20
 """Different emoji on one message."""
@@ -144,7 +145,8 @@ class _Steps:
         if message.edited_at is not None:
             await self._check_edits_of(message)
         self._record(message, edit, "message.edit")
-        await self._update(message, text=edit.text, data=data, mentions=edit.mentions, edited_at=self._now)
+        changed = text_columns(edit.text) | {"data": data, "mentions": edit.mentions}
+        await self._update(message, **changed, edited_at=self._now)
         return True
 
     async def _delete(self, message: Message, delete: Delete) -> bool:
@@ -155,7 +157,7 @@ class _Steps:
         self._withdrawn = await forget_mentions(self._connection, [(user, message.id) for user in sorted(told)])
         await self._connection.execute(sa.delete(reactions).where(*_on(message)))
         await self._update(
-            message, text="", data=None, mentions=None, deleted_at=self._now, deleted_by=delete.actor
+            message, text="", words=None, data=None, mentions=None, deleted_at=self._now, deleted_by=delete.actor
         )
         return True
 

@@ -19,6 +19,7 @@ from rtserver.store.engines import insert_into, matches
 from rtserver.store.pace import keep_pace
 from rtserver.store.records import Author, Draft, Message
 from rtserver.store.schema import messages, rooms
+from rtserver.store.words import text_columns
 
 Appended = tuple[Message, bool]
 _Nonce = tuple[str, str, str]  # author, room, nonce
@@ -137,7 +138,7 @@ def _row(message: Message, sent_at: int) -> dict[str, Any]:
         "id": message.id,
         "author_id": message.from_.id,
         "author_name": message.from_.name,
-        "text": message.text,
+        **text_columns(message.text),
         "nonce": message.nonce,
         "reply_to": message.reply_to,
         "data": message.data,

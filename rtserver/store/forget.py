@@ -112,8 +112,8 @@ async def _written(connection: AsyncConnection, user: str) -> Step:
         (sa.or_(messages.c.deleted_by.is_(None), messages.c.deleted_by == user), NOBODY), else_=messages.c.deleted_by
     )
     changed = await _change(
-        connection, found, author_id=NOBODY, author_name=NOBODY, text="", data=None, mentions=None, nonce=None,
-        deleted_at=sa.func.coalesce(messages.c.deleted_at, now), deleted_by=deleted_by,
+        connection, found, author_id=NOBODY, author_name=NOBODY, text="", words=None, data=None, mentions=None,
+        nonce=None, deleted_at=sa.func.coalesce(messages.c.deleted_at, now), deleted_by=deleted_by,
     )  # fmt: skip
     return Step("messages", len(found), changed)
 

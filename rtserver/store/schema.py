@@ -86,6 +86,7 @@ messages = sa.Table(
     sa.Column("author_id", Key, nullable=False),
     sa.Column("author_name", PlainText, nullable=False),
     sa.Column("text", PlainText, nullable=False),
+    sa.Column("words", PlainText),
     sa.Column("nonce", Key),
     sa.Column("reply_to", Key),
     sa.Column("data", JsonText),

@@ -1,7 +1,8 @@
-"""Searching the messages of one's rooms, the newest first. The index itself is made by migration 0005.
+"""Searching the messages of one's rooms, the newest first. The index itself is made by migrations 0005 and 0006.
 
 1. A query is words and nothing else: whatever stands between them is dropped here, so no query language is left for a
-   client to break. All words must be there, in any order; the last one may be the beginning of a word.
+   client to break. All words must be there, in any order; the last one may be the beginning of a word. In scripts
+   without spaces every part of a sentence is a word.
 2. Membership is asked again for every page, and a tombstone is in no index.
 3. A cursor is a place in the order, and opens nothing: what it leads to is checked like everything else.
 """
@@ -21,6 +22,7 @@ from rtserver.store.columns import MAX_INT, checked_key, checked_text
 from rtserver.store.database import Database
 from rtserver.store.records import Message
 from rtserver.store.schema import members, messages, rooms
+from rtserver.store.words import spaced
 
 MAX_ROOMS = 500
 """Without a room, a search is in this many of the user's rooms, the last active ones."""
@@ -64,8 +66,14 @@ class Search:
 
 
 def words_of(query: str) -> list[str]:
-    """Those that an index can hold: something of a letter or a digit is in each."""
-    return [word for word in _GAPS.split(query) if any(map(str.isalnum, word))][:MAX_WORDS]
+    """Those that an index can hold: something of a letter or a digit is in each. One with spaces is found in a row."""
+    words = [word for word in _GAPS.split(query) if any(map(str.isalnum, word))][:MAX_WORDS]
+    return [" ".join((spaced(word) or word).split()) for word in words]
+
+
+def _may_go_on(words: Sequence[str]) -> bool:
+    """Whether the last one may be the beginning of a longer one."""
+    return len(words[-1].rpartition(" ")[2]) >= MIN_PREFIX
 
 
 async def _rooms_of(
@@ -83,7 +91,7 @@ async def _find_sqlite(
     connection: AsyncConnection, words: Sequence[str], names: Sequence[str], cursor: str | None, limit: int
 ) -> list[tuple[str, Message]]:
     """FTS5 walks its numbers downwards and stops at the limit; CROSS JOIN keeps it from being asked last."""
-    terms = " ".join(f'"{word}"' for word in words) + ("*" if len(words[-1]) >= MIN_PREFIX else "")
+    terms = " ".join(f'"{word}"' for word in words) + ("*" if _may_go_on(words) else "")
     places = " OR ".join(f'"{name.encode().hex()}"' for name in names)
     columns = ", ".join(f"messages.{column.name}" for column in message_columns(messages))
     statement = sa.text(
@@ -98,10 +106,11 @@ async def _find_sqlite(
 async def _find_postgres(
     connection: AsyncConnection, words: Sequence[str], names: Sequence[str], cursor: str | None, limit: int
 ) -> list[tuple[str, Message]]:
-    terms = " & ".join(f"'{word}'" for word in words) + (":*" if len(words[-1]) >= MIN_PREFIX else "")
+    terms = " & ".join(f"'{word}'" for word in words) + (":*" if _may_go_on(words) else "")
     # As the index has it, or it would not be used.
     plain = sa.func.translate(
-        messages.c.text, sa.literal_column("'" + PUNCTUATION.replace("'", "''") + "'"), sa.literal_column(_SPACES)
+        sa.func.coalesce(messages.c.words, messages.c.text),
+        sa.literal_column("'" + PUNCTUATION.replace("'", "''") + "'"), sa.literal_column(_SPACES)
     )
     vector = sa.func.to_tsvector(sa.literal_column("'simple'"), plain)
     wanted = sa.func.to_tsquery(sa.literal_column("'simple'"), terms)

@@ -52,7 +52,7 @@ async def test_nothing_is_left_but_numbers_and_an_author_without_a_name(
         await rooms.join(room, Member("bob", "Bob"))
     first = await say(messages, EVE, "My secret", nonce="n1", data={"eve": "secret"}, mentions=["bob"])
     bobs = await say(messages, BOB, "Fine")
-    await say(messages, EVE, "To Bob", "dm:bob:eve-4711")
+    await say(messages, EVE, "To Bob 秘密", "dm:bob:eve-4711")
     await say(messages, EVE, "To Zoe secret", "dm:eve-4711:zoe")
     await say(messages, EVE, "To myself secret", "dm:eve-4711:eve-4711")
     await messages.change(Edit("lobby", first, EVE.id, False, "My edited secret"))

@@ -4,15 +4,18 @@ import asyncio
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from rtserver.errors import ConfigError, Unavailable
+from rtserver.store import migration
 from rtserver.store.database import Database
 from rtserver.store.messages import Messages
 from rtserver.store.records import Author, Draft
 from rtserver.store.rooms import Rooms
 from rtserver.store.schema import metadata
+from rtserver.store.search import Search
 from tests.store.conftest import OpenMessages
 
 
@@ -61,6 +64,27 @@ async def test_the_migrations_make_the_tables_that_the_code_uses(db: Database) -
 
     async with db.reading() as connection:
         assert await connection.run_sync(differences) == []
+
+
+async def test_messages_of_before_are_found_in_scripts_without_spaces(empty: Database) -> None:
+    def upgrade(connection: sa.Connection) -> None:
+        config = migration._config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0005")
+
+    async with empty.transaction() as connection:
+        await connection.run_sync(upgrade)
+        await connection.execute(sa.text("INSERT INTO rooms (room, last_seq, active_at) VALUES ('lobby', 2, 0)"))
+        await connection.execute(sa.text("INSERT INTO members VALUES ('lobby', 'ann', 'Ann', 0)"))
+        row = "('lobby', :seq, :id, 'bob', 'Bob', :text, 0)"
+        columns = "room, seq, id, author_id, author_name, text, sent_at"
+        sent = [{"seq": 1, "id": "a", "text": "我们今天去北京"}, {"seq": 2, "id": "b", "text": "plain"}]
+        await connection.execute(sa.text(f"INSERT INTO messages ({columns}) VALUES {row}"), sent)
+    await empty.migrate()
+    for query, ids in {"北京": ["a"], "plain": ["b"], "京北": []}.items():
+        found, _ = await Search(empty).find("ann", query)
+        assert [message.id for message in found] == ids, query
+    await empty.close()
 
 
 async def test_a_database_of_a_newer_version_is_not_touched(db: Database) -> None:

@@ -58,12 +58,32 @@ async def texts(search: Search, query: str, user: str = "ann", **options: Any) -
         ("version 1.2.3", "1.2"),
         ("it's", "it's"),
         ("日本 と 中国", "中国"),
+        ("我们今天去北京。", "今天"),
+        ("我们今天去北京。", "北京 我们"),
+        ("東京タワーに行く", "タワー"),
+        ("新しいiPhoneを買った", "iPhone"),
+        ("新しいiPhoneを買った", "いiPho"),
+        ("안녕하세요 여러분", "하세요"),
+        ("ไปเที่ยวกันไหม", "เที่ยว"),
+        ("ភាសាខ្មែរ", "ខ្មែរ"),
     ],
 )
 async def test_what_is_found(search: Search, messages: Messages, text: str, query: str) -> None:
     await said(messages, text)
     await said(messages, "something else")
     assert await texts(search, query) == [text]
+
+
+async def test_letters_of_scripts_without_spaces_are_found_in_a_row(search: Search, messages: Messages) -> None:
+    said_last = await said(messages, "东京没有北海")
+    await said(messages, "北方很冷")
+    assert await texts(search, "北京") == []
+    assert await texts(search, "北") == ["北方很冷", "东京没有北海"]
+    assert await texts(search, "京北") == []
+    await messages.change(Edit("lobby", said_last.id, "bob", False, "南京"))
+    assert (await texts(search, "东京"), await texts(search, "南京")) == ([], ["南京"])
+    await messages.change(Delete("lobby", said_last.id, "bob", False))
+    assert await texts(search, "京") == []
 
 
 async def test_all_words_must_be_there_and_only_the_last_may_be_a_beginning(
