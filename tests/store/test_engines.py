@@ -1,5 +1,6 @@
 """What the two databases do differently."""
 
+import pytest
 import sqlalchemy as sa
 
 from rtserver.store.database import Database
@@ -21,3 +22,10 @@ async def test_nonces_are_looked_up_by_index_however_many_messages_there_are(db:
     assert "ix_messages_nonce" in plan
     assert "SCAN messages" not in plan
     assert "Seq Scan on messages" not in plan
+
+
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+async def test_postgres_compiles_no_statement(db: Database) -> None:
+    """It would take longer than all that a join asks, and does so by default."""
+    async with db.reading() as connection:
+        assert (await connection.exec_driver_sql("SHOW jit")).scalar() == "off"
