@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rtserver.errors import Conflict, EventError, Forbidden, NotFound
 from rtserver.store.append import message_columns, message_of
-from rtserver.store.engines import insert_into
+from rtserver.store.engines import in_order, insert_into
 from rtserver.store.forget_inbox import forget_mentions
 from rtserver.store.reactions import with_reactions
 from rtserver.store.records import Message
@@ -94,7 +94,8 @@ async def amend(
 
 async def lock_rooms(connection: AsyncConnection, names: Iterable[str]) -> dict[str, int]:
     """Lock those of the rooms that exist, and return the last `rev` of each."""
-    query = sa.select(rooms.c.room, rooms.c.last_rev).where(rooms.c.room.in_(sorted(names))).order_by(rooms.c.room)
+    query = sa.select(rooms.c.room, rooms.c.last_rev).where(rooms.c.room.in_(sorted(names)))
+    query = query.order_by(in_order(connection, rooms.c.room))  # as `append` goes
     # Not the key, which new messages refer to: SQLite has locked everything already.
     rows = await connection.execute(query.with_for_update(key_share=True))
     return {row.room: row.last_rev for row in rows}

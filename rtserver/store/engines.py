@@ -62,6 +62,11 @@ def among(connection: AsyncConnection, column: sa.Column[str], values: Iterable[
     return within(connection.dialect.name, column, sa.literal(json.dumps(list(values)).decode(), sa.Text))
 
 
+def in_order(connection: AsyncConnection, column: sa.Column[str]) -> sa.ColumnElement[str]:
+    """For ORDER BY: as Python sorts texts, where a database of Postgres may sort them as a language does."""
+    return column if connection.dialect.name == "sqlite" else sa.collate(column, "C")
+
+
 def within(dialect: str, column: sa.ColumnElement[str], text: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
     """`column IN text`, which is a JSON list of texts: for statements that are made once and kept."""
     if dialect == "sqlite":

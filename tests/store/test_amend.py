@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from rtserver.errors import Conflict, Forbidden, InvalidPayload, NotFound
 from rtserver.store import amend
-from rtserver.store.amend import MAX_EMOJI, Delete, Edit, React
+from rtserver.store.amend import MAX_EMOJI, Delete, Edit, React, lock_rooms
 from rtserver.store.database import Database
 from rtserver.store.messages import Messages
 from rtserver.store.reactions import SHOWN_USERS
@@ -43,6 +43,17 @@ async def audited(db: Database) -> list[tuple[Any, ...]]:
     async with db.reading() as connection:
         query = sa.select(audit.c.actor, audit.c.action, audit.c.room, audit.c.target, audit.c.details)
         return [tuple(row) for row in await connection.execute(query.order_by(audit.c.id))]
+
+
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+async def test_rooms_are_locked_in_one_order_whatever_the_database_sorts_by(db: Database, messages: Messages) -> None:
+    """Most databases sort as a dictionary does; two servers that go by different orders wait for each other."""
+    names = ["a", "B"]
+    for room in names:
+        await said(messages, room=room)
+    async with db.transaction() as connection:
+        await connection.execute(sa.text('ALTER TABLE rooms ALTER COLUMN room TYPE text COLLATE "en-x-icu"'))
+        assert list(await lock_rooms(connection, names)) == sorted(names)
 
 
 async def test_an_edit_changes_the_text_and_keeps_the_place(db: Database, messages: Messages) -> None:
