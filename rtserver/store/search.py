@@ -22,7 +22,7 @@ from rtserver.store.columns import MAX_INT, checked_key, checked_text
 from rtserver.store.database import Database
 from rtserver.store.records import Message
 from rtserver.store.schema import members, messages, rooms
-from rtserver.store.words import spaced
+from rtserver.store.words import asked
 
 MAX_ROOMS = 500
 """Without a room, a search is in this many of the user's rooms, the last active ones."""
@@ -32,6 +32,8 @@ MIN_PREFIX = 3
 PUNCTUATION = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
 _GAPS = re.compile(rf"[\s\0{re.escape(PUNCTUATION)}]+")
 
+Word = tuple[str, bool]
+"""What must be there, several words in a row where it has spaces, and whether its last may be a beginning only."""
 Found = tuple[list[Message], str | None]
 
 
@@ -65,15 +67,13 @@ class Search:
         return page, found[limit - 1][0] if len(found) > limit else None
 
 
-def words_of(query: str) -> list[str]:
-    """Those that an index can hold: something of a letter or a digit is in each. One with spaces is found in a row."""
-    words = [word for word in _GAPS.split(query) if any(map(str.isalnum, word))][:MAX_WORDS]
-    return [" ".join((spaced(word) or word).split()) for word in words]
-
-
-def _may_go_on(words: Sequence[str]) -> bool:
-    """Whether the last one may be the beginning of a longer one."""
-    return len(words[-1].rpartition(" ")[2]) >= MIN_PREFIX
+def words_of(query: str) -> list[Word]:
+    """Those that an index can hold: something of a letter or a digit is in each."""
+    words = [asked(word) for word in _GAPS.split(query) if any(map(str.isalnum, word))][:MAX_WORDS]
+    if words:
+        text, open_ended = words[-1]
+        words[-1] = (text, open_ended or len(text.rpartition(" ")[2]) >= MIN_PREFIX)
+    return words
 
 
 async def _rooms_of(
@@ -88,10 +88,10 @@ async def _rooms_of(
 
 
 async def _find_sqlite(
-    connection: AsyncConnection, words: Sequence[str], names: Sequence[str], cursor: str | None, limit: int
+    connection: AsyncConnection, words: Sequence[Word], names: Sequence[str], cursor: str | None, limit: int
 ) -> list[tuple[str, Message]]:
     """FTS5 walks its numbers downwards and stops at the limit; CROSS JOIN keeps it from being asked last."""
-    terms = " ".join(f'"{word}"' for word in words) + ("*" if _may_go_on(words) else "")
+    terms = " ".join(f'"{word}"{"*" if open_ended else ""}' for word, open_ended in words)
     places = " OR ".join(f'"{name.encode().hex()}"' for name in names)
     columns = ", ".join(f"messages.{column.name}" for column in message_columns(messages))
     statement = sa.text(
@@ -104,9 +104,9 @@ async def _find_sqlite(
 
 
 async def _find_postgres(
-    connection: AsyncConnection, words: Sequence[str], names: Sequence[str], cursor: str | None, limit: int
+    connection: AsyncConnection, words: Sequence[Word], names: Sequence[str], cursor: str | None, limit: int
 ) -> list[tuple[str, Message]]:
-    terms = " & ".join(f"'{word}'" for word in words) + (":*" if _may_go_on(words) else "")
+    terms = " & ".join(f"'{word}'{':*' if open_ended else ''}" for word, open_ended in words)
     # As the index has it, or it would not be used.
     plain = sa.func.translate(
         sa.func.coalesce(messages.c.words, messages.c.text),

@@ -80,6 +80,8 @@ async def test_letters_of_scripts_without_spaces_are_found_in_a_row(search: Sear
     assert await texts(search, "北京") == []
     assert await texts(search, "北") == ["北方很冷", "东京没有北海"]
     assert await texts(search, "京北") == []
+    assert await texts(search, "京 没 海") == ["东京没有北海"]
+    assert await texts(search, "有京没") == []
     await messages.change(Edit("lobby", said_last.id, "bob", False, "南京"))
     assert (await texts(search, "东京"), await texts(search, "南京")) == ([], ["南京"])
     await messages.change(Delete("lobby", said_last.id, "bob", False))
@@ -172,5 +174,6 @@ async def test_somebody_in_very_many_rooms_searches_the_last_active_ones(
 
 
 def test_words_are_what_an_index_can_hold() -> None:
-    assert words_of("Hello, (World)! 👍 -- a_b") == ["Hello", "World", "a", "b"]
+    assert words_of("Hello, (World)! 👍 -- a_b") == [("Hello", False), ("World", False), ("a", False), ("b", False)]
+    assert words_of("去 去北京 iPhone手机pro") == [("去", True), ("去北 北京", False), ("iPhone 手机 机 pro", True)]
     assert len(words_of("a " * 100)) == 10

@@ -1,4 +1,4 @@
-"""Searching scripts without spaces: `messages.words` has the text with their letters apart, where it has any.
+"""Searching scripts without spaces: `messages.words` has the text with pairs of their letters, where it has any.
 
 See `rtserver.store.words`, and 0005 for how the index is kept.
 """
@@ -40,6 +40,8 @@ _DROP_INDEX = ("DROP INDEX ix_messages_search",)
 _INDEX = (
     r"""CREATE INDEX ix_messages_search ON messages USING gin (to_tsvector('simple', translate(
     coalesce(words, text), '!"#$%&''()*+,-./:;<=>?@[\]^_`{|}~', '                                ')))""",
+    # Without statistics of the words the planner takes the index for useless, until enough has changed by itself.
+    "ANALYZE messages",
 )
 
 
@@ -48,8 +50,12 @@ def upgrade() -> None:
     sqlite = connection.dialect.name == "sqlite"
     _run(connection, _DROP_TRIGGERS if sqlite else _DROP_INDEX)
     op.add_column("messages", sa.Column("words", sa.Text))
-    _run(connection, _TRIGGERS if sqlite else _INDEX)
-    _fill(connection)
+    if sqlite:
+        _run(connection, _TRIGGERS)  # they put into the index what is filled in
+        _fill(connection)
+    else:
+        _fill(connection)
+        _run(connection, _INDEX)
 
 
 def _run(connection: sa.Connection, statements: tuple[str, ...]) -> None:
