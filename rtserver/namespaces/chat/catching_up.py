@@ -53,14 +53,19 @@ class CatchingUp:
             standings = await self._rooms.standings(me.user, [where.room for where in places.values()])
         left = TOTAL
         for room, where in places.items():
-            standing = standings.get(where.room, NEW_ROOM)
-            if where.partner is None and not standing.member:  # taken out meanwhile
-                await client.leave(where.room)
-                told[room] = _refusal(RoomNotJoined())
+            try:
+                standing = await _still_in(client, where, standings.get(where.room, NEW_ROOM))
+            except RoomNotJoined as error:
+                told[room] = _refusal(error)
                 continue
             told[room] = missed = await self._missed(where.room, standing, asked.rooms[room], min(left, asked.limit))
             left -= len(missed["messages"]) + len(missed["changed"])
         return told
+
+    async def standing(self, client: Client, me: Identity, where: Conversation) -> Standing:
+        """How somebody stands where the socket has just been put; raises `RoomNotJoined` for who is out again."""
+        standings = await self._rooms.standings(me.user, [where.room])
+        return await _still_in(client, where, standings.get(where.room, NEW_ROOM))
 
     async def _enter(
         self, client: Client, me: Identity, where: Conversation, standing: Standing, *, join: bool
@@ -75,6 +80,7 @@ class CatchingUp:
         await self._access.check_join(client, me, where.room)
         if join:
             await client.join(where.room)
+            await self._access.check_role(client, where.room)  # it may have become another one meanwhile
 
     async def _missed(self, room: str, standing: Standing, known: int | Known, limit: int) -> dict[str, Any]:
         seq, rev = (known.seq, known.rev) if isinstance(known, Known) else (known, None)
@@ -97,6 +103,14 @@ class CatchingUp:
             "unread": standing.unread,
             "lastRead": standing.last_read,
         }
+
+
+async def _still_in(client: Client, where: Conversation, standing: Standing) -> Standing:
+    """Whoever was taken out before the socket was in the room did not take the socket along."""
+    if where.partner is None and not standing.member:
+        await client.leave(where.room)
+        raise RoomNotJoined()
+    return standing
 
 
 def _place(room: str, me: Identity) -> Conversation:

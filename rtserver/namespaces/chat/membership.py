@@ -31,11 +31,14 @@ class Membership:
     async def join(self, client: Client, me: Identity, room: str) -> None:
         """A durable member, and a socket that receives what the room gets from now on."""
         member = Member(id=me.user, name=me.display_name)
-        if not await self._access.check_join(client, me, room):
+        if await self._access.check_join(client, me, room):
+            new = await self._rooms.join(room, member)
+            await client.join(room)
+        else:
+            new = False
             await self._enter(client, room, member)
-            return
-        new = await self._rooms.join(room, member)
-        await client.join(room)
+        # A change of the policy put out who was in the room by then.
+        await self._access.check_role(client, room)
         if new:
             await self._tell_others(client, me, "joined", room)
 

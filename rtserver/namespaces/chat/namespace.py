@@ -16,7 +16,7 @@ from msgspec import to_builtins
 from rtserver.identity import Identity, user_room
 from rtserver.namespaces.chat import payloads, ports
 from rtserver.namespaces.chat.access import OPEN, Access
-from rtserver.namespaces.chat.catching_up import NEW_ROOM, CatchingUp
+from rtserver.namespaces.chat.catching_up import CatchingUp
 from rtserver.namespaces.chat.changing import Changing
 from rtserver.namespaces.chat.conversation import Conversation, conversation, in_room, named
 from rtserver.namespaces.chat.forgetting import FORGOTTEN
@@ -88,7 +88,7 @@ class Chat(Namespace, path="/chat"):
         where = named(payload.room, me.user)
         if where.partner is None:
             await self._membership.join(client, me, where.room)
-        standing = (await self._rooms.standings(me.user, [where.room])).get(where.room, NEW_ROOM)
+        standing = await self._catching_up.standing(client, me, where)
         messages, _ = await self._messages.history(where.room, before=None, after=None, limit=JOIN_HISTORY)
         listed = await self._membership.members(where.room, me)
         return {

@@ -3,69 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 
 import pytest
-from aiohttp import web
 
-from rtserver.cluster.presence.memory import MemoryPresence
 from rtserver.doors.requests import MessageRequest, Sender
-from rtserver.engine.front import Runner
 from rtserver.errors import InvalidPayload, NotFound, TooLarge
 from rtserver.namespaces.chat import Chat
 from rtserver.namespaces.chat.poster import Poster
-from rtserver.sio.server import Server
-from rtserver.store.database import Database
-from rtserver.store.memberships import Memberships
-from rtserver.store.messages import Messages
-from rtserver.store.receipts import Receipts
 from rtserver.store.records import Author, Draft
-from rtserver.store.room_settings import RoomSettingsStore
-from rtserver.store.rooms import Rooms
-from rtserver.store.search import Search
+from tests.namespaces.chat.conftest import Join
 from tests.namespaces.chat.test_chat import settled
-from tests.sio.conftest import Tokens
-from tests.support.js_client import JsClient
 
 SHOP = Author("shop", "The shop")
-Join = Callable[[str], Awaitable[JsClient]]
-
-
-@pytest.fixture
-async def chat(tmp_path: Path) -> AsyncIterator[Chat]:
-    database = Database(f"sqlite:///{tmp_path}/chat.db")
-    await database.connect()
-    await database.migrate()
-    messages = Messages(database)
-    await messages.start()
-    yield Chat(
-        messages, Rooms(database), Receipts(database), MemoryPresence(), Search(database),
-        RoomSettingsStore(database), Memberships(database),
-    )  # fmt: skip
-    await messages.stop()
-    await database.close()
-
-
-@pytest.fixture
-async def url(chat: Chat) -> AsyncIterator[str]:
-    server = Server(authenticator=Tokens(), event_rate=None)
-    server.add_namespace(chat)
-    app = web.Application()
-    server.attach(app)
-    runner = Runner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    await runner.cleanup()
-
-
-@pytest.fixture
-def person(url: str, js: Callable[..., Awaitable[JsClient]]) -> Join:
-    async def connect(user: str) -> JsClient:
-        return await js(url, "/chat", token=user, transports=["websocket"])
-
-    return connect
 
 
 async def test_a_post_of_a_backend_reaches_the_rooms_and_the_people_it_is_for(chat: Chat, person: Join) -> None:

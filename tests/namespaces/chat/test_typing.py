@@ -6,11 +6,10 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from rtserver.namespaces.chat import Chat, typing
+from tests.namespaces.chat.conftest import Join
 from tests.namespaces.chat.test_chat import settled
-from tests.namespaces.chat.test_poster import Join, chat, person, url
 from tests.support.js_client import JsClient
 
-__all__ = ["chat", "person", "url"]
 BEGAN = {"room": "general", "user": "alice", "typing": True}
 ENDED = BEGAN | {"typing": False}
 ROOM = {"room": "general"}

@@ -1,0 +1,59 @@
+"""A chat in the test's own process, on SQLite."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from rtserver.cluster.presence.memory import MemoryPresence
+from rtserver.engine.front import Runner
+from rtserver.namespaces.chat import Chat
+from rtserver.sio.server import Server
+from rtserver.store.database import Database
+from rtserver.store.memberships import Memberships
+from rtserver.store.messages import Messages
+from rtserver.store.receipts import Receipts
+from rtserver.store.room_settings import RoomSettingsStore
+from rtserver.store.rooms import Rooms
+from rtserver.store.search import Search
+from tests.sio.conftest import Tokens
+from tests.support.js_client import JsClient
+
+Join = Callable[[str], Awaitable[JsClient]]
+
+
+@pytest.fixture
+async def chat(tmp_path: Path) -> AsyncIterator[Chat]:
+    database = Database(f"sqlite:///{tmp_path}/chat.db")
+    await database.connect()
+    await database.migrate()
+    messages = Messages(database)
+    await messages.start()
+    yield Chat(
+        messages, Rooms(database), Receipts(database), MemoryPresence(), Search(database),
+        RoomSettingsStore(database), Memberships(database),
+    )  # fmt: skip
+    await messages.stop()
+    await database.close()
+
+
+@pytest.fixture
+async def url(chat: Chat) -> AsyncIterator[str]:
+    server = Server(authenticator=Tokens(), event_rate=None)
+    server.add_namespace(chat)
+    app = web.Application()
+    server.attach(app)
+    runner = Runner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await runner.cleanup()
+
+
+@pytest.fixture
+def person(url: str, js: Callable[..., Awaitable[JsClient]]) -> Join:
+    async def connect(user: str) -> JsClient:
+        return await js(url, "/chat", token=user, transports=["websocket"])
+
+    return connect
