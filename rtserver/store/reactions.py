@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
+from typing import Any
 
 import sqlalchemy as sa
 from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from rtserver.protocol import json
+from rtserver.store.columns import Key
 from rtserver.store.records import Message, Reaction
 from rtserver.store.schema import reactions
 
@@ -26,29 +30,44 @@ async def with_reactions(connection: AsyncConnection, page: Sequence[Message]) -
 
 async def _reactions(connection: AsyncConnection, room: str, first: int, last: int) -> dict[int, list[Reaction]]:
     """By `seq`; the emoji that came first is first, and so are the users."""
-    each = (reactions.c.seq, reactions.c.emoji)
-    rank = sa.func.row_number().over(partition_by=each, order_by=(reactions.c.reacted_at, reactions.c.user_id))
-    ranked = (
+    rows = await connection.execute(_query(connection.dialect.name), {"room": room, "first": first, "last": last})
+    found: dict[int, list[Reaction]] = {}
+    for seq, emoji, total, shown in rows:
+        users = [user for _, user in sorted(json.loads(shown))]
+        found.setdefault(seq, []).append(Reaction(emoji, total, users))
+    return found
+
+
+@cache
+def _query(dialect: str) -> sa.Select[Any]:
+    """Counts, and picks the first of each emoji: ranking all would sort thousands for everybody who reacts."""
+    room = sa.bindparam("room", type_=Key)
+    each = (
         sa.select(
             reactions.c.seq,
             reactions.c.emoji,
-            reactions.c.user_id,
-            rank.label("place"),
-            sa.func.count().over(partition_by=each).label("total"),
-            sa.func.min(reactions.c.reacted_at).over(partition_by=each).label("since"),
+            sa.func.count().label("total"),
+            sa.func.min(reactions.c.reacted_at).label("since"),
         )
-        .where(reactions.c.room == room, reactions.c.seq.between(first, last))
-        .subquery()
+        .where(reactions.c.room == room, reactions.c.seq.between(sa.bindparam("first"), sa.bindparam("last")))
+        .group_by(reactions.c.seq, reactions.c.emoji)
+        .subquery("each")
     )
-    query = (
-        sa.select(ranked.c.seq, ranked.c.emoji, ranked.c.total, ranked.c.user_id)
-        .where(ranked.c.place <= SHOWN_USERS)
-        .order_by(ranked.c.seq, ranked.c.since, ranked.c.emoji, ranked.c.place)
+    one = reactions.alias("one")
+    earliest = (
+        sa.select(one.c.reacted_at, one.c.user_id)
+        .where(one.c.room == room, one.c.seq == each.c.seq, one.c.emoji == each.c.emoji)
+        .order_by(one.c.reacted_at, one.c.user_id)
+        .limit(SHOWN_USERS)
+        .correlate(each)
+        .subquery("earliest")
     )
-    found: dict[int, list[Reaction]] = {}
-    for seq, emoji, total, user in await connection.execute(query):
-        shown = found.setdefault(seq, [])
-        if not shown or shown[-1].emoji != emoji:
-            shown.append(Reaction(emoji, total, []))
-        shown[-1].users.append(user)
-    return found
+    shown = sa.select(_listed(dialect, earliest.c.reacted_at, earliest.c.user_id)).scalar_subquery()
+    return sa.select(each.c.seq, each.c.emoji, each.c.total, shown).order_by(each.c.seq, each.c.since, each.c.emoji)
+
+
+def _listed(dialect: str, *columns: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:
+    """The rows as JSON text."""
+    if dialect == "sqlite":
+        return sa.func.json_group_array(sa.func.json_array(*columns), type_=sa.Text)
+    return sa.cast(sa.func.json_agg(sa.func.json_build_array(*columns)), sa.Text)
