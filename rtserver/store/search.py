@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rtserver.errors import InvalidPayload
 from rtserver.store.append import message_columns, message_of
-from rtserver.store.columns import MAX_INT, checked_key, checked_text
+from rtserver.store.columns import MAX_INT, checked_text
 from rtserver.store.database import Database
 from rtserver.store.records import Message
 from rtserver.store.schema import members, messages, rooms
@@ -27,6 +27,8 @@ from rtserver.store.words import asked
 MAX_ROOMS = 500
 """Without a room, a search is in this many of the user's rooms, the last active ones."""
 MAX_WORDS = 10
+NEWEST = 2000
+"""Messages of all rooms that Postgres looks through before it asks the index."""
 MIN_PREFIX = 3
 """Letters from which on the last word may be a beginning: shorter ones would gather half of the index."""
 PUNCTUATION = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
@@ -106,23 +108,45 @@ async def _find_sqlite(
 async def _find_postgres(
     connection: AsyncConnection, words: Sequence[Word], names: Sequence[str], cursor: str | None, limit: int
 ) -> list[tuple[str, Message]]:
+    """What many messages say is found among the newest; what few say, by the index.
+
+    Left to itself Postgres takes rare words for common ones, and reads back through all messages there are.
+    """
     terms = " & ".join(f"'{word}'{':*' if open_ended else ''}" for word, open_ended in words)
-    # As the index has it, or it would not be used.
-    plain = sa.func.translate(
-        sa.func.coalesce(messages.c.words, messages.c.text),
-        sa.literal_column("'" + PUNCTUATION.replace("'", "''") + "'"), sa.literal_column(_SPACES)
-    )
-    vector = sa.func.to_tsvector(sa.literal_column("'simple'"), plain)
-    wanted = sa.func.to_tsquery(sa.literal_column("'simple'"), terms)
-    mine = messages.c.room == sa.any_(sa.literal(list(names), postgresql.ARRAY(sa.Text)))
-    query = sa.select(*message_columns(messages)).where(vector.bool_op("@@")(wanted), mine)
-    if cursor is not None:
-        query = query.where(messages.c.id < checked_key(cursor))
-    found = [message_of(row) for row in await connection.execute(query.order_by(messages.c.id.desc()).limit(limit))]
+    mine = sa.literal(list(names), postgresql.ARRAY(sa.Text))
+    earlier = sa.true() if cursor is None else messages.c.id < _id(cursor)
+    newest = sa.select(messages).where(earlier).order_by(messages.c.id.desc()).limit(NEWEST).subquery()
+    indexed = sa.select(messages.c.id).where(earlier, _says(messages, terms), messages.c.room == sa.any_(mine))
+    found: list[Message] = []
+    for ids in (
+        sa.select(newest.c.id).where(_says(newest, terms), newest.c.room == sa.any_(mine)),
+        sa.select(indexed.cte("indexed").prefix_with("MATERIALIZED").c.id),
+    ):
+        some = ids.order_by(sa.desc(ids.selected_columns.id)).limit(limit)
+        query = sa.select(*message_columns(messages)).where(messages.c.id.in_(some))
+        found = [message_of(row) for row in await connection.execute(query.order_by(messages.c.id.desc()))]
+        if len(found) == limit:
+            break
     return [(message.id, message) for message in found]
 
 
+def _says(table: sa.FromClause, terms: str) -> sa.ColumnElement[bool]:
+    """Written as the index has it, or it would not be used."""
+    plain = sa.func.translate(
+        sa.func.coalesce(table.c.words, table.c.text),
+        sa.literal_column("'" + PUNCTUATION.replace("'", "''") + "'"), sa.literal_column(_SPACES)
+    )  # fmt: skip
+    simple: sa.ColumnElement[str] = sa.literal_column("'simple'")
+    return sa.func.to_tsvector(simple, plain).bool_op("@@")(sa.func.to_tsquery(simple, terms))
+
+
 _SPACES = "'" + " " * len(PUNCTUATION) + "'"
+
+
+def _id(cursor: str) -> str:
+    if re.fullmatch(r"[0-9a-v]{26}", cursor) is None:
+        raise InvalidPayload("This is no cursor of a search", details={"field": "cursor"})
+    return cursor
 
 
 def _doc(cursor: str | None) -> int:

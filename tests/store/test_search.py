@@ -158,8 +158,9 @@ async def test_forged_cursors_open_nothing(search: Search, rooms: Rooms, message
         except InvalidPayload:
             continue
         assert found in ([], ["word"])
-    with pytest.raises(InvalidPayload):
-        await search.find("ann", "word", cursor="a\0b")
+    for cursor in ("a\0b", "x", "'", "\u0663", "zzzz"):
+        with pytest.raises(InvalidPayload):
+            await search.find("ann", "word", cursor=cursor)
 
 
 async def test_somebody_in_very_many_rooms_searches_the_last_active_ones(
@@ -171,6 +172,31 @@ async def test_somebody_in_very_many_rooms_searches_the_last_active_ones(
     await said(messages, "needle", "r7")
     assert "needle" in await texts(search, "needle")
     assert await texts(search, "needle", room="lobby") == ["needle"]
+
+
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+async def test_words_that_few_messages_have_are_looked_up_however_many_there_are(
+    db: Database, search: Search, messages: Messages
+) -> None:
+    """The statistics take a rare word for one that is soon met by reading back."""
+    await said(messages, "a needle, once")
+    async with db.transaction() as connection:
+        await connection.exec_driver_sql(
+            "INSERT INTO messages (room, seq, id, author_id, author_name, text, sent_at)"
+            " SELECT 'lobby', n, 'v' || lpad(n::text, 25, '0'), 'bob', 'Bob', 'the quick fox number ' || n, 1"
+            " FROM generate_series(2, 20000) n"
+        )
+        await connection.exec_driver_sql("ANALYZE")
+    seen: list[tuple[str, Any]] = []
+    listener = lambda _, __, statement, parameters, ___, ____: seen.append((statement, parameters))  # noqa: E731
+    sa.event.listen(db._engines.reader.sync_engine, "before_cursor_execute", listener)
+    assert await texts(search, "a need") == ["a needle, once"]
+    assert len(await texts(search, "the quick")) == 20
+    assert await texts(search, "the nothing") == []
+    sa.event.remove(db._engines.reader.sync_engine, "before_cursor_execute", listener)
+    async with db.reading() as connection:
+        rows = await connection.exec_driver_sql(f"EXPLAIN {seen[-1][0]}", tuple(seen[-1][1]))
+        assert "ix_messages_search" in "\n".join(row[0] for row in rows)
 
 
 def test_words_are_what_an_index_can_hold() -> None:
