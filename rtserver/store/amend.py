@@ -89,7 +89,13 @@ async def amend(
         await connection.execute(sa.update(rooms).where(rooms.c.room == room).values(last_rev=rev))
     if steps.audited:
         await connection.execute(sa.insert(audit), steps.audited)
-    return outcomes
+    withdrawn = await forget_mentions(connection, steps.quoted)  # of all at once: it takes locks, in one order
+    return [
+        one._replace(withdrawn=withdrawn[one.message.id])
+        if isinstance(one, Changed) and one.changed and one.message.deleted_at and one.message.id in withdrawn
+        else one
+        for one in outcomes
+    ]
 
 
 async def lock_rooms(connection: AsyncConnection, names: Iterable[str]) -> dict[str, int]:
@@ -110,10 +116,10 @@ class _Steps:
         self._new_id = new_id
         self._now = now
         self.audited: list[dict[str, Any]] = []
-        self._withdrawn: list[tuple[str, str]] = []
+        self.quoted: list[tuple[str, str]] = []
+        """Whom deleted messages mentioned: (user, message) each."""
 
     async def take(self, change: Change) -> Outcome:
-        self._withdrawn = []
         try:
             message = await self._find(change)
             if isinstance(change, React):
@@ -129,7 +135,7 @@ class _Steps:
         [shown] = await with_reactions(self._connection, [after])
         before = set(message.mentions or ())
         mentioned = [user for user in shown.mentions or () if user not in before]
-        return Changed(shown, changed, mentioned, self._withdrawn)
+        return Changed(shown, changed, mentioned)
 
     async def _find(self, change: Change) -> Message:
         query = sa.select(*message_columns(messages)).where(messages.c.id == change.id, messages.c.room == change.room)
@@ -155,7 +161,7 @@ class _Steps:
             return False
         self._record(message, delete, "message.delete")
         told = {*(message.mentions or ()), *(await self._once_mentioned(message) if message.edited_at else ())}
-        self._withdrawn = await forget_mentions(self._connection, [(user, message.id) for user in sorted(told)])
+        self.quoted += [(user, message.id) for user in sorted(told)]
         await self._connection.execute(sa.delete(reactions).where(*_on(message)))
         await self._update(
             message, text="", words=None, data=None, mentions=None, deleted_at=self._now, deleted_by=delete.actor

@@ -37,19 +37,25 @@ async def forget_inbox(connection: AsyncConnection, user: str, limit: int) -> in
 
 async def forget_mentions(
     connection: AsyncConnection, mentioned: Sequence[tuple[str, str]]
-) -> list[tuple[str, str]]:
+) -> dict[str, list[tuple[str, str]]]:
     """Remove the notifications of these users about these messages: they quote them, and name the author.
 
-    Gives those that there were, each with its user.
+    Gives those that there were, each with its user, by message. To be called once in a transaction: it locks inboxes,
+    as does whoever reads, deletes or adds there.
     """
-    keys = [(user, f"mention:{id_}") for user, id_ in mentioned]
+    keys = {(user, f"mention:{id_}"): id_ for user, id_ in mentioned}
     if not keys:
-        return []
+        return {}
     quoting = matches(connection, [notifications.c.user_id, notifications.c.key], keys)
-    query = sa.select(notifications.c.user_id, notifications.c.id).where(quoting)
-    found = [(user, id_) for user, id_ in await connection.execute(query)]
-    if found:
-        await _remove(connection, [id_ for _, id_ in found])
+    query = sa.select(notifications.c.user_id, notifications.c.key, notifications.c.id).where(quoting)
+    users = sorted({row.user_id for row in await connection.execute(query)})
+    if not users:
+        return {}
+    await lock_inboxes(connection, users)
+    found: dict[str, list[tuple[str, str]]] = {}
+    for user, key, id_ in await connection.execute(query):
+        found.setdefault(keys[user, key], []).append((user, id_))
+    await _remove(connection, [id_ for gone in found.values() for _, id_ in gone])
     return found
 
 

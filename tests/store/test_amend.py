@@ -10,11 +10,18 @@ from rtserver.errors import Conflict, Forbidden, InvalidPayload, NotFound
 from rtserver.store import amend
 from rtserver.store.amend import MAX_EMOJI, Delete, Edit, React, lock_rooms
 from rtserver.store.database import Database
+from rtserver.store.deliveries import Deliveries
+from rtserver.store.inboxes import lock_inboxes
 from rtserver.store.messages import Messages
+from rtserver.store.notification_records import NotificationDraft
+from rtserver.store.notifications import Notifications
 from rtserver.store.reactions import SHOWN_USERS
 from rtserver.store.records import Author, Draft, Message, Reaction
 from rtserver.store.schema import audit
+from rtserver.store.schema import deliveries as deliveries_table
+from rtserver.store.schema import notifications as notifications_table
 from tests.store.conftest import OpenDatabase, OpenMessages
+from tests.support.eventually import eventually
 
 ANN, BOB = Author("ann", "Ann"), Author("bob", "Bob")
 
@@ -54,6 +61,29 @@ async def test_rooms_are_locked_in_one_order_whatever_the_database_sorts_by(db: 
     async with db.transaction() as connection:
         await connection.execute(sa.text('ALTER TABLE rooms ALTER COLUMN room TYPE text COLLATE "en-x-icu"'))
         assert list(await lock_rooms(connection, names)) == sorted(names)
+
+
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+async def test_a_deletion_waits_for_whoever_changes_an_inbox_and_is_not_waited_for(
+    db: Database, messages: Messages, notifications: Notifications, deliveries: Deliveries
+) -> None:
+    """Otherwise each may wait for the other, until Postgres refuses one of them a second later."""
+    message = await said(messages, mentions=["bob"])
+    [told] = await notifications.add([NotificationDraft("bob", "mention", "hi", key=f"mention:{message.id}")])
+    await deliveries.record("bob", "phone", {told.notification.id: None})
+
+    async def waits() -> bool:
+        async with db.reading() as connection:
+            waiting = await connection.exec_driver_sql("SELECT 1 FROM pg_locks WHERE NOT granted")
+            return waiting.first() is not None
+
+    async with db.transaction() as connection:  # as when bob deletes it himself
+        await lock_inboxes(connection, ["bob"])
+        await connection.execute(sa.delete(notifications_table))
+        deleting = asyncio.create_task(messages.change(delete(message)))
+        await eventually(waits)
+        await connection.execute(sa.delete(deliveries_table))
+    assert (await deleting).changed
 
 
 async def test_an_edit_changes_the_text_and_keeps_the_place(db: Database, messages: Messages) -> None:
