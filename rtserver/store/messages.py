@@ -18,6 +18,7 @@ from rtserver.store.append import Appended, append, message_columns, message_of
 from rtserver.store.clock import now_ms
 from rtserver.store.columns import MAX_INT, checked_key, checked_text, plain_json
 from rtserver.store.database import Database
+from rtserver.store.forget_inbox import forget_mentions
 from rtserver.store.ids import Ids
 from rtserver.store.pace import Pace
 from rtserver.store.reactions import with_reactions
@@ -98,6 +99,19 @@ class Messages:
         query = sa.select(messages.c.seq).where(messages.c.id == checked_key(id), messages.c.room == checked_key(room))
         async with self._db.reading() as connection:
             return (await connection.execute(query)).first() is not None
+
+    async def withdraw_mentions(self, message: Message, users: Sequence[str]) -> Sequence[tuple[str, str]]:
+        """Remove the notifications of `users` that quote `message` if it has been deleted; (user, id) each.
+
+        For those that are saved after the deletion.
+        """
+        this = sa.and_(messages.c.room == message.room, messages.c.seq == message.seq)
+        async with self._db.reading() as connection:
+            query = sa.select(messages.c.seq).where(this, messages.c.deleted_at.is_not(None))
+            if (await connection.execute(query)).first() is None:
+                return ()
+        async with self._db.transaction() as connection:
+            return (await forget_mentions(connection, [(user, message.id) for user in users])).get(message.id, ())
 
     async def _write(self, items: Sequence[Draft | Change]) -> list[Appended | Outcome]:
         """What gathers is committed together, whether it is new or a change."""

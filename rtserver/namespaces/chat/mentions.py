@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import to_builtins
 
-from rtserver.namespaces.chat.ports import Notifying, RoomStore
+from rtserver.namespaces.chat.ports import MessageStore, Notifying, RoomStore
 from rtserver.store.records import Message, NotificationDraft
 
 MAX_MENTIONS = 50
@@ -36,7 +36,8 @@ def named_in(text: str, given: Sequence[str] = ()) -> list[str]:
 class Mentions:
     """`notifier` is None where nobody is to be told."""
 
-    def __init__(self, rooms: RoomStore, notifier: Notifying | None) -> None:
+    def __init__(self, messages: MessageStore, rooms: RoomStore, notifier: Notifying | None) -> None:
+        self._messages = messages
         self._rooms = rooms
         self._notifier = notifier
 
@@ -52,6 +53,8 @@ class Mentions:
         drafts = [_notification(message, user) for user in users if user not in (by, message.from_.id)]
         if drafts and self._notifier is not None:
             await self._notifier.notify(drafts)
+            # A moderator, or a program for one, may have been faster.
+            await self.withdrawn(await self._messages.withdraw_mentions(message, [draft.user for draft in drafts]))
 
     async def withdrawn(self, gone: Sequence[tuple[str, str]]) -> None:
         """Their message was deleted, and they with it."""

@@ -38,6 +38,9 @@ class MessageStore(Protocol):
     async def has(self, room: str, id: str) -> bool:
         """Whether `room` has a message of that id."""
 
+    async def withdraw_mentions(self, message: Message, users: Sequence[str]) -> Sequence[tuple[str, str]]:
+        """Remove the notifications of `users` that quote `message` if it has been deleted; (user, id) each."""
+
 
 class RoomStore(Protocol):
     async def join(self, room: str, member: Member) -> bool:

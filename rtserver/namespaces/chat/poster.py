@@ -51,7 +51,7 @@ class Poster:
         self._messages = messages
         self.opening = Opening(rooms)
         self._max_text = max_text
-        self.mentions = Mentions(rooms, notifier)
+        self.mentions = Mentions(messages, rooms, notifier)
 
     @staticmethod
     def draft_of(request: MessageRequest) -> Draft:

@@ -1,11 +1,19 @@
 """Who is mentioned, and who hears of it."""
 
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
-from rtserver.namespaces.chat.mentions import MAX_MENTIONS, named_in
+from rtserver.namespaces.chat.mentions import MAX_MENTIONS, Mentions, named_in
+from rtserver.store.amend import Delete
+from rtserver.store.database import Database
+from rtserver.store.messages import Messages
+from rtserver.store.notifications import Notifications
+from rtserver.store.records import Author, Draft, NotificationDraft
+from rtserver.store.rooms import Rooms
 from tests.namespaces.chat.test_chat import joined, settled
 from tests.namespaces.conftest import Device
 from tests.support.rtserver_process import RtServer
@@ -103,6 +111,37 @@ async def test_with_a_message_go_the_notifications_that_quote_it(device: Device)
     [one] = (await inboxes["bob"].call("list"))["notifications"]
     assert one["data"]["id"] == kept["id"]
     assert (await inboxes["carol"].call("list"))["notifications"] == []
+
+
+class Late:
+    """Saves what is to be notified when a moderator has deleted the message already."""
+
+    def __init__(self, messages: Messages, inboxes: Notifications) -> None:
+        self.messages, self.inboxes = messages, inboxes
+        self.gone: list[tuple[str, str]] = []
+
+    async def notify(self, drafts: list[NotificationDraft]) -> None:
+        await self.messages.change(Delete("general", drafts[0].data["id"], "moderator", any_author=True))
+        await self.inboxes.add(drafts)
+
+    async def withdrawn(self, gone: Sequence[tuple[str, str]]) -> None:
+        self.gone += gone
+
+
+async def test_what_is_deleted_before_the_mentioned_are_told_is_quoted_nowhere(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/chat.db")
+    await database.connect()
+    await database.migrate()
+    messages, inboxes = Messages(database), Notifications(database)
+    await messages.start()
+    late = Late(messages, inboxes)
+    alice = Author("alice", "Alice")
+    message, _ = await messages.append(Draft("general", alice, "@bob secret", mentions=["bob", "alice"]))
+    await Mentions(messages, Rooms(database), late).tell(message, ["bob", "alice"], "alice")
+    assert await inboxes.list("bob") == ([], False)
+    assert [user for user, _ in late.gone] == ["bob"]
+    await messages.stop()
+    await database.close()
 
 
 async def test_in_a_direct_conversation_the_partner_is_mentioned_from_the_first_message_on(device: Device) -> None:
