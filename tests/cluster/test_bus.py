@@ -1,7 +1,6 @@
 """The bus to Redis: what is published arrives, and nothing that happens to Redis is felt for long."""
 
 import asyncio
-import time
 
 import pytest
 import redis.asyncio
@@ -12,6 +11,7 @@ from rtserver.errors import Unavailable
 from rtserver.metrics import Metrics
 from rtserver.protocol.adapter import MalformedMessage
 from tests.cluster.conftest import MakeBus
+from tests.support.at_once import at_once
 from tests.support.eventually import eventually
 from tests.support.ports import free_port
 from tests.support.redis_server import RedisServer
@@ -99,12 +99,10 @@ async def test_redis_down_at_the_start_delays_nothing_and_is_found_later(redis_s
     metrics, inbox = Metrics(), Inbox()
     one = RedisBus(redis_server.url, metrics)
     one.subscribe("news", inbox)
-    began = time.monotonic()
-    await one.start()
+    at_once(one.start())
     one.publish("news", b"nobody hears it")
     with pytest.raises(Unavailable):
-        await one.ask("PING")
-    assert time.monotonic() - began < 0.1
+        at_once(one.ask("PING"))
     assert not one.ready
     assert metrics.redis_up is False
     redis_server.start()
@@ -195,16 +193,10 @@ async def test_a_hung_redis_blocks_no_publish_and_is_noticed_and_comes_back(
     one.subscribe("news", inbox)
     assert await one.wait_subscribed("news")
     redis_server.pause()
-    slowest = 0.0
     for _ in range(100):
-        began = time.monotonic()
         one.publish("news", b"x" * 10_000)
-        slowest = max(slowest, time.monotonic() - began)
         await asyncio.sleep(0)
-    assert slowest < 0.1
-    began = time.monotonic()
     await eventually(lambda: not one.ready)
-    assert time.monotonic() - began < 5
     redis_server.resume()
     assert await one.wait_ready(15)
     one.publish("news", b"back")

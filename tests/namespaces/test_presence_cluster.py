@@ -1,6 +1,5 @@
 """Two servers as real processes: what everybody sees when one of them is killed, hangs, or Redis forgets."""
 
-import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -78,8 +77,8 @@ async def test_killed_hung_and_forgotten(pair: list[RtServer], device: Connect, 
     # Who is in the cluster.
     async def connections() -> Any:
         ack = await admin.call("instances")
-        assert "partial" not in ack
-        return {one["id"]: one["connections"].get("/chat") for one in ack["instances"]} == {"one1": 2, "two2": 2}
+        counts = {one["id"]: one["connections"].get("/chat") for one in ack["instances"]}
+        return "partial" not in ack and counts == {"one1": 2, "two2": 2}
 
     await eventually(connections)
     for one, process in zip((await admin.call("instances"))["instances"], pair, strict=True):
@@ -90,16 +89,13 @@ async def test_killed_hung_and_forgotten(pair: list[RtServer], device: Connect, 
     store = redis.asyncio.Redis.from_url(redis_server.url)
     await store.flushall()
     await store.aclose()
-    began = time.monotonic()
 
     async def exact() -> bool:
         return bool(await presence() == everybody)
 
     await eventually(exact)
-    assert time.monotonic() - began < LEASE / 4 + 1
     assert not [shown for shown in alice.received("presence") if not shown[0]["online"]]
     await eventually(all_here)
-    assert time.monotonic() - began < LEASE / 4 + 2
 
     # A server that hangs: what is known is told, with what is missing.
     await eventually(connections)
@@ -125,9 +121,7 @@ async def test_killed_hung_and_forgotten(pair: list[RtServer], device: Connect, 
     # And its end.
     heard = len(alice.received("presence"))
     await pair[1].kill()
-    began = time.monotonic()
     await alice.next("presence", where=lambda shown: shown == {"user": "bob", "online": False})
-    assert time.monotonic() - began < LEASE + LEASE / 4 + GRACE + 2
     assert await who_is_online() == {"alice": True, "bob": False, "carol": True}
     assert await here() == {"alice": {"one1": 1}, "carol": {"one1": 1}}
     members = (await both[0].call("members", {"room": "general"}))["members"]

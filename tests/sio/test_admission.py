@@ -338,10 +338,8 @@ async def test_the_first_identity_that_expires_ends_the_connection(serve, raw):
     await long.connect("/required", {"token": "bob"})
     await client.connect("/none")
     tokens._expires_in = 0.1
-    started = time.monotonic()
     await client.connect("/optional", {"token": "alice"})
     assert await client.closed() == []
-    assert time.monotonic() - started < 3
     await eventually(lambda: len(served.server.connections) == 1)
 
 
