@@ -16,7 +16,7 @@ async def test_every_acked_message_survives_kill_9(device: Device, running: RtSe
     async def talk(client: JsClient) -> None:
         for number in range(10_000):
             try:
-                ack = await client.call("message", {"room": "general", "text": str(number)}, seconds=2)
+                ack = await client.call("message", {"room": "general", "text": str(number)})
             except JsError:
                 return
             acked.append(ack["message"]["id"])
