@@ -80,7 +80,7 @@ class JsClients:
                 self._answered(message)
             else:
                 self._clients[message["client"]].saw(message["kind"], message["name"], message["args"])
-        for answer in self._answers.values():
+        for answer in [answer for answer in self._answers.values() if not answer.done()]:
             answer.set_exception(AssertionError("the Node process ended (see its error): is `npm ci` done?"))
 
     def _answered(self, message: dict[str, Any]) -> None:
