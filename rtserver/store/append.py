@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from rtserver.errors import RateLimited
 from rtserver.store.clock import iso
 from rtserver.store.engines import insert_into, matches
 from rtserver.store.pace import keep_pace
@@ -31,18 +32,20 @@ _COLUMNS = (
 
 async def append(
     connection: AsyncConnection, drafts: Sequence[Draft], new_id: Callable[[], str], now: int
-) -> list[Appended]:
-    """The message of each draft and whether it is new, in order."""
+) -> list[Appended | RateLimited]:
+    """The message of each draft and whether it is new, in order; or that it comes too soon."""
     last_seqs = await _lock_rooms(connection, sorted({draft.room for draft in drafts}), now)
     known = await _replayed(connection, drafts)
-    slow = [draft for draft in drafts if draft.slow_seconds is not None and _nonce(draft) not in known]
-    await keep_pace(connection, slow, now)
-    appended = number(drafts, last_seqs, known, new_id, iso(now))
+    slow = ((n, one) for n, one in enumerate(drafts) if one.slow_seconds is not None and _nonce(one) not in known)
+    refused = await keep_pace(connection, slow, now)
+    going = [draft for place, draft in enumerate(drafts) if place not in refused]
+    appended = number(going, last_seqs, known, new_id, iso(now))
     fresh = [message for message, new in appended if new]
     if fresh:
         await connection.execute(sa.insert(messages), [_row(message, now) for message in fresh])
         await _advance_rooms(connection, {m.room: m.seq for m in fresh}, now)
-    return appended
+    saved = iter(appended)
+    return [refused[place] if place in refused else next(saved) for place in range(len(drafts))]
 
 
 def number(

@@ -56,7 +56,10 @@ class Messages:
         checked = _checked(draft)
         if checked.slow_seconds is not None:
             await self._pace.check(checked)
-        return cast("Appended", await self._writer.submit(checked))
+        outcome = await self._writer.submit(checked)
+        if isinstance(outcome, EventError):
+            raise outcome
+        return cast("Appended", outcome)
 
     async def change(self, change: Change) -> Changed:
         """Edit, delete or react. Changes of one room resume their callers in the order of `rev`.
@@ -113,7 +116,7 @@ class Messages:
         async with self._db.transaction() as connection:
             return (await forget_mentions(connection, [(user, message.id) for user in users])).get(message.id, ())
 
-    async def _write(self, items: Sequence[Draft | Change]) -> list[Appended | Outcome]:
+    async def _write(self, items: Sequence[Draft | Change]) -> list[Appended | EventError | Outcome]:
         """What gathers is committed together, whether it is new or a change."""
         drafts = [item for item in items if isinstance(item, Draft)]
         changes = [item for item in items if not isinstance(item, Draft)]

@@ -7,7 +7,7 @@ the pause.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -35,15 +35,25 @@ class Pace:
                 raise RateLimited(wait, _SLOW_DOWN)
 
 
-async def keep_pace(connection: AsyncConnection, drafts: Sequence[Draft], now: int) -> None:
-    """The same within the transaction that saves `drafts`, all of them slow and none there already."""
-    taken: set[tuple[str, str]] = set()
-    for draft in drafts:
+async def keep_pace(
+    connection: AsyncConnection, drafts: Iterable[tuple[int, Draft]], now: int
+) -> dict[int, RateLimited]:
+    """Which of `drafts` come too soon, by their places, in the transaction that saves the others.
+
+    All of them are slow and none is there already. A refusal is a result, so that it holds up nobody else's message.
+    """
+    taken: dict[tuple[str, str], set[str | None]] = {}
+    refused: dict[int, RateLimited] = {}
+    for place, draft in drafts:
         turn = (draft.room, draft.author.id)
-        wait = draft.slow_seconds if turn in taken else await _wait(connection, draft, now)
-        if wait:
-            raise RateLimited(wait, _SLOW_DOWN)
-        taken.add(turn)
+        if turn in taken:
+            if draft.nonce is None or draft.nonce not in taken[turn]:
+                refused[place] = RateLimited(draft.slow_seconds or 0, _SLOW_DOWN)
+        elif wait := await _wait(connection, draft, now):
+            refused[place] = RateLimited(wait, _SLOW_DOWN)
+        else:
+            taken[turn] = {draft.nonce}
+    return refused
 
 
 async def _wait(connection: AsyncConnection, draft: Draft, now: int) -> float:

@@ -7,7 +7,10 @@ import pytest
 import sqlalchemy as sa
 
 from rtserver.errors import InvalidPayload, RateLimited
+from rtserver.store.append import append
+from rtserver.store.clock import now_ms
 from rtserver.store.database import Database
+from rtserver.store.ids import Ids
 from rtserver.store.memberships import Memberships
 from rtserver.store.messages import Messages
 from rtserver.store.records import Author, Draft, Member
@@ -128,6 +131,19 @@ async def test_of_two_devices_on_two_servers_one_has_the_turn(
     assert sum(not isinstance(outcome, BaseException) for outcome in outcomes) == 1
     assert all(isinstance(outcome, tuple | RateLimited) for outcome in outcomes)
     assert len((await messages.history("lobby"))[0]) == 1
+
+
+async def test_who_writes_too_fast_is_refused_alone(messages: Messages, db: Database) -> None:
+    """Refusing all that is committed together would have it committed in ever smaller pieces."""
+    bob = Draft("lobby", Author("bob", "Bob"), "hi")
+    together = [slow("once", "n1"), bob, slow("twice"), slow("once", "n1"), bob, slow("thrice", "n2")]
+    async with db.transaction() as connection:
+        done = await append(connection, together, Ids(), now_ms())
+    saved = [one for one in done if not isinstance(one, RateLimited)]
+    assert [(message.text, message.seq, new) for message, new in saved] == [
+        ("once", 1, True), ("hi", 2, True), ("once", 1, False), ("hi", 3, True)
+    ]  # fmt: skip
+    assert [isinstance(one, RateLimited) for one in done] == [False, False, True, False, False, True]
 
 
 async def test_a_clock_that_was_set_back_does_not_silence_anybody(messages: Messages, db: Database) -> None:
