@@ -124,6 +124,8 @@ class _Composition:
             cors_allowed_origins="*" if "*" in settings.cors_origins else self.origins,
         )
         self.rooms = ChatRooms(settings, self.database, self.messages, self.presence, self.notifier)
+        if self.bus is not None:
+            self.bus.on_change(self.rooms.redis_changed)
         chat = self.rooms.namespace
         admin = Admin(self.metrics.snapshot, self.registry, self.presence, chat.keeper, version=VERSION)
         chat.keeper.watchers.append(admin.record)

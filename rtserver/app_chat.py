@@ -6,11 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import suppress
 
+import structlog
 from aiohttp import web
 
 from rtserver.cluster.presence import Presence
 from rtserver.doors.grouping import GroupedNotifying
+from rtserver.errors import EventError
 from rtserver.http.uploads import UploadedFiles, UploadsApi
+from rtserver.namespaces.chat import known_rooms
 from rtserver.namespaces.chat.forgetting import Forgetting
 from rtserver.namespaces.chat.namespace import Chat
 from rtserver.namespaces.notifications.notifier import Notifier
@@ -28,6 +31,8 @@ from rtserver.store.rooms import Rooms
 from rtserver.store.search import Search
 from rtserver.store.storage import Folder
 from rtserver.store.uploads import ORPHANED_SECONDS, Uploads
+
+log = structlog.get_logger("rtserver.chat")
 
 
 class Mentioning:
@@ -55,6 +60,7 @@ class ChatRooms:
         self._retention = Retention(database)
         self._receipts = Receipts(database)
         self._mentioning = Mentioning(notifier)
+        self._redis_came = asyncio.Event()
         self._sweep_seconds = settings.chat_sweep_seconds
         folder = Folder(settings.upload_folder or settings.data_dir / "uploads")
         self._uploads = Uploads(database, folder, quota=settings.upload_quota)
@@ -85,12 +91,30 @@ class ChatRooms:
         if self._upload_limit:
             yield UploadedFiles(self._uploads)
 
+    def redis_changed(self, ready: bool) -> None:
+        """Called when Redis comes and when it goes."""
+        if ready:
+            self._redis_came.set()
+
+    async def _recheck(self) -> None:
+        """Twice: another server may come back to Redis later, and take people out of rooms until then."""
+        while True:
+            await self._redis_came.wait()
+            self._redis_came.clear()
+            for pause in (0, known_rooms.SECONDS):
+                await asyncio.sleep(pause)
+                try:
+                    await self.namespace.keeper.recheck()
+                except EventError as error:
+                    log.warning("rooms_not_rechecked", error=error.message)
+                    self._redis_came.set()
+
     async def run(self, _: web.Application) -> AsyncIterator[None]:
         """After the database."""
         sweeps = [sweep_forever(self._retention.sweep, self._sweep_seconds)]
         if self._upload_limit:
             sweeps.append(sweep_forever(self._uploads.sweep, ORPHANED_SECONDS))
-        tasks = [asyncio.create_task(sweep) for sweep in sweeps]
+        tasks = [asyncio.create_task(task) for task in (*sweeps, self._recheck())]
         await self._receipts.start()
         await self._mentioning.start()
         yield

@@ -4,9 +4,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import aiohttp
+
 from tests.namespaces.backend import Backend
 from tests.namespaces.test_two_instances import ON_BOTH, Js, Pair, device, pair
 from tests.support.eventually import eventually
+from tests.support.redis_server import RedisServer
 
 __all__ = ["device", "pair"]
 
@@ -63,6 +66,31 @@ async def test_whoever_is_taken_out_while_joining_is_out(pair: Pair, js: Js) -> 
         await bob.next("left")
         refused = await bob.call("typing", {"room": "board", "typing": True})
         assert refused["error"]["code"] == "room_not_joined"
+
+
+async def test_whoever_is_taken_out_while_redis_is_gone_is_out_once_it_is_back(
+    pair: Pair, js: Js, redis_server: RedisServer
+) -> None:
+    backend = Backend(pair[0])
+    bob = await js(pair[1].url, "/chat", token=pair[1].token("bob"), transports=["websocket"])
+    for room, changes in (("board", {"policy": "members"}), ("staff", {"policy": "open"})):
+        await backend.patch(f"/api/rooms/{room}", changes)
+        await backend.put(f"/api/rooms/{room}/members/bob", {})
+        assert (await bob.call("join", {"room": room}))["ok"]
+    redis_server.kill()
+
+    async def gone() -> bool:
+        async with aiohttp.ClientSession() as http:
+            answers = [(await http.get(f"{server.url}/readyz")).status for server in pair]
+        return answers == [503, 503]
+
+    await eventually(gone)
+    await backend.delete("/api/rooms/board/members/bob")
+    await backend.patch("/api/rooms/staff", {"policy": "role:staff"})
+    redis_server.start()
+    out = [(await bob.next("left"))[0]["room"] for _ in range(2)]
+    assert sorted(out) == ["board", "staff"]
+    assert (await bob.call("history", {"room": "board"}))["error"]["code"] == "room_not_joined"
 
 
 async def has(found: Callable[[], Awaitable[Any]], wanted: Any) -> bool:

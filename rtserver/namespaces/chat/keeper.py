@@ -15,9 +15,10 @@ from msgspec.structs import replace
 
 from rtserver.errors import NotFound
 from rtserver.identity import user_room
-from rtserver.namespaces.chat.access import Access, has_role_for
+from rtserver.namespaces.chat.access import MEMBERS, Access, has_role_for
 from rtserver.namespaces.chat.conversation import in_room
 from rtserver.namespaces.chat.known_rooms import KnownRooms
+from rtserver.namespaces.chat.names import RESERVED_PREFIXES
 from rtserver.namespaces.chat.ports import MembershipStore, RoomSettingsStore, RoomStore
 from rtserver.sio.client import Client
 from rtserver.sio.namespace import Namespace
@@ -106,12 +107,34 @@ class Keeper:
             if room in client.rooms:
                 await self._expel(client, room)
 
+    async def recheck(self) -> None:
+        """Put out whoever may not be in a room any more: with Redis the words of other servers were lost."""
+        self._known.forget_all()
+        inside: dict[str, list[Client]] = {}
+        for client in self._namespace.clients.values():
+            for room in client.rooms:
+                if not (room == client.id or room.startswith(RESERVED_PREFIXES)):
+                    inside.setdefault(room, []).append(client)
+        for room, clients in inside.items():
+            if await self._access.policy(room) == MEMBERS:
+                found = await self._rooms.members_among(room, [client.user or "" for client in clients])
+                for client in clients:
+                    if client.user not in found:
+                        await self._put_out(client, room)
+            else:
+                for client in clients:
+                    await self._expel(client, room)
+            await asyncio.sleep(0)
+
     async def _expel(self, client: Client, room: str) -> None:
         """Out, who could not join any more for want of a role."""
         policy = await self._access.policy(room)
         if client.identity is None or not has_role_for(policy, client.identity):
-            await client.leave(room)
-            await client.emit("left", {"room": room, "user": client.user})
+            await self._put_out(client, room)
+
+    async def _put_out(self, client: Client, room: str) -> None:
+        await client.leave(room)
+        await client.emit("left", {"room": room, "user": client.user})
 
     async def _tell(self, event: str, room: str, users: Sequence[str]) -> None:
         for some in _pieces(users):

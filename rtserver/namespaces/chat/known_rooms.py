@@ -53,6 +53,10 @@ class KnownRooms:
         self._entries.pop(room, None)
         self._forgotten += 1
 
+    def forget_all(self) -> None:
+        self._entries.clear()
+        self._forgotten += 1
+
     async def _load(self, room: str) -> RoomSettings:
         forgotten = self._forgotten
         settings = await self._store.find(room) or RoomSettings(room)
