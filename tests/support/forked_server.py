@@ -6,6 +6,7 @@ settings of the environment, and writes its id. At the end of standard input it 
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -75,6 +76,10 @@ def main() -> None:
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how they ended
     settings = Settings()
+    with contextlib.suppress(ImportError):
+        import uvloop  # noqa: F401  # else each life would load it
+    gc.collect()
+    gc.freeze()  # nor need each look through all that was imported
     while sys.stdin.readline():
         child = os.fork()
         if child == 0:
