@@ -83,3 +83,14 @@ def test_no_source_file_outgrows_a_readers_patience() -> None:
     paths = ROOT.glob("rtserver/**/*.py")
     lengths = {path.relative_to(ROOT).as_posix(): len(path.read_text().splitlines()) for path in paths}
     assert not {path: lines for path, lines in lengths.items() if lines > 250}
+
+
+def test_what_the_page_for_the_night_names_is_really_logged_and_measured() -> None:
+    page = (ROOT / "docs/on-call.md").read_text()
+    sources = "".join(path.read_text() for path in (ROOT / "rtserver").rglob("*.py"))
+    named = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)[`{]", page))
+    assert {"rtserver_redis_up", "database_trouble"} < named
+    for name in named:
+        # Counters get their "_total" from the library, and some gauges their last word from a table.
+        known = (name, name.removesuffix("_total"), re.sub("_[a-z]+_seconds$", "_{name}", name))
+        assert any(f'"{form}"' in sources or f" {form}=" in sources or f"({form}=" in sources for form in known), name
