@@ -1,5 +1,6 @@
 """Free TCP ports on 127.0.0.1."""
 
+import itertools
 import os
 import random
 import socket
@@ -10,13 +11,18 @@ _FIRST, _LAST = 20_000, 32_000
 _WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 _WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 # Test processes that run at once must not take one another's between check and bind.
-_RANGE = range(_FIRST + _WORKER, _LAST, _WORKERS)
+_PORTS = list(range(_FIRST + _WORKER, _LAST, _WORKERS))
+random.shuffle(_PORTS)
+_turn = itertools.cycle(_PORTS)
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 on which nothing listens."""
-    for _ in range(200):
-        port = random.choice(_RANGE)
+    """Return a port of 127.0.0.1 on which nothing listens, and none that was returned lately.
+
+    Two servers are often given their ports before either listens, and a test may keep its server down for
+    a while: a port drawn anew each time would sooner or later be the same one.
+    """
+    for port in itertools.islice(_turn, 200):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
