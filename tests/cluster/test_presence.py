@@ -17,7 +17,7 @@ from tests.support.eventually import eventually
 from tests.support.redis_server import RedisServer
 
 GRACE = 0.2
-LEASE = 1.0
+LEASE = 3.0
 HEARTBEAT = 0.3
 
 

@@ -31,7 +31,7 @@ class Member:
         bus = await self._bus()
         self.metrics = bus.metrics
         self.presence = RedisPresence(
-            bus, name, lease=1.0, heartbeat=0.25, describe=lambda: to_builtins(described(name))
+            bus, name, lease=3.0, heartbeat=0.25, describe=lambda: to_builtins(described(name))
         )
         await self.presence.start()
         return RedisRegistry(bus, lambda: described(name))

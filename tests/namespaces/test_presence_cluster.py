@@ -14,7 +14,7 @@ from tests.support.rtserver_process import RtServer
 
 Connect = Callable[..., Awaitable[JsClient]]
 GRACE, LEASE = 0.3, 3.0
-SHORT = {"PRESENCE_GRACE": GRACE, "PRESENCE_LEASE": LEASE, "CLUSTER_TIMEOUT": 0.5, "RATE_EVENTS": "100000/s"}
+SHORT = {"PRESENCE_GRACE": GRACE, "PRESENCE_LEASE": LEASE, "CLUSTER_TIMEOUT": 2, "RATE_EVENTS": "100000/s"}
 
 
 @pytest.fixture(params=["classic", "sharded"])
