@@ -29,6 +29,9 @@ from rtserver.cluster.window import Argument, Command, Window
 
 log = structlog.get_logger("rtserver.redis")
 
+OVERHEAD = 64
+"""What Python takes for a command that waits, beside its bytes."""
+
 
 class CommandQueue:
     """`on_drop(n)`: n publishes were lost. `on_change(error)`: connected, or (with the reason) no longer.
@@ -57,17 +60,16 @@ class CommandQueue:
         self._written = Window(timeout, self._late)
         self._pipe: Pipe | None = None
         self._due = False
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._flushed: asyncio.Event | None = None
         self._connection: Connection | None = None
         self.connected = False
 
     def add(self, *args: Argument) -> None:
-        self._append(Command(args, _size(args), _now(), None))
+        self._append(_command(args, None))
 
     def call(self, *args: Argument) -> asyncio.Future[Any]:
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        command = Command(args, _size(args), _now(), answer)
+        command = _command(args, answer)
         if self.connected:
             self._append(command)
         else:
@@ -76,11 +78,18 @@ class CommandQueue:
 
     async def flush(self, timeout: float) -> None:
         """Wait until everything is written and answered, at most `timeout` seconds."""
+        self._flushed = self._flushed or asyncio.Event()
+        self._flushed.clear()
+        self._tell_flushed()
         try:
             async with asyncio.timeout(timeout):
-                await self._idle.wait()
+                await self._flushed.wait()
         except TimeoutError:
             return
+
+    def _tell_flushed(self) -> None:
+        if self._flushed is not None and not self._queue and not self._written:
+            self._flushed.set()
 
     def leave(self, error: BaseException) -> None:
         """Give this connection up and make a new one."""
@@ -142,37 +151,34 @@ class CommandQueue:
         if not self._writable():
             return
         self._expire()
-        packed = []
-        now = _now()
-        while self._queue and self._written.is_open:
-            command = self._queue.popleft()
-            self._bytes -= command.size
-            self._written.add(command, now)
-            packed.append(pack(command.args))
-        if packed:
-            self._pipe.write(b"".join(packed))  # type: ignore[union-attr]  # as above
-        elif not self._written:
-            self._idle.set()
+        new = self._written.fill(self._queue, _now())
+        if new:
+            self._bytes -= sum([command.size for command in new])
+            self._pipe.write(b"".join([command.data for command in new]))  # type: ignore[union-attr]  # as above
+        else:
+            self._tell_flushed()
 
     def _answered(self, answer: Any) -> None:
-        if not self._written:
-            raise ConnectionError("an answer to nothing")
-        if isinstance(answer, ReadOnlyError | MovedError):
-            self._on_refusal(answer)
-            raise Demoted from answer
-        command = self._written.take()
-        if isinstance(answer, ResponseError):
-            self._on_refusal(answer)
-            if command.fail(answer):
-                self._on_drop(1)
-        elif isinstance(answer, Exception):
-            raise answer
-        elif command.answer is not None and not command.answer.done():
-            command.answer.set_result(answer)
+        if isinstance(answer, Exception):
+            self._refused(answer)
+        else:
+            command = self._written.take()
+            if command.answer is not None and not command.answer.done():
+                command.answer.set_result(answer)
         if self._queue:
             self._soon()
-        elif not self._written:
-            self._idle.set()
+        else:
+            self._tell_flushed()
+
+    def _refused(self, error: Exception) -> None:
+        if isinstance(error, ReadOnlyError | MovedError):
+            self._on_refusal(error)
+            raise Demoted from error
+        if not isinstance(error, ResponseError):
+            raise error
+        self._on_refusal(error)
+        if self._written.take().fail(error):
+            self._on_drop(1)
 
     def _soon(self) -> None:
         """Write at the end of this turn, with all that comes until then."""
@@ -186,9 +192,8 @@ class CommandQueue:
                 self._on_drop(1)
             return
         if not (self._queue or self._written) and self._writable():
-            self._idle.clear()
-            self._written.add(command, command.since)
-            self._pipe.write(pack(command.args))  # type: ignore[union-attr]  # it is there when it is writable
+            self._written.add(command)
+            self._pipe.write(command.data)  # type: ignore[union-attr]  # it is there when it is writable
             return
         self._queue.append(command)
         self._bytes += command.size
@@ -197,7 +202,6 @@ class CommandQueue:
         if not self.connected:
             self._expire()
         if self._queue:
-            self._idle.clear()
             self._soon()
 
     def _expire(self) -> None:
@@ -224,17 +228,14 @@ class CommandQueue:
         kept = [command for command in self._queue if command.fail(error)]
         self._queue = deque(kept)
         self._bytes = sum(command.size for command in kept)
-        if not kept:
-            self._idle.set()
+        self._tell_flushed()
         if error is not None:
             self._on_change(error)
 
 
-def _size(args: tuple[Argument, ...]) -> int:
-    size = 64
-    for arg in args:
-        size += len(arg) if isinstance(arg, (str, bytes)) else 16
-    return size
+def _command(args: tuple[Argument, ...], answer: asyncio.Future[Any] | None) -> Command:
+    data = pack(args)
+    return Command(data, len(data) + OVERHEAD, _now(), answer)
 
 
 def _now() -> float:

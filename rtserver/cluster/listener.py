@@ -36,7 +36,7 @@ Kind = Literal["", "P", "S"]
 
 _Key = tuple[Kind, bytes]
 
-_MESSAGES: dict[bytes, Kind] = {b"message": "", b"pmessage": "P", b"smessage": "S"}
+_MESSAGES: dict[Kind, bytes] = {"": b"message", "P": b"pmessage", "S": b"smessage"}
 _BEGINNINGS: dict[bytes, Kind] = {b"subscribe": "", b"psubscribe": "P", b"ssubscribe": "S"}
 _ENDS: dict[bytes, Kind] = {b"unsubscribe": "", b"punsubscribe": "P", b"sunsubscribe": "S"}
 
@@ -56,6 +56,8 @@ class Listener:
         self._deliver, self._on_change = deliver, on_change
         self._ping_every = ping_every
         self._wanted: dict[_Key, tuple[Handler, ...]] = {}
+        self._handlers: dict[bytes, dict[bytes, tuple[Handler, ...]]] = {kind: {} for kind in _MESSAGES.values()}
+        """The same, as a message asks for them."""
         self._touched: dict[_Key, None] = {}
         self._asked: set[_Key] = set()
         self._ending: Counter[_Key] = Counter()
@@ -72,20 +74,20 @@ class Listener:
 
     def subscribe(self, name: str, handler: Handler, kind: Kind = "") -> None:
         key = (kind, name.encode())
-        self._wanted[key] = (*self._wanted.get(key, ()), handler)
-        self._touch(key)
+        self._want(key, (*self._wanted.get(key, ()), handler))
 
     def unsubscribe(self, name: str, handler: Handler, kind: Kind = "") -> None:
         key = (kind, name.encode())
-        handlers = tuple(kept for kept in self._wanted.get(key, ()) if kept != handler)
+        self._want(key, tuple(kept for kept in self._wanted.get(key, ()) if kept != handler))
+
+    def _want(self, key: _Key, handlers: tuple[Handler, ...]) -> None:
+        kind, name = key
         if handlers:
-            self._wanted[key] = handlers
+            self._wanted[key] = self._handlers[_MESSAGES[kind]][name] = handlers
         else:
             self._wanted.pop(key, None)
+            self._handlers[_MESSAGES[kind]].pop(name, None)
             self._awaited.discard(key)
-        self._touch(key)
-
-    def _touch(self, key: _Key) -> None:
         self._touched[key] = None
         self._changed.set()
 
@@ -193,11 +195,11 @@ class Listener:
     def _take(self, reply: Any) -> None:
         self._unanswered = 0
         if isinstance(reply, list) and len(reply) >= 3:
-            kind = _MESSAGES.get(reply[0])
-            if kind is None:
+            wanted = self._handlers.get(reply[0])
+            if wanted is None:
                 self._note(reply)
-            elif handlers := self._wanted.get((kind, reply[1])):
-                self._deliver(handlers, reply[-2].decode(errors="surrogateescape"), reply[-1])
+            elif handlers := wanted.get(reply[1]):
+                self._deliver(handlers, reply[-2].decode("utf-8", "surrogateescape"), reply[-1])
         elif isinstance(reply, ResponseError):
             raise reply
         if not self.synced:

@@ -21,7 +21,9 @@ Argument = str | bytes | int | float
 
 
 class Command(msgspec.Struct, eq=False):
-    args: tuple[Argument, ...]
+    """`data`: packed; `size`: in bytes, with what Python takes for it."""
+
+    data: bytes
     size: int
     since: float
     answer: asyncio.Future[Any] | None
@@ -50,20 +52,35 @@ class Window:
     def __len__(self) -> int:
         return len(self._written)
 
-    @property
-    def is_open(self) -> bool:
-        return len(self._written) < COMMANDS and self._bytes < BYTES
-
-    def add(self, command: Command, now: float) -> None:
+    def add(self, command: Command) -> None:
+        """It is written as soon as it is there."""
         self._bytes += command.size
-        command.until = now + self._timeout + self._bytes / BYTES_PER_SECOND
+        command.until = command.since + self._timeout + self._bytes / BYTES_PER_SECOND
         self._written.append(command)
         if self._clock is None:
+            self._watch(command.since)
+
+    def fill(self, queue: deque[Command], now: float) -> list[Command]:
+        """Take from the queue what is to be written now, as far as the window is open."""
+        new = []
+        written, size, at_once = self._written, self._bytes, now + self._timeout
+        while queue and size < BYTES and len(written) < COMMANDS:
+            command = queue.popleft()
+            size += command.size
+            command.until = at_once + size / BYTES_PER_SECOND
+            written.append(command)
+            new.append(command)
+        self._bytes = size
+        if new and self._clock is None:
             self._watch(now)
+        return new
 
     def take(self) -> Command:
         """The one that has been answered."""
-        command = self._written.popleft()
+        try:
+            command = self._written.popleft()
+        except IndexError:
+            raise ConnectionError("an answer to nothing") from None
         self._bytes -= command.size
         return command
 

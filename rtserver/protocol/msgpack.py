@@ -127,10 +127,12 @@ def _plain(value: Any, depth: int, limit: int) -> Any:
     if kind is float:
         return value if math.isfinite(value) else None
     if kind is list:
-        _check(depth, limit)
+        if depth <= 0:
+            raise _too_deep(limit)
         return [item if type(item) in _ATOMS else _plain(item, depth - 1, limit) for item in value]
     if kind is dict:
-        _check(depth, limit)
+        if depth <= 0:
+            raise _too_deep(limit)
         return {
             key if type(key) is str else _key(key): item if type(item) in _ATOMS else _plain(item, depth - 1, limit)
             for key, item in value.items()
@@ -142,7 +144,11 @@ def _plain(value: Any, depth: int, limit: int) -> Any:
 
 def _check(depth: int, limit: int) -> None:
     if depth <= 0:
-        raise MsgpackError(f"nested deeper than {limit} levels")
+        raise _too_deep(limit)
+
+
+def _too_deep(limit: int) -> MsgpackError:
+    return MsgpackError(f"nested deeper than {limit} levels")
 
 
 def _key(key: Any) -> str:

@@ -102,8 +102,8 @@ def decode(text: str, max_attachments: int = 10, max_depth: int = json.MAX_DEPTH
 
 def decode_event(text: str, max_depth: int = json.MAX_DEPTH) -> tuple[str, list[Any], int | None]:
     """The same for an EVENT without attachments, which most packets are: its namespace, array and ack id."""
-    namespace, at = _namespace(text, 1) if text[1:2] == "/" else ("/", 1)
-    id, at = _ack_id(text, at)
+    namespace, at = ("/", 1) if text[1:2] != "/" else _namespace(text, 1)
+    id, at = (None, at) if text[at : at + 1] == "[" else _ack_id(text, at)
     try:
         data = json.loads_mended(text[at:], max_depth)
     except json.JsonError as error:

@@ -38,7 +38,8 @@ class Operator:
         return Operator(self._adapter, self._namespace, target)
 
     def _flag(self, **flags: Any) -> Operator:
-        return self._with(self._target._replace(flags=self._target.flags._replace(**flags)))
+        target = self._target
+        return self._with(Target(target.rooms, target.except_, target.flags._replace(**flags)))
 
     def to(self, *rooms: str | Iterable[str]) -> Operator:
         """Address the members of these rooms too; a client in several of them is addressed once."""

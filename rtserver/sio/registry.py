@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -25,6 +25,8 @@ class Registry:
         self._static: dict[str, NamespaceHandler] = {}
         self._dynamic: list[tuple[re.Pattern[str] | PathFunction, NamespaceHandler]] = []
         self._rooms: dict[str, Rooms] = {}
+        self.rooms: Callable[[str], Rooms | None] = self._rooms.get
+        """The room table of a namespace that is open; asked for every broadcast."""
 
     @property
     def namespaces(self) -> Mapping[str, Namespace]:
@@ -68,9 +70,6 @@ class Registry:
             if path.fullmatch(name) if isinstance(path, re.Pattern) else await dispatch.run_path(path, name, auth):
                 return handler
         return None
-
-    def rooms(self, name: str) -> Rooms | None:
-        return self._rooms.get(name)
 
     def open(self, name: str, room_presence: bool) -> tuple[Rooms, bool]:
         """The room table, and whether it is new. `room_presence`: a new one is to tell who is in its rooms."""

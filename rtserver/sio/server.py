@@ -108,6 +108,7 @@ class Server(Surface):
         super().__init__(*args, async_handlers=async_handlers, namespaces=namespaces, **kwargs)
         # An empty list is none; a single name would let in its substrings.
         single = isinstance(namespaces, str) and namespaces != "*"
+        self._turns = self.engine.turns
         self.namespaces: Any = ["/"] if namespaces is None else [namespaces] if single else namespaces
         self.adapter = adapter or Adapter()
         self.adapter.bind(self)
@@ -217,7 +218,7 @@ class Server(Surface):
 
     def deliver(self, clients: list[Client], message: Outgoing, flags: Flags) -> None:
         """Hand one encoded packet to many clients."""
-        fan_out(clients, message, flags.volatile, self.engine.turns.this())
+        fan_out(clients, message, flags.volatile, self._turns.this())
         self.metrics.events_out(clients[0].handler.label, len(clients))
 
     # What the engine reports.

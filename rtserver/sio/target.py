@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import msgspec
+
 
 class Page(NamedTuple):
     """Of the sockets by id: those after `after`, `limit` at most from each server; others may give all they have."""
@@ -31,7 +33,8 @@ NO_FLAGS = Flags()
 """What every target has that was given none."""
 
 
-class Target(NamedTuple):
+# One for every broadcast: a Struct is made in a third of the time of a tuple with names.
+class Target(msgspec.Struct, frozen=True):
     """Members of any of `rooms` (none = everybody), without those in any room of `except_`. A sid is a room."""
 
     rooms: tuple[str, ...] = ()

@@ -27,15 +27,14 @@ class Tasks:
         loop = asyncio.get_running_loop()
         task = asyncio.Task(work, loop=loop, **_HOW)
         if task.done():
-            self._ended(task)
+            _tell_failure(task)
         else:
             self._running.add(task)
             task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("task_failed", exc_info=error)
+        _tell_failure(task)
 
     async def finish(self, seconds: float) -> None:
         """Wait for what runs, at most `seconds`; then cancel the rest."""
@@ -46,3 +45,8 @@ class Tasks:
                 task.cancel()
             if late:
                 await asyncio.wait(late)
+
+
+def _tell_failure(task: asyncio.Task[Any]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("task_failed", exc_info=error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
@@ -42,10 +42,11 @@ class Options(msgspec.Struct, frozen=True):
     flags: Mapping[str, Any] = {}
 
     def wire(self, *, flags: bool = False) -> dict[str, Any]:
-        wire: dict[str, Any] = {"rooms": both_forms(self.rooms), "except": both_forms(self.except_)}
+        rooms = both_forms(self.rooms)
+        except_ = both_forms(self.except_) if self.except_ else []
         if flags:
-            wire["flags"] = dict(self.flags)
-        return wire
+            return {"rooms": rooms, "except": except_, "flags": dict(self.flags) if self.flags else {}}
+        return {"rooms": rooms, "except": except_}
 
 
 class Broadcast(msgspec.Struct, frozen=True):
@@ -97,10 +98,10 @@ class Response:
         return items
 
 
-def both_forms(rooms: Iterable[str]) -> list[str | int]:
+def both_forms(rooms: Collection[str]) -> list[str | int]:
     """To Node the rooms 7 and "7" are two; here rooms are text, so a number goes out as both."""
     forms: list[str | int] = []
-    for room in dict.fromkeys(rooms):
+    for room in rooms if len(rooms) < 2 else dict.fromkeys(rooms):
         forms.append(room)
         if room[:1] in _NUMBERS_BEGIN and _NUMBER.fullmatch(room):
             forms.append(int(room))
