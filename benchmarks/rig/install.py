@@ -93,5 +93,5 @@ def python_with_rtserver(python: str) -> tuple[str, dict[str, Any]]:
 
 
 def _venv_of(python: str) -> Path:
-    version = said([python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"])
+    version = said([python, "-c", "import sys; print('%d.%d.%d' % sys.version_info[:3])"])
     return BUILD / f"venv-{version}"
