@@ -1,14 +1,18 @@
 """The notifications page in Chromium, on two devices of one user."""
 
 import json
+import re
 import shlex
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import aiohttp
 import pytest
-from playwright.async_api import Page, ViewportSize, expect
+from playwright.async_api import Page, ViewportSize, WebSocketRoute, expect
 
+from tests.support.eventually import eventually
 from tests.support.rtserver_process import RtServer
 from tests.web.tabs import DESKTOP, PHONE, Tabs, live
 
@@ -26,6 +30,49 @@ async def inbox(tabs: Tabs, user: str, viewport: ViewportSize = DESKTOP) -> Page
     page = await tabs.open(f"/notifications?user={user}", viewport)
     await live(page)
     return page
+
+
+class HeldAnswers:
+    """Between a page and its server, once the page has a WebSocket: acks wait in `held` while `holding`."""
+
+    def __init__(self) -> None:
+        self.holding = False
+        self.held: list[Callable[[], None]] = []
+
+    def between(self, page: WebSocketRoute) -> None:
+        page.connect_to_server().on_message(partial(self._on_message, page))
+
+    def _on_message(self, page: WebSocketRoute, message: str | bytes) -> None:
+        if self.holding and str(message).startswith("43/notifications,"):
+            self.held.append(partial(page.send, message))
+        else:
+            page.send(message)
+
+    def release(self) -> None:
+        self.holding = False
+        for send in self.held:
+            send()
+
+
+async def test_what_happens_while_the_list_is_being_asked_for_is_not_lost(tabs: Tabs, development: RtServer) -> None:
+    for message in ("deleted soon", "was there"):
+        await push(development, user="alice", type="news", message=message)
+    answers, context = HeldAnswers(), await tabs.context()
+    await context.route_web_socket("**/socket.io/**", answers.between)
+    page = await tabs.open_in(context, "/notifications?user=alice")
+    await expect(page.locator("#status")).to_contain_text("websocket")
+    other = await inbox(tabs, "alice")
+    notes, others = page.locator(".note"), other.locator(".note")
+    await expect(notes).to_have_count(2)
+    answers.holding = True
+    await page.get_by_role("button", name="All", exact=True).click()
+    await eventually(lambda: answers.held)
+    await push(development, user="alice", type="news", message="came meanwhile")
+    await others.filter(has_text="deleted soon").get_by_role("button", name="Delete").click()
+    await expect(notes).to_have_text([re.compile("came meanwhile"), re.compile("was there")])
+    answers.release()
+    await push(development, user="alice", type="news", message="came at last")  # behind the answer
+    await expect(notes).to_have_text(list(map(re.compile, ("came at last", "came meanwhile", "was there"))))
 
 
 async def test_a_pushed_notification_shows_on_both_devices_and_is_read_in_step(

@@ -6,9 +6,26 @@ export class Inbox {
   unseen = 0;
   types = new Set(); // those that were ever seen here
   more = false;
+  #since = null; // what happened while the list was asked for
+
+  /** The list is being asked for: what happens from now on is newer than the answer. */
+  asked() {
+    this.#since = [];
+  }
+
+  /** Begin anew with what `list` answered, and with all that happened meanwhile; without an answer go on as before. */
+  answered(notifications) {
+    const since = this.#since;
+    this.#since = null;
+    if (!notifications) return;
+    this.notes.clear();
+    this.add(notifications);
+    for (const again of since) again();
+  }
 
   /** Merge what `list` answered or what arrived. */
   add(notifications) {
+    this.#since?.push(() => this.add(notifications));
     for (const note of notifications) {
       this.notes.set(note.id, note);
       this.types.add(note.type);
@@ -43,6 +60,7 @@ export class Inbox {
 
   /** `ids` (null means all) were read. */
   read(ids) {
+    this.#since?.push(() => this.read(ids));
     for (const id of ids ?? [...this.notes.keys()]) {
       const note = this.notes.get(id);
       if (note) this.notes.set(id, { ...note, read: true });
@@ -51,10 +69,12 @@ export class Inbox {
 
   /** These, or those up to a `seq`, or all were shown. */
   seen({ ids, upTo = Infinity }) {
+    this.#since?.push(() => this.seen({ ids, upTo }));
     for (const [id, note] of this.notes) if (ids?.includes(id) ?? note.seq <= upTo) this.notes.set(id, { ...note, seen: true });
   }
 
   remove(ids) {
+    this.#since?.push(() => this.remove(ids));
     for (const id of ids) this.notes.delete(id);
   }
 }

@@ -29,6 +29,7 @@ class NotificationsPage {
   #type = "";
   #fresh = new Set(); // ids that arrived while the page was open
   #expiry = null;
+  #loads = 0; // how often the list was begun anew
   #loading = false;
   #seen = 0; // the last seq that was told to have been shown
   #alerts = new Alerts();
@@ -54,10 +55,12 @@ class NotificationsPage {
 
   /** Begin with the newest page: whatever changed while offline is in it. */
   async #load() {
+    const load = ++this.#loads;
+    this.#inbox.asked();
     const answer = await this.#ask({});
-    if (!answer) return;
-    this.#inbox.notes.clear();
-    this.#take(answer);
+    if (load !== this.#loads) return; // a newer one is under way
+    this.#inbox.answered(answer?.notifications);
+    if (answer) this.#taken(answer);
   }
 
   async #older() {
@@ -65,7 +68,9 @@ class NotificationsPage {
     this.#loading = true;
     const answer = await this.#ask({ before: this.#inbox.oldest });
     this.#loading = false;
-    if (answer) this.#take(answer);
+    if (!answer) return;
+    this.#inbox.add(answer.notifications);
+    this.#taken(answer);
   }
 
   /** All that is on the page has been before the reader's eyes: new, but not yet dealt with. */
@@ -85,8 +90,7 @@ class NotificationsPage {
     }
   }
 
-  #take({ notifications, more }) {
-    this.#inbox.add(notifications);
+  #taken({ more }) {
     this.#inbox.more = more;
     this.#typesKnown({});
     this.#show();
