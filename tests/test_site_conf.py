@@ -37,6 +37,7 @@ async def front(
         "DATABASE_URL": sqlite_url(tmp_path / "shared.db"),
         "TRUSTED_PROXIES": "127.0.0.1",
         "DRAIN_DELAY": 600,
+        "UPLOAD_LIMIT": 5_000_000,
     }
     a = await server(INSTANCE="a", **settings)
     b = await server(INSTANCE="b", migrate=False, **settings)
@@ -62,6 +63,15 @@ async def test_pages_come_by_http_2_and_too_much_is_refused(front: Front, js: An
         command = [curl, "-ksS", "-o", "/dev/null", "-w", "%{http_version}", f"{front.url}/healthz"]
         asked = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
         assert (await asked.communicate())[0] == b"2"
+
+
+async def test_how_large_a_file_may_be_is_for_the_server_to_say(front: Front) -> None:
+    headers = {"Authorization": f"Bearer {front.a.token('alice')}", "Content-Type": "image/png"}
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=False), headers=headers) as http:
+        sent = await http.post(f"{front.url}/api/uploads", data=b"x" * 4_000_000)
+        assert (sent.status, (await sent.json())["upload"]["size"]) == (201, 4_000_000)
+        refused = await http.post(f"{front.url}/api/uploads", data=b"x" * 6_000_000)
+        assert (refused.status, (await refused.json())["error"]["code"]) == (413, "too_large")
 
 
 async def test_an_address_is_the_one_that_nginx_saw(front: Front, js: Any) -> None:
