@@ -4,8 +4,10 @@ from collections.abc import Awaitable, Callable
 
 from playwright.async_api import Locator, Page, expect
 
+from tests.support.eventually import eventually
 from tests.support.js_client import JsClient
 from tests.support.rtserver_process import RtServer
+from tests.web.held_answers import HeldAnswers
 from tests.web.tabs import PHONE, Tabs, live, message, say
 
 Clients = Callable[..., Awaitable[JsClient]]
@@ -53,6 +55,27 @@ async def test_a_message_in_another_room_raises_its_badge_until_it_is_opened(tab
     await expect(message(bob, "0.1.0 is out")).to_be_visible()
     await expect(conversation(bob, "releases").locator(".badge")).to_have_count(0)
     await expect(alice.get_by_text("Seen by Bob")).to_be_visible()
+
+
+async def test_what_happens_while_a_room_is_being_joined_is_not_lost(tabs: Tabs) -> None:
+    answers, context = HeldAnswers("/chat"), await tabs.context()
+    await answers.stand_between(context)
+    alice = await tabs.open_in(context, "/chat?user=alice#general")
+    await expect(alice.locator("#status")).to_contain_text("websocket")
+    await expect(alice.get_by_text("Loading", exact=True)).to_have_count(0)
+    answers.holding = True
+    await alice.get_by_role("button", name="Join or create a room").click()
+    await alice.get_by_label("Room name").fill("late")
+    await alice.get_by_label("Room name").press("Enter")
+    await eventually(lambda: answers.held)
+
+    bob = await tabs.chat("bob", "late")
+    await say(bob, "Too early for Alice?")
+    await eventually(lambda: "Too early" in "".join(answers.passed))
+    answers.release()
+    await expect(alice.get_by_role("heading", level=1)).to_have_text("# late")
+    await expect(message(alice, "Too early for Alice?")).to_be_visible()
+    await expect(alice.locator("#subtitle")).to_have_text("2 members, 2 online")
 
 
 async def test_a_direct_message_arrives_without_joining_anything(tabs: Tabs) -> None:

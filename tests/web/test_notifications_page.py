@@ -4,16 +4,15 @@ import json
 import re
 import shlex
 import time
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import aiohttp
 import pytest
-from playwright.async_api import Page, ViewportSize, WebSocketRoute, expect
+from playwright.async_api import Page, ViewportSize, expect
 
 from tests.support.eventually import eventually
 from tests.support.rtserver_process import RtServer
+from tests.web.held_answers import HeldAnswers
 from tests.web.tabs import DESKTOP, PHONE, Tabs, live
 
 
@@ -32,33 +31,11 @@ async def inbox(tabs: Tabs, user: str, viewport: ViewportSize = DESKTOP) -> Page
     return page
 
 
-class HeldAnswers:
-    """Between a page and its server, once the page has a WebSocket: acks wait in `held` while `holding`."""
-
-    def __init__(self) -> None:
-        self.holding = False
-        self.held: list[Callable[[], None]] = []
-
-    def between(self, page: WebSocketRoute) -> None:
-        page.connect_to_server().on_message(partial(self._on_message, page))
-
-    def _on_message(self, page: WebSocketRoute, message: str | bytes) -> None:
-        if self.holding and str(message).startswith("43/notifications,"):
-            self.held.append(partial(page.send, message))
-        else:
-            page.send(message)
-
-    def release(self) -> None:
-        self.holding = False
-        for send in self.held:
-            send()
-
-
 async def test_what_happens_while_the_list_is_being_asked_for_is_not_lost(tabs: Tabs, development: RtServer) -> None:
     for message in ("deleted soon", "was there"):
         await push(development, user="alice", type="news", message=message)
-    answers, context = HeldAnswers(), await tabs.context()
-    await context.route_web_socket("**/socket.io/**", answers.between)
+    answers, context = HeldAnswers("/notifications"), await tabs.context()
+    await answers.stand_between(context)
     page = await tabs.open_in(context, "/notifications?user=alice")
     await expect(page.locator("#status")).to_contain_text("websocket")
     other = await inbox(tabs, "alice")

@@ -17,6 +17,7 @@ export class Conversation {
   draft = "";
   readOnly = false; // but for moderators
   topic = "";
+  #turnover = null; // who came and went while the members were asked for
 
   constructor(room, peer = null) {
     this.room = room;
@@ -50,6 +51,13 @@ export class Conversation {
     this.pending = this.pending.filter((entry) => !confirmed.has(entry.nonce));
     this.latest = this.messages.at(-1);
     return fresh;
+  }
+
+  /** The newest page has been loaded: what arrived before and is older lies behind a gap. */
+  begin(page) {
+    const first = page[0]?.seq ?? 0;
+    this.messages = this.messages.filter((message) => message.seq >= first);
+    this.add(page);
   }
 
   /** A message as it is now: edited, deleted or with other reactions. Changes may overtake each other on the way. */
@@ -88,6 +96,25 @@ export class Conversation {
     this.lastRead = Math.max(this.lastRead, seq);
     const left = this.messages.filter((message) => message.seq > this.lastRead && message.from.id !== me).length;
     this.unread = this.loaded || seq >= this.lastSeq ? left : this.unread;
+  }
+
+  /** The members are being asked for: who comes or goes from now on is newer than the answer. */
+  membersAsked() {
+    this.#turnover = [];
+  }
+
+  membersAnswered(ids) {
+    this.members = new Set(ids);
+    const turnover = this.#turnover ?? [];
+    this.#turnover = null;
+    for (const [id, here] of turnover) this.moved(id, here);
+  }
+
+  /** Somebody came or went. */
+  moved(id, here) {
+    this.#turnover?.push([id, here]);
+    if (here) this.members.add(id);
+    else this.members.delete(id);
   }
 
   /** People whose cursor stands exactly at the newest message. */

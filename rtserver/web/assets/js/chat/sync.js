@@ -7,6 +7,9 @@ const GAP_LIMIT = 500; // further behind than this, start again from the newest 
 export const FIRST_ROOM = "general";
 
 export class Sync {
+  #heard = new Map(); // id → when its presence was last heard of, by #clock
+  #clock = 0;
+
   constructor(connection, book, { onArrival }) {
     this.connection = connection;
     this.book = book;
@@ -18,7 +21,7 @@ export class Sync {
     connection.on("reaction", (reaction) => (book.room(reaction.room).react(reaction), book.changed()));
     connection.on("roomChanged", (settings) => this.#set(book.room(settings.room), settings));
     connection.on("typing", ({ room, user, typing }) => book.typing(book.room(room), user, typing));
-    connection.on("presence", ({ user, online }) => book.meet({ id: user, online }));
+    connection.on("presence", ({ user, online }) => this.#hear(user, online));
     connection.on("joined", ({ room, user }) => this.#membership(room, user, true));
     connection.on("left", ({ room, user }) => this.#membership(room, user, false));
     connection.on("read", ({ room, user, seq }) => this.#seen(room, user, seq));
@@ -78,14 +81,17 @@ export class Sync {
   }
 
   async join(one) {
+    one.membersAsked();
+    const asked = this.#clock;
     const { members, messages, lastRead } = await this.connection.call("join", { room: one.room });
-    for (const member of members) this.book.meet(member);
-    one.members = new Set(members.map((member) => member.id));
+    for (const member of members) this.#learn(member, asked);
+    one.membersAnswered(members.map((member) => member.id));
     one.lastRead = lastRead;
     if (one.loaded && messages.length && messages[0].seq > one.lastSeq + GAP_LIMIT) one.restart(messages);
     else if (one.loaded && messages.length && one.misses(messages[0].seq)) await this.#fillGap(one);
     one.more = one.loaded ? one.more : messages.length >= PAGE;
-    one.add(messages);
+    if (one.loaded) one.add(messages);
+    else one.begin(messages);
     this.#ready(one);
     this.connection.call("room", { room: one.room }).then(({ room }) => this.#set(one, room), () => {}); // not known, then
   }
@@ -99,7 +105,7 @@ export class Sync {
   /** The newest page of a direct conversation. */
   async load(one) {
     const { messages, more } = await this.connection.call("history", { ...one.address, limit: PAGE });
-    one.add(messages);
+    one.begin(messages);
     one.more = more;
     for (const { from } of messages) this.book.meet(from);
     this.#ready(one);
@@ -130,16 +136,27 @@ export class Sync {
 
   async #presence() {
     const users = [...this.book.people.keys()];
+    const asked = this.#clock;
     const { online } = await this.connection.call("online", { users });
-    for (const id of users) this.book.meet({ id, online: online.includes(id) });
+    for (const id of users) this.#learn({ id, online: online.includes(id) }, asked);
+  }
+
+  #hear(id, online) {
+    this.#heard.set(id, ++this.#clock);
+    this.book.meet({ id, online });
+  }
+
+  /** What an answer says of a person; what was heard since it was `asked` for is newer. */
+  #learn({ id, name, online }, asked) {
+    const older = this.#heard.get(id) > asked;
+    this.book.meet({ id, name, online: older ? undefined : online });
   }
 
   #arrived(message) {
     const one = this.book.room(message.room);
     this.book.meet({ id: message.from.id, name: message.from.name });
     if (one.misses(message.seq)) this.#fillGap(one).catch(() => {});
-    if (!one.loaded) one.latest = message;
-    else if (!one.add([message]).length) return;
+    if (!one.add([message]).length) return; // also before the room is loaded: the answer may be older
     this.book.typing(one, message.from.id, false);
     const mine = message.from.id === this.book.me.id;
     if (!mine) one.unread += 1;
@@ -150,17 +167,17 @@ export class Sync {
   #membership(room, user, here) {
     const one = this.book.room(room);
     const stranger = !this.book.people.has(user);
-    if (here) one.members.add(user);
-    else one.members.delete(user);
-    if (here) this.book.meet({ id: user, online: true }); // presence was told before this room could hear it
+    one.moved(user, here);
+    if (here) this.#hear(user, true); // presence was told before this room could hear it
     if (here && stranger) this.#names(room).catch(() => {});
     if (!here && user === this.book.me.id) this.book.forget(one);
     this.book.changed();
   }
 
   async #names(room) {
+    const asked = this.#clock;
     const { members } = await this.connection.call("members", { room });
-    for (const member of members) this.book.meet(member);
+    for (const member of members) this.#learn(member, asked);
   }
 
   #seen(room, id, seq) {
