@@ -1,6 +1,6 @@
 """Emit a live event to clients through Redis, from another process: at most once, to whoever is connected.
 
-    REDIS_URL=redis://127.0.0.1:6379/0 python examples/emit_over_redis.py
+REDIS_URL=redis://127.0.0.1:6379/0 python examples/emit_over_redis.py
 """
 
 import asyncio

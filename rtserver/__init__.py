@@ -1,12 +1,12 @@
 """rtserver: a ready-to-run Socket.IO server.
 
-    from rtserver import Client, Namespace, event
+from rtserver import Client, Namespace, event
 
-    class Tracking(Namespace, path="/tracking"):
-        @event("joinOrder")
-        async def join_order(self, client: Client, order_id: str) -> dict:
-            await client.join(f"order:{order_id}")
-            return {"ok": True}
+class Tracking(Namespace, path="/tracking"):
+    @event("joinOrder")
+    async def join_order(self, client: Client, order_id: str) -> dict:
+        await client.join(f"order:{order_id}")
+        return {"ok": True}
 """
 
 from __future__ import annotations

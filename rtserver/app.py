@@ -1,7 +1,7 @@
 """The composition root: it alone sees all settings and all concrete classes, and the order of start and stop.
 
-    start: database → message writer → Redis → presence → Socket.IO
-    stop:  not ready → Socket.IO (clients closed, handlers finish) → presence → Redis → message writer → database
+start: database → message writer → Redis → presence → Socket.IO
+stop:  not ready → Socket.IO (clients closed, handlers finish) → presence → Redis → message writer → database
 """
 
 from __future__ import annotations
@@ -79,9 +79,7 @@ class _Composition:
             settings.jwt_keys(), audience=settings.jwt_audience, issuer=settings.jwt_issuer, leeway=settings.jwt_leeway
         )
         self.draining = asyncio.Event()
-        cluster = compose_cluster(
-            settings, self.metrics, self.instance, version=VERSION, draining=self.draining.is_set
-        )
+        cluster = compose_cluster(settings, self.metrics, self.instance, version=VERSION, draining=self.draining.is_set)
         self.bus, self.adapter, self.presence, self.registry = cluster
         self._compose_store()
         self._compose_server(own)
@@ -237,5 +235,3 @@ async def _measure_lag(metrics: Metrics) -> None:
         due = loop.time() + LAG_SECONDS
         await asyncio.sleep(LAG_SECONDS)
         metrics.loop_lag = max(0.0, loop.time() - due)
-
-

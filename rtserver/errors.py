@@ -166,7 +166,16 @@ class Internal(EventError):
 _BY_CODE: dict[str, type[EventError]] = {
     kind.code: kind
     for kind in (
-        InvalidPayload, UnknownEvent, RateLimited, RoomNotJoined, Forbidden, NotFound,
-        TooLarge, Conflict, Unavailable, TimedOut, Internal,
+        InvalidPayload,
+        UnknownEvent,
+        RateLimited,
+        RoomNotJoined,
+        Forbidden,
+        NotFound,
+        TooLarge,
+        Conflict,
+        Unavailable,
+        TimedOut,
+        Internal,
     )
 }

@@ -180,9 +180,7 @@ class _Exposition:
         )  # fmt: skip
         yield _counter("rtserver_connections_ended", "Connections closed as their time was up", "reason", m.ends)
         yield GaugeMetricFamily("rtserver_loop_lag_seconds", "How late the event loop runs", value=m.loop_lag)
-        yield _counter(
-            "rtserver_redis_errors", "Commands that Redis refused, by error code", "code", m.redis_errors
-        )
+        yield _counter("rtserver_redis_errors", "Commands that Redis refused, by error code", "code", m.redis_errors)
         doors = CounterMetricFamily(
             "rtserver_door_entries", "What backends left, by door and outcome", labels=["door", "outcome"]
         )

@@ -1,7 +1,7 @@
 """Addresses of the queues of other makers: which are usable, and what they mean. No error holds any part of one.
 
-    kafka://host:9092,host2:9092          kafkas://user:password@host:9092 (TLS)
-    amqp://user:password@host:5672/vhost  amqps://… (TLS)
+kafka://host:9092,host2:9092          kafkas://user:password@host:9092 (TLS)
+amqp://user:password@host:5672/vhost  amqps://… (TLS)
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """`rtserver.Server` for an aiohttp application of one's own: code written for `socketio.AsyncServer` runs on it.
 
-    sio = rtserver.Server(cors_allowed_origins="*")
-    app = aiohttp.web.Application()
-    sio.attach(app)
+sio = rtserver.Server(cors_allowed_origins="*")
+app = aiohttp.web.Application()
+sio.attach(app)
 """
 
 from __future__ import annotations

@@ -115,9 +115,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
 
 
-async def test_the_code_of_the_guide_makes_a_chat(
-    server: Callable[..., Awaitable[RtServer]], tmp_path: Path
-) -> None:
+async def test_the_code_of_the_guide_makes_a_chat(server: Callable[..., Awaitable[RtServer]], tmp_path: Path) -> None:
     running = await server(RATE_EVENTS="100000/s", UPLOAD_LIMIT="1000")
     (tmp_path / "node_modules").symlink_to(ROOT / "node_modules")
     (tmp_path / "chat.mjs").write_text("".join(blocks("js")))

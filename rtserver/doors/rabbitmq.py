@@ -118,5 +118,3 @@ async def _queue(connection: AbstractConnection, name: str) -> AbstractChannel:
         channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
         await channel.declare_queue(name, durable=True)
     return channel
-
-

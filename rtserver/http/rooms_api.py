@@ -112,9 +112,7 @@ class RoomsApi:
         """Makes the room where there is none. Everybody in it gets `roomChanged`."""
         return RoomAnswer(room=await self._keeping.configure(path.room, body.changes, caller.name))
 
-    @operation(
-        "GET", "/api/rooms/{room}/members", summary="List the members of a room", tag="rooms", errors=[NotFound]
-    )
+    @operation("GET", "/api/rooms/{room}/members", summary="List the members of a room", tag="rooms", errors=[NotFound])
     async def room_members(self, path: RoomPath, query: MembersQuery) -> MembersAnswer:
         """In pages, by id: who comes or goes meanwhile moves no one to another page."""
         members, following = await self._keeping.members(path.room, after=query.cursor or "", limit=query.limit)

@@ -78,9 +78,7 @@ class ScheduledApi:
             raise NotFound("Nothing is scheduled under that id")
         return OneScheduled(scheduled=found)
 
-    @operation(
-        "DELETE", "/api/scheduled/{id}", summary="Call it off", tag="scheduled", errors=[NotFound, Conflict]
-    )
+    @operation("DELETE", "/api/scheduled/{id}", summary="Call it off", tag="scheduled", errors=[NotFound, Conflict])
     async def cancel(self, path: ScheduledPath) -> Answer:
         """Its key may be used anew. `conflict` while it is being carried out."""
         if not await self._schedule.cancel(path.id):

@@ -87,9 +87,7 @@ class UploadsApi:
         self._piece_seconds = piece_seconds
         self._under_way: Counter[str] = Counter()
 
-    @operation(
-        "POST", "/api/uploads", summary="Upload a file", tag="uploads", access="user", takes="*/*", status=201
-    )
+    @operation("POST", "/api/uploads", summary="Upload a file", tag="uploads", access="user", takes="*/*", status=201)
     async def upload(self, query: UploadQuery, caller: Caller, request: web.Request) -> UploadAnswer:
         """The body is the file itself, `Content-Type` its type. For users with their own token, and for backends."""
         owner = "" if caller.backend or caller.identity is None else caller.identity.user
@@ -101,9 +99,7 @@ class UploadsApi:
                 saved = await self._keeping.save(owner, query.name, type_, self._pieces(request))
         return UploadAnswer(upload=saved, url=f"/uploads/{saved.id}")
 
-    @operation(
-        "DELETE", "/api/uploads/{id}", summary="Delete a file", tag="uploads", access="user", errors=[NotFound]
-    )
+    @operation("DELETE", "/api/uploads/{id}", summary="Delete a file", tag="uploads", access="user", errors=[NotFound])
     async def delete_upload(self, path: UploadPath, caller: Caller) -> Answer:
         """One's own; a backend may delete every file."""
         found = await self._keeping.find(path.id)

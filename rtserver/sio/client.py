@@ -165,9 +165,7 @@ class Client(Standpoint, Watchable):
         for settle in (waiting or {}).values():
             settle(None)
 
-    def send_event(
-        self, args: list[Any], id: int | None = None, volatile: bool = False, compress: bool = True
-    ) -> None:
+    def send_event(self, args: list[Any], id: int | None = None, volatile: bool = False, compress: bool = True) -> None:
         if self.state is not State.GONE:
             if self.server.watched:
                 self.server.watched.show([self], args)

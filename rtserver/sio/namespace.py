@@ -1,10 +1,10 @@
 """`Namespace`, the class that a team writes its events in, and how the server drives it.
 
-    class Tracking(Namespace, path="/tracking"):
-        @event("joinOrder", rate="10/s")
-        async def join_order(self, client: Client, order_id: str) -> dict:
-            await client.join(f"order:{order_id}")
-            return {"ok": True}
+class Tracking(Namespace, path="/tracking"):
+    @event("joinOrder", rate="10/s")
+    async def join_order(self, client: Client, order_id: str) -> dict:
+        await client.join(f"order:{order_id}")
+        return {"ok": True}
 """
 
 from __future__ import annotations
@@ -194,9 +194,7 @@ class Namespace:
         """Call `@server_event(name)` on the other servers."""
         await self._everybody.server_side_emit(name, *args)
 
-    async def server_side_emit_with_ack(
-        self, name: str, *args: Any, timeout: float = DEFAULT_ACK_TIMEOUT
-    ) -> list[Any]:
+    async def server_side_emit_with_ack(self, name: str, *args: Any, timeout: float = DEFAULT_ACK_TIMEOUT) -> list[Any]:
         """What `@server_event(name)` returned on each of the other servers."""
         return await self._everybody.server_side_emit_with_ack(name, *args, timeout=timeout)
 

@@ -107,9 +107,7 @@ class Operator:
         """Call `@server_event(name)` of this namespace on the other servers."""
         await self._adapter.server_side_emit(self._namespace, [check_server_event_name(name), *args])
 
-    async def server_side_emit_with_ack(
-        self, name: str, *args: Any, timeout: float = DEFAULT_ACK_TIMEOUT
-    ) -> list[Any]:
+    async def server_side_emit_with_ack(self, name: str, *args: Any, timeout: float = DEFAULT_ACK_TIMEOUT) -> list[Any]:
         """What `@server_event(name)` returned on each of the other servers; `timeout` is in seconds."""
         args = (check_server_event_name(name), *args)
         return await self._adapter.server_side_emit_with_ack(self._namespace, list(args), timeout)

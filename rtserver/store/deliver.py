@@ -207,9 +207,7 @@ def _repeated_query(dialect: str) -> sa.CompoundSelect[Any]:
     return sa.union_all(standing.where(own), swallowed.join(notifications, its).where(former))
 
 
-async def _groups(
-    connection: AsyncConnection, drafts: Iterable[NotificationDraft], now: int
-) -> dict[_Group, _Entry]:
+async def _groups(connection: AsyncConnection, drafts: Iterable[NotificationDraft], now: int) -> dict[_Group, _Entry]:
     """The latest notification of each group that may still grow."""
     wanted = {(draft.user, draft.group_key) for draft in drafts if draft.group_key is not None}
     if not wanted:

@@ -23,8 +23,6 @@ async def lock_inboxes(connection: AsyncConnection, users: Sequence[str]) -> dic
 
 async def advance_inboxes(connection: AsyncConnection, last_seqs: dict[str, int]) -> None:
     statement = (
-        sa.update(inboxes)
-        .where(inboxes.c.user_id == sa.bindparam("user"))
-        .values(last_seq=sa.bindparam("last"))
+        sa.update(inboxes).where(inboxes.c.user_id == sa.bindparam("user")).values(last_seq=sa.bindparam("last"))
     )
     await connection.execute(statement, [{"user": user, "last": last} for user, last in last_seqs.items()])

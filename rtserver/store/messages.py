@@ -32,9 +32,7 @@ MAX_PAGE = 10_000
 class Messages:
     """Takes messages between `start` and `stop`; reads at any time."""
 
-    def __init__(
-        self, db: Database, *, queue_limit: int = QUEUE_LIMIT, batch_limit: int = BATCH_LIMIT
-    ) -> None:
+    def __init__(self, db: Database, *, queue_limit: int = QUEUE_LIMIT, batch_limit: int = BATCH_LIMIT) -> None:
         self._db = db
         self._ids = Ids()
         self._pace = Pace(db)

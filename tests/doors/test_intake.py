@@ -35,9 +35,7 @@ async def test_the_same_key_and_body_are_carried_out_once(server: Backstage, kin
 
 
 @pytest.mark.parametrize(("kind", "body"), KINDS)
-async def test_the_same_key_with_another_body_is_a_conflict(
-    server: Backstage, kind: str, body: dict[str, Any]
-) -> None:
+async def test_the_same_key_with_another_body_is_a_conflict(server: Backstage, kind: str, body: dict[str, Any]) -> None:
     await server.intake.submit(kind, body | {"key": "k"})
     other = body | {"key": "k"} | ({"event": "other"} if kind == "emit" else {"data": 1})
     with pytest.raises(Conflict):

@@ -60,9 +60,7 @@ async def test_whoever_is_taken_out_while_joining_is_out(pair: Pair, js: Js) -> 
     await backend.patch("/api/rooms/board", {"policy": "members"})
     for _ in range(10):
         await backend.put("/api/rooms/board/members/bob", {})
-        await asyncio.gather(
-            bob.call("join", {"room": "board"}), backend.delete("/api/rooms/board/members/bob")
-        )
+        await asyncio.gather(bob.call("join", {"room": "board"}), backend.delete("/api/rooms/board/members/bob"))
         await bob.next("left")
         refused = await bob.call("typing", {"room": "board", "typing": True})
         assert refused["error"]["code"] == "room_not_joined"

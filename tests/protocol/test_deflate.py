@@ -57,7 +57,6 @@ def as_client(payload, bits=15, level=6, flush=zlib.Z_SYNC_FLUSH):
     return packed[:-4] if flush != zlib.Z_FINISH else packed
 
 
-
 # Negotiation.
 
 

@@ -126,9 +126,7 @@ def test_a_secret_is_changed_without_a_pause(clock: Clock) -> None:
         Seal(new, clock=clock).opened("room", Seal(old, clock=clock).signed("room", b"hello"))
 
 
-def test_what_is_remembered_is_bounded_and_nothing_gets_in_twice(
-    clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_remembered_is_bounded_and_nothing_gets_in_twice(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rtserver.protocol.adapter.signing.MAX_REMEMBERED", 10)
     seal, payloads = Seal([SECRET], clock=clock), []
     for _ in range(20):

@@ -138,7 +138,7 @@ async def test_nothing_is_taken_after_a_broken_rule_in_one_polling_body(served):
             assert answer.status == 200
         async with http.get(f"{url}&sid={sid}") as answer:
             assert (await answer.text()).startswith("40{")
-        async with http.post(f"{url}&sid={sid}", data='\x1e'.join(['42["connect"]', '42["echo"]', '42["echo"]'])) as _:
+        async with http.post(f"{url}&sid={sid}", data="\x1e".join(['42["connect"]', '42["echo"]', '42["echo"]'])) as _:
             pass
     await served.deserted()
     assert seen(served) == ["on_connect", "on_disconnect parse error"]

@@ -264,8 +264,16 @@ async def test_a_query_becomes_auth(served, wire, comma):
 @pytest.mark.parametrize(
     "packet",
     [
-        "40", "40/", "40/?x=1", "40/guarded?" + "a&" * 101, "40/" + "x" * 300, "42/guarded,[1]", "40/a,b", "40/a,{}",
-        "4", "41/x,x",
+        "40",
+        "40/",
+        "40/?x=1",
+        "40/guarded?" + "a&" * 101,
+        "40/" + "x" * 300,
+        "42/guarded,[1]",
+        "40/a,b",
+        "40/a,{}",
+        "4",
+        "41/x,x",
     ],
 )
 async def test_broken_packets_close(served, wire, packet):

@@ -207,9 +207,7 @@ async def test_changes_of_two_servers_at_once_take_one_rev_each(
     sent = [await said(servers[0], str(number), room=f"r{number % 3}") for number in range(6)]
     changes = [react(message, f"u{user}") for user in range(10) for message in sent]
     mixed = [servers[0].append(Draft(f"r{number % 3}", BOB, "x")) for number in range(30)]
-    done = await asyncio.gather(
-        *(servers[place % 2].change(change) for place, change in enumerate(changes)), *mixed
-    )
+    done = await asyncio.gather(*(servers[place % 2].change(change) for place, change in enumerate(changes)), *mixed)
     revs: dict[str, list[int]] = {}
     for outcome in done[: len(changes)]:
         revs.setdefault(outcome[0].room, []).append(outcome[0].rev or 0)

@@ -104,13 +104,15 @@ async def test_what_is_muted_is_kept_and_counts_nowhere(
 ) -> None:
     [before] = await notifications.add([reply("before")])
     await preference_store.change("ann", lambda _: Preferences(("ads",), ("noisy",)))
-    muted = await notifications.add([
-        NotificationDraft("ann", "ads", "buy"),
-        reply("in a muted room", room="noisy"),
-        reply("again", room="noisy"),
-        reply("elsewhere", room="calm"),
-        NotificationDraft("bob", "ads", "buy"),
-    ])
+    muted = await notifications.add(
+        [
+            NotificationDraft("ann", "ads", "buy"),
+            reply("in a muted room", room="noisy"),
+            reply("again", room="noisy"),
+            reply("elsewhere", room="calm"),
+            NotificationDraft("bob", "ads", "buy"),
+        ]
+    )
     assert [one.wanted for one in muted] == [False, False, False, True, True]
     assert [one.notification.count for one in muted] == [1, 1, 2, 2, 1]
     assert muted[3].notification.id == before.notification.id

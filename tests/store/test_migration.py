@@ -36,9 +36,7 @@ async def test_an_empty_database_is_due_until_it_is_migrated(empty: Database) ->
     await empty.close()
 
 
-async def test_migrating_again_keeps_everything(
-    db: Database, messages: Messages, open_messages: OpenMessages
-) -> None:
+async def test_migrating_again_keeps_everything(db: Database, messages: Messages, open_messages: OpenMessages) -> None:
     saved, _ = await messages.append(Draft("lobby", Author("ann", "Ann"), "hi"))
     await db.migrate()
     assert await messages.history("lobby", before=None, after=None, limit=5) == ([saved], False)

@@ -88,9 +88,7 @@ async def test_letters_of_scripts_without_spaces_are_found_in_a_row(search: Sear
     assert await texts(search, "京") == []
 
 
-async def test_all_words_must_be_there_and_only_the_last_may_be_a_beginning(
-    search: Search, messages: Messages
-) -> None:
+async def test_all_words_must_be_there_and_only_the_last_may_be_a_beginning(search: Search, messages: Messages) -> None:
     await said(messages, "the quick brown fox")
     for query, found in {
         "quick fox": 1, "quick cat": 0, "bro": 1, "bro fox": 0, "fox bro": 1, "fo": 0, "rown": 0

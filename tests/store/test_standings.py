@@ -67,9 +67,7 @@ async def test_what_one_wrote_in_other_rooms_counts_nothing_here(rooms: Rooms, m
     assert {room: (one.unread, one.mentions) for room, one in standings.items()} == found
 
 
-async def test_a_standing_of_who_is_no_member_and_of_a_room_that_is_not_there(
-    rooms: Rooms, messages: Messages
-) -> None:
+async def test_a_standing_of_who_is_no_member_and_of_a_room_that_is_not_there(rooms: Rooms, messages: Messages) -> None:
     await said(messages)
     found = await rooms.standings("stranger", ["lobby", "nowhere"])
     assert list(found) == ["lobby"]

@@ -67,9 +67,7 @@ class JsClients:
         node = shutil.which("node")
         assert node, "Node.js is not installed: `make test` installs it"
         pipe = asyncio.subprocess.PIPE
-        self._node = await asyncio.create_subprocess_exec(
-            node, str(DRIVER), stdin=pipe, stdout=pipe, limit=_LINE_LIMIT
-        )
+        self._node = await asyncio.create_subprocess_exec(node, str(DRIVER), stdin=pipe, stdout=pipe, limit=_LINE_LIMIT)
         assert self._node.stdout is not None
         self._reader = asyncio.create_task(self._read(self._node.stdout))
 

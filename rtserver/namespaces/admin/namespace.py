@@ -45,8 +45,6 @@ class Keeping(Protocol):
         """By id, and the cursor of the next page."""
 
 
-
-
 class Admin(Namespace, path="/admin"):
     """`snapshot` gives the counters of this instance since its start (`Metrics.snapshot`)."""
 
@@ -88,9 +86,7 @@ class Admin(Namespace, path="/admin"):
     # Looking
 
     @event("clients")
-    async def list_clients(
-        self, client: Client, payload: payloads.ClientsPayload = payloads.ALL_CLIENTS
-    ) -> Ack:
+    async def list_clients(self, client: Client, payload: payloads.ClientsPayload = payloads.ALL_CLIENTS) -> Ack:
         return {"ok": True, **await self._census.clients(payload)}
 
     @event("rooms")

@@ -1,9 +1,9 @@
 """Who may be where: joining, sending, changing and reading.
 
-    policy     may join                      is asked again
-    open       everybody                     never: whoever joined is a member
-    members    who was put in by others      when they are taken out: their sockets leave at once
-    role:x     whose token has the role x    with every event; a token is looked at when a client connects
+policy     may join                      is asked again
+open       everybody                     never: whoever joined is a member
+members    who was put in by others      when they are taken out: their sockets leave at once
+role:x     whose token has the role x    with every event; a token is looked at when a client connects
 """
 
 from __future__ import annotations

@@ -47,9 +47,7 @@ def clean_data(data: Any, limit: int = DATA_LIMIT) -> Any:
 def clean_emoji(emoji: str) -> str:
     """The trimmed reaction: 1 to 32 characters that show something, without white space or controls."""
     emoji = emoji.strip()
-    controls = any(
-        char.isspace() or char in _TURNING or unicodedata.category(char) in ("Cc", "Cs") for char in emoji
-    )
+    controls = any(char.isspace() or char in _TURNING or unicodedata.category(char) in ("Cc", "Cs") for char in emoji)
     if len(emoji) > EMOJI_LIMIT or controls or not any(map(_visible, emoji)):
         raise InvalidPayload(f"A reaction has 1 to {EMOJI_LIMIT} visible characters", details={"field": "emoji"})
     return emoji

@@ -78,9 +78,7 @@ async def test_a_message_of_who_did_not_type_tells_nobody_of_typing(pair: Pair) 
     assert not bob.received("typing")
 
 
-async def test_one_connection_cannot_type_everywhere(
-    chat: Chat, person: Callable[[str], Awaitable[JsClient]]
-) -> None:
+async def test_one_connection_cannot_type_everywhere(chat: Chat, person: Callable[[str], Awaitable[JsClient]]) -> None:
     alice = await person("alice")
     await asyncio.gather(*(type_(alice, to=f"user{number}") for number in range(typing.MAX_EACH + 50)))
     assert len(chat._typing) == typing.MAX_EACH

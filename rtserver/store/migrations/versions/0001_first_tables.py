@@ -99,6 +99,4 @@ def _notifications() -> None:
 
 def _unique_where(name: str, table: str, columns: list[str], where: str) -> None:
     condition = sa.text(where)
-    op.create_index(
-        name, table, columns, unique=True, sqlite_where=condition, postgresql_where=condition
-    )
+    op.create_index(name, table, columns, unique=True, sqlite_where=condition, postgresql_where=condition)

@@ -47,9 +47,7 @@ def _messages() -> None:
     )
     for name, having in (("deleted", "deleted_at"), ("mentioning", "mentions")):
         given = sa.text(f"{having} IS NOT NULL")
-        op.create_index(
-            f"ix_messages_{name}", "messages", ["room", "seq"], sqlite_where=given, postgresql_where=given
-        )
+        op.create_index(f"ix_messages_{name}", "messages", ["room", "seq"], sqlite_where=given, postgresql_where=given)
     op.create_table(
         "reactions",
         sa.Column("room", sa.Text, nullable=False),

@@ -17,8 +17,7 @@ down_revision = "0004"
 
 _SQLITE = (
     "CREATE TABLE search_docs (doc INTEGER NOT NULL PRIMARY KEY, id TEXT NOT NULL UNIQUE)",
-    "CREATE VIRTUAL TABLE search_words USING fts5("
-    "text, room, content='', tokenize='unicode61 remove_diacritics 0')",
+    "CREATE VIRTUAL TABLE search_words USING fts5(text, room, content='', tokenize='unicode61 remove_diacritics 0')",
     "INSERT INTO search_docs (id) SELECT id FROM messages WHERE deleted_at IS NULL ORDER BY id",
     "INSERT INTO search_words (rowid, text, room)"
     " SELECT doc, text, lower(hex(room)) FROM messages JOIN search_docs USING (id)",
