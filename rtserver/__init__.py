@@ -15,17 +15,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rtserver.app import create_app
-    from rtserver.cluster.emitter import Emitter, SyncEmitter
-    from rtserver.engine.front import Runner
+    from rtserver.app.composition import create_app
+    from rtserver.app.standalone import Server
+    from rtserver.cluster.emitter.emitter import Emitter, SyncEmitter
+    from rtserver.config.settings import Settings
+    from rtserver.engine.runner import Runner
     from rtserver.errors import EventError, Refused
-    from rtserver.settings import Settings
-    from rtserver.sio.client import Client
-    from rtserver.sio.namespace import Namespace
-    from rtserver.sio.table import event, server_event
-    from rtserver.standalone import Server
+    from rtserver.sio.broadcast.adapter import AckTimeout
+    from rtserver.sio.client.client import Client
+    from rtserver.sio.dispatch.event_table import event, server_event
+    from rtserver.sio.namespace.namespace import Namespace
 
 __all__ = [
+    "AckTimeout",
     "Client",
     "Emitter",
     "EventError",
@@ -42,18 +44,19 @@ __all__ = [
 
 # Loaded when first asked for: a plugin or an emitter needs little of the server.
 _HOMES = {
-    "Client": "sio.client",
-    "Emitter": "cluster.emitter",
+    "AckTimeout": "sio.broadcast.adapter",
+    "Client": "sio.client.client",
+    "Emitter": "cluster.emitter.emitter",
     "EventError": "errors",
-    "Namespace": "sio.namespace",
+    "Namespace": "sio.namespace.namespace",
     "Refused": "errors",
-    "Runner": "engine.front",
-    "Server": "standalone",
-    "Settings": "settings",
-    "SyncEmitter": "cluster.emitter",
-    "create_app": "app",
-    "event": "sio.table",
-    "server_event": "sio.table",
+    "Runner": "engine.runner",
+    "Server": "app.standalone",
+    "Settings": "config.settings",
+    "SyncEmitter": "cluster.emitter.emitter",
+    "create_app": "app.composition",
+    "event": "sio.dispatch.event_table",
+    "server_event": "sio.dispatch.event_table",
 }
 
 

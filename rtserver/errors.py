@@ -1,7 +1,7 @@
 """The one tree of errors: what a client, a backend or an operator may be told.
 
-Raised anywhere, translated in exactly two places: the dispatch of events (`rtserver.sio.dispatch`, to the ack
-`{"ok": false, "error": {...}}`) and the middleware of HTTP (`rtserver.http.errors`, to a JSON body of the same shape).
+Raised anywhere, translated in exactly two places: the dispatch of events (`rtserver.sio.dispatch.dispatcher`, to the
+ack `{"ok": false, "error": {...}}`) and the middleware of HTTP (`rtserver.http.errors`, to a JSON body of that shape).
 A `code` is a promise to users (docs/events.md); a `message` is for people and may change.
 
     RtServerError

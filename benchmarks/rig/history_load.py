@@ -17,8 +17,8 @@ import time
 import sqlalchemy as sa
 from cross_load import quantile
 
-from rtserver.store.database import Database
-from rtserver.store.messages import Messages
+from rtserver.store.db.database import Database
+from rtserver.store.messages.message_store import Messages
 from rtserver.store.schema import messages, rooms
 
 ROOM = "long"

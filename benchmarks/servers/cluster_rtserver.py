@@ -7,8 +7,8 @@ import sys
 import tempfile
 
 from rtserver import Client, Namespace, event
-from rtserver.run import serve
-from rtserver.settings import Settings
+from rtserver.config.settings import Settings
+from rtserver.process.serve import serve
 
 
 class Bench(Namespace, path="/"):

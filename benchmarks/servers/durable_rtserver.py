@@ -6,8 +6,8 @@ import os
 import sys
 import tempfile
 
-from rtserver.run import serve
-from rtserver.settings import Settings
+from rtserver.config.settings import Settings
+from rtserver.process.serve import serve
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:

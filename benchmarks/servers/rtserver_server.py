@@ -11,8 +11,8 @@ from aiohttp import web
 
 from rtserver import Client, Namespace, Runner, Server, event
 from rtserver.http.metrics import MetricsPage
-from rtserver.metrics import Metrics
-from rtserver.run import calm_collector
+from rtserver.process.serve import calm_collector
+from rtserver.telemetry.metrics import Metrics
 
 
 class Bench(Namespace, path="/"):

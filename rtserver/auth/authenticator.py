@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from rtserver.auth.revocations import NoRevocations, Revocations
-from rtserver.auth.tokens import MESSAGE, invalid
+from rtserver.auth.verifier import MESSAGE, invalid
 from rtserver.errors import Refused
 from rtserver.identity import Identity
 
@@ -103,3 +102,16 @@ def _has_scheme(text: str) -> bool:
 
 def _without_scheme(text: str) -> str:
     return text.strip()[len(_BEARER) :].strip()
+
+
+class Revocations(Protocol):
+    """Asked for every connection that shows a token which is good otherwise."""
+
+    async def revoked(self, identity: Identity) -> bool: ...
+
+
+class NoRevocations:
+    """Every token is good until it expires."""
+
+    async def revoked(self, identity: Identity) -> bool:
+        return False

@@ -14,19 +14,19 @@ import engineio
 import structlog
 from aiohttp import web
 
-from rtserver.engine import answers
-from rtserver.engine.answers import Answer, Refusal
-from rtserver.engine.contracts import Closing, Counting, Elsewhere, Reason, Upper
-from rtserver.engine.front import ENGINE
-from rtserver.engine.opening import Opening, revision_of
-from rtserver.engine.origins import OriginPolicy
-from rtserver.engine.outgoing import Outgoing
-from rtserver.engine.poll import Polling
-from rtserver.engine.session import Session
-from rtserver.engine.takeover import keep, may_keep, wants_websocket
-from rtserver.engine.turns import Turns
-from rtserver.engine.wheel import Wheel
+from rtserver.engine.handshake import Opening, revision_of
+from rtserver.engine.http import responses
+from rtserver.engine.http.cors import OriginPolicy
+from rtserver.engine.http.responses import Answer, Refusal
+from rtserver.engine.http.takeover import keep, may_keep, wants_websocket
+from rtserver.engine.runner import ENGINE
+from rtserver.engine.session.cork import Turns
+from rtserver.engine.session.interfaces import Closing, Counting, Elsewhere, Reason, Upper
+from rtserver.engine.session.prepared_message import Outgoing
+from rtserver.engine.session.session import Session
+from rtserver.engine.transports.polling import Polling
 from rtserver.protocol import json
+from rtserver.timer_wheel import Wheel
 
 log = structlog.get_logger("rtserver.engine")
 
@@ -104,19 +104,19 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
             headers = self.origins.headers(request)
             answer = await self._answer(request, headers)
         except Refusal as refusal:
-            if refusal.code != answers.STOPPING:
+            if refusal.code != responses.STOPPING:
                 self._counting.rejected("handshake")
-            answer = answers.refused_upgrade(refusal) if wants_websocket(request) else answers.refused(refusal)
+            answer = responses.refused_upgrade(refusal) if wants_websocket(request) else responses.refused(refusal)
         except ConnectionResetError:
             # Nobody will read this; to raise it would put a traceback into the log.
-            answer = answers.empty(400)
+            answer = responses.empty(400)
         answer.headers.update(headers)
         if isinstance(answer, web.Response) and _is_plain(answer) and self._is_plain_poll(request):
             return keep(request, answer, self)
         return answer
 
     def _is_plain_poll(self, request: web.Request) -> bool:
-        """Whether more of its kind will follow, which need no framework (see `rtserver.engine.kept`)."""
+        """Whether later polls on this connection can take the fast path (see `transports.polling_fastpath`)."""
         query = request.query
         plain = query.get("transport") == "polling" and query.get("EIO") == "4" and "j" not in query
         return plain and request.path == self.path and may_keep(request, self.keep_always)
@@ -124,7 +124,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
     async def _answer(self, request: web.Request, headers: dict[str, str]) -> Answer:
         transport = request.query.get("transport")
         if transport is None or transport not in self.transports:
-            raise Refusal(answers.TRANSPORT_UNKNOWN)
+            raise Refusal(responses.TRANSPORT_UNKNOWN)
         sid = _sid(request)
         if self.elsewhere is not None and not self._is_here(sid):
             answer = await self.elsewhere(request, sid)
@@ -134,18 +134,18 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
             return await self.opening.handshake(request, transport, headers)
         session = self.sockets.get(sid)
         if session is not None and session.revision != revision_of(request):
-            raise Refusal(answers.BAD_REQUEST)
+            raise Refusal(responses.BAD_REQUEST)
         if wants_websocket(request):
             return self.opening.second_socket(request, session, headers)
         if session is None:
             return await self._late(request, sid)
         if session.transport != transport:
-            raise Refusal(answers.BAD_REQUEST)
+            raise Refusal(responses.BAD_REQUEST)
         if request.method == "GET":
             return await self._polling.get(session, request)
         if request.method == "POST":
             return await self._polling.post(session, request)
-        raise Refusal(answers.BAD_METHOD)
+        raise Refusal(responses.BAD_METHOD)
 
     def _is_here(self, sid: str | None) -> bool:
         if sid:
@@ -160,7 +160,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
         session = self._lingering.get(sid) if request.method in ("GET", "POST") else None
         if session is None:
             self._unknown(sid)
-            raise Refusal(answers.SESSION_UNKNOWN)
+            raise Refusal(responses.SESSION_UNKNOWN)
         if request.method == "POST":
             return await self._polling.post(session, request)
         self.bury(session)
@@ -241,7 +241,7 @@ def _sid(request: web.Request) -> str | None:
     """As in Node, two of them are no session; else a proxy might count or route by the one that is not taken here."""
     sids = request.query.getall("sid", [])
     if len(sids) > 1:
-        raise Refusal(answers.SESSION_UNKNOWN)
+        raise Refusal(responses.SESSION_UNKNOWN)
     return sids[0] if sids else None
 
 

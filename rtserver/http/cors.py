@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable
 from aiohttp import hdrs, web
 
 from rtserver.errors import Forbidden
-from rtserver.http.bundle import PATHS as BUNDLE_PATHS
 from rtserver.http.errors import API_PREFIX, Handler
+from rtserver.http.pages.client_bundle import PATHS as BUNDLE_PATHS
 
 ANY = "*"
 _MAX_AGE_SECONDS = 600

@@ -1,7 +1,7 @@
 """WebSocket frames, the server's side: bytes to messages and back. No I/O.
 
 Rules of RFC 6455 kept here, each a `FrameError` with the close code that answers it:
-1. Frames of a client are masked (5.1); reserved bits are zero (5.2), but see `rtserver.protocol.deflate`.
+1. Frames of a client are masked (5.1); reserved bits are zero (5.2), but see `rtserver.protocol.permessage_deflate`.
 2. Control frames are whole and carry at most 125 bytes (5.5); other opcodes than the six known do not exist (5.2).
 3. A message in fragments begins with its opcode and goes on with continuations; control frames may stand between (5.4).
 4. Text is UTF-8 (8.1); a close frame carries nothing, or a valid code and UTF-8 (5.5.1, 7.4).

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from rtserver.engine.contracts import Reason
+from rtserver.engine.session.interfaces import Reason
 
 if TYPE_CHECKING:
-    from rtserver.sio.connection import Connection
+    from rtserver.sio.connection.connection import Connection
     from rtserver.sio.server import Server
 
 log = structlog.get_logger("rtserver.sio")

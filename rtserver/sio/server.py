@@ -1,7 +1,7 @@
 """`Server`: a `socketio.AsyncServer` whose packets, rooms and dispatch are ours.
 
 The public surface of python-socketio stays (`@sio.event`, `AsyncNamespace`, `emit`, `call`, `session`, `enter_room`,
-`attach`…), see `rtserver.sio.surface`; `add_namespace` takes `Namespace` classes. Data flows
+`attach`…), see `rtserver.sio.compat.server_api`; `add_namespace` takes `Namespace` classes. Data flows
 
     engine → Connection.receive → dispatch → handler → Operator → Adapter → Rooms → Connection.push → engine
 """
@@ -15,37 +15,37 @@ from typing import Any, TypeVar, cast
 from aiohttp import web
 from engineio.async_drivers.aiohttp import translate_request
 
-from rtserver.engine.contracts import Asked
-from rtserver.engine.outgoing import Outgoing
 from rtserver.engine.server import Engine
-from rtserver.engine.session import Session
-from rtserver.metrics import Metrics
-from rtserver.rate import Rate
-from rtserver.sio import dispatch
-from rtserver.sio.adapter import Adapter
-from rtserver.sio.bounds import Bounds
-from rtserver.sio.client import Client
-from rtserver.sio.compat import compat_handler, takes
-from rtserver.sio.connection import Connection
+from rtserver.engine.session.interfaces import Asked
+from rtserver.engine.session.prepared_message import Outgoing
+from rtserver.engine.session.session import Session
+from rtserver.ids import new_instance_id
+from rtserver.rate_limit import Rate
+from rtserver.sio.broadcast.adapter import Adapter
+from rtserver.sio.broadcast.fanout import fan_out
+from rtserver.sio.broadcast.operator import Operator
+from rtserver.sio.broadcast.room_presence import Occupancy
+from rtserver.sio.broadcast.rooms import Rooms
+from rtserver.sio.broadcast.target import Flags
+from rtserver.sio.client.client import Client
+from rtserver.sio.client.handshake import HandshakeReader
+from rtserver.sio.compat.handlers import compat_handler, takes
+from rtserver.sio.compat.server_api import Surface
+from rtserver.sio.connection.connection import Connection
+from rtserver.sio.connection.eio3 import Revision3
+from rtserver.sio.connection.joined_namespaces import Membership
+from rtserver.sio.connection.parsers import parser_of
+from rtserver.sio.dispatch import dispatcher
+from rtserver.sio.dispatch.interfaces import AuthMode, Handler
+from rtserver.sio.dispatch.middleware import Watched
+from rtserver.sio.dispatch.rate_limits import EventLimiter
 from rtserver.sio.drain import Drain
-from rtserver.sio.fanout import fan_out
-from rtserver.sio.gate import Gate
-from rtserver.sio.handler import AuthMode, Handler
-from rtserver.sio.ids import new_instance_id
-from rtserver.sio.intercept import Watched
-from rtserver.sio.limiter import EventLimiter
-from rtserver.sio.membership import Membership
-from rtserver.sio.namespace import Namespace
-from rtserver.sio.occupancy import Occupancy
-from rtserver.sio.operator import Operator
-from rtserver.sio.parsers import parser_of
-from rtserver.sio.registry import Registry
-from rtserver.sio.request import HandshakeReader
-from rtserver.sio.revision3 import Revision3
-from rtserver.sio.rooms import Rooms
-from rtserver.sio.surface import Surface
-from rtserver.sio.target import Flags
-from rtserver.sio.tasks import Tasks
+from rtserver.sio.limits.connection_limits import Gate
+from rtserver.sio.limits.limits import Bounds
+from rtserver.sio.namespace.namespace import Namespace
+from rtserver.sio.namespace.registry import Registry
+from rtserver.tasks import Tasks
+from rtserver.telemetry.metrics import Metrics
 
 Step = TypeVar("Step", bound=Callable[[Client], Any])
 
@@ -66,7 +66,7 @@ class Server(Surface):
     def __init__(
         self,
         *args: Any,
-        authenticator: dispatch.Authenticator | None = None,
+        authenticator: dispatcher.Authenticator | None = None,
         adapter: Adapter | None = None,
         occupancy: Occupancy | None = None,
         metrics: Metrics | None = None,
@@ -141,7 +141,7 @@ class Server(Surface):
         await self.drain.run()
         await self._tasks.finish(self.drain.patience)
         for namespace in self.namespaces_by_path.values():
-            await dispatch.run_stop(namespace)
+            await dispatcher.run_stop(namespace)
         await self.adapter.stop()
         await self.shutdown()
 
@@ -199,7 +199,7 @@ class Server(Surface):
         """A client that was let in is gone: tell its handler, then forget it."""
         try:
             client.depart()
-            await dispatch.run_disconnect(client, reason)
+            await dispatcher.run_disconnect(client, reason)
         finally:
             self.forget(client)
 

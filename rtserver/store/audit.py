@@ -1,7 +1,7 @@
 """Who did what to a room, a member or a message: rows that are written with the change itself.
 
 What identifies a person stands in `actor` and `target` only, never in `details`, so that a person can be forgotten.
-Messages are the exception: `rtserver.store.amend` keeps what was overwritten.
+Messages are the exception: `rtserver.store.messages.changes` keeps what was overwritten.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from rtserver.store.clock import now_ms
-from rtserver.store.ids import Ids
+from rtserver.clock import now_ms
+from rtserver.store.db.ids import Ids
 from rtserver.store.schema import audit
 
 _new_id = Ids()

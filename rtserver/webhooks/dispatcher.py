@@ -16,9 +16,9 @@ from typing import Protocol
 
 import structlog
 
+from rtserver.clock import now_ms
 from rtserver.errors import EventError
-from rtserver.store.clock import now_ms
-from rtserver.store.webhooks import QueueState, Settled, Webhook
+from rtserver.store.notifications.webhook_queue import QueueState, Settled, Webhook
 
 BATCH = 64
 SLOTS = 16

@@ -5,7 +5,7 @@
 2. A worker that dies is replaced at once, and with a growing pause (at most `LONGEST` seconds) while its successors do
    not last; each run of deaths is said once, and so is its end. When no worker is left and every place has failed
    `GIVE_UP` times in a row, the supervisor ends with 1.
-3. SIGHUP: one worker after another is replaced, see `rtserver.workers.rolling`.
+3. SIGHUP: one worker after another is replaced, see `rtserver.workers.rolling_restart`.
 4. SIGTERM or SIGINT: all workers leave, as a single server does. A second one hurries them.
 """
 
@@ -26,13 +26,13 @@ from typing import Any, Final
 
 import structlog
 
-from rtserver.service_manager import inherited_sockets, notify
-from rtserver.settings import Settings
-from rtserver.sio.ids import new_instance_id
-from rtserver.workers.assignment import Assignment
-from rtserver.workers.child import Child, start, within
-from rtserver.workers.port import listen
-from rtserver.workers.rolling import Rolling
+from rtserver.config.settings import Settings
+from rtserver.ids import new_instance_id
+from rtserver.process.systemd import inherited_sockets, notify
+from rtserver.workers.listeners import listen
+from rtserver.workers.rolling_restart import Rolling
+from rtserver.workers.worker_args import Assignment
+from rtserver.workers.worker_process import Child, start, within
 
 log = structlog.get_logger("rtserver.workers")
 

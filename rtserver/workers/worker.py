@@ -15,18 +15,19 @@ import structlog
 import typer
 from aiohttp import web
 
-from rtserver import logs, run
-from rtserver.app import SERVER, create_app
-from rtserver.cli_exits import FAILED, loaded, stop_start
+from rtserver.app.composition import SERVER, create_app
+from rtserver.config.settings import Settings
 from rtserver.engine.server import Engine
 from rtserver.errors import ConfigError, Unavailable
 from rtserver.http.metrics import EVERYBODY
-from rtserver.settings import Settings
-from rtserver.workers.adoption import Adoption
-from rtserver.workers.assignment import Assignment
-from rtserver.workers.exposition import Expositions
-from rtserver.workers.handover import Handover
-from rtserver.workers.line import HURRY, LISTENING, READY, STOP, TAKE, YIELD, YIELDED, Line
+from rtserver.process import serve
+from rtserver.process.startup import FAILED, loaded, stop_start
+from rtserver.telemetry import log_config
+from rtserver.workers.control_channel import HURRY, LISTENING, READY, STOP, TAKE, YIELD, YIELDED, Line
+from rtserver.workers.handoff import Handover
+from rtserver.workers.handoff_receiver import Adoption
+from rtserver.workers.metrics_merge import Expositions
+from rtserver.workers.worker_args import Assignment
 
 log = structlog.get_logger("rtserver.workers")
 
@@ -52,7 +53,7 @@ class SharedPort:
     def sites(self, runner: web.AppRunner) -> Iterable[web.BaseSite]:
         self._listen_to_siblings(runner)
         for descriptor in self._assignment.listen:
-            site = web.SockSite(runner, socket.socket(fileno=descriptor), backlog=run.BACKLOG)
+            site = web.SockSite(runner, socket.socket(fileno=descriptor), backlog=serve.BACKLOG)
             self._sites.append(site)
             yield site
 
@@ -129,11 +130,11 @@ class SharedPort:
             self._line.close()
 
 
-def serve(assignment: Assignment) -> None:
+def run_worker(assignment: Assignment) -> None:
     # Both are for the supervisor; a terminal sends them to the whole group.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     settings = loaded({**assignment.flags, "instance": assignment.instance}, code=FAILED)
-    logs.configure(settings.log_level, settings.log_format)
+    log_config.configure(settings.log_level, settings.log_format)
     structlog.contextvars.bind_contextvars(instance=assignment.instance)
     try:
         app = create_app(settings)
@@ -142,14 +143,14 @@ def serve(assignment: Assignment) -> None:
         handover = Handover(folder, assignment.instance, settings.max_payload, counted)
         server.engine.elsewhere = handover
         app[EVERYBODY] = Expositions(handover, assignment.instance).all
-        run._runner()(run._serve(app, settings, SharedPort(assignment, settings, handover, server.engine)))
+        serve._runner()(serve._serve(app, settings, SharedPort(assignment, settings, handover, server.engine)))
     except (ConfigError, Unavailable) as error:
         stop_start(error)
 
 
 def main(arguments: list[str]) -> int:
     try:
-        serve(Assignment.read(arguments[0]))
+        run_worker(Assignment.read(arguments[0]))
     except typer.Exit as end:
         return end.exit_code
     return 0

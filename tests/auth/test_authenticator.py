@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from rtserver.auth.authenticator import TokenAuthenticator
-from rtserver.auth.issue import issue
-from rtserver.auth.tokens import TokenVerifier
+from rtserver.auth.issuer import issue
+from rtserver.auth.keys import secret_keys
+from rtserver.auth.verifier import TokenVerifier
 from rtserver.errors import Refused
 from rtserver.identity import Identity
-from rtserver.keys import secret_keys
 
 SECRET = "the-only-secret-of-these-tests-0123456789"
 ALICE = issue(SECRET, sub="alice")

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import redis.asyncio
 
-from rtserver.cluster.bus import RedisBus
-from rtserver.metrics import Metrics
+from rtserver.cluster.redis.bus import RedisBus
+from rtserver.telemetry.metrics import Metrics
 from tests.cluster.instances import Instance
 from tests.support.redis_server import RedisServer
 

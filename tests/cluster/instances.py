@@ -6,15 +6,15 @@ from typing import Any
 import socketio
 from aiohttp import web
 
-from rtserver.cluster.adapter import RedisAdapter
-from rtserver.cluster.bus import RedisBus
-from rtserver.cluster.legacy import LegacyInput
-from rtserver.cluster.sharded import ShardedClusterAdapter
-from rtserver.cluster.shards import Shards
-from rtserver.metrics import Metrics
+from rtserver.cluster.adapter.cluster_adapter import RedisAdapter
+from rtserver.cluster.adapter.python_socketio import LegacyInput
+from rtserver.cluster.adapter.sharded import ShardedClusterAdapter
+from rtserver.cluster.redis.bus import RedisBus
+from rtserver.cluster.redis.sharded_bus import Shards
 from rtserver.protocol.adapter.signing import Seal
-from rtserver.sio.namespace import Client, Namespace, event, server_event
+from rtserver.sio.namespace.namespace import Client, Namespace, event, server_event
 from rtserver.sio.server import Server
+from rtserver.telemetry.metrics import Metrics
 from tests.support.ports import free_port
 
 

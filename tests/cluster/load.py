@@ -9,7 +9,7 @@ from typing import Any
 
 from structlog.testing import capture_logs
 
-from rtserver.cluster.bus import RedisBus
+from rtserver.cluster.redis.bus import RedisBus
 from tests.support.eventually import eventually
 
 EVERY = 0.002

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from rtserver.engine.front import Runner
-from rtserver.engine.outgoing import Outgoing
+from rtserver.engine.runner import Runner
 from rtserver.engine.server import Engine
-from rtserver.engine.session import Session
-from rtserver.metrics import Metrics
+from rtserver.engine.session.prepared_message import Outgoing
+from rtserver.engine.session.session import Session
+from rtserver.telemetry.metrics import Metrics
 from tests.engine.wire import Answer, Wire, request
 
 Message = str | bytes
@@ -177,7 +177,7 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], a
         import uvloop
 
         loops["uvloop"] = uvloop.new_event_loop
-    both = item.path.stem in ("test_websocket", "test_takeover", "test_kept")
+    both = item.path.stem in ("test_websocket", "test_takeover", "test_polling_fastpath")
     return loops if both else dict(list(loops.items())[-1:])
 
 

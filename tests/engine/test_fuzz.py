@@ -128,7 +128,7 @@ def is_fault(record):
 
 @pytest.mark.parametrize(("seed", "compressing"), [(0, False), (1, False), (2, False), (3, True), (4, True)])
 async def test_garbage_of_every_kind(serve, caplog, monkeypatch, seed, compressing):
-    monkeypatch.setattr("rtserver.engine.session.LINGER_SECONDS", 0.05)
+    monkeypatch.setattr("rtserver.engine.session.session.LINGER_SECONDS", 0.05)
     served = await serve(
         allow_eio3=True, echo=True, max_http_buffer_size=5000, max_packets=20, ping_interval=0.3, ping_timeout=0.2,
         per_message_deflate=compressing, compression_threshold=20,

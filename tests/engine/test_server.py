@@ -11,7 +11,7 @@ import json
 
 import pytest
 
-from rtserver.engine.contracts import Reason
+from rtserver.engine.session.interfaces import Reason
 from tests.engine.conftest import POLLING, eventually
 from tests.engine.wire import request, upgrade
 

@@ -8,9 +8,8 @@ from pathlib import Path
 import aiohttp
 
 from tests.support.js_client import JsClient
+from tests.support.repository import ROOT
 from tests.support.rtserver_process import RtServer
-
-ROOT = Path(__file__).parents[2]
 
 
 async def test_a_file_arrives_with_its_message(

@@ -7,14 +7,13 @@ import asyncio
 import os
 import re
 import sys
-from pathlib import Path
 
 import pytest
 
 from tests.support.ports import accepts_connections, free_port
 from tests.support.process import Process
+from tests.support.repository import ROOT
 
-ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "tracking"
 PAGE = (ROOT / "docs" / "own-namespace.md").read_text()
 PYTHON = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)

@@ -12,11 +12,11 @@ import pytest
 import socketio
 from aiohttp import web
 
-from rtserver.engine.front import Runner
+from rtserver.engine.runner import Runner
 from rtserver.errors import Refused
 from rtserver.identity import Identity
-from rtserver.sio.handshake import Handshake
-from rtserver.sio.namespace import Namespace
+from rtserver.sio.client.handshake import Handshake
+from rtserver.sio.namespace.namespace import Namespace
 from rtserver.sio.server import Server
 from tests.sio.raw import Raw
 

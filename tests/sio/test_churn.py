@@ -7,7 +7,7 @@ import random
 import re
 
 from rtserver.errors import Refused
-from rtserver.sio.namespace import Namespace, event
+from rtserver.sio.namespace.namespace import Namespace, event
 
 CLIENTS = 200
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rtserver.sio.namespace import Namespace, event
+from rtserver.sio.namespace.namespace import Namespace, event
 
 LONG = "a rather long text, é, " * 5000
 BYTES = b"\x01\x02\x03\x04" * 25_000

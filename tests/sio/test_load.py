@@ -9,7 +9,7 @@ import random
 import aiohttp
 import pytest
 
-from rtserver.sio.namespace import Namespace, event
+from rtserver.sio.namespace.namespace import Namespace, event
 from tests.sio.conftest import eventually
 from tests.sio.raw import Raw
 

@@ -6,14 +6,14 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from rtserver.store.database import Database
-from rtserver.store.deliveries import Deliveries
-from rtserver.store.messages import Messages
-from rtserver.store.notifications import Notifications
-from rtserver.store.postgres import dsn_of
-from rtserver.store.preferences import PreferenceStore
-from rtserver.store.receipts import Receipts
-from rtserver.store.rooms import Rooms
+from rtserver.store.db.database import Database
+from rtserver.store.db.postgres import dsn_of
+from rtserver.store.messages.message_store import Messages
+from rtserver.store.notifications.delivery_receipts import Deliveries
+from rtserver.store.notifications.notification_store import Notifications
+from rtserver.store.notifications.preferences import PreferenceStore
+from rtserver.store.rooms.read_cursors import Receipts
+from rtserver.store.rooms.room_store import Rooms
 from tests.support.postgres import PostgresServer
 
 OpenDatabase = Callable[..., Awaitable[Database]]

@@ -4,15 +4,15 @@ import asyncio
 import os
 import sys
 
-from rtserver.store.database import Database
-from rtserver.store.messages import Messages
+from rtserver.store.db.database import Database
+from rtserver.store.messages.message_store import Messages
 from tests.store.conftest import OpenDatabase
 
 WRITER = """
 import asyncio, os, sys
-from rtserver.store.database import Database
-from rtserver.store.messages import Messages
-from rtserver.store.records import Author, Draft
+from rtserver.store.db.database import Database
+from rtserver.store.messages.message_store import Messages
+from rtserver.store.messages.records import Author, Draft
 
 async def one(messages, name):
     for i in range(100_000):

@@ -71,8 +71,8 @@ class ForkedServer:
 
 
 def main() -> None:
-    from rtserver import run
-    from rtserver.settings import Settings
+    from rtserver.config.settings import Settings
+    from rtserver.process import serve
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how they ended
     settings = Settings()
@@ -86,7 +86,7 @@ def main() -> None:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             os.dup2(os.open(os.devnull, os.O_RDWR), 0)
             os.dup2(2, 1)
-            run.serve(settings)
+            serve.serve(settings)
             os._exit(0)
         sys.stdout.write(f"{child}\n")
         sys.stdout.flush()

@@ -8,16 +8,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
+from rtserver.clock import now_ms
 from rtserver.errors import Unavailable
-from rtserver.metrics import Metrics
-from rtserver.store.clock import now_ms
-from rtserver.store.database import Database
-from rtserver.store.notification_records import NotificationDraft, Preferences
-from rtserver.store.notifications import Notifications
-from rtserver.store.preferences import PreferenceStore
-from rtserver.store.quiet import QuietHours
-from rtserver.store.schema_notifications import webhooks
-from rtserver.store.webhooks import WebhookQueue
+from rtserver.store.db.database import Database
+from rtserver.store.notifications.notification_store import Notifications
+from rtserver.store.notifications.preferences import PreferenceStore
+from rtserver.store.notifications.quiet_hours import QuietHours
+from rtserver.store.notifications.records import NotificationDraft, Preferences
+from rtserver.store.notifications.webhook_queue import WebhookQueue
+from rtserver.store.schema.notifications import webhooks
+from rtserver.telemetry.metrics import Metrics
 from rtserver.webhooks import dispatcher as module
 from rtserver.webhooks.dispatcher import ATTEMPTS, Dispatcher
 from rtserver.webhooks.sender import Sender

@@ -1,6 +1,6 @@
 """Signatures are those of Standard Webhooks: any library of theirs can check them."""
 
-from rtserver.keys import webhook_key
+from rtserver.auth.keys import webhook_key
 from rtserver.webhooks.signing import headers
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

@@ -4,15 +4,14 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.redis_server import RedisServer
+from tests.support.repository import ROOT
 from tests.support.rtserver_process import RtServer
 
-ROOT = Path(__file__).parent.parent.parent
 Start = Callable[..., Awaitable[RtServer]]
 
 

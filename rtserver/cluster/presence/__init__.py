@@ -5,8 +5,8 @@ in the whole cluster.
 """
 
 from rtserver.cluster.presence.announcer import Callback
-from rtserver.cluster.presence.contract import Presence
-from rtserver.cluster.presence.memory import MemoryPresence
-from rtserver.cluster.presence.shared import RedisPresence
+from rtserver.cluster.presence.interfaces import Presence
+from rtserver.cluster.presence.memory_presence import MemoryPresence
+from rtserver.cluster.presence.redis_presence import RedisPresence
 
 __all__ = ["Callback", "MemoryPresence", "Presence", "RedisPresence"]

@@ -10,8 +10,8 @@ range of it, by user id: \\0 sorts before whatever may follow in a longer name, 
 
 from __future__ import annotations
 
-from rtserver.cluster.presence.names import raw, text
 from rtserver.cluster.presence.scripts import BASE
+from rtserver.cluster.presence.user_ids import raw, text
 
 END = b"\xff"
 

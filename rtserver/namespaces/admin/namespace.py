@@ -13,18 +13,18 @@ import structlog
 from msgspec import to_builtins
 
 from rtserver.cluster.presence import Presence
-from rtserver.cluster.registry import Registry
+from rtserver.cluster.presence.instances import Registry
 from rtserver.errors import Forbidden, NotFound
 from rtserver.identity import Identity, user_room
+from rtserver.ids import looks_like_sid
 from rtserver.namespaces.admin import payloads
-from rtserver.namespaces.admin.census import Census
-from rtserver.namespaces.admin.memory import resident_bytes
+from rtserver.namespaces.admin.directory import Census
+from rtserver.namespaces.admin.process_memory import resident_bytes
 from rtserver.namespaces.admin.stats import Cluster, Sampler
-from rtserver.namespaces.identified import identity_of
-from rtserver.sio.client import Client
-from rtserver.sio.ids import looks_like_sid
-from rtserver.sio.namespace import Namespace, event, server_event
-from rtserver.store.records import Member
+from rtserver.namespaces.identity import identity_of
+from rtserver.sio.client.client import Client
+from rtserver.sio.namespace.namespace import Namespace, event, server_event
+from rtserver.store.messages.records import Member
 
 Ack = dict[str, Any]
 ADMIN, OBSERVER = "admin", "observer"

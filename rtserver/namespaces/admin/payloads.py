@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from rtserver.protocol.packets import RESERVED_EVENTS
-from rtserver.store.records import Member
+from rtserver.store.messages.records import Member
 
 Name = Annotated[str, Meta(min_length=1, max_length=1000)]
 UserId = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\A[^\x00]+\Z")]

@@ -15,12 +15,12 @@ from msgspec.structs import replace
 from rtserver.errors import Forbidden, RoomNotJoined
 from rtserver.identity import Identity
 from rtserver.namespaces.chat.conversation import Conversation
-from rtserver.namespaces.chat.known_rooms import KnownRooms
-from rtserver.namespaces.chat.ports import RoomStore
-from rtserver.namespaces.identified import identity_of
-from rtserver.sio.client import Client
-from rtserver.store.records import RoomSummary
-from rtserver.store.room_settings import RoomSettings
+from rtserver.namespaces.chat.interfaces import RoomStore
+from rtserver.namespaces.chat.settings_cache import KnownRooms
+from rtserver.namespaces.identity import identity_of
+from rtserver.sio.client.client import Client
+from rtserver.store.messages.records import RoomSummary
+from rtserver.store.rooms.room_settings import RoomSettings
 
 OPEN, MEMBERS, ROLE = "open", "members", "role:"
 ADMIN = "admin"

@@ -1,12 +1,19 @@
-"""Resolves what a client names (`room` or `to`) to a conversation. Pure."""
+"""Conversations: what a client names by `room` or `to`, and which room names are allowed. Pure.
+
+1. A room of the chat is a room of the namespace under the same name, so clients cannot use the names that the server
+   reserves: `user:<id>` (all devices of a user), `dm:<a>:<b>` (a direct conversation), and socket ids.
+2. A direct room is `dm:<a>:<b>` with both user ids sorted: one pair, one room.
+3. `:` and `%` in an id are percent-encoded: two pairs have two rooms, `("a:b", "c")` and `("a", "b:c")`.
+4. Nobody joins a direct room: its events go to the `user:<id>` rooms of the two.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rtserver.errors import InvalidPayload
 from rtserver.identity import user_room
-from rtserver.namespaces.chat.direct import direct_room, pair_of, partner_in
-from rtserver.namespaces.chat.names import check_room_name
+from rtserver.ids import looks_like_sid
 from rtserver.namespaces.chat.payloads import Place
 
 
@@ -48,3 +55,55 @@ def in_room(room: str) -> Conversation:
 def direct(partner: str, user: str) -> Conversation:
     audience = tuple(dict.fromkeys((user_room(user), user_room(partner))))
     return Conversation(direct_room(user, partner), audience, partner)
+
+
+PREFIX = "dm:"
+
+
+def direct_room(one: str, other: str) -> str:
+    first, second = sorted((one, other))
+    return f"{PREFIX}{_encode(first)}:{_encode(second)}"
+
+
+def partner_in(room: str, user: str) -> str | None:
+    """The other one in the direct room `room` of `user`; None when it is not one, or not a room of `user`.
+
+    In a conversation with oneself the partner is oneself.
+    """
+    pair = pair_of(room)
+    if pair is None or user not in pair:
+        return None
+    return pair[1] if pair[0] == user else pair[0]
+
+
+def pair_of(room: str) -> tuple[str, str] | None:
+    """The two users of a direct room; None for any other name."""
+    if not room.startswith(PREFIX):
+        return None
+    first, _, second = room.removeprefix(PREFIX).partition(":")
+    pair = (_decode(first), _decode(second))
+    return pair if all(pair) and direct_room(*pair) == room else None
+
+
+def _encode(user: str) -> str:
+    return user.replace("%", "%25").replace(":", "%3A")
+
+
+def _decode(user: str) -> str:
+    return user.replace("%3A", ":").replace("%25", "%")
+
+
+MAX_LENGTH = 200
+MARKS = frozenset("-_.:@/#")
+RESERVED_PREFIXES = ("user:", "dm:")
+
+
+def check_room_name(name: str) -> str:
+    """`name` itself, when it is 1 to 200 letters, digits (of any script) and marks, and not reserved."""
+    if not 1 <= len(name) <= MAX_LENGTH:
+        raise InvalidPayload(f"A room name has 1 to {MAX_LENGTH} characters", details={"field": "room"})
+    if not all(char in MARKS or char.isalnum() for char in name):
+        raise InvalidPayload("A room name has letters, digits and -_.:@/# only", details={"field": "room"})
+    if name.startswith(RESERVED_PREFIXES) or looks_like_sid(name):
+        raise InvalidPayload("This room name is reserved", details={"field": "room"})
+    return name

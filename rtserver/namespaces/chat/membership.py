@@ -8,11 +8,11 @@ from typing import Any
 from rtserver.errors import Forbidden
 from rtserver.identity import Identity, user_room
 from rtserver.namespaces.chat.access import Access
-from rtserver.namespaces.chat.ports import MembershipStore, RoomStore
+from rtserver.namespaces.chat.interfaces import MembershipStore, RoomStore
 from rtserver.namespaces.chat.presence import Online, partly
-from rtserver.sio.client import Client
-from rtserver.sio.namespace import Namespace
-from rtserver.store.records import Member
+from rtserver.sio.client.client import Client
+from rtserver.sio.namespace.namespace import Namespace
+from rtserver.store.messages.records import Member
 
 MEMBERS = 200
 """Members in the ack of `join`: a room may have any number."""

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import to_builtins
 
-from rtserver.namespaces.chat.ports import MessageStore, Notifying, RoomStore
-from rtserver.store.records import Message, NotificationDraft
+from rtserver.namespaces.chat.interfaces import MessageStore, Notifying, RoomStore
+from rtserver.store.messages.records import Message, NotificationDraft
 
 MAX_MENTIONS = 50
 """Names that are looked up for one message; further ones are not mentioned."""

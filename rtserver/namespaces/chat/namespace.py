@@ -14,22 +14,22 @@ from typing import Any
 from msgspec import to_builtins
 
 from rtserver.identity import Identity, user_room
-from rtserver.namespaces.chat import payloads, ports
+from rtserver.namespaces.chat import interfaces, payloads
 from rtserver.namespaces.chat.access import OPEN, Access
-from rtserver.namespaces.chat.catching_up import CatchingUp
-from rtserver.namespaces.chat.changing import Changing
+from rtserver.namespaces.chat.changes import Changing
 from rtserver.namespaces.chat.conversation import Conversation, conversation, in_room, named
-from rtserver.namespaces.chat.forgetting import FORGOTTEN
-from rtserver.namespaces.chat.keeper import CHANGED, Keeper
-from rtserver.namespaces.chat.known_rooms import KnownRooms
+from rtserver.namespaces.chat.erasure import FORGOTTEN
 from rtserver.namespaces.chat.membership import Membership
-from rtserver.namespaces.chat.poster import Poster
+from rtserver.namespaces.chat.posting import Poster
 from rtserver.namespaces.chat.presence import Online, PresenceAnnouncer
-from rtserver.namespaces.chat.typing import Typing
-from rtserver.namespaces.identified import identity_of
-from rtserver.sio.client import Client
-from rtserver.sio.namespace import Namespace, event, server_event
-from rtserver.store.records import Author, Draft
+from rtserver.namespaces.chat.room_admin import CHANGED, Keeper
+from rtserver.namespaces.chat.settings_cache import KnownRooms
+from rtserver.namespaces.chat.sync import CatchingUp
+from rtserver.namespaces.chat.typing_indicator import Typing
+from rtserver.namespaces.identity import identity_of
+from rtserver.sio.client.client import Client
+from rtserver.sio.namespace.namespace import Namespace, event, server_event
+from rtserver.store.messages.records import Author, Draft
 
 Ack = dict[str, Any]
 JOIN_HISTORY = 50
@@ -41,17 +41,17 @@ class Chat(Namespace, path="/chat"):
 
     def __init__(
         self,
-        messages: ports.MessageStore,
-        rooms: ports.RoomStore,
-        receipts: ports.ReceiptStore,
-        presence: ports.Presence,
-        search: ports.MessageSearch,
-        settings: ports.RoomSettingsStore,
-        memberships: ports.MembershipStore,
+        messages: interfaces.MessageStore,
+        rooms: interfaces.RoomStore,
+        receipts: interfaces.ReceiptStore,
+        presence: interfaces.Presence,
+        search: interfaces.MessageSearch,
+        settings: interfaces.RoomSettingsStore,
+        memberships: interfaces.MembershipStore,
         *,
         max_text: int = 10_000,
         room_policy: str = OPEN,
-        notifier: ports.Notifying | None = None,
+        notifier: interfaces.Notifying | None = None,
     ) -> None:
         super().__init__()
         self._messages = messages

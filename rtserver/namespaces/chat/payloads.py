@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct
 
-from rtserver.doors.room_changes import RoomChanges
+from rtserver.ingest.room_settings import RoomChanges
 
 Seq = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 """A position in a room's history; bounded by what JavaScript can count."""

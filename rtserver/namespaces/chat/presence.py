@@ -7,13 +7,13 @@ from typing import Any, Protocol
 
 import structlog
 
-from rtserver.cluster.partial import PartialSet
+from rtserver.cluster.partial_results import PartialSet
 from rtserver.errors import EventError
 from rtserver.identity import user_room
-from rtserver.namespaces.chat.direct import partner_in
-from rtserver.namespaces.chat.ports import Presence, RoomStore
-from rtserver.sio.client import Client
-from rtserver.sio.namespace import Namespace
+from rtserver.namespaces.chat.conversation import partner_in
+from rtserver.namespaces.chat.interfaces import Presence, RoomStore
+from rtserver.sio.client.client import Client
+from rtserver.sio.namespace.namespace import Namespace
 
 ANSWER_LIMIT = 1000
 log = structlog.get_logger("rtserver.chat")

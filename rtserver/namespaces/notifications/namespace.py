@@ -10,14 +10,14 @@ from msgspec import to_builtins
 
 from rtserver.errors import EventError, Forbidden, Refused
 from rtserver.identity import user_room
-from rtserver.namespaces.identified import identity_of
+from rtserver.namespaces.identity import identity_of
 from rtserver.namespaces.notifications import payloads
-from rtserver.namespaces.notifications.ports import NotificationStore, PreferenceStore, ReceiptStore
-from rtserver.namespaces.notifications.receipts import Receipts
-from rtserver.sio.adapter import AckTimeout
-from rtserver.sio.client import Client
-from rtserver.sio.namespace import Namespace, event, server_event
-from rtserver.store.notification_records import Unread
+from rtserver.namespaces.notifications.interfaces import NotificationStore, PreferenceStore, ReceiptStore
+from rtserver.namespaces.notifications.redelivery import Receipts
+from rtserver.sio.broadcast.adapter import AckTimeout
+from rtserver.sio.client.client import Client
+from rtserver.sio.namespace.namespace import Namespace, event, server_event
+from rtserver.store.notifications.records import Unread
 
 PATH = "/notifications"
 MAX_DEVICE = 64

@@ -7,11 +7,11 @@ from itertools import chain
 from typing import TypeVar
 
 from rtserver.identity import user_room
+from rtserver.namespaces.notifications.interfaces import NotificationStore
 from rtserver.namespaces.notifications.namespace import Notifications
-from rtserver.namespaces.notifications.ports import NotificationStore
-from rtserver.namespaces.notifications.receipts import pushed
-from rtserver.store.notification_records import Delivered, NotificationDraft
-from rtserver.store.orders import LARGEST, Order, Outcome
+from rtserver.namespaces.notifications.redelivery import pushed
+from rtserver.store.notifications.batches import LARGEST, Order, Outcome
+from rtserver.store.notifications.records import Delivered, NotificationDraft
 
 PUSHED_AT_ONCE = 50
 """Notifications in one message between servers: 27 kB each at the most."""

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from rtserver.store.notification_records import Preferences
-from rtserver.store.quiet import QuietHours
+from rtserver.store.notifications.quiet_hours import QuietHours
+from rtserver.store.notifications.records import Preferences
 
 Seq = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 Limit = Annotated[int, Meta(ge=1, le=100)]

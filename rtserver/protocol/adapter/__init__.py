@@ -25,7 +25,7 @@ from rtserver.protocol.adapter.messages import (
     both_forms,
     texts,
 )
-from rtserver.protocol.adapter.reading import check_shape
+from rtserver.protocol.adapter.validation import check_shape
 
 __all__ = [
     "EMITTER_UID",

@@ -12,15 +12,8 @@ from typing import Any
 import msgspec
 
 from rtserver.protocol import msgpack
-from rtserver.protocol.adapter import reading
-from rtserver.protocol.adapter.messages import (
-    Broadcast,
-    MalformedMessage,
-    Options,
-    Request,
-    RequestType,
-    Response,
-)
+from rtserver.protocol.adapter import validation
+from rtserver.protocol.adapter.messages import Broadcast, MalformedMessage, Options, Request, RequestType, Response
 from rtserver.protocol.packets import EVENT
 
 
@@ -52,9 +45,9 @@ def _checked(uid: str, packet: _Packet, opts: _Opts) -> Broadcast:
         flags = msgpack.plain(opts.flags, _WITHIN) if opts.flags else {}
     except ValueError as error:
         raise MalformedMessage(str(error)) from None
-    rooms = reading.distinct(opts.rooms, "opts.rooms")
-    except_ = reading.distinct(opts.except_, "opts.except") if opts.except_ else ()
-    return Broadcast(uid, packet.nsp, reading.packet_event(packet.type, data), Options(rooms, except_, flags))
+    rooms = validation.distinct(opts.rooms, "opts.rooms")
+    except_ = validation.distinct(opts.except_, "opts.except") if opts.except_ else ()
+    return Broadcast(uid, packet.nsp, validation.packet_event(packet.type, data), Options(rooms, except_, flags))
 
 
 def _decode_unusual(payload: bytes) -> Broadcast:
@@ -64,23 +57,23 @@ def _decode_unusual(payload: bytes) -> Broadcast:
         raise MalformedMessage(str(error)) from None
     if not isinstance(message, list) or len(message) < 3:
         raise MalformedMessage("a broadcast is an array of uid, packet and options")
-    nsp, args = reading.packet(message[1])
-    return Broadcast(message[0], nsp, args, reading.options(message[2]))
+    nsp, args = validation.packet(message[1])
+    return Broadcast(message[0], nsp, args, validation.options(message[2]))
 
 
 def decode_request(payload: bytes) -> Request:
-    body = reading.decoded(payload)
+    body = validation.decoded(payload)
     try:
         kind = RequestType(body["type"])
         read = _READERS[kind]
     except (ValueError, TypeError, KeyError):
         raise MalformedMessage("unknown request type") from None
-    return Request(kind, reading.identifier(body, "uid"), reading.identifier(body, "requestId"), **read(body))
+    return Request(kind, validation.identifier(body, "uid"), validation.identifier(body, "requestId"), **read(body))
 
 
 def decode_response(payload: bytes) -> Response:
-    body = reading.decoded(payload)
-    request_id, kind = reading.text(body, "requestId"), body.get("type")
+    body = validation.decoded(payload)
+    request_id, kind = validation.text(body, "requestId"), body.get("type")
     if not request_id:
         raise MalformedMessage("a response without requestId")
     return Response(request_id, kind if type(kind) is int else None, body)
@@ -89,28 +82,28 @@ def decode_response(payload: bytes) -> Response:
 def _read_addressed(body: Mapping[str, Any]) -> dict[str, Any]:
     """The sockets that join, leave or go; old servers name a single one."""
     if "opts" in body:
-        return {"options": reading.options(body["opts"])}
-    return {"options": Options((reading.name(body.get("sid"), "sid"),)), "reply_only_if_present": True}
+        return {"options": validation.options(body["opts"])}
+    return {"options": Options((validation.name(body.get("sid"), "sid"),)), "reply_only_if_present": True}
 
 
 def _read_membership(body: Mapping[str, Any]) -> dict[str, Any]:
     addressed = _read_addressed(body)
     rooms = [body.get("room")] if "reply_only_if_present" in addressed else body.get("rooms")
-    return {**addressed, "rooms": reading.names(rooms, "rooms")}
+    return {**addressed, "rooms": validation.names(rooms, "rooms")}
 
 
 def _read_broadcast(body: Mapping[str, Any]) -> dict[str, Any]:
-    nsp, args = reading.packet(body.get("packet"))
-    return {"nsp": nsp, "args": args, "options": reading.options(body.get("opts"))}
+    nsp, args = validation.packet(body.get("packet"))
+    return {"nsp": nsp, "args": args, "options": validation.options(body.get("opts"))}
 
 
 _READERS: Mapping[RequestType, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
-    RequestType.SOCKETS: lambda body: {"options": Options(reading.names(body.get("rooms") or [], "rooms"))},
+    RequestType.SOCKETS: lambda body: {"options": Options(validation.names(body.get("rooms") or [], "rooms"))},
     RequestType.ALL_ROOMS: lambda body: {},
     RequestType.REMOTE_JOIN: _read_membership,
     RequestType.REMOTE_LEAVE: _read_membership,
     RequestType.REMOTE_DISCONNECT: lambda body: {**_read_addressed(body), "close": body.get("close") is True},
-    RequestType.REMOTE_FETCH: lambda body: {"options": reading.options(body.get("opts"))},
-    RequestType.SERVER_SIDE_EMIT: lambda body: {"args": reading.event(body.get("data"))},
+    RequestType.REMOTE_FETCH: lambda body: {"options": validation.options(body.get("opts"))},
+    RequestType.SERVER_SIDE_EMIT: lambda body: {"args": validation.event(body.get("data"))},
     RequestType.BROADCAST: _read_broadcast,
 }

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from typing import Any
 
-from rtserver.protocol.adapter import reading
+from rtserver.protocol.adapter import validation
 from rtserver.protocol.adapter.encoding import encoded
 from rtserver.protocol.adapter.messages import Broadcast, MalformedMessage, Options, Request, RequestType, Response
 from rtserver.protocol.packets import EVENT
@@ -108,12 +108,12 @@ def encode_response(kind: RequestType, *, uid: str, nsp: str, request_id: str, *
 
 def decode_message(payload: bytes, nsp: str) -> Broadcast | Request | None:
     """What is asked of the servers of `nsp`; None for what is not, though it is well-formed."""
-    body = reading.decoded(payload)
+    body = validation.decoded(payload)
     data = _opened(body, nsp)
     kind = _KINDS.get(_type(body))
     if data is None or kind is None:
         return None
-    uid, request_id = reading.identifier(body, "uid"), reading.identifier(data, "requestId")
+    uid, request_id = validation.identifier(body, "uid"), validation.identifier(data, "requestId")
     fields = _READERS[kind](data)
     if kind is RequestType.BROADCAST and request_id is None:
         return Broadcast(uid, nsp, fields["args"], fields["options"])
@@ -121,12 +121,12 @@ def decode_message(payload: bytes, nsp: str) -> Broadcast | Request | None:
 
 
 def decode_response(payload: bytes, nsp: str) -> Response | None:
-    body = reading.decoded(payload)
+    body = validation.decoded(payload)
     data = _opened(body, nsp)
     answered = _ANSWERED.get(_type(body))
     if data is None or answered is None:
         return None
-    request_id = reading.text(data, "requestId")
+    request_id = validation.text(data, "requestId")
     if not request_id:
         raise MalformedMessage("a response without requestId")
     kind, names = answered
@@ -148,7 +148,7 @@ def _type(body: Mapping[str, Any]) -> MessageType | None:
 
 
 def _opened(body: Mapping[str, Any], nsp: str) -> Mapping[str, Any] | None:
-    if reading.text(body, "nsp") != nsp:
+    if validation.text(body, "nsp") != nsp:
         return None
     data = body.get("data")
     if data is not None and not isinstance(data, dict):
@@ -157,20 +157,20 @@ def _opened(body: Mapping[str, Any], nsp: str) -> Mapping[str, Any] | None:
 
 
 def _membership(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {"options": reading.options(data.get("opts")), "rooms": reading.names(data.get("rooms"), "rooms")}
+    return {"options": validation.options(data.get("opts")), "rooms": validation.names(data.get("rooms"), "rooms")}
 
 
 _READERS: Mapping[RequestType, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     RequestType.REMOTE_JOIN: _membership,
     RequestType.REMOTE_LEAVE: _membership,
     RequestType.REMOTE_DISCONNECT: lambda data: {
-        "options": reading.options(data.get("opts")),
+        "options": validation.options(data.get("opts")),
         "close": data.get("close") is True,
     },
-    RequestType.REMOTE_FETCH: lambda data: {"options": reading.options(data.get("opts"))},
-    RequestType.SERVER_SIDE_EMIT: lambda data: {"args": reading.event(data.get("packet"))},
+    RequestType.REMOTE_FETCH: lambda data: {"options": validation.options(data.get("opts"))},
+    RequestType.SERVER_SIDE_EMIT: lambda data: {"args": validation.event(data.get("packet"))},
     RequestType.BROADCAST: lambda data: {
-        "args": reading.packet(data.get("packet"))[1],
-        "options": reading.options(data.get("opts")),
+        "args": validation.packet(data.get("packet"))[1],
+        "options": validation.options(data.get("opts")),
     },
 }

@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the changes on the connection that `rtserver.store.migration` hands over."""
+"""Alembic's entry: runs the changes on the connection that `rtserver.store.db.migrate` hands over."""
 
 from __future__ import annotations
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from rtserver.metrics import Metrics
-from rtserver.namespaces.admin.memory import resident_bytes
+from rtserver.namespaces.admin.process_memory import resident_bytes
 from rtserver.namespaces.admin.stats import Cluster, InstanceStats, Sampler
+from rtserver.telemetry.metrics import Metrics
 
 
 def snapshot(**changed: Any) -> dict[str, Any]:

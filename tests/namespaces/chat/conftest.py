@@ -6,17 +6,17 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from rtserver.cluster.presence.memory import MemoryPresence
-from rtserver.engine.front import Runner
+from rtserver.cluster.presence.memory_presence import MemoryPresence
+from rtserver.engine.runner import Runner
 from rtserver.namespaces.chat import Chat
 from rtserver.sio.server import Server
-from rtserver.store.database import Database
-from rtserver.store.memberships import Memberships
-from rtserver.store.messages import Messages
-from rtserver.store.receipts import Receipts
-from rtserver.store.room_settings import RoomSettingsStore
-from rtserver.store.rooms import Rooms
-from rtserver.store.search import Search
+from rtserver.store.db.database import Database
+from rtserver.store.messages.message_store import Messages
+from rtserver.store.messages.search import Search
+from rtserver.store.rooms.member_admin import Memberships
+from rtserver.store.rooms.read_cursors import Receipts
+from rtserver.store.rooms.room_settings import RoomSettingsStore
+from rtserver.store.rooms.room_store import Rooms
 from tests.sio.conftest import Tokens
 from tests.support.js_client import JsClient
 

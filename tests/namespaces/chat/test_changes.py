@@ -7,7 +7,7 @@ import pytest
 
 from rtserver.errors import EventError
 from rtserver.namespaces.chat.content import clean_emoji
-from tests.namespaces.chat.test_chat import joined, settled
+from tests.namespaces.chat.test_namespace import joined, settled
 from tests.namespaces.conftest import Device
 from tests.support.js_client import JsClient
 

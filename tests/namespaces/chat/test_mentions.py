@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from rtserver.namespaces.chat.mentions import MAX_MENTIONS, Mentions, named_in
-from rtserver.store.amend import Delete
-from rtserver.store.database import Database
-from rtserver.store.messages import Messages
-from rtserver.store.notifications import Notifications
-from rtserver.store.records import Author, Draft, NotificationDraft
-from rtserver.store.rooms import Rooms
-from tests.namespaces.chat.test_chat import joined, settled
+from rtserver.store.db.database import Database
+from rtserver.store.messages.changes import Delete
+from rtserver.store.messages.message_store import Messages
+from rtserver.store.messages.records import Author, Draft, NotificationDraft
+from rtserver.store.notifications.notification_store import Notifications
+from rtserver.store.rooms.room_store import Rooms
+from tests.namespaces.chat.test_namespace import joined, settled
 from tests.namespaces.conftest import Device
 from tests.support.rtserver_process import RtServer
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.namespaces.chat.test_chat import joined, settled
+from tests.namespaces.chat.test_namespace import joined, settled
 from tests.namespaces.conftest import Device
 from tests.support.js_client import JsClient
 

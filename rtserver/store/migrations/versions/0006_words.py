@@ -1,6 +1,6 @@
 """Searching scripts without spaces: `messages.words` has the text with pairs of their letters, where it has any.
 
-See `rtserver.store.words`, and 0005 for how the index is kept.
+See `rtserver.store.messages.search_tokens`, and 0005 for how the index is kept.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from rtserver.store.words import spaced
+from rtserver.store.messages.search_tokens import spaced
 
 revision = "0006"
 down_revision = "0005"

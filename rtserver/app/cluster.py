@@ -1,0 +1,78 @@
+"""The part of the composition that joins this instance to the others: the way to Redis, the adapter, presence."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from msgspec import to_builtins
+
+from rtserver.cluster.adapter.cluster_adapter import RedisAdapter
+from rtserver.cluster.adapter.python_socketio import LegacyInput
+from rtserver.cluster.adapter.sharded import ShardedAdapter, ShardedClusterAdapter
+from rtserver.cluster.presence import MemoryPresence, Presence, RedisPresence
+from rtserver.cluster.presence.instances import Instance, LocalRegistry, RedisRegistry, Registry
+from rtserver.cluster.redis.bus import RedisBus
+from rtserver.cluster.redis.sharded_bus import Shards
+from rtserver.config.settings import Settings
+from rtserver.protocol.adapter.signing import Seal
+from rtserver.sio.broadcast.adapter import Adapter
+from rtserver.telemetry.metrics import Metrics
+
+
+class Cluster(NamedTuple):
+    """`bus` is None for a server that is alone."""
+
+    bus: RedisBus | None
+    adapter: Adapter
+    presence: Presence
+    registry: Registry
+
+
+def compose_cluster(
+    settings: Settings, metrics: Metrics, instance: str, *, version: str, draining: Callable[[], bool]
+) -> Cluster:
+    describe = _describer(metrics, instance, version, draining)
+    grace, lease = settings.presence_grace, settings.presence_lease
+    if settings.redis_url is None:
+        return Cluster(None, Adapter(), MemoryPresence(grace, instance=instance), LocalRegistry(describe))
+    seal = Seal([secret.get_secret_value() for secret in settings.cluster_secret]) if settings.cluster_secret else None
+    bus = RedisBus(settings.redis_url.get_secret_value(), metrics, seal=seal)
+    adapter = _adapter(settings, bus, seal)
+    LegacyInput(adapter).attach(bus.subscribe)
+    presence = RedisPresence(
+        bus, instance, grace=grace, lease=lease, heartbeat=lease / 4, describe=lambda: to_builtins(describe())
+    )
+    return Cluster(bus, adapter, presence, RedisRegistry(bus, describe))
+
+
+def _adapter(settings: Settings, bus: RedisBus, seal: Seal | None) -> Adapter:
+    key, timeout = settings.redis_key, settings.cluster_timeout
+    if settings.redis_adapter == "sharded":
+        if bus.address.kind != "cluster":
+            return ShardedAdapter(bus, key=key, requests_timeout=timeout)
+        return ShardedClusterAdapter(Shards(bus.address, bus.metrics, seal=seal), key=key, requests_timeout=timeout)
+    specific = settings.redis_specific_responses
+    return RedisAdapter(bus, key=key, requests_timeout=timeout, specific_response_channel=specific)
+
+
+def _describer(metrics: Metrics, instance: str, version: str, draining: Callable[[], bool]) -> Callable[[], Instance]:
+    """What the other servers may know of this one."""
+    started = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    host, pid = socket.gethostname(), os.getpid()
+
+    def describe() -> Instance:
+        return Instance(
+            id=instance,
+            version=version,
+            started=started,
+            host=host,
+            pid=pid,
+            draining=draining(),
+            connections=dict(metrics.connections),
+        )
+
+    return describe

@@ -1,0 +1,237 @@
+"""The composition root: it alone sees all settings and all concrete classes, and the order of start and stop.
+
+start: database → message writer → Redis → presence → Socket.IO
+stop:  not ready → Socket.IO (clients closed, handlers finish) → presence → Redis → message writer → database
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import fields
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from rtserver.app import plugins
+from rtserver.app.chat import ChatRooms
+from rtserver.app.cluster import compose_cluster
+from rtserver.app.emit_service import Emitting
+from rtserver.app.http_api import ApiParts, compose_api
+from rtserver.app.ingest import Doors
+from rtserver.app.notifications import Inboxes
+from rtserver.auth.authenticator import TokenAuthenticator
+from rtserver.auth.issuer import issue
+from rtserver.auth.verifier import TokenVerifier
+from rtserver.config.settings import Settings
+from rtserver.engine.http.cors import Origins
+from rtserver.errors import ConfigError
+from rtserver.http.cors import Cors
+from rtserver.http.errors import error_boundary
+from rtserver.http.health import Health
+from rtserver.http.metrics import MetricsPage
+from rtserver.http.pages.client_bundle import ClientBundle
+from rtserver.http.pages.dev_tokens import DevTokens
+from rtserver.http.pages.pages import Pages
+from rtserver.ids import new_instance_id
+from rtserver.namespaces.admin.namespace import Admin
+from rtserver.sio.limits.limits import Bounds
+from rtserver.sio.namespace.namespace import Namespace
+from rtserver.sio.server import Server
+from rtserver.store.db.database import Database
+from rtserver.store.messages.message_store import Messages
+from rtserver.telemetry.metrics import Metrics
+
+log = structlog.get_logger("rtserver.app")
+
+WEB = Path(__file__).parents[1] / "web"
+VERSION = version("rtserver")
+LAG_SECONDS = 0.5
+DEV_TOKEN_SECONDS = 30 * 24 * 3600.0
+
+SERVER: web.AppKey[Server] = web.AppKey("rtserver.server", Server)
+"""`app[SERVER]` is the Socket.IO server of an application made by `create_app`."""
+
+DRAINING: web.AppKey[asyncio.Event] = web.AppKey("rtserver.draining", asyncio.Event)
+"""Set it when the process is about to stop: `/readyz` says so from then on."""
+
+
+def create_app(settings: Settings | None = None, *, namespaces: Iterable[type[Namespace]] = ()) -> web.Application:
+    """The whole server as an aiohttp application; `namespaces` are added to those that the settings name.
+
+    Raises `ConfigError`, with every fault, when the settings cannot be used.
+    """
+    settings = settings or Settings()
+    own = [cls() for cls in namespaces]
+    return _Composition(settings, [*own, *plugins.load(settings.namespaces)]).app()
+
+
+class _Composition:
+    def __init__(self, settings: Settings, own: list[Namespace]) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.instance = settings.instance or new_instance_id()
+        self.verifier = TokenVerifier(
+            settings.jwt_keys(), audience=settings.jwt_audience, issuer=settings.jwt_issuer, leeway=settings.jwt_leeway
+        )
+        self.draining = asyncio.Event()
+        cluster = compose_cluster(settings, self.metrics, self.instance, version=VERSION, draining=self.draining.is_set)
+        self.bus, self.adapter, self.presence, self.registry = cluster
+        self._compose_store()
+        self._compose_server(own)
+
+    def _compose_store(self) -> None:
+        url = self.settings.database_url.get_secret_value()
+        self.database = Database(url, timeout=self.settings.database_timeout)
+        self.messages = Messages(self.database)
+        self.inboxes = Inboxes(self.settings, self.database, self.presence, self.metrics)
+        self.notifier = self.inboxes.notifier
+
+    def _compose_server(self, own: list[Namespace]) -> None:
+        settings = self.settings
+        self.origins = Origins(settings.cors_origins)
+        self.server = Server(
+            authenticator=TokenAuthenticator(
+                self.verifier, cookie_name=settings.jwt_cookie, allow_query=settings.jwt_query
+            ),
+            adapter=self.adapter,
+            occupancy=self.presence.rooms,
+            metrics=self.metrics,
+            instance_id=self.instance,
+            event_rate=settings.rate_events,
+            trusted_proxies=[str(network) for network in settings.trusted_proxies],
+            bounds=bounds(settings),
+            identity_leeway=settings.jwt_leeway,
+            namespaces=[],
+            allow_eio3=settings.allow_eio3,
+            serializer="msgpack" if settings.parser == "msgpack" else "default",
+            transports=list(settings.transports),
+            per_message_deflate=settings.per_message_deflate,
+            compression_threshold=settings.compression_threshold,
+            # No middleware of ours looks at polls.
+            keep_connections=True,
+            ping_interval=settings.ping_interval,
+            ping_timeout=settings.ping_timeout,
+            max_http_buffer_size=settings.max_payload,
+            max_packets=settings.max_packets,
+            outbox_limit=settings.outbox_limit,
+            cors_allowed_origins="*" if "*" in settings.cors_origins else self.origins,
+        )
+        self.rooms = ChatRooms(settings, self.database, self.messages, self.presence, self.notifier)
+        if self.bus is not None:
+            self.bus.on_change(self.rooms.redis_changed)
+        chat = self.rooms.namespace
+        admin = Admin(self.metrics.snapshot, self.registry, self.presence, chat.keeper, version=VERSION)
+        chat.keeper.watchers.append(admin.record)
+        for namespace in (chat, self.inboxes.namespace, admin, *own):
+            self.server.add_namespace(namespace)
+        self.doors = Doors(
+            settings, self.database, self.metrics, instance=self.instance,
+            notifying=self.notifier, posting=chat.poster, emitting=Emitting(self.server),
+        )  # fmt: skip
+
+    def app(self) -> web.Application:
+        app = web.Application(middlewares=[error_boundary], client_max_size=self.settings.max_payload)
+        app[SERVER] = self.server
+        app[DRAINING] = self.draining
+        Cors(self.settings.cors_origins, refused=self.origins.allows).install(app)
+        for part in self._http_parts():
+            app.add_routes(part.routes())
+        app.cleanup_ctx.extend([
+            self._run_store, self.rooms.run, self.inboxes.run_store, self._run_cluster, self.inboxes.run,
+            self.doors.run, self._watch_loop,
+        ])  # fmt: skip
+        self.server.attach(app)
+        return app
+
+    def _http_parts(self) -> Iterable[Any]:
+        settings, development = self.settings, self.settings.mode == "development"
+        checks: dict[str, Any] = {"database": self.database.ping}
+        if self.bus is not None:
+            checks["redis"] = self.bus.ping
+        yield Health(instance=self.instance, version=VERSION, checks=checks, draining=self.draining.is_set)
+        yield MetricsPage(self.metrics)
+        parts = ApiParts(
+            server=self.server, database=self.database, messages=self.messages, presence=self.presence,
+            doors=self.doors, inboxes=self.inboxes, rooms=self.rooms,
+        )  # fmt: skip
+        yield compose_api(settings, self.verifier, VERSION, parts)
+        yield from self.rooms.upload_pages()
+        yield ClientBundle(WEB / "vendor" / "socket.io")
+        yield Pages(WEB, development=development)
+        if development and can_sign(settings):
+            yield DevTokens(lambda user, name, roles: dev_token(settings, user, name, roles))
+
+    # Start and stop.
+
+    async def _run_store(self, _: web.Application) -> AsyncIterator[None]:
+        await self.database.connect()
+        await _migrate(self.database, automatic=self.settings.mode == "development")
+        await self.messages.start()
+        yield
+        await self.messages.stop()
+        await self.database.close()
+
+    async def _run_cluster(self, _: web.Application) -> AsyncIterator[None]:
+        if self.bus is not None:
+            await self.bus.start()
+        await self.presence.start()
+        yield
+        await self.presence.stop()
+        if self.bus is not None:
+            await self.bus.stop()
+
+    async def _watch_loop(self, _: web.Application) -> AsyncIterator[None]:
+        async with _background(_measure_lag(self.metrics)):
+            yield
+
+
+def bounds(settings: Settings) -> Bounds:
+    """The settings are named after the bounds, but for one."""
+    same = (field.name for field in fields(Bounds) if field.name != "connect_rate")
+    return Bounds(connect_rate=settings.rate_connects, **{name: getattr(settings, name) for name in same})
+
+
+def can_sign(settings: Settings) -> bool:
+    """Whether this server can make tokens, or only check those made elsewhere with a private key."""
+    return bool(settings.jwt_secret) or not settings.configured_keys
+
+
+def dev_token(settings: Settings, user: str, name: str, roles: Sequence[str] = ()) -> str:
+    """A token that works for a month, for development mode."""
+    return issue(
+        settings.signing_secret(), sub=user, name=name, roles=roles, ttl=DEV_TOKEN_SECONDS,
+        audience=settings.jwt_audience, issuer=settings.jwt_issuer, algorithm=settings.signing_algorithm,
+    )  # fmt: skip
+
+
+async def _migrate(database: Database, *, automatic: bool) -> None:
+    if not await database.needs_migration():
+        return
+    if not automatic:
+        raise ConfigError(["The database is not up to date. Run `rtserver db upgrade` first."])
+    await database.migrate()
+
+
+@asynccontextmanager
+async def _background(work: Any) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _measure_lag(metrics: Metrics) -> None:
+    """How much later than asked for the event loop comes back."""
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + LAG_SECONDS
+        await asyncio.sleep(LAG_SECONDS)
+        metrics.loop_lag = max(0.0, loop.time() - due)

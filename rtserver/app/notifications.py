@@ -1,0 +1,71 @@
+"""The part of the composition that is the inboxes: what keeps them, the namespace, the way to users, and webhooks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import suppress
+
+from aiohttp import web
+
+from rtserver.auth.keys import webhook_key
+from rtserver.cluster.presence import Presence
+from rtserver.config.settings import Settings
+from rtserver.namespaces.notifications.namespace import Notifications
+from rtserver.namespaces.notifications.notifier import Notifier
+from rtserver.store.db.database import Database
+from rtserver.store.notifications.delivery_receipts import Deliveries
+from rtserver.store.notifications.expiry import Expiry
+from rtserver.store.notifications.notification_store import Notifications as NotificationStore
+from rtserver.store.notifications.preferences import PreferenceStore
+from rtserver.store.notifications.webhook_queue import WebhookQueue
+from rtserver.tasks import sweep_forever
+from rtserver.telemetry.metrics import Metrics
+from rtserver.webhooks.dispatcher import SLOTS, Dispatcher
+from rtserver.webhooks.sender import Sender
+
+
+class Inboxes:
+    """`namespace` is /notifications, `notifier` saves and pushes, `store` answers what is in an inbox."""
+
+    def __init__(self, settings: Settings, database: Database, presence: Presence, metrics: Metrics) -> None:
+        wanted = settings.webhook_url is not None
+        self.store = NotificationStore(database, webhook_delay=settings.webhook_delay if wanted else None)
+        self._deliveries = Deliveries(database)
+        self._expiry = Expiry(database)
+        self._presence = presence
+        self._timeout = settings.cluster_timeout
+        self.namespace = Notifications(
+            self.store, PreferenceStore(database), self._deliveries, receipt_timeout=settings.receipt_timeout
+        )
+        self.notifier = Notifier(self.store, self.namespace)
+        self._dispatcher: Dispatcher | None = None
+        if settings.webhook_url is not None:
+            keys = [webhook_key(secret.get_secret_value()) for secret in settings.webhook_secret]
+            sender = Sender(settings.webhook_url.get_secret_value(), keys, connections=SLOTS)
+            self._dispatcher = Dispatcher(WebhookQueue(database), sender, self._online, metrics)
+
+    async def run_store(self, _: web.Application) -> AsyncIterator[None]:
+        """After the database, and before whatever needs inboxes."""
+        await self._deliveries.start()
+        yield
+        await self._deliveries.stop()
+
+    async def run(self, _: web.Application) -> AsyncIterator[None]:
+        """After the cluster, without which nobody knows who is offline."""
+        sweeping = asyncio.create_task(sweep_forever(self._expiry.sweep), name="sweeper")
+        if self._dispatcher is not None:
+            await self._dispatcher.start()
+        yield
+        if self._dispatcher is not None:
+            await self._dispatcher.stop()
+        sweeping.cancel()
+        with suppress(asyncio.CancelledError):
+            await sweeping
+
+    async def _online(self, users: Sequence[str]) -> Collection[str] | None:
+        """Those with a device in the chat or at their inbox; None while this server cannot see the others."""
+        present = await self._presence.online(users)
+        if present.partial:
+            return None
+        return present | await self.namespace.connected(users, self._timeout)

@@ -1,0 +1,48 @@
+"""`rtserver.Server` for an aiohttp application of one's own: code written for `socketio.AsyncServer` runs on it.
+
+sio = rtserver.Server(cors_allowed_origins="*")
+app = aiohttp.web.Application()
+sio.attach(app)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import socketio
+
+from rtserver.cluster.adapter.cluster_adapter import RedisAdapter
+from rtserver.cluster.adapter.python_socketio import LegacyInput
+from rtserver.cluster.redis.bus import RedisBus
+from rtserver.ids import new_instance_id
+from rtserver.sio import server
+from rtserver.sio.broadcast.room_presence import Occupancy
+from rtserver.telemetry.metrics import Metrics
+
+
+class Server(server.Server):
+    """`client_manager=socketio.AsyncRedisManager(url)` joins servers through that Redis, by our own adapter. Who is in
+    rooms each then tells for itself: leases belong to `create_app`.
+    """
+
+    def __init__(self, client_manager: Any = None, *, metrics: Metrics | None = None, **kwargs: Any) -> None:
+        metrics = metrics or Metrics()
+        self._bus: RedisBus | None = None
+        if isinstance(client_manager, socketio.AsyncRedisManager):
+            self._bus = RedisBus(client_manager.redis_url, metrics)
+            adapter = RedisAdapter(self._bus)
+            LegacyInput(adapter).attach(self._bus.subscribe, client_manager.channel)
+            kwargs["adapter"], client_manager = adapter, None
+            instance = kwargs["instance_id"] = kwargs.get("instance_id") or new_instance_id()
+            kwargs.setdefault("occupancy", Occupancy(instance, alone=False))
+        super().__init__(client_manager=client_manager, metrics=metrics, **kwargs)
+
+    async def start(self) -> None:
+        if self._bus is not None:
+            await self._bus.start()
+        await super().start()
+
+    async def stop(self) -> None:
+        await super().stop()
+        if self._bus is not None:
+            await self._bus.stop()

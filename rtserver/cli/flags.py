@@ -1,0 +1,55 @@
+"""Flags made from the settings: one for each, in the groups of docs/settings.md. Does not know what a command does.
+
+Secrets have no flag: other users of the machine see the arguments of a process.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Collection
+from functools import wraps
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from rtserver.config.reference import GROUPS, default_of
+from rtserver.config.settings import Settings
+from rtserver.config.sources import variable
+
+R = TypeVar("R")
+SECRET = frozenset({"jwt_secret", "api_key", "cluster_secret", "webhook_secret"})
+ALL = frozenset(Settings.model_fields) - SECRET
+
+_LINK = re.compile(r"\[([^\]]+)\]\([^)]+\)")
+
+
+def with_flags(command: Callable[..., R], settings: Collection[str] = ALL) -> Callable[..., R]:
+    """`command(flags)` as a command whose flags are those settings; only the flags that were given are passed on."""
+
+    @wraps(command)
+    def run(**values: Any) -> R:
+        return command({name: value for name, value in values.items() if value is not None})
+
+    parameters = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_option(name, group))
+        for group, names in GROUPS.items()
+        for name in names
+        if name in settings
+    ]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    del run.__wrapped__
+    return run
+
+
+def _option(name: str, group: str) -> Any:
+    field = Settings.model_fields[name]
+    flag = "--" + name.replace("_", "-")
+    text = _LINK.sub(r"docs/\1", " ".join((field.description or "").split()).replace("`", ""))
+    text = text.replace("[", "\\[")  # Typer takes it for markup
+    help_text = f"{text} [dim]\\[{variable(name)}; default: {default_of(name).replace('`', '')}][/dim]"
+    if field.annotation is bool:
+        return Annotated[bool | None, typer.Option(f"{flag}/--no-{flag[2:]}", help=help_text, rich_help_panel=group)]
+    metavar = name.rsplit("_", 1)[-1].upper()
+    return Annotated[str | None, typer.Option(flag, help=help_text, rich_help_panel=group, metavar=metavar)]

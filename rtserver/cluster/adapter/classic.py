@@ -1,0 +1,118 @@
+"""A namespace's line to the other servers in the wire of Node's classic Redis adapter.
+
+Not decoded at all: broadcasts for a room that nobody here is in, told by the name of their channel; and our own
+messages, come back, told by their first bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rtserver.cluster.adapter.link import Incoming, Link
+from rtserver.cluster.redis.bus import RedisBus
+from rtserver.cluster.redis.subscriber import Handler
+from rtserver.errors import Unavailable
+from rtserver.protocol import adapter as wire
+from rtserver.protocol.adapter import Channels, Options, Request, RequestType
+
+
+class ClassicLink(Link):
+    """`specific`: answer on the asking server's own channel, not on the shared one."""
+
+    __slots__ = ("_bus", "_handlers", "_incoming", "_marks", "_specific", "channels")
+
+    def __init__(self, bus: RedisBus, key: str, nsp: str, *, grace: float = 0.5, specific: bool = False) -> None:
+        super().__init__(nsp, wire.new_uid(), grace)
+        self.channels = Channels(key, nsp)
+        self._bus = bus
+        self._specific = specific
+        self._marks = _own_marks(self.uid.encode())
+        self._handlers: list[tuple[str, bool, Handler]] = []
+
+    def open(self, incoming: Incoming) -> None:
+        self._incoming = incoming
+        self._handlers = [
+            (self.channels.pattern, True, self._on_broadcast),
+            (self.channels.response, False, self._on_response),
+            (self.channels.response_to(self.uid), False, self._on_response),
+            (self.channels.request, False, self._on_request),
+        ]
+        for name, pattern, handler in self._handlers:
+            self._bus.subscribe(name, handler, pattern=pattern)
+
+    def close(self) -> None:
+        for name, pattern, handler in self._handlers:
+            self._bus.unsubscribe(name, handler, pattern=pattern)
+
+    @property
+    def ready(self) -> bool:
+        return self._bus.ready
+
+    async def servers(self) -> int:
+        try:
+            await self._bus.wait_subscribed(self.channels.response)
+            return await self._bus.subscribers(self.channels.request)
+        except Unavailable:
+            return 1
+
+    def broadcast(self, args: Sequence[Any], options: Options) -> None:
+        channel = self.channels.broadcast_to(options.rooms)
+        self._bus.publish(channel, wire.encode_broadcast(self.uid, self.nsp, args, options))
+
+    def broadcast_request(self, request_id: str, args: Sequence[Any], options: Options) -> None:
+        request = wire.encode_broadcast_request(self.uid, request_id, self.nsp, args, options)
+        self._bus.publish(self.channels.request, request)
+
+    def request(self, kind: RequestType, *, request_id: str | None = None, **fields: Any) -> None:
+        request = wire.encode_request(kind, uid=self.uid, request_id=request_id, **fields)
+        self._bus.publish(self.channels.request, request)
+
+    def respond(self, request: Request, kind: RequestType | None = None, **fields: Any) -> None:
+        if request.request_id is None:
+            return
+        channel = self._answer_to(request)
+        if request.type is RequestType.SERVER_SIDE_EMIT:
+            kind, channel = request.type, self.channels.response  # always the shared one, as in Node
+        self._bus.publish(channel, wire.encode_response(request.request_id, kind, **fields))
+
+    def acknowledge(self, request: Request, value: Any) -> None:
+        if request.request_id is not None:
+            self._bus.publish(self._answer_to(request), wire.encode_ack(request.request_id, value))
+
+    def _answer_to(self, request: Request) -> str:
+        if self._specific and request.uid is not None:
+            return self.channels.response_to(request.uid)
+        return self.channels.response
+
+    def _on_broadcast(self, channel: str, payload: bytes) -> None:
+        if payload.startswith(self._marks[0]):  # what `_sent` tells, for a broadcast; first, as most are our own
+            return
+        room = self.channels.room_of(channel)
+        if room is None or (room and not self._incoming.has_room(self, room)):
+            return
+        message = wire.decode_broadcast(payload)
+        if message.uid != self.uid and message.nsp == self.nsp:
+            self._incoming.on_broadcast(self, message)
+
+    def _on_request(self, channel: str, payload: bytes) -> None:
+        if not self._sent(payload):
+            request = wire.decode_request(payload)
+            if request.type is not RequestType.BROADCAST or request.nsp == self.nsp:
+                self._incoming.on_request(self, request)
+
+    def _on_response(self, channel: str, payload: bytes) -> None:
+        if not self._open:  # not for us, whatever it says
+            wire.check_shape(payload)
+            return
+        self._take(wire.decode_response(payload))
+
+    def _sent(self, payload: bytes) -> bool:
+        """Whether it is one of our own messages, come back: told by its first bytes, without decoding."""
+        return payload.startswith(self._marks[0]) or payload.startswith(self._marks[1], 1)
+
+
+def _own_marks(uid: bytes) -> tuple[tuple[bytes, ...], bytes]:
+    """How messages of `uid` begin, as we encode them: broadcasts and JSON requests; then, behind their first byte,
+    requests in MessagePack."""
+    return (b"\x93\xa6" + uid, b'{"uid":"' + uid + b'",'), b"\xa3uid\xa6" + uid

@@ -1,0 +1,170 @@
+"""What other servers and emitters ask of this one: a table from request type to what is done and answered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+import structlog
+
+from rtserver.cluster.adapter.link import Link, target_of
+from rtserver.protocol import msgpack
+from rtserver.protocol.adapter import Broadcast, Request, RequestType
+from rtserver.sio.broadcast.adapter import Adapter
+from rtserver.sio.broadcast.remote_socket import RemoteSocket
+
+log = structlog.get_logger("rtserver.cluster")
+
+ACK_TIMEOUT = 30.0
+"""Seconds to wait for the acks of a broadcast that does not say how long."""
+MAX_ACK_TIMEOUT = 600.0
+MAX_RUNNING = 5_000
+"""Requests that may be under way at a time, since others say how many there are and how long they take."""
+
+
+class Answers:
+    def __init__(self, adapter: Adapter) -> None:
+        self._adapter = adapter
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._starting = 0
+
+    async def stop(self) -> None:
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def has_room(self, link: Link, room: str) -> bool:
+        return self._adapter.has_room(link.nsp, room)
+
+    def on_broadcast(self, link: Link, message: Broadcast) -> None:
+        target = target_of(message.options)
+        if self._starting:  # a broadcast with acks came before and goes out first
+            loop = asyncio.get_running_loop()
+            loop.call_soon(self._adapter.local_broadcast, link.nsp, message.args, target)
+        else:
+            self._adapter.local_broadcast(link.nsp, message.args, target)
+
+    def on_request(self, link: Link, request: Request) -> None:
+        if request.uid == link.uid or link.is_own(request.request_id):
+            return
+        if len(self._tasks) >= MAX_RUNNING and request.type in _TAKE_TIME:
+            self._adapter.server.metrics.rejected("cluster_busy")
+        else:
+            _ACTIONS[request.type](self, link, request)
+
+    # One method for each type of request.
+
+    def _sockets(self, link: Link, request: Request) -> None:
+        found = self._adapter.local_sockets(link.nsp, target_of(request.options))
+        link.respond(request, sockets=[socket.id for socket in found])
+
+    def _all_rooms(self, link: Link, request: Request) -> None:
+        rooms = sorted(self._adapter.local_rooms(link.nsp))
+        link.respond(request, rooms=rooms, instance=self._adapter.server.instance_id)
+
+    def _fetch(self, link: Link, request: Request) -> None:
+        found = self._adapter.local_sockets(link.nsp, target_of(request.options))
+        sockets = [_description(socket) for socket in found]
+        link.respond(request, sockets=sockets, instance=self._adapter.server.instance_id)
+
+    def _join(self, link: Link, request: Request) -> None:
+        self._acknowledge(link, request)
+        self._adapter.local_join(link.nsp, target_of(request.options), request.rooms)
+
+    def _leave(self, link: Link, request: Request) -> None:
+        self._acknowledge(link, request)
+        self._adapter.local_leave(link.nsp, target_of(request.options), request.rooms)
+
+    def _disconnect(self, link: Link, request: Request) -> None:
+        self._acknowledge(link, request)
+        target = target_of(request.options)
+        self._spawn(self._adapter.local_disconnect(link.nsp, target, request.close))
+
+    def _server_side_emit(self, link: Link, request: Request) -> None:
+        self._spawn(self._run_server_event(link, request))
+
+    def _broadcast(self, link: Link, request: Request) -> None:
+        if request.request_id is not None:
+            self._starting += 1
+            self._spawn(self._run_broadcast(link, request))
+
+    async def _run_server_event(self, link: Link, request: Request) -> None:
+        try:
+            value = await self._adapter.local_server_event(link.nsp, list(request.args))
+        except LookupError:
+            return
+        link.respond(request, data=value)
+
+    async def _run_broadcast(self, link: Link, request: Request) -> None:
+        self._starting -= 1
+        await self._adapter.local_broadcast_with_ack(
+            link.nsp,
+            request.args,
+            target_of(request.options),
+            _seconds(request.options.flags.get("timeout")),
+            lambda clients: link.respond(request, RequestType.BROADCAST_CLIENT_COUNT, clientCount=clients),
+            lambda value: link.acknowledge(request, value),
+        )
+
+    def _acknowledge(self, link: Link, request: Request) -> None:
+        if request.reply_only_if_present and self._adapter.has_room(link.nsp, request.options.rooms[0]):
+            link.respond(request)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(_logged(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+_ACTIONS: Mapping[RequestType, Callable[[Answers, Link, Request], None]] = {
+    RequestType.SOCKETS: Answers._sockets,
+    RequestType.ALL_ROOMS: Answers._all_rooms,
+    RequestType.REMOTE_JOIN: Answers._join,
+    RequestType.REMOTE_LEAVE: Answers._leave,
+    RequestType.REMOTE_DISCONNECT: Answers._disconnect,
+    RequestType.REMOTE_FETCH: Answers._fetch,
+    RequestType.SERVER_SIDE_EMIT: Answers._server_side_emit,
+    RequestType.BROADCAST: Answers._broadcast,
+}
+
+_TAKE_TIME = frozenset({RequestType.REMOTE_DISCONNECT, RequestType.SERVER_SIDE_EMIT, RequestType.BROADCAST})
+
+
+def _seconds(milliseconds: Any) -> float:
+    if isinstance(milliseconds, int | float) and 0 < milliseconds <= MAX_ACK_TIMEOUT * 1000:
+        return milliseconds / 1000
+    return ACK_TIMEOUT
+
+
+async def _logged(work: Coroutine[Any, Any, None]) -> None:
+    try:
+        await work
+    except Exception:
+        log.exception("cluster_request_failed")
+
+
+def _description(socket: RemoteSocket) -> dict[str, Any]:
+    """As Node describes a socket, and what rtserver adds. The handshake is without secrets."""
+    return {
+        "id": socket.id,
+        "handshake": socket.handshake,
+        "rooms": sorted(socket.rooms),
+        "data": _shareable(socket.data),
+        "user": socket.user,
+        "transport": socket.transport,
+        "instance": socket.instance,
+    }
+
+
+def _shareable(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Handlers keep what they like in `client.data`; only what has a wire form is told to others."""
+    return {key: value for key, value in data.items() if _can_be_sent(value)}
+
+
+def _can_be_sent(value: Any) -> bool:
+    try:
+        msgpack.dumps(value)
+    except TypeError:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""Emitters: events published to a cluster by processes that hold no clients."""

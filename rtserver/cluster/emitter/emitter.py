@@ -1,0 +1,174 @@
+"""`Emitter` and `SyncEmitter`: reach the clients of a cluster from any other process, in the wire of Node's
+`@socket.io/redis-emitter`.
+
+    async with Emitter("redis://localhost:6379") as emitter:
+        await emitter.of("/chat").to("lobby").emit("message", {"text": "hello"})
+
+    with SyncEmitter("redis://localhost:6379") as emitter:
+        emitter.of("/chat").to("lobby").emit("message", {"text": "hello"})
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterable
+from types import TracebackType
+from typing import Any, Generic, TypeVar
+
+from msgspec.structs import replace
+
+from rtserver.cluster.emitter.publisher import BlockingPublisher, Publisher
+from rtserver.cluster.emitter.wires import WIRES, Kind, Message, Wire
+from rtserver.cluster.redis.address import parse_redis_url
+from rtserver.cluster.redis.bus import MAX_MESSAGE
+from rtserver.protocol.adapter import Options, RequestType, both_forms
+from rtserver.protocol.adapter.signing import Seal
+from rtserver.sio.broadcast.operator import check_event_name, check_server_event_name, flat_rooms
+
+Sent = TypeVar("Sent")
+TIMEOUT = 5.0
+
+
+class EmitOperator(Generic[Sent]):
+    """Whom to address, then what to do: the server's operator, with what can be done from outside.
+
+    Immutable: every step gives a new one, so an operator may be kept and used again. `emit` and the others tell how
+    many servers Redis handed the message to (in a Redis Cluster: those on the node that was asked). They raise
+    `Unavailable` when Redis cannot be reached, `TypeError` for what cannot be sent, `ValueError` for a reserved name.
+    """
+
+    __slots__ = ("_nsp", "_options", "_publish", "_wire")
+
+    def __init__(
+        self, publish: Callable[[str, bytes], Sent], wire: Wire, nsp: str = "/", options: Options | None = None
+    ) -> None:
+        self._publish = publish
+        self._wire = wire
+        self._nsp = nsp
+        self._options = options or Options()
+
+    def of(self, namespace: str) -> EmitOperator[Sent]:
+        nsp = namespace if namespace.startswith("/") else f"/{namespace}"
+        return EmitOperator(self._publish, self._wire, nsp, self._options)
+
+    def to(self, *rooms: str | Iterable[str]) -> EmitOperator[Sent]:
+        """Address the members of these rooms too; a client in several of them is addressed once."""
+        return self._with(rooms=tuple(dict.fromkeys((*self._options.rooms, *flat_rooms(rooms)))))
+
+    in_ = to
+
+    def except_(self, *rooms: str | Iterable[str]) -> EmitOperator[Sent]:
+        """Leave out whoever is in one of these rooms."""
+        return self._with(except_=tuple(dict.fromkeys((*self._options.except_, *flat_rooms(rooms)))))
+
+    @property
+    def volatile(self) -> EmitOperator[Sent]:
+        """The event may be dropped for a client that cannot take it now."""
+        return self._with(flags={**self._options.flags, "volatile": True})
+
+    def compress(self, on: bool) -> EmitOperator[Sent]:
+        """`False`: not worth it, where WebSockets are compressed."""
+        return self._with(flags={**self._options.flags, "compress": on})
+
+    def emit(self, event: str, *args: Any) -> Sent:
+        """Emit to everybody addressed. Does not wait for delivery."""
+        return self._send(self._wire.broadcast(self._nsp, [check_event_name(event), *args], self._options))
+
+    def sockets_join(self, *rooms: str | Iterable[str]) -> Sent:
+        return self._request(RequestType.REMOTE_JOIN, rooms=list(flat_rooms(rooms)))
+
+    def sockets_leave(self, *rooms: str | Iterable[str]) -> Sent:
+        return self._request(RequestType.REMOTE_LEAVE, rooms=both_forms(flat_rooms(rooms)))
+
+    def disconnect_sockets(self, close: bool = False) -> Sent:
+        """Disconnect from the namespace; with `close`, close the whole connection."""
+        return self._request(RequestType.REMOTE_DISCONNECT, close=close)
+
+    def server_side_emit(self, name: str, *args: Any) -> Sent:
+        """Call `@server_event(name)` of this namespace on every server."""
+        data = [check_server_event_name(name), *args]
+        return self._send(self._wire.request(self._nsp, RequestType.SERVER_SIDE_EMIT, data=data))
+
+    def _request(self, kind: RequestType, **fields: Any) -> Sent:
+        return self._send(self._wire.request(self._nsp, kind, opts=self._options.wire(), **fields))
+
+    def _send(self, message: Message) -> Sent:
+        channel, payload = message
+        if len(payload) > MAX_MESSAGE:
+            raise ValueError(f"a message of {len(payload)} bytes is more than any server takes ({MAX_MESSAGE})")
+        return self._publish(channel, payload)
+
+    def _with(self, **changes: Any) -> EmitOperator[Sent]:
+        return EmitOperator(self._publish, self._wire, self._nsp, replace(self._options, **changes))
+
+
+def _spoken(url: str, key: str, adapter: Kind, secret: str | None) -> tuple[Wire, Seal | None]:
+    if adapter == "sharded" and parse_redis_url(url).kind == "cluster":
+        raise ValueError("an emitter cannot speak to the sharded channels of a Redis Cluster: use the HTTP API")
+    return WIRES[adapter](key), None if secret is None else Seal([secret])
+
+
+class Emitter(EmitOperator[Coroutine[Any, Any, int]]):
+    """For code with asyncio: `await` what it does.
+
+    `url`: the Redis of the cluster; `timeout`: seconds for one message. `key`, `adapter` and `secret`: its servers'
+    RTSERVER_REDIS_KEY, RTSERVER_REDIS_ADAPTER and (the first of) RTSERVER_CLUSTER_SECRET.
+    """
+
+    __slots__ = ("_publisher",)
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        key: str = "socket.io",
+        timeout: float = TIMEOUT,
+        adapter: Kind = "classic",
+        secret: str | None = None,
+    ) -> None:
+        wire, seal = _spoken(url, key, adapter, secret)
+        self._publisher = Publisher(url, timeout, wire.command, seal)
+        super().__init__(self._publisher.publish, wire)
+
+    async def close(self) -> None:
+        await self._publisher.close()
+
+    async def __aenter__(self) -> Emitter:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+class SyncEmitter(EmitOperator[int]):
+    """For code without asyncio (Django, Flask, Celery, scripts): each call returns when Redis has taken the message.
+
+    Threads may share one, and it survives a fork. In a coroutine it would block the loop: use `Emitter` there.
+    """
+
+    __slots__ = ("_publisher",)
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        key: str = "socket.io",
+        timeout: float = TIMEOUT,
+        adapter: Kind = "classic",
+        secret: str | None = None,
+    ) -> None:
+        wire, seal = _spoken(url, key, adapter, secret)
+        self._publisher = BlockingPublisher(url, timeout, wire.command, seal)
+        super().__init__(self._publisher.publish, wire)
+
+    def close(self) -> None:
+        self._publisher.close()
+
+    def __enter__(self) -> SyncEmitter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

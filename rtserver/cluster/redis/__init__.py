@@ -1,0 +1,1 @@
+"""Redis connections: commands, subscriptions, topologies."""

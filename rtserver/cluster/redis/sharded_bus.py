@@ -1,0 +1,142 @@
+"""The nodes of a Redis Cluster, for sharded channels: each channel lives at the node that owns its slot.
+
+One bus for each node, so that each has its own queue, reconnects by itself and tells of its own outages. When one is
+lost, the nodes are asked anew who owns what, and subscriptions follow their slots.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+
+from redis.crc import key_slot
+
+from rtserver.cluster.redis.address import Host, RedisAddress
+from rtserver.cluster.redis.bus import BusMetrics, RedisBus
+from rtserver.cluster.redis.connection import FAILURES
+from rtserver.cluster.redis.subscriber import Handler, Kind
+from rtserver.cluster.redis.topology import ClusterMap
+from rtserver.errors import Unavailable
+from rtserver.protocol.adapter.signing import Seal
+
+CALM = 30.0
+TROUBLED = 0.5
+"""Seconds between two looks at who owns what: while all is well, and while it is not."""
+
+
+class Shards:
+    """Its methods are those of `RedisBus`."""
+
+    def __init__(self, address: RedisAddress, metrics: BusMetrics, *, seal: Seal | None = None) -> None:
+        self.address = address
+        self._metrics = metrics
+        self._seal = seal
+        self._map = ClusterMap(address)
+        self._owners: Mapping[int, Host] = {}
+        self._nodes: dict[Host, RedisBus] = {}
+        self._subscriptions: dict[tuple[str, Handler], Host | None] = {}
+        self._stale = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        self._task = asyncio.create_task(self._follow(), name="redis-shards")
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait((self._task,))
+        await asyncio.gather(*(bus.stop() for bus in self._nodes.values()))
+        self._nodes.clear()
+
+    @property
+    def ready(self) -> bool:
+        return bool(self._nodes) and all(bus.ready for bus in self._nodes.values())
+
+    def spublish(self, channel: str, payload: bytes) -> None:
+        owner = self._owner(channel)
+        if owner is None:
+            self._metrics.dropped("redis_publish")
+        else:
+            self._nodes[owner].spublish(channel, payload)
+
+    def ssubscribe(self, channel: str, handler: Handler) -> None:
+        owner = self._subscriptions[channel, handler] = self._owner(channel)
+        if owner is not None:
+            self._nodes[owner].ssubscribe(channel, handler)
+
+    def sunsubscribe(self, channel: str, handler: Handler) -> None:
+        owner = self._subscriptions.pop((channel, handler), None)
+        if owner is not None and owner in self._nodes:
+            self._nodes[owner].sunsubscribe(channel, handler)
+
+    async def wait_subscribed(self, channel: str, timeout: float = 1.0, kind: Kind = "S") -> bool:
+        owner = self._owner(channel)
+        return owner is not None and await self._nodes[owner].wait_subscribed(channel, timeout, kind)
+
+    async def shard_subscribers(self, channel: str) -> int:
+        owner = self._owner(channel)
+        if owner is None:
+            raise Unavailable("Redis is not available")
+        return await self._nodes[owner].shard_subscribers(channel)
+
+    def _owner(self, channel: str) -> Host | None:
+        return self._owners.get(key_slot(channel.encode()))
+
+    async def _follow(self) -> None:
+        while True:
+            self._stale.clear()
+            await self._look()
+            pause = CALM if self.ready else TROUBLED
+            try:
+                async with asyncio.timeout(pause):
+                    await self._stale.wait()
+            except TimeoutError:
+                continue
+            await asyncio.sleep(TROUBLED)
+
+    async def _look(self) -> None:
+        try:
+            async with asyncio.timeout(2.0):
+                owners = await self._map.slots()
+        except FAILURES:
+            return
+        hosts = set(owners.values())
+        for host in hosts - self._nodes.keys():
+            self._nodes[host] = await self._new_node(host)
+        self._owners = owners
+        self._place()
+        for host in self._nodes.keys() - hosts:
+            await self._nodes.pop(host).stop()
+
+    async def _new_node(self, host: Host) -> RedisBus:
+        address = replace(self.address, kind="single", hosts=(host,))
+        bus = RedisBus(address, _OneOfMany(self._metrics), seal=self._seal)
+        bus.on_change(self._on_change)
+        await bus.start()
+        return bus
+
+    def _on_change(self, ready: bool) -> None:
+        if not ready:
+            self._stale.set()
+
+    def _place(self) -> None:
+        for (channel, handler), placed in list(self._subscriptions.items()):
+            owner = self._owner(channel)
+            if owner == placed:
+                continue
+            if placed is not None and placed in self._nodes:
+                self._nodes[placed].sunsubscribe(channel, handler)
+            if owner is not None:
+                self._nodes[owner].ssubscribe(channel, handler)
+            self._subscriptions[channel, handler] = owner
+
+
+class _OneOfMany:
+    """Counts for all; whether Redis is up is told by the server's own bus."""
+
+    redis_up: bool | None = None
+    redis_round_trip: float | None = None
+
+    def __init__(self, metrics: BusMetrics) -> None:
+        self.dropped, self.rejected, self.redis_refused = metrics.dropped, metrics.rejected, metrics.redis_refused

@@ -1,0 +1,1 @@
+"""Settings: declaration, sources, validation, and the reference page."""

@@ -1,0 +1,47 @@
+"""The settings of rooms and uploads. `Settings` has them among its own."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+
+from rtserver.config import field_types as kind
+
+_TYPE = re.compile(r"[a-z0-9][a-z0-9.+-]*/(\*|[a-z0-9][a-z0-9.+-]*)")
+_USUAL_TYPES = (
+    "image/png", "image/jpeg", "image/gif", "image/webp", "audio/*", "video/*", "text/plain", "application/pdf",
+    "application/zip",
+)  # fmt: skip
+
+
+def _listed(value: Any) -> Any:
+    return tuple(part.strip().lower() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _media_types(values: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(map(_TYPE.fullmatch, values)):
+        raise ValueError("")
+    return values
+
+
+MediaTypes = Annotated[
+    tuple[str, ...], BeforeValidator(_listed), AfterValidator(_media_types),
+    kind.Rule("a list of media types such as image/png, video/*"),
+]  # fmt: skip
+
+
+class ChatSettings(BaseModel):
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    chat_sweep_seconds: kind.Seconds = 60.0
+    """Seconds between two looks for messages that rooms do not keep any longer."""
+    upload_limit: kind.Count = 0
+    """The largest file that users may upload, in bytes; 0 turns uploads off ([chat.md](chat.md#attachments))."""
+    upload_quota: kind.Count = 100_000_000
+    """The most bytes in all files of one user together; 0 is no limit."""
+    upload_types: MediaTypes = _USUAL_TYPES
+    """The media types that may be uploaded."""
+    upload_folder: kind.Folder | None = None
+    """Where uploaded files are kept; several instances need one that they share."""

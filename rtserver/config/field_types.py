@@ -1,0 +1,245 @@
+"""How the text of a setting becomes its value, and the words that say which text is right. Knows no particular setting.
+
+Rule: nothing here puts the value it was given into an error; that is for `settings_rules`, which knows the secrets.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar, get_args
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic.fields import FieldInfo
+
+from rtserver.auth.keys import ALGORITHMS, looks_like_pem, public_keys, webhook_key
+from rtserver.config.urls import check_database_url, check_redis_url, check_web_url, check_webhook_url
+from rtserver.rate_limit import Rate
+
+S = TypeVar("S")
+T = TypeVar("T")
+Network: TypeAlias = IPv4Network | IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a right value is, to follow "must be". `secret`: the value must never be shown."""
+
+    text: str
+    secret: bool = False
+
+
+def rule_of(field: FieldInfo) -> Rule:
+    """The rule of a setting; every one has one."""
+    return next(part for part in _parts(field.metadata, field.annotation) if isinstance(part, Rule))
+
+
+def _parts(metadata: Sequence[Any], annotation: Any) -> Iterator[Any]:
+    yield from metadata
+    for choice in get_args(annotation):  # `Pem | None` keeps the rule with the choice
+        yield from getattr(choice, "__metadata__", ())
+
+
+def _split(value: Any) -> Any:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _lower(value: Any) -> Any:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+def _each(check: Callable[[S], T]) -> Callable[[tuple[S, ...]], tuple[T, ...]]:
+    return lambda values: tuple(check(value) for value in values)
+
+
+def _matching(pattern: str) -> Callable[[str], str]:
+    compiled = re.compile(pattern)
+
+    def check(value: str) -> str:
+        if compiled.fullmatch(value) is None:
+            raise ValueError("")
+        return value
+
+    return check
+
+
+def _rate(value: Any) -> Any:
+    if isinstance(value, str):
+        return None if value.strip().lower() == "off" else Rate.parse(value)
+    return value
+
+
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+_origin_shape = _matching(r"[a-z][a-z0-9+.-]*://[^/?#@\s*,]+")
+
+
+def _origin(value: str) -> str:
+    """An origin as browsers write it: lower-case, without the scheme's own port and without a slash at the end."""
+    origin = value.lower().removesuffix("/")
+    if origin in ("*", "null"):
+        return origin
+    scheme = _origin_shape(origin).split(":", 1)[0]
+    return origin.removesuffix(_DEFAULT_PORTS[scheme]) if scheme in _DEFAULT_PORTS else origin
+
+
+def _algorithm(value: str) -> str:
+    for known in ALGORITHMS:
+        if known.lower() == value.lower():
+            return known
+    raise ValueError("")
+
+
+def _secret(check: Callable[[str], str]) -> Callable[[SecretStr], SecretStr]:
+    return lambda secret: SecretStr(check(secret.get_secret_value()))
+
+
+def _no_pem(secret: str) -> str:
+    if looks_like_pem(secret):
+        raise ValueError("a PEM holds a key of another kind")
+    return secret
+
+
+def _webhook_secret(secret: str) -> str:
+    webhook_key(secret)
+    return secret
+
+
+def _pem(value: str) -> str:
+    text = value.replace("\\n", "\n") if looks_like_pem(value) else _read(value)
+    public_keys(text)
+    return text
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text()
+    except (OSError, UnicodeDecodeError):
+        raise ValueError("it is neither a PEM nor a file that can be read") from None
+
+
+def _network(value: Any) -> Network:
+    return ip_network(str(value), strict=False)
+
+
+def _distinct(values: tuple[T, ...]) -> tuple[T, ...]:
+    return tuple(dict.fromkeys(values))
+
+
+Mode = Annotated[Literal["development", "production"], BeforeValidator(_lower), Rule("development or production")]
+HostName = Annotated[
+    str, AfterValidator(_matching(r"[^\s/]+")), Rule("an address or a host name, such as 127.0.0.1 or 0.0.0.0")
+]
+Port = Annotated[int, Field(ge=0, le=65535), Rule("a whole number from 0 to 65535")]
+WorkerCount = Annotated[int, Field(ge=1, le=256), Rule("a whole number from 1 to 256")]
+Count = Annotated[int, Field(ge=0, le=1_000_000_000), Rule("a whole number of 0 or more")]
+AtLeastOne = Annotated[int, Field(ge=1, le=1_000_000_000), Rule("a whole number of 1 or more")]
+DEEPEST = 200
+"""Deeper values could not be sent back: encoders give up, or run out of stack."""
+Depth = Annotated[int, Field(ge=2, le=DEEPEST), Rule(f"a whole number from 2 to {DEEPEST}")]
+Bytes = Annotated[int, Field(ge=100, le=1 << 30), Rule("a whole number of bytes from 100 to 1073741824")]
+TextLength = Annotated[int, Field(ge=1, le=1_000_000), Rule("a whole number from 1 to 1000000")]
+Seconds = Annotated[
+    float, Field(gt=0, le=86_400, allow_inf_nan=False), Rule("a number of seconds above 0 and up to 86400")
+]
+Pause = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False), Rule("a number of seconds from 0 to 86400")]
+Skew = Annotated[float, Field(ge=0, le=600, allow_inf_nan=False), Rule("a number of seconds from 0 to 600")]
+Duration = Annotated[float, Field(ge=0.5, le=600, allow_inf_nan=False), Rule("a number of seconds from 0.5 to 600")]
+Switch = Annotated[bool, BeforeValidator(_lower), Rule("true or false")]
+Folder = Annotated[Path, Rule("a folder")]
+
+Secrets = Annotated[
+    tuple[SecretStr, ...],
+    BeforeValidator(_split),
+    AfterValidator(_each(_secret(_no_pem))),
+    Rule("one secret, or several separated by commas", secret=True),
+]
+Pem = Annotated[
+    str,
+    AfterValidator(_pem),
+    Rule("one or several public keys as PEM, or the path of a file that holds them", secret=True),
+]
+Algorithms = Annotated[
+    tuple[str, ...], BeforeValidator(_split), AfterValidator(_each(_algorithm)), AfterValidator(_distinct),
+    Rule("a list of " + ", ".join(ALGORITHMS)),
+]  # fmt: skip
+Names = Annotated[tuple[str, ...], BeforeValidator(_split), Rule("a text, or several separated by commas")]
+InstanceName = Annotated[str, AfterValidator(_matching(r"[A-Za-z0-9]{1,16}")), Rule("up to 16 letters and digits")]
+RedisKey = Annotated[
+    str, AfterValidator(_matching(r"[A-Za-z0-9_.:/-]{1,100}")), Rule("up to 100 letters, digits and _.:/-")
+]
+CookieName = Annotated[str, AfterValidator(_matching(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")), Rule("the name of a cookie")]
+ApiKey = Annotated[
+    SecretStr, AfterValidator(_secret(_matching(r"[\x21-\x7e]+"))),
+    Rule("a text of printable ASCII characters without spaces", secret=True),
+]  # fmt: skip
+WebUrl = Annotated[str, AfterValidator(check_web_url), Rule("an https:// address", secret=True)]
+RedisUrl = Annotated[
+    SecretStr, AfterValidator(_secret(check_redis_url)),
+    Rule(
+        "redis://host:6379/0, rediss://… (TLS), unix:///path/to/socket, redis+sentinel://host:26379,host/service/0 or "
+        "redis+cluster://host:6379,host",
+        secret=True,
+    ),
+]  # fmt: skip
+DatabaseUrl = Annotated[
+    SecretStr, AfterValidator(_secret(check_database_url)),
+    Rule("sqlite:///path/to/file.db or postgresql://user:password@host/name", secret=True),
+]  # fmt: skip
+WebhookUrl = Annotated[
+    SecretStr, AfterValidator(_secret(check_webhook_url)), Rule("the https:// address of your backend", secret=True)
+]
+WebhookSecrets = Annotated[
+    tuple[SecretStr, ...], BeforeValidator(_split), AfterValidator(_each(_secret(_webhook_secret))),
+    Rule("whsec_ and 24 to 64 bytes as base64, or several of these separated by commas", secret=True),
+]  # fmt: skip
+Origins = Annotated[
+    tuple[str, ...], BeforeValidator(_split), AfterValidator(_each(_origin)), AfterValidator(_distinct),
+    Rule("a list of origins such as https://example.com, without a path"),
+]  # fmt: skip
+Networks = Annotated[
+    tuple[Network, ...], BeforeValidator(lambda value: _each(_network)(_split(value))),
+    Rule("a list of addresses or networks such as 127.0.0.1, 10.0.0.0/8"),
+]  # fmt: skip
+Plugins = Annotated[
+    tuple[str, ...], BeforeValidator(_split), AfterValidator(_each(_matching(r"[^\W\d][\w.]*:[^\W\d][\w.]*"))),
+    Rule("a list of classes written my.module:ClassName"),
+]  # fmt: skip
+Transports = Annotated[
+    tuple[Literal["polling", "websocket"], ...],
+    Field(min_length=1), BeforeValidator(_split), AfterValidator(_distinct),
+    Rule("polling, websocket or both"),
+]  # fmt: skip
+Parser = Annotated[Literal["json", "msgpack"], BeforeValidator(_lower), Rule("json or msgpack")]
+EventRate = Annotated[Rate | None, BeforeValidator(_rate), Rule("COUNT/s or COUNT/m, such as 50/s, or off")]
+AdapterKind = Annotated[
+    Literal["classic", "sharded", "streams"], BeforeValidator(_lower), Rule("classic, sharded or streams")
+]
+RoomPolicy = Annotated[
+    str, AfterValidator(_matching(r"open|members|role:[^\s\x00-\x1f]{1,100}")), Rule("open, members or role:NAME")
+]
+LogLevel = Annotated[
+    Literal["debug", "info", "warning", "error"], BeforeValidator(_lower), Rule("debug, info, warning or error")
+]
+LogFormat = Annotated[Literal["console", "json"], BeforeValidator(_lower), Rule("console or json")]
+
+
+def own_database(others: dict[str, Any]) -> SecretStr:
+    return SecretStr(f"sqlite:///{others['data_dir']}/rtserver.db")
+
+
+def own_drain_seconds(others: dict[str, Any]) -> float:
+    """Without Redis this is the only instance: its clients can come back when it does, and not before."""
+    return 30.0 if others.get("redis_url") else 0.0
+
+
+def own_drain_delay(others: dict[str, Any]) -> float:
+    return 3.0 if others.get("redis_url") else 0.0
+
+
+def own_origins(others: dict[str, Any]) -> tuple[str, ...]:
+    if others["mode"] == "production":
+        return ()
+    return tuple(f"http://{host}:{others['port']}" for host in ("localhost", "127.0.0.1", "[::1]"))

@@ -1,0 +1,1 @@
+"""HTTP below the transports: takeover of connections, the fast-path parser, responses, CORS."""

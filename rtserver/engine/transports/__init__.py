@@ -1,0 +1,1 @@
+"""Transports: WebSocket and long polling, and the upgrade between them."""

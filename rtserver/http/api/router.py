@@ -1,0 +1,115 @@
+"""Makes aiohttp's routes of the table of operations, and carries out one request after the other.
+
+Owns the order of checks: who calls, how often, the address, the body. Whoever may not call learns nothing further.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from typing import Any
+
+from aiohttp import web
+
+from rtserver.errors import RateLimited
+from rtserver.http.api.bodies import read_json
+from rtserver.http.api.credentials import Caller, Credentials
+from rtserver.http.api.openapi import OPENAPI_PATH, document
+from rtserver.http.api.operations import Access, Endpoint, endpoints
+from rtserver.http.api.parameters import read_path, read_query
+from rtserver.http.errors import json_response
+from rtserver.protocol import json
+from rtserver.rate_limit import Rate, TokenBucket
+
+MAX_CALLERS = 10_000
+"""Callers whose rate is remembered."""
+
+
+class CallLimiter:
+    """One bucket a caller. `rate` None: no limit."""
+
+    def __init__(self, rate: Rate | None) -> None:
+        self._rate = rate
+        self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
+
+    def check(self, caller: Caller) -> None:
+        """Raises `RateLimited`."""
+        if self._rate is None:
+            return
+        now = time.monotonic()
+        bucket = self._buckets.get(caller.name)
+        if bucket is None:
+            bucket = self._buckets[caller.name] = TokenBucket(self._rate, now)
+            if len(self._buckets) > MAX_CALLERS:
+                self._buckets.popitem(last=False)
+        self._buckets.move_to_end(caller.name)
+        retry_after = bucket.take(now)
+        if retry_after:
+            raise RateLimited(retry_after, "Too many requests; slow down")
+
+
+class Api:
+    """`parts` have the operations; `rate` bounds each caller, `user_rate` those who are no backend."""
+
+    def __init__(
+        self,
+        *parts: object,
+        credentials: Credentials,
+        version: str = "0",
+        rate: Rate | None = None,
+        user_rate: Rate | None = None,
+    ) -> None:
+        self._endpoints = endpoints(parts)
+        self._credentials = credentials
+        self._limits = {True: CallLimiter(rate), False: CallLimiter(user_rate)}
+        self._document = json.dumps(document([each.operation for each in self._endpoints], version))
+
+    def routes(self) -> list[web.RouteDef]:
+        table = [_route(each, self._serving(each)) for each in self._endpoints]
+        return [*table, web.get(OPENAPI_PATH, self._describe, allow_head=False)]
+
+    async def _describe(self, _: web.Request) -> web.Response:
+        headers = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
+        return web.Response(body=self._document, content_type="application/json", headers=headers)
+
+    def _serving(self, endpoint: Endpoint) -> Any:
+        operation = endpoint.operation
+
+        async def serve(request: web.Request) -> web.StreamResponse:
+            caller = await self._admit(request, operation.access)
+            given = await _inputs(request, operation.inputs, caller)
+            answer = await endpoint.handler(**given)
+            if isinstance(answer, web.StreamResponse):
+                return answer
+            return json_response(answer, operation.status)
+
+        return serve
+
+    async def _admit(self, request: web.Request, access: Access) -> Caller | None:
+        if access == "anybody":
+            return None
+        check = self._credentials.backend if access == "backend" else self._credentials.user
+        caller = await check(request)
+        self._limits[caller.backend].check(caller)
+        return caller
+
+
+async def _inputs(request: web.Request, wanted: Any, caller: Caller | None) -> dict[str, Any]:
+    given: dict[str, Any] = {}
+    if "path" in wanted:
+        given["path"] = read_path(request.match_info, wanted["path"])
+    if "query" in wanted:
+        given["query"] = read_query(request.query, wanted["query"])
+    if "caller" in wanted:
+        given["caller"] = caller
+    if "request" in wanted:
+        given["request"] = request
+    if "body" in wanted:
+        given["body"] = await read_json(request, wanted["body"])
+    return given
+
+
+def _route(endpoint: Endpoint, handler: Any) -> web.RouteDef:
+    # aiohttp's own pattern for a part leaves out braces, which room names of backends may have.
+    path = endpoint.operation.path.replace("}", ":[^/]+}")
+    return web.route(endpoint.operation.method, path, handler)

@@ -1,0 +1,52 @@
+"""What a backend may look up of who is in a room now, with a device, as opposed to who is a member of it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Protocol
+
+from msgspec import Meta, Struct
+
+from rtserver.http.api.operations import operation
+from rtserver.http.api.structs import Answer, RoomPath, UserId
+from rtserver.sio.broadcast.room_presence import MOST, Occupants
+
+NAMESPACE = "/chat"
+
+
+class Occupancy(Protocol):
+    async def page(self, namespace: str, room: str, after: str | None, limit: int) -> Occupants: ...
+
+
+class RoomPresenceQuery(Struct, forbid_unknown_fields=True):
+    cursor: Annotated[UserId, Meta(description="The `next` of the page before")] | None = None
+    limit: Annotated[int, Meta(ge=1, le=MOST)] = 200
+
+
+class PresentUser(Struct):
+    """`devices` in the room: in all, and by instance."""
+
+    id: str
+    devices: int
+    instances: dict[str, int]
+
+
+class RoomPresenceAnswer(Answer, kw_only=True):
+    """By id; `next` is the cursor of the following page, null on the last one. `partial`: a server was silent, so
+    others may be there too."""
+
+    users: list[PresentUser]
+    next: str | None
+    partial: bool
+
+
+class RoomPresenceApi:
+    def __init__(self, occupancy: Occupancy) -> None:
+        self._occupancy = occupancy
+
+    @operation("GET", "/api/rooms/{room}/presence", summary="Ask who is in a room now", tag="rooms")
+    async def room_presence(self, path: RoomPath, query: RoomPresenceQuery) -> RoomPresenceAnswer:
+        """Users with a device in the room, members or not any more. Nobody is in a direct conversation or in a room
+        that does not exist."""
+        found = await self._occupancy.page(NAMESPACE, path.room, query.cursor, query.limit)
+        users = [PresentUser(one.user, one.devices, dict(one.instances)) for one in found]
+        return RoomPresenceAnswer(users=users, next=found.next, partial=found.partial)

@@ -1,0 +1,52 @@
+"""The official Socket.IO client build at `/socket.io/socket.io.js`, as Node's server has it.
+
+Owns the list of files and what is said when they are not installed; must not know where they came from. Each path
+is a route of its own, so nothing else in the folder can be named and Engine.IO keeps `/socket.io/` for itself.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from aiohttp import web
+
+from rtserver.http.pages.static_files import Files, respond
+
+PREFIX = "/socket.io/"
+_SCRIPTS = ("socket.io.js", "socket.io.min.js", "socket.io.esm.min.js", "socket.io.msgpack.min.js")
+NAMES = (*_SCRIPTS, *(f"{name}.map" for name in _SCRIPTS))
+PATHS = frozenset(PREFIX + name for name in NAMES)
+
+# The address carries no version, so every use asks whether it is still this one; mostly the answer is 304.
+_HEADERS = {"Cache-Control": "public, max-age=0, must-revalidate", "Cross-Origin-Resource-Policy": "cross-origin"}
+
+_NOT_INSTALLED = """\
+{name} is not installed on this server.
+
+The Socket.IO client comes from npm, which was not there when rtserver was set up. Install Node.js with npm
+(https://nodejs.org), then run:
+
+    make setup
+
+The server itself works without it: a page may load the client from its own bundle or from a CDN.
+"""
+
+
+class ClientBundle:
+    """`folder` holds the `dist/` of the npm package socket.io-client, or does not exist."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._files = Files()
+
+    def routes(self) -> list[web.RouteDef]:
+        return [web.get(path, self._serve) for path in sorted(PATHS)]
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        name = request.path.removeprefix(PREFIX)
+        if name not in NAMES:  # Routes match exactly; this guards the folder should that ever change.
+            raise web.HTTPNotFound
+        file = await self._files.get(self._folder / name)
+        if file is None:
+            return web.Response(status=404, text=_NOT_INSTALLED.format(name=name))
+        return respond(request, file, _HEADERS)

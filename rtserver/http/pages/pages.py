@@ -1,0 +1,73 @@
+"""The static pages: landing, chat and notifications while developing, `/admin/` always.
+
+Owns which file stands at which address and the headers that confine it; must not know what the pages do. The table of
+addresses is made from the folder once, at start: a request can only pick a key of it, so it cannot name a file.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from aiohttp import web
+
+from rtserver.http.pages.static_files import SUFFIXES, Files, respond
+
+_DEMO_PAGES = {"/": "index.html", "/chat": "chat.html", "/notifications": "notifications.html"}
+_ADMIN_PAGE = {"/admin/": "admin/index.html"}
+_SHARED_FOLDERS = ("assets", "admin")
+_ICONS = ("favicon.ico", "favicon.svg")
+
+_HEADERS = {
+    # Pages change with the server and are small: ask each time, mostly to hear 304.
+    "Cache-Control": "no-cache",
+    "Content-Security-Policy": (
+        "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; object-src 'none'; "
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+}
+_PLAIN = "rtserver is running. Socket.IO clients connect to this address; there is no page here.\n"
+
+
+class Pages:
+    """`folder` is `rtserver/web`; the demo pages are there in `development` only."""
+
+    def __init__(self, folder: Path, *, development: bool) -> None:
+        self._files = Files()
+        self._demo = development
+        self._table = _table(folder, demo=development)
+
+    def routes(self) -> list[web.RouteDef]:
+        routes = [web.get(address, self._serve) for address in sorted(self._table)]
+        if "/admin/" in self._table:
+            routes.append(web.get("/admin", self._to_admin))
+        if "/" not in self._table:
+            routes.append(web.get("/", self._plain))
+        return routes
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        path = self._table.get(request.path)
+        file = await self._files.get(path) if path is not None else None
+        if file is None:
+            raise web.HTTPNotFound
+        return respond(request, file, _HEADERS)
+
+    async def _to_admin(self, request: web.Request) -> web.StreamResponse:
+        raise web.HTTPPermanentRedirect("/admin/", headers={"Cache-Control": "no-cache"})
+
+    async def _plain(self, request: web.Request) -> web.StreamResponse:
+        return web.Response(text=_PLAIN, headers={**_HEADERS, "X-Content-Type-Options": "nosniff"})
+
+
+def _table(folder: Path, *, demo: bool) -> dict[str, Path]:
+    """Address → file for everything that may be served."""
+    named = {**(_DEMO_PAGES if demo else {}), **_ADMIN_PAGE, **{f"/{icon}": icon for icon in _ICONS}}
+    table = {address: folder / name for address, name in named.items() if (folder / name).is_file()}
+    for shared in _SHARED_FOLDERS:
+        for path in (folder / shared).rglob("*"):
+            if path.is_file() and path.suffix in SUFFIXES:
+                table.setdefault(f"/{path.relative_to(folder).as_posix()}", path)
+    return table

@@ -1,0 +1,102 @@
+"""A topic of Kafka as a door: the same entries as in the durable inbox, each as one JSON record.
+
+1. The servers share the partitions as one consumer group. An offset is committed when everything before it is saved,
+   or stands in the topic of the dead; so a record is fetched again after a crash, never passed over.
+2. A record that brings no key is known by its place in the topic, and by its time, for a topic may be made anew.
+3. Records of one partition keep their order where they share a room or a user.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
+
+from rtserver.ingest.broker_addresses import KafkaAddress
+from rtserver.ingest.consumer import Counting, Fetching
+from rtserver.ingest.entry_processor import Feed, Left, read_json
+
+BATCH = 64
+WAIT_MS = 1000
+GROUP = "rtserver"
+_BURIED_BYTES = 500_000
+_BURIED_KEY_BYTES = 10_000
+
+log = structlog.get_logger("rtserver.doors")
+# It shouts at every attempt to connect; `Fetching` tells of an outage once.
+logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+
+
+class KafkaDoor(Fetching):
+    """Takes from `topic`; what can never be carried out goes to `topic.dead`."""
+
+    failures = (OSError, KafkaError)
+
+    def __init__(self, address: KafkaAddress, topic: str, feed: Feed, metrics: Counting) -> None:
+        super().__init__("kafka", address.shown, metrics)
+        self._options = _options(address)
+        self._topic, self._feed = topic, feed
+
+    async def _one_connection(self) -> None:
+        consumer = AIOKafkaConsumer(
+            self._topic, group_id=GROUP, enable_auto_commit=False, auto_offset_reset="earliest", **self._options
+        )
+        producer = AIOKafkaProducer(acks="all", **self._options)
+        try:
+            await producer.start()
+            await consumer.start()
+            self._connected()
+            while not self._stopping.is_set():
+                await self._turn(consumer, producer)
+        finally:
+            for one in (consumer, producer):
+                with suppress(*self.failures):
+                    await one.stop()
+
+    async def _turn(self, consumer: Any, producer: Any) -> None:
+        fetched: dict[TopicPartition, Sequence[ConsumerRecord[Any, Any]]]
+        fetched = await consumer.getmany(timeout_ms=WAIT_MS, max_records=BATCH)
+        records = [record for part in fetched.values() for record in part]
+        if not records:
+            return
+        dead: list[tuple[ConsumerRecord[Any, Any], str | None]] = []
+        await self._feed.carry(map(self._left, records), lambda record, reason: dead.append((record, reason)))
+        for record, reason in dead:
+            if reason is not None:
+                await self._bury(producer, record, reason)
+            self._count(reason)
+        await consumer.commit({part: of[-1].offset + 1 for part, of in fetched.items() if of})
+
+    async def _bury(self, producer: Any, record: ConsumerRecord[Any, Any], reason: str) -> None:
+        log.warning("kafka_record_dead", topic=self._topic, offset=record.offset, reason=reason)
+        # Cut to what surely fits into a record: one that the broker will not take would be fetched for ever.
+        value, key = (record.value or b"")[:_BURIED_BYTES], record.key and record.key[:_BURIED_KEY_BYTES]
+        place = f"{record.partition}:{record.offset}".encode()
+        headers = [("reason", reason.encode("utf-8", "replace")), ("place", place)]
+        async with asyncio.timeout(30):
+            await producer.send_and_wait(f"{self._topic}.dead", value, key=key, headers=headers)
+
+    def _left(self, record: ConsumerRecord[Any, Any]) -> Left:
+        origin = f"kafka:{self._topic}:{record.partition}:{record.offset}:{record.timestamp}"
+        return Left(record, origin, lambda: read_json(record.value or b""))
+
+
+def _options(address: KafkaAddress) -> dict[str, Any]:
+    protocol = ("SASL_" if address.user else "") + ("SSL" if address.secure else "PLAINTEXT")
+    options: dict[str, Any] = {"bootstrap_servers": list(address.hosts), "security_protocol": protocol}
+    if address.secure:
+        options["ssl_context"] = ssl.create_default_context()
+    if address.user:
+        options |= {
+            "sasl_mechanism": address.mechanism,
+            "sasl_plain_username": address.user,
+            "sasl_plain_password": address.password,
+        }
+    return options

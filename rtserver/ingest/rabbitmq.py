@@ -1,0 +1,120 @@
+"""A queue of RabbitMQ as a door: the same entries as in the durable inbox, each as one JSON message.
+
+1. A message is acknowledged when what it asks for is saved, or when the broker has it among the dead. Until then
+   RabbitMQ keeps it, and gives it out again when this server has gone.
+2. `message_id` is the key of a message that brings none; without either, what is given out again is done again.
+3. No more than `PREFETCH` messages are here at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+from typing import Any
+
+import aio_pika
+import structlog
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
+from aio_pika.exceptions import AMQPError, ChannelNotFoundEntity
+
+from rtserver.ingest.broker_addresses import shown_amqp
+from rtserver.ingest.consumer import Counting, Fetching
+from rtserver.ingest.entry_processor import Feed, Left, read_json
+
+PREFETCH = 64
+TIMEOUT = 10.0
+
+log = structlog.get_logger("rtserver.doors")
+# It shouts at every attempt to connect; `Fetching` tells of an outage once.
+logging.getLogger("aiormq.connection").setLevel(logging.CRITICAL)
+
+
+class RabbitDoor(Fetching):
+    """Takes from `queue`, which is made, durable, where it is missing; so is `queue.dead`."""
+
+    failures = (OSError, AMQPError, RuntimeError)
+
+    def __init__(self, url: str, queue: str, feed: Feed, metrics: Counting) -> None:
+        super().__init__("rabbitmq", shown_amqp(url), metrics)
+        self._url, self._queue, self._feed = url, queue, feed
+
+    async def _one_connection(self) -> None:
+        connection = await aio_pika.connect(self._url, timeout=TIMEOUT)
+        try:
+            await _queue(connection, f"{self._queue}.dead")
+            channel = await _queue(connection, self._queue)
+            await channel.set_qos(prefetch_count=PREFETCH)
+            arrived: asyncio.Queue[AbstractIncomingMessage] = asyncio.Queue()
+            queue = await channel.get_queue(self._queue, ensure=False)
+            await queue.consume(arrived.put)
+            self._connected()
+            await self._serve(channel, arrived)
+        finally:
+            with suppress(*self.failures, asyncio.CancelledError):
+                await connection.close()
+
+    async def _serve(self, channel: AbstractChannel, arrived: asyncio.Queue[AbstractIncomingMessage]) -> None:
+        ended = asyncio.ensure_future(channel.closed())
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        try:
+            while not stopping.done():
+                getting = asyncio.ensure_future(arrived.get())
+                await asyncio.wait({getting, ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                if not getting.done():
+                    getting.cancel()
+                    if ended.done():
+                        raise ConnectionError("closed by RabbitMQ")
+                    return
+                batch = [getting.result()]
+                while not arrived.empty():
+                    batch.append(arrived.get_nowait())
+                await self._carry(channel, batch, ended)
+        finally:
+            ended.cancel()
+            stopping.cancel()
+
+    async def _carry(
+        self, channel: AbstractChannel, batch: list[AbstractIncomingMessage], ended: asyncio.Future[Any]
+    ) -> None:
+        settling: list[asyncio.Task[None]] = []
+
+        def settle(message: AbstractIncomingMessage, reason: str | None) -> None:
+            settling.append(asyncio.create_task(self._settle(channel, message, reason)))
+
+        carrying = asyncio.ensure_future(self._feed.carry(map(self._left, batch), settle))
+        try:
+            await asyncio.wait({carrying, ended}, return_when=asyncio.FIRST_COMPLETED)
+            if not carrying.done():  # what is left is given to somebody else by now
+                raise ConnectionError("closed by RabbitMQ")
+            carrying.result()
+            await asyncio.gather(*settling)
+        finally:
+            carrying.cancel()
+
+    async def _settle(self, channel: AbstractChannel, message: AbstractIncomingMessage, reason: str | None) -> None:
+        if reason is not None:
+            log.warning("rabbitmq_message_dead", queue=self._queue, reason=reason)
+            dead = aio_pika.Message(
+                message.body, headers={"reason": reason}, message_id=message.message_id,
+                delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+            )  # fmt: skip
+            await channel.default_exchange.publish(dead, f"{self._queue}.dead", mandatory=True, timeout=TIMEOUT)
+        await message.ack()
+        self._count(reason)
+
+    def _left(self, message: AbstractIncomingMessage) -> Left:
+        given = message.message_id
+        origin = f"rabbitmq:{self._queue}:{given}"[:400] if given else None
+        return Left(message, origin, lambda: read_json(message.body))
+
+
+async def _queue(connection: AbstractConnection, name: str) -> AbstractChannel:
+    """A channel on which that queue is known to be there, of whatever kind somebody has made it."""
+    channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
+    try:
+        await channel.declare_queue(name, passive=True)
+    except ChannelNotFoundEntity:
+        channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
+        await channel.declare_queue(name, durable=True)
+    return channel

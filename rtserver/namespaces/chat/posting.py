@@ -1,0 +1,145 @@
+"""Message posting: the one path of messages, whether they come from clients or from backends.
+
+1. A message is committed, then broadcast. Between the two nothing is awaited, and the store resumes the appends of a
+   room in the order of `seq`: so one instance broadcasts a room in that order. Two instances may overtake each other;
+   clients order by `seq`.
+2. Mentions are delivered last. Until they are, the post is not complete: a repeat with its nonce delivers them.
+3. Both users of a direct conversation are members of its room, so that `rooms` lists it for each. Members leave it only
+   by erasure, so rooms already opened are cached.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from msgspec import to_builtins
+from msgspec.structs import replace
+
+from rtserver.errors import NotFound
+from rtserver.ingest.commands import MessageRequest
+from rtserver.namespaces.chat.content import clean_data, clean_text
+from rtserver.namespaces.chat.conversation import Conversation, backends, direct_room, pair_of
+from rtserver.namespaces.chat.interfaces import MessageStore, Notifying, RoomStore
+from rtserver.namespaces.chat.mentions import Mentions, named_in
+from rtserver.sio.namespace.namespace import Namespace
+from rtserver.store.messages.records import Author, Draft, Member, Message
+
+
+class Posted(NamedTuple):
+    """`new` is False where the nonce was known: `message` is that first one then. `wire`: as clients see it."""
+
+    message: Message
+    new: bool
+    wire: dict[str, Any]
+
+
+class Poster:
+    """`namespace` is the one that the users' clients are connected to: /chat."""
+
+    def __init__(
+        self,
+        namespace: Namespace,
+        messages: MessageStore,
+        rooms: RoomStore,
+        notifier: Notifying | None,
+        *,
+        max_text: int,
+    ) -> None:
+        self._namespace = namespace
+        self._messages = messages
+        self.opening = Opening(rooms)
+        self._max_text = max_text
+        self.mentions = Mentions(messages, rooms, notifier)
+
+    @staticmethod
+    def draft_of(request: MessageRequest) -> Draft:
+        """What a backend asked for; `key` is the nonce of its author in that room."""
+        sender = request.from_
+        return Draft(
+            room=request.room if request.room is not None else direct_room(sender.id, request.to or ""),
+            author=Author(sender.id, sender.name or sender.id),
+            text=request.text,
+            nonce=request.key,
+            reply_to=request.reply_to,
+            data=request.data,
+            mentions=request.mentions,
+        )
+
+    async def post(self, drafts: Sequence[Draft]) -> list[tuple[Message, bool]]:
+        """The message of each draft and whether it is new, in order; where a room is `dm:…`, to both of its users.
+
+        Raises the first error of any of them, and the others may be posted then: with a nonce each, repeat them all.
+        """
+        cleaned = [self._clean(draft) for draft in drafts]
+        places = [backends(draft.room) for draft in drafts]
+        ready = [await self._prepare(draft, where) for draft, where in zip(cleaned, places, strict=True)]
+        # Nothing is awaited before the store has them, so those of one room are numbered in this order.
+        saving = (self._save(draft, where, ()) for draft, where in zip(ready, places, strict=True))
+        done = await asyncio.gather(*saving, return_exceptions=True)
+        posted: list[tuple[Message, bool]] = []
+        for one in done:
+            if isinstance(one, BaseException):
+                raise one
+            posted.append((one.message, one.new))
+        return posted
+
+    async def say(self, draft: Draft, where: Conversation, *, but: str) -> Posted:
+        """Post what a client wrote; the socket `but` learns of it by its ack."""
+        return await self._save(await self._prepare(self._clean(draft), where), where, (but,))
+
+    def _clean(self, draft: Draft) -> Draft:
+        return replace(draft, text=clean_text(draft.text, self._max_text), data=clean_data(draft.data))
+
+    async def _prepare(self, draft: Draft, where: Conversation) -> Draft:
+        """What has to be asked of the store; nothing for most messages."""
+        if where.partner is not None:
+            await self.opening.open(where.room, draft.author)
+        if draft.reply_to is not None:
+            await self._check_reply(draft.room, draft.reply_to)
+        if draft.mentions or "@" in draft.text:
+            named = named_in(draft.text, draft.mentions or ())
+            return replace(draft, mentions=await self.mentions.members(draft.room, named))
+        return draft
+
+    async def _save(self, draft: Draft, where: Conversation, but: tuple[str, ...]) -> Posted:
+        message, new = await self._messages.append(draft)
+        wire = to_builtins(message)
+        if new:  # see rule 1
+            await self._namespace.to(*where.audience).except_(*but).emit("message", wire)
+        if message.mentions:
+            await self.mentions.tell(message, message.mentions, draft.author.id)
+        return Posted(message, new, wire)
+
+    async def _check_reply(self, room: str, id: str) -> None:
+        if not await self._messages.has(room, id):
+            raise NotFound("There is no such message to reply to", details={"field": "replyTo"})
+
+
+KNOWN_ROOMS = 10_000
+
+
+class Opening:
+    """Only who is forgotten leaves such a room, so what was opened once is not asked for again."""
+
+    def __init__(self, rooms: RoomStore) -> None:
+        self._rooms = rooms
+        self._opened: set[str] = set()
+
+    async def open(self, room: str, author: Author) -> None:
+        """Make both users of the direct conversation `room` members of it."""
+        if room in self._opened:
+            return
+        for user in dict.fromkeys(pair_of(room) or ()):
+            if user == author.id:
+                await self._rooms.join(room, Member(id=user, name=author.name))
+            elif not await self._rooms.is_member(room, user):
+                # Only the user's own token tells the name; the id stands in for it until then.
+                await self._rooms.join(room, Member(id=user, name=user))
+        if len(self._opened) >= KNOWN_ROOMS:
+            self._opened.clear()
+        self._opened.add(room)
+
+    def forget(self, user: str) -> None:
+        self._opened = {room for room in self._opened if user not in (pair_of(room) or ())}

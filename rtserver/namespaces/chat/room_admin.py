@@ -1,0 +1,154 @@
+"""Keeping rooms: what they are set to and who is in them, changed by backends, admins and moderators.
+
+The database first, then the sockets and the other servers, then everybody who is told. Whoever calls decides whether
+it is allowed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from msgspec import to_builtins
+from msgspec.structs import replace
+
+from rtserver.errors import NotFound
+from rtserver.identity import user_room
+from rtserver.namespaces.chat.access import MEMBERS, Access, has_role_for
+from rtserver.namespaces.chat.conversation import RESERVED_PREFIXES, in_room
+from rtserver.namespaces.chat.interfaces import MembershipStore, RoomSettingsStore, RoomStore
+from rtserver.namespaces.chat.settings_cache import KnownRooms
+from rtserver.sio.client.client import Client
+from rtserver.sio.namespace.namespace import Namespace
+from rtserver.store.messages.records import Member
+from rtserver.store.rooms.room_settings import RoomSettings
+
+CHANGED = "roomSettings"
+"""The event between servers: a room's name, and whether its policy is another one."""
+AT_ONCE = 50
+"""Users whose sockets are addressed by one message between servers; the loop serves others in between."""
+
+Watcher = Callable[[str, str, Mapping[str, Any]], Awaitable[None]]
+
+
+class Keeper:
+    """`watchers` hear of each deed: what, by whom, and the details."""
+
+    def __init__(
+        self,
+        namespace: Namespace,
+        settings: RoomSettingsStore,
+        memberships: MembershipStore,
+        rooms: RoomStore,
+        known: KnownRooms,
+        access: Access,
+    ) -> None:
+        self._namespace = namespace
+        self._settings = settings
+        self._memberships = memberships
+        self._rooms = rooms
+        self._known = known
+        self._access = access
+        self.watchers: list[Watcher] = []
+
+    async def describe(self, room: str) -> RoomSettings:
+        """Raises `NotFound`."""
+        settings = await self._settings.find(in_room(room).room)
+        if settings is None:
+            raise NotFound("There is no such room")
+        return self._shown(settings)
+
+    async def configure(self, room: str, changes: Mapping[str, Any], by: str, *, but: str = "") -> RoomSettings:
+        """Set it, and make it where there is none. Everybody in it is told, except the socket `but`."""
+        settings, changed = await self._settings.change(in_room(room).room, changes, by)
+        shown = self._shown(settings)
+        if changed:
+            policy = "policy" in changed
+            await self._namespace.server_side_emit(CHANGED, room, policy)
+            await self.heard(room, policy)
+            await self._namespace.to(room).except_(but).emit("roomChanged", to_builtins(shown))
+            await self._watched("configure", by, room=room, changed=changed)
+        return shown
+
+    async def add(self, room: str, members: Sequence[Member], by: str) -> list[str]:
+        """Make them members; the ids of the new ones. The room and their own devices are told."""
+        added = await self._memberships.add(in_room(room).room, members, by)
+        await self._tell("joined", room, added)
+        if added:
+            await self._watched("addMembers", by, room=room, users=added)
+        return added
+
+    async def remove(self, room: str, users: Sequence[str], by: str) -> list[str]:
+        """End their memberships and take their sockets out, on every server; the ids of those that were members."""
+        removed = await self._memberships.remove(in_room(room).room, users, by)
+        # All that were named: a socket may stand in the room although its membership has ended.
+        for some in _pieces(dict.fromkeys(users)):
+            await self._namespace.in_(*map(user_room, some)).sockets_leave(room)
+        await self._tell("left", room, removed)
+        if removed:
+            await self._watched("removeMembers", by, room=room, users=removed)
+        return removed
+
+    async def members(self, room: str, *, after: str, limit: int) -> tuple[list[Member], str | None]:
+        """A page by id, and the cursor of the next one; raises `NotFound` where there is no such room."""
+        found = await self._rooms.members(in_room(room).room, after=after, limit=limit + 1)
+        if not found and await self._settings.find(room) is None:
+            raise NotFound("There is no such room")
+        return found[:limit], found[limit - 1].id if len(found) > limit else None
+
+    async def heard(self, room: str, policy: bool) -> None:
+        """A room was changed, here or on another server."""
+        self._known.forget(room)
+        if not policy:
+            return
+        for client in list(self._namespace.clients.values()):
+            if room in client.rooms:
+                await self._expel(client, room)
+
+    async def recheck(self) -> None:
+        """Put out whoever may not be in a room any more: with Redis the words of other servers were lost."""
+        self._known.forget_all()
+        inside: dict[str, list[Client]] = {}
+        for client in self._namespace.clients.values():
+            for room in client.rooms:
+                if not (room == client.id or room.startswith(RESERVED_PREFIXES)):
+                    inside.setdefault(room, []).append(client)
+        for room, clients in inside.items():
+            if await self._access.policy(room) == MEMBERS:
+                found = await self._rooms.members_among(room, [client.user or "" for client in clients])
+                for client in clients:
+                    if client.user not in found:
+                        await self._put_out(client, room)
+            else:
+                for client in clients:
+                    await self._expel(client, room)
+            await asyncio.sleep(0)
+
+    async def _expel(self, client: Client, room: str) -> None:
+        """Out, who could not join any more for want of a role."""
+        policy = await self._access.policy(room)
+        if client.identity is None or not has_role_for(policy, client.identity):
+            await self._put_out(client, room)
+
+    async def _put_out(self, client: Client, room: str) -> None:
+        await client.leave(room)
+        await client.emit("left", {"room": room, "user": client.user})
+
+    async def _tell(self, event: str, room: str, users: Sequence[str]) -> None:
+        for some in _pieces(users):
+            for user in some:
+                await self._namespace.to(room, user_room(user)).emit(event, {"room": room, "user": user})
+            await asyncio.sleep(0)
+
+    async def _watched(self, what: str, by: str, **details: Any) -> None:
+        for watcher in self.watchers:
+            await watcher(what, by, details)
+
+    def _shown(self, settings: RoomSettings) -> RoomSettings:
+        return replace(settings, policy=self._access.policy_of(settings))
+
+
+def _pieces(users: Iterable[str]) -> list[list[str]]:
+    listed = list(users)
+    return [listed[start : start + AT_ONCE] for start in range(0, len(listed), AT_ONCE)]

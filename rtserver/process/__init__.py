@@ -1,0 +1,1 @@
+"""The server process: listening, start-up, shutdown, systemd."""

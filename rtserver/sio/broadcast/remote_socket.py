@@ -1,0 +1,47 @@
+"""A socket somewhere in the cluster, as `fetch_sockets` tells it: a snapshot that can be acted upon."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from rtserver.sio.broadcast.target import Target
+
+if TYPE_CHECKING:
+    from rtserver.sio.broadcast.adapter import Adapter
+
+
+@dataclass(slots=True)
+class RemoteSocket:
+    """`user`, `transport` and `instance` are None for a socket of a Node server, which does not tell them."""
+
+    adapter: Adapter = field(repr=False)
+    namespace: str
+    id: str
+    rooms: set[str]
+    data: dict[str, Any]
+    handshake: dict[str, Any] = field(repr=False)
+    user: str | None = None
+    transport: str | None = None
+    instance: str | None = None
+
+    async def emit(self, event: str, *args: Any) -> None:
+        self.adapter.broadcast(self.namespace, [event, *args], self._target)
+
+    async def emit_with_ack(self, event: str, *args: Any, timeout: float = 10.0) -> Any:
+        """The first value of its ack; None when it left meanwhile. Raises `AckTimeout` after `timeout` seconds."""
+        answers = await self.adapter.broadcast_with_ack(self.namespace, [event, *args], self._target, timeout)
+        return answers[0] if answers else None
+
+    async def join(self, *rooms: str) -> None:
+        await self.adapter.sockets_join(self.namespace, self._target, rooms)
+
+    async def leave(self, *rooms: str) -> None:
+        await self.adapter.sockets_leave(self.namespace, self._target, rooms)
+
+    async def disconnect(self, close: bool = False) -> None:
+        await self.adapter.disconnect_sockets(self.namespace, self._target, close)
+
+    @property
+    def _target(self) -> Target:
+        return Target(rooms=(self.id,))

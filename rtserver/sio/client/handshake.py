@@ -1,0 +1,115 @@
+"""Handshake data of a client: what is kept of the HTTP request that opened its session, and the client's real address.
+
+1. Field names and meaning follow Node's `socket.handshake`:
+   https://socket.io/docs/v4/server-socket-instance/#sockethandshake
+2. The request itself is not kept, and no secret of it reaches a log.
+3. `X-Forwarded-For` counts only when the peer is a trusted proxy; then the right-most address that is not one is the
+   client's (each proxy appends the address that it saw, so anything further left may be forged).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
+
+from rtserver.engine.session.interfaces import Asked
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class HandshakeReader:
+    def __init__(self, trusted_proxies: Iterable[str] = ()) -> None:
+        """`trusted_proxies`: addresses or networks in CIDR form."""
+        self._trusted: tuple[Network, ...] = tuple(
+            ipaddress.ip_network(proxy, strict=False) for proxy in trusted_proxies
+        )
+
+    def read(self, request: Asked) -> Handshake:
+        headers = {
+            name: _text(", ".join(request.headers.getall(name))) for name in KEPT_HEADERS if name in request.headers
+        }
+        peer = request.remote or ""
+        trusted = self._is_trusted(peer)
+        return Handshake(
+            address=self._client_address(peer, headers) if trusted else peer,
+            headers=headers,
+            query=dict(request.query),
+            url=request.path_qs,
+            secure=(headers.get("x-forwarded-proto") == "https") if trusted else request.secure,
+        )
+
+    def _client_address(self, peer: str, headers: Mapping[str, str]) -> str:
+        address = peer
+        for hop in reversed(headers.get("x-forwarded-for", "").split(",")):
+            hop = hop.strip()
+            if not _is_address(hop):
+                break
+            address = hop
+            if not self._is_trusted(hop):
+                break
+        return address
+
+    def _is_trusted(self, address: str) -> bool:
+        if not self._trusted or not _is_address(address):
+            return False
+        return any(ipaddress.ip_address(address) in network for network in self._trusted)
+
+
+def _text(value: str) -> str:
+    """Without the lone surrogates that stand for bytes that are not UTF-8: such a text could be sent to nobody."""
+    return value if value.isascii() else value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+KEPT_HEADERS = frozenset({
+    "accept-language", "authorization", "cookie", "host", "origin", "referer", "user-agent", "x-forwarded-for",
+    "x-forwarded-proto", "x-request-id",
+})  # fmt: skip
+SECRET_HEADERS = frozenset({"authorization", "cookie"})
+_ADDRESS = re.compile(r"[^?#]*")
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """`headers` are lower-case; `issued` is in milliseconds since the epoch; `auth` is the CONNECT payload."""
+
+    address: str
+    headers: Mapping[str, str] = field(default_factory=lambda: _NOTHING, repr=False)
+    query: Mapping[str, str] = field(default_factory=lambda: _NOTHING, repr=False)
+    url: str = field(default="/socket.io/", repr=False)
+    secure: bool = False
+    issued: int = field(default_factory=lambda: int(time.time() * 1000))
+    auth: Mapping[str, Any] | None = field(default=None, repr=False)
+
+    def with_auth(self, auth: Mapping[str, Any] | None) -> Handshake:
+        return replace(self, auth=auth)
+
+    def public(self) -> dict[str, Any]:
+        """The handshake as other servers and admins may see it: without tokens, cookies and the queries of URLs."""
+        headers = {k: v for k, v in self.headers.items() if k not in SECRET_HEADERS}
+        if "referer" in headers:
+            headers["referer"] = _ADDRESS.match(headers["referer"])[0]  # type: ignore[index]
+        return {
+            "headers": headers,
+            "time": time.strftime("%a %b %d %Y %H:%M:%S GMT+0000", time.gmtime(self.issued / 1000)),
+            "address": self.address,
+            "xdomain": "origin" in self.headers,
+            "secure": self.secure,
+            "issued": self.issued,
+            "url": self.url.split("?", 1)[0],
+            "query": {k: v for k, v in self.query.items() if k in ("EIO", "transport")},
+            "auth": {},
+        }

@@ -1,0 +1,157 @@
+"""Handlers written for python-socketio (`@sio.event`, `AsyncNamespace`), driven as they are.
+
+Two differences from the original, both on purpose: the lifecycle's names never reach a handler from a client, and an
+event that no handler takes is not acknowledged.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from socketio import AsyncNamespace
+from socketio import exceptions as socketio_exceptions
+
+from rtserver.errors import Refused
+from rtserver.sio.dispatch.event_table import CATCH_ALL
+from rtserver.sio.dispatch.interfaces import NO_ACK, AuthMode, Step
+from rtserver.sio.namespace.handler import check_length, passed
+from rtserver.sio.namespace.namespace import Namespace
+
+if TYPE_CHECKING:
+    from rtserver.sio.client.client import Client
+    from rtserver.sio.server import Server
+
+REFUSED = "Connection rejected by server"
+
+
+def takes(server: Server, name: str, catch_all: bool = True) -> bool:
+    """Whether such handlers stand behind a namespace name; without `catch_all`, behind this very name."""
+    places = (server.handlers, server.namespace_handlers, server.namespaces)
+    return any(name in place or (catch_all and CATCH_ALL in place) for place in places)
+
+
+def compat_handler(server: Server, name: str) -> CompatHandler:
+    """Raises `Refused` for a name that no such handler takes."""
+    if not takes(server, name):
+        raise Refused("Invalid namespace")
+    return CompatHandler(server, name)
+
+
+class CompatHandler:
+    """Stands for what is registered on the server for one namespace name."""
+
+    roles: frozenset[str] = frozenset()
+    has_connected = False
+    has_disconnecting = False
+    room_presence = False
+
+    def __init__(self, server: Server, name: str) -> None:
+        self._server = server
+        self._name = name
+        # Handlers for "*" take any name: they are counted as one.
+        self.label = name if takes(server, name, catch_all=False) else CATCH_ALL
+        self.auth: AuthMode = server.compat_auth
+
+    @property
+    def namespace(self) -> Namespace:
+        raise LookupError(f"{self._name} is handled by python-socketio handlers, not by a Namespace class")
+
+    async def connect(self, client: Client) -> None:
+        environ = self._server.environ.get(client.connection.id, {})
+        auth = client.handshake.auth
+        try:
+            result = await self._lifecycle("connect", client, (environ, auth), optional=1)
+        except socketio_exceptions.ConnectionRefusedError as error:
+            raise _refusal(error.error_args) from None
+        except ConnectionRefusedError:
+            raise Refused("Connection refused by server") from None
+        if result is False:
+            raise Refused(REFUSED)
+
+    async def connected(self, client: Client) -> None:
+        """python-socketio has no such hook."""
+
+    async def disconnecting(self, client: Client, reason: str) -> None:
+        """Nor this one."""
+
+    async def disconnect(self, client: Client, reason: str) -> None:
+        await self._lifecycle("disconnect", client, (reason,), optional=1)
+
+    async def event(self, client: Client, args: list[Any]) -> Any:
+        self._check(client, args)
+        return await self._handle(client, args)
+
+    async def filtered(self, client: Client, args: list[Any], steps: Sequence[Step]) -> Any:
+        self._check(client, args)
+        args = await passed(steps, args)
+        return await self._handle(client, args) if client.connected else NO_ACK
+
+    def _check(self, client: Client, args: list[Any]) -> None:
+        self._server.limiter.check(client, CATCH_ALL)
+        check_length(client, args[0])
+
+    async def _handle(self, client: Client, args: list[Any]) -> Any:
+        name = args[0] if isinstance(args[0], str) else str(args[0])
+        if name == CATCH_ALL:
+            # Looked up by this name, a catch-all handler would take the client's arguments for the event and the sid.
+            return NO_ACK
+        function, values = self._server._get_event_handler(name, self._name, (client.id, *args[1:]))
+        if function is not None:
+            return await _call(function, values)
+        handler, values = self._server._get_namespace_handler(self._name, (client.id, *args[1:]))
+        if handler is None or not _takes(handler, name):
+            return NO_ACK
+        return await handler.trigger_event(name, *values)
+
+    async def _lifecycle(self, name: str, client: Client, extra: tuple[Any, ...], optional: int) -> Any:
+        """Call a lifecycle handler; older ones do not take the last `optional` arguments."""
+        function, values = self._server._get_event_handler(name, self._name, (client.id, *extra))
+        if function is None:
+            handler, values = self._server._get_namespace_handler(self._name, (client.id, *extra))
+            if handler is None:
+                return None
+            if type(handler).trigger_event is not AsyncNamespace.trigger_event:
+                return await handler.trigger_event(name, *values)
+            function = getattr(handler, f"on_{name}", None)
+            if function is None:
+                return None
+        return await _call(function, values[: len(values) - _surplus(function, len(values), optional)])
+
+
+def _call(function: Callable[..., Any], values: Any) -> Any:
+    async def run() -> Any:
+        result = function(*values)
+        return await result if inspect.isawaitable(result) else result
+
+    return run()
+
+
+def _surplus(function: Callable[..., Any], count: int, optional: int) -> int:
+    """How many of the last `optional` of `count` arguments the function does not take."""
+    parameters = inspect.signature(function).parameters.values()
+    if any(parameter.kind is inspect.Parameter.VAR_POSITIONAL for parameter in parameters):
+        return 0
+    takes = sum(
+        parameter.kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        for parameter in parameters
+    )
+    return min(optional, max(0, count - takes))
+
+
+def _takes(handler: Any, name: str) -> bool:
+    if type(handler).trigger_event is not AsyncNamespace.trigger_event:
+        return True
+    return callable(getattr(handler, f"on_{name}", None))
+
+
+def _refusal(error_args: Any) -> Refused:
+    """`ConnectionRefusedError("message", data)` of python-socketio, in our terms."""
+    if not isinstance(error_args, dict):
+        return Refused(str(error_args))
+    refused = Refused(str(error_args.get("message", REFUSED)))
+    data = error_args.get("data")
+    if data is not None:
+        refused.data = data
+    return refused

@@ -1,0 +1,83 @@
+"""python-socketio's client manager, as a view of our rooms: for code that reads `sio.manager`.
+
+Nothing of the base class's own tables is used; the server's room tables are the only truth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from socketio import AsyncManager
+
+from rtserver.sio.broadcast.target import Flags, Target
+
+if TYPE_CHECKING:
+    from rtserver.sio.server import Server
+
+
+class Manager(AsyncManager):  # type: ignore[misc]  # python-socketio is untyped
+    server: Server
+
+    def get_namespaces(self) -> list[str]:
+        return self.server.open_namespaces()
+
+    def get_participants(self, namespace: str, room: Any) -> Iterator[tuple[str, str]]:
+        table = self.server.rooms_of(namespace)
+        if table is not None:
+            for client in table.select(Target(rooms=as_rooms(room))):
+                yield client.id, client.connection.id
+
+    def is_connected(self, sid: str, namespace: str) -> bool:
+        table = self.server.rooms_of(namespace)
+        return table is not None and sid in table.clients
+
+    def eio_sid_from_sid(self, sid: str, namespace: str) -> str | None:
+        client = self.server.find(sid, namespace)
+        return client.connection.id if client is not None else None
+
+    def sid_from_eio_sid(self, eio_sid: str, namespace: str) -> str | None:
+        connection = self.server.connections.get(eio_sid)
+        clients = connection.clients if connection is not None else []
+        return next((client.id for client in clients if client.namespace_name == namespace), None)
+
+    def get_rooms(self, sid: str, namespace: str) -> list[str]:
+        client = self.server.find(sid, namespace)
+        return [client.id, *client.rooms] if client is not None else []
+
+    async def emit(
+        self,
+        event: str,
+        data: Any,
+        namespace: str,
+        room: Any = None,
+        skip_sid: Any = None,
+        callback: Any = None,
+        to: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        await self.server.emit(
+            event, data, to=to or room, skip_sid=skip_sid, namespace=namespace, callback=callback, **kwargs
+        )
+
+
+def as_rooms(room: Any) -> tuple[str, ...]:
+    """A room, several, or None for everybody, as python-socketio takes them."""
+    if room is None:
+        return ()
+    if isinstance(room, list | tuple | set | frozenset):
+        return tuple(room)
+    return (room,)
+
+
+def as_target(to: Any, skip_sid: Any, local: bool) -> Target:
+    return Target(rooms=as_rooms(to), except_=as_rooms(skip_sid), flags=Flags(local=local))
+
+
+def as_arguments(event: str, data: Any) -> list[Any]:
+    """`data` of `sio.emit`: a tuple is several arguments, None is none."""
+    if data is None:
+        return [event]
+    if isinstance(data, tuple):
+        return [event, *data]
+    return [event, data]

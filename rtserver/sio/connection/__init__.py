@@ -1,0 +1,1 @@
+"""A Socket.IO connection: packets, joining namespaces, parsers."""

@@ -1,0 +1,56 @@
+"""Parsers: the text parser of Socket.IO and `socket.io-msgpack-parser`, with the connection and the client of each.
+
+All clients of a server use the same parser. With msgpack each packet is one binary message.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from rtserver.protocol import msgpack_packets, packets
+from rtserver.sio.broadcast.encoding import Encode, outgoing, outgoing_msgpack
+from rtserver.sio.client.client import Client
+from rtserver.sio.connection.connection import Connection
+
+
+class MsgpackConnection(Connection):
+    __slots__ = ()
+
+    def receive(self, message: str | bytes) -> None:
+        if self.closed or self._shut:
+            return
+        try:
+            if isinstance(message, str):
+                raise packets.PacketError("text where packets are binary")
+            self._route(msgpack_packets.decode(message, self.server.bounds.max_depth), len(message))
+        except packets.PacketError as error:
+            self.reject(str(error))
+
+
+class MsgpackClient(Client):
+    __slots__ = ()
+
+    def send_ack(self, id: int, values: list[Any]) -> None:
+        self.send(self.server.outgoing(packets.ACK, self.namespace_name, values, id))
+
+
+@dataclass(frozen=True, slots=True)
+class Parser:
+    outgoing: Encode
+    connection: type[Connection]
+    client: type[Client]
+
+
+_PARSERS = {
+    "default": Parser(outgoing, Connection, Client),
+    "msgpack": Parser(outgoing_msgpack, MsgpackConnection, MsgpackClient),
+}
+
+
+def parser_of(serializer: str) -> Parser:
+    """By python-socketio's name for it; raises `ValueError`."""
+    parser = _PARSERS.get(serializer)
+    if parser is None:
+        raise ValueError(f'the serializer is "default" or "msgpack", not {serializer!r}')
+    return parser

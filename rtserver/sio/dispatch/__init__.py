@@ -1,0 +1,1 @@
+"""Dispatch of events to handlers."""

@@ -1,0 +1,110 @@
+"""The handler table of a `Namespace` class: event name to function, checks and rate.
+
+Only what is marked with `@event` can be reached from outside; the arguments are converted by the annotations before the
+function sees them, so a handler never meets a value of a type that it did not ask for.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from rtserver.protocol.packets import RESERVED_EVENTS
+from rtserver.rate_limit import Rate
+from rtserver.sio.dispatch.arguments import Arguments
+
+Function = Callable[..., Any]
+Marked = TypeVar("Marked", bound=Function)
+CATCH_ALL = "*"
+_MARK = "__rtserver_event__"
+_SERVER_MARK = "__rtserver_server_event__"
+
+
+class _ServerDefault:
+    """The type of `SERVER_DEFAULT`."""
+
+
+SERVER_DEFAULT: Final = _ServerDefault()
+RateOption = Rate | None | _ServerDefault
+
+
+@dataclass(frozen=True, slots=True)
+class EventMark:
+    name: str
+    rate: RateOption
+
+
+def event(
+    name: str | None = None, *, rate: str | Rate | _ServerDefault | None = SERVER_DEFAULT
+) -> Callable[[Marked], Marked]:
+    """Mark a method as the handler of an event.
+
+    `rate` bounds the event per client ("10/s"); None lifts the server's default. `@event("*")` takes what no other
+    handler does, as `(client, name, *args)`.
+    """
+    if callable(name):
+        raise TypeError('write @event("name"), with the name of the event')
+    if name in RESERVED_EVENTS:
+        raise ValueError(f'"{name}" is a reserved event name')
+    limit = Rate.parse(rate) if isinstance(rate, str) else rate
+
+    def mark(function: Marked) -> Marked:
+        setattr(function, _MARK, EventMark(name or function.__name__, limit))
+        return function
+
+    return mark
+
+
+def server_event(name: str) -> Callable[[Marked], Marked]:
+    """Mark a method as the handler of other servers' `server_side_emit(name, …)`; what it returns is the ack."""
+
+    def mark(function: Marked) -> Marked:
+        setattr(function, _SERVER_MARK, name)
+        return function
+
+    return mark
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event: `attribute` is the method's name, so that an overridden method of a subclass is the one called."""
+
+    attribute: str
+    rate: RateOption
+    arguments: Arguments
+
+
+def build_table(cls: type) -> dict[str, Entry]:
+    """Every `@event` of a class and its bases, the most derived definition winning."""
+    table: dict[str, Entry] = {}
+    for attribute, mark in _marks(cls, _MARK):
+        leading = 3 if mark.name == CATCH_ALL else 2
+        table[mark.name] = Entry(attribute, mark.rate, Arguments(getattr(cls, attribute), leading))
+    return table
+
+
+def build_server_table(cls: type) -> dict[str, str]:
+    """Name of the server event to name of the method."""
+    return {name: attribute for attribute, name in _marks(cls, _SERVER_MARK)}
+
+
+def _marks(cls: type, mark: str) -> Iterator[tuple[str, Any]]:
+    """(method, its mark), bases first. An override need not repeat the decorator."""
+    for base in reversed(cls.__mro__):
+        own = [attribute for attribute, function in vars(base).items() if hasattr(function, mark)]
+        names = {getattr(found := getattr(vars(base)[attribute], mark), "name", found) for attribute in own}
+        if len(names) < len(own):
+            raise TypeError(f"{base.__qualname__} has two handlers for one event")
+        for attribute in own:
+            if inspect.isfunction(inspect.getattr_static(cls, attribute)):
+                yield attribute, _marked(cls, attribute, mark)
+
+
+def _marked(cls: type, attribute: str, mark: str) -> Any:
+    for base in cls.__mro__:
+        function = base.__dict__.get(attribute)
+        if function is not None and hasattr(function, mark):
+            return getattr(function, mark)
+    return None

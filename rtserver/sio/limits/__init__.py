@@ -1,0 +1,1 @@
+"""Limits on connections and clients."""

@@ -1,0 +1,201 @@
+"""`Namespace`, the class that a team writes its events in, and how the server drives it.
+
+class Tracking(Namespace, path="/tracking"):
+    @event("joinOrder", rate="10/s")
+    async def join_order(self, client: Client, order_id: str) -> dict:
+        await client.join(f"order:{order_id}")
+        return {"ok": True}
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+
+from rtserver.sio.broadcast.operator import DEFAULT_ACK_TIMEOUT, Operator
+from rtserver.sio.broadcast.remote_socket import RemoteSocket
+from rtserver.sio.broadcast.room_presence import MOST, Occupants
+from rtserver.sio.client.client import Client
+from rtserver.sio.dispatch.event_table import Entry, build_server_table, build_table, event, server_event
+from rtserver.sio.dispatch.interfaces import AuthMode
+
+if TYPE_CHECKING:
+    from rtserver.sio.server import Server
+
+__all__ = ["Client", "Namespace", "event", "server_event"]
+
+
+PathFunction = Callable[[str, Mapping[str, Any] | None], bool | Awaitable[bool]]
+Step = TypeVar("Step", bound=Callable[[Client], Any])
+
+
+class Namespace:
+    """Subclass it with a `path`: a name such as "/tracking"; for dynamic namespaces a compiled pattern, or a function
+    (or method) of the name and the client's `auth` that says whether there is such a namespace, plain or async.
+
+    `auth`: whether a checked identity is "required", "optional" or not looked for ("none").
+    `roles`: one of these is needed; empty = every identity.
+    `room_presence`: keep who is in which room, for `occupants` to tell.
+    """
+
+    path: str | re.Pattern[str] | PathFunction
+    auth: AuthMode = "required"
+    roles: frozenset[str] = frozenset()
+    room_presence: bool = False
+    server: Server
+
+    _event_table: ClassVar[dict[str, Entry]] = {}
+    _server_event_table: ClassVar[dict[str, str]] = {}
+
+    middleware: tuple[Callable[[Client], Any], ...] = ()
+    """What `use` added."""
+
+    def __init_subclass__(cls, path: str | re.Pattern[str] | PathFunction | None = None, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if path is not None:
+            # A function given here is not a method.
+            cls.path = cast("PathFunction", staticmethod(path)) if inspect.isfunction(path) else path
+        cls._event_table = build_table(cls)
+        cls._server_event_table = build_server_table(cls)
+
+    # Override what you need.
+
+    async def on_start(self) -> None:
+        """The server runs; no client is here yet."""
+
+    async def on_stop(self) -> None:
+        """The server stops; no client is here any more."""
+
+    async def on_connect(self, client: Client) -> None:
+        """Raise `Refused` to refuse. What is emitted to `client` here arrives after CONNECT."""
+
+    async def on_connected(self, client: Client) -> None:
+        """The client was told that it is connected, and broadcasts reach it."""
+
+    async def on_event(self, client: Client, event: str, args: list[Any]) -> list[Any] | None:
+        """Each event goes through here, after its rate limit and before its arguments are checked.
+
+        Change `args`, return others, or raise an `EventError`, which is the answer; None lets them pass as they are.
+        """
+        return None
+
+    async def on_disconnecting(self, client: Client, reason: str) -> None:
+        """The client is going: nothing reaches it any more, but it is still told among the members of its rooms."""
+
+    async def on_disconnect(self, client: Client, reason: str) -> None:
+        """The client is gone; `client.rooms` still tells the rooms it was in."""
+
+    def use(self, step: Step) -> Step:
+        """Ask `step(client)`, plain or async, before `on_connect`; it may raise `Refused`."""
+        self.middleware += (step,)
+        return step
+
+    # Addressing clients, cluster-wide.
+
+    def of(self, name: str) -> Operator:
+        """Everybody in one concrete namespace: needed where `path` is a pattern."""
+        return Operator(self.server.adapter, name)
+
+    @property
+    def _everybody(self) -> Operator:
+        if not isinstance(self.path, str):
+            raise TypeError("a dynamic namespace addresses its clients by self.of(name)")
+        return Operator(self.server.adapter, self.path)
+
+    @property
+    def clients(self) -> Mapping[str, Client]:
+        """The clients on this server, by socket id."""
+        if not isinstance(self.path, str):
+            raise TypeError("a dynamic namespace has clients in each of its names")
+        rooms = self.server.rooms_of(self.path)
+        return MappingProxyType(dict(rooms.clients) if rooms is not None else {})
+
+    def to(self, *rooms: str | Iterable[str]) -> Operator:
+        return self._everybody.to(*rooms)
+
+    in_ = to
+
+    def except_(self, *rooms: str | Iterable[str]) -> Operator:
+        return self._everybody.except_(*rooms)
+
+    @property
+    def volatile(self) -> Operator:
+        return self._everybody.volatile
+
+    @property
+    def local(self) -> Operator:
+        return self._everybody.local
+
+    def compress(self, on: bool) -> Operator:
+        return self._everybody.compress(on)
+
+    def timeout(self, seconds: float) -> Operator:
+        return self._everybody.timeout(seconds)
+
+    async def emit(self, event: str, *args: Any) -> None:
+        await self._everybody.emit(event, *args)
+
+    async def emit_with_ack(self, event: str, *args: Any) -> list[Any]:
+        return await self._everybody.emit_with_ack(event, *args)
+
+    async def fetch_sockets(self) -> list[RemoteSocket]:
+        return await self._everybody.fetch_sockets()
+
+    async def sockets_join(self, *rooms: str | Iterable[str]) -> None:
+        await self._everybody.sockets_join(*rooms)
+
+    async def sockets_leave(self, *rooms: str | Iterable[str]) -> None:
+        await self._everybody.sockets_leave(*rooms)
+
+    async def disconnect_sockets(self, close: bool = False) -> None:
+        await self._everybody.disconnect_sockets(close)
+
+    async def all_rooms(self) -> set[str]:
+        return await self._everybody.all_rooms()
+
+    async def occupants(
+        self,
+        room: str,
+        *,
+        users: Sequence[str] | None = None,
+        after: str | None = None,
+        limit: int = MOST,
+        of: str | None = None,
+    ) -> Occupants:
+        """Who is in `room` now, by user id, with how many devices on which instance; with `room_presence` only.
+
+        Either those of `users`, or a page: go on with `after=` the `next` of the one before.
+        `of`: the name, in a dynamic namespace.
+        """
+        name, occupancy = self._tracked(of), self.server.occupancy
+        if users is not None:
+            return await occupancy.among(name, room, users)
+        return await occupancy.page(name, room, after, limit)
+
+    def _tracked(self, name: str | None) -> str:
+        if not self.room_presence:
+            raise TypeError("only a namespace with room_presence = True knows who is in its rooms")
+        if name is None and not isinstance(self.path, str):
+            raise TypeError("a dynamic namespace has rooms in each of its names: occupants(room, of=name)")
+        return name or cast("str", self.path)
+
+    # Between servers.
+
+    async def server_side_emit(self, name: str, *args: Any) -> None:
+        """Call `@server_event(name)` on the other servers."""
+        await self._everybody.server_side_emit(name, *args)
+
+    async def server_side_emit_with_ack(self, name: str, *args: Any, timeout: float = DEFAULT_ACK_TIMEOUT) -> list[Any]:
+        """What `@server_event(name)` returned on each of the other servers."""
+        return await self._everybody.server_side_emit_with_ack(name, *args, timeout=timeout)
+
+
+def path_text(namespace: Namespace) -> str:
+    """The path, the text of its pattern, or the name of the class: its name in metrics and in the registry."""
+    path = namespace.path
+    if isinstance(path, str):
+        return path
+    return path.pattern if isinstance(path, re.Pattern) else type(namespace).__qualname__

@@ -1,0 +1,1 @@
+"""The database: engines, dialects, column types, group commit, migrations."""

@@ -1,0 +1,88 @@
+"""The database: where it is, how a transaction on it begins, and what its trouble means.
+
+Knows nothing of tables. Every statement of the store runs inside `transaction()` or `reading()`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from rtserver.errors import ConfigError
+from rtserver.store.db import migrate, postgres, sqlite
+from rtserver.store.db.dialects import Engines
+from rtserver.store.db.errors import translated
+
+
+class Database:
+    """`url`: `sqlite:///path`, `postgres://…` or `postgresql://…`. `timeout`: seconds that anything on it may take.
+
+    Making one opens nothing; raises `ConfigError` for a URL that cannot be used.
+    """
+
+    def __init__(self, url: str, *, timeout: float = 10.0) -> None:
+        self._url = url
+        self._engines = _open_engines(url, timeout)
+        self.commits = 0
+
+    async def connect(self) -> None:
+        """Make the folder of a SQLite file and see that the database answers; raises `Unavailable`."""
+        if not postgres.is_postgres(self._url):
+            with translated():
+                sqlite.file_of(self._url).parent.mkdir(parents=True, exist_ok=True)
+        await self.ping()
+
+    async def close(self) -> None:
+        """Close all connections. Safe to call twice."""
+        with translated():
+            await self._engines.dispose()
+
+    async def ping(self) -> None:
+        """Raise `Unavailable` unless the database answers."""
+        async with self.reading() as connection:
+            await connection.execute(sa.text(self._engines.probe))
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that may write: committed at the end, rolled back on any error."""
+        with translated():
+            async with asyncio.timeout(self._engines.deadline), self._engines.writer.begin() as connection:
+                yield connection
+            self.commits += 1
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """A connection whose every statement stands alone and waits for no writer."""
+        with translated():
+            async with asyncio.timeout(self._engines.deadline), self._engines.reader.connect() as connection:
+                yield connection
+
+    async def migrate(self) -> None:
+        """Bring the tables to this version's form. Several servers may do it at once.
+
+        Raises `ConfigError` where a newer rtserver has made them.
+        """
+        engines = _open_engines(self._url, None)
+        try:
+            with translated():
+                async with engines.writer.begin() as connection:
+                    await connection.run_sync(migrate.upgrade)
+        finally:
+            await engines.dispose()
+
+    async def needs_migration(self) -> bool:
+        """Whether the tables have another form than this version's."""
+        async with self.reading() as connection:
+            return await connection.run_sync(migrate.is_due)
+
+
+def _open_engines(url: str, timeout: float | None) -> Engines:
+    if postgres.is_postgres(url):
+        return postgres.open_engines(url, timeout)
+    if url.startswith(("sqlite://", "sqlite+aiosqlite://")):
+        return sqlite.open_engines(url, timeout)
+    raise ConfigError(["the database URL must begin with sqlite:/// or postgresql://"])

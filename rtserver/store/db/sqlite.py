@@ -1,0 +1,88 @@
+"""SQLite: its URL, its engines, its pragmas.
+
+1. One connection writes and takes the write lock when its transaction begins (BEGIN IMMEDIATE), so that it never
+   fails half-way for having read first. Other connections read, and in WAL mode wait for nobody.
+2. `synchronous=FULL`: a commit is on the disk when it returns. NORMAL would survive kill -9 but not a power cut.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from rtserver.errors import ConfigError
+from rtserver.store.db.dialects import Engines
+
+_READERS = 4
+_WRITER_PRAGMAS = ("synchronous=FULL", "foreign_keys=ON", "journal_size_limit=67108864")
+_READER_PRAGMAS = ("query_only=ON",)
+_MIGRATION_SECONDS = 60.0
+_AGAIN_SECONDS = 0.01
+
+
+def file_of(url: str) -> Path:
+    """The file of `sqlite:///relative.db` or `sqlite:////absolute.db`."""
+    try:
+        parsed = sa.make_url(url)
+    except (ArgumentError, ValueError):
+        raise ConfigError(["the database URL cannot be read; write sqlite:///path/to/file.db"]) from None
+    if parsed.host or parsed.query or not parsed.database or parsed.database.startswith((":memory:", "file:")):
+        raise ConfigError(["the database URL must name a file: sqlite:///path/to/file.db"])
+    return Path(parsed.database)
+
+
+def open_engines(url: str, timeout: float | None) -> Engines:
+    """`timeout`: seconds to wait for the write lock of another process."""
+    wait = _MIGRATION_SECONDS if timeout is None else timeout
+    file = file_of(url)
+    writer = _engine(file, wait, 1, _WRITER_PRAGMAS)
+    sa.event.listen(writer.sync_engine, "connect", lambda it, _: it.run_async(lambda driver: _to_wal(driver, wait)))
+    sa.event.listen(writer.sync_engine, "begin", _begin_immediate)
+    return Engines(writer, _engine(file, wait, _READERS, _READER_PRAGMAS), "SELECT count(*) FROM sqlite_master", None)
+
+
+def _engine(file: Path, wait: float, size: int, pragmas: tuple[str, ...]) -> AsyncEngine:
+    engine = create_async_engine(
+        sa.URL.create("sqlite+aiosqlite", database=str(file)),
+        pool_size=size,
+        max_overflow=0,
+        pool_timeout=wait,
+        hide_parameters=True,
+        connect_args={"timeout": wait},
+    )
+
+    def prepare(connection: Any, record: object) -> None:
+        connection.isolation_level = None  # the driver begins nothing by itself
+        for pragma in pragmas:
+            connection.execute(f"PRAGMA {pragma}").close()
+
+    sa.event.listen(engine.sync_engine, "connect", prepare)
+    return engine
+
+
+async def _to_wal(connection: aiosqlite.Connection, wait: float) -> None:
+    """Switch the file to WAL mode, where it stays; a file made by `VACUUM INTO` or a restore is not in it yet.
+
+    Where two connections switch at once, SQLite refuses one of them without waiting, whatever its timeout.
+    """
+    end = time.monotonic() + wait
+    while True:
+        try:
+            await connection.execute_fetchall("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+        await asyncio.sleep(_AGAIN_SECONDS)
+
+
+def _begin_immediate(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -1,0 +1,209 @@
+"""Forgetting a person, a batch at a time: whatever is asked for again goes on where it stopped.
+
+1. Messages become tombstones of an author without id and name, which no token can have. They keep their numbers, so
+   that rooms stay gapless, and take a new `rev`, so that clients that come back hear of it.
+2. Each step finds its batch by what is left of the person; a step that finds nothing gives way to the next.
+3. The audit keeps that things were done, but not by whom, and not the words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from rtserver.clock import now_ms
+from rtserver.store.audit import Deed, record
+from rtserver.store.db.column_types import checked_key
+from rtserver.store.db.database import Database
+from rtserver.store.db.dialects import among
+from rtserver.store.erasure.erase_notifications import forget_inbox, forget_mentions
+from rtserver.store.erasure.erase_scheduled import forget_scheduled
+from rtserver.store.messages.append import message_columns, message_of
+from rtserver.store.messages.changes import lock_rooms
+from rtserver.store.messages.reactions import with_reactions
+from rtserver.store.messages.records import Message
+from rtserver.store.schema import audit, members, messages, reactions, receipts, rooms
+
+NOBODY = ""
+"""The id and the name of the author of a forgotten person's messages."""
+BATCH = 200
+_DIRECT = "dm:"
+
+
+class Step(NamedTuple):
+    """What a batch was: `kind` and how many. `messages` are those of one room that clients shall see anew."""
+
+    kind: str
+    rows: int
+    messages: Sequence[Message] = ()
+    emoji: Sequence[str] = ()
+    """For reactions: the one that was taken back, for each of `messages`."""
+    rooms: Sequence[str] = ()
+    """For memberships: the rooms left."""
+
+
+_Take = Callable[[AsyncConnection, str], Awaitable[Step]]
+
+
+class Forget:
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def step(self, user: str) -> Step | None:
+        """The next batch; None when nothing is left of `user`."""
+        if checked_key(user) == NOBODY:
+            return None
+        for take in _STEPS:
+            async with self._db.transaction() as connection:
+                step = await take(connection, user)
+            if step.rows:
+                return step
+        return None
+
+    async def record(self, by: str, counts: dict[str, int]) -> None:
+        """Say in the audit that somebody was forgotten; not who."""
+        async with self._db.transaction() as connection:
+            await record(connection, [Deed(by, "user.forget", details=counts)])
+
+
+async def _lonely(connection: AsyncConnection, user: str) -> Step:
+    """Direct conversations that nobody else is in any more: nothing of them stays."""
+    others = members.alias("others")
+    shared = sa.exists().where(others.c.room == members.c.room, others.c.user_id != user)
+    mine = sa.select(members.c.room).where(members.c.user_id == user, members.c.room.startswith(_DIRECT), ~shared)
+    room = (await connection.execute(mine.limit(1))).scalar()
+    if room is None:
+        return Step("messages", 0)
+    await lock_rooms(connection, [room])
+    oldest = sa.select(messages.c.seq).where(messages.c.room == room).order_by(messages.c.seq).limit(BATCH)
+    seqs = list((await connection.execute(oldest)).scalars())
+    if seqs:
+        for table in (reactions, messages):
+            await connection.execute(sa.delete(table).where(table.c.room == room, table.c.seq <= seqs[-1]))
+        await connection.execute(sa.update(rooms).where(rooms.c.room == room).values(first_seq=seqs[-1] + 1))
+        return Step("messages", len(seqs))
+    for table in (receipts, members, rooms):
+        await connection.execute(sa.delete(table).where(table.c.room == room))
+    return Step("rooms", 1)
+
+
+async def _memberships(connection: AsyncConnection, user: str) -> Step:
+    mine = sa.select(members.c.room).where(members.c.user_id == user).limit(BATCH)
+    left = list((await connection.execute(mine)).scalars())
+    these = among(connection, members.c.room, left)
+    await connection.execute(sa.delete(members).where(members.c.user_id == user, these))
+    return Step("rooms", len(left), rooms=left)
+
+
+async def _written(connection: AsyncConnection, user: str) -> Step:
+    """Of one room; also those that the person deleted already."""
+    found = await _of_one_room(connection, messages.c.author_id == user)
+    if not found:
+        return Step("messages", 0)
+    room, now = found[0].room, now_ms()
+    theirs = sa.and_(reactions.c.room == room, reactions.c.seq.in_([message.seq for message in found]))
+    await connection.execute(sa.delete(reactions).where(theirs))
+    mentioned = [(user, message.id) for message in found for user in message.mentions or ()]
+    await forget_mentions(connection, mentioned + await _forget_words(connection, found))
+    deleted_by = sa.case(
+        (sa.or_(messages.c.deleted_by.is_(None), messages.c.deleted_by == user), NOBODY), else_=messages.c.deleted_by
+    )
+    changed = await _change(
+        connection, found, author_id=NOBODY, author_name=NOBODY, text="", words=None, data=None, mentions=None,
+        nonce=None, deleted_at=sa.func.coalesce(messages.c.deleted_at, now), deleted_by=deleted_by,
+    )  # fmt: skip
+    return Step("messages", len(found), changed)
+
+
+async def _forget_words(connection: AsyncConnection, found: Sequence[Message]) -> list[tuple[str, str]]:
+    """What the audit keeps of former words of these messages; gives whom these mentioned, each with the message."""
+    theirs = among(connection, audit.c.target, [message.id for message in found])
+    overwritten = (await connection.execute(sa.select(audit.c.target, audit.c.details).where(theirs))).all()
+    await connection.execute(sa.update(audit).where(theirs).values(details=None))
+    details = ((row.target, row.details) for row in overwritten if isinstance(row.details, dict))
+    return [(user, id_) for id_, before in details for user in before.get("mentions") or ()]
+
+
+async def _deleted(connection: AsyncConnection, user: str) -> Step:
+    """What the person deleted of others, as a moderator."""
+    found = await _of_one_room(connection, messages.c.deleted_by == user)
+    return Step("deletions", len(found), await _change(connection, found, deleted_by=NOBODY) if found else ())
+
+
+async def _reacted(connection: AsyncConnection, user: str) -> Step:
+    room = (await connection.execute(sa.select(reactions.c.room).where(reactions.c.user_id == user).limit(1))).scalar()
+    if room is None:
+        return Step("reactions", 0)
+    await lock_rooms(connection, [room])
+    mine = sa.and_(reactions.c.user_id == user, reactions.c.room == room)
+    query = sa.select(reactions.c.seq, reactions.c.emoji).where(mine).order_by(reactions.c.seq, reactions.c.emoji)
+    rows = [(row.seq, row.emoji) for row in await connection.execute(query.limit(BATCH))]
+    for seq, emoji in rows:
+        one = sa.and_(mine, reactions.c.seq == seq, reactions.c.emoji == emoji)
+        await connection.execute(sa.delete(reactions).where(one))
+    seqs = {seq for seq, _ in rows}
+    found = await _read(connection, sa.and_(messages.c.room == room, messages.c.seq.in_(seqs)))
+    changed = {message.seq: message for message in await _change(connection, found)}
+    seen = [(changed[seq], emoji) for seq, emoji in rows if seq in changed]
+    return Step("reactions", len(rows), [message for message, _ in seen], [emoji for _, emoji in seen])
+
+
+async def _read_marks(connection: AsyncConnection, user: str) -> Step:
+    done = await connection.execute(sa.delete(receipts).where(receipts.c.user_id == user))
+    return Step("receipts", done.rowcount)
+
+
+async def _inbox(connection: AsyncConnection, user: str) -> Step:
+    return Step("notifications", await forget_inbox(connection, user, BATCH))
+
+
+async def _scheduled(connection: AsyncConnection, user: str) -> Step:
+    return Step("scheduled", await forget_scheduled(connection, user))
+
+
+async def _audited(connection: AsyncConnection, user: str) -> Step:
+    count = 0
+    for column in (audit.c.actor, audit.c.target):
+        some = sa.select(audit.c.id).where(column == user).limit(BATCH)
+        done = await connection.execute(sa.update(audit).where(audit.c.id.in_(some)).values({column.name: NOBODY}))
+        count += done.rowcount
+    return Step("audit", count)
+
+
+_STEPS: tuple[_Take, ...] = (
+    _scheduled, _lonely, _memberships, _written, _deleted, _reacted, _read_marks, _inbox, _audited,
+)  # fmt: skip
+
+
+async def _of_one_room(connection: AsyncConnection, wanted: sa.ColumnElement[bool]) -> list[Message]:
+    """A batch of them, under the lock of their room."""
+    room = (await connection.execute(sa.select(messages.c.room).where(wanted).limit(1))).scalar()
+    if room is None:
+        return []
+    await lock_rooms(connection, [room])
+    return await _read(connection, sa.and_(messages.c.room == room, wanted))
+
+
+async def _read(connection: AsyncConnection, wanted: sa.ColumnElement[bool]) -> list[Message]:
+    query = sa.select(*message_columns(messages)).where(wanted).order_by(messages.c.seq).limit(BATCH)
+    return [message_of(row) for row in await connection.execute(query)]
+
+
+async def _change(connection: AsyncConnection, found: Sequence[Message], **values: Any) -> list[Message]:
+    """Change these messages of one room, whose lock is held; each takes the next `rev`."""
+    if not found:
+        return []
+    room = found[0].room
+    advancing = sa.update(rooms).where(rooms.c.room == room).values(last_rev=rooms.c.last_rev + len(found))
+    last = int((await connection.execute(advancing.returning(rooms.c.last_rev))).scalar_one())
+    this = sa.and_(messages.c.room == room, messages.c.seq == sa.bindparam("which"))
+    numbered = enumerate(found, last - len(found) + 1)
+    await connection.execute(
+        sa.update(messages).where(this).values(rev=sa.bindparam("next"), **values),
+        [{"which": message.seq, "next": rev} for rev, message in numbered],
+    )
+    changed = sa.and_(messages.c.room == room, messages.c.seq.in_([message.seq for message in found]))
+    return await with_reactions(connection, await _read(connection, changed))

@@ -1,0 +1,200 @@
+"""What is to be carried out later: kept until it is done, given to one server at a time, in order of due time.
+
+1. While one server holds some, no other gets any: that keeps the order. Whoever dies holds for `LEASE_MS` at most.
+2. Nothing here is removed before it is done, so a crash in between leads to a repeat; whoever carries it out makes
+   that harmless.
+3. Holding is measured by the clocks of the servers. One that was set back does not prolong it: a hold that reaches
+   too far ahead counts as none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import sqlalchemy as sa
+from msgspec import Struct
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from rtserver.clock import iso, now_ms
+from rtserver.errors import Conflict
+from rtserver.store.db.column_types import checked_key, plain_json
+from rtserver.store.db.database import Database
+from rtserver.store.db.ids import Ids
+from rtserver.store.ingest.idempotency import Asked, enter, same_body
+from rtserver.store.schema.ingest import requests, scheduled
+
+LEASE_MS = 6_000
+LONGEST_PAUSE_MS = 60_000
+MAX_PAGE = 1000
+_TAKE_TURNS = 0x72747363  # one lock for all servers on this database
+
+
+class Later(Struct, frozen=True, rename="camel"):
+    """Something scheduled. `failed_at` and `error`: it cannot be carried out, and waits for people."""
+
+    id: str
+    kind: str
+    at: str
+    body: Any
+    key: str | None
+    created_at: str
+    attempts: int = 0
+    failed_at: str | None = None
+    error: str | None = None
+
+
+class Schedule:
+    def __init__(self, db: Database, *, clock: Callable[[], int] = now_ms) -> None:
+        self._db = db
+        self._clock = clock
+        self._ids = Ids()
+
+    async def add(self, kind: str, body: Any, due_at: int, *, key: str | None, digest: str) -> tuple[str, str, bool]:
+        """Id and due time of what is now scheduled, and whether it is new: a key is answered with its first one."""
+        id_, now = self._ids(), self._clock()
+        row = {
+            "id": id_, "kind": checked_key(kind), "body": plain_json(body), "due_at": due_at,
+            "key": None if key is None else checked_key(key), "created_at": now, "attempts": 0,
+        }  # fmt: skip
+        async with self._db.transaction() as connection:
+            if key is not None:
+                # From when it is due, for it is then that somebody may ask again.
+                asked = Asked(kind, key, digest, {"id": id_, "at": iso(due_at)})
+                [known] = await enter(connection, [asked], max(now, due_at))
+                if not same_body(known, asked).new:
+                    first = known.answer if isinstance(known.answer, dict) else {}
+                    return str(first.get("id", "")), str(first.get("at", iso(due_at))), False
+            await connection.execute(sa.insert(scheduled).values(row))
+        return id_, iso(due_at), True
+
+    async def take(self, owner: str, limit: int) -> list[Later]:
+        """What is due, in order, held by `owner` from now on; nothing while another server holds some."""
+        async with self._db.transaction() as connection:
+            await _take_turns(connection)
+            now = self._clock()
+            others = sa.and_(scheduled.c.owner.is_not(None), scheduled.c.owner != owner, _held(now))
+            if (await connection.execute(sa.select(scheduled.c.id).where(others).limit(1))).first() is not None:
+                return []
+            free = sa.and_(scheduled.c.failed_at.is_(None), scheduled.c.due_at <= now, sa.not_(_held(now)))
+            due = sa.select(scheduled).where(free).order_by(scheduled.c.due_at, scheduled.c.id).limit(limit)
+            found = [later_of(row) for row in await connection.execute(due)]
+            if found:
+                holding = sa.update(scheduled).where(scheduled.c.id.in_([later.id for later in found]))
+                await connection.execute(holding.values(owner=owner, held_until=now + LEASE_MS))
+        return found
+
+    async def hold(self, owner: str) -> None:
+        """Go on holding what `owner` holds."""
+        async with self._db.transaction() as connection:
+            mine = sa.update(scheduled).where(scheduled.c.owner == owner)
+            await connection.execute(mine.values(held_until=self._clock() + LEASE_MS))
+
+    async def release(self, owner: str) -> None:
+        """Hold nothing any more."""
+        async with self._db.transaction() as connection:
+            mine = sa.update(scheduled).where(scheduled.c.owner == owner)
+            await connection.execute(mine.values(owner=None, held_until=None))
+
+    async def done(self, ids: list[str]) -> None:
+        """Remove these."""
+        async with self._db.transaction() as connection:
+            await connection.execute(sa.delete(scheduled).where(scheduled.c.id.in_(ids)))
+
+    async def retry(self, id: str, pause_ms: int) -> None:
+        """Try it again after a pause."""
+        until = self._clock() + min(pause_ms, LONGEST_PAUSE_MS)
+        await self._change(id, owner=None, held_until=until, attempts=scheduled.c.attempts + 1)
+
+    async def park(self, id: str, reason: str) -> None:
+        """Never try it again; keep it with the reason."""
+        await self._change(
+            id, owner=None, held_until=None, failed_at=self._clock(), error=reason[:500],
+            attempts=scheduled.c.attempts + 1,
+        )  # fmt: skip
+
+    async def next_due(self) -> int | None:
+        """When the next one is due that nobody holds."""
+        free = sa.and_(scheduled.c.failed_at.is_(None), sa.not_(_held(self._clock())))
+        async with self._db.reading() as connection:
+            found = await connection.execute(sa.select(sa.func.min(scheduled.c.due_at)).where(free))
+        due: int | None = found.scalar()
+        return due
+
+    async def failed(self) -> int:
+        """How many have failed."""
+        async with self._db.reading() as connection:
+            query = sa.select(sa.func.count()).where(scheduled.c.failed_at.is_not(None))
+            return int((await connection.execute(query)).scalar_one())
+
+    async def find(self, id: str) -> Later | None:
+        async with self._db.reading() as connection:
+            row = (await connection.execute(sa.select(scheduled).where(scheduled.c.id == checked_key(id)))).first()
+        return None if row is None else later_of(row)
+
+    async def page(
+        self, *, kind: str | None = None, key: str | None = None, failed: bool = False, after: str = "", limit: int = 50
+    ) -> tuple[list[Later], str | None]:
+        """By due time, and the cursor of the next page. Those that wait, or those that have failed."""
+        state = scheduled.c.failed_at.is_not(None) if failed else scheduled.c.failed_at.is_(None)
+        query = sa.select(scheduled).where(state)
+        if kind is not None:
+            query = query.where(scheduled.c.kind == checked_key(kind))
+        if key is not None:
+            query = query.where(scheduled.c.key == checked_key(key))
+        if after:
+            query = query.where(_behind(after))
+        limit = min(max(limit, 1), MAX_PAGE)
+        ordered = query.order_by(scheduled.c.due_at, scheduled.c.id).limit(limit + 1)
+        async with self._db.reading() as connection:
+            rows = list(await connection.execute(ordered))
+        more = f"{rows[limit - 1].due_at}.{rows[limit - 1].id}" if len(rows) > limit else None
+        return [later_of(row) for row in rows[:limit]], more
+
+    async def cancel(self, id: str) -> bool:
+        """Whether it was there; its key may be used anew. Raises `Conflict` while it is being carried out."""
+        async with self._db.transaction() as connection:
+            await _take_turns(connection)
+            query = sa.select(scheduled, _held(self._clock()).label("held")).where(scheduled.c.id == checked_key(id))
+            row = (await connection.execute(query)).first()
+            if row is None:
+                return False
+            if row.held and row.owner is not None:
+                raise Conflict("It is being carried out")
+            await connection.execute(sa.delete(scheduled).where(scheduled.c.id == row.id))
+            if row.key is not None:
+                its = sa.and_(requests.c.kind == row.kind, requests.c.key == row.key)
+                await connection.execute(sa.delete(requests).where(its))
+        return True
+
+    async def _change(self, id: str, **values: Any) -> None:
+        async with self._db.transaction() as connection:
+            await connection.execute(sa.update(scheduled).where(scheduled.c.id == id).values(**values))
+
+
+def later_of(row: Any) -> Later:
+    failed = None if row.failed_at is None else iso(row.failed_at)
+    return Later(
+        row.id, row.kind, iso(row.due_at), row.body, row.key, iso(row.created_at), row.attempts, failed, row.error
+    )
+
+
+def _held(now: int) -> sa.ColumnElement[bool]:
+    until = sa.func.coalesce(scheduled.c.held_until, 0)
+    return sa.and_(until > now, until <= now + max(LEASE_MS, LONGEST_PAUSE_MS))
+
+
+def _behind(cursor: str) -> sa.ColumnElement[bool]:
+    due_at, _, id_ = cursor.partition(".")
+    if not due_at.isascii() or not due_at.isdecimal() or len(due_at) > 16:
+        return sa.false()
+    return sa.or_(
+        scheduled.c.due_at > int(due_at),
+        sa.and_(scheduled.c.due_at == int(due_at), scheduled.c.id > checked_key(id_)),
+    )
+
+
+async def _take_turns(connection: AsyncConnection) -> None:
+    """One server at a time; on SQLite it is by now, since the transaction holds the write lock."""
+    if connection.dialect.name != "sqlite":
+        await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_TAKE_TURNS)))

@@ -1,0 +1,154 @@
+"""One transaction that appends a batch of messages.
+
+1. The rows of the rooms are locked first, in sorted order, so that two servers neither deadlock nor number alike.
+2. Nonces are looked up after that: whoever used one in these rooms before has committed by then.
+3. A replay takes no number, and no turn of slow mode.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from msgspec.structs import replace
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from rtserver.clock import iso
+from rtserver.errors import RateLimited
+from rtserver.store.db.dialects import insert_into, matches
+from rtserver.store.messages.records import Author, Draft, Message
+from rtserver.store.messages.search_tokens import text_columns
+from rtserver.store.messages.slow_mode import keep_pace
+from rtserver.store.schema import messages, rooms
+
+Appended = tuple[Message, bool]
+_Nonce = tuple[str, str, str]  # author, room, nonce
+_COLUMNS = (
+    "id", "seq", "room", "author_id", "author_name", "text", "sent_at", "nonce", "reply_to", "data", "mentions",
+    "rev", "edited_at", "deleted_at", "deleted_by",
+)  # fmt: skip
+
+
+async def append(
+    connection: AsyncConnection, drafts: Sequence[Draft], new_id: Callable[[], str], now: int
+) -> list[Appended | RateLimited]:
+    """The message of each draft and whether it is new, in order; or that it comes too soon."""
+    last_seqs = await _lock_rooms(connection, sorted({draft.room for draft in drafts}), now)
+    known = await _replayed(connection, drafts)
+    slow = ((n, one) for n, one in enumerate(drafts) if one.slow_seconds is not None and _nonce(one) not in known)
+    refused = await keep_pace(connection, slow, now)
+    going = [draft for place, draft in enumerate(drafts) if place not in refused]
+    appended = number(going, last_seqs, known, new_id, iso(now))
+    fresh = [message for message, new in appended if new]
+    if fresh:
+        await connection.execute(sa.insert(messages), [_row(message, now) for message in fresh])
+        await _advance_rooms(connection, {m.room: m.seq for m in fresh}, now)
+    saved = iter(appended)
+    return [refused[place] if place in refused else next(saved) for place in range(len(drafts))]
+
+
+def number(
+    drafts: Sequence[Draft],
+    last_seqs: dict[str, int],
+    known: dict[_Nonce, Message],
+    new_id: Callable[[], str],
+    sent_at: str,
+) -> list[Appended]:
+    """Give each draft its message: the known one of its nonce, or the next of its room. Advances both mappings."""
+    appended: list[Appended] = []
+    for draft in drafts:
+        nonce = _nonce(draft)
+        if nonce is not None and nonce in known:
+            appended.append((known[nonce], False))
+            continue
+        last_seqs[draft.room] += 1
+        message = _message(draft, new_id(), last_seqs[draft.room], sent_at)
+        if nonce is not None:
+            known[nonce] = message
+        appended.append((message, True))
+    return appended
+
+
+def message_columns(table: sa.FromClause) -> list[sa.ColumnElement[Any]]:
+    """The columns that `message_of` takes, in its order."""
+    return [table.c[name] for name in _COLUMNS]
+
+
+def message_of(row: Sequence[Any]) -> Message:
+    id_, seq, room, author_id, author_name, text, sent_at, nonce, reply_to, data, mentions, *changed = row
+    author = Author(author_id, author_name)
+    message = Message(id_, seq, room, author, text, iso(sent_at), nonce, reply_to, data, mentions)
+    rev, edited_at, deleted_at, deleted_by = changed
+    if rev is None:
+        return message
+    return replace(message, rev=rev, edited_at=_iso(edited_at), deleted_at=_iso(deleted_at), deleted_by=deleted_by)
+
+
+async def _lock_rooms(connection: AsyncConnection, names: list[str], now: int) -> dict[str, int]:
+    """Make the rooms that are missing, lock all, and return the last number of each."""
+    statement = insert_into(connection, rooms)
+    locking = statement.on_conflict_do_update(
+        index_elements=[rooms.c.room], set_={"last_seq": rooms.c.last_seq}
+    ).returning(rooms.c.room, rooms.c.last_seq)
+    rows = await connection.execute(locking, [{"room": name, "last_seq": 0, "active_at": now} for name in names])
+    return {row.room: row.last_seq for row in rows}
+
+
+async def _replayed(connection: AsyncConnection, drafts: Sequence[Draft]) -> dict[_Nonce, Message]:
+    nonces = {nonce for draft in drafts if (nonce := _nonce(draft)) is not None}
+    if not nonces:
+        return {}
+    columns = [messages.c.author_id, messages.c.room, messages.c.nonce]
+    query = sa.select(*message_columns(messages)).where(matches(connection, columns, nonces))
+    found = [message_of(row) for row in await connection.execute(query)]
+    return {(m.from_.id, m.room, m.nonce): m for m in found if m.nonce is not None}
+
+
+async def _advance_rooms(connection: AsyncConnection, last_seqs: dict[str, int], now: int) -> None:
+    statement = (
+        sa.update(rooms)
+        .where(rooms.c.room == sa.bindparam("name"))
+        .values(last_seq=sa.bindparam("last"), active_at=sa.bindparam("now"))
+    )
+    rows = [{"name": name, "last": last, "now": now} for name, last in sorted(last_seqs.items())]
+    await connection.execute(statement, rows)
+
+
+def _nonce(draft: Draft) -> _Nonce | None:
+    return None if draft.nonce is None else (draft.author.id, draft.room, draft.nonce)
+
+
+def _message(draft: Draft, id_: str, seq: int, sent_at: str) -> Message:
+    return Message(
+        id_,
+        seq,
+        draft.room,
+        draft.author,
+        draft.text,
+        sent_at,
+        nonce=draft.nonce,
+        reply_to=draft.reply_to,
+        data=draft.data,
+        mentions=draft.mentions,
+    )
+
+
+def _row(message: Message, sent_at: int) -> dict[str, Any]:
+    return {
+        "room": message.room,
+        "seq": message.seq,
+        "id": message.id,
+        "author_id": message.from_.id,
+        "author_name": message.from_.name,
+        **text_columns(message.text),
+        "nonce": message.nonce,
+        "reply_to": message.reply_to,
+        "data": message.data,
+        "mentions": message.mentions,
+        "sent_at": sent_at,
+    }
+
+
+def _iso(ms: int | None) -> str | None:
+    return None if ms is None else iso(ms)

@@ -1,0 +1,240 @@
+"""One transaction that changes messages: edits, deletions, reactions.
+
+1. The rows of the rooms are locked first, so that changes of one message come one after the other, and each takes the
+   next `rev` of its room.
+2. A change that changes nothing (the same text, a reaction that is there) takes no `rev`: repeating one is harmless.
+3. A refusal is a result, not an error of the batch: the neighbours are committed.
+4. What was overwritten stands in the audit, and nowhere else: with a message go the notifications that quote it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from msgspec import UNSET, Struct
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from rtserver.errors import Conflict, EventError, Forbidden, NotFound
+from rtserver.store.db.dialects import in_order, insert_into
+from rtserver.store.erasure.erase_notifications import forget_mentions
+from rtserver.store.messages.append import message_columns, message_of
+from rtserver.store.messages.reactions import with_reactions
+from rtserver.store.messages.records import Message
+from rtserver.store.messages.search_tokens import text_columns
+from rtserver.store.schema import audit, messages, reactions, rooms
+
+MAX_EMOJI = 20
+"""Different emoji on one message."""
+MAX_EDITS = 500
+"""Of one message: each is kept in the audit, and looked at when the message goes."""
+
+
+class Edit(Struct, frozen=True):
+    """`any_author`: whether `actor` may change what others wrote. `data` is kept where it is UNSET."""
+
+    room: str
+    id: str
+    actor: str
+    any_author: bool
+    text: str
+    data: Any = UNSET
+    mentions: list[str] | None = None
+
+
+class Delete(Struct, frozen=True):
+    room: str
+    id: str
+    actor: str
+    any_author: bool
+
+
+class React(Struct, frozen=True):
+    room: str
+    id: str
+    actor: str
+    emoji: str
+    on: bool
+
+
+Change = Edit | Delete | React
+
+
+class Changed(NamedTuple):
+    """The message as it is now, whether this changed it, and whom it mentions that it did not before.
+
+    `withdrawn`: the notifications that quoted what was deleted, each with its user.
+    """
+
+    message: Message
+    changed: bool
+    mentioned: list[str]
+    withdrawn: Sequence[tuple[str, str]] = ()
+
+
+Outcome = Changed | EventError
+
+
+async def amend(
+    connection: AsyncConnection, changes: Sequence[Change], new_id: Callable[[], str], now: int
+) -> list[Outcome]:
+    """What came of each change, in order."""
+    last_revs = await lock_rooms(connection, {change.room for change in changes})
+    before = dict(last_revs)
+    steps = _Steps(connection, last_revs, new_id, now)
+    outcomes = [await steps.take(change) for change in changes]
+    moved = {room: rev for room, rev in last_revs.items() if rev != before[room]}
+    for room, rev in sorted(moved.items()):
+        await connection.execute(sa.update(rooms).where(rooms.c.room == room).values(last_rev=rev))
+    if steps.audited:
+        await connection.execute(sa.insert(audit), steps.audited)
+    withdrawn = await forget_mentions(connection, steps.quoted)  # of all at once: it takes locks, in one order
+    return [
+        one._replace(withdrawn=withdrawn[one.message.id])
+        if isinstance(one, Changed) and one.changed and one.message.deleted_at and one.message.id in withdrawn
+        else one
+        for one in outcomes
+    ]
+
+
+async def lock_rooms(connection: AsyncConnection, names: Iterable[str]) -> dict[str, int]:
+    """Lock those of the rooms that exist, and return the last `rev` of each."""
+    query = sa.select(rooms.c.room, rooms.c.last_rev).where(rooms.c.room.in_(sorted(names)))
+    query = query.order_by(in_order(connection, rooms.c.room))  # as `append` goes
+    # Not the key, which new messages refer to: SQLite has locked everything already.
+    rows = await connection.execute(query.with_for_update(key_share=True))
+    return {row.room: row.last_rev for row in rows}
+
+
+class _Steps:
+    def __init__(
+        self, connection: AsyncConnection, last_revs: dict[str, int], new_id: Callable[[], str], now: int
+    ) -> None:
+        self._connection = connection
+        self._last_revs = last_revs
+        self._new_id = new_id
+        self._now = now
+        self.audited: list[dict[str, Any]] = []
+        self.quoted: list[tuple[str, str]] = []
+        """Whom deleted messages mentioned: (user, message) each."""
+
+    async def take(self, change: Change) -> Outcome:
+        try:
+            message = await self._find(change)
+            if isinstance(change, React):
+                changed = await self._react(message, change)
+            else:
+                _check_author(message, change)
+                changed = await (
+                    self._edit(message, change) if isinstance(change, Edit) else self._delete(message, change)
+                )
+        except EventError as refusal:
+            return refusal
+        after = await self._find(change) if changed else message
+        [shown] = await with_reactions(self._connection, [after])
+        before = set(message.mentions or ())
+        mentioned = [user for user in shown.mentions or () if user not in before]
+        return Changed(shown, changed, mentioned)
+
+    async def _find(self, change: Change) -> Message:
+        query = sa.select(*message_columns(messages)).where(messages.c.id == change.id, messages.c.room == change.room)
+        row = (await self._connection.execute(query)).first()
+        if row is None:
+            raise NotFound("There is no such message")
+        return message_of(row)
+
+    async def _edit(self, message: Message, edit: Edit) -> bool:
+        _check_alive(message)
+        data = message.data if edit.data is UNSET else edit.data
+        if (message.text, message.data, message.mentions) == (edit.text, data, edit.mentions):
+            return False
+        if message.edited_at is not None:
+            await self._check_edits_of(message)
+        self._record(message, edit, "message.edit")
+        changed = text_columns(edit.text) | {"data": data, "mentions": edit.mentions}
+        await self._update(message, **changed, edited_at=self._now)
+        return True
+
+    async def _delete(self, message: Message, delete: Delete) -> bool:
+        if message.deleted_at is not None:
+            return False
+        self._record(message, delete, "message.delete")
+        told = {*(message.mentions or ()), *(await self._once_mentioned(message) if message.edited_at else ())}
+        self.quoted += [(user, message.id) for user in sorted(told)]
+        await self._connection.execute(sa.delete(reactions).where(*_on(message)))
+        await self._update(
+            message, text="", words=None, data=None, mentions=None, deleted_at=self._now, deleted_by=delete.actor
+        )
+        return True
+
+    async def _once_mentioned(self, message: Message) -> list[str]:
+        query = sa.select(audit.c.details).where(audit.c.target == message.id)
+        earlier = list((await self._connection.execute(query)).scalars())
+        earlier += [row["details"] for row in self.audited if row["target"] == message.id]
+        return [user for before in earlier if isinstance(before, dict) for user in before.get("mentions") or ()]
+
+    async def _react(self, message: Message, react: React) -> bool:
+        _check_alive(message)
+        mine = sa.and_(*_on(message), reactions.c.emoji == react.emoji, reactions.c.user_id == react.actor)
+        if react.on:
+            await self._check_room_for(message, react.emoji)
+            row = {"room": message.room, "seq": message.seq, "emoji": react.emoji, "user_id": react.actor}
+            adding = insert_into(self._connection, reactions).values(row | {"reacted_at": self._now})
+            done = await self._connection.execute(adding.on_conflict_do_nothing())
+        else:
+            done = await self._connection.execute(sa.delete(reactions).where(mine))
+        if done.rowcount <= 0:
+            return False
+        await self._update(message)
+        return True
+
+    async def _check_edits_of(self, message: Message) -> None:
+        query = sa.select(sa.func.count()).where(audit.c.target == message.id)
+        edits = int((await self._connection.execute(query)).scalar_one())
+        edits += sum(row["target"] == message.id for row in self.audited)
+        if edits >= MAX_EDITS:
+            raise Conflict(f"A message is edited {MAX_EDITS} times at most", details={"limit": MAX_EDITS})
+
+    async def _check_room_for(self, message: Message, emoji: str) -> None:
+        query = sa.select(reactions.c.emoji).where(*_on(message)).distinct()
+        known = set((await self._connection.execute(query)).scalars())
+        if emoji not in known and len(known) >= MAX_EMOJI:
+            raise Conflict(f"A message takes {MAX_EMOJI} different reactions at most", details={"limit": MAX_EMOJI})
+
+    async def _update(self, message: Message, **values: Any) -> None:
+        self._last_revs[message.room] = rev = self._last_revs[message.room] + 1
+        this = sa.and_(messages.c.room == message.room, messages.c.seq == message.seq)
+        await self._connection.execute(sa.update(messages).where(this).values(rev=rev, **values))
+
+    def _record(self, message: Message, change: Edit | Delete, action: str) -> None:
+        before: dict[str, Any] = {
+            "author": message.from_.id, "seq": message.seq, "text": message.text, "data": message.data,
+        }  # fmt: skip
+        if message.mentions:  # whoever was notified must be found when the author is forgotten
+            before["mentions"] = message.mentions
+        self.audited.append(
+            {
+                "id": self._new_id(),
+                "at": self._now,
+                "actor": change.actor,
+                "action": action,
+                "room": message.room,
+                "target": message.id,
+                "details": before,
+            }
+        )
+
+
+def _on(message: Message) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
+    return reactions.c.room == message.room, reactions.c.seq == message.seq
+
+
+def _check_author(message: Message, change: Edit | Delete) -> None:
+    if message.from_.id != change.actor and not change.any_author:
+        raise Forbidden("Only its author may change a message")
+
+
+def _check_alive(message: Message) -> None:
+    if message.deleted_at is not None:
+        raise Conflict("The message was deleted")

@@ -1,0 +1,167 @@
+"""The messages of rooms: appending and changing one (committed when it returns) and reading back.
+
+Knows nothing of who may write or read; asks `GroupWriter` to commit many at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import sqlalchemy as sa
+from msgspec import UNSET
+from msgspec.structs import replace
+
+from rtserver.clock import now_ms
+from rtserver.errors import EventError, InvalidPayload
+from rtserver.store.db.column_types import MAX_INT, checked_key, checked_text, plain_json
+from rtserver.store.db.database import Database
+from rtserver.store.db.group_commit import BATCH_LIMIT, QUEUE_LIMIT, GroupWriter
+from rtserver.store.db.ids import Ids
+from rtserver.store.erasure.erase_notifications import forget_mentions
+from rtserver.store.messages.append import Appended, append, message_columns, message_of
+from rtserver.store.messages.changes import Change, Changed, Edit, Outcome, React, amend, lock_rooms
+from rtserver.store.messages.reactions import with_reactions
+from rtserver.store.messages.records import Author, Draft, Message
+from rtserver.store.messages.slow_mode import Pace
+from rtserver.store.schema import messages
+
+MAX_PAGE = 10_000
+
+
+class Messages:
+    """Takes messages between `start` and `stop`; reads at any time."""
+
+    def __init__(self, db: Database, *, queue_limit: int = QUEUE_LIMIT, batch_limit: int = BATCH_LIMIT) -> None:
+        self._db = db
+        self._ids = Ids()
+        self._pace = Pace(db)
+        self._writer = GroupWriter(self._write, queue_limit=queue_limit, batch_limit=batch_limit)
+
+    async def start(self) -> None:
+        await self._writer.start()
+
+    async def stop(self) -> None:
+        """Save what is waiting, then take no more."""
+        await self._writer.stop()
+
+    async def append(self, draft: Draft) -> Appended:
+        """Save a message and return it with True, or the first one of the same author, room and nonce with False.
+
+        Raises `InvalidPayload` for what cannot be kept, `RateLimited` in slow mode, `Unavailable` when it is not
+        known to be saved: try again with the same nonce.
+        """
+        checked = _checked(draft)
+        if checked.slow_seconds is not None:
+            await self._pace.check(checked)
+        outcome = await self._writer.submit(checked)
+        if isinstance(outcome, EventError):
+            raise outcome
+        return cast("Appended", outcome)
+
+    async def change(self, change: Change) -> Changed:
+        """Edit, delete or react. Changes of one room resume their callers in the order of `rev`.
+
+        Raises `NotFound`, `Forbidden`, `Conflict` for a deleted message or too many different reactions, and what
+        `append` does.
+        """
+        outcome = cast("Outcome", await self._writer.submit(_checked_change(change)))
+        if isinstance(outcome, EventError):
+            raise outcome
+        return outcome
+
+    async def history(
+        self, room: str, *, before: int | None = None, after: int | None = None, limit: int = 50
+    ) -> tuple[list[Message], bool]:
+        """Messages by rising `seq`, and whether there are more in the direction asked for.
+
+        `after` reads forwards from there, otherwise it reads backwards from `before` or from the end; both exclusive.
+        """
+        query = _page(room, before, after, limit)
+        async with self._db.reading() as connection:
+            found = [message_of(row) for row in await connection.execute(query)]
+            page = await with_reactions(connection, found[:limit])
+        return (page if after is not None else page[::-1]), len(found) > limit
+
+    async def changed(self, room: str, *, rev: int, upto: int, limit: int) -> tuple[list[Message], bool]:
+        """Messages up to `upto` that changed after `rev`, by rising `rev`, and whether there are more."""
+        query = (
+            sa.select(*message_columns(messages))
+            .where(messages.c.room == checked_key(room), messages.c.rev > rev, messages.c.seq <= upto)
+            .order_by(messages.c.rev)
+            .limit(limit + 1)
+        )
+        async with self._db.reading() as connection:
+            found = [message_of(row) for row in await connection.execute(query)]
+            return await with_reactions(connection, found[:limit]), len(found) > limit
+
+    async def has(self, room: str, id: str) -> bool:
+        """Whether `room` has a message of that id, be it a tombstone."""
+        query = sa.select(messages.c.seq).where(messages.c.id == checked_key(id), messages.c.room == checked_key(room))
+        async with self._db.reading() as connection:
+            return (await connection.execute(query)).first() is not None
+
+    async def withdraw_mentions(self, message: Message, users: Sequence[str]) -> Sequence[tuple[str, str]]:
+        """Remove the notifications of `users` that quote `message` if it has been deleted; (user, id) each.
+
+        For those that are saved after the deletion.
+        """
+        this = sa.and_(messages.c.room == message.room, messages.c.seq == message.seq)
+        async with self._db.reading() as connection:
+            query = sa.select(messages.c.seq).where(this, messages.c.deleted_at.is_not(None))
+            if (await connection.execute(query)).first() is None:
+                return ()
+        async with self._db.transaction() as connection:
+            return (await forget_mentions(connection, [(user, message.id) for user in users])).get(message.id, ())
+
+    async def _write(self, items: Sequence[Draft | Change]) -> list[Appended | EventError | Outcome]:
+        """What gathers is committed together, whether it is new or a change."""
+        drafts = [item for item in items if isinstance(item, Draft)]
+        changes = [item for item in items if not isinstance(item, Draft)]
+        now = now_ms()
+        async with self._db.transaction() as connection:
+            if drafts and changes:  # all rooms in one order, or two servers might wait for each other
+                await lock_rooms(connection, {item.room for item in items})
+            appended = iter(await append(connection, drafts, self._ids, now) if drafts else ())
+            outcomes = iter(await amend(connection, changes, self._ids, now) if changes else ())
+        return [next(appended) if isinstance(item, Draft) else next(outcomes) for item in items]
+
+
+def _page(room: str, before: int | None, after: int | None, limit: int) -> sa.Select[tuple[object, ...]]:
+    if not 0 < limit <= MAX_PAGE:
+        raise InvalidPayload(f"limit must be 1 to {MAX_PAGE}")
+    query = sa.select(*message_columns(messages)).where(messages.c.room == checked_key(room)).limit(limit + 1)
+    if before is not None:
+        query = query.where(messages.c.seq < _cursor("before", before))
+    if after is not None:
+        return query.where(messages.c.seq > _cursor("after", after)).order_by(messages.c.seq)
+    return query.order_by(messages.c.seq.desc())
+
+
+def _cursor(name: str, seq: int) -> int:
+    if not 0 <= seq <= MAX_INT:
+        raise InvalidPayload(f"{name} must be a sequence number")
+    return seq
+
+
+def _checked(draft: Draft) -> Draft:
+    """The draft as it will be read back, refused here rather than in the middle of everybody's batch."""
+    return Draft(
+        checked_key(draft.room),
+        Author(checked_key(draft.author.id), checked_text(draft.author.name)),
+        checked_text(draft.text),
+        nonce=None if draft.nonce is None else checked_key(draft.nonce),
+        reply_to=None if draft.reply_to is None else checked_key(draft.reply_to),
+        data=plain_json(draft.data),
+        mentions=None if draft.mentions is None else [checked_key(user) for user in draft.mentions],
+        slow_seconds=draft.slow_seconds,
+    )
+
+
+def _checked_change(change: Change) -> Change:
+    checked = replace(change, room=checked_key(change.room), id=checked_key(change.id), actor=checked_key(change.actor))
+    if isinstance(checked, Edit):
+        data = checked.data if checked.data is UNSET else plain_json(checked.data)
+        mentions = None if checked.mentions is None else [checked_key(user) for user in checked.mentions]
+        return replace(checked, text=checked_text(checked.text), data=data, mentions=mentions)
+    return replace(checked, emoji=checked_key(checked.emoji)) if isinstance(checked, React) else checked

@@ -1,0 +1,1 @@
+"""Notifications, their delivery, and the webhook queue."""

@@ -1,0 +1,225 @@
+"""One transaction that puts notifications into inboxes: `append` for users in place of rooms, by the same rules.
+
+1. The rows of the inboxes are locked first, in sorted order. Keys, groups and preferences are looked up after that.
+2. A repeat of a key takes no number; with another body it is a `Conflict`, and nothing of the call is saved.
+3. One that joins a group takes over its row: the same id, the next number. A group ends when it is read, unless both
+   are muted: those are saved as read, and would never be one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from rtserver.clock import iso
+from rtserver.errors import Conflict
+from rtserver.protocol import json
+from rtserver.store.db.dialects import among, matches, paired
+from rtserver.store.notifications.inbox_locks import advance_inboxes, lock_inboxes
+from rtserver.store.notifications.preferences import preferences_of
+from rtserver.store.notifications.records import NOTHING_SET, Delivered, Notification, NotificationDraft, Preferences
+from rtserver.store.notifications.rows import alive, note_columns, note_of, row_of, unread
+from rtserver.store.notifications.webhook_insert import queue_webhooks
+from rtserver.store.schema.notifications import deliveries, grouped_keys, notifications
+
+_Key = tuple[str, str]  # user, key
+_Group = tuple[str, str, bool]  # user, group key, whether muted
+
+
+@dataclass
+class _Entry:
+    """A row as it will be: what stands in it, under which key, and the keys that it stood under before."""
+
+    note: Notification
+    key: str | None
+    digest: str | None
+    swallowed: list[tuple[str, str | None]] = field(default_factory=list)
+
+
+@dataclass
+class Inboxes:
+    """What is known of the inboxes that are written to, all of them locked."""
+
+    last_seqs: dict[str, int]
+    known: dict[_Key, tuple[Notification, str | None]] = field(default_factory=dict)
+    groups: dict[_Group, _Entry] = field(default_factory=dict)
+    preferences: dict[str, Preferences] = field(default_factory=dict)
+
+
+@dataclass
+class Numbered:
+    """The answers, and the rows that they need: by id, with the user."""
+
+    delivered: list[Delivered] = field(default_factory=list)
+    fresh: dict[str, tuple[str, _Entry]] = field(default_factory=dict)
+    grown: dict[str, tuple[str, _Entry]] = field(default_factory=dict)
+
+
+async def deliver(
+    connection: AsyncConnection,
+    drafts: Sequence[NotificationDraft],
+    new_id: Callable[[], str],
+    now: int,
+    webhook_delay: int | None = None,
+) -> list[Delivered]:
+    """The notification of each draft and whether it is new, in order.
+
+    `webhook_delay`: milliseconds after which its webhook is due; None writes none.
+    """
+    users = sorted({draft.user for draft in drafts})
+    inboxes = Inboxes(await lock_inboxes(connection, users))
+    inboxes.known = await _repeated(connection, drafts)
+    inboxes.groups = await _groups(connection, drafts, now)
+    inboxes.preferences = await preferences_of(connection, users)
+    numbered = number(drafts, inboxes, new_id, now)
+    if numbered.fresh or numbered.grown:
+        await _save(connection, numbered)
+        await advance_inboxes(connection, inboxes.last_seqs)
+    if webhook_delay is not None:
+        wanted = ((draft, one) for draft, one in zip(drafts, numbered.delivered, strict=True) if one.wanted)
+        last = {one.notification.id: (draft.user, one) for draft, one in wanted}
+        await queue_webhooks(connection, last.values(), inboxes.preferences, new_id, now, webhook_delay)
+    return numbered.delivered
+
+
+def number(drafts: Sequence[NotificationDraft], inboxes: Inboxes, new_id: Callable[[], str], now: int) -> Numbered:
+    """Give each draft its notification: that of its key, its group grown by it, or the next. Advances `inboxes`."""
+    numbered = Numbered()
+    moment = datetime.fromtimestamp(now / 1000, UTC)
+    hushed = {user: bool(p.quiet_hours and p.quiet_hours.until(moment)) for user, p in inboxes.preferences.items()}
+    for draft in drafts:
+        digest = None if draft.key is None else digest_of(draft)
+        earlier = inboxes.known.get((draft.user, draft.key)) if draft.key is not None else None
+        if earlier is not None:
+            if not draft.once and earlier[1] not in (None, digest):
+                raise Conflict("Another notification of this user has the same key")
+            numbered.delivered.append(Delivered(earlier[0], False))
+            continue
+        entry = _place(draft, digest, inboxes, numbered, new_id, iso(now))
+        if draft.key is not None:
+            inboxes.known[draft.user, draft.key] = (entry.note, digest)
+        late = draft.expires_at is not None and draft.expires_at <= now
+        numbered.delivered.append(Delivered(entry.note, True, hushed.get(draft.user, False), late))
+    return numbered
+
+
+def _place(
+    draft: NotificationDraft,
+    digest: str | None,
+    inboxes: Inboxes,
+    numbered: Numbered,
+    new_id: Callable[[], str],
+    created_at: str,
+) -> _Entry:
+    """The row that the draft gets: its group's, or one of its own."""
+    inboxes.last_seqs[draft.user] = seq = inboxes.last_seqs[draft.user] + 1
+    muted = inboxes.preferences.get(draft.user, NOTHING_SET).mutes(draft)
+    group = None if draft.group_key is None else (draft.user, draft.group_key, muted)
+    entry = inboxes.groups.get(group) if group is not None else None
+    if entry is None:
+        note = _note(draft, new_id(), seq, created_at, muted, 1)
+        entry = _Entry(note, draft.key, digest)
+        numbered.fresh[note.id] = (draft.user, entry)
+        if group is not None:
+            inboxes.groups[group] = entry
+        return entry
+    if entry.key is not None:
+        entry.swallowed.append((entry.key, entry.digest))
+    entry.note = _note(draft, entry.note.id, seq, created_at, muted, entry.note.count + 1)
+    entry.key, entry.digest = draft.key, digest
+    if entry.note.id not in numbered.fresh:
+        numbered.grown[entry.note.id] = (draft.user, entry)
+    return entry
+
+
+def _note(draft: NotificationDraft, id_: str, seq: int, created_at: str, muted: bool, count: int) -> Notification:
+    return Notification(
+        id_, seq, draft.type, draft.message, draft.data, created_at,
+        read=muted, seen=muted, count=count, group_key=draft.group_key, room=draft.room,
+        expires_at=None if draft.expires_at is None else iso(draft.expires_at), muted=muted,
+    )  # fmt: skip
+
+
+def digest_of(draft: NotificationDraft) -> str:
+    """Alike for two drafts that say the same to a user."""
+    said = (draft.type, draft.message, draft.data, draft.group_key, draft.room, draft.expires_at)
+    return blake2b(msgspec.json.encode(said, order="deterministic"), digest_size=16).hexdigest()
+
+
+async def _save(connection: AsyncConnection, numbered: Numbered) -> None:
+    if numbered.fresh:
+        rows = [row_of(user, entry.note, entry.key, entry.digest) for user, entry in numbered.fresh.values()]
+        await connection.execute(sa.insert(notifications), rows)
+    if numbered.grown:
+        await _grow(connection, numbered.grown)
+    swallowed = [
+        {"user_id": user, "key": key, "notification_id": entry.note.id, "digest": digest}
+        for user, entry in (*numbered.fresh.values(), *numbered.grown.values())
+        for key, digest in entry.swallowed
+    ]
+    if swallowed:
+        await connection.execute(sa.insert(grouped_keys), swallowed)
+
+
+async def _grow(connection: AsyncConnection, grown: dict[str, tuple[str, _Entry]]) -> None:
+    """No device has what these stand for now."""
+    rows = [row_of(user, entry.note, entry.key, entry.digest) for user, entry in grown.values()]
+    names = [name for name in rows[0] if name not in ("user_id", "id")]
+    statement = (
+        sa.update(notifications)
+        .where(notifications.c.id == sa.bindparam("which"))
+        .values({notifications.c[name]: sa.bindparam(f"new_{name}") for name in names})
+    )
+    await connection.execute(
+        statement, [{"which": row["id"], **{f"new_{name}": row[name] for name in names}} for row in rows]
+    )
+    await connection.execute(sa.delete(deliveries).where(among(connection, deliveries.c.notification_id, grown)))
+
+
+async def _repeated(
+    connection: AsyncConnection, drafts: Iterable[NotificationDraft]
+) -> dict[_Key, tuple[Notification, str | None]]:
+    """The notifications whose keys are used again, and the digests of what came with these."""
+    keys = {(draft.user, draft.key) for draft in drafts if draft.key is not None}
+    if not keys:
+        return {}
+    text = json.dumps(list(keys)).decode()
+    rows = await connection.execute(_repeated_query(connection.dialect.name), {"keys": text})
+    return {(user, key): (note_of(rest), digest) for user, key, digest, *rest in rows}
+
+
+@cache
+def _repeated_query(dialect: str) -> sa.CompoundSelect[Any]:
+    """Of `keys`: what stands under each, as it is now."""
+    text = sa.bindparam("keys", type_=sa.Text)
+    own, former = (paired(dialect, [of.c.user_id, of.c.key], text) for of in (notifications, grouped_keys))
+    standing = sa.select(notifications.c.user_id, notifications.c.key, notifications.c.digest, *note_columns())
+    swallowed = sa.select(grouped_keys.c.user_id, grouped_keys.c.key, grouped_keys.c.digest, *note_columns())
+    its = notifications.c.id == grouped_keys.c.notification_id
+    return sa.union_all(standing.where(own), swallowed.join(notifications, its).where(former))
+
+
+async def _groups(connection: AsyncConnection, drafts: Iterable[NotificationDraft], now: int) -> dict[_Group, _Entry]:
+    """The latest notification of each group that may still grow."""
+    wanted = {(draft.user, draft.group_key) for draft in drafts if draft.group_key is not None}
+    if not wanted:
+        return {}
+    columns = [notifications.c.user_id, notifications.c.group_key]
+    query = (
+        sa.select(*columns, notifications.c.key, notifications.c.digest, *note_columns())
+        .where(matches(connection, columns, wanted), alive(now), sa.or_(unread(), notifications.c.muted))
+        .order_by(notifications.c.seq)
+    )
+    groups: dict[_Group, _Entry] = {}
+    for user, group_key, key, digest, *rest in await connection.execute(query):
+        note = note_of(rest)
+        groups[user, group_key, note.muted] = _Entry(note, key, digest)
+    return groups

@@ -1,0 +1,186 @@
+"""Each user's inbox of notifications: saved first, so that whoever is offline finds them later.
+
+Knows nothing of pushing them to devices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from rtserver.clock import iso, now_ms
+from rtserver.errors import InvalidPayload, NotFound
+from rtserver.store.db.column_types import MAX_INT, checked_key
+from rtserver.store.db.database import Database
+from rtserver.store.db.dialects import among
+from rtserver.store.db.ids import Ids
+from rtserver.store.notifications.batches import Order, Outcome, carry_out, checked_draft, checked_order
+from rtserver.store.notifications.inbox_locks import lock_inboxes
+from rtserver.store.notifications.insert import deliver
+from rtserver.store.notifications.records import Delivered, Notification, NotificationDraft, Receipt, Unread
+from rtserver.store.notifications.rows import alive, note_columns, note_of, unread
+from rtserver.store.schema.notifications import deliveries, grouped_keys, inboxes, notifications
+
+MAX_PAGE = 10_000
+MOST_TYPES = 100
+
+_Page = tuple[list[Notification], bool]
+_Delivered = list[Delivered]
+_Drafts = list[NotificationDraft]
+_Outcomes = list[Outcome]
+_Ids = list[str]
+
+
+class Notifications:
+    """`webhook_delay`: seconds after which the webhook of a new one is due; None: nobody wants webhooks."""
+
+    def __init__(self, db: Database, *, webhook_delay: float | None = None) -> None:
+        self._db = db
+        self._ids = Ids()
+        self._webhook_delay = None if webhook_delay is None else round(webhook_delay * 1000)
+
+    async def add(self, drafts: Sequence[NotificationDraft]) -> _Delivered:
+        """Save all of them or none. Each comes back as new, or the first one of its user and key as not.
+
+        Raises `Conflict` where that first one said something else.
+        """
+        checked = list(map(checked_draft, drafts))
+        if not checked:
+            return []
+        async with self._db.transaction() as connection:
+            return await deliver(connection, checked, self._ids, now_ms(), self._webhook_delay)
+
+    async def carry_out(self, orders: Sequence[Order]) -> _Outcomes:
+        """Save each whole, in one transaction with its key, or find out why not.
+
+        Raises what `add` does for any of them, and then none is saved.
+        """
+        checked, now = list(map(checked_order, orders)), now_ms()
+
+        async def save(drafts: _Drafts) -> _Delivered:
+            return await deliver(connection, drafts, self._ids, now, self._webhook_delay)
+
+        async with self._db.transaction() as connection:
+            return await carry_out(connection, checked, save, now)
+
+    async def list(
+        self, user: str, *, before: int | None = None, limit: int = 50, unread: bool = False, type: str | None = None
+    ) -> _Page:
+        """Newest first, and whether there are older ones. `before`: a `seq`, exclusive."""
+        query = _page(user, before, limit, unread, type)
+        async with self._db.reading() as connection:
+            found = [note_of(row) for row in await connection.execute(query)]
+        return found[:limit], len(found) > limit
+
+    async def still_unread(self, id_: str) -> Notification | None:
+        """As it is now; None for one that was read, was deleted or has expired."""
+        async with self._db.reading() as connection:
+            query = sa.select(*note_columns()).where(notifications.c.id == id_, unread(), alive(now_ms()))
+            row = (await connection.execute(query)).first()
+            return None if row is None else note_of(row)
+
+    async def find(self, id_: str) -> tuple[str, Notification, tuple[Receipt, ...]]:
+        """Whose it is, what it says now, and which devices have it; raises `NotFound`."""
+        async with self._db.reading() as connection:
+            query = sa.select(notifications.c.user_id, *note_columns()).where(notifications.c.id == checked_key(id_))
+            row = (await connection.execute(query)).first()
+            if row is None:
+                raise NotFound("There is no such notification")
+            received = sa.select(deliveries.c.device, deliveries.c.delivered_at)
+            received = received.where(deliveries.c.notification_id == id_).order_by(deliveries.c.delivered_at)
+            receipts = tuple(Receipt(device, iso(at)) for device, at in await connection.execute(received))
+        user, *rest = row
+        return user, note_of(rest), receipts
+
+    async def mark_read(self, user: str, ids: _Ids | None, up_to: int | None = None) -> tuple[_Ids, Unread]:
+        """Mark these (None: all; up to that `seq`) as read; return the ids that were unread, in order, and what is."""
+        return await self._mark(user, ids, up_to, {"read": True, "seen": True}, sa.true())
+
+    async def mark_seen(self, user: str, ids: _Ids | None, up_to: int | None = None) -> tuple[_Ids, Unread]:
+        """Mark these (None: all; up to that `seq`) as seen; return the ids that were unseen, and what is unread."""
+        return await self._mark(user, ids, up_to, {"seen": True}, sa.not_(notifications.c.seen))
+
+    async def _mark(
+        self, user: str, ids: _Ids | None, up_to: int | None, values: dict[str, bool], due: sa.ColumnElement[bool]
+    ) -> tuple[_Ids, Unread]:
+        mine = sa.and_(notifications.c.user_id == checked_key(user), unread(), due)
+        if up_to is not None:
+            mine = sa.and_(mine, notifications.c.seq <= up_to)
+        async with self._db.reading() as connection:  # mostly there is nothing to mark, and nothing to lock then
+            if (await connection.execute(sa.select(notifications.c.id).where(mine).limit(1))).first() is None:
+                return [], await _unread(connection, user)
+        async with self._db.transaction() as connection:
+            await lock_inboxes(connection, [user])
+            marking = sa.update(notifications).where(mine, _among(connection, ids)).values(values)
+            changed = (await connection.execute(marking.returning(notifications.c.id))).scalars()
+            return sorted(changed), await _unread(connection, user)
+
+    async def delete(self, user: str, ids: _Ids) -> tuple[int, Unread]:
+        """Delete these; return how many there were, and what is still unread."""
+        if not ids:
+            return 0, await self.counts(user)
+        async with self._db.transaction() as connection:
+            await lock_inboxes(connection, [user])
+            mine = sa.and_(notifications.c.user_id == user, _among(connection, ids))
+            done = await connection.execute(sa.delete(notifications).where(mine).returning(notifications.c.id))
+            gone = list(done.scalars())
+            await forget_what_belongs_to(connection, gone)
+            return len(gone), await _unread(connection, user)
+
+    async def counts(self, user: str) -> Unread:
+        """What is unread, by type too: the `MOST_TYPES` largest."""
+        async with self._db.reading() as connection:
+            return await _unread(connection, user)
+
+    async def unread(self, user: str) -> int:
+        """How many of the user's notifications are unread."""
+        return (await self.counts(user)).count
+
+    async def welcome(self, user: str) -> Unread:
+        """What is unread; from now on the user is one of everyone."""
+        async with self._db.reading() as connection:
+            known = sa.select(inboxes.c.last_seq).where(inboxes.c.user_id == checked_key(user))
+            if (await connection.execute(known)).first() is not None:
+                return await _unread(connection, user)
+        async with self._db.transaction() as connection:
+            await lock_inboxes(connection, [user])
+        return Unread()
+
+
+async def forget_what_belongs_to(connection: AsyncConnection, ids: _Ids) -> None:
+    """The receipts and the former keys of notifications that are deleted. Webhooks find out by themselves."""
+    if ids:
+        for table in (deliveries, grouped_keys):
+            await connection.execute(sa.delete(table).where(among(connection, table.c.notification_id, ids)))
+
+
+def _page(
+    user: str, before: int | None, limit: int, only_unread: bool, type_: str | None
+) -> sa.Select[tuple[object, ...]]:
+    if not 0 < limit <= MAX_PAGE:
+        raise InvalidPayload(f"limit must be 1 to {MAX_PAGE}")
+    if before is not None and not 0 <= before <= MAX_INT:
+        raise InvalidPayload("before must be a sequence number")
+    query = sa.select(*note_columns()).where(notifications.c.user_id == checked_key(user), alive(now_ms()))
+    if before is not None:
+        query = query.where(notifications.c.seq < before)
+    if only_unread:
+        query = query.where(unread())
+    if type_ is not None:
+        query = query.where(notifications.c.type == checked_key(type_))
+    return query.order_by(notifications.c.seq.desc()).limit(limit + 1)
+
+
+def _among(connection: AsyncConnection, ids: _Ids | None) -> sa.ColumnElement[bool]:
+    return sa.true() if ids is None else among(connection, notifications.c.id, map(checked_key, ids))
+
+
+async def _unread(connection: AsyncConnection, user: str) -> Unread:
+    unseen = sa.func.sum(sa.case((notifications.c.seen, 0), else_=1))
+    mine = sa.and_(notifications.c.user_id == checked_key(user), unread(), alive(now_ms()))
+    query = sa.select(notifications.c.type, sa.func.count(), unseen).where(mine).group_by(notifications.c.type)
+    rows = sorted(await connection.execute(query), key=lambda row: (-row[1], row[0]))
+    types = {type_: int(count) for type_, count, _ in rows[:MOST_TYPES]}
+    return Unread(sum(row[1] for row in rows), sum(int(row[2]) for row in rows), types)

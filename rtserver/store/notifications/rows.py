@@ -1,0 +1,52 @@
+"""A notification as a row of its table, and the conditions that its queries share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from rtserver.clock import iso
+from rtserver.store.notifications.records import Notification
+from rtserver.store.schema.notifications import notifications
+
+_COLUMNS = (
+    "id", "seq", "type", "message", "data", "created_at", "read", "seen", "count", "group_key", "room", "expires_at",
+    "muted",
+)  # fmt: skip
+
+
+def unread() -> sa.ColumnElement[bool]:
+    """Written as the partial index has it, which SQLite compares word by word."""
+    return sa.literal_column("NOT notifications.read", sa.Boolean)
+
+
+def alive(now: int) -> sa.ColumnElement[bool]:
+    """What has not expired."""
+    return sa.or_(notifications.c.expires_at.is_(None), notifications.c.expires_at > now)
+
+
+def note_columns() -> list[sa.ColumnElement[Any]]:
+    """The columns that `note_of` takes, in its order."""
+    return [notifications.c[name] for name in _COLUMNS]
+
+
+def note_of(row: Sequence[Any]) -> Notification:
+    values = dict(zip(_COLUMNS, row, strict=True))
+    expires_at = values["expires_at"]
+    return Notification(
+        **values
+        | {"created_at": iso(values["created_at"]), "expires_at": None if expires_at is None else iso(expires_at)}
+    )
+
+
+def row_of(user: str, note: Notification, key: str | None, digest: str | None) -> dict[str, Any]:
+    values = {name: getattr(note, name) for name in _COLUMNS}
+    times = {"created_at": _ms(note.created_at), "expires_at": None if not note.expires_at else _ms(note.expires_at)}
+    return {"user_id": user, "key": key, "digest": digest, **values, **times}
+
+
+def _ms(time: str) -> int:
+    return round(datetime.fromisoformat(time).timestamp() * 1000)

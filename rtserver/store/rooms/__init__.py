@@ -1,0 +1,1 @@
+"""Chat rooms, their members, and how far each has read."""

@@ -1,0 +1,71 @@
+"""What each room is set to: who may be in it, what may be written and how often, how long it is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from msgspec import Struct
+
+from rtserver.clock import now_ms
+from rtserver.store.audit import Deed, record
+from rtserver.store.db.column_types import checked_key
+from rtserver.store.db.database import Database
+from rtserver.store.db.dialects import insert_into
+from rtserver.store.schema import rooms
+
+FIELDS = ("policy", "meta", "read_only", "slow_seconds", "keep_seconds", "keep_count")
+"""What can be set."""
+_COLUMNS = ("room", *FIELDS, "first_seq", "last_seq", "last_rev")
+
+
+class RoomSettings(Struct, frozen=True, rename="camel"):
+    """A room. `policy` None: the default one; of the limits None is none.
+
+    `first_seq` is the number of the oldest message that is kept, `last_seq` of the newest; `rev` counts changes.
+    """
+
+    room: str
+    policy: str | None = None
+    meta: Any = None
+    read_only: bool = False
+    slow_seconds: int | None = None
+    keep_seconds: int | None = None
+    keep_count: int | None = None
+    first_seq: int = 1
+    last_seq: int = 0
+    rev: int = 0
+
+
+class RoomSettingsStore:
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def find(self, room: str) -> RoomSettings | None:
+        """None where there is no such room."""
+        async with self._db.reading() as connection:
+            row = (await connection.execute(_selected(room))).first()
+        return None if row is None else RoomSettings(*row)
+
+    async def change(self, room: str, changes: Mapping[str, Any], by: str) -> tuple[RoomSettings, list[str]]:
+        """Set some of `FIELDS` and say so in the audit; the room is made where there is none.
+
+        The settings now, and the names of what is not as it was.
+        """
+        async with self._db.transaction() as connection:
+            row = {"room": checked_key(room), "last_seq": 0, "active_at": now_ms()}
+            await connection.execute(insert_into(connection, rooms).values(row).on_conflict_do_nothing())
+            locked = _selected(room).with_for_update(key_share=True)
+            before = RoomSettings(*(await connection.execute(locked)).one())
+            changed = {name: value for name, value in changes.items() if getattr(before, name) != value}
+            if not changed:
+                return before, []
+            await connection.execute(sa.update(rooms).where(rooms.c.room == room).values(changed))
+            await record(connection, [Deed(by, "room.configure", room, details=changed)])
+            after = RoomSettings(*(await connection.execute(_selected(room))).one())
+        return after, list(changed)
+
+
+def _selected(room: str) -> sa.Select[Any]:
+    return sa.select(*(rooms.c[name] for name in _COLUMNS)).where(rooms.c.room == checked_key(room))

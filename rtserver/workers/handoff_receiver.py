@@ -1,0 +1,168 @@
+"""The other end of a handover: takes connections with the bytes that were read from them, and serves them as its own.
+
+What comes here is from processes of this user, since nobody else may enter the folder; still nothing is taken but one
+descriptor and as many bytes as were announced, within `SECONDS`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from rtserver.workers.handoff import LENGTH, SECONDS, TAKING
+
+log = structlog.get_logger("rtserver.workers")
+
+BACKLOG: Final = 1024
+CHUNK: Final = 65536
+PAUSE: Final = 1.0
+"""Seconds before the next attempt to take what comes when this process can open nothing more."""
+MAX_HEADS: Final = 1 << 17
+"""Bytes that a request may have beyond its body."""
+
+Protocols = Callable[[], asyncio.Protocol]
+
+
+class Adoption:
+    """`new_protocol` makes what a new connection is given; `limit`: the largest body of a request, in bytes."""
+
+    def __init__(self, folder: Path, own: str, new_protocol: Protocols, limit: int) -> None:
+        self._path = folder / own
+        self._taking = folder / (own + TAKING)
+        self._new_protocol = new_protocol
+        self._limit = limit + MAX_HEADS
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._arrivals: set[_Arrival] = set()
+        self._adopting: set[asyncio.Task[None]] = set()
+        self._pause: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        self._listener.setblocking(False)
+        self._listener.bind(str(self._path))
+        self._listener.listen(BACKLOG)
+        self._listen()
+        self.take_new()
+
+    def take_new(self) -> None:
+        """Handshakes too."""
+        self._taking.touch()
+
+    def take_no_new(self) -> None:
+        """No more handshakes; connections of the sessions that are here are still taken."""
+        self._taking.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        if self._pause is not None:
+            self._pause.cancel()
+        asyncio.get_running_loop().remove_reader(self._listener)
+        self._listener.close()
+        self.take_no_new()
+        self._path.unlink(missing_ok=True)
+        for arrival in list(self._arrivals):
+            arrival.close()
+
+    def _listen(self) -> None:
+        self._pause = None
+        asyncio.get_running_loop().add_reader(self._listener, self._accept)
+
+    def _accept(self) -> None:
+        try:
+            connection, _ = self._listener.accept()
+        except (BlockingIOError, ConnectionError):
+            return
+        except OSError as error:  # too many open files: it would be told again at once, for ever
+            log.warning("handovers_wait", reason=error.strerror, seconds=PAUSE)
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(self._listener)
+            self._pause = loop.call_later(PAUSE, self._listen)
+            return
+        arrival = _Arrival(connection, self._limit, self._arrived)
+        self._arrivals.add(arrival)
+
+    def _arrived(self, arrival: _Arrival, descriptor: int | None, data: bytes) -> None:
+        self._arrivals.discard(arrival)
+        if descriptor is not None:
+            adopting = asyncio.create_task(self._adopt(descriptor, data))
+            self._adopting.add(adopting)
+            adopting.add_done_callback(self._adopting.discard)
+
+    async def _adopt(self, descriptor: int, data: bytes) -> None:
+        client = None
+        try:
+            client = socket.socket(fileno=descriptor)
+            client.setblocking(False)
+            await asyncio.get_running_loop().connect_accepted_socket(lambda: _Adopted(self._new_protocol, data), client)
+        except (OSError, ValueError) as error:  # gone, or no connection at all
+            os.close(descriptor) if client is None else client.close()
+            log.info("handover_lost", reason=type(error).__name__)
+
+
+class _Arrival:
+    """One handover on its way in; `done` is told of the descriptor, or of None when it did not come whole."""
+
+    def __init__(
+        self, connection: socket.socket, limit: int, done: Callable[[_Arrival, int | None, bytes], None]
+    ) -> None:
+        self._connection = connection
+        self._limit = limit
+        self._done = done
+        self._descriptor: int | None = None
+        self._data = bytearray()
+        self._loop = asyncio.get_running_loop()
+        self._deadline = self._loop.call_later(SECONDS, self.close)
+        connection.setblocking(False)
+        self._loop.add_reader(connection, self._read)
+
+    def close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+        self._end(None, b"")
+
+    def _read(self) -> None:
+        try:
+            data = self._receive()
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        self._data += data
+        size = int.from_bytes(self._data[:LENGTH], "big") if len(self._data) >= LENGTH else self._limit
+        if self._descriptor is not None and len(self._data) == LENGTH + size <= self._limit:
+            descriptor, self._descriptor = self._descriptor, None
+            self._end(descriptor, bytes(self._data[LENGTH:]))
+        elif not data or self._descriptor is None or size > self._limit or len(self._data) > LENGTH + size:
+            self.close()
+
+    def _receive(self) -> bytes:
+        if self._data:
+            return self._connection.recv(CHUNK)
+        data, descriptors, _, _ = socket.recv_fds(self._connection, CHUNK, 1)
+        self._descriptor = descriptors[0] if descriptors else None
+        return data
+
+    def _end(self, descriptor: int | None, data: bytes) -> None:
+        self._deadline.cancel()
+        self._loop.remove_reader(self._connection)
+        self._connection.close()
+        self._done(self, descriptor, data)
+
+
+class _Adopted(asyncio.Protocol):
+    """Gives the connection to the protocol of a new one, and that the bytes, before more is read."""
+
+    def __init__(self, new_protocol: Protocols, data: bytes) -> None:
+        self._new_protocol = new_protocol
+        self._data = data
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        protocol = self._new_protocol()
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+        protocol.data_received(self._data)

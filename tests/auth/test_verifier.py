@@ -1,0 +1,286 @@
+"""Who gets in with a token, and that everybody else is told "expired" or "invalid" and nothing more."""
+
+import base64
+import json
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rtserver.auth.issuer import issue
+from rtserver.auth.keys import Key, public_keys, secret_keys
+from rtserver.auth.verifier import MAX_TOKEN_LENGTH, TokenVerifier
+from rtserver.errors import Refused
+from rtserver.identity import Identity
+
+SECRET = "the-first-secret-of-these-tests-0123456789-abcdefghijklmnopqrstuvwxyz"
+OLD_SECRET = "an-older-secret-of-these-tests-0123456789-abcdefghijklmnopqrstuvwxyz"
+RSA = rsa.generate_private_key(65537, 2048)
+PRIVATE: dict[str, Any] = {
+    "RS256": RSA,
+    "RS384": RSA,
+    "RS512": RSA,
+    "PS256": RSA,
+    "PS384": RSA,
+    "PS512": RSA,
+    "ES256": ec.generate_private_key(ec.SECP256R1()),
+    "ES384": ec.generate_private_key(ec.SECP384R1()),
+    "ES512": ec.generate_private_key(ec.SECP521R1()),
+    "EdDSA": ed25519.Ed25519PrivateKey.generate(),
+}
+
+
+def pem(private: Any) -> str:
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    return private.public_key().public_bytes(serialization.Encoding.PEM, form).decode()
+
+
+def claims(**changes: Any) -> dict[str, Any]:
+    """Good claims with changes; None takes a claim out."""
+    wanted = {"sub": "alice", "exp": time.time() + 60} | changes
+    return {name: value for name, value in wanted.items() if value is not None}
+
+
+def signed(key: Any = SECRET, algorithm: str = "HS256", headers: dict[str, Any] | None = None, **changes: Any) -> str:
+    return jwt.encode(claims(**changes), key, algorithm=algorithm, headers=headers)
+
+
+def raw(header: Any, payload: Any, signature: bytes = b"") -> str:
+    """A token that the library would not make."""
+    parts = [part if isinstance(part, bytes) else json.dumps(part).encode() for part in (header, payload)]
+    return ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in (*parts, signature))
+
+
+def verifier(**options: Any) -> TokenVerifier:
+    return TokenVerifier([key.only(("HS256",)) for key in secret_keys([SECRET, OLD_SECRET])], **options)
+
+
+async def code_of(token: str, checking: TokenVerifier | None = None) -> str:
+    with pytest.raises(Refused) as caught:
+        await (checking or verifier()).verify(token)
+    assert caught.value.payload() == {"message": "Auth failed", "data": {"code": caught.value.code}}
+    assert caught.value.__cause__ is None
+    return caught.value.code
+
+
+class TestGoodTokens:
+    async def test_an_issued_token_says_who_somebody_is(self) -> None:
+        token = issue(SECRET, sub="alice", name="Alice", roles=["admin", "moderator"], ttl=60)
+        identity = await verifier().verify(token)
+        now = time.time()
+        assert (identity.user, identity.name, identity.roles) == ("alice", "Alice", {"admin", "moderator"})
+        assert identity.token_id
+        assert identity.issued_at == pytest.approx(now, abs=5)
+        assert identity.expires_at == pytest.approx(now + 60, abs=5)
+
+    async def test_sub_and_exp_are_enough(self) -> None:
+        identity = await verifier().verify(signed(exp=4_000_000_000))
+        assert identity == Identity("alice", expires_at=4_000_000_000.0)
+
+    async def test_a_single_role_may_be_a_text(self) -> None:
+        assert (await verifier().verify(signed(roles="admin"))).roles == {"admin"}
+
+    async def test_a_secret_that_was_rotated_out_of_signing_still_verifies(self) -> None:
+        assert (await verifier().verify(signed(OLD_SECRET))).user == "alice"
+
+    @pytest.mark.parametrize("algorithm", ["HS256", "HS384", "HS512"])
+    async def test_every_hash_works(self, algorithm: str) -> None:
+        keys = [key.only([algorithm]) for key in secret_keys([SECRET])]
+        assert (await TokenVerifier(keys).verify(signed(algorithm=algorithm))).user == "alice"
+
+    @pytest.mark.parametrize("algorithm", PRIVATE)
+    async def test_every_kind_of_public_key_works(self, algorithm: str) -> None:
+        keys = [key.only([algorithm]) for key in public_keys(pem(PRIVATE[algorithm]))]
+        assert (await TokenVerifier(keys).verify(signed(PRIVATE[algorithm], algorithm))).user == "alice"
+
+    async def test_ed448_works(self) -> None:
+        private = ed448.Ed448PrivateKey.generate()
+        assert (await TokenVerifier(public_keys(pem(private))).verify(signed(private, "EdDSA"))).user == "alice"
+
+    async def test_of_several_public_keys_in_one_pem_each_one_works(self) -> None:
+        old, new = ed25519.Ed25519PrivateKey.generate(), ed25519.Ed25519PrivateKey.generate()
+        checking = TokenVerifier(public_keys(pem(old) + pem(new)))
+        for private in (old, new):
+            assert (await checking.verify(signed(private, "EdDSA"))).user == "alice"
+
+    async def test_small_differences_of_clocks_are_forgiven(self) -> None:
+        now = time.time()
+        assert (await verifier(leeway=10).verify(signed(exp=now - 5, nbf=now + 5, iat=now + 5))).user == "alice"
+
+
+class TestForgedTokens:
+    async def test_a_wrong_key(self) -> None:
+        assert await code_of(signed("another-secret-of-at-least-32-bytes!")) == "token_invalid"
+
+    @pytest.mark.parametrize("name", ["none", "None", "NONE", "nOnE", ""])
+    async def test_no_signature(self, name: str) -> None:
+        assert await code_of(raw({"alg": name, "typ": "JWT"}, claims())) == "token_invalid"
+
+    async def test_a_signature_of_the_right_key_under_another_name(self) -> None:
+        assert await code_of(signed(algorithm="HS512")) == "token_invalid"
+
+    @pytest.mark.parametrize("algorithm", ["HS256", "HS384", "HS512"])
+    async def test_a_public_key_taken_for_a_secret(self, algorithm: str) -> None:
+        """Algorithm confusion: the public key is known to everybody, so a hash made with it proves nothing."""
+        import hashlib
+        import hmac
+
+        public = pem(RSA)
+        head_and_body = raw({"alg": algorithm, "typ": "JWT"}, claims()).rsplit(".", 1)[0]
+        digest = getattr(hashlib, f"sha{algorithm[2:]}")
+        forged = hmac.new(public.encode(), head_and_body.encode(), digest).digest()
+        token = head_and_body + "." + base64.urlsafe_b64encode(forged).rstrip(b"=").decode()
+        assert await code_of(token, TokenVerifier(public_keys(public))) == "token_invalid"
+        both = TokenVerifier([*public_keys(public), *secret_keys([SECRET])])
+        assert await code_of(token, both) == "token_invalid"
+
+    def test_a_public_key_cannot_be_set_as_a_secret(self) -> None:
+        with pytest.raises(ValueError, match="PEM"):
+            secret_keys([pem(RSA)])
+
+    async def test_a_changed_payload(self) -> None:
+        head, _, signature = signed().split(".")
+        body = base64.urlsafe_b64encode(json.dumps(claims(sub="root")).encode()).rstrip(b"=").decode()
+        assert await code_of(f"{head}.{body}.{signature}") == "token_invalid"
+
+    async def test_headers_that_bring_a_key_along_are_not_believed(self) -> None:
+        attacker = ed25519.Ed25519PrivateKey.generate()
+        header = {"jwk": {"kty": "OKP"}, "jku": "https://evil.test", "kid": "../../dev/null"}
+        token = signed(attacker, "EdDSA", headers=header)
+        assert await code_of(token, TokenVerifier(public_keys(pem(PRIVATE["EdDSA"])))) == "token_invalid"
+
+    async def test_extensions_that_must_be_understood_are_not_passed_over(self) -> None:
+        assert await code_of(signed(headers={"crit": ["exp2"], "exp2": 1})) == "token_invalid"
+
+
+class TestTime:
+    async def test_an_expired_token_is_told_as_such(self) -> None:
+        assert await code_of(signed(exp=time.time() - 60)) == "token_expired"
+
+    async def test_a_forged_expired_token_is_invalid(self) -> None:
+        """Otherwise the answer would confirm a guess."""
+        assert await code_of(signed(OLD_SECRET[::-1], exp=time.time() - 60)) == "token_invalid"
+
+    @pytest.mark.parametrize("claim", ["nbf", "iat"])
+    async def test_a_token_of_the_future(self, claim: str) -> None:
+        assert await code_of(signed(**{claim: time.time() + 60})) == "token_invalid"
+
+    async def test_the_leeway_is_as_set(self) -> None:
+        assert await code_of(signed(exp=time.time() - 5), verifier(leeway=0)) == "token_expired"
+
+
+WRONG_CLAIMS: list[Mapping[str, Any]] = [
+    {"exp": None}, {"exp": "soon"}, {"exp": "4000000000"}, {"exp": [4_000_000_000]},
+    {"exp": float("inf")}, {"exp": float("nan")}, {"exp": 10**400},
+    {"iat": "now"}, {"iat": True}, {"nbf": "now"},
+    {"sub": None}, {"sub": ""}, {"sub": 7}, {"sub": ["alice"]}, {"sub": {"id": 1}}, {"sub": "x" * 201},
+    {"sub": "a\nb"}, {"sub": "a\x00b"}, {"sub": "a\x7f"}, {"sub": "a\u2028b"}, {"sub": "\ud800"},
+    {"name": 7}, {"name": ["Alice"]}, {"name": "x" * 201}, {"name": "a\x00"}, {"name": "\udfff"},
+    {"roles": 7}, {"roles": {"admin": True}}, {"roles": ["admin", 7]}, {"roles": [["admin"]]}, {"roles": True},
+    {"roles": [""]}, {"roles": ["\ud800"]}, {"jti": 7}, {"jti": "x" * 300},
+]  # fmt: skip
+
+
+class TestClaims:
+    @pytest.mark.parametrize("changes", WRONG_CLAIMS, ids=lambda changes: str(changes)[:40])
+    async def test_claims_of_the_wrong_shape(self, changes: Mapping[str, Any]) -> None:
+        payload = {
+            name: value for name, value in ({"sub": "alice", "exp": 4e9} | dict(changes)).items() if value is not None
+        }
+        token = jwt.api_jws.encode(json.dumps(payload).encode(), SECRET, algorithm="HS256")
+        assert await code_of(token) == "token_invalid"
+
+    @pytest.mark.parametrize("payload", [b"[]", b"7", b"null", b'"text"', b"{", b"\xff\xfe", b"[" * 3000, b""])
+    async def test_a_payload_that_is_no_object(self, payload: bytes) -> None:
+        assert await code_of(jwt.api_jws.encode(payload, SECRET, algorithm="HS256")) == "token_invalid"
+
+    async def test_users_of_any_script_are_welcome(self) -> None:
+        assert (await verifier().verify(signed(sub="アリス", name="Zoë 👩‍👩‍👧"))).name == "Zoë 👩‍👩‍👧"
+
+    async def test_the_audience_is_checked_where_it_is_set(self) -> None:
+        strict = verifier(audience=["chat", "app"])
+        assert (await strict.verify(signed(aud="app"))).user == "alice"
+        assert (await strict.verify(signed(aud=["web", "chat"]))).user == "alice"
+        for wrong in ("web", ["web"], None, 7, []):
+            assert await code_of(signed(aud=wrong), strict) == "token_invalid"
+        assert (await verifier().verify(signed(aud="anything"))).user == "alice"
+
+    async def test_the_issuer_is_checked_where_it_is_set(self) -> None:
+        strict = verifier(issuer=["https://a.test", "https://b.test"])
+        assert (await strict.verify(signed(iss="https://b.test"))).user == "alice"
+        for wrong in ("https://a.test/", "https://c.test", None):
+            assert await code_of(signed(iss=wrong), strict) == "token_invalid"
+
+
+class TestGarbage:
+    async def test_a_token_without_end(self) -> None:
+        assert await code_of(signed(padding="x" * MAX_TOKEN_LENGTH)) == "token_invalid"
+        assert await code_of("x" * 10_000_000) == "token_invalid"
+
+    @pytest.mark.parametrize(
+        "header",
+        [
+            {}, {"alg": None}, {"alg": 7}, {"alg": ["HS256"]}, {"alg": {}}, [], 7, None, b"[" * 4000, b"\xff", b"{",
+            {"alg": "HS256", "kid": 7}, {"alg": "HS256", "b64": False, "crit": ["b64"]}, {"alg": "HS256", "crit": []},
+        ],
+    )  # fmt: skip
+    async def test_a_strange_header(self, header: Any) -> None:
+        assert await code_of(raw(header, claims(), b"x" * 32)) == "token_invalid"
+
+    @given(st.text() | st.text("abcXYZ019-_=.", max_size=80) | st.text(".", max_size=5))
+    @settings(max_examples=200, deadline=None)
+    async def test_any_text_is_refused_in_the_same_words(self, token: str) -> None:
+        assert await code_of(token) == "token_invalid"
+
+    @given(
+        st.dictionaries(st.sampled_from(["alg", "typ", "kid", "crit", "b64", "x5c"]), st.recursive(
+            st.none() | st.booleans() | st.floats() | st.sampled_from(["HS256", "none", "RS256", "b64"]),
+            lambda inner: st.lists(inner, max_size=2), max_leaves=4,
+        )),
+        st.binary(max_size=60),
+        st.binary(max_size=40),
+    )  # fmt: skip
+    @settings(max_examples=200, deadline=None)
+    async def test_any_header_and_payload_is_refused_in_the_same_words(
+        self, header: Any, payload: bytes, signature: bytes
+    ) -> None:
+        assert await code_of(raw(header, payload, signature)) == "token_invalid"
+
+    @given(
+        st.dictionaries(
+            st.sampled_from(["sub", "exp", "iat", "nbf", "name", "roles", "jti", "aud", "iss"]),
+            st.recursive(
+                st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+                lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+                max_leaves=6,
+            ),
+        )
+    )
+    @settings(max_examples=300, deadline=None)
+    async def test_whatever_the_issuer_signs_is_an_identity_or_a_refusal(self, payload: dict[str, Any]) -> None:
+        token = jwt.api_jws.encode(json.dumps(payload).encode(), SECRET, algorithm="HS256")
+        with suppress(Refused):
+            assert isinstance((await verifier().verify(token)).user, str)
+
+
+class TestKeySources:
+    async def test_keys_may_come_from_elsewhere(self) -> None:
+        """The door for an issuer that publishes its keys: the header is shown, nothing in it is trusted."""
+        asked: list[Mapping[str, Any]] = []
+
+        class ByKid:
+            async def keys_for(self, header: Mapping[str, Any]) -> Sequence[Key]:
+                asked.append(header)
+                return secret_keys([SECRET]) if header.get("kid") == "1" else []
+
+        checking = TokenVerifier(ByKid())
+        assert (await checking.verify(signed(headers={"kid": "1"}))).user == "alice"
+        assert await code_of(signed(headers={"kid": "2"}), checking) == "token_invalid"
+        assert [header["kid"] for header in asked] == ["1", "2"]

@@ -1,0 +1,258 @@
+"""The command as a person types it: what it prints, where, and with which exit code it ends."""
+
+import os
+import socket
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
+
+from rtserver.auth.keys import secret_keys
+from rtserver.auth.verifier import TokenVerifier
+from tests.support.ports import free_port
+from tests.support.repository import ROOT
+
+RTSERVER = Path(sys.executable).with_name("rtserver")
+PICKY = """
+from rtserver import Namespace
+from rtserver.errors import ConfigError
+
+
+class Picky(Namespace, path="/picky"):
+    async def on_start(self) -> None:
+        raise ConfigError(["PICKY_KEY is missing."])
+"""
+STRONG = "3f9c1e07b5a84d62" * 4
+INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH")
+
+
+class Result:
+    def __init__(self, done: subprocess.CompletedProcess[str]) -> None:
+        self.code, self.out, self.err = done.returncode, done.stdout, done.stderr
+
+
+def rtserver(*arguments: str, folder: Path, **settings: str) -> Result:
+    """Run the command in a folder, with RTSERVER_ before the name of each setting."""
+    env = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    env |= {f"RTSERVER_{name}": value for name, value in settings.items()} | {"COLUMNS": "100", "NO_COLOR": "1"}
+    done = subprocess.run([RTSERVER, *arguments], cwd=folder, env=env, capture_output=True, text=True, timeout=60)
+    result = Result(done)
+    assert "Traceback" not in result.err
+    return result
+
+
+class TestToken:
+    def test_nothing_but_the_token_is_on_standard_output(self, tmp_path: Path) -> None:
+        result = rtserver(
+            "token", "--sub", "alice", "--name", "Alice", "--role", "admin", "--role", "moderator", "--ttl", "2h",
+            folder=tmp_path, JWT_SECRET=f"{STRONG},{STRONG[::-1]}", JWT_AUDIENCE="app", JWT_ISSUER="https://me.test",
+        )  # fmt: skip
+        assert (result.code, result.err, result.out.count("\n")) == (0, "", 1)
+        claims = jwt.decode(result.out.strip(), STRONG, algorithms=["HS256"], audience="app", issuer="https://me.test")
+        assert (claims["sub"], claims["name"], claims["roles"]) == ("alice", "Alice", ["admin", "moderator"])
+        assert claims["exp"] - claims["iat"] == 7200
+
+    async def test_a_development_server_in_the_same_folder_accepts_it(self, tmp_path: Path) -> None:
+        result = rtserver("token", "--sub", "alice", folder=tmp_path)
+        secret = (tmp_path / "var" / "dev-secret").read_text().strip()
+        assert (await TokenVerifier(secret_keys([secret])).verify(result.out.strip())).user == "alice"
+
+    def test_it_is_signed_with_the_algorithm_that_the_server_accepts(self, tmp_path: Path) -> None:
+        result = rtserver("token", "--sub", "a", folder=tmp_path, JWT_SECRET=STRONG, JWT_ALGORITHMS="HS512")
+        assert jwt.get_unverified_header(result.out.strip())["alg"] == "HS512"
+
+    @pytest.mark.parametrize("ttl", ["soon", "0", "-1h", "1y", "1.5h", ""])
+    def test_a_wrong_lifetime_is_explained(self, tmp_path: Path, ttl: str) -> None:
+        result = rtserver("token", "--sub", "alice", "--ttl", ttl, folder=tmp_path)
+        assert (result.code, result.out) == (2, "")
+        assert "--ttl must be" in result.err
+
+    @pytest.mark.parametrize("sub", ["", "a\nb", "x" * 201])
+    def test_a_token_that_no_server_would_take_is_not_made(self, tmp_path: Path, sub: str) -> None:
+        result = rtserver("token", "--sub", sub, folder=tmp_path)
+        assert (result.code, result.out) == (2, "")
+        assert "sub must" in result.err
+
+    def test_without_a_user_it_is_a_wrong_use(self, tmp_path: Path) -> None:
+        result = rtserver("token", folder=tmp_path)
+        assert (result.code, result.out) == (2, "")
+        assert "--sub" in result.err
+
+    def test_where_there_are_public_keys_alone_it_says_so(self, tmp_path: Path) -> None:
+        public = ed25519.Ed25519PrivateKey.generate().public_key()
+        form = serialization.PublicFormat.SubjectPublicKeyInfo
+        (tmp_path / "key.pem").write_bytes(public.public_bytes(serialization.Encoding.PEM, form))
+        result = rtserver("token", "--sub", "a", folder=tmp_path, JWT_PUBLIC_KEY="key.pem")
+        assert (result.code, result.out) == (2, "")
+        assert "checks tokens, and cannot make them" in result.err
+
+    def test_wrong_settings_are_listed(self, tmp_path: Path) -> None:
+        result = rtserver("token", "--sub", "a", folder=tmp_path, MODE="production", JWT_SECRET="weakling")
+        assert (result.code, result.out) == (2, "")
+        assert "RTSERVER_JWT_SECRET is weak" in result.err
+        assert "weakling" not in result.err
+
+
+class TestConfig:
+    def test_check_lists_every_fault(self, tmp_path: Path) -> None:
+        (tmp_path / ".env").write_text("RTSERVER_CORS_ORIGIN=x\n")
+        result = rtserver("config", "check", folder=tmp_path, MODE="production", PORT="x", CORS_ORIGINS="*")
+        assert (result.code, result.out) == (1, "")
+        assert "4 faults" in result.err
+        for name in ("CORS_ORIGIN is not", "PORT must", "JWT_SECRET is missing", "CORS_ORIGINS must"):
+            assert f"  - RTSERVER_{name}" in result.err
+
+    def test_check_is_content_with_good_settings(self, tmp_path: Path) -> None:
+        result = rtserver("config", "check", "--mode", "production", folder=tmp_path, JWT_SECRET=STRONG)
+        assert (result.code, result.err) == (0, "")
+        assert "good for production" in result.out
+
+    def test_check_warns_of_development_mode_and_leaves_no_trace(self, tmp_path: Path) -> None:
+        result = rtserver("config", "check", folder=tmp_path)
+        assert result.code == 0
+        assert "warning: RTSERVER_MODE is development" in result.err
+        assert list(tmp_path.iterdir()) == []
+
+    def test_env_shows_values_and_their_places_but_no_secret(self, tmp_path: Path) -> None:
+        (tmp_path / ".env").write_text("RTSERVER_LOG_LEVEL=debug\n")
+        result = rtserver(
+            "config", "env", "--port", "9000",
+            folder=tmp_path, JWT_SECRET=f"{STRONG},{STRONG[::-1]}", API_KEY=STRONG, REDIS_URL="redis://u:pass-w0rd@h/0",
+            DATABASE_URL="postgresql://h/name?user=u&password=pass-w0rd&sslmode=require",
+        )  # fmt: skip
+        assert (result.code, result.err) == (0, "")
+        lines = {line.split("=")[0]: " ".join(line.split()) for line in result.out.splitlines()}
+        assert lines["RTSERVER_PORT"] == "RTSERVER_PORT=9000 # flag"
+        assert lines["RTSERVER_LOG_LEVEL"] == "RTSERVER_LOG_LEVEL=debug # .env"
+        assert lines["RTSERVER_JWT_SECRET"] == "RTSERVER_JWT_SECRET=[hidden],[hidden] # environment"
+        assert lines["RTSERVER_REDIS_URL"] == "RTSERVER_REDIS_URL=redis://u:[hidden]@h/0 # environment"
+        assert "password=[hidden]&sslmode=require #" in lines["RTSERVER_DATABASE_URL"]
+        assert lines["RTSERVER_HOST"] == "RTSERVER_HOST=127.0.0.1 # default"
+        for secret in (STRONG, STRONG[::-1], "pass-w0rd"):
+            assert secret not in result.out
+
+    def test_doc_is_the_reference(self, tmp_path: Path) -> None:
+        result = rtserver("config", "doc", folder=tmp_path, PORT="wrong")
+        assert (result.code, result.out) == (0, (ROOT / "docs" / "settings.md").read_text())
+
+
+class TestDatabase:
+    def test_upgrade_makes_the_tables_and_may_be_repeated(self, tmp_path: Path) -> None:
+        settings = {"MODE": "production", "JWT_SECRET": STRONG, "DATABASE_URL": f"sqlite:///{tmp_path}/new/x.db"}
+        for _ in range(2):
+            result = rtserver("db", "upgrade", folder=tmp_path, **settings)
+            assert (result.code, result.out) == (0, "The database is up to date.\n")
+        with sqlite3.connect(tmp_path / "new" / "x.db") as database:
+            assert database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] > 1
+
+    def test_a_database_that_does_not_answer_is_a_sentence(self, tmp_path: Path) -> None:
+        url = "postgresql://user:pass-w0rd@127.0.0.1:1/db"
+        result = rtserver("db", "upgrade", folder=tmp_path, DATABASE_URL=url)
+        assert (result.code, result.out) == (1, "")
+        assert "The database cannot be upgraded" in result.err
+        assert "pass-w0rd" not in result.err
+
+
+class TestServe:
+    def test_it_does_not_start_with_faults(self, tmp_path: Path) -> None:
+        result = rtserver("serve", "--mode", "production", "--port", "x", folder=tmp_path)
+        assert (result.code, result.out) == (1, "")
+        assert "RTSERVER_PORT must" in result.err
+        assert "RTSERVER_JWT_SECRET is missing" in result.err
+
+    def test_several_workers_without_redis_are_refused_with_the_reason(self, tmp_path: Path) -> None:
+        result = rtserver("serve", "--workers", "2", folder=tmp_path)
+        assert result.code == 1
+        assert "RTSERVER_REDIS_URL is missing" in result.err
+        assert "would not hear of each other" in result.err
+
+    def test_every_setting_but_secrets_is_a_flag(self, tmp_path: Path) -> None:
+        text = rtserver("serve", "--help", folder=tmp_path).out
+        for flag in ("--port", "--ping-interval", "--jwt-query", "--no-jwt-query", "--database-url", "--log-format"):
+            assert flag in text, flag
+        for secret in ("--jwt-secret", "--api-key", "--cluster-secret", "--webhook-secret"):
+            assert secret not in text, secret
+
+    def test_help_names_a_page_of_the_docs_by_its_file(self, tmp_path: Path) -> None:
+        text = rtserver("serve", "--help", folder=tmp_path).out
+        assert "docs/deploy.md" in text
+        assert "docs/protocol.md" in text
+        assert ".md#" not in text
+        assert "(#" not in text
+
+    def test_help_says_the_whole_name_of_an_extra(self, tmp_path: Path) -> None:
+        assert "rtserver[kafka]" in rtserver("serve", "--help", folder=tmp_path).out
+
+    def test_a_port_that_is_taken_is_a_sentence(self, tmp_path: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            port = other.getsockname()[1]
+            result = rtserver("serve", "--port", str(port), folder=tmp_path)
+        assert (result.code, result.out) == (1, "")
+        assert f"127.0.0.1:{port} cannot be listened on: Address already in use." in result.err
+        assert "choose another RTSERVER_PORT" in result.err
+
+    def test_a_namespace_whose_file_is_not_found_says_where_to_look(self, tmp_path: Path) -> None:
+        result = rtserver("serve", "--port", "0", folder=tmp_path, NAMESPACES="my_tracking:Tracking")
+        assert result.code == 1
+        assert "No module named 'my_tracking'. Is its folder on PYTHONPATH?" in result.err
+
+
+WHY = "The log above says why; `rtserver config env` shows the settings in force."
+FAULT = "There is a fault in the settings:\n  - "
+NO_REDIS = {"REDIS_URL": "redis://127.0.0.1:1/0"}
+REFUSALS = {
+    "no tables": ({}, FAULT + "The database is not up to date. Run `rtserver db upgrade` first."),
+    "no database": (
+        {"DATABASE_URL": "postgresql://user:pass-w0rd@127.0.0.1:1/db"},
+        "The server cannot start: The database is not available at the moment; try again. " + WHY,
+    ),
+    "no folder": (
+        {"DATABASE_URL": "sqlite:////proc/nowhere/x.db"},
+        "The server cannot start: The database is not available at the moment; try again. " + WHY,
+    ),
+    "a namespace": (
+        NO_REDIS | {"MODE": "development", "NAMESPACES": "picky:Picky"},
+        FAULT + "PICKY_KEY is missing.",
+    ),
+}
+
+
+class TestRefusedStart:
+    """Whatever has begun by then ends without a word: one sentence, exit code 1."""
+
+    @pytest.mark.parametrize("workers", ["1", "2"])
+    @pytest.mark.parametrize("name", REFUSALS)
+    def test_it_is_a_sentence_and_an_exit_code(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, workers: str
+    ) -> None:
+        (tmp_path / "picky.py").write_text(PICKY)
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+        settings, sentence = REFUSALS[name]
+        given = {"MODE": "production", "PORT": str(free_port()), "LOG_FORMAT": "json", "JWT_SECRET": STRONG}
+        if workers != "1":
+            given |= NO_REDIS | {"WORKERS": workers}
+        result = rtserver("serve", folder=tmp_path, **(given | settings))
+        told = [line for line in result.err.splitlines() if not line.startswith("{")]
+        assert (result.code, result.out, "\n".join(told)) == (1, "", sentence)
+        assert '"level":"error"' not in result.err
+        assert "pass-w0rd" not in result.err
+
+
+class TestHelp:
+    def test_version(self, tmp_path: Path) -> None:
+        result = rtserver("--version", folder=tmp_path)
+        assert (result.code, result.out.split()[0]) == (0, "rtserver")
+
+    def test_help_names_every_command_and_the_exit_codes(self, tmp_path: Path) -> None:
+        text = rtserver("--help", folder=tmp_path).out
+        for word in ("serve", "token", "config", "db", "Exit codes"):
+            assert word in text
+
+    @pytest.mark.parametrize("arguments", [["sreve"], ["serve", "--prot", "1"], ["config", "chek"]])
+    def test_a_wrong_use_ends_with_2(self, tmp_path: Path, arguments: list[str]) -> None:
+        assert rtserver(*arguments, folder=tmp_path).code == 2

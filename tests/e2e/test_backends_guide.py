@@ -1,0 +1,139 @@
+"""docs/backends.md as it is lived: a backend's request arrives at the official client."""
+
+import asyncio
+import os
+import re
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.support.redis_server import RedisServer
+from tests.support.repository import ROOT
+from tests.support.rtserver_process import RtServer
+
+EXAMPLES = ROOT / "examples"
+HTTP_PART = (ROOT / "docs" / "backends.md").read_text().split("\n## The HTTP API\n")[1].split("\n## ")[0]
+SHELLS = {"sh": ["bash", "-eu"], "python": [sys.executable, "-"], "js": ["node", "--input-type=module"]}
+
+
+async def post(server: RtServer, path: str, body: Any, key: str | None = None) -> tuple[int, dict[str, Any]]:
+    async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {key or server.api_key}"}) as http:
+        answer = await http.post(server.url + path, json=body)
+        return answer.status, await answer.json()
+
+
+@pytest.fixture
+async def running(server: Callable[..., Awaitable[RtServer]]) -> RtServer:
+    return await server()
+
+
+async def test_an_emitted_event_reaches_the_room_the_user_and_nobody_else(running: RtServer, js: Any) -> None:
+    alice, bob, carol = [
+        await js(running.url, "/chat", token=running.token(name), transports=["websocket"])
+        for name in ("alice", "bob", "carol")
+    ]
+    await alice.call("join", {"room": "general"})
+    whom = {"namespace": "/chat", "rooms": ["general"], "users": ["bob"]}
+    body = {**whom, "event": "maintenance", "args": [5, {"a": []}]}
+    assert await post(running, "/api/emit", body) == (200, {"ok": True})
+    assert await alice.next("maintenance") == [5, {"a": []}]
+    assert await bob.next("maintenance") == [5, {"a": []}]
+    # Carol's answer comes after whatever was sent to her before.
+    await carol.call("rooms", {})
+    assert carol.received("maintenance") == []
+
+
+async def test_an_event_without_rooms_reaches_everybody_but_those_left_out(running: RtServer, js: Any) -> None:
+    alice, bob = [await js(running.url, "/chat", token=running.token(name)) for name in ("alice", "bob")]
+    body = {"namespace": "/chat", "event": "news", "data": "hello", "except": ["user:bob"]}
+    assert await post(running, "/api/emit", body, running.token("shop", roles=("service",))) == (200, {"ok": True})
+    assert await alice.next("news") == ["hello"]
+    await bob.call("rooms", {})
+    assert bob.received("news") == []
+
+
+async def test_a_namespace_that_the_server_does_not_have_is_not_found(running: RtServer) -> None:
+    status, body = await post(running, "/api/emit", {"namespace": "/nope", "event": "news"})
+    assert (status, body["error"]["code"]) == (404, "not_found")
+
+
+async def test_a_users_token_does_not_open_the_api(running: RtServer) -> None:
+    for token in (running.token("alice"), running.token("root", roles=("admin",))):
+        status, body = await post(running, "/api/emit", {"namespace": "/chat", "event": "news"}, token)
+        assert (status, body["error"]["code"]) == (403, "forbidden")
+
+
+async def test_without_a_key_there_is_no_api(server: Callable[..., Awaitable[RtServer]]) -> None:
+    running = await server(API_KEY=None)
+    for path in ("/api/emit", "/api/notifications"):
+        assert (await post(running, path, {}))[0] == 404
+
+
+async def test_the_example_pushes_once_however_often_it_runs(running: RtServer, js: Any) -> None:
+    devices = [await js(running.url, "/notifications", token=running.token("alice")) for _ in range(2)]
+    arguments = ["alice", "Your order has shipped", "--key", "order-1042"]
+    command = [sys.executable, EXAMPLES / "push_notification.py", *arguments]
+    env = os.environ | {"RTSERVER_URL": running.url, "RTSERVER_API_KEY": running.api_key}
+    said = []
+    for _ in range(2):
+        run = await asyncio.create_subprocess_exec(*command, env=env, stdout=asyncio.subprocess.PIPE)
+        said.append((await run.communicate())[0].decode())
+        assert run.returncode == 0
+    assert said[0].startswith("saved ")
+    assert said[1].startswith("was saved before ")
+    for device in devices:
+        assert (await device.next("notification"))[0]["message"] == "Your order has shipped"
+        assert len((await device.call("list", {"limit": 10}))["notifications"]) == 1
+        assert len(device.received("notification")) == 1
+
+
+def page_as_script(language: str, server: RtServer) -> bytes:
+    """All that the page shows in a language, one after the other."""
+    blocks = re.findall(rf"^```{language}\n(.*?)^```$", HTTP_PART, re.MULTILINE | re.DOTALL)
+    assert len(blocks) >= 6
+    return "\n".join(blocks).replace("http://localhost:8000", server.url).encode()
+
+
+async def run_page(language: str, server: RtServer) -> str:
+    run = await asyncio.create_subprocess_exec(
+        *SHELLS[language], env=os.environ | {"RTSERVER_API_KEY": server.api_key},
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    said, _ = await run.communicate(page_as_script(language, server))
+    assert run.returncode == 0, said.decode()
+    return said.decode()
+
+
+async def test_the_page_works_as_it_is_written_in_every_language(running: RtServer, js: Any) -> None:
+    """And in all of them together it happens once, because of the keys."""
+    alice = await js(running.url, "/chat", token=running.token("alice"), transports=["websocket"])
+    bob = await js(running.url, "/chat", token=running.token("bob"), transports=["websocket"])
+    inbox = await js(running.url, "/notifications", token=running.token("alice"), transports=["websocket"])
+    await alice.call("join", {"room": "general"})
+    await alice.answer("version?", "1.0")
+    for language in SHELLS:
+        said = await run_page(language, running)
+        assert "Traceback" not in said
+        assert await alice.next("maintenance") == [{"minutes": 5}]
+        if language != "sh":
+            assert "1.0" in said
+    texts = [args[0]["text"] for args in alice.received("message")]
+    assert texts == ["Version 42 is out, @alice", "One", "Two"]
+    assert (await bob.next("message"))[0]["text"] == "Only for you"
+    assert len(bob.received("message")) == 1
+    listed = (await inbox.call("list", {}))["notifications"]
+    assert sorted(one["type"] for one in listed) == ["mention", "order"]
+
+
+async def test_the_redis_example_reaches_the_user(
+    server: Callable[..., Awaitable[RtServer]], redis_server: RedisServer, js: Any
+) -> None:
+    running = await server(REDIS_URL=redis_server.url)
+    alice = await js(running.url, "/chat", token=running.token("alice"))
+    env = os.environ | {"REDIS_URL": redis_server.url}
+    run = await asyncio.create_subprocess_exec(sys.executable, EXAMPLES / "emit_over_redis.py", env=env)
+    assert await run.wait() == 0
+    assert await alice.next("maintenance") == [{"minutes": 5, "personally": True}]

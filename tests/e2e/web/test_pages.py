@@ -1,0 +1,61 @@
+"""What all pages promise: no complaints of the browser, usable on a phone, and a landing page that helps."""
+
+import re
+
+from playwright.async_api import Page, expect
+
+from tests.e2e.web.tabs import PHONE, Tabs, live
+
+PATHS = ["/?user=alice", "/chat?user=alice", "/notifications?user=alice", "/admin/"]
+CONTROL = re.compile(r"- (button|link|textbox|checkbox|radio|combobox)\b")
+
+
+async def ready(page: Page) -> None:
+    """Connected, in whichever way the page shows it."""
+    if "/?" in page.url:
+        await expect(page.locator("#vitals")).to_contain_text("Connected")
+    else:
+        await live(page)
+
+
+async def test_no_page_scrolls_sideways_on_a_small_phone(tabs: Tabs) -> None:
+    for path in PATHS:
+        page = await tabs.open(path, PHONE)
+        await ready(page)
+
+        assert await page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], path
+
+
+async def test_every_button_link_and_field_has_a_name(tabs: Tabs) -> None:
+    for path in PATHS:
+        page = await tabs.open(path)
+        await ready(page)
+        await expect(page.get_by_role("main")).to_be_visible()
+
+        tree = await page.locator("body").aria_snapshot()
+        controls = [line for line in tree.splitlines() if CONTROL.search(line)]
+        assert controls, tree
+        assert [line for line in controls if '"' not in line] == [], path
+
+
+async def test_the_landing_page_tells_that_the_server_runs_and_lets_one_pick_a_user(tabs: Tabs) -> None:
+    page = await tabs.open("/")
+
+    vitals = page.locator("#vitals")
+    await expect(vitals).to_contain_text("Running")
+    await expect(vitals).to_contain_text("Pick a user")
+    await page.get_by_role("button", name="Bob").click()
+    await expect(vitals).to_contain_text("Connected")
+    await page.get_by_role("link", name="Open the chat", exact=True).click()
+    await live(page)
+    await expect(page.get_by_text("Bob (you)")).to_be_visible()
+
+
+async def test_no_address_ever_carries_a_token(tabs: Tabs) -> None:
+    context = await tabs.context()
+    addresses: list[str] = []
+    context.on("request", lambda request: addresses.append(request.url))
+    page = await tabs.open_in(context, "/chat?user=alice")
+    await live(page)
+
+    assert not [address for address in addresses if "eyJ" in address]

@@ -1,0 +1,99 @@
+"""What holds for a session over either transport: it ends once, and is silent afterwards."""
+
+from __future__ import annotations
+
+import pytest
+
+from rtserver.engine.session.interfaces import Reason
+from rtserver.engine.session.prepared_message import Outgoing
+from rtserver.protocol.engineio_packets import PayloadError
+from tests.engine.conftest import eventually
+
+
+@pytest.fixture(params=["polling", "websocket", "upgraded"])
+def opened(request, serve):
+    """`await opened()` gives a server and one session of it, by each transport."""
+
+    async def open(**options):
+        served = await serve(**options)
+        if request.param == "polling":
+            return served, (await served.poll_session())[1]
+        return served, (await getattr(served, request.param)())[1]
+
+    return open
+
+
+@pytest.mark.parametrize("first", ["close", "abort"])
+async def test_it_ends_once_with_the_first_reason(opened, first):
+    served, recorder = await opened()
+    session = recorder.session
+    getattr(session, first)(Reason.FORCED_CLOSE)
+    session.close(Reason.PING_TIMEOUT)
+    session.abort(Reason.TRANSPORT_ERROR)
+    assert recorder.reasons == [Reason.FORCED_CLOSE]
+    assert session.id not in served.engine.sockets
+
+
+async def test_nothing_is_received_or_sent_after_the_end(opened):
+    _, recorder = await opened()
+    session = recorder.session
+    session.close(Reason.FORCED_CLOSE)
+    session.text("4late")
+    session.packet("4", "late")
+    session.packet("3", "")
+    session.packet("1", "")
+    session.binary(b"late")
+    assert recorder.messages == []
+    assert recorder.reasons == [Reason.FORCED_CLOSE]
+    session.push(Outgoing(b"4late"))
+    session.send_text(b"4late")
+    session.control("6")
+    session.pause()
+    session.resume()
+
+
+async def test_a_receiver_may_close_its_session_in_the_middle_of_a_message(opened):
+    served, recorder = await opened()
+    session, take = recorder.session, recorder.receive
+
+    def receive(message):
+        take(message)
+        session.close(Reason.FORCED_CLOSE)
+
+    recorder.receive = receive
+    session.text("4a")
+    session.text("4b")
+    assert recorder.messages == ["a"]
+    await eventually(lambda: session.id not in served.engine.sockets)
+
+
+async def test_wrong_heartbeats_are_told_apart_from_packets(opened):
+    _, recorder = await opened()
+    with pytest.raises(PayloadError):
+        recorder.session.text("2")
+    recorder.session.text("3")
+    assert recorder.messages == []
+
+
+async def test_silence_ends_it(opened):
+    served, recorder = await opened(ping_interval=0.05, ping_timeout=0.05)
+    assert await recorder.closed() == Reason.PING_TIMEOUT
+    await served.deserted()
+
+
+async def test_a_poll_that_waits_is_told_of_a_ping_timeout(serve):
+    served = await serve(ping_interval=0.05, ping_timeout=0.1)
+    query, recorder = await served.poll_session()
+    assert (await (await served.polling(query))).text == "2"
+    poll = await served.polling(query)
+    assert await recorder.closed() == Reason.PING_TIMEOUT
+    assert (await poll).text == "1"
+
+
+async def test_a_polling_client_that_never_comes_back_is_forgotten(serve, monkeypatch):
+    monkeypatch.setattr("rtserver.engine.session.session.LINGER_SECONDS", 0.05)
+    served = await serve()
+    _, recorder = await served.poll_session()
+    recorder.session.close(Reason.FORCED_CLOSE)
+    assert served.traces
+    await served.deserted()

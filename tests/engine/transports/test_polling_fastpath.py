@@ -1,0 +1,293 @@
+"""Polls on a connection that was kept: answered as aiohttp's way answers them, and handed back where that is needed."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import socket
+from contextlib import suppress
+
+import pytest
+from aiohttp import web
+
+from rtserver.engine.transports import polling_fastpath
+from tests.engine.conftest import POLLING, Served, eventually
+from tests.engine.wire import Wire, request
+
+
+async def opened(served: Served, **headers: str) -> tuple[Wire, str]:
+    """A connection that was kept with its handshake, and the query of the session's requests."""
+    wire = await served.wire()
+    answer = await wire.ask(request("GET", POLLING, **headers))
+    assert answer.status == 200
+    assert len(served.engine.kept) == 1
+    return wire, f"{POLLING}&sid={served.upper.last.session.id}"
+
+
+async def test_a_client_polls_and_posts_over_one_connection(serve):
+    served = await serve(echo=True)
+    wire, query = await opened(served)
+    for at in range(3):
+        posted = await wire.ask(request("POST", query, f"4hello {at}".encode()))
+        assert (posted.status, posted.body, posted.headers["content-type"]) == (200, b"ok", "text/html")
+        polled = await wire.ask(request("GET", query))
+        assert (polled.status, polled.text) == (200, f"4hello {at}")
+        assert polled.headers["content-type"] == "text/plain; charset=UTF-8"
+        assert polled.headers["cache-control"] == "no-store"
+        assert "date" in polled.headers
+    assert len(served.engine.kept) == 1
+
+
+async def test_a_poll_that_hangs_takes_along_all_that_comes_in_one_turn(serve):
+    served = await serve()
+    wire, query = await opened(served)
+    await wire.send(request("GET", query))
+    await eventually(lambda: served.upper.last.session.poll is not None)
+    for message in ("one", "two", b"three"):
+        served.upper.last.send(message)
+    assert (await wire.answer()).text == "4one\x1e4two\x1ebdGhyZWU="
+
+
+async def test_a_request_may_come_split_at_every_byte(serve):
+    served = await serve()
+    wire, query = await opened(served)
+    for byte in request("POST", query, b"4caf\xc3\xa9\x1e4b"):
+        await wire.send(bytes([byte]))
+        await asyncio.sleep(0)
+    assert (await wire.answer()).body == b"ok"
+    assert served.upper.last.messages == ["café", "b"]
+
+
+async def test_requests_that_do_not_wait_for_answers_are_answered_in_order(serve):
+    served = await serve(echo=True)
+    wire, query = await opened(served)
+    get = request("GET", query)
+    await wire.send(request("POST", query, b"4a") + get + request("POST", query, b"4b") + get)
+    assert [(await wire.answer()).text for _ in range(4)] == ["ok", "4a", "ok", "4b"]
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        request("GET", "EIO=4&transport=polling&sid=unknown"),
+        request("GET", "EIO=4&transport=polling&sid=%SID%&j=0"),
+        request("PUT", "EIO=4&transport=polling&sid=%SID%"),
+        request("GET", "", path="/elsewhere"),
+        request("GET", "EIO=4&transport=polling&sid=%SID%", Connection="close"),
+        request("POST", "EIO=4&transport=polling&sid=%SID%", b"4x", Content_Type="application/octet-stream"),
+        request("POST", "EIO=4&transport=polling&sid=%SID%", b"1\r\n2\r\n0\r\n\r\n", Transfer_Encoding="chunked"),
+        request("POST", "EIO=4&transport=polling&sid=%SID%", b"", Content_Length="99999999"),
+        b"GARBAGE\r\n\r\n",
+        b"GET /engine.io/?EIO=4&transport=polling&sid=%SID% HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        request("POST", "EIO=4&transport=polling&sid=%SID%", b"4xy").replace(b": 3\r", b": 2\r\nContent-Length: 3\r"),
+        b"POST /engine.io/?EIO=4&transport=polling&sid=%SID% HTTP/1.1\r\nHost: a\r\nContent-Length : 2\r\n\r\n4x",
+        b"GET /engine.io/?EIO=4&transport=polling&sid=%SID% HTTP/1.0\r\nHost: a\r\n\r\n",
+        b"GET /engine.io/?EIO=4&transport=polling&sid=%SID% HTTP/1.1\r\nHost: a\r\n folded: b\r\n\r\n",
+        b"GET /engine.io/?EIO=4&transport=polling&sid=%SID% HTTP/1.1\r\nHost: a\r\nA: b\rContent-Length: 9\r\n\r\n",
+        b"GET /engine.io/?EIO=4&transport=polling&sid=%SID% HTTP/1.1\r\nHost: a\r\nA: \x1b[2J\r\n\r\n",
+        request("GET", "EIO=4&transport=polling&sid=%SID%", Connection="close\r\nConnection: keep-alive"),
+        b"GET /" + b"a" * polling_fastpath.MAX_HEAD + b" HTTP/1.1\r\nHost: a\r\n\r\n",
+    ],
+)
+async def test_whatever_is_not_plain_is_answered_as_if_the_connection_had_never_been_kept(serve, raw):
+    served = await serve()
+    wire, query = await opened(served)
+    # The same bytes on a connection of their own go through aiohttp alone.
+    other = await serve()
+    _, twin = await opened(other)
+    for side in (served, other):
+        side.upper.last.send("so that no poll hangs")
+    answer = await wire.ask(raw.replace(b"%SID%", query.rpartition("=")[2].encode()))
+    expected = await other.ask(raw.replace(b"%SID%", twin.rpartition("=")[2].encode()))
+    assert (answer.status, answer.body) == (expected.status, expected.body)
+    assert answer.headers.get("connection") == expected.headers.get("connection")
+
+
+@pytest.mark.parametrize("part", [b"P", b"POST /x HTTP/1.1\r\nHost: a\r\nX: ", b"GET / HTTP/1.1\r\nHost: a\r\n\r"])
+async def test_the_rest_of_a_request_that_came_in_part_with_the_first_is_not_taken_for_one_of_its_own(serve, part):
+    served = await serve()
+    wire = await served.wire()
+    answer = await wire.ask(request("GET", POLLING) + part)
+    assert (answer.status, answer.headers["connection"]) == (200, "close")
+    assert await wire.ended() == b""
+    assert not served.engine.kept
+
+
+async def test_line_ends_behind_the_first_request_do_no_harm(serve):
+    served = await serve()
+    wire = await served.wire()
+    await wire.ask(request("GET", POLLING) + b"\r\n\r\n")
+    query = f"{POLLING}&sid={served.upper.last.session.id}"
+    assert (await wire.ask(request("POST", query, b"4x"))).body == b"ok"
+
+
+async def test_a_client_that_does_not_read_its_answers_is_not_read_either(serve):
+    served = await serve()
+    wire, query = await deaf(served)
+    post, count = request("POST", query, b"6"), 5000
+    sending = asyncio.create_task(wire.send(post * count))
+    (connection,) = served.engine.kept
+    await eventually(lambda: connection._held_up)
+    assert connection._transport.get_write_buffer_size() < 2 * polling_fastpath.MAX_BODY
+    assert len(connection._buffer) < 8 * polling_fastpath.MAX_BODY
+    for _ in range(count):
+        assert (await wire.answer()).body == b"ok"
+    await sending
+
+
+async def test_a_client_that_never_reads_its_answers_is_cut_off(serve, monkeypatch):
+    monkeypatch.setattr(polling_fastpath, "IDLE_SECONDS", 0.01)
+    served = await serve()
+    wire, query = await deaf(served)
+    sending = asyncio.create_task(wire.send(request("POST", query, b"6") * 5000))
+    (connection,) = served.engine.kept
+    await eventually(lambda: connection._held_up)
+    served.engine.idle_wheel._tick = 0.01
+    connection.ring()
+    await eventually(lambda: not served.engine.kept)
+    with suppress(ConnectionError):
+        await sending
+
+
+async def test_a_client_that_asks_without_end_leaves_a_turn_to_the_others(serve):
+    served = await serve()
+    wire, query = await opened(served)
+    post, count = request("POST", query, b"4x"), 20_000
+    loop, messages, turns = asyncio.get_running_loop(), served.upper.last.messages, [0]
+
+    def turn():
+        turns.append(len(messages))
+        if turns[-1] < count:
+            loop.call_soon(turn)
+
+    loop.call_soon(turn)
+    sending = asyncio.create_task(wire.send(post * count))
+    for _ in range(count):
+        assert (await wire.answer()).body == b"ok"
+    await sending
+    assert (
+        max(later - earlier for earlier, later in itertools.pairwise(turns)) * len(post)
+        <= 2**18 + polling_fastpath.MAX_BODY
+    )
+
+
+async def deaf(served: Served) -> tuple[Wire, str]:
+    """A kept connection with hardly any room for answers that the client does not read."""
+    listening = socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    listening.connect(("127.0.0.1", served.port))
+    wire = await served.wire(sock=listening)
+    answer = await wire.ask(request("GET", POLLING))
+    assert answer.status == 200
+    (connection,) = served.engine.kept
+    connection._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    return wire, f"{POLLING}&sid={served.upper.last.session.id}"
+
+
+async def test_a_second_poll_is_refused_and_ends_the_session(serve):
+    served = await serve()
+    wire, query = await opened(served)
+    await wire.send(request("GET", query))
+    await eventually(lambda: served.upper.last.session.poll is not None)
+    second = await served.wire()
+    assert (await second.ask(request("GET", query))).status == 400
+    assert (await wire.answer()).text == "1"
+    assert await served.upper.last.closed() == "transport error"
+
+
+async def test_a_payload_that_is_none_is_refused_and_ends_the_session(serve):
+    served = await serve()
+    wire, query = await opened(served)
+    answer = await wire.ask(request("POST", query, b"9what"))
+    assert (answer.status, answer.json()) == (400, {"code": 3, "message": "Bad request"})
+    assert await served.upper.last.closed() == "parse error"
+    assert (await wire.ask(request("GET", query))).text == "1"
+    assert (await wire.ask(request("GET", query))).json()["code"] == 1
+
+
+async def test_a_posted_close_packet_releases_the_poll(serve):
+    served = await serve()
+    wire, query = await opened(served)
+    await wire.send(request("GET", query))
+    await eventually(lambda: served.upper.last.session.poll is not None)
+    assert (await served.ask(request("POST", query, b"1"))).body == b"ok"
+    assert (await wire.answer()).text == "6"
+    assert await served.upper.last.closed() == "transport close"
+
+
+async def test_a_poll_whose_connection_is_lost_ends_the_session(serve):
+    served = await serve()
+    wire, query = await opened(served)
+    await wire.send(request("GET", query))
+    await eventually(lambda: served.upper.last.session.poll is not None)
+    wire.abort()
+    assert await served.upper.last.closed() == "transport error"
+    await eventually(lambda: not served.engine.kept)
+
+
+async def test_the_answer_to_a_post_waits_while_the_layer_above_is_busy(serve):
+    served = await serve()
+    wire, query = await opened(served)
+    recorder = served.upper.last
+    receive = recorder.receive
+
+    def busy_after_the_first(message):
+        receive(message)
+        if message == "1":
+            recorder.session.pause()
+
+    recorder.receive = busy_after_the_first
+    await wire.send(request("POST", query, b"41\x1e42\x1e43") + request("POST", query, b"44"))
+    await eventually(lambda: recorder.session.paused)
+    assert recorder.messages == ["1"]
+    recorder.session.resume()
+    assert [(await wire.answer()).body for _ in range(2)] == [b"ok", b"ok"]
+    assert recorder.messages == ["1", "2", "3", "4"]
+
+
+async def test_the_page_of_another_origin_is_judged_anew(serve):
+    served = await serve(cors_allowed_origins=["http://good"])
+    wire, query = await opened(served, Origin="http://good")
+    posted = await wire.ask(request("POST", query, b"4x", Origin="http://good"))
+    assert posted.headers["access-control-allow-origin"] == "http://good"
+    assert len(served.engine.kept) == 1
+    assert (await wire.ask(request("POST", query, b"4x", Origin="http://evil"))).status == 403
+
+
+async def test_an_application_that_looks_at_every_request_keeps_seeing_them(serve):
+    seen = []
+
+    @web.middleware
+    async def look(req, handler):
+        seen.append(req.method)
+        return await handler(req)
+
+    served = await serve(middlewares=[look])
+    wire = await served.wire()
+    await wire.ask(request("GET", POLLING))
+    query = f"{POLLING}&sid={served.upper.last.session.id}"
+    assert (await wire.ask(request("POST", query, b"4x"))).body == b"ok"
+    assert seen == ["GET", "POST"]
+    assert not served.engine.kept
+
+
+async def test_an_idle_connection_is_closed(serve, monkeypatch):
+    monkeypatch.setattr(polling_fastpath, "IDLE_SECONDS", 0.01)
+    served = await serve()
+    served.engine.idle_wheel._tick = 0.01
+    wire, _ = await opened(served)
+    assert await wire.ended() == b""
+    await eventually(lambda: not served.engine.kept)
+
+
+async def test_nothing_is_left_of_a_thousand_polls(serve):
+    served = await serve(echo=True)
+    wire, query = await opened(served)
+    for _ in range(1000):
+        await wire.send(request("POST", query, b"4x") + request("GET", query))
+        assert (await wire.answer()).body == b"ok"
+        assert (await wire.answer()).body == b"4x"
+    await wire.ask(request("POST", query, b"1"))
+    await wire.close()
+    await eventually(lambda: not served.engine.kept)
+    await served.deserted()

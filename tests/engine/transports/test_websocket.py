@@ -1,0 +1,585 @@
+"""The WebSocket transport: packets in and out, broken frames, slow and silent clients."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import random
+import socket
+
+import aiohttp
+import pytest
+
+from rtserver.engine.session.prepared_message import Outgoing
+from rtserver.engine.transports.websocket import MANY, WebSocket
+from rtserver.protocol.frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT
+from tests.engine.conftest import eventually
+from tests.engine.wire import Wire, client_frame, upgrade
+
+WEBSOCKET = "EIO=4&transport=websocket"
+
+
+async def test_messages_go_both_ways(serve):
+    served = await serve(echo=True)
+    wire, recorder = await served.websocket()
+    await wire.frame("4é", b"\x01\x02", "4" + "x" * 70_000, b"")
+    assert [await wire.receive() for _ in range(4)] == [
+        (TEXT, "4é".encode()), (BINARY, b"\x01\x02"), (TEXT, b"4" + b"x" * 70_000), (BINARY, b""),
+    ]  # fmt: skip
+    assert recorder.messages == ["é", b"\x01\x02", "x" * 70_000, b""]
+    assert recorder.session.transport == "websocket"
+
+
+async def test_the_open_packet_offers_no_upgrade(serve):
+    served = await serve(ping_interval=0.5, ping_timeout=1.25)
+    wire = await served.wire()
+    await wire.upgrade()
+    packet = json.loads((await wire.text())[1:])
+    assert packet == {
+        "sid": served.upper.last.session.id,
+        "upgrades": [],
+        "pingInterval": 500,
+        "pingTimeout": 1250,
+        "maxPayload": 1_000_000,
+    }
+
+
+async def test_the_parts_of_a_message_stay_together_and_in_order(serve):
+    served = await serve()
+    wire, recorder = await served.websocket()
+    recorder.session.push(Outgoing(b"451-[]", b"\x01", b"\x02"))
+    recorder.session.send_text(b"4last")
+    assert [await wire.receive() for _ in range(4)] == [
+        (TEXT, b"451-[]"), (BINARY, b"\x01"), (BINARY, b"\x02"), (TEXT, b"4last"),
+    ]  # fmt: skip
+
+
+async def test_frames_may_be_cut_at_every_byte(serve):
+    served = await serve()
+    wire, recorder = await served.websocket()
+    raw = client_frame("4é") + client_frame(b"\x01")
+    for cut in range(len(raw) + 1):
+        wire.writer.write(raw[:cut])
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        await wire.send(raw[cut:])
+    assert await recorder.received(2 * len(raw) + 2) == ["é", b"\x01"] * (len(raw) + 1)
+
+
+async def test_a_client_that_takes_no_binary_frames_gets_base64(serve):
+    served = await serve(echo=True)
+    wire, recorder = await served.websocket(f"{WEBSOCKET}&b64=1")
+    await wire.frame("bAQID", "4a", b"\x04")
+    assert [await wire.text() for _ in range(3)] == ["bAQID", "4a", "bBA=="]
+    assert recorder.messages == [b"\x01\x02\x03", "a", b"\x04"]
+
+
+async def test_revision_3_has_the_packet_type_before_binary_data(serve):
+    served = await serve(allow_eio3=True, echo=True)
+    wire, recorder = await served.websocket("EIO=3&transport=websocket")
+    await wire.frame("4a", b"\x04\x01\x02", "b4AQID", "2")
+    assert [await wire.receive() for _ in range(4)] == [
+        (TEXT, b"4a"), (BINARY, b"\x04\x01\x02"), (BINARY, b"\x04\x01\x02\x03"), (TEXT, b"3"),
+    ]  # fmt: skip
+    assert recorder.messages == ["a", b"\x01\x02", b"\x01\x02\x03"]
+
+
+@pytest.mark.parametrize("packet", [b"", b"\x03\x01", "3", "x", "b", "bAQID"])
+async def test_what_is_no_packet_of_revision_3_closes(serve, packet):
+    served = await serve(allow_eio3=True)
+    wire, recorder = await served.websocket("EIO=3&transport=websocket")
+    await wire.frame(packet)
+    assert await wire.close_code() == 1000
+    assert await recorder.closed() == "parse error"
+
+
+@pytest.mark.parametrize("packet", ["", "7", "x4", "2", "2probe", "b?", "é"])
+async def test_what_is_no_packet_closes(serve, packet):
+    served = await serve()
+    wire, recorder = await served.websocket()
+    await wire.frame("4before", packet, "4after")
+    assert await wire.close_code() == 1000
+    assert await recorder.closed() == "parse error"
+    assert recorder.messages == ["before"]
+    await wire.close()
+    await served.deserted()
+
+
+async def test_packets_without_meaning_here_are_passed_over(serve):
+    served = await serve()
+    wire, recorder = await served.websocket()
+    await wire.frame("0", "5", "6", "3", "4a")
+    assert await recorder.received(1) == ["a"]
+
+
+async def test_a_close_packet_ends_the_session(serve):
+    served = await serve()
+    wire, recorder = await served.websocket()
+    await wire.frame("1", "3", "4more")
+    assert await wire.close_code() == 1000
+    assert await recorder.closed() == "transport close"
+    assert recorder.messages == []
+    await wire.close()
+    await served.deserted()
+
+
+# RFC 6455; tests/protocol/test_frames.py has all of its cases.
+
+
+@pytest.mark.parametrize(
+    ("raw", "code"),
+    [
+        (client_frame("4a", mask=False), 1002),
+        (client_frame("4a", first=0xC1), 1002),
+        (client_frame("4a", first=0x83), 1002),
+        (client_frame("", first=PING), 1002),
+        (client_frame(b"x" * 126, PING), 1002),
+        (client_frame("4a", first=0x80), 1002),
+        (client_frame("4a", first=TEXT) + client_frame("4b"), 1002),
+        (client_frame(b"4\xff", TEXT), 1007),
+        (client_frame(b"\x03", CLOSE), 1002),
+        (client_frame(b"\x03\xee", CLOSE), 1002),
+        (client_frame("4" * 1001), 1009),
+        (b"\x81\xff" + b"\xff" * 12, 1009),
+    ],
+)
+async def test_broken_frames_close_with_the_right_code(serve, raw, code):
+    served = await serve(max_http_buffer_size=1000)
+    wire, recorder = await served.websocket()
+    await wire.send(client_frame("4before") + raw)
+    assert await wire.close_code() == code
+    assert await recorder.closed() == "transport error"
+    assert recorder.messages == ["before"]
+    await wire.close()
+    await served.deserted()
+
+
+async def test_a_client_that_goes_on_sending_still_reads_why_it_was_closed(serve):
+    served = await serve(max_http_buffer_size=1_000_000)
+    wire, recorder = await served.websocket()
+    recorder.send("last words")
+    await wire.send(client_frame("4a", mask=False), *[b"\x82" * 100_000] * 20)
+    assert await wire.text() == "4last words"
+    assert await wire.close_code() == 1002
+    assert await recorder.closed() == "transport error"
+
+
+async def test_fragments_and_pings_between_them(serve):
+    served = await serve()
+    wire, recorder = await served.websocket()
+    await wire.send(client_frame("4Hel", first=TEXT), client_frame("you?", PING), client_frame("lo", first=0x80))
+    assert await wire.receive() == (PONG, b"you?")
+    assert await recorder.received(1) == ["Hello"]
+
+
+@pytest.mark.parametrize("payload", [b"", b"\x03\xe8", b"\x0f\xa0bye"])
+async def test_a_close_is_answered_with_its_code(serve, payload):
+    served = await serve()
+    wire, recorder = await served.websocket()
+    await wire.send(client_frame("4last"), client_frame(payload, CLOSE), client_frame("4after"))
+    assert await wire.receive() == (CLOSE, payload[:2])
+    await wire.ended()
+    assert await recorder.closed() == "transport close"
+    assert recorder.messages == ["last"]
+    await served.deserted()
+
+
+async def test_a_connection_that_is_cut_ends_the_session(serve):
+    served = await serve()
+    wire, recorder = await served.websocket()
+    wire.abort()
+    assert await recorder.closed() in ("transport close", "transport error")
+    await served.deserted()
+
+
+async def test_a_half_closed_connection_ends_the_session(serve):
+    served = await serve()
+    wire, recorder = await served.websocket()
+    wire.writer.write_eof()
+    assert await recorder.closed() == "transport close"
+    await wire.ended()
+
+
+# The heartbeat.
+
+
+async def test_a_client_that_answers_pings_stays(serve):
+    served = await serve(ping_interval=0.03, ping_timeout=0.2)
+    wire, recorder = await served.websocket()
+    for _ in range(5):
+        assert await wire.text() == "2"
+        await wire.frame("3")
+    assert not recorder.reasons
+
+
+async def test_a_half_open_connection_ends_with_a_ping_timeout(serve):
+    served = await serve(ping_interval=0.05, ping_timeout=0.05)
+    wire, recorder = await served.websocket()
+    assert await wire.text() == "2"
+    # Nothing comes any more, as if the network were gone: no answer to the ping, no FIN.
+    assert await recorder.closed() == "ping timeout"
+    assert (await wire.receive())[0] == CLOSE
+    await served.deserted()
+
+
+async def test_revision_3_pings_by_itself(serve):
+    served = await serve(allow_eio3=True, ping_interval=0.1, ping_timeout=0.1)
+    wire, recorder = await served.websocket("EIO=3&transport=websocket")
+    await wire.frame("2")
+    assert await wire.text() == "3"
+    assert await recorder.closed() == "ping timeout"
+
+
+async def test_a_client_that_we_do_not_read_is_not_taken_for_dead(serve):
+    served = await serve(ping_interval=0.03, ping_timeout=0.03)
+    wire, recorder = await served.websocket()
+    recorder.session.pause()
+    assert await wire.text() == "2"
+    await wire.frame("3", "4here")
+    _, silent = await served.websocket()
+    assert await silent.closed() == "ping timeout"
+    assert not recorder.reasons
+    recorder.session.resume()
+    assert await recorder.received(1) == ["here"]
+
+
+# Flow control.
+
+
+async def test_reads_pause_when_told_and_nothing_is_lost(serve):
+    served = await serve()
+    wire, recorder = await served.websocket()
+    session, take, most = recorder.session, recorder.receive, 20_000
+
+    def receive(message):
+        take(message)
+        if len(recorder.messages) % 100 == 0:
+            session.pause()
+
+    recorder.receive = receive
+    sending = asyncio.create_task(wire.send(*(client_frame(f"4{number:0200}") for number in range(most))))
+    while len(recorder.messages) < most:
+        await eventually(lambda: session.paused or len(recorder.messages) == most)
+        before = len(recorder.messages)
+        await asyncio.sleep(0)
+        assert len(recorder.messages) == before
+        session.resume()
+    await sending
+    assert [int(message) for message in recorder.messages] == list(range(most))
+
+
+async def test_a_client_that_sends_without_end_leaves_a_turn_to_the_others(serve):
+    served = await serve()
+    wire, recorder = await served.websocket()
+    loop, count = asyncio.get_running_loop(), 100_000
+    turns = [0]
+
+    def turn():
+        turns.append(len(recorder.messages))
+        if turns[-1] < count:
+            loop.call_soon(turn)
+
+    recorder.receive = recorder.messages.append
+    loop.call_soon(turn)
+    wire.writer.write(client_frame("4") * count)
+    await eventually(lambda: len(recorder.messages) == count)
+    # The end of one read and the beginning of the next may share a turn.
+    assert max(later - earlier for earlier, later in itertools.pairwise(turns)) <= 2 * MANY
+
+
+@pytest.fixture
+def shares(monkeypatch):
+    """How many frames each turn took in."""
+    shares = []
+    deliver = WebSocket._deliver
+
+    def counted(coming):
+        shares.append(0)
+        for message in coming:
+            shares[-1] += 1
+            yield message
+
+    monkeypatch.setattr(WebSocket, "_deliver", lambda socket, coming: deliver(socket, counted(coming)))
+    return shares
+
+
+async def test_pings_are_answered_in_turns_and_in_order(serve, shares):
+    served = await serve()
+    wire, _ = await served.websocket()
+    await wire.send(b"".join(client_frame(b"%d" % number, opcode=PING) for number in range(1000)))
+    assert [await wire.receive() for _ in range(1000)] == [(PONG, b"%d" % number) for number in range(1000)]
+    assert max(shares) <= MANY
+
+
+async def test_fragments_are_put_together_in_turns(serve, shares):
+    served = await serve()
+    wire, recorder = await served.websocket()
+    parts = b"".join(client_frame(b"%d" % (number % 10), first=CONTINUATION) for number in range(1000))
+    await wire.send(client_frame("4", first=TEXT) + parts + client_frame("", first=0x80))
+    assert await recorder.received(1) == ["0123456789" * 100]
+    assert max(shares) <= MANY
+
+
+async def test_a_flood_holds_up_nobody_and_ends_with_its_connection(serve):
+    served = await serve()
+    wire, recorder = await served.websocket()
+    other, _ = await served.websocket()
+    wire.writer.write(client_frame("4") * 1_000_000)
+    await recorder.received(1000)
+    await other.send(client_frame(b"there?", opcode=PING))
+    assert await other.receive() == (PONG, b"there?")
+    wire.abort()
+    await recorder.closed()
+    assert len(recorder.messages) < 1_000_000
+
+
+async def test_what_came_before_a_pause_is_handed_on_one_by_one_as_it_came(serve):
+    served = await serve()
+    wire, recorder = await served.websocket()
+    session = recorder.session
+
+    def busy(message):
+        recorder.messages.append(message)
+        session.pause()
+
+    recorder.receive = busy
+    await wire.send(b"".join(client_frame(f"4{number}") for number in range(1000)))
+    await eventually(lambda: session.paused)
+    while len(recorder.messages) < 1000:
+        at = len(recorder.messages)
+        session.resume()
+        assert len(recorder.messages) <= at + 1
+        await asyncio.sleep(0)
+    assert recorder.messages == [str(number) for number in range(1000)]
+
+
+async def test_a_client_of_version_2_that_pings_and_does_not_read_is_closed_as_slow(serve):
+    served = await serve(allow_eio3=True, outbox_limit=1000)
+    listening = socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    listening.connect(("127.0.0.1", served.port))
+    wire = await served.wire(sock=listening)
+    await wire.upgrade("EIO=3&transport=websocket")
+    await wire.opened()
+    recorder = served.upper.last
+    transport = recorder.session.socket._transport
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    transport.set_write_buffer_limits(2000)
+    wire.writer.write(client_frame("2") * 200_000)
+    assert await recorder.closed() == "transport error"
+    assert served.metrics.slow_clients == 1
+
+
+async def test_a_pause_holds_the_sender_back(serve):
+    served = await serve()
+    wire, recorder = await served.websocket()
+    recorder.session.pause()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.3):
+            await wire.send(*[client_frame(b"x" * 60_000)] * 1000)
+    assert recorder.messages == []
+    recorder.session.resume()
+    await recorder.received(10)
+
+
+async def test_what_came_with_the_upgrade_waits_while_paused(serve):
+    served = await serve()
+    _, recorder = await served.poll_session()
+    recorder.session.pause()
+    wire = await served.probing(recorder)
+    await wire.send(client_frame("5") + client_frame("4a") + client_frame("4b"))
+    await eventually(lambda: recorder.session.transport == "websocket")
+    await wire.frame("4c")
+    await wire.frame("4d")
+    assert recorder.messages == []
+    recorder.session.resume()
+    assert await recorder.received(4) == ["a", "b", "c", "d"]
+
+
+# A client that reads too slowly.
+
+
+async def slow_reader(served):
+    """A WebSocket client whose system takes little and which reads nothing; it answers pings all the same."""
+    known = len(served.upper.sessions)
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", served.port))
+    reader, writer = await asyncio.open_connection(sock=sock, limit=1)
+    wire = Wire(reader, writer)
+    await wire.send(upgrade(WEBSOCKET))
+    await eventually(lambda: len(served.upper.sessions) > known)
+    return wire, served.upper.last
+
+
+async def test_a_slow_reader_that_answers_pings_is_closed_in_the_end(serve, monkeypatch):
+    monkeypatch.setattr("rtserver.engine.transports.websocket_writer.SLOW_SECONDS", 0.2)
+    served = await serve(outbox_limit=200_000, ping_interval=0.1, ping_timeout=5)
+    wire, recorder = await slow_reader(served)
+    transport = recorder.session.socket._transport
+
+    async def answer():
+        while True:
+            await wire.frame("3")
+            await asyncio.sleep(0.02)
+
+    answering = asyncio.create_task(answer())
+    async with asyncio.timeout(10):
+        while not recorder.reasons:
+            if transport.get_write_buffer_size() < 250_000:
+                recorder.send("x" * 50_000)
+            else:
+                # Volatile messages are the first to go.
+                before = transport.get_write_buffer_size()
+                recorder.send("x" * 50_000, volatile=True)
+                assert transport.get_write_buffer_size() <= before
+                recorder.send("x")
+            await asyncio.sleep(0.02)
+    answering.cancel()
+    assert recorder.reasons == ["transport error"]
+    assert served.metrics.slow_clients == 1
+    assert served.metrics.snapshot()["dropped"] > 0
+    wire.abort()
+    await served.deserted()
+
+
+async def test_a_reader_that_catches_up_in_time_is_not_closed(serve):
+    served = await serve(outbox_limit=200_000)
+    wire, recorder = await slow_reader(served)
+    for number in range(50):
+        recorder.send(f"{number:04000}")
+    wire.reader._limit = 2**20
+    await wire.answer()
+    await wire.opened()
+    for number in range(50):
+        assert int((await wire.text())[1:]) == number
+    recorder.send("and more")
+    assert await wire.text() == "4and more"
+    assert not recorder.reasons
+    assert recorder.session.send is not None
+
+
+async def test_frames_arrive_whole_and_in_order_however_they_leave(serve):
+    """Straight to the socket, in part, behind what waits, between pings and pongs, one or many in a turn."""
+    served = await serve(ping_interval=0.02, ping_timeout=60, outbox_limit=50_000_000)
+    wire, recorder = await slow_reader(served)
+    wire.reader._limit = 2**16
+    chance = random.Random(7)
+    sizes = [chance.choice((1, 10, 200, 5_000, 70_000)) for _ in range(600)]
+
+    async def emit() -> None:
+        for number, size in enumerate(sizes):
+            recorder.send(f"{number}:" + "x" * size)
+            if not chance.randrange(4):
+                await asyncio.sleep(0)
+            if not chance.randrange(40):
+                await asyncio.sleep(0.002)
+
+    async def ask() -> None:
+        while True:
+            await wire.send(client_frame(b"still there?", opcode=9))
+            await asyncio.sleep(0.005)
+
+    await wire.answer()
+    await wire.opened()
+    asking, emitting = asyncio.create_task(ask()), asyncio.create_task(emit())
+    number = pongs = 0
+    while number < len(sizes):
+        opcode, payload = await wire.receive()
+        if opcode != TEXT:
+            assert payload == b"still there?"
+            pongs += 1
+        elif payload != b"2":
+            assert payload.decode() == f"4{number}:" + "x" * sizes[number]
+            number += 1
+    asking.cancel()
+    await emitting
+    assert pongs
+    assert not recorder.reasons
+
+
+async def test_far_too_much_at_once_closes_at_once(serve):
+    served = await serve(outbox_limit=100_000)
+    wire, recorder = await slow_reader(served)
+    for _ in range(100):
+        recorder.send("x" * 100_000)
+    assert recorder.reasons == ["transport error"]
+    recorder.send("nobody is there")
+    wire.abort()
+    await served.deserted()
+
+
+async def test_many_small_messages_that_wait_count_for_what_they_take(serve):
+    served = await serve(outbox_limit=100_000)
+    wire, recorder = await slow_reader(served)
+    transport = recorder.session.socket._transport
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    transport.set_write_buffer_limits(2000)
+    count = 0
+    while not recorder.reasons and count < 100_000:
+        recorder.send("x")
+        count += 1
+    assert count < 20_000, "four times the limit would be 100,000 frames, not counting what each takes itself"
+    assert recorder.reasons == ["transport error"]
+    wire.abort()
+    await served.deserted()
+
+
+async def test_a_client_that_pings_and_does_not_read_costs_no_memory(serve):
+    served = await serve()
+    wire, recorder = await slow_reader(served)
+    transport = recorder.session.socket._transport
+    recorder.send("x" * 1_000_000)
+    before = transport.get_write_buffer_size()
+    await wire.send(*[client_frame(b"x" * 125, PING)] * 2000)
+    await wire.frame("4done")
+    await recorder.received(1)
+    assert transport.get_write_buffer_size() <= before
+
+
+# The server's end.
+
+
+async def test_what_was_sent_before_a_close_arrives(serve):
+    served = await serve()
+    wire, recorder = await served.websocket()
+    for _ in range(20):
+        recorder.send("x" * 100_000)
+    recorder.session.close("forced close")
+    assert await recorder.closed() == "forced close"
+    received = 0
+    while (message := await wire.receive())[0] == TEXT:
+        received += len(message[1])
+    assert received == 20 * 100_001
+    assert message == (CLOSE, b"\x03\xe8")
+    await wire.ended()
+    await wire.close()
+    await served.deserted()
+
+
+async def test_a_client_that_does_not_answer_a_close_is_dropped(serve, monkeypatch):
+    monkeypatch.setattr("rtserver.engine.transports.websocket.LINGER_SECONDS", 0.05)
+    monkeypatch.setattr("rtserver.engine.transports.websocket.CLOSE_SECONDS", 0.1)
+    served = await serve()
+    silent, recorder = await served.websocket()
+    recorder.session.close("forced close")
+    deaf, recorder = await slow_reader(served)
+    recorder.send("x" * 10_000_000)
+    recorder.session.close("forced close")
+    await served.deserted()
+    silent.abort()
+    deaf.abort()
+
+
+async def test_an_ordinary_client_library_is_content(serve):
+    served = await serve(echo=True)
+    async with aiohttp.ClientSession() as http, http.ws_connect(f"{served.url}/engine.io/?{WEBSOCKET}") as ws:
+        await ws.receive()
+        await ws.send_str("4hi")
+        assert (await ws.receive()).data == "4hi"
+        await ws.ping(b"there?")
+        await ws.close()
+        assert ws.close_code == 1000
+    await served.deserted()

@@ -1,0 +1,154 @@
+"""The table of operations: the route, the checks and the document that one line brings with it."""
+
+from typing import Annotated, Any
+
+import pytest
+from aiohttp import web
+from msgspec import Meta, Struct
+
+from rtserver.errors import Conflict
+from rtserver.http.api.credentials import Caller, Credentials
+from rtserver.http.api.openapi import document
+from rtserver.http.api.operations import endpoints, operation
+from rtserver.http.api.router import Api
+from rtserver.http.api.structs import Answer, RoomPath
+from rtserver.rate_limit import Rate
+from tests.http.conftest import Client, Serve
+from tests.http.endpoints.test_publish import AUTH, KEY, Tokens
+
+
+class Wanted(Struct, forbid_unknown_fields=True, rename="camel"):
+    limit: Annotated[int, Meta(ge=1, le=10)] = 5
+    only_new: bool = False
+    user: list[str] | None = None
+    before: int | None = None
+
+
+class Colour(Struct, forbid_unknown_fields=True):
+    colour: str
+
+
+class Painted(Answer, kw_only=True):
+    room: str
+    asked: Any = None
+
+
+class Rooms:
+    @operation("GET", "/api/rooms/{room}/paint", summary="Look", tag="rooms")
+    async def look(self, path: RoomPath, query: Wanted) -> Painted:
+        """Look at it closely."""
+        return Painted(room=path.room, asked=query)
+
+    @operation("PUT", "/api/rooms/{room}/paint", summary="Paint", tag="rooms", errors=[Conflict], status=201)
+    async def paint(self, path: RoomPath, body: Colour) -> Painted:
+        if body.colour == "black":
+            raise Conflict("It is black already")
+        return Painted(room=path.room, asked=body.colour)
+
+    @operation("GET", "/api/me", summary="Who am I", tag="users", access="user")
+    async def me(self, caller: Caller) -> Painted:
+        return Painted(room=caller.name, asked=caller.backend)
+
+    @operation("POST", "/api/pictures", summary="Hang", tag="rooms", access="anybody", takes="image/png")
+    async def hang(self, request: web.Request) -> web.Response:
+        return web.Response(body=await request.read(), content_type="image/png")
+
+
+@pytest.fixture
+async def client(serve: Serve) -> Client:
+    return await serve(Api(Rooms(), credentials=Credentials([KEY], Tokens())))
+
+
+async def ask(client: Client, path: str, method: str = "GET", **options: Any) -> tuple[int, Any]:
+    answer = await client.request(method, path, headers=AUTH, **options)
+    body = await answer.json()
+    return answer.status, body if body["ok"] else body["error"]["code"]
+
+
+@pytest.mark.parametrize(
+    ("query", "asked"),
+    [
+        ("", {"limit": 5, "onlyNew": False, "user": None, "before": None}),
+        ("?limit=10&onlyNew=true&before=-7", {"limit": 10, "onlyNew": True, "user": None, "before": -7}),
+        ("?user=a&user=null&user=", {"limit": 5, "onlyNew": False, "user": ["a", "null", ""], "before": None}),
+    ],
+)
+async def test_a_query_is_read_by_its_types(client: Client, query: str, asked: dict[str, Any]) -> None:
+    assert await ask(client, f"/api/rooms/a/paint{query}") == (200, {"ok": True, "room": "a", "asked": asked})
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=0", "limit=11", "limit=1.0", "limit=", "limit=null", "limit=+5", "limit=%35 ", "limit=1_0", "limit=٣",
+        "limit=9999999999999999999999", "limit=5&limit=6", "onlyNew=1", "onlyNew=True", "only_new=true", "x=1", "=1",
+    ],
+)  # fmt: skip
+async def test_a_query_that_is_not_quite_right_is_refused(client: Client, query: str) -> None:
+    assert await ask(client, f"/api/rooms/a/paint?{query}") == (400, "invalid_payload")
+
+
+@pytest.mark.parametrize("room", ["a/b", "a b", "ä", "{x}", "100%", "dm:a:b", "#1", "?", "a\nb"])
+async def test_a_room_is_found_whatever_its_name(client: Client, room: str) -> None:
+    from urllib.parse import quote
+
+    from yarl import URL
+
+    url = URL(f"/api/rooms/{quote(room, safe='')}/paint", encoded=True)
+    answer = await client.put(url, headers=AUTH, json={"colour": "red"})
+    assert (answer.status, await answer.json()) == (201, {"ok": True, "room": room, "asked": "red"})
+
+
+async def test_errors_of_a_handler_and_of_the_address(client: Client) -> None:
+    assert await ask(client, "/api/rooms/a/paint", "PUT", json={"colour": "black"}) == (409, "conflict")
+    assert await ask(client, "/api/rooms/%00/paint") == (400, "invalid_payload")
+    assert await ask(client, f"/api/rooms/{'x' * 1001}/paint") == (400, "invalid_payload")
+    assert await ask(client, "/api/rooms/a/paint", "DELETE") == (405, "method_not_allowed")
+    assert await ask(client, "/api/rooms//paint") == (404, "not_found")
+
+
+async def test_a_users_token_is_enough_where_that_is_said(client: Client) -> None:
+    told = {}
+    for name, bearer in {"key": KEY, "service": "a.shop.jwt", "user": "an.admin.jwt"}.items():
+        answer = await client.get("/api/me", headers={"Authorization": f"Bearer {bearer}"})
+        told[name] = ((body := await answer.json())["room"], body["asked"])
+    assert told == {"key": ("api key", True), "service": ("shop", True), "user": ("root", False)}
+    answer = await client.get("/api/rooms/a/paint", headers={"Authorization": "Bearer an.admin.jwt"})
+    assert answer.status == 403
+    assert (await client.get("/api/me")).status == 401
+
+
+async def test_raw_bodies_go_through(client: Client) -> None:
+    answer = await client.post("/api/pictures", data=b"\x00\xff")
+    assert (answer.status, await answer.read()) == (200, b"\x00\xff")
+
+
+async def test_who_asks_too_often_is_told_when_to_come_back(serve: Serve) -> None:
+    api = Api(Rooms(), credentials=Credentials([KEY], Tokens()), rate=Rate(1, 60.0), user_rate=Rate(1, 60.0))
+    client = await serve(api)
+    for bearer in (KEY, "an.admin.jwt"):  # each has a bucket of its own
+        headers = {"Authorization": f"Bearer {bearer}"}
+        answers = [await client.get("/api/me", headers=headers) for _ in range(3)]
+        assert [answer.status for answer in answers] == [200, 200, 429]
+        assert int(answers[-1].headers["Retry-After"]) > 0
+        assert (await answers[-1].json())["error"]["code"] == "rate_limited"
+
+
+def test_an_operation_is_in_the_table_once() -> None:
+    with pytest.raises(ValueError, match="twice"):
+        endpoints([Rooms(), Rooms()])
+
+
+def test_the_document_says_all_of_it() -> None:
+    told = document([endpoint.operation for endpoint in endpoints([Rooms()])], "1.2")
+    look, paint = (told["paths"]["/api/rooms/{room}/paint"][method] for method in ("get", "put"))
+    assert look["description"] == "Look at it closely."
+    limit = next(one for one in look["parameters"] if one["name"] == "limit")
+    assert (limit["in"], limit["required"]) == ("query", False)
+    assert limit["schema"] == {"type": "integer", "minimum": 1, "maximum": 10, "default": 5}
+    assert look["parameters"][0]["required"] is True
+    assert set(paint["responses"]) == {
+        "201", "400", "401", "403", "404", "408", "409", "413", "415", "429", "500", "503",
+    }  # fmt: skip
+    assert told["paths"]["/api/me"]["get"]["security"] == [{"backend": []}, {"user": []}]
+    assert told["paths"]["/api/pictures"]["post"]["requestBody"]["content"] == {"image/png": {"schema": {}}}

@@ -1,0 +1,89 @@
+"""rtserver/http/pages/dev_tokens.py: ready tokens, for the person at this machine only."""
+
+import pytest
+from multidict import CIMultiDict
+
+from rtserver.http.pages.dev_tokens import DevTokens, may_have_tokens
+from tests.http.conftest import Client, Serve
+
+
+def issue(user: str, name: str, roles: tuple[str, ...]) -> str:
+    return f"{user}|{name}|{','.join(roles)}"
+
+
+@pytest.fixture
+async def client(serve: Serve) -> Client:
+    return await serve(DevTokens(issue))
+
+
+async def test_the_demo_pages_get_tokens(client: Client) -> None:
+    answer = await client.get("/dev/tokens")
+    body = await answer.json()
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert body["users"][0] == {"id": "alice", "name": "Alice", "token": "alice|Alice|"}
+    assert len(body["users"]) >= 2
+    assert body["admin"]["token"] == "admin|Admin|admin"
+
+
+async def test_a_page_of_another_site_gets_none(client: Client) -> None:
+    for headers in (
+        {"Host": "evil.example:8000"},
+        {"Origin": "https://evil.example"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"X-Forwarded-For": "203.0.113.9"},
+    ):
+        assert (await client.get("/dev/tokens", headers=headers)).status == 404, headers
+
+
+def headers(given: dict[str, str] | None = None) -> CIMultiDict[str]:
+    return CIMultiDict({"Host": "localhost:8000"} | (given or {}))
+
+
+@pytest.mark.parametrize("peer", ["127.0.0.1", "127.8.0.1", "::1", "::ffff:127.0.0.1"])
+def test_peers_of_this_machine_are_let_in(peer: str) -> None:
+    assert may_have_tokens(peer, headers())
+
+
+@pytest.mark.parametrize("peer", [None, "", "192.168.1.5", "::ffff:10.0.0.1", "fe80::1", "unix", "127.0.0.1x"])
+def test_peers_of_other_machines_are_not(peer: str | None) -> None:
+    assert not may_have_tokens(peer, headers())
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:80", "127.0.0.1:8000", "[::1]:8000"])
+def test_loopback_names_are_let_in(host: str) -> None:
+    assert may_have_tokens("127.0.0.1", headers({"Host": host}))
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["", "evil.example", "localhost.evil.example", "127.0.0.1.nip.io", "10.0.0.1", "[::1", "a@evil.example", "[]"],
+)
+def test_other_names_for_this_machine_are_not(host: str) -> None:
+    """DNS rebinding: a page's own name may resolve to 127.0.0.1, but it still stands in Host."""
+    assert not may_have_tokens("127.0.0.1", headers({"Host": host}))
+
+
+def test_our_own_page_may_ask_also_through_a_proxy_on_this_machine() -> None:
+    own = headers({"Origin": "http://localhost:8000", "Sec-Fetch-Site": "same-origin"})
+    assert may_have_tokens("127.0.0.1", own)
+    assert may_have_tokens("127.0.0.1", headers({"X-Forwarded-Host": "localhost:5173"}))
+    assert may_have_tokens("127.0.0.1", headers({"X-Forwarded-For": "127.0.0.1, ::1", "X-Real-IP": "127.0.0.1"}))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"Origin": "http://localhost:3000"}, {"Origin": "null"}, {"Origin": "http://[::1"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"X-Forwarded-For": "127.0.0.1, 203.0.113.9"}, {"X-Forwarded-For": ""}, {"X-Real-IP": "203.0.113.9"},
+        {"Forwarded": "for=203.0.113.9"}, {"Via": "1.1 tunnel"}, {"CF-Connecting-IP": "203.0.113.9"},
+        {"X-Forwarded-Host": "demo.example"}, {"X-Forwarded-Host": "localhost, demo.example"},
+    ],
+)  # fmt: skip
+def test_everything_else_is_not(given: dict[str, str]) -> None:
+    assert not may_have_tokens("127.0.0.1", headers(given))
+
+
+def test_a_forged_forwarding_line_does_not_hide_the_proxys_own() -> None:
+    lines = CIMultiDict([("Host", "localhost"), ("X-Forwarded-For", "127.0.0.1"), ("X-Forwarded-For", "203.0.113.9")])
+    assert not may_have_tokens("127.0.0.1", lines)

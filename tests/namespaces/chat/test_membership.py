@@ -1,0 +1,56 @@
+"""Joining while something else happens to the room, or to who joins."""
+
+import asyncio
+
+import pytest
+
+from rtserver.namespaces.chat import Chat
+from rtserver.store.messages.records import Member
+from rtserver.store.rooms.room_store import Rooms
+from tests.namespaces.chat.conftest import Join
+
+
+class Gate:
+    """Holds those who join between the database and the room."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.reached, self.open = asyncio.Event(), asyncio.Event()
+        join = Rooms.join
+
+        async def held(rooms: Rooms, room: str, member: Member) -> bool:
+            new = await join(rooms, room, member)
+            self.reached.set()
+            await self.open.wait()
+            return new
+
+        monkeypatch.setattr(Rooms, "join", held)
+
+
+@pytest.fixture
+async def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
+    return Gate(monkeypatch)
+
+
+async def test_who_joins_while_the_room_becomes_one_for_a_role_hears_nothing_of_it(
+    chat: Chat, person: Join, gate: Gate
+) -> None:
+    eve = await person("eve")
+    joining = asyncio.create_task(eve.call("join", {"room": "board"}))
+    await gate.reached.wait()
+    await chat.keeper.configure("board", {"policy": "role:staff"}, "admin")
+    gate.open.set()
+    assert (await joining)["error"]["code"] == "forbidden"
+    await chat.to("board").emit("message", {})
+    await eve.call("rooms")
+    assert not eve.received("message")
+
+
+async def test_who_is_taken_out_while_joining_is_not_in_the_room(chat: Chat, person: Join, gate: Gate) -> None:
+    eve = await person("eve")
+    joining = asyncio.create_task(eve.call("join", {"room": "board"}))
+    await gate.reached.wait()
+    await chat.keeper.remove("board", ["eve"], "admin")
+    gate.open.set()
+    assert (await joining)["error"]["code"] == "room_not_joined"
+    assert (await eve.call("typing", {"room": "board", "typing": True}))["error"]["code"] == "room_not_joined"
+    assert (await eve.call("join", {"room": "board"}))["ok"], "it is open, after all"

@@ -1,0 +1,37 @@
+"""A presence service that is down keeps nobody from chatting."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, cast
+
+from rtserver.cluster.partial_results import PartialSet
+from rtserver.errors import Unavailable
+from rtserver.namespaces.chat.interfaces import RoomStore
+from rtserver.namespaces.chat.presence import Online
+from rtserver.sio.client.client import Client
+
+
+class Down:
+    async def connected(self, user: str, sid: str) -> None:
+        raise Unavailable
+
+    async def disconnected(self, user: str, sid: str) -> None:
+        raise Unavailable
+
+    async def online(self, users: Sequence[str]) -> PartialSet[str]:
+        raise Unavailable
+
+    def subscribe(self, callback: Callable[[str, bool], Awaitable[None]]) -> None: ...
+
+
+class Somebody:
+    id = "sid"
+
+
+async def test_connecting_and_leaving_go_on_and_members_show_as_offline() -> None:
+    online = Online(Down(), cast(RoomStore, None))
+    client = cast(Client, cast(Any, Somebody()))
+    await online.arrived(client, "alice")
+    await online.left(client, "alice")
+    nobody = await online.among(["alice", "bob"])
+    assert nobody == set()
+    assert nobody.partial

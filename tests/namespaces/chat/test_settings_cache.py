@@ -1,0 +1,104 @@
+"""rtserver/namespaces/chat/settings_cache.py: a message does not ask the database what its room is set to."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from rtserver.errors import Unavailable
+from rtserver.namespaces.chat.settings_cache import LIMIT, SECONDS, KnownRooms
+from rtserver.store.rooms.room_settings import RoomSettings
+
+
+class Store:
+    """Counts what it is asked; `gate` holds its answers back."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.settings = RoomSettings("lobby")
+        self.down = False
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.begun = asyncio.Event()
+
+    async def find(self, room: str) -> RoomSettings | None:
+        self.asked += 1
+        self.begun.set()
+        if self.down:
+            raise Unavailable
+        found = self.settings if room == "lobby" else None
+        await self.gate.wait()
+        return found
+
+    async def change(self, room: str, changes: Mapping[str, Any], by: str) -> tuple[RoomSettings, list[str]]:
+        raise NotImplementedError
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def known(store: Store, clock: Clock) -> KnownRooms:
+    return KnownRooms(store, clock=clock)
+
+
+async def test_a_room_is_asked_for_once_in_a_while(known: KnownRooms, store: Store, clock: Clock) -> None:
+    for _ in range(100):
+        assert await known.get("lobby") == store.settings
+    assert store.asked == 1
+    store.settings = RoomSettings("lobby", read_only=True)
+    clock.now = SECONDS + 1
+    assert (await asyncio.gather(*(known.get("lobby") for _ in range(100))))[0].read_only
+    assert store.asked == 2, "one asks for all"
+
+
+async def test_what_was_changed_is_asked_for_anew_at_once(known: KnownRooms, store: Store) -> None:
+    await known.get("lobby")
+    store.settings = RoomSettings("lobby", read_only=True)
+    known.forget("lobby")
+    assert (await known.get("lobby")).read_only
+
+
+async def test_an_answer_from_before_the_change_is_not_kept(known: KnownRooms, store: Store) -> None:
+    store.gate.clear()
+    asking = asyncio.create_task(known.get("lobby"))
+    await store.begun.wait()
+    store.settings = RoomSettings("lobby", read_only=True)
+    known.forget("lobby")
+    store.gate.set()
+    assert not (await asking).read_only
+    assert (await known.get("lobby")).read_only
+
+
+async def test_live_events_go_on_without_the_database(known: KnownRooms, store: Store, clock: Clock) -> None:
+    await known.get("lobby")
+    store.down = True
+    clock.now = SECONDS + 1
+    assert await known.get("lobby") == store.settings
+    with pytest.raises(Unavailable):
+        await known.get("other")
+
+
+async def test_made_up_names_do_not_fill_the_memory(known: KnownRooms, store: Store) -> None:
+    for number in range(LIMIT + 10):
+        assert await known.get(f"room-{number}") == RoomSettings(f"room-{number}")
+    asked = store.asked
+    await known.get(f"room-{LIMIT}")
+    assert store.asked == asked
+    await known.get("room-0")
+    assert store.asked == asked + 1

@@ -1,0 +1,176 @@
+"""The files that a server is deployed with name what there is, agree with each other, and are valid.
+
+Where a tool is missing that would judge one of them (HAProxy, Caddy, systemd), that test is skipped. No container is
+built: what the files say is checked against the checkout.
+"""
+
+import asyncio
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from yarl import URL
+
+from rtserver.config.settings import Settings
+from rtserver.config.sources import variable
+from rtserver.process import serve
+from tests.support.nginx_site import certificate
+from tests.support.ports import free_port
+from tests.support.repository import ROOT
+
+UNITS = sorted((ROOT / "deploy").iterdir())
+PROXIES = [ROOT / path for path in ("nginx/nginx.conf", "nginx/site.conf", "haproxy/haproxy.cfg", "caddy/Caddyfile")]
+FILES = [
+    *UNITS, *PROXIES, *(ROOT / name for name in ("Containerfile", "compose.yaml", "Procfile", "nginx/instance.sh")),
+    ROOT / "docs" / "deploy.md",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_every_setting_that_is_named_is_one(path: Path) -> None:
+    settings = {variable(name) for name in Settings.rules()}
+    named = set(re.findall(r"RTSERVER_[A-Z_]*[A-Z]\b(?!_)", path.read_text()))
+    assert named <= settings | {"RTSERVER_MAX"}, named - settings
+
+
+@pytest.mark.parametrize("path", PROXIES, ids=lambda path: path.name)
+def test_a_proxy_lets_go_of_idle_connections_before_rtserver_does(path: Path) -> None:
+    """Else a request meets a connection that is just being closed, and a POST is not repeated."""
+    limits = re.findall(r"^\s*(?:keepalive_timeout|timeout http-keep-alive|keepalive) (\d+)s", path.read_text(), re.M)
+    limits += re.findall(r"pool-purge-delay (\d+)s", path.read_text())
+    assert limits
+    assert all(int(limit) + 10 <= serve.IDLE_SECONDS for limit in limits)
+
+
+@pytest.mark.parametrize("path", PROXIES, ids=lambda path: path.name)
+def test_a_proxy_waits_longer_than_a_poll_may_take(path: Path) -> None:
+    settings = Settings(_env_file=None)
+    patterns = r"(?:proxy_read_timeout|timeout server|timeout tunnel|response_header_timeout) (\d+)s"
+    waits = re.findall(patterns, path.read_text())
+    assert waits
+    assert all(int(wait) > settings.ping_interval + settings.ping_timeout for wait in waits)
+
+
+def test_a_reload_of_the_unit_is_what_workers_understand() -> None:
+    lines = (ROOT / "deploy" / "rtserver@.service").read_text().splitlines()
+    assert "ExecReload=/bin/kill -HUP $MAINPID" in lines
+
+
+def test_the_container_is_built_from_what_there_is() -> None:
+    lines = (ROOT / "Containerfile").read_text().splitlines()
+    copied = [
+        word for line in lines if line.startswith("COPY ") and "--from" not in line for word in line.split()[1:-1]
+    ]
+    assert copied
+    admitted = (ROOT / ".dockerignore").read_text().splitlines()
+    for name in copied:
+        assert (ROOT / name).exists(), name
+        assert f"!{name}" in admitted, name
+
+
+def test_the_container_runs_as_nobody_in_particular_and_holds_no_secret() -> None:
+    last = (ROOT / "Containerfile").read_text().rpartition("\nFROM ")[2]
+    assert re.search(r"^USER [1-9]", last, re.MULTILINE)
+    assert "HEALTHCHECK" in last
+    assert not re.search(r"SECRET|API_KEY|PASSWORD|_URL", last)
+
+
+def test_what_compose_mounts_is_there_and_its_secrets_are_not() -> None:
+    text = (ROOT / "compose.yaml").read_text()
+    for name in re.findall(r'"\./([^:"]+):', text):
+        assert (ROOT / name).exists(), name
+    for line in re.findall(r"^.*(?:SECRET|PASSWORD|API_KEY):.*$", text, re.MULTILINE):
+        assert "${" in line, line
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
+def test_a_unit_is_one_that_systemd_takes(unit: Path, tmp_path: Path) -> None:
+    verify = shutil.which("systemd-analyze")
+    if verify is None:
+        pytest.skip("systemd-analyze is not installed")
+    for path in UNITS:
+        # verify wants the programs to be there.
+        text = path.read_text().replace("/opt/rtserver/.venv/bin/rtserver", "/bin/true")
+        (tmp_path / path.name.replace("@", "@a")).write_text(text)
+    command = [verify, "verify", str(tmp_path / unit.name.replace("@", "@a"))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.fixture
+def haproxy(tmp_path: Path) -> list[str]:
+    """A command that reads the configuration at `tmp_path`, which has a certificate."""
+    if (found := shutil.which("haproxy", path="/usr/sbin:/usr/bin:/usr/local/sbin")) is None:
+        pytest.skip("HAProxy is not installed")
+    chain, key = certificate(tmp_path)
+    both = tmp_path / "both.pem"
+    both.write_text(chain.read_text() + key.read_text())
+    text = (ROOT / "haproxy" / "haproxy.cfg").read_text().replace("/etc/haproxy/rt.example.com.pem", str(both))
+    (tmp_path / "haproxy.cfg").write_text(text)
+    return [found, "-f", str(tmp_path / "haproxy.cfg")]
+
+
+def test_haproxy_takes_its_configuration(haproxy: list[str]) -> None:
+    done = subprocess.run([*haproxy, "-c"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+async def test_haproxy_counts_and_hides_what_rtserver_would_read(haproxy: list[str], tmp_path: Path) -> None:
+    """However a request is written: HAProxy sees it raw, and rtserver decodes it."""
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(text=request.path)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    port, path = free_port(), tmp_path / "haproxy.cfg"
+    async with TestServer(app) as behind:
+        text = path.read_text().replace("bind :443", f"bind 127.0.0.1:{port}").replace("gt 500", "gt 5")
+        text = text.replace("bind :80", f"bind 127.0.0.1:{free_port()}").replace("maxconn 40000", "maxconn 100")
+        text = text.replace("10.0.0.1:8001", f"127.0.0.1:{behind.port}").replace("10.0.0.2:8001", "127.0.0.1:9")
+        path.write_text(text)
+        running = await asyncio.create_subprocess_exec(*haproxy, "-db", stdout=asyncio.subprocess.DEVNULL)
+        try:
+            await wait_for_port(port, running)
+            async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=False)) as http:
+
+                async def status(target: str) -> int:
+                    url = URL(f"https://127.0.0.1:{port}{target}", encoded=True)
+                    return (await http.get(url)).status
+
+                assert [await status(path) for path in ("/", "/metrics", "/%6detrics")] == [200, 404, 404]
+                new = "/socket.io/?EIO=4&transport=polling"
+                assert {await status(new) for _ in range(10)} == {200, 429}
+                for query in ("&sid=", "&x=1;sid=a-x", "&SID=a-x"):
+                    assert await status(new + query) == 429, query
+                assert await status("/%73ocket.io/?EIO=4&transport=polling") == 429
+                assert await status(new + "&sid=a-x") == 200
+        finally:
+            running.terminate()
+            await running.wait()
+
+
+async def wait_for_port(port: int, running: asyncio.subprocess.Process) -> None:
+    async with asyncio.timeout(20):
+        while running.returncode is None:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except OSError:
+                await asyncio.sleep(0.02)
+            else:
+                writer.close()
+                return
+    raise AssertionError("HAProxy did not start")
+
+
+def test_caddy_takes_its_configuration() -> None:
+    if (caddy := shutil.which("caddy")) is None:
+        pytest.skip("Caddy is not installed")
+    command = [caddy, "validate", "--adapter", "caddyfile", "--config", str(ROOT / "caddy" / "Caddyfile")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

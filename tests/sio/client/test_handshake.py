@@ -1,0 +1,69 @@
+"""Where a client comes from: the address that is believed, the headers that are kept."""
+
+from __future__ import annotations
+
+import pytest
+from aiohttp.test_utils import make_mocked_request
+
+from rtserver.protocol import json
+from rtserver.sio.client.handshake import HandshakeReader
+from tests.engine.wire import POLLING, Wire, request
+
+
+class Transport:
+    def __init__(self, peer):
+        self._peer = peer
+
+    def get_extra_info(self, name, default=None):
+        return (self._peer, 5) if name == "peername" else default
+
+
+def read(peer, headers=None, trusted=()):
+    request = make_mocked_request("GET", "/socket.io/?EIO=4&token=secret", headers, transport=Transport(peer))
+    return HandshakeReader(trusted).read(request)
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "trusted", "address"),
+    [
+        ("10.0.0.1", None, [], "10.0.0.1"),
+        ("10.0.0.1", "1.1.1.1", [], "10.0.0.1"),
+        ("10.0.0.1", "1.1.1.1", ["10.0.0.0/8"], "1.1.1.1"),
+        ("10.0.0.1", "6.6.6.6, 1.1.1.1", ["10.0.0.0/8"], "1.1.1.1"),
+        ("10.0.0.1", "1.1.1.1, 10.0.0.2", ["10.0.0.0/8"], "1.1.1.1"),
+        ("10.0.0.1", "garbage, 10.0.0.2", ["10.0.0.0/8"], "10.0.0.2"),
+        ("10.0.0.1", "garbage", ["10.0.0.0/8"], "10.0.0.1"),
+        ("10.0.0.1", "", ["10.0.0.1"], "10.0.0.1"),
+        ("::1", "2001:db8::1", ["::1"], "2001:db8::1"),
+        ("8.8.8.8", "1.1.1.1", ["10.0.0.0/8"], "8.8.8.8"),
+    ],
+)
+def test_only_a_trusted_proxy_can_tell_another_address(peer, forwarded, trusted, address):
+    headers = {} if forwarded is None else {"X-Forwarded-For": forwarded}
+    assert read(peer, headers, trusted).address == address
+
+
+def test_only_a_trusted_proxy_can_tell_that_the_client_used_tls():
+    headers = {"X-Forwarded-Proto": "https"}
+    assert not read("10.0.0.1", headers).secure
+    assert read("10.0.0.1", headers, ["10.0.0.1"]).secure
+
+
+def test_chosen_headers_are_kept_in_lower_case_and_secrets_are_shown_to_nobody():
+    handshake = read("10.0.0.1", {"Cookie": "a=secret", "Origin": "https://x", "X-Other": "y"})
+    assert dict(handshake.headers) == {"cookie": "a=secret", "origin": "https://x"}
+    assert handshake.query["token"] == "secret"
+    assert "secret" not in repr(handshake)
+    assert "secret" not in str(handshake.public())
+    assert handshake.public()["xdomain"] is True
+
+
+async def test_headers_that_are_not_utf_8_can_be_told_to_other_servers(serve):
+    served = await serve()
+    wire = await Wire.open(int(served.url.rpartition(":")[2]))
+    opening = request("GET", POLLING, path="/socket.io/", User_Agent="caf\xe9 FF")
+    assert (await wire.ask(opening.replace(b"FF", b"\xff"))).status == 200
+    (connection,) = served.server.connections.values()
+    assert connection.handshake.headers["user-agent"] == "caf\xe9 \ufffd"
+    json.dumps(connection.handshake.public())
+    await wire.close()

@@ -1,0 +1,113 @@
+"""A server whose parser is msgpack, with the official clients that have it: nothing else is different."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+import msgpack
+import pytest
+
+from rtserver.errors import Refused
+from rtserver.sio.namespace.namespace import Namespace, event
+from rtserver.sio.server import Server
+
+PHOTO = bytes(range(256))
+
+
+class Room(Namespace, path="/room"):
+    auth = "none"
+
+    async def on_connect(self, client):
+        if (client.handshake.auth or {}).get("refuse"):
+            raise Refused("No", code="closed", at=datetime(2024, 1, 1, tzinfo=UTC))
+        await client.join("all")
+        await client.emit("hello", client.handshake.auth)
+
+    @event("echo")
+    async def echo(self, client, *args):
+        return args
+
+    @event("say")
+    async def say(self, client, *args):
+        await self.to("all").emit("said", *args)
+
+    @event("ask")
+    async def ask(self, client, question):
+        return await client.emit_with_ack("question", question, PHOTO)
+
+    @event("ask all")
+    async def ask_all(self, client, question):
+        return await self.to("all").timeout(5).emit_with_ack("question", question)
+
+    @event("leave")
+    async def leave(self, client):
+        await client.disconnect()
+
+
+@pytest.fixture
+async def served(serve):
+    return await serve(Room(), serializer="msgpack")
+
+
+@pytest.mark.parametrize("transports", [["websocket"], ["polling"], ["polling", "websocket"]])
+async def test_the_javascript_client(served, js, transports):
+    client = await js(served.url, "/room", parser="msgpack", transports=transports, auth={"name": "ada"})
+    assert await client.next("hello") == [{"name": "ada"}]
+    assert await client.call_all("echo", 1, "zwei", {"drei": [PHOTO, None, 1.5]}) == [
+        1, "zwei", {"drei": [PHOTO, None, 1.5]},
+    ]  # fmt: skip
+    await client.emit("say", PHOTO, "é" * 100_000)
+    assert await client.next("said") == [PHOTO, "é" * 100_000]
+    await client.answer("question", {"answer": PHOTO})
+    assert await client.call("ask", "why") == {"answer": PHOTO}
+    assert await client.call("ask all", "why") == [{"answer": PHOTO}]
+    assert (await client.call("nothing"))["error"]["code"] == "unknown_event"
+    await client.emit("leave")
+    assert await client.disconnected() == "io server disconnect"
+    await served.deserted()
+
+
+async def test_the_javascript_client_is_refused(served, js):
+    client = await js(served.url, "/room", parser="msgpack", auth={"refuse": True}, wait=False)
+    assert await client.connect_error() == {
+        "message": "No", "data": {"code": "closed", "at": "2024-01-01T00:00:00Z"},
+    }  # fmt: skip
+    client = await js(served.url, "/nowhere", parser="msgpack", wait=False)
+    assert await client.connect_error() == {"message": "Invalid namespace"}
+
+
+async def test_the_python_client(served):
+    import socketio
+
+    said = asyncio.Queue()
+    async with socketio.AsyncSimpleClient(serializer="msgpack") as client:
+        await client.connect(served.url, namespace="/room", auth={"name": "ada"})
+        assert await client.receive(5) == ["hello", {"name": "ada"}]
+        assert await client.call("echo", ({"photo": PHOTO}, 2)) == ({"photo": PHOTO}, 2)
+        await client.emit("say", PHOTO)
+        assert await client.receive(5) == ["said", PHOTO]
+    assert said.empty()
+    await served.deserted()
+
+
+def test_there_are_two_serializers():
+    with pytest.raises(ValueError, match="msgpack"):
+        Server(serializer="pickle")
+
+
+@pytest.mark.parametrize(
+    "message",
+    ["40/room,", '42["echo"]', b"", b"\xc1", msgpack.packb({"type": 2, "nsp": "/room", "data": []}),
+     msgpack.packb({"type": 0, "nsp": "/room"}), msgpack.packb({"type": 2, "nsp": "/never", "data": ["a"]}),
+     msgpack.packb({"type": 2, "nsp": "/room", "data": ["disconnect"]})],
+)  # fmt: skip
+async def test_a_packet_that_breaks_a_rule_closes_the_connection(served, raw, message):
+    client = await raw(served.url)
+    await client.engine_send(msgpack.packb({"type": 0, "nsp": "/room"}))
+    connected = msgpack.unpackb(await client.receive())
+    assert connected == {"type": 0, "nsp": "/room", "data": {"sid": connected["data"]["sid"]}}
+    assert msgpack.unpackb(await client.receive()) == {"type": 2, "nsp": "/room", "data": ["hello", None]}
+    await client.engine_send(message)
+    assert await client.closed() == []
+    await served.deserted()

@@ -1,0 +1,151 @@
+"""Whatever a client sends is either what the handler asks for or `invalid_payload`."""
+
+import dataclasses
+import datetime
+import decimal
+import enum
+import typing
+import uuid
+from typing import Annotated, Any, Literal
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rtserver.errors import InvalidPayload
+from rtserver.sio.dispatch.arguments import Arguments
+from tests.protocol.test_packets import WITH_BYTES
+
+
+class Colour(enum.Enum):
+    RED = "red"
+
+
+class Inner(msgspec.Struct, rename="camel"):
+    order_id: int
+
+
+class Outer(msgspec.Struct):
+    room: Annotated[str, msgspec.Meta(min_length=1, max_length=5, pattern="^[a-z]+$")]
+    inner: Inner | None = None
+    rest: list[Inner] = []
+
+
+class Checked(msgspec.Struct):
+    low: int
+    high: int
+
+    def __post_init__(self):
+        if self.low > self.high:
+            raise ValueError("low is above high")
+
+
+@dataclasses.dataclass
+class Point:
+    x: float
+
+
+class Pair(typing.TypedDict):
+    a: int
+
+
+KINDS = [
+    str, int, float, bool, bytes, bytearray, None, list, dict, tuple, set, list[int], dict[str, int], dict[int, str],
+    set[Any], frozenset[str], tuple[int, str], tuple[int, ...], set[tuple[int, ...]], int | None, str | int | None,
+    Literal["a", "b"], Colour, Inner, Outer, Checked, Point, Pair, datetime.datetime, datetime.date, datetime.timedelta,
+    uuid.UUID, decimal.Decimal, Annotated[int, msgspec.Meta(ge=0, le=10)], msgspec.Raw, Any, object,
+    list[dict[str, list[Outer]]],
+]  # fmt: skip
+
+
+def taking(kind):
+    def handler(self, client, value): ...
+
+    handler.__annotations__ = {"value": kind}
+    return Arguments(handler, 2)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(value=WITH_BYTES | st.sampled_from([2**64, -(2**70), 1e308, "9" * 5000, [[1]], [{}], {"low": 2, "high": 1}]))
+def test_no_value_raises_anything_but_invalid_payload(kind, value):
+    try:
+        (converted,) = taking(kind).convert([value])
+    except InvalidPayload:
+        return
+    if kind in (str, int, float, bool, bytes, Inner, Outer, Checked, Point):
+        assert type(converted) is kind
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "expected"),
+    [
+        (str, "x", "x"), (int, 5, 5), (float, 5, 5.0), (bool, True, True), (bytes, b"x", b"x"), (None, None, None),
+        (dict[int, str], {"1": "x"}, {1: "x"}), (Colour, "red", Colour.RED),
+        (Inner, {"orderId": 1, "new": 2}, Inner(1)),
+        (Outer, {"room": "a", "rest": [{"orderId": 2}]}, Outer("a", None, [Inner(2)])), (Any, {"b": b"x"}, {"b": b"x"}),
+        (dict[str, bytes], {"b": b"x"}, {"b": b"x"}), (uuid.UUID, str(uuid.UUID(int=5)), uuid.UUID(int=5)),
+    ],
+)  # fmt: skip
+def test_right_values_are_converted(kind, value, expected):
+    assert taking(kind).convert([value]) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (str, 1), (str, b"x"), (str, None), (int, "1"), (int, True), (int, 1.5), (bool, 1), (bytes, "x"), (bytes, [1]),
+        (Inner, []), (Inner, {}), (Inner, {"orderId": "1"}), (Outer, {"room": ""}), (Outer, {"room": "toolong"}),
+        (Outer, {"room": "A"}), (Checked, {"low": 2, "high": 1}), (set[Any], [[1]]), (list[int], {"0": 1}),
+        (Literal["a"], "b"), (Colour, "blue"),
+    ],
+)  # fmt: skip
+def test_wrong_values_are_refused(kind, value):
+    with pytest.raises(InvalidPayload, match="Argument 1"):
+        taking(kind).convert([value])
+
+
+def test_the_message_says_where_the_fault_is():
+    with pytest.raises(InvalidPayload, match=r"Argument 1: Expected `int`, got `str` - at `\$\.rest\[0\]\.orderId`"):
+        taking(Outer).convert([{"room": "a", "rest": [{"orderId": "x"}]}])
+
+
+def test_the_number_of_arguments_is_checked():
+    def handler(self, client, a: int, b: str = "default"): ...
+
+    arguments = Arguments(handler, 2)
+    assert arguments.convert([1]) == [1]
+    assert arguments.convert([1, "x"]) == [1, "x"]
+    for wrong in ([], [1, "x", 3]):
+        with pytest.raises(InvalidPayload, match="argument"):
+            arguments.convert(wrong)
+
+
+def test_a_star_takes_the_rest_as_it_came():
+    def handler(self, client, a: int, *rest): ...
+
+    assert Arguments(handler, 2).convert([1, "x", {"y": b"z"}]) == [1, "x", {"y": b"z"}]
+    assert Arguments(lambda *args: None, 2).convert([1]) == [1]
+
+
+def test_the_client_may_be_annotated_with_a_name_that_only_type_checkers_know():
+    def handler(self, client: "OnlyForTypeCheckers", a: "int") -> "AlsoUnknown": ...  # noqa: F821
+
+    with pytest.raises(InvalidPayload):
+        Arguments(handler, 2).convert(["x"])
+
+
+def needs_keyword(self, client, *, needed): ...
+
+
+def takes_too_few(self): ...
+
+
+def asks_the_impossible(self, client, value: set[int] | list[int]): ...
+
+
+@pytest.mark.parametrize("handler", [needs_keyword, takes_too_few, asks_the_impossible])
+def test_a_handler_that_could_never_be_called_is_a_mistake_of_its_class(handler):
+    with pytest.raises(TypeError, match=handler.__name__):
+        Arguments(handler, 2)

@@ -1,0 +1,76 @@
+"""The queue of one client and the bound of one connection."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from rtserver.sio.dispatch.event_queue import Backlog, Mailbox
+from rtserver.sio.limits.limits import Bounds
+from rtserver.tasks import Tasks
+from rtserver.telemetry.metrics import Metrics
+
+
+async def test_a_job_that_fails_is_logged_and_the_next_runs(caplog):
+    tasks, done = Tasks(), []
+
+    async def job(what):
+        await asyncio.sleep(0)
+        if what == "bad":
+            raise RuntimeError
+        done.append(what)
+
+    mailbox = Mailbox(tasks)
+    for what in ("one", "bad", "two"):
+        mailbox.put(lambda what=what: job(what))
+    await tasks.finish(5)
+    mailbox.put(lambda: job("three"))
+    await tasks.finish(5)
+    assert done == ["one", "two", "three"]
+
+
+class Session:
+    """What a backlog needs of one."""
+
+    def __init__(self) -> None:
+        self.paused = False
+
+    def pause(self) -> None:
+        self.paused = True
+
+    def resume(self) -> None:
+        self.paused = False
+
+
+class Holder:
+    """What a backlog needs of a server."""
+
+    def __init__(self) -> None:
+        self.bounds = Bounds(max_backlog=10, max_backlog_bytes=1000)
+        self.metrics = Metrics()
+
+
+def test_a_full_backlog_stops_the_reading_until_there_is_room():
+    session, server = Session(), Holder()
+    backlog = Backlog(session, server)
+    for _ in range(10):
+        assert not session.paused
+        backlog.add(1)
+    assert session.paused
+    backlog.add(1)
+    backlog.done(1)
+    assert session.paused
+    backlog.done(1)
+    assert not session.paused
+    assert server.metrics.reads_paused == 1
+
+
+@pytest.mark.parametrize("sizes", [[1000], [500, 501]])
+def test_what_is_big_counts_as_much(sizes):
+    session = Session()
+    backlog = Backlog(session, Holder())
+    for size in sizes:
+        assert not session.paused
+        backlog.add(size)
+    assert session.paused

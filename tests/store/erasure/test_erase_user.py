@@ -1,0 +1,135 @@
+"""Forgetting a person: what goes, what stays, and that it can stop anywhere; on both databases."""
+
+import asyncio
+import json
+
+import pytest
+import sqlalchemy as sa
+
+from rtserver.errors import InvalidPayload
+from rtserver.store.db.database import Database
+from rtserver.store.erasure.erase_user import BATCH, Forget, Step
+from rtserver.store.messages.changes import Delete, Edit, React
+from rtserver.store.messages.message_store import Messages
+from rtserver.store.messages.records import Author, Draft, Member, NotificationDraft
+from rtserver.store.notifications.notification_store import Notifications
+from rtserver.store.rooms.member_admin import Memberships
+from rtserver.store.rooms.read_cursors import Receipts
+from rtserver.store.rooms.room_store import Rooms
+from rtserver.store.schema import metadata
+from tests.store.conftest import OpenDatabase
+
+EVE, BOB = Author("eve-4711", "Eve Person"), Author("bob", "Bob")
+
+
+async def forgotten(*servers: Forget, user: str = EVE.id) -> list[Step]:
+    steps: list[Step] = []
+    while taken := [step for step in await asyncio.gather(*(server.step(user) for server in servers)) if step]:
+        steps += taken
+    return steps
+
+
+async def everything(db: Database) -> str:
+    """All that the database holds, but for the names of direct conversations."""
+    held = []
+    async with db.reading() as connection:
+        for table in metadata.sorted_tables:
+            held += [[str(value) for value in row] for row in await connection.execute(sa.select(table))]
+    return json.dumps(held).replace(f"dm:bob:{EVE.id}", "")
+
+
+async def say(messages: Messages, author: Author, text: str, room: str = "lobby", **more: object) -> str:
+    message, _ = await messages.append(Draft(room, author, text, **more))  # type: ignore[arg-type]
+    return message.id
+
+
+async def test_nothing_is_left_but_numbers_and_an_author_without_a_name(
+    db: Database, messages: Messages, rooms: Rooms, receipts: Receipts, notifications: Notifications
+) -> None:
+    for room in ("lobby", "dm:bob:eve-4711", "dm:eve-4711:zoe", "dm:eve-4711:eve-4711"):
+        await rooms.join(room, Member(EVE.id, EVE.name))
+    for room in ("lobby", "dm:bob:eve-4711"):
+        await rooms.join(room, Member("bob", "Bob"))
+    first = await say(messages, EVE, "My secret", nonce="n1", data={"eve": "secret"}, mentions=["bob"])
+    bobs = await say(messages, BOB, "Fine")
+    await say(messages, EVE, "To Bob 秘密", "dm:bob:eve-4711")
+    await say(messages, EVE, "To Zoe secret", "dm:eve-4711:zoe")
+    await say(messages, EVE, "To myself secret", "dm:eve-4711:eve-4711")
+    await messages.change(Edit("lobby", first, EVE.id, False, "My edited secret"))
+    await messages.change(React("lobby", bobs, EVE.id, "👍", True))
+    await messages.change(React("lobby", bobs, "bob", "👍", True))
+    await messages.change(React("lobby", first, "bob", "👎", True))
+    spam = await say(messages, BOB, "spam")
+    await messages.change(Delete("lobby", spam, EVE.id, True))
+    await receipts.mark_read("lobby", EVE.id, 2)
+    await notifications.add(
+        [
+            NotificationDraft(user=EVE.id, type="t", message="For Eve Person", key="k"),
+            NotificationDraft(user="bob", type="mention", message="Eve Person: My secret", key=f"mention:{first}"),
+        ]
+    )
+    await Memberships(db).add("board", [Member(EVE.id, EVE.name)], EVE.id)
+
+    store = Forget(db)
+    steps = await forgotten(store)
+    left = await everything(db)
+    for trace in (EVE.id, EVE.name, "secret", "To Bob", "For Eve"):
+        assert trace not in left, trace
+    assert {room for step in steps for room in step.rooms} == {"lobby", "board", "dm:bob:eve-4711"}
+
+    page, _ = await messages.history("lobby")
+    assert [message.seq for message in page] == [1, 2, 3]
+    assert [message.rev is not None for message in page] == [True, True, True]
+    gone, kept, deleted = page
+    assert (gone.from_, gone.text, gone.data, gone.mentions, gone.nonce) == (Author("", ""), "", None, None, None)
+    assert gone.deleted_at is not None
+    assert (kept.from_, kept.text) == (BOB, "Fine")
+    assert [(r.emoji, r.users) for r in (await messages.history("lobby"))[0][1].reactions or []] == [("👍", ["bob"])]
+    assert (deleted.from_, deleted.deleted_by) == (BOB, "")
+    [direct], _ = await messages.history("dm:bob:eve-4711")
+    assert (direct.seq, direct.from_.id, direct.text) == (1, "", "")
+    assert (await messages.history("dm:eve-4711:zoe"))[0] == []
+    assert await store.step(EVE.id) is None
+    await store.record("shop", {"messages": 4})
+    assert EVE.id not in await everything(db)
+    assert "user.forget" in await everything(db)
+
+
+async def test_many_messages_go_in_batches_and_two_servers_may_be_at_it(
+    db: Database, messages: Messages, open_database: OpenDatabase
+) -> None:
+    await asyncio.gather(*(say(messages, EVE if n % 3 else BOB, f"{n}", f"room-{n % 2}") for n in range(4 * BATCH)))
+    writing = asyncio.gather(*(say(messages, BOB, "meanwhile", "room-0") for _ in range(20)))
+    steps = await forgotten(Forget(db), Forget(await open_database()))
+    await writing
+    assert all(step.rows <= BATCH for step in steps)
+    for room, count in (("room-0", 2 * BATCH + 20), ("room-1", 2 * BATCH)):
+        page, _ = await messages.history(room, after=0, limit=10_000)
+        assert [message.seq for message in page] == list(range(1, count + 1))
+        assert {message.from_ for message in page} == {BOB, Author("", "")}
+        revs = [message.rev for message in page if message.rev is not None]
+        assert len(set(revs)) == len(revs)
+
+
+async def test_whoever_comes_back_begins_anew(db: Database, messages: Messages, rooms: Rooms) -> None:
+    await rooms.join("lobby", Member(EVE.id, EVE.name))
+    await say(messages, EVE, "old", nonce="n1")
+    await forgotten(Forget(db))
+    await rooms.join("lobby", Member(EVE.id, EVE.name))
+    message, new = await messages.append(Draft("lobby", EVE, "new", nonce="n1"))
+    assert (message.seq, new) == (2, True)
+    await forgotten(Forget(db))
+    assert [one.text for one in (await messages.history("lobby"))[0]] == ["", ""]
+
+
+@pytest.mark.parametrize("user", ["x" * 1000, "a\0b", "\ud800"])
+async def test_an_id_that_nobody_can_have_is_refused(db: Database, user: str) -> None:
+    with pytest.raises(InvalidPayload):
+        await Forget(db).step(user)
+
+
+async def test_a_stranger_is_forgotten_at_once(db: Database, messages: Messages) -> None:
+    await say(messages, EVE, "x")
+    await forgotten(Forget(db))
+    assert await Forget(db).step("nobody") is None
+    assert await Forget(db).step("") is None

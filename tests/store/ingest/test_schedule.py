@@ -1,0 +1,148 @@
+"""rtserver/store/ingest/schedule.py: what waits is given out in order, to one server at a time, until it is done."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from rtserver.clock import iso
+from rtserver.errors import Conflict, InvalidPayload
+from rtserver.store.db.database import Database
+from rtserver.store.ingest.schedule import LEASE_MS, Schedule
+from tests.store.conftest import OpenDatabase
+
+NOW = 1_795_359_845_123
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> int:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def schedule(db: Database, clock: Clock) -> Schedule:
+    return Schedule(db, clock=clock)
+
+
+async def add(schedule: Schedule, due_at: int, body: Any = None, key: str | None = None, digest: str = "d") -> str:
+    return (await schedule.add("emit", body or {"n": 1}, due_at, key=key, digest=digest))[0]
+
+
+async def test_what_is_due_is_taken_in_order_of_its_time(schedule: Schedule) -> None:
+    late, later, latest = [await add(schedule, NOW - ago) for ago in (3, 2, 1)]
+    await add(schedule, NOW + 1)
+    oldest = await add(schedule, NOW - 100)
+    assert [one.id for one in await schedule.take("a", 3)] == [oldest, late, later]
+    assert [one.id for one in await schedule.take("a", 3)] == [latest]
+
+
+async def test_while_one_server_holds_some_no_other_gets_any(open_database: OpenDatabase, clock: Clock) -> None:
+    one, two = [Schedule(await open_database(), clock=clock) for _ in range(2)]
+    ids = [await add(one, NOW - ago) for ago in (2, 1)]
+    assert [later.id for later in await one.take("a", 1)] == ids[:1]
+    assert await two.take("b", 5) == []
+    await one.done(ids[:1])
+    assert [later.id for later in await two.take("b", 5)] == ids[1:]
+
+
+async def test_of_servers_that_ask_at_once_one_gets_it(open_database: OpenDatabase, clock: Clock) -> None:
+    servers = [Schedule(await open_database(), clock=clock) for _ in range(3)]
+    for number in range(10):
+        await add(servers[0], NOW - number)
+    taken = await asyncio.gather(*(server.take(str(at), 4) for at, server in enumerate(servers)))
+    assert sorted(map(len, taken)) == [0, 0, 4]
+
+
+async def test_what_a_dead_server_held_is_free_after_its_lease(schedule: Schedule, clock: Clock) -> None:
+    id_ = await add(schedule, NOW)
+    assert len(await schedule.take("dead", 5)) == 1
+    clock.now += LEASE_MS
+    assert [later.id for later in await schedule.take("b", 5)] == [id_]
+
+
+async def test_a_clock_that_is_set_back_blocks_nobody(schedule: Schedule, clock: Clock) -> None:
+    clock.now = NOW + 3_600_000
+    id_ = await add(schedule, NOW)
+    assert len(await schedule.take("dead", 5)) == 1
+    clock.now = NOW
+    assert [later.id for later in await schedule.take("b", 5)] == [id_]
+
+
+async def test_what_is_tried_again_waits_and_lets_others_pass(schedule: Schedule, clock: Clock) -> None:
+    first, second = [await add(schedule, NOW - ago) for ago in (2, 1)]
+    await schedule.take("a", 1)
+    await schedule.retry(first, 1000)
+    assert [later.id for later in await schedule.take("b", 5)] == [second]
+    clock.now += 1000
+    await schedule.done([second])
+    [again] = await schedule.take("b", 5)
+    assert (again.id, again.attempts) == (first, 1)
+
+
+async def test_what_is_parked_stays_with_its_reason_and_is_not_taken(schedule: Schedule) -> None:
+    id_ = await add(schedule, NOW)
+    await schedule.take("a", 1)
+    await schedule.park(id_, "not_found: There is no namespace /x" + "!" * 1000)
+    assert await schedule.take("b", 5) == []
+    assert await schedule.next_due() is None
+    [parked], more = await schedule.page(failed=True)
+    assert (parked.id, parked.failed_at, more) == (id_, iso(NOW), None)
+    assert parked.error is not None
+    assert parked.error.startswith("not_found")
+    assert len(parked.error) <= 500
+    assert (await schedule.failed(), await schedule.page()) == (1, ([], None))
+
+
+async def test_a_key_is_scheduled_once(schedule: Schedule) -> None:
+    first = await schedule.add("emit", {"n": 1}, NOW + 5, key="k", digest="d")
+    assert await schedule.add("emit", {"n": 1}, NOW + 5, key="k", digest="d") == (*first[:2], False)
+    with pytest.raises(Conflict):
+        await schedule.add("emit", {"n": 2}, NOW + 5, key="k", digest="other")
+    assert len((await schedule.page())[0]) == 1
+
+
+async def test_what_is_cancelled_is_gone_and_its_key_free(schedule: Schedule) -> None:
+    id_ = await add(schedule, NOW + 5, key="k")
+    assert await schedule.cancel(id_)
+    assert not await schedule.cancel(id_)
+    assert (await schedule.add("emit", {"n": 2}, NOW + 9, key="k", digest="other"))[2]
+
+
+async def test_what_is_being_carried_out_cannot_be_cancelled(schedule: Schedule, clock: Clock) -> None:
+    id_ = await add(schedule, NOW)
+    await schedule.take("a", 1)
+    with pytest.raises(Conflict):
+        await schedule.cancel(id_)
+    clock.now += LEASE_MS
+    assert await schedule.cancel(id_)
+
+
+async def test_pages_follow_each_other_by_due_time(schedule: Schedule) -> None:
+    ids = [await add(schedule, NOW + number // 2, key=f"k{number}") for number in range(5)]
+    seen: list[str] = []
+    after: str | None = ""
+    while after is not None:
+        page, after = await schedule.page(after=after, limit=2)
+        seen += [later.id for later in page]
+    assert seen == ids
+    assert [later.id for later in (await schedule.page(kind="emit", key="k3"))[0]] == [ids[3]]
+
+
+@pytest.mark.parametrize("cursor", ["x", ".", "12", "-5.a", "9" * 40 + ".a", "٣.a"])
+async def test_a_forged_cursor_ends_the_list_or_begins_it(schedule: Schedule, cursor: str) -> None:
+    await add(schedule, NOW)
+    page, _ = await schedule.page(after=cursor)
+    assert len(page) <= 1
+
+
+async def test_a_cursor_with_what_no_database_keeps_is_refused(schedule: Schedule) -> None:
+    with pytest.raises(InvalidPayload):
+        await schedule.page(after="12.a\0")

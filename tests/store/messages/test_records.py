@@ -1,0 +1,42 @@
+"""The records as clients see them."""
+
+import msgspec
+
+from rtserver.clock import iso
+from rtserver.store.messages.records import Author, Message, Notification, RoomSummary
+
+
+def test_a_message_is_camel_case_and_leaves_out_what_it_has_not() -> None:
+    message = Message("1", 7, "lobby", Author("ann", "Ann"), "hi", "2026-11-22T15:04:05.123Z")
+    assert msgspec.to_builtins(message) == {
+        "id": "1",
+        "seq": 7,
+        "room": "lobby",
+        "from": {"id": "ann", "name": "Ann"},
+        "text": "hi",
+        "sentAt": "2026-11-22T15:04:05.123Z",
+    }
+
+
+def test_a_reply_names_what_it_answers() -> None:
+    message = Message("1", 7, "lobby", Author("ann", "Ann"), "hi", "", nonce="n", reply_to="0", data=[1])
+    assert {"nonce": "n", "replyTo": "0", "data": [1]}.items() <= msgspec.to_builtins(message).items()
+
+
+def test_a_notification_shows_all_of_its_fields() -> None:
+    note = Notification("1", 1, "order", "shipped", None, "2026-11-22T15:04:05.123Z", read=False, seen=False, count=1)
+    fields = {"id", "seq", "type", "message", "data", "createdAt", "read", "seen", "count"}
+    assert set(msgspec.to_builtins(note)) == fields
+    grouped = msgspec.structs.replace(note, group_key="g", room="r", expires_at=iso(0), muted=True)
+    assert set(msgspec.to_builtins(grouped)) == fields | {"groupKey", "room", "expiresAt", "muted"}
+
+
+def test_a_summary_shows_that_there_is_no_last_message() -> None:
+    summary = msgspec.to_builtins(RoomSummary("lobby", 0, None, 0))
+    nothing = {"lastMessage": None, "meta": None, "policy": None}
+    assert summary == {"room": "lobby", "unread": 0, "lastRead": 0, "mentions": 0, "rev": 0, **nothing}
+
+
+def test_times_are_utc_with_milliseconds() -> None:
+    assert iso(0) == "1970-01-01T00:00:00.000Z"
+    assert iso(1_795_359_845_007) == "2026-11-22T15:04:05.007Z"

@@ -1,0 +1,203 @@
+"""Searching one's rooms; on both databases."""
+
+import asyncio
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from rtserver.errors import InvalidPayload
+from rtserver.store.db.database import Database
+from rtserver.store.messages.changes import Delete, Edit
+from rtserver.store.messages.message_store import Messages
+from rtserver.store.messages.records import Author, Draft, Member, Message
+from rtserver.store.messages.search import Search, words_of
+from rtserver.store.rooms.room_store import Rooms
+from rtserver.store.schema import messages as table
+
+ANN, BOB = Author("ann", "Ann"), Author("bob", "Bob")
+HOSTILE = [
+    '"', "'", "\\", '""', "a\"b", "(", ")", "((((", "*", "**", "a*", "^a", "a AND", "AND", "OR OR", "NOT", "NEAR(a b)",
+    "NEAR/2", "text:a", "room:lobby", "room : (x)", "{a b}: c", "- a", "-a", "+a", "a & | !", ":*", "a:*", "<->",
+    "a <-> b",
+    "%", "_", "'; DROP TABLE messages; --", "\u200b", "👍", "!!!", " ", "--", "/*", "$1", ":match", "%(x)s", "?",
+    "a" * 10_000, "a " * 5_000, "\ufeff", "\x01\x02", "é́", "हिन्दी", "'a':*", "\\'", "a\\", "a'b",
+]  # fmt: skip
+
+
+@pytest.fixture
+def search(db: Database) -> Search:
+    return Search(db)
+
+
+async def said(messages: Messages, text: str, room: str = "lobby") -> Message:
+    return (await messages.append(Draft(room, BOB, text)))[0]
+
+
+@pytest.fixture(autouse=True)
+async def ann_is_a_member(rooms: Rooms) -> None:
+    await rooms.join("lobby", Member("ann", "Ann"))
+
+
+async def texts(search: Search, query: str, user: str = "ann", **options: Any) -> list[str]:
+    return [message.text for message in (await search.find(user, query, **options))[0]]
+
+
+@pytest.mark.parametrize(
+    ("text", "query"),
+    [
+        ("Hello, World!", "world"),
+        ("Hello, World!", "WORLD hello"),
+        ("Hello, World!", "wor"),
+        ("Grüße aus Köln", "köln"),
+        ("mail me: bob@example.com", "example"),
+        ("mail me: bob@example.com", "bob@example.com"),
+        ("see https://example.com/a/b?c=d#e", "example.com/a"),
+        ("snake_case and kebab-case", "case snake"),
+        ("<b>bold</b> &amp; more", "bold more"),
+        ("version 1.2.3", "1.2"),
+        ("it's", "it's"),
+        ("日本 と 中国", "中国"),
+        ("我们今天去北京。", "今天"),
+        ("我们今天去北京。", "北京 我们"),
+        ("東京タワーに行く", "タワー"),
+        ("新しいiPhoneを買った", "iPhone"),
+        ("新しいiPhoneを買った", "いiPho"),
+        ("안녕하세요 여러분", "하세요"),
+        ("ไปเที่ยวกันไหม", "เที่ยว"),
+        ("ភាសាខ្មែរ", "ខ្មែរ"),
+    ],
+)
+async def test_what_is_found(search: Search, messages: Messages, text: str, query: str) -> None:
+    await said(messages, text)
+    await said(messages, "something else")
+    assert await texts(search, query) == [text]
+
+
+async def test_letters_of_scripts_without_spaces_are_found_in_a_row(search: Search, messages: Messages) -> None:
+    said_last = await said(messages, "东京没有北海")
+    await said(messages, "北方很冷")
+    assert await texts(search, "北京") == []
+    assert await texts(search, "北") == ["北方很冷", "东京没有北海"]
+    assert await texts(search, "京北") == []
+    assert await texts(search, "京 没 海") == ["东京没有北海"]
+    assert await texts(search, "有京没") == []
+    await messages.change(Edit("lobby", said_last.id, "bob", False, "南京"))
+    assert (await texts(search, "东京"), await texts(search, "南京")) == ([], ["南京"])
+    await messages.change(Delete("lobby", said_last.id, "bob", False))
+    assert await texts(search, "京") == []
+
+
+async def test_all_words_must_be_there_and_only_the_last_may_be_a_beginning(search: Search, messages: Messages) -> None:
+    await said(messages, "the quick brown fox")
+    for query, found in {
+        "quick fox": 1, "quick cat": 0, "bro": 1, "bro fox": 0, "fox bro": 1, "fo": 0, "rown": 0
+    }.items():  # fmt: skip
+        assert len(await texts(search, query)) == found, query
+
+
+async def test_only_ones_own_rooms_are_searched(search: Search, rooms: Rooms, messages: Messages) -> None:
+    await rooms.join("dm:ann:bob", Member("ann", "Ann"))
+    for room in ("lobby", "dm:ann:bob", "secret", "dm:bob:eve", "lobby2"):
+        await said(messages, f"needle in {room}", room)
+    assert await texts(search, "needle") == ["needle in dm:ann:bob", "needle in lobby"]
+    assert await texts(search, "needle", room="lobby") == ["needle in lobby"]
+    assert await texts(search, "needle", room="secret") == []
+    assert await texts(search, "needle", "stranger") == []
+    assert await texts(search, b"lobby".hex()) == [], "the name of a room is no word of a text"
+    await rooms.leave("lobby", "ann")
+    assert await texts(search, "needle") == ["needle in dm:ann:bob"]
+
+
+async def test_deleted_ones_are_gone_and_edited_ones_found_by_what_they_say_now(
+    db: Database, search: Search, messages: Messages
+) -> None:
+    first, second, third = [await said(messages, f"apple {number}") for number in range(3)]
+    await messages.change(Edit("lobby", first.id, "bob", False, "pear"))
+    await messages.change(Delete("lobby", second.id, "bob", False))
+    assert await texts(search, "apple") == ["apple 2"]
+    assert await texts(search, "pear") == ["pear"]
+    for _ in range(3):
+        await messages.change(Edit("lobby", first.id, "bob", False, "pear again"))
+        await messages.change(Edit("lobby", first.id, "bob", False, "pear"))
+    assert (await texts(search, "again"), await texts(search, "pear")) == ([], ["pear"])
+    async with db.transaction() as connection:
+        await connection.execute(sa.delete(table).where(table.c.id.in_([second.id, third.id])))
+    assert await texts(search, "apple") == []
+    assert await texts(search, "pear") == ["pear"]
+    if db._url.startswith("sqlite"):
+        async with db.transaction() as connection:
+            await connection.execute(sa.text("INSERT INTO search_words(search_words) VALUES ('integrity-check')"))
+
+
+async def test_pages_meet_every_message_once_newest_first(search: Search, messages: Messages) -> None:
+    await asyncio.gather(*(said(messages, f"number {number}") for number in range(25)))
+    seen: list[int] = []
+    cursor, pages = None, 0
+    while pages == 0 or cursor is not None:
+        found, cursor = await search.find("ann", "number", cursor=cursor, limit=10)
+        seen, pages = seen + [message.seq for message in found], pages + 1
+        await said(messages, "number of a newcomer")
+    assert (seen, pages) == (list(range(25, 0, -1)), 3)
+
+
+@pytest.mark.parametrize("query", HOSTILE)
+async def test_no_query_is_trouble(search: Search, messages: Messages, query: str) -> None:
+    await said(messages, "a plain text")
+    assert await texts(search, query) in ([], ["a plain text"])
+
+
+async def test_forged_cursors_open_nothing(search: Search, rooms: Rooms, messages: Messages) -> None:
+    secret = await said(messages, "word", "secret")
+    await said(messages, "word")
+    for cursor in ("0", "1", secret.id, "9" * 30, "-1", "1e9", "٣", "x", "'", "zzzz", "~", "9223372036854775807"):
+        try:
+            found = await texts(search, "word", cursor=cursor)
+        except InvalidPayload:
+            continue
+        assert found in ([], ["word"])
+    for cursor in ("a\0b", "x", "'", "\u0663", "zzzz"):
+        with pytest.raises(InvalidPayload):
+            await search.find("ann", "word", cursor=cursor)
+
+
+async def test_somebody_in_very_many_rooms_searches_the_last_active_ones(
+    search: Search, rooms: Rooms, messages: Messages
+) -> None:
+    await said(messages, "needle")
+    for number in range(520):
+        await rooms.join(f"r{number}", Member("ann", "Ann"))
+    await said(messages, "needle", "r7")
+    assert "needle" in await texts(search, "needle")
+    assert await texts(search, "needle", room="lobby") == ["needle"]
+
+
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+async def test_words_that_few_messages_have_are_looked_up_however_many_there_are(
+    db: Database, search: Search, messages: Messages
+) -> None:
+    """The statistics take a rare word for one that is soon met by reading back."""
+    await said(messages, "a needle, once")
+    async with db.transaction() as connection:
+        await connection.exec_driver_sql(
+            "INSERT INTO messages (room, seq, id, author_id, author_name, text, sent_at)"
+            " SELECT 'lobby', n, 'v' || lpad(n::text, 25, '0'), 'bob', 'Bob', 'the quick fox number ' || n, 1"
+            " FROM generate_series(2, 20000) n"
+        )
+        await connection.exec_driver_sql("ANALYZE")
+    seen: list[tuple[str, Any]] = []
+    listener = lambda _, __, statement, parameters, ___, ____: seen.append((statement, parameters))  # noqa: E731
+    sa.event.listen(db._engines.reader.sync_engine, "before_cursor_execute", listener)
+    assert await texts(search, "a need") == ["a needle, once"]
+    assert len(await texts(search, "the quick")) == 20
+    assert await texts(search, "the nothing") == []
+    sa.event.remove(db._engines.reader.sync_engine, "before_cursor_execute", listener)
+    async with db.reading() as connection:
+        rows = await connection.exec_driver_sql(f"EXPLAIN {seen[-1][0]}", tuple(seen[-1][1]))
+        assert "ix_messages_search" in "\n".join(row[0] for row in rows)
+
+
+def test_words_are_what_an_index_can_hold() -> None:
+    assert words_of("Hello, (World)! 👍 -- a_b") == [("Hello", False), ("World", False), ("a", False), ("b", False)]
+    assert words_of("去 去北京 iPhone手机pro") == [("去", True), ("去北 北京", False), ("iPhone 手机 机 pro", True)]
+    assert len(words_of("a " * 100)) == 10

@@ -1,0 +1,153 @@
+"""What rooms are set to, who others put into them, and slow mode; on both databases."""
+
+import asyncio
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from rtserver.clock import now_ms
+from rtserver.errors import InvalidPayload, RateLimited
+from rtserver.store.db.database import Database
+from rtserver.store.db.ids import Ids
+from rtserver.store.messages.append import append
+from rtserver.store.messages.message_store import Messages
+from rtserver.store.messages.records import Author, Draft, Member
+from rtserver.store.rooms.member_admin import Memberships
+from rtserver.store.rooms.room_settings import RoomSettings, RoomSettingsStore
+from rtserver.store.rooms.room_store import Rooms
+from rtserver.store.schema import audit
+from rtserver.store.schema import messages as messages_table
+from tests.store.conftest import OpenDatabase, OpenMessages
+
+ANN = Author("ann", "Ann")
+
+
+async def audited(db: Database) -> list[tuple[object, ...]]:
+    query = sa.select(audit.c.actor, audit.c.action, audit.c.room, audit.c.target, audit.c.details)
+    async with db.reading() as connection:
+        return [tuple(row) for row in await connection.execute(query.order_by(audit.c.id))]
+
+
+async def test_a_room_is_made_by_setting_it_and_keeps_what_is_not_set_again(db: Database) -> None:
+    store = RoomSettingsStore(db)
+    assert await store.find("lobby") is None
+    made, changed = await store.change("lobby", {"meta": {"title": "Lobby"}, "slow_seconds": 5}, "shop")
+    assert made == RoomSettings("lobby", meta={"title": "Lobby"}, slow_seconds=5)
+    assert changed == ["meta", "slow_seconds"]
+    after, changed = await store.change("lobby", {"slow_seconds": None, "meta": {"title": "Lobby"}}, "mod")
+    assert (after.slow_seconds, changed) == (None, ["slow_seconds"])
+    assert await store.change("lobby", {"slow_seconds": None}, "mod") == (after, [])
+    assert await store.find("lobby") == after
+    assert await audited(db) == [
+        ("shop", "room.configure", "lobby", None, {"meta": {"title": "Lobby"}, "slow_seconds": 5}),
+        ("mod", "room.configure", "lobby", None, {"slow_seconds": None}),
+    ]
+
+
+async def test_changes_by_two_servers_do_not_undo_each_other(db: Database, open_database: OpenDatabase) -> None:
+    mine, other = RoomSettingsStore(db), RoomSettingsStore(await open_database())
+    changes: list[dict[str, Any]] = [{"slow_seconds": 7}, {"keep_count": 9}, {"read_only": True}, {"meta": {"a": 1}}]
+    await asyncio.gather(*(store.change("lobby", c, "x") for store, c in zip([mine, other] * 2, changes, strict=True)))
+    found = await mine.find("lobby")
+    assert found == RoomSettings("lobby", meta={"a": 1}, read_only=True, slow_seconds=7, keep_count=9)
+
+
+async def test_members_are_put_in_and_taken_out_once(db: Database, rooms: Rooms) -> None:
+    memberships = Memberships(db)
+    await rooms.join("lobby", Member("bob", "Bob"))
+    people = [Member(user, user) for user in ("cat", "ann", "bob", "ann")]
+    assert await memberships.add("lobby", people, "shop") == ["ann", "cat"]
+    assert await memberships.add("lobby", people, "shop") == []
+    assert [member.name for member in await rooms.members("lobby")] == ["ann", "Bob", "cat"]
+    assert await memberships.remove("lobby", ["cat", "dan", "bob", "cat"], "shop") == ["bob", "cat"]
+    assert await memberships.remove("nowhere", ["cat"], "shop") == []
+    assert [row[1:4] for row in await audited(db)] == [
+        ("member.add", "lobby", "ann"), ("member.add", "lobby", "cat"),
+        ("member.remove", "lobby", "bob"), ("member.remove", "lobby", "cat"),
+    ]  # fmt: skip
+
+
+async def test_many_members_fit_into_one_question(db: Database, rooms: Rooms) -> None:
+    memberships = Memberships(db)
+    people = [Member(f"u{number:05}", "x") for number in range(1000)]
+    assert len(await memberships.add("lobby", people, "shop")) == 1000
+    assert len(await memberships.remove("lobby", [member.id for member in people], "shop")) == 1000
+    assert await rooms.count_members("lobby") == 0
+
+
+async def test_two_servers_add_the_same_people_at_once(db: Database, open_database: OpenDatabase) -> None:
+    people = [Member(f"u{number}", "x") for number in range(50)]
+    stores = [Memberships(db), Memberships(await open_database())]
+    both = await asyncio.gather(stores[0].add("lobby", people, "a"), stores[1].add("lobby", people[::-1], "b"))
+    assert sorted(both[0] + both[1]) == sorted(member.id for member in people)
+
+
+async def test_a_name_is_kept_current_for_members_only(db: Database, rooms: Rooms) -> None:
+    memberships = Memberships(db)
+    await memberships.add("lobby", [Member("ann", "ann")], "shop")
+    assert await memberships.rename("lobby", Member("ann", "Ann"))
+    assert await memberships.rename("lobby", Member("ann", "Ann"))
+    assert not await memberships.rename("lobby", Member("bob", "Bob"))
+    assert [member.name for member in await rooms.members("lobby")] == ["Ann"]
+
+
+@pytest.mark.parametrize("name", ["x" * 10_000, "a\0b", "\ud800"])
+async def test_names_that_no_database_keeps_are_refused(db: Database, name: str) -> None:
+    with pytest.raises(InvalidPayload):
+        await RoomSettingsStore(db).change(name, {"read_only": True}, "x")
+    with pytest.raises(InvalidPayload):
+        await Memberships(db).add(name, [Member("ann", "Ann")], "x")
+    with pytest.raises(InvalidPayload):
+        await Memberships(db).add("lobby", [Member(name, "Ann")], "x")
+    with pytest.raises(InvalidPayload):
+        await Memberships(db).remove("lobby", [name], "x")
+
+
+# Slow mode
+
+
+def slow(text: str, nonce: str | None = None, room: str = "lobby", author: Author = ANN) -> Draft:
+    return Draft(room, author, text, nonce=nonce, slow_seconds=60)
+
+
+async def test_in_slow_mode_the_second_message_waits_and_a_replay_does_not(messages: Messages) -> None:
+    first, _ = await messages.append(slow("one", "n1"))
+    with pytest.raises(RateLimited) as refusal:
+        await messages.append(slow("two", "n2"))
+    assert 0 < refusal.value.retry_after <= 60
+    assert await messages.append(slow("one", "n1")) == (first, False)
+    assert (await messages.append(slow("hi", room="other")))[1]
+    assert (await messages.append(slow("hi", author=Author("bob", "Bob"))))[0].seq == 2
+    assert (await messages.append(Draft("lobby", ANN, "as a moderator")))[0].seq == 3
+
+
+async def test_of_two_devices_on_two_servers_one_has_the_turn(
+    messages: Messages, open_messages: OpenMessages, open_database: OpenDatabase
+) -> None:
+    other = await open_messages(await open_database())
+    sent = [store.append(slow(f"{number}")) for number in range(10) for store in (messages, other)]
+    outcomes = await asyncio.gather(*sent, return_exceptions=True)
+    assert sum(not isinstance(outcome, BaseException) for outcome in outcomes) == 1
+    assert all(isinstance(outcome, tuple | RateLimited) for outcome in outcomes)
+    assert len((await messages.history("lobby"))[0]) == 1
+
+
+async def test_who_writes_too_fast_is_refused_alone(messages: Messages, db: Database) -> None:
+    """Refusing all that is committed together would have it committed in ever smaller pieces."""
+    bob = Draft("lobby", Author("bob", "Bob"), "hi")
+    together = [slow("once", "n1"), bob, slow("twice"), slow("once", "n1"), bob, slow("thrice", "n2")]
+    async with db.transaction() as connection:
+        done = await append(connection, together, Ids(), now_ms())
+    saved = [one for one in done if not isinstance(one, RateLimited)]
+    assert [(message.text, message.seq, new) for message, new in saved] == [
+        ("once", 1, True), ("hi", 2, True), ("once", 1, False), ("hi", 3, True)
+    ]  # fmt: skip
+    assert [isinstance(one, RateLimited) for one in done] == [False, False, True, False, False, True]
+
+
+async def test_a_clock_that_was_set_back_does_not_silence_anybody(messages: Messages, db: Database) -> None:
+    await messages.append(slow("from the future"))
+    async with db.transaction() as connection:
+        await connection.execute(sa.update(messages_table).values(sent_at=messages_table.c.sent_at + 3_600_000))
+    assert (await messages.append(slow("now")))[1]

@@ -1,0 +1,163 @@
+"""Memberships and the list of rooms; on both databases."""
+
+import asyncio
+
+import pytest
+
+from rtserver.clock import now_ms
+from rtserver.errors import InvalidPayload
+from rtserver.store.db.database import Database
+from rtserver.store.messages.message_store import Messages
+from rtserver.store.messages.records import Author, Draft, Member
+from rtserver.store.rooms.read_cursors import Receipts
+from rtserver.store.rooms.room_store import Rooms
+
+ANN, BOB = Member("ann", "Ann"), Member("bob", "Bob")
+
+
+def next_millisecond() -> None:
+    """Wait until the clock that orders rooms and members has moved."""
+    now = now_ms()
+    while now_ms() <= now:
+        pass
+
+
+async def test_joining_is_new_only_once(rooms: Rooms) -> None:
+    assert await rooms.join("lobby", ANN) is True
+    assert await rooms.join("lobby", ANN) is False
+    assert await rooms.is_member("lobby", "ann")
+    assert await rooms.members("lobby") == [ANN]
+
+
+async def test_joining_from_many_devices_at_once_is_new_only_once(rooms: Rooms) -> None:
+    assert sum(await asyncio.gather(*(rooms.join("lobby", ANN) for _ in range(10)))) == 1
+
+
+async def test_joining_again_costs_no_commit(db: Database, rooms: Rooms) -> None:
+    """After a deploy every client joins again; that must not queue up behind the disk."""
+    await rooms.join("lobby", ANN)
+    before = db.commits
+    await rooms.join("lobby", ANN)
+    assert db.commits == before
+
+
+async def test_a_new_name_shows_after_the_next_join(rooms: Rooms) -> None:
+    await rooms.join("lobby", ANN)
+    assert await rooms.join("lobby", Member("ann", "Anna")) is False
+    assert await rooms.members("lobby") == [Member("ann", "Anna")]
+
+
+async def test_leaving_ends_the_membership(rooms: Rooms) -> None:
+    await rooms.join("lobby", ANN)
+    assert await rooms.leave("lobby", "ann") is True
+    assert await rooms.leave("lobby", "ann") is False
+    assert not await rooms.is_member("lobby", "ann")
+    assert await rooms.rooms_of("ann") == []
+
+
+async def test_members_come_in_pages_by_id(rooms: Rooms) -> None:
+    await rooms.join("lobby", BOB)
+    await rooms.join("lobby", ANN)
+    await rooms.join("elsewhere", Member("aaron", "Aaron"))
+    assert await rooms.members("lobby") == [ANN, BOB]
+    assert await rooms.members("lobby", limit=1) == [ANN]
+    assert await rooms.members("lobby", limit=1, after="ann") == [BOB]
+    assert await rooms.members("lobby", after="bob") == []
+    assert await rooms.count_members("lobby") == 2
+    assert await rooms.count_members("nowhere") == 0
+
+
+async def test_rooms_of_a_user_are_only_that_users(rooms: Rooms) -> None:
+    await rooms.join("b", ANN)
+    await rooms.join("a", ANN)
+    await rooms.join("c", BOB)
+    assert await rooms.rooms_of("ann") == ["a", "b"]
+
+
+async def test_the_room_with_the_latest_message_comes_first(rooms: Rooms, messages: Messages) -> None:
+    for room in ("old", "new", "empty"):
+        await rooms.join(room, ANN)
+    await messages.append(Draft("old", Author("bob", "Bob"), "1"))
+    next_millisecond()
+    last, _ = await messages.append(Draft("new", Author("bob", "Bob"), "2"))
+    summaries = {s.room: s.last_message for s in await rooms.summaries("ann")}
+    assert [room for room in summaries if room != "empty"] == ["new", "old"]
+    assert (summaries["new"], summaries["empty"]) == (last, None)
+
+
+async def test_unread_counts_what_others_wrote_after_the_receipt(
+    rooms: Rooms, messages: Messages, receipts: Receipts
+) -> None:
+    await rooms.join("lobby", ANN)
+    for i in range(5):
+        await messages.append(Draft("lobby", Author("bob", "Bob"), str(i)))
+    assert (await rooms.summaries("ann"))[0].unread == 5
+    await receipts.mark_read("lobby", "ann", 3)
+    summary = (await rooms.summaries("ann"))[0]
+    assert (summary.unread, summary.last_read) == (2, 3)
+
+
+async def test_ones_own_message_is_not_unread(rooms: Rooms, messages: Messages) -> None:
+    await rooms.join("lobby", ANN)
+    await messages.append(Draft("lobby", Author("ann", "Ann"), "mine"))
+    summary = (await rooms.summaries("ann"))[0]
+    assert (summary.unread, summary.last_read) == (0, 0)
+    await messages.append(Draft("lobby", Author("bob", "Bob"), "yours"))
+    assert (await rooms.summaries("ann"))[0].unread == 1
+
+
+async def test_the_list_of_rooms_is_bounded_and_has_the_last_active_ones(
+    rooms: Rooms, messages: Messages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rtserver.store.rooms.unread.MAX_SUMMARIES", 3)
+    for name in "edcba":
+        await rooms.join(name, ANN)
+        next_millisecond()
+    last, _ = await messages.append(Draft("d", Author("bob", "Bob"), "newest"))
+    summaries = await rooms.summaries("ann")
+    assert [summary.room for summary in summaries] == ["d", "a", "b"]
+    assert summaries[0].last_message == last
+
+
+async def test_neighbours_are_the_members_of_all_ones_rooms(rooms: Rooms) -> None:
+    for room, member in (("a", ANN), ("a", BOB), ("b", ANN), ("b", BOB), ("b", Member("eve", "Eve")), ("c", BOB)):
+        await rooms.join(room, member)
+    await rooms.join("c", Member("stranger", "Stranger"))
+    assert await rooms.neighbours("ann") == ["ann", "bob", "eve"]
+    assert await rooms.neighbours("nobody") == []
+
+
+async def test_neighbours_of_somebody_in_many_rooms_are_one_bounded_question(
+    rooms: Rooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rtserver.store.rooms.room_store.MAX_NEIGHBOURSHIPS", 4)
+    for number in range(10):
+        await rooms.join(f"room-{number}", ANN)
+        await rooms.join(f"room-{number}", Member(f"user-{number}", "User"))
+    assert len(await rooms.neighbours("ann")) <= 4
+
+
+async def test_a_user_without_rooms_has_an_empty_list(rooms: Rooms) -> None:
+    assert await rooms.summaries("nobody") == []
+
+
+@pytest.mark.parametrize("bad", ["a\0b", "\ud800", "x" * 5_000])
+async def test_senseless_names_are_refused_not_trouble(rooms: Rooms, bad: str) -> None:
+    for call in (
+        rooms.join(bad, ANN),
+        rooms.join("lobby", Member(bad, "Ann")),
+        rooms.leave(bad, "ann"),
+        rooms.members(bad),
+        rooms.is_member("lobby", bad),
+        rooms.rooms_of(bad),
+        rooms.summaries(bad),
+        rooms.neighbours(bad),
+    ):
+        with pytest.raises(InvalidPayload):
+            await call
+
+
+async def test_a_senseless_display_name_is_refused(rooms: Rooms) -> None:
+    with pytest.raises(InvalidPayload):
+        await rooms.join("lobby", Member("ann", "A\0nn"))
+    assert await rooms.members("lobby") == []

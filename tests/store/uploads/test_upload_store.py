@@ -1,0 +1,155 @@
+"""Files on a disk and their rows; on both databases."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from rtserver.errors import NotFound, TooLarge, Unavailable
+from rtserver.store.db.database import Database
+from rtserver.store.uploads.file_storage import UPLOAD_KEY, Folder, new_key
+from rtserver.store.uploads.upload_store import Upload, Uploads
+from tests.store.conftest import OpenDatabase
+
+OLD = 7200
+
+
+async def pieces(*parts: bytes) -> AsyncIterator[bytes]:
+    for part in parts:
+        yield part
+
+
+async def broken() -> AsyncIterator[bytes]:
+    yield b"half of it"
+    raise ConnectionResetError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "uploads"
+
+
+@pytest.fixture
+def uploads(db: Database, folder: Path) -> Uploads:
+    return Uploads(db, Folder(folder), quota=100)
+
+
+def files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+async def content(uploads: Uploads, upload: Upload, start: int = 0, length: int = 10**6) -> bytes:
+    return b"".join([piece async for piece in uploads.read(upload.id, start, length)])
+
+
+async def test_a_file_comes_back_whole_and_in_part(uploads: Uploads) -> None:
+    saved = await uploads.save("alice", "cat.png", "image/png", pieces(b"abc", b"", b"defg"))
+    assert UPLOAD_KEY.fullmatch(saved.id)
+    assert (saved.name, saved.type, saved.size) == ("cat.png", "image/png", 7)
+    assert await uploads.find(saved.id) == (saved, "alice")
+    assert await content(uploads, saved) == b"abcdefg"
+    assert await content(uploads, saved, 2, 3) == b"cde"
+    await uploads.delete([saved.id])
+    assert await uploads.find(saved.id) is None
+    with pytest.raises(NotFound):
+        await content(uploads, saved)
+    await uploads.delete([saved.id])
+
+
+async def test_what_breaks_off_leaves_nothing(uploads: Uploads, folder: Path) -> None:
+    with pytest.raises(ConnectionResetError):
+        await uploads.save("alice", "cat.png", "image/png", broken())
+    assert files(folder) == []
+
+
+async def test_a_user_keeps_no_more_than_the_quota_on_two_servers(
+    uploads: Uploads, open_database: OpenDatabase, folder: Path
+) -> None:
+    other = Uploads(await open_database(), Folder(folder), quota=100)
+    sent = [store.save("alice", "x", "text/plain", pieces(b"x" * 30)) for store in (uploads, other) * 5]
+    outcomes = await asyncio.gather(*sent, return_exceptions=True)
+    assert sum(isinstance(outcome, Upload) for outcome in outcomes) == 3
+    assert sum(isinstance(outcome, TooLarge) for outcome in outcomes) == 7
+    assert len(files(folder)) == 3
+    assert (await uploads.save("bob", "x", "text/plain", pieces(b"x"))).size == 1
+    assert (await uploads.save("", "x", "text/plain", pieces(b"x" * 1000))).size == 1000
+    assert await uploads.forget("alice") == 3
+    assert await uploads.forget("alice") == 0
+    assert len(files(folder)) == 2
+
+
+async def test_files_that_nobody_knows_are_swept_after_a_while(uploads: Uploads, folder: Path) -> None:
+    kept = await uploads.save("alice", "x", "text/plain", pieces(b"x"))
+    await Folder(folder).save(young := new_key(), pieces(b"y"))
+    await Folder(folder).save(old := new_key(), pieces(b"z"))
+    begun = folder / "aa" / f"{new_key()}.01234567.part"
+    begun.parent.mkdir(exist_ok=True)
+    begun.write_bytes(b"half")
+    for path in (folder / old[:2] / old, folder / kept.id[:2] / kept.id, begun):
+        age(path)
+    await uploads.sweep()
+    await uploads.sweep()
+    assert {path.name for path in files(folder)} == {kept.id, young}
+
+
+def age(path: Path) -> None:
+    stamp = path.stat().st_mtime - OLD
+    os.utime(path, (stamp, stamp))
+
+
+async def test_a_clock_that_is_set_forward_takes_no_file_that_is_being_saved(
+    db: Database, open_database: OpenDatabase, folder: Path
+) -> None:
+    """For another server that sweeps it is old then, and has no row yet."""
+    other = Uploads(await open_database(), Folder(folder))
+
+    class Slow(Folder):
+        async def save(self, key: str, chunks: AsyncIterator[bytes]) -> int:
+            size = await super().save(key, chunks)
+            age(folder / key[:2] / key)
+            await other.sweep()
+            return size
+
+    uploads = Uploads(db, Slow(folder))
+    saved = await uploads.save("alice", "x", "text/plain", pieces(b"x"))
+    await other.sweep()
+    assert await content(uploads, saved) == b"x"
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b"x"
+        for part in files(folder):
+            age(part)
+        await other.sweep()
+
+    with pytest.raises(Unavailable):
+        await uploads.save("alice", "y", "text/plain", slowly())
+    assert [path.name for path in files(folder)] == [saved.id]
+
+
+async def test_an_orphan_is_found_behind_many_files(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rtserver.store.uploads.file_storage.PAGE", 3)
+    kept = sorted(new_key() for _ in range(20))
+    for key in kept:
+        await Folder(folder).save(key, pieces(b"x"))
+    found: list[str] = []
+    while page := await Folder(folder).keys(-60, found[-1] if found else ""):
+        found += page
+    assert found == kept
+
+
+async def test_a_place_that_cannot_be_written_is_unavailable(db: Database, tmp_path: Path) -> None:
+    (tmp_path / "full").write_text("a file where the folder should be")
+    uploads = Uploads(db, Folder(tmp_path / "full"))
+    with pytest.raises(Unavailable):
+        await uploads.save("alice", "x", "text/plain", pieces(b"x"))
+    no_space = Uploads(db, Folder(Path("/dev/full")))
+    with pytest.raises(Unavailable):
+        await no_space.save("alice", "x", "text/plain", pieces(b"x"))
+
+
+@pytest.mark.parametrize("key", ["../../etc/passwd", "", "a" * 31, "A" * 32, "a/" * 16, "a" * 32 + "\n"])
+async def test_only_keys_of_our_own_are_looked_for(folder: Path, key: str) -> None:
+    with pytest.raises(NotFound):
+        await anext(Folder(folder).read(key, 0, 1))

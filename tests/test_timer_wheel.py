@@ -1,0 +1,157 @@
+"""The timer wheel: never early, at most a tick late, and whatever is set, moved or stopped is so."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from rtserver.timer_wheel import SLOTS, Timer, Wheel
+
+TICK = 0.004
+
+
+class Bell(Timer):
+    def __init__(self, rang=None):
+        super().__init__()
+        self.times = []
+        self.then = lambda: None
+        self.rang = rang
+
+    def ring(self):
+        self.times.append(asyncio.get_running_loop().time())
+        self.then()
+        if self.rang is not None:
+            self.rang.set()
+
+
+@pytest.fixture
+async def wheel():
+    wheel = Wheel(TICK)
+    yield wheel
+    wheel.close()
+
+
+async def wait(wheel, seconds, bell=None):
+    bell = bell or Bell()
+    bell.rang = asyncio.Event()
+    wheel.start(bell, seconds)
+    async with asyncio.timeout(10):
+        await bell.rang.wait()
+    return bell
+
+
+@pytest.mark.parametrize("seconds", [0, 0.001, TICK, 2.5 * TICK, 0.03])
+async def test_it_is_never_early(wheel, seconds):
+    began = asyncio.get_running_loop().time()
+    bell = await wait(wheel, seconds)
+    assert bell.times[0] - began >= seconds
+    assert len(bell.times) == 1
+    assert not bell.waits
+
+
+async def test_more_than_a_turn_of_the_wheel_is_not_early_either():
+    wheel = Wheel(0.0002)
+    began = asyncio.get_running_loop().time()
+    seconds = 0.0002 * (SLOTS * 2 + 7)
+    bell = await wait(wheel, seconds)
+    assert bell.times[0] - began >= seconds
+    assert len(bell.times) == 1
+
+
+async def test_they_ring_in_order(wheel):
+    order, bells = [], []
+    for number in (3, 1, 2):
+        bell = Bell()
+        bell.then = lambda number=number: order.append(number)
+        wheel.start(bell, number * 3 * TICK)
+        bells.append(bell)
+    await wait(wheel, 12 * TICK)
+    assert order == [1, 2, 3]
+
+
+async def test_setting_it_anew_moves_it(wheel):
+    moved = Bell()
+    wheel.start(moved, 2 * TICK)
+    wheel.start(moved, 3600)
+    await wait(wheel, 5 * TICK)
+    assert moved.times == []
+    assert len(wheel) == 1
+
+
+async def test_a_stopped_one_does_not_ring(wheel):
+    stopped = Bell()
+    wheel.start(stopped, 2 * TICK)
+    wheel.stop(stopped)
+    wheel.stop(stopped)
+    await wait(wheel, 5 * TICK)
+    assert stopped.times == []
+    assert len(wheel) == 0
+
+
+async def test_one_that_rings_may_stop_or_move_another_of_the_same_tick(wheel):
+    first, second = Bell(), Bell()
+    for bell, other in ((first, second), (second, first)):
+        bell.then = lambda other=other: wheel.stop(other)
+        wheel.start(bell, 3 * TICK)
+    await wait(wheel, 6 * TICK)
+    assert len(first.times) + len(second.times) == 1
+
+
+async def test_one_that_rings_may_start_itself_again(wheel):
+    bell = Bell()
+    bell.then = lambda: len(bell.times) < 3 and wheel.start(bell, TICK)
+    wheel.start(bell, TICK)
+    await wait(wheel, 20 * TICK)
+    assert len(bell.times) == 3
+
+
+async def test_a_loop_that_was_held_up_catches_up(wheel):
+    bells = [Bell() for _ in range(10)]
+    for number, bell in enumerate(bells):
+        wheel.start(bell, number * TICK)
+    loop = asyncio.get_running_loop()
+    until = loop.time() + 20 * TICK
+    while loop.time() < until:
+        pass
+    await wait(wheel, 0)
+    assert all(len(bell.times) == 1 for bell in bells)
+
+
+async def test_an_idle_wheel_costs_nothing(wheel):
+    await wait(wheel, TICK)
+    assert wheel._handle is None
+    await wait(wheel, TICK)
+    assert len(wheel) == 0
+
+
+async def test_a_wheel_looks_once_a_tick_and_does_not_spin(wheel):
+    """The event loop's clock may be a fraction of a millisecond behind when its timer fires."""
+    looks = []
+    turn = wheel._turn
+    wheel._turn = lambda: (looks.append(wheel._at), turn())
+    await wait(wheel, 50 * TICK)
+    assert len(looks) == len(set(looks))
+
+
+async def test_a_closed_wheel_rings_no_more(wheel):
+    bell = Bell()
+    wheel.start(bell, TICK)
+    wheel.close()
+    await wait(Wheel(TICK), 5 * TICK)
+    assert bell.times == []
+    assert len(wheel) == 0
+
+
+async def test_a_timer_that_fails_does_not_stop_the_others(wheel):
+    faults = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context["exception"]))
+    bells = [Bell() for _ in range(20)]
+    for bell in bells:
+        wheel.start(bell, TICK)
+    for broken in bells[:2]:
+        broken.then = lambda: 1 / 0
+    await wait(wheel, 5 * TICK)
+    assert [len(bell.times) for bell in bells] == [1] * 20
+    assert [type(fault) for fault in faults] == [ZeroDivisionError] * 2
+    await wait(wheel, TICK)
