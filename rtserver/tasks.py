@@ -19,7 +19,7 @@ EVERY = 60.0
 _HOW: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
 
 
-class Spawning(Protocol):
+class TaskSpawner(Protocol):
     def spawn(self, work: Coroutine[Any, Any, Any]) -> None: ...
 
 
@@ -57,7 +57,7 @@ def _tell_failure(task: asyncio.Task[Any]) -> None:
         log.error("task_failed", exc_info=error)
 
 
-async def sweep_forever(sweep: Callable[[], Awaitable[int]], every: float = EVERY) -> None:
+async def run_periodically(sweep: Callable[[], Awaitable[int]], every: float = EVERY) -> None:
     """Remove expired rows every `every` seconds: `sweep` removes one batch and returns its size, 0 for none left."""
     while True:
         await asyncio.sleep(every * random.uniform(0.5, 1.0))  # noqa: S311  servers take turns, more or less

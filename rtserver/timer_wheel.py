@@ -17,7 +17,7 @@ GRAIN = 0.001
 
 
 class Timer:
-    """Derive from it and override `ring`. It waits for one thing at a time."""
+    """Derive from it and override `fire`. It waits for one thing at a time."""
 
     __slots__ = ("_rounds", "_slot")
 
@@ -26,10 +26,10 @@ class Timer:
         self._rounds = 0
 
     @property
-    def waits(self) -> bool:
+    def is_set(self) -> bool:
         return self._slot >= 0
 
-    def ring(self) -> None:
+    def fire(self) -> None:
         raise NotImplementedError
 
 
@@ -77,15 +77,15 @@ class Wheel:
             while self._due <= now:
                 self._due += self._tick
                 self._at = (self._at + 1) % SLOTS
-                self._ring(self._slots[self._at])
+                self._fire(self._slots[self._at])
         finally:
             self._handle = loop.call_at(self._due + GRAIN, self._turn) if self._waiting else None
 
-    def _ring(self, slot: set[Timer]) -> None:
+    def _fire(self, slot: set[Timer]) -> None:
         if slot:
-            self._ring_each(slot, iter(list(slot)))
+            self._fire_each(slot, iter(list(slot)))
 
-    def _ring_each(self, slot: set[Timer], timers: Iterator[Timer]) -> None:
+    def _fire_each(self, slot: set[Timer], timers: Iterator[Timer]) -> None:
         try:
             for timer in timers:
                 # One that rang before it in this turn may have moved it.
@@ -97,10 +97,10 @@ class Wheel:
                 slot.discard(timer)
                 timer._slot = -1
                 self._waiting -= 1
-                timer.ring()
+                timer.fire()
         except BaseException:
             # The loop logs it; what comes behind is not kept from ringing.
-            asyncio.get_running_loop().call_soon(self._ring_each, slot, timers)
+            asyncio.get_running_loop().call_soon(self._fire_each, slot, timers)
             raise
 
     def close(self) -> None:

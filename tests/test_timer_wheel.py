@@ -18,7 +18,7 @@ class Bell(Timer):
         self.then = lambda: None
         self.rang = rang
 
-    def ring(self):
+    def fire(self):
         self.times.append(asyncio.get_running_loop().time())
         self.then()
         if self.rang is not None:
@@ -47,7 +47,7 @@ async def test_it_is_never_early(wheel, seconds):
     bell = await wait(wheel, seconds)
     assert bell.times[0] - began >= seconds
     assert len(bell.times) == 1
-    assert not bell.waits
+    assert not bell.is_set
 
 
 async def test_more_than_a_turn_of_the_wheel_is_not_early_either():

@@ -13,34 +13,34 @@ from rtserver.cluster.presence import Presence
 from rtserver.config.settings import Settings
 from rtserver.errors import EventError
 from rtserver.http.endpoints.uploads import UploadedFiles, UploadsApi
-from rtserver.ingest.batching import GroupedNotifying
+from rtserver.ingest.batching import NotificationBatcher
 from rtserver.namespaces.chat import settings_cache
-from rtserver.namespaces.chat.erasure import Forgetting
+from rtserver.namespaces.chat.erasure import UserErasure
 from rtserver.namespaces.chat.namespace import Chat
 from rtserver.namespaces.notifications.notifier import Notifier
 from rtserver.store.db.database import Database
-from rtserver.store.erasure.erase_user import Forget
+from rtserver.store.erasure.erase_user import EraseUser
 from rtserver.store.messages.message_store import Messages
 from rtserver.store.messages.retention import Retention
 from rtserver.store.messages.search import Search
 from rtserver.store.notifications.records import NotificationDraft
-from rtserver.store.rooms.member_admin import Memberships
-from rtserver.store.rooms.read_cursors import Receipts
+from rtserver.store.rooms.member_admin import MemberAdmin
+from rtserver.store.rooms.read_cursors import ReadCursors
 from rtserver.store.rooms.room_settings import RoomSettingsStore
 from rtserver.store.rooms.room_store import Rooms
-from rtserver.store.uploads.file_storage import Folder
+from rtserver.store.uploads.file_storage import FolderStorage
 from rtserver.store.uploads.upload_store import ORPHANED_SECONDS, Uploads
-from rtserver.tasks import sweep_forever
+from rtserver.tasks import run_periodically
 
 log = structlog.get_logger("rtserver.chat")
 
 
-class Mentioning:
+class MentionNotifier:
     """Notifies whoever is mentioned; of messages that come together all at once. Between `start` and `stop`."""
 
     def __init__(self, notifier: Notifier) -> None:
         self._notifier = notifier
-        grouped = GroupedNotifying(notifier)
+        grouped = NotificationBatcher(notifier)
         self.start, self.stop = grouped.start, grouped.stop
         self._grouped = grouped
 
@@ -51,18 +51,18 @@ class Mentioning:
         await self._notifier.withdrawn(gone)
 
 
-class ChatRooms:
+class ChatParts:
     """`namespace` is /chat; its `poster` and `keeper` do for others what its clients may do; `forgetting` a person."""
 
     def __init__(
         self, settings: Settings, database: Database, messages: Messages, presence: Presence, notifier: Notifier
     ) -> None:
         self._retention = Retention(database)
-        self._receipts = Receipts(database)
-        self._mentioning = Mentioning(notifier)
+        self._receipts = ReadCursors(database)
+        self._mentioning = MentionNotifier(notifier)
         self._redis_came = asyncio.Event()
         self._sweep_seconds = settings.chat_sweep_seconds
-        folder = Folder(settings.upload_folder or settings.data_dir / "uploads")
+        folder = FolderStorage(settings.upload_folder or settings.data_dir / "uploads")
         self._uploads = Uploads(database, folder, quota=settings.upload_quota)
         self._upload_limit, self._upload_types = settings.upload_limit, settings.upload_types
         self.namespace = Chat(
@@ -72,14 +72,14 @@ class ChatRooms:
             presence,
             Search(database),
             RoomSettingsStore(database),
-            Memberships(database),
+            MemberAdmin(database),
             max_text=settings.chat_max_text,
             room_policy=settings.chat_room_policy,
             notifier=self._mentioning,
         )
         chat = self.namespace
-        self.forgetting = Forgetting(
-            chat, Forget(database), self._uploads, chat.poster.opening.forget, chat.keeper.watchers
+        self.forgetting = UserErasure(
+            chat, EraseUser(database), self._uploads, chat.poster.opening.forget, chat.keeper.watchers
         )
 
     def upload_parts(self) -> Iterable[UploadsApi]:
@@ -111,9 +111,9 @@ class ChatRooms:
 
     async def run(self, _: web.Application) -> AsyncIterator[None]:
         """After the database."""
-        sweeps = [sweep_forever(self._retention.sweep, self._sweep_seconds)]
+        sweeps = [run_periodically(self._retention.sweep, self._sweep_seconds)]
         if self._upload_limit:
-            sweeps.append(sweep_forever(self._uploads.sweep, ORPHANED_SECONDS))
+            sweeps.append(run_periodically(self._uploads.sweep, ORPHANED_SECONDS))
         tasks = [asyncio.create_task(task) for task in (*sweeps, self._recheck())]
         await self._receipts.start()
         await self._mentioning.start()

@@ -11,12 +11,12 @@ from typing import NamedTuple
 from msgspec import to_builtins
 
 from rtserver.cluster.adapter.cluster_adapter import RedisAdapter
-from rtserver.cluster.adapter.python_socketio import LegacyInput
+from rtserver.cluster.adapter.python_socketio import PythonSocketIOInput
 from rtserver.cluster.adapter.sharded import ShardedAdapter, ShardedClusterAdapter
 from rtserver.cluster.presence import MemoryPresence, Presence, RedisPresence
-from rtserver.cluster.presence.instances import Instance, LocalRegistry, RedisRegistry, Registry
+from rtserver.cluster.presence.instances import Instance, InstanceRegistry, LocalInstanceRegistry, RedisInstanceRegistry
 from rtserver.cluster.redis.bus import RedisBus
-from rtserver.cluster.redis.sharded_bus import Shards
+from rtserver.cluster.redis.sharded_bus import ShardedRedisBus
 from rtserver.config.settings import Settings
 from rtserver.protocol.adapter.signing import Seal
 from rtserver.sio.broadcast.adapter import Adapter
@@ -29,7 +29,7 @@ class Cluster(NamedTuple):
     bus: RedisBus | None
     adapter: Adapter
     presence: Presence
-    registry: Registry
+    registry: InstanceRegistry
 
 
 def compose_cluster(
@@ -38,15 +38,15 @@ def compose_cluster(
     describe = _describer(metrics, instance, version, draining)
     grace, lease = settings.presence_grace, settings.presence_lease
     if settings.redis_url is None:
-        return Cluster(None, Adapter(), MemoryPresence(grace, instance=instance), LocalRegistry(describe))
+        return Cluster(None, Adapter(), MemoryPresence(grace, instance=instance), LocalInstanceRegistry(describe))
     seal = Seal([secret.get_secret_value() for secret in settings.cluster_secret]) if settings.cluster_secret else None
     bus = RedisBus(settings.redis_url.get_secret_value(), metrics, seal=seal)
     adapter = _adapter(settings, bus, seal)
-    LegacyInput(adapter).attach(bus.subscribe)
+    PythonSocketIOInput(adapter).attach(bus.subscribe)
     presence = RedisPresence(
         bus, instance, grace=grace, lease=lease, heartbeat=lease / 4, describe=lambda: to_builtins(describe())
     )
-    return Cluster(bus, adapter, presence, RedisRegistry(bus, describe))
+    return Cluster(bus, adapter, presence, RedisInstanceRegistry(bus, describe))
 
 
 def _adapter(settings: Settings, bus: RedisBus, seal: Seal | None) -> Adapter:
@@ -54,7 +54,9 @@ def _adapter(settings: Settings, bus: RedisBus, seal: Seal | None) -> Adapter:
     if settings.redis_adapter == "sharded":
         if bus.address.kind != "cluster":
             return ShardedAdapter(bus, key=key, requests_timeout=timeout)
-        return ShardedClusterAdapter(Shards(bus.address, bus.metrics, seal=seal), key=key, requests_timeout=timeout)
+        return ShardedClusterAdapter(
+            ShardedRedisBus(bus.address, bus.metrics, seal=seal), key=key, requests_timeout=timeout
+        )
     specific = settings.redis_specific_responses
     return RedisAdapter(bus, key=key, requests_timeout=timeout, specific_response_channel=specific)
 

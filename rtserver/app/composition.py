@@ -18,11 +18,11 @@ import structlog
 from aiohttp import web
 
 from rtserver.app import plugins
-from rtserver.app.chat import ChatRooms
+from rtserver.app.chat import ChatParts
 from rtserver.app.cluster import compose_cluster
-from rtserver.app.emit_service import Emitting
+from rtserver.app.emit_service import EmitService
 from rtserver.app.http_api import ApiParts, compose_api
-from rtserver.app.ingest import Doors
+from rtserver.app.ingest import Ingest
 from rtserver.app.notifications import Inboxes
 from rtserver.auth.authenticator import TokenAuthenticator
 from rtserver.auth.issuer import issue
@@ -39,7 +39,7 @@ from rtserver.http.pages.dev_tokens import DevTokens
 from rtserver.http.pages.pages import Pages
 from rtserver.ids import new_instance_id
 from rtserver.namespaces.admin.namespace import Admin
-from rtserver.sio.limits.limits import Bounds
+from rtserver.sio.limits.limits import Limits
 from rtserver.sio.namespace.namespace import Namespace
 from rtserver.sio.server import Server
 from rtserver.store.db.database import Database
@@ -121,7 +121,7 @@ class _Composition:
             outbox_limit=settings.outbox_limit,
             cors_allowed_origins="*" if "*" in settings.cors_origins else self.origins,
         )
-        self.rooms = ChatRooms(settings, self.database, self.messages, self.presence, self.notifier)
+        self.rooms = ChatParts(settings, self.database, self.messages, self.presence, self.notifier)
         if self.bus is not None:
             self.bus.on_change(self.rooms.redis_changed)
         chat = self.rooms.namespace
@@ -129,9 +129,9 @@ class _Composition:
         chat.keeper.watchers.append(admin.record)
         for namespace in (chat, self.inboxes.namespace, admin, *own):
             self.server.add_namespace(namespace)
-        self.doors = Doors(
+        self.doors = Ingest(
             settings, self.database, self.metrics, instance=self.instance,
-            notifying=self.notifier, posting=chat.poster, emitting=Emitting(self.server),
+            notifying=self.notifier, posting=chat.poster, emitting=EmitService(self.server),
         )  # fmt: skip
 
     def app(self) -> web.Application:
@@ -190,10 +190,10 @@ class _Composition:
             yield
 
 
-def bounds(settings: Settings) -> Bounds:
+def bounds(settings: Settings) -> Limits:
     """The settings are named after the bounds, but for one."""
-    same = (field.name for field in fields(Bounds) if field.name != "connect_rate")
-    return Bounds(connect_rate=settings.rate_connects, **{name: getattr(settings, name) for name in same})
+    same = (field.name for field in fields(Limits) if field.name != "connect_rate")
+    return Limits(connect_rate=settings.rate_connects, **{name: getattr(settings, name) for name in same})
 
 
 def can_sign(settings: Settings) -> bool:

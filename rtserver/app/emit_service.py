@@ -38,7 +38,7 @@ def _memory(answer: Any) -> int:
     return len(text) + 64 * (text.count(b"[") + text.count(b"{") + text.count(b","))
 
 
-class Emitting:
+class EmitService:
     """What the doors need of the server."""
 
     def __init__(self, server: Server) -> None:

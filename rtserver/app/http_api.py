@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rtserver.app.chat import ChatRooms
-from rtserver.app.emit_service import Emitting
-from rtserver.app.ingest import Doors
+from rtserver.app.chat import ChatParts
+from rtserver.app.emit_service import EmitService
+from rtserver.app.ingest import Ingest
 from rtserver.app.notifications import Inboxes
 from rtserver.auth.verifier import TokenVerifier
 from rtserver.cluster.presence import Presence
 from rtserver.config.settings import Settings
 from rtserver.http.api.credentials import Credentials
-from rtserver.http.api.router import Api
+from rtserver.http.api.router import ApiRouter
 from rtserver.http.endpoints.batch import BatchApi
 from rtserver.http.endpoints.notifications import NotificationsApi
 from rtserver.http.endpoints.publish import EmitApi, MessageApi, NotifyApi
-from rtserver.http.endpoints.queries import RoomReadingApi, UserReadingApi
+from rtserver.http.endpoints.queries import HistoryApi, UserQueriesApi
 from rtserver.http.endpoints.room_presence import RoomPresenceApi
 from rtserver.http.endpoints.rooms import RoomsApi
 from rtserver.http.endpoints.scheduled import ScheduledApi
@@ -37,9 +37,9 @@ class ApiParts:
         database: Database,
         messages: Messages,
         presence: Presence,
-        doors: Doors,
+        doors: Ingest,
         inboxes: Inboxes,
-        rooms: ChatRooms,
+        rooms: ChatParts,
     ) -> None:
         self._server, self._database, self._messages = server, database, messages
         self._presence, self._doors, self._inboxes = presence, doors, inboxes
@@ -47,23 +47,23 @@ class ApiParts:
 
     def parts(self) -> Iterable[object]:
         intake = self._doors.intake
-        yield EmitApi(intake, Emitting(self._server))
+        yield EmitApi(intake, EmitService(self._server))
         yield NotifyApi(intake)
         yield MessageApi(intake)
         yield BatchApi(intake)
         yield ScheduledApi(self._doors.schedule)
-        yield RoomReadingApi(self._messages)
+        yield HistoryApi(self._messages)
         yield RoomsApi(self._rooms.namespace.keeper)
         yield RoomPresenceApi(self._server.occupancy)
         yield UsersApi(self._rooms.forgetting)
         yield from self._rooms.upload_parts()
         yield NotificationsApi(self._inboxes.store, self._inboxes.notifier)
-        yield UserReadingApi(self._presence, Rooms(self._database), self._inboxes.store)
+        yield UserQueriesApi(self._presence, Rooms(self._database), self._inboxes.store)
 
 
-def compose_api(settings: Settings, verifier: TokenVerifier, version: str, parts: ApiParts) -> Api:
+def compose_api(settings: Settings, verifier: TokenVerifier, version: str, parts: ApiParts) -> ApiRouter:
     key = settings.api_key.get_secret_value() if settings.api_key is not None else None
-    return Api(
+    return ApiRouter(
         *parts.parts(), credentials=Credentials([key] if key else [], verifier), version=version,
         rate=settings.rate_api, user_rate=settings.rate_events,
     )  # fmt: skip

@@ -13,24 +13,24 @@ from rtserver.cluster.redis.address import parse_redis_url
 from rtserver.cluster.redis.connection import connector
 from rtserver.config.settings import Settings
 from rtserver.errors import ConfigError
-from rtserver.ingest.batching import GroupedNotifying
+from rtserver.ingest.batching import NotificationBatcher
 from rtserver.ingest.broker_addresses import parse_kafka_url
 from rtserver.ingest.commands import Request
-from rtserver.ingest.consumer import Fetching
-from rtserver.ingest.entry_processor import Feed, Left, Settle, read_fields
+from rtserver.ingest.consumer import Consumer
+from rtserver.ingest.entry_processor import Entry, EntryProcessor, Settle, read_fields
 from rtserver.ingest.intake import Intake, checked
-from rtserver.ingest.interfaces import Emitting, Notifying, Posting
-from rtserver.ingest.redis_stream import Inbox
-from rtserver.ingest.redis_stream_commands import Entry
+from rtserver.ingest.interfaces import EventEmitter, MessagePoster, Notifier
+from rtserver.ingest.redis_stream import RedisStreamConsumer
+from rtserver.ingest.redis_stream_commands import StreamEntry
 from rtserver.ingest.scheduler import Scheduler
 from rtserver.store.db.database import Database
-from rtserver.store.ingest.idempotency import Requests
+from rtserver.store.ingest.idempotency import IdempotencyKeys
 from rtserver.store.ingest.schedule import Schedule
 from rtserver.store.rooms.audience import Audience
 from rtserver.telemetry.metrics import Metrics
 
 
-class Doors:
+class Ingest:
     """`intake` is what every door ends in; `schedule` is what waits for its time."""
 
     def __init__(
@@ -40,13 +40,13 @@ class Doors:
         metrics: Metrics,
         *,
         instance: str,
-        notifying: Notifying,
-        posting: Posting,
-        emitting: Emitting,
+        notifying: Notifier,
+        posting: MessagePoster,
+        emitting: EventEmitter,
     ) -> None:
         self.schedule = Schedule(database)
-        self._requests = Requests(database)
-        self._notifying = GroupedNotifying(notifying)
+        self._requests = IdempotencyKeys(database)
+        self._notifying = NotificationBatcher(notifying)
         self.intake = Intake(
             notifying=self._notifying,
             posting=posting,
@@ -56,9 +56,7 @@ class Doors:
             schedule=self.schedule,
         )
         owner = f"{instance}:{secrets.token_hex(4)}"
-        self._scheduler = Scheduler(
-            self.schedule, self._carry_out, metrics, owner=owner, clean=self._requests.forget_old
-        )
+        self._scheduler = Scheduler(self.schedule, self._execute, metrics, owner=owner, clean=self._requests.forget_old)
         self.intake.on_scheduled = self._scheduler.nudge
         self._fetching = list(self._compose_fetching(settings, metrics, owner))
 
@@ -75,34 +73,36 @@ class Doors:
         await self._notifying.stop()
         await self._requests.stop()
 
-    async def _carry_out(self, kind: str, body: Any, origin: str) -> None:
-        await self.intake.carry_out(checked(kind, body), origin=origin)
+    async def _execute(self, kind: str, body: Any, origin: str) -> None:
+        await self.intake.execute(checked(kind, body), origin=origin)
 
     async def _take(self, request: Request, origin: str | None) -> None:
         await self.intake.take(request, origin=origin)
 
-    def _compose_fetching(self, settings: Settings, metrics: Metrics, owner: str) -> Iterator[Inbox | Fetching]:
+    def _compose_fetching(
+        self, settings: Settings, metrics: Metrics, owner: str
+    ) -> Iterator[RedisStreamConsumer | Consumer]:
         if settings.reads_inbox:
             yield self._compose_inbox(settings, metrics, owner)
         if settings.kafka_url is not None:
             address = parse_kafka_url(settings.kafka_url.get_secret_value())
-            yield _extra("kafka").KafkaDoor(address, settings.kafka_topic, Feed(self._take), metrics)
+            yield _extra("kafka").KafkaDoor(address, settings.kafka_topic, EntryProcessor(self._take), metrics)
         if settings.rabbitmq_url is not None:
             url = settings.rabbitmq_url.get_secret_value()
-            yield _extra("rabbitmq").RabbitDoor(url, settings.rabbitmq_queue, Feed(self._take), metrics)
+            yield _extra("rabbitmq").RabbitDoor(url, settings.rabbitmq_queue, EntryProcessor(self._take), metrics)
 
-    def _compose_inbox(self, settings: Settings, metrics: Metrics, consumer: str) -> Inbox:
+    def _compose_inbox(self, settings: Settings, metrics: Metrics, consumer: str) -> RedisStreamConsumer:
         assert settings.redis_url is not None  # noqa: S101  see reads_inbox
         stream = settings.inbox_stream
         address = parse_redis_url(settings.redis_url.get_secret_value())
         # In a Redis Cluster the braces put it where the stream is, so that one step can move an entry.
         dead = f"{{{stream}}}:dead" if address.kind == "cluster" else f"{stream}:dead"
-        feed = Feed(self._take, attempts=1, forsaken=True)
+        feed = EntryProcessor(self._take, attempts=1, forsaken=True)
 
-        async def carry(entries: Sequence[Entry], settle: Settle) -> None:
-            await feed.carry([_left(stream, entry) for entry in entries], settle)
+        async def carry(entries: Sequence[StreamEntry], settle: Settle) -> None:
+            await feed.carry([_entry(stream, entry) for entry in entries], settle)
 
-        return Inbox(
+        return RedisStreamConsumer(
             connector(address, "rtserver-inbox", key=stream), carry, metrics,
             stream=stream, dead=dead, consumer=consumer, address=address.shown,
         )  # fmt: skip
@@ -117,5 +117,5 @@ def _extra(name: str) -> Any:
         raise ConfigError([f"{url} needs more packages ({error.name}): pip install 'rtserver[{name}]'."]) from None
 
 
-def _left(stream: str, entry: Entry) -> Left:
-    return Left(entry, f"{stream}:{entry.id}", partial(read_fields, entry.fields))
+def _entry(stream: str, entry: StreamEntry) -> Entry:
+    return Entry(entry, f"{stream}:{entry.id}", partial(read_fields, entry.fields))

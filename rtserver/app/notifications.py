@@ -14,12 +14,12 @@ from rtserver.config.settings import Settings
 from rtserver.namespaces.notifications.namespace import Notifications
 from rtserver.namespaces.notifications.notifier import Notifier
 from rtserver.store.db.database import Database
-from rtserver.store.notifications.delivery_receipts import Deliveries
+from rtserver.store.notifications.delivery_receipts import DeliveryReceipts
 from rtserver.store.notifications.expiry import Expiry
 from rtserver.store.notifications.notification_store import Notifications as NotificationStore
 from rtserver.store.notifications.preferences import PreferenceStore
 from rtserver.store.notifications.webhook_queue import WebhookQueue
-from rtserver.tasks import sweep_forever
+from rtserver.tasks import run_periodically
 from rtserver.telemetry.metrics import Metrics
 from rtserver.webhooks.dispatcher import SLOTS, Dispatcher
 from rtserver.webhooks.sender import Sender
@@ -31,7 +31,7 @@ class Inboxes:
     def __init__(self, settings: Settings, database: Database, presence: Presence, metrics: Metrics) -> None:
         wanted = settings.webhook_url is not None
         self.store = NotificationStore(database, webhook_delay=settings.webhook_delay if wanted else None)
-        self._deliveries = Deliveries(database)
+        self._deliveries = DeliveryReceipts(database)
         self._expiry = Expiry(database)
         self._presence = presence
         self._timeout = settings.cluster_timeout
@@ -53,7 +53,7 @@ class Inboxes:
 
     async def run(self, _: web.Application) -> AsyncIterator[None]:
         """After the cluster, without which nobody knows who is offline."""
-        sweeping = asyncio.create_task(sweep_forever(self._expiry.sweep), name="sweeper")
+        sweeping = asyncio.create_task(run_periodically(self._expiry.sweep), name="sweeper")
         if self._dispatcher is not None:
             await self._dispatcher.start()
         yield

@@ -12,11 +12,11 @@ from typing import Any
 import socketio
 
 from rtserver.cluster.adapter.cluster_adapter import RedisAdapter
-from rtserver.cluster.adapter.python_socketio import LegacyInput
+from rtserver.cluster.adapter.python_socketio import PythonSocketIOInput
 from rtserver.cluster.redis.bus import RedisBus
 from rtserver.ids import new_instance_id
 from rtserver.sio import server
-from rtserver.sio.broadcast.room_presence import Occupancy
+from rtserver.sio.broadcast.room_presence import RoomPresence
 from rtserver.telemetry.metrics import Metrics
 
 
@@ -31,10 +31,10 @@ class Server(server.Server):
         if isinstance(client_manager, socketio.AsyncRedisManager):
             self._bus = RedisBus(client_manager.redis_url, metrics)
             adapter = RedisAdapter(self._bus)
-            LegacyInput(adapter).attach(self._bus.subscribe, client_manager.channel)
+            PythonSocketIOInput(adapter).attach(self._bus.subscribe, client_manager.channel)
             kwargs["adapter"], client_manager = adapter, None
             instance = kwargs["instance_id"] = kwargs.get("instance_id") or new_instance_id()
-            kwargs.setdefault("occupancy", Occupancy(instance, alone=False))
+            kwargs.setdefault("occupancy", RoomPresence(instance, alone=False))
         super().__init__(client_manager=client_manager, metrics=metrics, **kwargs)
 
     async def start(self) -> None:

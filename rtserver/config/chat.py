@@ -28,7 +28,7 @@ def _media_types(values: tuple[str, ...]) -> tuple[str, ...]:
 
 MediaTypes = Annotated[
     tuple[str, ...], BeforeValidator(_listed), AfterValidator(_media_types),
-    kind.Rule("a list of media types such as image/png, video/*"),
+    kind.FieldRule("a list of media types such as image/png, video/*"),
 ]  # fmt: skip
 
 

@@ -25,16 +25,16 @@ Network: TypeAlias = IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class FieldRule:
     """What a right value is, to follow "must be". `secret`: the value must never be shown."""
 
     text: str
     secret: bool = False
 
 
-def rule_of(field: FieldInfo) -> Rule:
+def rule_of(field: FieldInfo) -> FieldRule:
     """The rule of a setting; every one has one."""
-    return next(part for part in _parts(field.metadata, field.annotation) if isinstance(part, Rule))
+    return next(part for part in _parts(field.metadata, field.annotation) if isinstance(part, FieldRule))
 
 
 def _parts(metadata: Sequence[Any], annotation: Any) -> Iterator[Any]:
@@ -128,57 +128,61 @@ def _distinct(values: tuple[T, ...]) -> tuple[T, ...]:
     return tuple(dict.fromkeys(values))
 
 
-Mode = Annotated[Literal["development", "production"], BeforeValidator(_lower), Rule("development or production")]
+Mode = Annotated[Literal["development", "production"], BeforeValidator(_lower), FieldRule("development or production")]
 HostName = Annotated[
-    str, AfterValidator(_matching(r"[^\s/]+")), Rule("an address or a host name, such as 127.0.0.1 or 0.0.0.0")
+    str, AfterValidator(_matching(r"[^\s/]+")), FieldRule("an address or a host name, such as 127.0.0.1 or 0.0.0.0")
 ]
-Port = Annotated[int, Field(ge=0, le=65535), Rule("a whole number from 0 to 65535")]
-WorkerCount = Annotated[int, Field(ge=1, le=256), Rule("a whole number from 1 to 256")]
-Count = Annotated[int, Field(ge=0, le=1_000_000_000), Rule("a whole number of 0 or more")]
-AtLeastOne = Annotated[int, Field(ge=1, le=1_000_000_000), Rule("a whole number of 1 or more")]
+Port = Annotated[int, Field(ge=0, le=65535), FieldRule("a whole number from 0 to 65535")]
+WorkerCount = Annotated[int, Field(ge=1, le=256), FieldRule("a whole number from 1 to 256")]
+Count = Annotated[int, Field(ge=0, le=1_000_000_000), FieldRule("a whole number of 0 or more")]
+AtLeastOne = Annotated[int, Field(ge=1, le=1_000_000_000), FieldRule("a whole number of 1 or more")]
 DEEPEST = 200
 """Deeper values could not be sent back: encoders give up, or run out of stack."""
-Depth = Annotated[int, Field(ge=2, le=DEEPEST), Rule(f"a whole number from 2 to {DEEPEST}")]
-Bytes = Annotated[int, Field(ge=100, le=1 << 30), Rule("a whole number of bytes from 100 to 1073741824")]
-TextLength = Annotated[int, Field(ge=1, le=1_000_000), Rule("a whole number from 1 to 1000000")]
+Depth = Annotated[int, Field(ge=2, le=DEEPEST), FieldRule(f"a whole number from 2 to {DEEPEST}")]
+Bytes = Annotated[int, Field(ge=100, le=1 << 30), FieldRule("a whole number of bytes from 100 to 1073741824")]
+TextLength = Annotated[int, Field(ge=1, le=1_000_000), FieldRule("a whole number from 1 to 1000000")]
 Seconds = Annotated[
-    float, Field(gt=0, le=86_400, allow_inf_nan=False), Rule("a number of seconds above 0 and up to 86400")
+    float, Field(gt=0, le=86_400, allow_inf_nan=False), FieldRule("a number of seconds above 0 and up to 86400")
 ]
-Pause = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False), Rule("a number of seconds from 0 to 86400")]
-Skew = Annotated[float, Field(ge=0, le=600, allow_inf_nan=False), Rule("a number of seconds from 0 to 600")]
-Duration = Annotated[float, Field(ge=0.5, le=600, allow_inf_nan=False), Rule("a number of seconds from 0.5 to 600")]
-Switch = Annotated[bool, BeforeValidator(_lower), Rule("true or false")]
-Folder = Annotated[Path, Rule("a folder")]
+Pause = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False), FieldRule("a number of seconds from 0 to 86400")]
+Skew = Annotated[float, Field(ge=0, le=600, allow_inf_nan=False), FieldRule("a number of seconds from 0 to 600")]
+Duration = Annotated[
+    float, Field(ge=0.5, le=600, allow_inf_nan=False), FieldRule("a number of seconds from 0.5 to 600")
+]
+Switch = Annotated[bool, BeforeValidator(_lower), FieldRule("true or false")]
+Folder = Annotated[Path, FieldRule("a folder")]
 
 Secrets = Annotated[
     tuple[SecretStr, ...],
     BeforeValidator(_split),
     AfterValidator(_each(_secret(_no_pem))),
-    Rule("one secret, or several separated by commas", secret=True),
+    FieldRule("one secret, or several separated by commas", secret=True),
 ]
 Pem = Annotated[
     str,
     AfterValidator(_pem),
-    Rule("one or several public keys as PEM, or the path of a file that holds them", secret=True),
+    FieldRule("one or several public keys as PEM, or the path of a file that holds them", secret=True),
 ]
 Algorithms = Annotated[
     tuple[str, ...], BeforeValidator(_split), AfterValidator(_each(_algorithm)), AfterValidator(_distinct),
-    Rule("a list of " + ", ".join(ALGORITHMS)),
+    FieldRule("a list of " + ", ".join(ALGORITHMS)),
 ]  # fmt: skip
-Names = Annotated[tuple[str, ...], BeforeValidator(_split), Rule("a text, or several separated by commas")]
-InstanceName = Annotated[str, AfterValidator(_matching(r"[A-Za-z0-9]{1,16}")), Rule("up to 16 letters and digits")]
+Names = Annotated[tuple[str, ...], BeforeValidator(_split), FieldRule("a text, or several separated by commas")]
+InstanceName = Annotated[str, AfterValidator(_matching(r"[A-Za-z0-9]{1,16}")), FieldRule("up to 16 letters and digits")]
 RedisKey = Annotated[
-    str, AfterValidator(_matching(r"[A-Za-z0-9_.:/-]{1,100}")), Rule("up to 100 letters, digits and _.:/-")
+    str, AfterValidator(_matching(r"[A-Za-z0-9_.:/-]{1,100}")), FieldRule("up to 100 letters, digits and _.:/-")
 ]
-CookieName = Annotated[str, AfterValidator(_matching(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")), Rule("the name of a cookie")]
+CookieName = Annotated[
+    str, AfterValidator(_matching(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")), FieldRule("the name of a cookie")
+]
 ApiKey = Annotated[
     SecretStr, AfterValidator(_secret(_matching(r"[\x21-\x7e]+"))),
-    Rule("a text of printable ASCII characters without spaces", secret=True),
+    FieldRule("a text of printable ASCII characters without spaces", secret=True),
 ]  # fmt: skip
-WebUrl = Annotated[str, AfterValidator(check_web_url), Rule("an https:// address", secret=True)]
+WebUrl = Annotated[str, AfterValidator(check_web_url), FieldRule("an https:// address", secret=True)]
 RedisUrl = Annotated[
     SecretStr, AfterValidator(_secret(check_redis_url)),
-    Rule(
+    FieldRule(
         "redis://host:6379/0, rediss://… (TLS), unix:///path/to/socket, redis+sentinel://host:26379,host/service/0 or "
         "redis+cluster://host:6379,host",
         secret=True,
@@ -186,44 +190,46 @@ RedisUrl = Annotated[
 ]  # fmt: skip
 DatabaseUrl = Annotated[
     SecretStr, AfterValidator(_secret(check_database_url)),
-    Rule("sqlite:///path/to/file.db or postgresql://user:password@host/name", secret=True),
+    FieldRule("sqlite:///path/to/file.db or postgresql://user:password@host/name", secret=True),
 ]  # fmt: skip
 WebhookUrl = Annotated[
-    SecretStr, AfterValidator(_secret(check_webhook_url)), Rule("the https:// address of your backend", secret=True)
+    SecretStr,
+    AfterValidator(_secret(check_webhook_url)),
+    FieldRule("the https:// address of your backend", secret=True),
 ]
 WebhookSecrets = Annotated[
     tuple[SecretStr, ...], BeforeValidator(_split), AfterValidator(_each(_secret(_webhook_secret))),
-    Rule("whsec_ and 24 to 64 bytes as base64, or several of these separated by commas", secret=True),
+    FieldRule("whsec_ and 24 to 64 bytes as base64, or several of these separated by commas", secret=True),
 ]  # fmt: skip
 Origins = Annotated[
     tuple[str, ...], BeforeValidator(_split), AfterValidator(_each(_origin)), AfterValidator(_distinct),
-    Rule("a list of origins such as https://example.com, without a path"),
+    FieldRule("a list of origins such as https://example.com, without a path"),
 ]  # fmt: skip
 Networks = Annotated[
     tuple[Network, ...], BeforeValidator(lambda value: _each(_network)(_split(value))),
-    Rule("a list of addresses or networks such as 127.0.0.1, 10.0.0.0/8"),
+    FieldRule("a list of addresses or networks such as 127.0.0.1, 10.0.0.0/8"),
 ]  # fmt: skip
 Plugins = Annotated[
     tuple[str, ...], BeforeValidator(_split), AfterValidator(_each(_matching(r"[^\W\d][\w.]*:[^\W\d][\w.]*"))),
-    Rule("a list of classes written my.module:ClassName"),
+    FieldRule("a list of classes written my.module:ClassName"),
 ]  # fmt: skip
 Transports = Annotated[
     tuple[Literal["polling", "websocket"], ...],
     Field(min_length=1), BeforeValidator(_split), AfterValidator(_distinct),
-    Rule("polling, websocket or both"),
+    FieldRule("polling, websocket or both"),
 ]  # fmt: skip
-Parser = Annotated[Literal["json", "msgpack"], BeforeValidator(_lower), Rule("json or msgpack")]
-EventRate = Annotated[Rate | None, BeforeValidator(_rate), Rule("COUNT/s or COUNT/m, such as 50/s, or off")]
+Parser = Annotated[Literal["json", "msgpack"], BeforeValidator(_lower), FieldRule("json or msgpack")]
+EventRate = Annotated[Rate | None, BeforeValidator(_rate), FieldRule("COUNT/s or COUNT/m, such as 50/s, or off")]
 AdapterKind = Annotated[
-    Literal["classic", "sharded", "streams"], BeforeValidator(_lower), Rule("classic, sharded or streams")
+    Literal["classic", "sharded", "streams"], BeforeValidator(_lower), FieldRule("classic, sharded or streams")
 ]
 RoomPolicy = Annotated[
-    str, AfterValidator(_matching(r"open|members|role:[^\s\x00-\x1f]{1,100}")), Rule("open, members or role:NAME")
+    str, AfterValidator(_matching(r"open|members|role:[^\s\x00-\x1f]{1,100}")), FieldRule("open, members or role:NAME")
 ]
 LogLevel = Annotated[
-    Literal["debug", "info", "warning", "error"], BeforeValidator(_lower), Rule("debug, info, warning or error")
+    Literal["debug", "info", "warning", "error"], BeforeValidator(_lower), FieldRule("debug, info, warning or error")
 ]
-LogFormat = Annotated[Literal["console", "json"], BeforeValidator(_lower), Rule("console or json")]
+LogFormat = Annotated[Literal["console", "json"], BeforeValidator(_lower), FieldRule("console or json")]
 
 
 def own_database(others: dict[str, Any]) -> SecretStr:

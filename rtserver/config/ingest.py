@@ -17,11 +17,11 @@ def _secret(check: Callable[[str], str]) -> AfterValidator:
 
 KafkaUrl = Annotated[
     SecretStr, _secret(check_kafka_url),
-    kind.Rule("kafka://host:9092,host2:9092, or with TLS kafkas://user:password@host:9092", secret=True),
+    kind.FieldRule("kafka://host:9092,host2:9092, or with TLS kafkas://user:password@host:9092", secret=True),
 ]  # fmt: skip
 AmqpUrl = Annotated[
     SecretStr, _secret(check_amqp_url),
-    kind.Rule("amqp://user:password@host:5672/vhost, or with TLS amqps://…", secret=True),
+    kind.FieldRule("amqp://user:password@host:5672/vhost, or with TLS amqps://…", secret=True),
 ]  # fmt: skip
 
 

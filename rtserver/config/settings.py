@@ -213,7 +213,7 @@ class Settings(TokenKeys, ChatSettings, DoorSettings, NotificationSettings, Base
         )
 
     @classmethod
-    def rules(cls) -> dict[str, kind.Rule]:
+    def rules(cls) -> dict[str, kind.FieldRule]:
         """What a right value is, for each setting in the order of this file."""
         return {name: kind.rule_of(field) for name, field in cls.model_fields.items()}
 

@@ -18,7 +18,7 @@ PREFIX = "RTSERVER_"
 UNPREFIXED = frozenset({"port", "redis_url", "database_url"})
 """Honoured without the prefix too, as platforms set them."""
 
-Place = Literal["flag", "environment", ".env", "default"]
+SourceKind = Literal["flag", "environment", ".env", "default"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Found:
 
     value: Any = field(repr=False)
     name: str
-    place: Place
+    place: SourceKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def _is_ours(name: str) -> bool:
     return name.upper().startswith(PREFIX)
 
 
-def _named(names: Mapping[str, str], values: Mapping[str, str], place: Place) -> Iterator[tuple[str, Found]]:
+def _named(names: Mapping[str, str], values: Mapping[str, str], place: SourceKind) -> Iterator[tuple[str, Found]]:
     for name, setting in names.items():
         for candidate in (name, name.removeprefix(PREFIX)) if setting in UNPREFIXED else (name,):
             if value := values.get(candidate, "").strip():

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from rtserver.auth.keys import SECRET_BYTES
-from rtserver.config.field_types import Rule
+from rtserver.config.field_types import FieldRule
 from rtserver.config.sources import Found, Sources, nearest, variable
 from rtserver.config.urls import has_password, is_private_way
 
@@ -29,7 +29,7 @@ _PLACEHOLDERS = ("changeme", "replaceme", "yoursecret", "yoursupersecret")
 _MAKE_ONE = "'openssl rand -hex 32' makes one"
 
 
-def value_faults(error: ValidationError, rules: Mapping[str, Rule], found: Mapping[str, Found]) -> dict[str, str]:
+def value_faults(error: ValidationError, rules: Mapping[str, FieldRule], found: Mapping[str, Found]) -> dict[str, str]:
     """One fault for each setting whose text is no right value."""
     faults: dict[str, str] = {}
     for problem in error.errors(include_url=False, include_context=True):
@@ -40,7 +40,7 @@ def value_faults(error: ValidationError, rules: Mapping[str, Rule], found: Mappi
     return faults
 
 
-def _value_fault(rule: Rule, found: Found, reason: str) -> str:
+def _value_fault(rule: FieldRule, found: Found, reason: str) -> str:
     if rule.secret:
         return f"{found.name} must be {rule.text}{': ' + reason if reason else ''}."
     return f"{found.name} must be {rule.text}, not {_shorten(found.value)!r}."

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from rtserver.engine.http import responses
-from rtserver.engine.http.fastpath_parser import PlainHandshake
+from rtserver.engine.http.fastpath_parser import FastHandshakeRequest
 from rtserver.engine.http.responses import Answer, Refusal
 from rtserver.engine.http.takeover import accept, switching, take_over, wants_websocket
-from rtserver.engine.session.interfaces import Asked, Reason
+from rtserver.engine.session.interfaces import HandshakeRequest, Reason
 from rtserver.engine.session.session import Session
 from rtserver.engine.transports.polling import Polling
-from rtserver.engine.transports.upgrade import Probe
+from rtserver.engine.transports.upgrade import Upgrade
 from rtserver.engine.transports.websocket import WebSocket
 from rtserver.engine.transports.websocket_deflate import new_socket
 from rtserver.protocol import engineio_packets, json
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rtserver.engine.server import Engine
 
 
-class Opening:
+class Handshaker:
     def __init__(self, engine: Engine, polling: Polling) -> None:
         self._engine = engine
         self._polling = polling
@@ -53,7 +53,7 @@ class Opening:
         session.opened()
         return self._polling.opening(session, request, self._open_packet(session, ["websocket"]))
 
-    def straight(self, request: PlainHandshake, transport: asyncio.Transport, early: bytes) -> bool:
+    def straight(self, request: FastHandshakeRequest, transport: asyncio.Transport, early: bytes) -> bool:
         """The handshake of a WebSocket without aiohttp; False when that is for aiohttp after all, refusals too.
 
         `early`: bytes that came behind it.
@@ -84,7 +84,7 @@ class Opening:
         if early:
             socket.data_received(early)
 
-    def _open(self, request: Asked) -> Session:
+    def _open(self, request: HandshakeRequest) -> Session:
         if not self._engine.accepting:
             raise Refusal(responses.STOPPING)
         revision = revision_of(request)
@@ -131,12 +131,12 @@ class Opening:
         if session.upgrading is not None or session.socket is not None or not self._engine.allow_upgrades:
             socket.close()
         else:
-            socket.own(Probe(self._engine, session, socket, bool(request.query.get("b64"))))
+            socket.own(Upgrade(self._engine, session, socket, bool(request.query.get("b64"))))
             socket.data_received(early)
         return answer
 
 
-def revision_of(request: Asked) -> int:
+def revision_of(request: HandshakeRequest) -> int:
     """The revision of the protocol that a client speaks: whatever is not 4 is taken for 3, as in Node."""
     return 4 if request.query.get("EIO") == "4" else 3
 

@@ -37,7 +37,7 @@ class Runner(web.AppRunner):
         engine = cast("Engine | None", self.app.get(ENGINE))
         if engine is None or self._logs or (self._is_watched and not engine.keep_always):
             return server
-        return cast("web.Server", _Front(engine, server))
+        return cast("web.Server", _ProtocolFactory(engine, server))
 
     @property
     def _logs(self) -> bool:
@@ -49,7 +49,7 @@ class Runner(web.AppRunner):
         return bool(self.app.middlewares or self.app.on_response_prepare)
 
 
-class _Front:
+class _ProtocolFactory:
     """In the place of aiohttp's server, which makes a protocol for each connection."""
 
     def __init__(self, engine: Engine, server: web.Server) -> None:
@@ -57,13 +57,13 @@ class _Front:
         self._server = server
 
     def __call__(self) -> asyncio.Protocol:
-        return FirstRequest(self._engine, self._server)
+        return FastHandshakeProtocol(self._engine, self._server)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._server, name)
 
 
-class FirstRequest(asyncio.Protocol, Timer):
+class FastHandshakeProtocol(asyncio.Protocol, Timer):
     __slots__ = ("_engine", "_new_handler", "_transport")
 
     def __init__(self, engine: Engine, new_handler: Callable[[], asyncio.Protocol]) -> None:
@@ -85,7 +85,7 @@ class FirstRequest(asyncio.Protocol, Timer):
         self._engine.kept.discard(self)
         self._engine.idle_wheel.stop(self)
 
-    def ring(self) -> None:
+    def fire(self) -> None:
         """Nothing came."""
         self.close()
 

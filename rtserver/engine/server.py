@@ -14,15 +14,15 @@ import engineio
 import structlog
 from aiohttp import web
 
-from rtserver.engine.handshake import Opening, revision_of
+from rtserver.engine.handshake import Handshaker, revision_of
 from rtserver.engine.http import responses
 from rtserver.engine.http.cors import OriginPolicy
 from rtserver.engine.http.responses import Answer, Refusal
 from rtserver.engine.http.takeover import keep, may_keep, wants_websocket
 from rtserver.engine.runner import ENGINE
-from rtserver.engine.session.cork import Turns
-from rtserver.engine.session.interfaces import Closing, Counting, Elsewhere, Reason, Upper
-from rtserver.engine.session.prepared_message import Outgoing
+from rtserver.engine.session.cork import Cork
+from rtserver.engine.session.interfaces import EngineMetrics, IdleConnection, PeerWorkers, Reason, SessionListener
+from rtserver.engine.session.prepared_message import PreparedMessage
 from rtserver.engine.session.session import Session
 from rtserver.engine.transports.polling import Polling
 from rtserver.protocol import json
@@ -43,8 +43,8 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
 
     def __init__(
         self,
-        upper: Upper,
-        counting: Counting,
+        upper: SessionListener,
+        counting: EngineMetrics,
         instance_id: str = "",
         outbox_limit: int = 1_048_576,
         max_packets: int = 10_000,
@@ -69,18 +69,18 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
         self.per_message_deflate = per_message_deflate
         self.origins = OriginPolicy(self.cors_allowed_origins, self.cors_credentials)
         self._polling = Polling(self)
-        self.opening = Opening(self, self._polling)
+        self.opening = Handshaker(self, self._polling)
         self._lingering: dict[str, Session] = {}
         self.idle_wheel = Wheel(IDLE_TICK)
         self.accepting = True
         """Set it to False to open no more sessions."""
         self.yielding = False
         """Set it to True to have new sessions opened `elsewhere`, as long as somebody there does."""
-        self.elsewhere: Elsewhere | None = None
+        self.elsewhere: PeerWorkers | None = None
         self.path = ""
-        self.kept: set[Closing] = set()
+        self.kept: set[IdleConnection] = set()
         self.keep_always = keep_connections
-        self.turns = Turns()
+        self.turns = Cork()
         self._open_sockets = 0
 
     # Requests.
@@ -211,9 +211,9 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
         if session is None:
             return
         if isinstance(data, bytes | bytearray):
-            session.push(Outgoing.binary(bytes(data)))
+            session.push(PreparedMessage.binary(bytes(data)))
         else:
-            session.push(Outgoing(b"4" + (data.encode() if isinstance(data, str) else json.dumps(data))))
+            session.push(PreparedMessage(b"4" + (data.encode() if isinstance(data, str) else json.dumps(data))))
 
     async def disconnect(self, sid: str | None = None) -> None:
         for session in [self.sockets[sid]] if sid in self.sockets else [] if sid else list(self.sockets.values()):

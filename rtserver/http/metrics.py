@@ -13,14 +13,14 @@ EVERYBODY: web.AppKey[Callable[[bytes], Awaitable[bytes]]] = web.AppKey("rtserve
 """Set it where several processes answer on one port: it makes of what this one counted what all of them did."""
 
 
-class Exposing(Protocol):
+class MetricsExposition(Protocol):
     """Whatever can write its counters in Prometheus' text format."""
 
     def exposition(self) -> bytes: ...
 
 
 class MetricsPage:
-    def __init__(self, metrics: Exposing) -> None:
+    def __init__(self, metrics: MetricsExposition) -> None:
         self._metrics = metrics
 
     def routes(self) -> list[web.RouteDef]:

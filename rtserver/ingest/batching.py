@@ -13,10 +13,10 @@ from typing import cast
 import structlog
 
 from rtserver.errors import EventError, Internal
-from rtserver.ingest.interfaces import Notifying
+from rtserver.ingest.interfaces import Notifier
 from rtserver.store.db.group_commit import GroupWriter
-from rtserver.store.ingest.idempotency import Known
-from rtserver.store.notifications.batches import LARGEST, Order, Outcome
+from rtserver.store.ingest.idempotency import KnownKey
+from rtserver.store.notifications.batches import LARGEST, NotificationBatch, Outcome
 from rtserver.store.notifications.records import Delivered, NotificationDraft
 
 SMALL = 5
@@ -26,12 +26,12 @@ GROUP = LARGEST // SMALL
 log = structlog.get_logger("rtserver.doors")
 
 
-class GroupedNotifying:
+class NotificationBatcher:
     """As `notifying`, between `start` and `stop`."""
 
-    def __init__(self, notifying: Notifying) -> None:
+    def __init__(self, notifying: Notifier) -> None:
         self._notifying = notifying
-        self._writer: GroupWriter[Order, Outcome] = GroupWriter(self._write, batch_limit=GROUP)
+        self._writer: GroupWriter[NotificationBatch, Outcome] = GroupWriter(self._write, batch_limit=GROUP)
 
     async def start(self) -> None:
         await self._writer.start()
@@ -43,21 +43,21 @@ class GroupedNotifying:
         """One each, in order; many of them in several transactions."""
         if len(drafts) > SMALL:
             return await self._notifying.notify(drafts)
-        return cast("list[Delivered]", await self.carry_out(Order(drafts)))
+        return cast("list[Delivered]", await self.notify_keyed(NotificationBatch(drafts)))
 
-    async def carry_out(self, order: Order) -> list[Delivered] | Known:
+    async def notify_keyed(self, order: NotificationBatch) -> list[Delivered] | KnownKey:
         """One each, or what the key was answered before; raises an `EventError`."""
         if len(order.drafts) > SMALL:
-            [outcome] = await self._notifying.carry_out([order])
+            [outcome] = await self._notifying.notify_batches([order])
         else:
             outcome = await self._writer.submit(order)
         if isinstance(outcome, EventError):
             raise outcome
         return outcome
 
-    async def _write(self, orders: Sequence[Order]) -> Sequence[Outcome]:
+    async def _write(self, orders: Sequence[NotificationBatch]) -> Sequence[Outcome]:
         try:
-            return await self._notifying.carry_out(list(orders))
+            return await self._notifying.notify_batches(list(orders))
         except EventError:
             raise
         except Exception:

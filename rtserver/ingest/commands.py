@@ -104,7 +104,7 @@ class NotifyRequest(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
         return None if self.users is None else list(dict.fromkeys(self.users))
 
 
-class Sender(msgspec.Struct, forbid_unknown_fields=True):
+class MessageAuthor(msgspec.Struct, forbid_unknown_fields=True):
     """In whose name a message is posted; `name` is what people read, the id if it is left out."""
 
     id: Name
@@ -115,7 +115,7 @@ class MessageRequest(msgspec.Struct, forbid_unknown_fields=True, rename="camel")
     """A chat message into `room`, or to the user `to`; `key` (its nonce) makes a retry harmless."""
 
     text: MessageText
-    from_: Sender = msgspec.field(name="from")
+    from_: MessageAuthor = msgspec.field(name="from")
     room: Name | None = None
     to: Name | None = None
     data: Any = None

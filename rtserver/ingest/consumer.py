@@ -21,17 +21,17 @@ _LONGEST_PAUSE = 10.0
 log = structlog.get_logger("rtserver.doors")
 
 
-class Counting(Protocol):
+class ConsumerMetrics(Protocol):
     def through_door(self, door: str, outcome: str) -> None: ...
 
 
-class Fetching(ABC):
+class Consumer(ABC):
     """`door` is what the metrics call it; `address` is shown in the log, without its password."""
 
     failures: tuple[type[BaseException], ...] = (OSError,)
     """What going wrong with the broker looks like; everything else is a fault of ours."""
 
-    def __init__(self, door: str, address: str, metrics: Counting) -> None:
+    def __init__(self, door: str, address: str, metrics: ConsumerMetrics) -> None:
         self._door, self._address, self._metrics = door, address, metrics
         self._stopping = asyncio.Event()
         self._down = False

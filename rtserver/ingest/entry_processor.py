@@ -19,7 +19,7 @@ import structlog
 from rtserver.errors import EventError, InvalidPayload, TooLarge, Unavailable
 from rtserver.ingest.commands import Request
 from rtserver.ingest.intake import checked
-from rtserver.ingest.ordering import places_of, windows
+from rtserver.ingest.ordering import ordering_keys, windows
 from rtserver.protocol import json
 
 MAX_BYTES = 1_000_000
@@ -35,7 +35,7 @@ Settle = Callable[[Any, str | None], None]
 """Of an entry's handle and, where it can never be carried out, the reason."""
 
 
-class Left(NamedTuple):
+class Entry(NamedTuple):
     """An entry as it was found: `read` makes kind and body of it, or raises an `EventError`."""
 
     handle: Any
@@ -43,24 +43,24 @@ class Left(NamedTuple):
     read: Callable[[], tuple[str, Any]]
 
 
-class Feed:
+class EntryProcessor:
     def __init__(self, take: Take, *, attempts: int = 5, forsaken: bool = False) -> None:
         self._take = take
         self._attempts = attempts
         self._forsaken = forsaken
 
-    async def carry(self, entries: Iterable[Left], settle: Settle) -> None:
+    async def carry(self, entries: Iterable[Entry], settle: Settle) -> None:
         """Returns when every entry is settled, but for those that are forsaken."""
-        good: list[tuple[Left, Request]] = []
+        good: list[tuple[Entry, Request]] = []
         for left in entries:
             try:
                 good.append((left, checked(*left.read())))
             except EventError as error:
                 settle(left.handle, _reason(error))
-        for window in windows(good, lambda one: places_of(one[1]), SIDE_BY_SIDE):
+        for window in windows(good, lambda one: ordering_keys(one[1]), SIDE_BY_SIDE):
             await asyncio.gather(*(self._one(left, request, settle) for left, request in window))
 
-    async def _one(self, left: Left, request: Request, settle: Settle) -> None:
+    async def _one(self, left: Entry, request: Request, settle: Settle) -> None:
         pause, failed = _FIRST_PAUSE, 0
         while True:
             try:

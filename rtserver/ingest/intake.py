@@ -19,19 +19,19 @@ import msgspec
 
 from rtserver.clock import now_ms
 from rtserver.errors import EventError, InvalidPayload
-from rtserver.ingest.batching import GroupedNotifying
+from rtserver.ingest.batching import NotificationBatcher
 from rtserver.ingest.commands import SHAPES, EmitRequest, MessageRequest, NotifyRequest, Request, moment_ms
-from rtserver.ingest.interfaces import Audience, Emitting, Posting, Requests, Schedule
-from rtserver.store.ingest.idempotency import Asked, Known
+from rtserver.ingest.interfaces import Audience, EventEmitter, MessagePoster, Requests, Schedule
+from rtserver.store.ingest.idempotency import KeyedRequest, KnownKey
 from rtserver.store.messages.records import Message
-from rtserver.store.notifications.batches import LARGEST, Order
+from rtserver.store.notifications.batches import LARGEST, NotificationBatch
 from rtserver.store.notifications.records import Delivered, Notification, NotificationDraft
 
 FURTHEST_MS = 366 * 24 * 3600 * 1000
 """How far ahead something may be put off."""
 
 
-class Taken(msgspec.Struct, frozen=True):
+class IngestResult(msgspec.Struct, frozen=True):
     """What became of a request; only what fits its kind is there. `new` is False where its key was known."""
 
     new: bool = True
@@ -48,9 +48,9 @@ class Intake:
     def __init__(
         self,
         *,
-        notifying: GroupedNotifying,
-        posting: Posting,
-        emitting: Emitting,
+        notifying: NotificationBatcher,
+        posting: MessagePoster,
+        emitting: EventEmitter,
         audience: Audience,
         requests: Requests,
         schedule: Schedule,
@@ -62,11 +62,11 @@ class Intake:
         self.on_scheduled: Callable[[int], None] = lambda due_at: None
         """Called with the due time of what was put off."""
 
-    async def submit(self, kind: str, body: Any, *, origin: str | None = None) -> Taken:
+    async def submit(self, kind: str, body: Any, *, origin: str | None = None) -> IngestResult:
         """As `take`, for what is not checked yet."""
         return await self.take(checked(kind, body), origin=origin)
 
-    async def take(self, request: Request, *, origin: str | None = None) -> Taken:
+    async def take(self, request: Request, *, origin: str | None = None) -> IngestResult:
         """Carry it out, or put it off; raises an `EventError`. After `Unavailable` it may be done: ask again."""
         due_at = None if request.at is None else moment_ms(request.at)
         if due_at is not None and due_at > self._clock():
@@ -74,13 +74,13 @@ class Intake:
         if request.key is None:
             self._check(request)
             return await self._do(request, origin)
-        asked = Asked(kind_of(request), request.key, digest_of(request), {} if _is_live(request) else None)
+        asked = KeyedRequest(kind_of(request), request.key, digest_of(request), {} if _is_live(request) else None)
         self._check(request)
-        if isinstance(request, NotifyRequest) and (users := _few(request)):
+        if isinstance(request, NotifyRequest) and (users := _single_transaction_users(request)):
             return await self._notify_asked(request, users, asked)
         known = await self._requests.enter(asked)
         if not known.new and isinstance(known.answer, dict):
-            return _again(known.answer)
+            return _replayed(known.answer)
         try:
             taken = await self._do(request, request.key)
         except EventError as error:
@@ -89,16 +89,16 @@ class Intake:
             raise
         if taken.reached is not None:
             await self._requests.answer(asked.kind, asked.key, {"reached": taken.reached})
-            return Taken(new=known.new, reached=taken.reached)
+            return IngestResult(new=known.new, reached=taken.reached)
         return taken
 
-    async def carry_out(self, request: Request, *, origin: str | None) -> Taken:
+    async def execute(self, request: Request, *, origin: str | None) -> IngestResult:
         """At once, whatever its `at` says, under `origin` if it has no key; for what was entered before."""
         self._check(request)
         if origin is not None and isinstance(request, EmitRequest):
-            known = await self._requests.enter(Asked("emit", origin, digest_of(request), {}))
+            known = await self._requests.enter(KeyedRequest("emit", origin, digest_of(request), {}))
             if not known.new:
-                return Taken(new=False)
+                return IngestResult(new=False)
         return await self._do(request, request.key or origin)
 
     def _check(self, request: Request) -> None:
@@ -106,7 +106,7 @@ class Intake:
         if isinstance(request, EmitRequest):
             self._emitting.check(request.namespace)
 
-    async def _put_off(self, request: Request, due_at: int, origin: str | None) -> Taken:
+    async def _put_off(self, request: Request, due_at: int, origin: str | None) -> IngestResult:
         if due_at > self._clock() + FURTHEST_MS:
             raise InvalidPayload("`at` is more than a year ahead")
         self._check(request)
@@ -114,9 +114,9 @@ class Intake:
         body, digest = msgspec.to_builtins(request), digest_of(request)
         id_, at, new = await self._schedule.add(kind_of(request), body, due_at, key=key, digest=digest)
         self.on_scheduled(due_at)
-        return Taken(new=new, scheduled=(id_, at))
+        return IngestResult(new=new, scheduled=(id_, at))
 
-    async def _do(self, request: Request, key: str | None) -> Taken:
+    async def _do(self, request: Request, key: str | None) -> IngestResult:
         if isinstance(request, NotifyRequest):
             return await self._notify(request, key)
         if isinstance(request, MessageRequest):
@@ -129,18 +129,18 @@ class Intake:
             request.except_ or (),
             request.volatile,
         )
-        return Taken()
+        return IngestResult()
 
-    async def _notify(self, request: NotifyRequest, key: str | None) -> Taken:
+    async def _notify(self, request: NotifyRequest, key: str | None) -> IngestResult:
         users = request.named_users
         if users is None:
-            return Taken(reached=await self._notify_all(request, key))
+            return IngestResult(reached=await self._notify_all(request, key))
         return _notified(users, await self._notifying.notify(_drafts(request, users, key)))
 
-    async def _notify_asked(self, request: NotifyRequest, users: list[str], asked: Asked) -> Taken:
+    async def _notify_asked(self, request: NotifyRequest, users: list[str], asked: KeyedRequest) -> IngestResult:
         """All of them or none, and the key with them."""
-        told = await self._notifying.carry_out(Order(_drafts(request, users, asked.key), asked))
-        return _again(told.answer) if isinstance(told, Known) else _notified(users, told)
+        told = await self._notifying.notify_keyed(NotificationBatch(_drafts(request, users, asked.key), asked))
+        return _replayed(told.answer) if isinstance(told, KnownKey) else _notified(users, told)
 
     async def _notify_all(self, request: NotifyRequest, key: str | None) -> int:
         room = None if request.everyone else request.room
@@ -150,10 +150,10 @@ class Intake:
             reached, after = reached + len(users), users[-1]
         return reached
 
-    async def _post(self, request: MessageRequest, key: str | None) -> Taken:
+    async def _post(self, request: MessageRequest, key: str | None) -> IngestResult:
         draft = self._posting.draft_of(msgspec.structs.replace(request, key=key))
         [(message, new)] = await self._posting.post([draft])
-        return Taken(new=new, message=message)
+        return IngestResult(new=new, message=message)
 
 
 def checked(kind: str, body: Any) -> Request:
@@ -190,23 +190,23 @@ def _drafts(request: NotifyRequest, users: list[str], key: str | None) -> list[N
     ]  # fmt: skip
 
 
-def _few(request: NotifyRequest) -> list[str] | None:
+def _single_transaction_users(request: NotifyRequest) -> list[str] | None:
     """Its users, where they are named and saved in one transaction."""
     users = request.named_users
     return users if users is not None and len(users) <= LARGEST else None
 
 
-def _notified(users: list[str], told: list[Delivered]) -> Taken:
+def _notified(users: list[str], told: list[Delivered]) -> IngestResult:
     each = [(user, one.notification, one.new) for user, one in zip(users, told, strict=True)]
-    return Taken(new=any(new for _, _, new in each), notified=each)
+    return IngestResult(new=any(new for _, _, new in each), notified=each)
 
 
 def _is_live(request: Request) -> bool:
     return isinstance(request, EmitRequest)
 
 
-def _again(answer: dict[str, Any]) -> Taken:
+def _replayed(answer: dict[str, Any]) -> IngestResult:
     """What was said the first time."""
     if "at" in answer:
-        return Taken(new=False, scheduled=(str(answer["id"]), str(answer["at"])))
-    return Taken(new=False, reached=answer.get("reached"))
+        return IngestResult(new=False, scheduled=(str(answer["id"]), str(answer["at"])))
+    return IngestResult(new=False, reached=answer.get("reached"))

@@ -6,25 +6,25 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from rtserver.ingest.commands import MessageRequest
-from rtserver.store.ingest.idempotency import Asked, Known
+from rtserver.store.ingest.idempotency import KeyedRequest, KnownKey
 from rtserver.store.messages.records import Draft, Message
-from rtserver.store.notifications.batches import Order, Outcome
+from rtserver.store.notifications.batches import NotificationBatch, Outcome
 from rtserver.store.notifications.records import Delivered, NotificationDraft
 
 
-class Notifying(Protocol):
+class Notifier(Protocol):
     """Saves notifications, then pushes the new ones to their users' devices."""
 
     async def notify(self, drafts: list[NotificationDraft]) -> list[Delivered]:
         """One each, in order; not new where the user's key was known. Raises `Unavailable` if they are not saved."""
         ...
 
-    async def carry_out(self, orders: list[Order]) -> list[Outcome]:
+    async def notify_batches(self, orders: list[NotificationBatch]) -> list[Outcome]:
         """What becomes of each, in order; an error is that of all of them, and none is saved."""
         ...
 
 
-class Posting(Protocol):
+class MessagePoster(Protocol):
     """Saves chat messages, then broadcasts the new ones."""
 
     def draft_of(self, request: MessageRequest) -> Draft: ...
@@ -34,7 +34,7 @@ class Posting(Protocol):
         ...
 
 
-class Emitting(Protocol):
+class EventEmitter(Protocol):
     """Broadcasts, cluster-wide. An empty `rooms` addresses everybody in the namespace."""
 
     def check(self, namespace: str) -> None:
@@ -59,7 +59,7 @@ class Audience(Protocol):
 
 
 class Requests(Protocol):
-    async def enter(self, asked: Asked) -> Known: ...
+    async def enter(self, asked: KeyedRequest) -> KnownKey: ...
 
     async def answer(self, kind: str, key: str, answer: Any) -> None: ...
 

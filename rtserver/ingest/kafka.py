@@ -20,8 +20,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPa
 from aiokafka.errors import KafkaError
 
 from rtserver.ingest.broker_addresses import KafkaAddress
-from rtserver.ingest.consumer import Counting, Fetching
-from rtserver.ingest.entry_processor import Feed, Left, read_json
+from rtserver.ingest.consumer import Consumer, ConsumerMetrics
+from rtserver.ingest.entry_processor import Entry, EntryProcessor, read_json
 
 BATCH = 64
 WAIT_MS = 1000
@@ -30,16 +30,16 @@ _BURIED_BYTES = 500_000
 _BURIED_KEY_BYTES = 10_000
 
 log = structlog.get_logger("rtserver.doors")
-# It shouts at every attempt to connect; `Fetching` tells of an outage once.
+# It shouts at every attempt to connect; `Consumer` tells of an outage once.
 logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
 
-class KafkaDoor(Fetching):
+class KafkaConsumer(Consumer):
     """Takes from `topic`; what can never be carried out goes to `topic.dead`."""
 
     failures = (OSError, KafkaError)
 
-    def __init__(self, address: KafkaAddress, topic: str, feed: Feed, metrics: Counting) -> None:
+    def __init__(self, address: KafkaAddress, topic: str, feed: EntryProcessor, metrics: ConsumerMetrics) -> None:
         super().__init__("kafka", address.shown, metrics)
         self._options = _options(address)
         self._topic, self._feed = topic, feed
@@ -83,9 +83,9 @@ class KafkaDoor(Fetching):
         async with asyncio.timeout(30):
             await producer.send_and_wait(f"{self._topic}.dead", value, key=key, headers=headers)
 
-    def _left(self, record: ConsumerRecord[Any, Any]) -> Left:
+    def _left(self, record: ConsumerRecord[Any, Any]) -> Entry:
         origin = f"kafka:{self._topic}:{record.partition}:{record.offset}:{record.timestamp}"
-        return Left(record, origin, lambda: read_json(record.value or b""))
+        return Entry(record, origin, lambda: read_json(record.value or b""))
 
 
 def _options(address: KafkaAddress) -> dict[str, Any]:

@@ -13,7 +13,7 @@ Places = frozenset[tuple[str, str]]
 EVERYBODY: Places = frozenset({("", "")})
 
 
-def places_of(request: Request) -> Places:
+def ordering_keys(request: Request) -> Places:
     """The rooms and users that it is for."""
     match request:
         case MessageRequest(room=None):

@@ -19,23 +19,23 @@ from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMe
 from aio_pika.exceptions import AMQPError, ChannelNotFoundEntity
 
 from rtserver.ingest.broker_addresses import shown_amqp
-from rtserver.ingest.consumer import Counting, Fetching
-from rtserver.ingest.entry_processor import Feed, Left, read_json
+from rtserver.ingest.consumer import Consumer, ConsumerMetrics
+from rtserver.ingest.entry_processor import Entry, EntryProcessor, read_json
 
 PREFETCH = 64
 TIMEOUT = 10.0
 
 log = structlog.get_logger("rtserver.doors")
-# It shouts at every attempt to connect; `Fetching` tells of an outage once.
+# It shouts at every attempt to connect; `Consumer` tells of an outage once.
 logging.getLogger("aiormq.connection").setLevel(logging.CRITICAL)
 
 
-class RabbitDoor(Fetching):
+class RabbitMQConsumer(Consumer):
     """Takes from `queue`, which is made, durable, where it is missing; so is `queue.dead`."""
 
     failures = (OSError, AMQPError, RuntimeError)
 
-    def __init__(self, url: str, queue: str, feed: Feed, metrics: Counting) -> None:
+    def __init__(self, url: str, queue: str, feed: EntryProcessor, metrics: ConsumerMetrics) -> None:
         super().__init__("rabbitmq", shown_amqp(url), metrics)
         self._url, self._queue, self._feed = url, queue, feed
 
@@ -103,10 +103,10 @@ class RabbitDoor(Fetching):
         await message.ack()
         self._count(reason)
 
-    def _left(self, message: AbstractIncomingMessage) -> Left:
+    def _left(self, message: AbstractIncomingMessage) -> Entry:
         given = message.message_id
         origin = f"rabbitmq:{self._queue}:{given}"[:400] if given else None
-        return Left(message, origin, lambda: read_json(message.body))
+        return Entry(message, origin, lambda: read_json(message.body))
 
 
 async def _queue(connection: AbstractConnection, name: str) -> AbstractChannel:

@@ -20,8 +20,8 @@ import structlog
 from redis.exceptions import ResponseError
 
 from rtserver.cluster.redis.connection import FAILURES, Backoff, Connect, closed, opened
-from rtserver.cluster.redis.error_replies import Refusals
-from rtserver.ingest.redis_stream_commands import START, Entry, InboxWire, wake
+from rtserver.cluster.redis.error_replies import ErrorReplyLog
+from rtserver.ingest.redis_stream_commands import START, RedisStreamCommands, StreamEntry, wake
 from rtserver.telemetry.metrics import InboxState
 
 LEASE = 9.0
@@ -34,13 +34,13 @@ _BURIED_BYTES = 65_536
 
 log = structlog.get_logger("rtserver.inbox")
 
-Settle = Callable[[Entry, str | None], None]
+Settle = Callable[[StreamEntry, str | None], None]
 """Of an entry and, where it can never be carried out, the reason."""
-Carry = Callable[[Sequence[Entry], Settle], Awaitable[Any]]
+Carry = Callable[[Sequence[StreamEntry], Settle], Awaitable[Any]]
 """Carries out entries and settles those that are over; the others are given out again after a lease."""
 
 
-class Counting(Protocol):
+class StreamMetrics(Protocol):
     inbox: InboxState | None
 
     def redis_refused(self, code: str) -> None: ...
@@ -48,14 +48,14 @@ class Counting(Protocol):
     def through_door(self, door: str, outcome: str) -> None: ...
 
 
-class Inbox:
+class RedisStreamConsumer:
     """One for each server. `consumer` is a name that no other process has or had."""
 
     def __init__(
         self,
         connect: Connect,
         carry: Carry,
-        metrics: Counting,
+        metrics: StreamMetrics,
         *,
         stream: str,
         dead: str,
@@ -66,8 +66,8 @@ class Inbox:
         self._connect, self._carry, self._metrics = connect, carry, metrics
         self._stream, self._dead, self._consumer = stream, dead, consumer
         self._address, self._lease = address, lease
-        self._refusals = Refusals(metrics.redis_refused, address)
-        self._wire: InboxWire | None = None
+        self._refusals = ErrorReplyLog(metrics.redis_refused, address)
+        self._wire: RedisStreamCommands | None = None
         self._reading = False
         self._stopping = False
         self._down = False
@@ -111,7 +111,7 @@ class Inbox:
 
     async def _one_connection(self, backoff: Backoff) -> None:
         connection = await opened(self._connect)
-        wire = InboxWire(connection, self._stream, self._dead, self._consumer)
+        wire = RedisStreamCommands(connection, self._stream, self._dead, self._consumer)
         try:
             await wire.make_group()
             await wire.identify()
@@ -127,7 +127,7 @@ class Inbox:
             self._metrics.inbox = None
             await closed(connection)
 
-    async def _turn(self, wire: InboxWire) -> None:
+    async def _turn(self, wire: RedisStreamCommands) -> None:
         await self._look_after(wire)
         left = None
         if self._now() >= self._claims_at:
@@ -142,7 +142,7 @@ class Inbox:
         if entries:
             await self._work(wire, entries)
 
-    async def _take_up(self, wire: InboxWire, entry: Entry, deliveries: int) -> None:
+    async def _take_up(self, wire: RedisStreamCommands, entry: StreamEntry, deliveries: int) -> None:
         """What another consumer left, or this one after a fault."""
         if deliveries > MAX_DELIVERIES:
             await self._bury(wire, entry, f"given out {MAX_DELIVERIES} times and never finished")
@@ -150,9 +150,9 @@ class Inbox:
             self._metrics.through_door("inbox", "retried")
             await self._work(wire, [entry])
 
-    async def _work(self, wire: InboxWire, entries: Sequence[Entry]) -> None:
+    async def _work(self, wire: RedisStreamCommands, entries: Sequence[StreamEntry]) -> None:
         """Have them carried out, keeping them ours for as long as that takes."""
-        settled: list[tuple[Entry, str | None]] = []
+        settled: list[tuple[StreamEntry, str | None]] = []
         carrying = asyncio.ensure_future(self._carry(entries, lambda entry, reason: settled.append((entry, reason))))
         over: set[str] = set()
         try:
@@ -168,7 +168,7 @@ class Inbox:
         finally:
             carrying.cancel()
 
-    async def _settle(self, wire: InboxWire, settled: list[tuple[Entry, str | None]]) -> set[str]:
+    async def _settle(self, wire: RedisStreamCommands, settled: list[tuple[StreamEntry, str | None]]) -> set[str]:
         """Remove what is over, and tell what that was."""
         now, settled[:] = list(settled), []
         done = [entry.id for entry, reason in now if reason is None]
@@ -181,7 +181,7 @@ class Inbox:
                 await self._bury(wire, entry, reason)
         return {entry.id for entry, _ in now}
 
-    async def _bury(self, wire: InboxWire, entry: Entry, reason: str) -> None:
+    async def _bury(self, wire: RedisStreamCommands, entry: StreamEntry, reason: str) -> None:
         self._tell_dead(entry, reason)
         fields: list[str | bytes] = ["reason", reason, "id", entry.id]
         for name, value in list(entry.fields.items())[:10]:
@@ -193,7 +193,7 @@ class Inbox:
             return
         self._metrics.through_door("inbox", "failed")
 
-    async def _look_after(self, wire: InboxWire) -> None:
+    async def _look_after(self, wire: RedisStreamCommands) -> None:
         """What has to be done now and then."""
         now = self._now()
         if now >= self._measures_at:
@@ -205,7 +205,7 @@ class Inbox:
             self._sweeps_at = now + SWEEP_EVERY
             await wire.sweep(self._lease * 4)
 
-    def _tell_dead(self, entry: Entry, reason: str) -> None:
+    def _tell_dead(self, entry: StreamEntry, reason: str) -> None:
         """Once a second at the most: somebody may leave nothing else."""
         self._untold += 1
         if self._now() - self._told_at >= 1.0:

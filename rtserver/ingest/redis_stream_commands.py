@@ -46,7 +46,7 @@ return removed
 """
 
 
-class Entry(NamedTuple):
+class StreamEntry(NamedTuple):
     """What somebody left: `id` as Redis gave it, and its fields; raw, for anybody can write anything there."""
 
     id: str
@@ -61,7 +61,7 @@ class State(NamedTuple):
     oldest: int | None
 
 
-class InboxWire:
+class RedisStreamCommands:
     """Every method raises what `cluster.redis.connection.FAILURES` names; errors of Redis are `ResponseError`."""
 
     def __init__(self, connection: Connection, stream: str, dead: str, consumer: str) -> None:
@@ -84,7 +84,7 @@ class InboxWire:
         except ResponseError:
             self.client_id = None
 
-    async def read(self, count: int, block: float) -> list[Entry]:
+    async def read(self, count: int, block: float) -> list[StreamEntry]:
         """New entries, which are this consumer's from now on; waits up to `block` seconds for the first."""
         blocking = ("BLOCK", round(block * 1000)) if block else ()
         answer = await self._ask(
@@ -93,7 +93,7 @@ class InboxWire:
         )  # fmt: skip
         return [entry for _, entries in answer or () for entry in _entries(entries)]
 
-    async def claim(self, idle: float, cursor: str) -> tuple[tuple[Entry, int] | None, str]:
+    async def claim(self, idle: float, cursor: str) -> tuple[tuple[StreamEntry, int] | None, str]:
         """An entry that a consumer took and did not finish for `idle` seconds, and how often it was given out.
 
         Redis looks at a few in one step; the cursor says where to go on, and is `START` behind the last.
@@ -148,9 +148,9 @@ async def wake(connect: Connect, client_id: int) -> None:
         await closed(connection)
 
 
-def _entries(answer: Sequence[Any]) -> list[Entry]:
+def _entries(answer: Sequence[Any]) -> list[StreamEntry]:
     """Those of an answer that are still there."""
-    return [Entry(one[0].decode(), _fields(one[1])) for one in answer if one and one[1] is not None]
+    return [StreamEntry(one[0].decode(), _fields(one[1])) for one in answer if one and one[1] is not None]
 
 
 def _fields(flat: Sequence[bytes]) -> dict[bytes, bytes]:

@@ -20,8 +20,8 @@ import structlog
 from rtserver.clock import now_ms
 from rtserver.errors import EventError, Unavailable
 from rtserver.ingest.intake import checked
-from rtserver.ingest.ordering import Places, places_of, windows
-from rtserver.store.ingest.schedule import LEASE_MS, Later
+from rtserver.ingest.ordering import Places, ordering_keys, windows
+from rtserver.store.ingest.schedule import LEASE_MS, ScheduledItem
 
 POLL = 2.0
 BLOCKED = 0.5
@@ -35,12 +35,12 @@ _LONGEST_BACKOFF = 15.0
 
 log = structlog.get_logger("rtserver.schedule")
 
-CarryOut = Callable[[str, Any, str], Awaitable[Any]]
+Execute = Callable[[str, Any, str], Awaitable[Any]]
 """Of kind, body and origin."""
 
 
 class Schedule(Protocol):
-    async def take(self, owner: str, limit: int) -> list[Later]: ...
+    async def take(self, owner: str, limit: int) -> list[ScheduledItem]: ...
 
     async def hold(self, owner: str) -> None: ...
 
@@ -57,7 +57,7 @@ class Schedule(Protocol):
     async def failed(self) -> int: ...
 
 
-class Counting(Protocol):
+class SchedulerMetrics(Protocol):
     scheduled_late: float | None
     scheduled_failed: int | None
 
@@ -70,14 +70,14 @@ class Scheduler:
     def __init__(
         self,
         schedule: Schedule,
-        carry_out: CarryOut,
-        metrics: Counting,
+        execute: Execute,
+        metrics: SchedulerMetrics,
         *,
         owner: str,
         clean: Callable[[], Awaitable[Any]],
         clock: Callable[[], int] = now_ms,
     ) -> None:
-        self._schedule, self._carry_out, self._metrics = schedule, carry_out, metrics
+        self._schedule, self._execute, self._metrics = schedule, execute, metrics
         self._owner, self._clean, self._clock = owner, clean, clock
         self._wake = asyncio.Event()
         self._wakes_at: int | None = None
@@ -176,17 +176,17 @@ class Scheduler:
         finally:
             task.cancel()
 
-    async def _fire_all(self, window: list[Later], done: list[str]) -> None:
+    async def _fire_all(self, window: list[ScheduledItem], done: list[str]) -> None:
         fired = await asyncio.gather(*map(self._fire, window), return_exceptions=True)
         done += [later.id for later, outcome in zip(window, fired, strict=True) if outcome is True]
         for outcome in fired:
             if isinstance(outcome, BaseException):
                 raise outcome
 
-    async def _fire(self, later: Later) -> bool:
+    async def _fire(self, later: ScheduledItem) -> bool:
         """Whether it is done. Raises `Unavailable`."""
         try:
-            await self._carry_out(later.kind, later.body, _origin(later))
+            await self._execute(later.kind, later.body, _origin(later))
         except Unavailable:
             raise
         except EventError as error:
@@ -202,7 +202,7 @@ class Scheduler:
         self._metrics.through_door("schedule", "done")
         return True
 
-    async def _again(self, later: Later, error: Exception) -> None:
+    async def _again(self, later: ScheduledItem, error: Exception) -> None:
         if later.attempts + 1 >= ATTEMPTS:
             code = error.code if isinstance(error, EventError) else "internal"
             await self._park(later, f"{code}: failed {ATTEMPTS} times")
@@ -210,21 +210,21 @@ class Scheduler:
         self._metrics.through_door("schedule", "retried")
         await self._schedule.retry(later.id, 1000 << later.attempts)
 
-    async def _park(self, later: Later, reason: str) -> None:
+    async def _park(self, later: ScheduledItem, reason: str) -> None:
         self._metrics.through_door("schedule", "failed")
         log.warning("scheduled_parked", id=later.id, kind=later.kind, reason=reason)
         await self._schedule.park(later.id, reason)
         self._metrics.scheduled_failed = await self._schedule.failed()
 
 
-def _places(later: Later) -> Places:
+def _places(later: ScheduledItem) -> Places:
     try:
-        return places_of(checked(later.kind, later.body))
+        return ordering_keys(checked(later.kind, later.body))
     except EventError:
         return frozenset()
 
 
-def _origin(later: Later) -> str:
+def _origin(later: ScheduledItem) -> str:
     """That under which it was left, so that the same entry, given out again when its time is over, changes nothing.
 
     An emit's stands entered from the time that it was put off.

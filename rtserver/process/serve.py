@@ -20,7 +20,7 @@ from rtserver.app.composition import can_sign, create_app, dev_token
 from rtserver.config.settings import Settings
 from rtserver.engine.runner import Runner
 from rtserver.errors import ConfigError
-from rtserver.process.shutdown import LeavePort, Stopping
+from rtserver.process.shutdown import LeavePort, Shutdown
 from rtserver.process.systemd import inherited_sockets, notify
 
 log = structlog.get_logger("rtserver")
@@ -33,7 +33,7 @@ IDLE_SECONDS = 75.0
 """For the next request to come whole, the first one included; more than proxies keep their connections idle (60)."""
 
 
-class Place(Protocol):
+class ListenerHost(Protocol):
     """Where a server stands that shares its port with others (`rtserver.workers`)."""
 
     welcome: bool
@@ -68,8 +68,8 @@ def _runner() -> Callable[[Coroutine[Any, Any, None]], None]:
     return asyncio.run
 
 
-async def _serve(app: web.Application, settings: Settings, place: Place | None = None) -> None:
-    stopping = Stopping(app)
+async def _serve(app: web.Application, settings: Settings, place: ListenerHost | None = None) -> None:
+    stopping = Shutdown(app)
     stopping.listen()
     if place is None and not os.isatty(0):
         # `systemctl reload`, of a unit that is also for several workers. A terminal that is closed still ends it.

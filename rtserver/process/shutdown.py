@@ -22,7 +22,7 @@ log = structlog.get_logger("rtserver")
 LeavePort = Callable[[], Awaitable[None]]
 
 
-class Stopping:
+class Shutdown:
     """Of one application that is being served."""
 
     def __init__(self, app: web.Application) -> None:

@@ -16,41 +16,41 @@ from aiohttp import web
 from engineio.async_drivers.aiohttp import translate_request
 
 from rtserver.engine.server import Engine
-from rtserver.engine.session.interfaces import Asked
-from rtserver.engine.session.prepared_message import Outgoing
+from rtserver.engine.session.interfaces import HandshakeRequest
+from rtserver.engine.session.prepared_message import PreparedMessage
 from rtserver.engine.session.session import Session
 from rtserver.ids import new_instance_id
 from rtserver.rate_limit import Rate
 from rtserver.sio.broadcast.adapter import Adapter
 from rtserver.sio.broadcast.fanout import fan_out
 from rtserver.sio.broadcast.operator import Operator
-from rtserver.sio.broadcast.room_presence import Occupancy
+from rtserver.sio.broadcast.room_presence import RoomPresence
 from rtserver.sio.broadcast.rooms import Rooms
 from rtserver.sio.broadcast.target import Flags
 from rtserver.sio.client.client import Client
 from rtserver.sio.client.handshake import HandshakeReader
 from rtserver.sio.compat.handlers import compat_handler, takes
-from rtserver.sio.compat.server_api import Surface
+from rtserver.sio.compat.server_api import SocketIOServerApi
 from rtserver.sio.connection.connection import Connection
-from rtserver.sio.connection.eio3 import Revision3
-from rtserver.sio.connection.joined_namespaces import Membership
+from rtserver.sio.connection.eio3 import Eio3Connection
+from rtserver.sio.connection.joined_namespaces import JoinedNamespaces
 from rtserver.sio.connection.parsers import parser_of
 from rtserver.sio.dispatch import dispatcher
 from rtserver.sio.dispatch.interfaces import AuthMode, Handler
-from rtserver.sio.dispatch.middleware import Watched
+from rtserver.sio.dispatch.middleware import OutgoingObservers
 from rtserver.sio.dispatch.rate_limits import EventLimiter
 from rtserver.sio.drain import Drain
-from rtserver.sio.limits.connection_limits import Gate
-from rtserver.sio.limits.limits import Bounds
+from rtserver.sio.limits.connection_limits import ConnectionLimiter
+from rtserver.sio.limits.limits import Limits
 from rtserver.sio.namespace.namespace import Namespace
-from rtserver.sio.namespace.registry import Registry
+from rtserver.sio.namespace.registry import NamespaceRegistry
 from rtserver.tasks import Tasks
 from rtserver.telemetry.metrics import Metrics
 
 Step = TypeVar("Step", bound=Callable[[Client], Any])
 
 
-class Server(Surface):
+class Server(SocketIOServerApi):
     """Takes the arguments of `socketio.AsyncServer`, and:
 
     `authenticator` checks identities; `adapter` joins the servers of a cluster, `occupancy` tells who is in rooms;
@@ -58,7 +58,7 @@ class Server(Surface):
     `trusted_proxies` are the peers whose X-Forwarded-For is believed; `compat_auth` says whether handlers of
     python-socketio need an identity ("required" as soon as there is an authenticator).
 
-    What clients may hold: `bounds`, or each of the `Bounds` as an argument of its own.
+    What clients may hold: `bounds`, or each of the `Limits` as an argument of its own.
     `serializer`: "msgpack" for clients with `socket.io-msgpack-parser`.
     `identity_leeway`: seconds that an identity stays good past its `expires_at`; then its connection is closed.
     """
@@ -68,12 +68,12 @@ class Server(Surface):
         *args: Any,
         authenticator: dispatcher.Authenticator | None = None,
         adapter: Adapter | None = None,
-        occupancy: Occupancy | None = None,
+        occupancy: RoomPresence | None = None,
         metrics: Metrics | None = None,
         instance_id: str | None = None,
         event_rate: str | Rate | None = None,
         trusted_proxies: Iterable[str] = (),
-        bounds: Bounds | None = None,
+        bounds: Limits | None = None,
         identity_leeway: float = 0.0,
         compat_auth: AuthMode | None = None,
         async_handlers: bool = False,
@@ -84,21 +84,21 @@ class Server(Surface):
         if serializer != "default" and kwargs.get("allow_eio3"):
             raise ValueError("allow_eio3 goes with the default serializer only")
         self.parser = parser_of(serializer)
-        self.outgoing = self.parser.outgoing
+        self.encode_packet = self.parser.encode_packet
         self.instance_id = instance_id or new_instance_id()
         self.metrics = metrics or Metrics()
-        self.bounds = (bounds or Bounds()).take(kwargs)
-        self.gate = Gate(self.bounds)
+        self.bounds = (bounds or Limits()).take(kwargs)
+        self.gate = ConnectionLimiter(self.bounds)
         self.identity_leeway = identity_leeway
         self.limiter = EventLimiter(Rate.parse(event_rate) if isinstance(event_rate, str) else event_rate)
         self.authenticator = authenticator
         self.compat_auth: AuthMode = compat_auth or ("required" if authenticator is not None else "none")
         self.concurrent_handlers = async_handlers
         self.middleware: tuple[Callable[[Client], Any], ...] = ()
-        self.watched = Watched()
+        self.watched = OutgoingObservers()
         self._clients: dict[str, Client] = {}
-        self.occupancy = Occupancy(self.instance_id) if occupancy is None else occupancy
-        self._registry = Registry(self.occupancy)
+        self.occupancy = RoomPresence(self.instance_id) if occupancy is None else occupancy
+        self._registry = NamespaceRegistry(self.occupancy)
         self.rooms_of = self._registry.rooms
         self._handshakes = HandshakeReader(trusted_proxies)
         self._tasks = Tasks()
@@ -216,7 +216,7 @@ class Server(Surface):
         client = self._clients.get(sid)
         return client if client is not None and namespace in (None, client.namespace_name) else None
 
-    def deliver(self, clients: list[Client], message: Outgoing, flags: Flags) -> None:
+    def deliver(self, clients: list[Client], message: PreparedMessage, flags: Flags) -> None:
         """Hand one encoded packet to many clients."""
         fan_out(clients, message, flags.volatile, self._turns.this())
         self.metrics.events_out(clients[0].handler.label, len(clients))
@@ -228,11 +228,11 @@ class Server(Surface):
         """Handlers of python-socketio get the environ and the request."""
         return bool(self.handlers or self.namespace_handlers)
 
-    def session_opened(self, session: Session, request: Asked) -> Connection:
+    def session_opened(self, session: Session, request: HandshakeRequest) -> Connection:
         given = self.gate.open((handshake := self._handshakes.read(request)).address)
         if self.needs_request:
             self.environ[session.id] = translate_request(request)  # it is aiohttp's
-        kind = self.parser.connection if session.revision == 4 else Revision3
+        kind = self.parser.connection if session.revision == 4 else Eio3Connection
         return kind(self, session, handshake, given)
 
     @property
@@ -240,7 +240,7 @@ class Server(Surface):
         """By session id; made anew for each call."""
         return {id: cast("Connection", session.receiver) for id, session in self.engine.sockets.items()}
 
-    def release_environ(self, connection: Membership) -> None:
+    def release_environ(self, connection: JoinedNamespaces) -> None:
         """Disconnect handlers of python-socketio may still ask for it."""
         if connection.closed and not connection.registered:
             self.environ.pop(connection.id, None)

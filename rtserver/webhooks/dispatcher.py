@@ -44,7 +44,7 @@ class Queue(Protocol):
     async def state(self) -> QueueState: ...
 
 
-class Sending(Protocol):
+class WebhookSender(Protocol):
     async def start(self) -> None: ...
 
     async def stop(self) -> None: ...
@@ -53,7 +53,7 @@ class Sending(Protocol):
         """None when it was taken, else why not."""
 
 
-class Counting(Protocol):
+class DispatcherMetrics(Protocol):
     webhooks_state: tuple[int, float, int] | None
 
     def webhook(self, outcome: str) -> None: ...
@@ -67,7 +67,13 @@ class Dispatcher:
     """`first_pause`: seconds before the second attempt; each further pause is three times as long."""
 
     def __init__(
-        self, queue: Queue, sender: Sending, online: Online, metrics: Counting, *, first_pause: float = FIRST_PAUSE
+        self,
+        queue: Queue,
+        sender: WebhookSender,
+        online: Online,
+        metrics: DispatcherMetrics,
+        *,
+        first_pause: float = FIRST_PAUSE,
     ) -> None:
         self._queue, self._sender, self._online, self._metrics = queue, sender, online, metrics
         self._first_pause = first_pause

@@ -24,7 +24,7 @@ STOP: Final = b"s"
 HURRY: Final = b"h"
 
 
-class Line:
+class ControlChannel:
     """One end. `heard` gets each byte, and b"" when the other end has gone."""
 
     def __init__(self, end: socket.socket, heard: Callable[[bytes], None]) -> None:

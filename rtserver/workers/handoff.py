@@ -24,7 +24,7 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from rtserver.engine.http.detach import Moving
+from rtserver.engine.http.detach import DetachedRequest
 
 log = structlog.get_logger("rtserver.workers")
 
@@ -40,7 +40,7 @@ SECONDS: Final = 10.0
 Counted = Callable[[str], None]
 
 
-class Handover:
+class HandoffSender:
     """How one worker reaches the others. `limit`: the largest body of a request, in bytes."""
 
     def __init__(self, folder: Path, own: str, limit: int, counted: Counted) -> None:
@@ -57,7 +57,7 @@ class Handover:
         name = self._owner(sid) if sid else self._taker()
         if name is None or not (self._folder / name).exists():
             return None
-        moving = Moving(request, self._limit)
+        moving = DetachedRequest(request, self._limit)
         if len(self._sending) >= MAX_SLOW or (moving.waits and self._reading >= MAX_SLOW):
             self._counted("busy")
             return _later()
@@ -117,7 +117,7 @@ class Handover:
             return None
         return other
 
-    async def _read(self, moving: Moving) -> None:
+    async def _read(self, moving: DetachedRequest) -> None:
         self._reading += 1
         try:
             async with asyncio.timeout(SECONDS):
@@ -125,7 +125,7 @@ class Handover:
         finally:
             self._reading -= 1
 
-    def _move(self, moving: Moving, other: socket.socket) -> web.StreamResponse:
+    def _move(self, moving: DetachedRequest, other: socket.socket) -> web.StreamResponse:
         try:
             data = moving.take()
             if data is None:
@@ -135,7 +135,7 @@ class Handover:
         except BaseException:
             other.close()
             raise
-        answer = moving.leave()
+        answer = moving.detach()
         self._counted("sent")
         if sent == len(data):
             other.close()

@@ -29,7 +29,7 @@ MAX_HEADS: Final = 1 << 17
 Protocols = Callable[[], asyncio.Protocol]
 
 
-class Adoption:
+class HandoffReceiver:
     """`new_protocol` makes what a new connection is given; `limit`: the largest body of a request, in bytes."""
 
     def __init__(self, folder: Path, own: str, new_protocol: Protocols, limit: int) -> None:

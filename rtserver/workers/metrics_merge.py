@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from rtserver.workers.handoff import Handover
+from rtserver.workers.handoff import HandoffSender
 
 SECONDS: Final = 2.0
 ONE: Final = "/metrics?worker=own"
@@ -19,8 +19,8 @@ ONE: Final = "/metrics?worker=own"
 _FAMILY = re.compile(rb"# (?:HELP|TYPE) (\S+)")
 
 
-class Expositions:
-    def __init__(self, handover: Handover, own: str) -> None:
+class MetricsMerger:
+    def __init__(self, handover: HandoffSender, own: str) -> None:
         self._handover = handover
         self._own = own
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from rtserver.workers.worker_process import Child, within
+from rtserver.workers.worker_process import WorkerProcess, within
 
 if TYPE_CHECKING:
     from rtserver.workers.supervisor import Slot, Supervisor
@@ -28,7 +28,7 @@ YIELD_SECONDS: Final = 5.0
 """For the others to yield; one that hangs opens no sessions either."""
 
 
-class Rolling:
+class RollingRestart:
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
         self._asked = self._running = False
@@ -75,7 +75,7 @@ class Rolling:
         await self._supervisor.gone(old)
         return True
 
-    async def _yield_to(self, new: Child, old: Child) -> None:
+    async def _yield_to(self, new: WorkerProcess, old: WorkerProcess) -> None:
         others = [child for child in (old, *(slot.child for slot in self._supervisor.slots)) if child is not new]
         working = [child for child in others if child.works]
         for child in working:

@@ -30,9 +30,9 @@ from rtserver.config.settings import Settings
 from rtserver.ids import new_instance_id
 from rtserver.process.systemd import inherited_sockets, notify
 from rtserver.workers.listeners import listen
-from rtserver.workers.rolling_restart import Rolling
-from rtserver.workers.worker_args import Assignment
-from rtserver.workers.worker_process import Child, start, within
+from rtserver.workers.rolling_restart import RollingRestart
+from rtserver.workers.worker_args import WorkerArgs
+from rtserver.workers.worker_process import WorkerProcess, start, within
 
 log = structlog.get_logger("rtserver.workers")
 
@@ -51,7 +51,7 @@ LONGEST_FOLDER: Final = 60
 class Slot:
     """One of the N workers, how often in a row it did not last, and whether that was said."""
 
-    child: Child
+    child: WorkerProcess
     failures: int = 0
     said: bool = False
 
@@ -67,9 +67,9 @@ class Supervisor:
         self.slots: list[Slot] = []
         self._stop = asyncio.Event()
         self._code = 0
-        self._everybody: set[Child] = set()
+        self._everybody: set[WorkerProcess] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._rolling = Rolling(self)
+        self._rolling = RollingRestart(self)
 
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
@@ -98,12 +98,12 @@ class Supervisor:
 
     # Workers.
 
-    async def new(self, welcome: bool = False) -> Child:
+    async def new(self, welcome: bool = False) -> WorkerProcess:
         line = socket.socketpair()
         name = (self._settings.instance or "")[:10] + new_instance_id()
         listening = tuple(each.fileno() for each in self._sockets)
         child = await start(
-            Assignment(name, listening, line[1].fileno(), str(self._folder), welcome, self._flags), line
+            WorkerArgs(name, listening, line[1].fileno(), str(self._folder), welcome, self._flags), line
         )
         self._everybody.add(child)
         return child
@@ -111,7 +111,7 @@ class Supervisor:
     def _watch(self, slot: Slot) -> None:
         self._spawn(self._replace_when_dead(slot, slot.child))
 
-    async def _replace_when_dead(self, slot: Slot, child: Child) -> None:
+    async def _replace_when_dead(self, slot: Slot, child: WorkerProcess) -> None:
         await child.ended.wait()
         self.forget(child)
         if slot.child is not child or self.stopping:
@@ -142,18 +142,18 @@ class Supervisor:
     def _hopeless(self) -> bool:
         return not any(slot.child.alive for slot in self.slots) and all(slot.failures >= GIVE_UP for slot in self.slots)
 
-    def forget(self, child: Child) -> None:
+    def forget(self, child: WorkerProcess) -> None:
         """What a worker that was killed left behind."""
         self._everybody.discard(child)
         for name in (child.name, child.name + ".new"):
             (self._folder / name).unlink(missing_ok=True)
 
-    async def discard(self, child: Child) -> None:
+    async def discard(self, child: WorkerProcess) -> None:
         child.kill()
         await child.ended.wait()
         self.forget(child)
 
-    def place(self, slot: Slot, child: Child) -> None:
+    def place(self, slot: Slot, child: WorkerProcess) -> None:
         """Put a worker that is ready into the place of another."""
         slot.child, slot.failures, slot.said = child, 0, False
         self._watch(slot)
@@ -181,7 +181,7 @@ class Supervisor:
             await self.gone(child)
             self.forget(child)
 
-    async def gone(self, child: Child) -> None:
+    async def gone(self, child: WorkerProcess) -> None:
         """Wait for a worker that was told to leave, and kill it when it does not."""
         patience = self._settings.drain_delay + self._settings.drain_seconds + STUCK_SECONDS
         if not await within(child.ended, patience):

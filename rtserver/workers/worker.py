@@ -23,11 +23,11 @@ from rtserver.http.metrics import EVERYBODY
 from rtserver.process import serve
 from rtserver.process.startup import FAILED, loaded, stop_start
 from rtserver.telemetry import log_config
-from rtserver.workers.control_channel import HURRY, LISTENING, READY, STOP, TAKE, YIELD, YIELDED, Line
-from rtserver.workers.handoff import Handover
-from rtserver.workers.handoff_receiver import Adoption
-from rtserver.workers.metrics_merge import Expositions
-from rtserver.workers.worker_args import Assignment
+from rtserver.workers.control_channel import HURRY, LISTENING, READY, STOP, TAKE, YIELD, YIELDED, ControlChannel
+from rtserver.workers.handoff import HandoffSender
+from rtserver.workers.handoff_receiver import HandoffReceiver
+from rtserver.workers.metrics_merge import MetricsMerger
+from rtserver.workers.worker_args import WorkerArgs
 
 log = structlog.get_logger("rtserver.workers")
 
@@ -37,14 +37,14 @@ READY_POLL = 0.1
 class SharedPort:
     """`run.Place` of a worker: the sockets that it was given, its siblings, and the line to its supervisor."""
 
-    def __init__(self, assignment: Assignment, settings: Settings, handover: Handover, engine: Engine) -> None:
+    def __init__(self, assignment: WorkerArgs, settings: Settings, handover: HandoffSender, engine: Engine) -> None:
         self.welcome = assignment.welcome
         self._assignment = assignment
         self._limit = settings.max_payload
         self._handover = handover
         self._engine = engine
-        self._adoption: Adoption | None = None
-        self._line: Line | None = None
+        self._adoption: HandoffReceiver | None = None
+        self._line: ControlChannel | None = None
         self._sites: list[web.BaseSite] = []
         self._ask: Callable[[], None] = lambda: None
         self._asked = self._hurried = False
@@ -61,7 +61,7 @@ class SharedPort:
         """Before the first connection, which may be for one of them."""
         new_protocol = cast("Callable[[], asyncio.Protocol]", runner.server)
         folder, own = Path(self._assignment.folder), self._assignment.instance
-        self._adoption = Adoption(folder, own, new_protocol, self._limit)
+        self._adoption = HandoffReceiver(folder, own, new_protocol, self._limit)
         self._adoption.start()
 
     def taken(self, runner: web.AppRunner, asked_to_stop: Callable[[], None]) -> None:
@@ -69,12 +69,12 @@ class SharedPort:
         loop = asyncio.get_running_loop()
         # A service manager may signal every process, and the supervisor passes on what it got itself.
         loop.add_signal_handler(signal.SIGTERM, self._stop)
-        self._line = Line(socket.socket(fileno=self._assignment.line), self._heard)
+        self._line = ControlChannel(socket.socket(fileno=self._assignment.line), self._heard)
         log.info("worker_started", pid=os.getpid())
         self._line.say(LISTENING)
         self._becoming_ready = loop.create_task(self._tell_ready(self._line))
 
-    async def _tell_ready(self, line: Line) -> None:
+    async def _tell_ready(self, line: ControlChannel) -> None:
         while await self._status() != 200:  # noqa: ASYNC110 - what it waits for is in Redis and the database
             await asyncio.sleep(READY_POLL)
         line.say(READY)
@@ -130,7 +130,7 @@ class SharedPort:
             self._line.close()
 
 
-def run_worker(assignment: Assignment) -> None:
+def run_worker(assignment: WorkerArgs) -> None:
     # Both are for the supervisor; a terminal sends them to the whole group.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     settings = loaded({**assignment.flags, "instance": assignment.instance}, code=FAILED)
@@ -140,9 +140,9 @@ def run_worker(assignment: Assignment) -> None:
         app = create_app(settings)
         server = app[SERVER]
         folder, counted = Path(assignment.folder), server.metrics.handed_over
-        handover = Handover(folder, assignment.instance, settings.max_payload, counted)
+        handover = HandoffSender(folder, assignment.instance, settings.max_payload, counted)
         server.engine.elsewhere = handover
-        app[EVERYBODY] = Expositions(handover, assignment.instance).all
+        app[EVERYBODY] = MetricsMerger(handover, assignment.instance).all
         serve._runner()(serve._serve(app, settings, SharedPort(assignment, settings, handover, server.engine)))
     except (ConfigError, Unavailable) as error:
         stop_start(error)
@@ -150,7 +150,7 @@ def run_worker(assignment: Assignment) -> None:
 
 def main(arguments: list[str]) -> int:
     try:
-        run_worker(Assignment.read(arguments[0]))
+        run_worker(WorkerArgs.read(arguments[0]))
     except typer.Exit as end:
         return end.exit_code
     return 0

@@ -10,7 +10,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Assignment:
+class WorkerArgs:
     """`listen` and `line` are descriptors; `flags` are those of `rtserver serve`, none of which is a secret."""
 
     instance: str
@@ -25,6 +25,6 @@ class Assignment:
         return [sys.executable, "-P", "-m", "rtserver.workers.worker", json.dumps(asdict(self))]
 
     @classmethod
-    def read(cls, text: str) -> Assignment:
+    def read(cls, text: str) -> WorkerArgs:
         values = json.loads(text)
         return cls(**{**values, "listen": tuple(values["listen"])})

@@ -8,14 +8,14 @@ import socket
 import time
 from contextlib import suppress
 
-from rtserver.workers.control_channel import HURRY, LISTENING, READY, STOP, TAKE, YIELD, YIELDED, Line
-from rtserver.workers.worker_args import Assignment
+from rtserver.workers.control_channel import HURRY, LISTENING, READY, STOP, TAKE, YIELD, YIELDED, ControlChannel
+from rtserver.workers.worker_args import WorkerArgs
 
 
-class Child:
+class WorkerProcess:
     """The events are set when it is so, and all of them when it has ended, as nothing more will come."""
 
-    def __init__(self, assignment: Assignment, process: asyncio.subprocess.Process, end: socket.socket) -> None:
+    def __init__(self, assignment: WorkerArgs, process: asyncio.subprocess.Process, end: socket.socket) -> None:
         self.name = assignment.instance
         self.pid = process.pid
         self.code: int | None = None
@@ -27,7 +27,7 @@ class Child:
         """How long it lived."""
         self._began = time.monotonic()
         self._process = process
-        self._line = Line(end, self._heard)
+        self._line = ControlChannel(end, self._heard)
         self._waiting = asyncio.create_task(self._wait())
 
     @property
@@ -79,14 +79,14 @@ class Child:
             event.set()
 
 
-async def start(assignment: Assignment, line: tuple[socket.socket, socket.socket]) -> Child:
+async def start(assignment: WorkerArgs, line: tuple[socket.socket, socket.socket]) -> WorkerProcess:
     """`line`: the supervisor's end, and the worker's, whose descriptor the assignment holds."""
     ours, theirs = line
     with theirs:
         process = await asyncio.create_subprocess_exec(
             *assignment.command(), pass_fds=(*assignment.listen, theirs.fileno()), stdin=asyncio.subprocess.DEVNULL
         )
-    return Child(assignment, process, ours)
+    return WorkerProcess(assignment, process, ours)
 
 
 async def within(event: asyncio.Event, seconds: float) -> bool:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rtserver.app.chat import ChatRooms
+from rtserver.app.chat import ChatParts
 from rtserver.app.notifications import Inboxes
 from rtserver.cluster.presence.memory_presence import MemoryPresence
 from rtserver.config.settings import Settings
@@ -29,7 +29,7 @@ async def test_mentions_of_messages_that_come_together_are_few_commits(
     messages = Messages(db)
     await messages.start()
     inboxes = Inboxes(settings, db, presence, Metrics())
-    chat = ChatRooms(settings, db, messages, presence, inboxes.notifier)
+    chat = ChatParts(settings, db, messages, presence, inboxes.notifier)
     server = Server(authenticator=Tokens(), event_rate=None)
     server.add_namespace(chat.namespace)
     server.add_namespace(inboxes.namespace)

@@ -7,10 +7,10 @@ import socketio
 from aiohttp import web
 
 from rtserver.cluster.adapter.cluster_adapter import RedisAdapter
-from rtserver.cluster.adapter.python_socketio import LegacyInput
+from rtserver.cluster.adapter.python_socketio import PythonSocketIOInput
 from rtserver.cluster.adapter.sharded import ShardedClusterAdapter
 from rtserver.cluster.redis.bus import RedisBus
-from rtserver.cluster.redis.sharded_bus import Shards
+from rtserver.cluster.redis.sharded_bus import ShardedRedisBus
 from rtserver.protocol.adapter.signing import Seal
 from rtserver.sio.namespace.namespace import Client, Namespace, event, server_event
 from rtserver.sio.server import Server
@@ -51,14 +51,14 @@ class Instance:
         seal = Seal([secret]) if secret is not None else None
         self.bus = RedisBus(redis_url, self.metrics, seal=seal)
         if adapter is ShardedClusterAdapter:
-            self.shards = Shards(self.bus.address, self.metrics, seal=seal)
+            self.shards = ShardedRedisBus(self.bus.address, self.metrics, seal=seal)
             self.adapter = adapter(self.shards, **options)
         else:
             self.adapter = adapter(self.bus, **options)
         self.chat = Chat()
         self.server = Server(adapter=self.adapter, metrics=self.metrics, async_mode="aiohttp")
         self.server.add_namespace(self.chat)
-        LegacyInput(self.adapter).attach(self.bus.subscribe)
+        PythonSocketIOInput(self.adapter).attach(self.bus.subscribe)
         self.url = f"http://127.0.0.1:{free_port()}"
         self._runner: web.AppRunner | None = None
         self._clients: list[socketio.AsyncClient] = []

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from rtserver.engine.runner import Runner
 from rtserver.engine.server import Engine
-from rtserver.engine.session.prepared_message import Outgoing
+from rtserver.engine.session.prepared_message import PreparedMessage
 from rtserver.engine.session.session import Session
 from rtserver.telemetry.metrics import Metrics
 from tests.engine.wire import Answer, Wire, request
@@ -44,7 +44,9 @@ class Recorder:
         self._changed.set()
 
     def send(self, message: Message, volatile: bool = False) -> None:
-        packet = Outgoing(b"4" + message.encode()) if isinstance(message, str) else Outgoing.binary(message)
+        packet = (
+            PreparedMessage(b"4" + message.encode()) if isinstance(message, str) else PreparedMessage.binary(message)
+        )
         self.session.push(packet, volatile)
 
     async def received(self, count: int) -> list[Message]:

@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 
 from rtserver.errors import NotFound, Unavailable
-from rtserver.ingest.batching import GroupedNotifying
+from rtserver.ingest.batching import NotificationBatcher
 from rtserver.ingest.commands import MessageRequest
 from rtserver.ingest.intake import Intake
 from rtserver.store.db.database import Database
-from rtserver.store.ingest.idempotency import Requests
+from rtserver.store.ingest.idempotency import IdempotencyKeys
 from rtserver.store.ingest.schedule import Schedule
 from rtserver.store.messages.message_store import Messages
 from rtserver.store.messages.records import Author, Draft, Message
-from rtserver.store.notifications.batches import Order, Outcome
+from rtserver.store.notifications.batches import NotificationBatch, Outcome
 from rtserver.store.notifications.notification_store import Notifications
 from rtserver.store.notifications.records import Delivered, NotificationDraft
 from rtserver.store.rooms.audience import Audience
@@ -40,8 +40,8 @@ class Backstage:
 
     def __post_init__(self) -> None:
         self.notifications, self.messages = Notifications(self.db), Messages(self.db)
-        self.grouped = GroupedNotifying(self)
-        self.requests = Requests(self.db, clock=lambda: self.now)
+        self.grouped = NotificationBatcher(self)
+        self.requests = IdempotencyKeys(self.db, clock=lambda: self.now)
         self.schedule = Schedule(self.db, clock=lambda: self.now)
         self.intake = Intake(
             notifying=self.grouped, posting=self, emitting=self, audience=Audience(self.db),
@@ -65,10 +65,10 @@ class Backstage:
         self._push(drafts, told)
         return told
 
-    async def carry_out(self, orders: list[Order]) -> list[Outcome]:
+    async def notify_batches(self, orders: list[NotificationBatch]) -> list[Outcome]:
         if self.down:
             raise Unavailable
-        outcomes = await self.notifications.carry_out(orders)
+        outcomes = await self.notifications.save_batches(orders)
         for order, told in zip(orders, outcomes, strict=True):
             if isinstance(told, list):
                 self._push(order.drafts, told)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from rtserver.errors import Conflict, Internal, Unavailable
-from rtserver.ingest.batching import SMALL, GroupedNotifying
-from rtserver.store.notifications.batches import Order
+from rtserver.ingest.batching import SMALL, NotificationBatcher
+from rtserver.store.notifications.batches import NotificationBatch
 from rtserver.store.notifications.records import NotificationDraft
 
 
@@ -19,7 +19,7 @@ class Saving:
     def __init__(self) -> None:
         self.saved: list[list[str]] = []
 
-    async def carry_out(self, orders: list[Order]) -> list[Any]:
+    async def notify_batches(self, orders: list[NotificationBatch]) -> list[Any]:
         told = iter(await self.notify([draft for order in orders for draft in order.drafts]))
         return [list(islice(told, len(order.drafts))) for order in orders]
 
@@ -42,42 +42,42 @@ def saving() -> Saving:
 
 
 @pytest.fixture
-async def grouped(saving: Saving) -> AsyncIterator[GroupedNotifying]:
-    one = GroupedNotifying(saving)
+async def grouped(saving: Saving) -> AsyncIterator[NotificationBatcher]:
+    one = NotificationBatcher(saving)
     await one.start()
     yield one
     await one.stop()
 
 
-async def ask(grouped: GroupedNotifying, *requests: str) -> list[Any]:
+async def ask(grouped: NotificationBatcher, *requests: str) -> list[Any]:
     """One request a word, a user a letter group: "a b" asks for two users."""
     drafts = [[NotificationDraft(user, "t", "m") for user in request.split()] for request in requests]
     return await asyncio.gather(*map(grouped.notify, drafts), return_exceptions=True)
 
 
-async def test_what_is_asked_for_together_is_saved_together(grouped: GroupedNotifying, saving: Saving) -> None:
+async def test_what_is_asked_for_together_is_saved_together(grouped: NotificationBatcher, saving: Saving) -> None:
     told = await ask(grouped, "a", "b c", "d")
     assert told == [[("a", True)], [("b", True), ("c", True)], [("d", True)]]
     assert saving.saved == [["a", "b", "c", "d"]]
 
 
-async def test_one_that_is_refused_leaves_the_others_saved_once(grouped: GroupedNotifying, saving: Saving) -> None:
+async def test_one_that_is_refused_leaves_the_others_saved_once(grouped: NotificationBatcher, saving: Saving) -> None:
     told = await ask(grouped, "a", "bad", "b", "c")
     assert [type(one) for one in told] == [list, Conflict, list, list]
     assert sorted(user for users in saving.saved for user in users) == ["a", "b", "c"]
 
 
-async def test_a_fault_after_saving_saves_nothing_again(grouped: GroupedNotifying, saving: Saving) -> None:
+async def test_a_fault_after_saving_saves_nothing_again(grouped: NotificationBatcher, saving: Saving) -> None:
     told = await ask(grouped, "a", "bug", "b")
     assert [type(one) for one in told] == [Internal] * 3
     assert saving.saved == [["a", "bug", "b"]]
 
 
-async def test_a_database_that_is_down_is_everybodys(grouped: GroupedNotifying) -> None:
+async def test_a_database_that_is_down_is_everybodys(grouped: NotificationBatcher) -> None:
     assert [type(one) for one in await ask(grouped, "a", "down")] == [Unavailable] * 2
 
 
-async def test_a_large_request_is_a_group_by_itself(grouped: GroupedNotifying, saving: Saving) -> None:
+async def test_a_large_request_is_a_group_by_itself(grouped: NotificationBatcher, saving: Saving) -> None:
     many = " ".join(f"u{number}" for number in range(SMALL + 1))
     await ask(grouped, many, "a")
     assert sorted(map(len, saving.saved)) == [1, SMALL + 1]

@@ -7,15 +7,15 @@ import pytest
 
 from rtserver.errors import EventError, InvalidPayload, NotFound, TimedOut, TooLarge, Unavailable
 from rtserver.ingest.commands import Request
-from rtserver.ingest.entry_processor import MAX_BYTES, Feed, Left, read_fields, read_json
+from rtserver.ingest.entry_processor import MAX_BYTES, Entry, EntryProcessor, read_fields, read_json
 from rtserver.ingest.intake import checked
-from rtserver.ingest.ordering import places_of, windows
+from rtserver.ingest.ordering import ordering_keys, windows
 
 EMIT = {"namespace": "/chat", "event": "news"}
 
 
-def left(handle: str, kind: str = "emit", **body: Any) -> Left:
-    return Left(handle, f"origin-{handle}", lambda: (kind, EMIT | {"event": handle} | body))
+def left(handle: str, kind: str = "emit", **body: Any) -> Entry:
+    return Entry(handle, f"origin-{handle}", lambda: (kind, EMIT | {"event": handle} | body))
 
 
 async def test_each_entry_is_settled_and_the_bad_ones_with_their_reason() -> None:
@@ -27,8 +27,8 @@ async def test_each_entry_is_settled_and_the_bad_ones_with_their_reason() -> Non
         raise InvalidPayload("no JSON")
 
     settled: dict[str, str | None] = {}
-    entries = [left("good"), left("gone"), left("odd", kind="odd"), Left("bytes", None, unreadable)]
-    await Feed(take).carry(entries, settled.__setitem__)
+    entries = [left("good"), left("gone"), left("odd", kind="odd"), Entry("bytes", None, unreadable)]
+    await EntryProcessor(take).carry(entries, settled.__setitem__)
     assert settled["good"] is None
     assert {name: str(reason).partition(":")[0] for name, reason in settled.items() if reason} == {
         "gone": "not_found", "odd": "invalid_payload", "bytes": "invalid_payload",
@@ -48,7 +48,7 @@ async def test_unavailable_waits_for_as_long_as_it_takes(monkeypatch: pytest.Mon
             raise Unavailable
 
     settled: dict[str, str | None] = {}
-    await Feed(take, attempts=1).carry([left("one")], settled.__setitem__)
+    await EntryProcessor(take, attempts=1).carry([left("one")], settled.__setitem__)
     assert settled == {"one": None}
     assert (pauses[0] < 1, pauses[-1]) == (True, 10.0)
 
@@ -66,10 +66,10 @@ async def test_a_fault_of_ours_is_tried_again_and_given_up_or_forsaken(
         raise fault
 
     settled: dict[str, str | None] = {}
-    await Feed(take, attempts=3).carry([left("one")], settled.__setitem__)
+    await EntryProcessor(take, attempts=3).carry([left("one")], settled.__setitem__)
     assert (tried, settled) == (3, {"one": "internal: failed 3 times"})
     settled.clear()
-    await Feed(take, attempts=1, forsaken=True).carry([left("one")], settled.__setitem__)
+    await EntryProcessor(take, attempts=1, forsaken=True).carry([left("one")], settled.__setitem__)
     assert settled == {}
 
 
@@ -86,15 +86,15 @@ async def test_entries_with_a_user_in_common_keep_their_order_and_others_run_sid
         ended.append(request.event)
 
     entries = [left("a1", users=["a"]), left("b1", users=["b"]), left("a2", users=["a"]), left("all"), left("a3")]
-    await Feed(take).carry(entries, lambda handle, reason: None)
+    await EntryProcessor(take).carry(entries, lambda handle, reason: None)
     assert {"a1", "b1"} in together
     assert ended.index("a1") < ended.index("a2") < ended.index("all") < ended.index("a3")
 
 
 def test_windows_are_bounded_and_leave_nothing_out() -> None:
     requests = [checked("emit", EMIT | {"users": [str(number)]}) for number in range(10)]
-    assert [len(window) for window in windows(requests, places_of, 4)] == [4, 4, 2]
-    assert list(windows([], places_of, 4)) == []
+    assert [len(window) for window in windows(requests, ordering_keys, 4)] == [4, 4, 2]
+    assert list(windows([], ordering_keys, 4)) == []
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_windows_are_bounded_and_leave_nothing_out() -> None:
     ],
 )
 def test_places_are_the_rooms_and_users_of_a_request(kind: str, body: Any, places: Any) -> None:
-    assert places_of(checked(kind, body)) == places
+    assert ordering_keys(checked(kind, body)) == places
 
 
 def test_fields_beside_the_body_belong_to_it() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from rtserver.clock import iso
 from rtserver.errors import Conflict, EventError, InvalidPayload, NotFound, Unavailable
-from rtserver.ingest.intake import FURTHEST_MS, Taken
+from rtserver.ingest.intake import FURTHEST_MS, IngestResult
 from rtserver.store.messages.records import Member
 from rtserver.store.notifications.records import NotificationDraft
 from rtserver.store.rooms.room_store import Rooms
@@ -57,11 +57,11 @@ async def test_fifty_at_once_on_two_servers_agree_whose_body_the_key_has(servers
     bodies = [NOTICE | {"key": "k", "message": message} for message in ("Shipped", "Lost")]
     submitting = [servers[at % 2].intake.submit("notification", bodies[at // 2 % 2]) for at in range(50)]
     taken = await asyncio.gather(*submitting, return_exceptions=True)
-    told = [one.notified[0][1] for one in taken if isinstance(one, Taken) and one.notified]
+    told = [one.notified[0][1] for one in taken if isinstance(one, IngestResult) and one.notified]
     assert len(set(told)) == 1
     assert sum(isinstance(one, Conflict) for one in taken) == 50 - len(told)
     assert len(told) in (24, 25, 26)
-    assert sum(one.new for one in taken if isinstance(one, Taken)) == 1
+    assert sum(one.new for one in taken if isinstance(one, IngestResult)) == 1
     assert [servers[0].pushed, servers[1].pushed].count([]) == 1
     assert (await servers[0].notifications.list("ada"))[0] == [told[0]]
 

@@ -19,8 +19,8 @@ from rtserver.errors import Unavailable
 from rtserver.ingest import kafka
 from rtserver.ingest.broker_addresses import parse_kafka_url
 from rtserver.ingest.commands import Request
-from rtserver.ingest.entry_processor import Feed
-from rtserver.ingest.kafka import KafkaDoor
+from rtserver.ingest.entry_processor import EntryProcessor
+from rtserver.ingest.kafka import KafkaConsumer
 from rtserver.telemetry.metrics import Metrics
 from tests.support.eventually import eventually
 
@@ -117,8 +117,10 @@ def broker(monkeypatch: pytest.MonkeyPatch) -> Broker:
     return Consumer.broker
 
 
-def door_of(hands: Hands, attempts: int = 5) -> KafkaDoor:
-    return KafkaDoor(parse_kafka_url("kafka://a:9092,b"), TOPIC, Feed(hands.take, attempts=attempts), Metrics())
+def door_of(hands: Hands, attempts: int = 5) -> KafkaConsumer:
+    return KafkaConsumer(
+        parse_kafka_url("kafka://a:9092,b"), TOPIC, EntryProcessor(hands.take, attempts=attempts), Metrics()
+    )
 
 
 async def test_records_are_carried_out_in_order_and_committed(broker: Broker) -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from rtserver.errors import Conflict, Unavailable
 from rtserver.ingest.commands import Request
-from rtserver.ingest.entry_processor import Feed
-from rtserver.ingest.rabbitmq import RabbitDoor
+from rtserver.ingest.entry_processor import EntryProcessor
+from rtserver.ingest.rabbitmq import RabbitMQConsumer
 from rtserver.telemetry.metrics import Metrics
 from tests.support.eventually import eventually
 from tests.support.process import Processes
@@ -95,10 +95,10 @@ async def backend(rabbit: RabbitServer, name: str) -> AsyncIterator[Backend]:
 
 @pytest.fixture
 async def door(rabbit: RabbitServer, name: str) -> AsyncIterator[Callable[..., Any]]:
-    made: list[RabbitDoor] = []
+    made: list[RabbitMQConsumer] = []
 
-    async def make(hands: Hands, attempts: int = 5) -> RabbitDoor:
-        one = RabbitDoor(rabbit.url, name, Feed(hands.take, attempts=attempts), Metrics())
+    async def make(hands: Hands, attempts: int = 5) -> RabbitMQConsumer:
+        one = RabbitMQConsumer(rabbit.url, name, EntryProcessor(hands.take, attempts=attempts), Metrics())
         made.append(one)
         await one.start()
         return one
@@ -184,7 +184,7 @@ async def test_what_a_lost_connection_had_is_given_to_another_server(
     cut, whole = Hands(), Hands()
     cut.decide = down
     async with TcpProxy().to(rabbit.port) as proxy:
-        one = RabbitDoor(f"amqp://guest:guest@127.0.0.1:{proxy.port}/", name, Feed(cut.take), Metrics())
+        one = RabbitMQConsumer(f"amqp://guest:guest@127.0.0.1:{proxy.port}/", name, EntryProcessor(cut.take), Metrics())
         await one.start()
         await eventually(lambda: _declared(backend))
         await backend.send("precious")
@@ -207,7 +207,7 @@ async def test_the_documented_example_is_carried_out(rabbit: RabbitServer) -> No
     async def take(request: Request, origin: str | None) -> None:
         hands.append(request)
 
-    one = RabbitDoor(rabbit.url, QUEUE, Feed(take), Metrics())
+    one = RabbitMQConsumer(rabbit.url, QUEUE, EntryProcessor(take), Metrics())
     connection = await aio_pika.connect(rabbit.url)
     await one.start()
     backend = Backend(await connection.channel(), QUEUE)

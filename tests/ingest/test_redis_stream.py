@@ -8,8 +8,8 @@ import pytest
 import redis.asyncio
 
 from rtserver.cluster.redis.connection import connector
-from rtserver.ingest.redis_stream import MAX_DELIVERIES, Inbox, Settle
-from rtserver.ingest.redis_stream_commands import Entry
+from rtserver.ingest.redis_stream import MAX_DELIVERIES, RedisStreamConsumer, Settle
+from rtserver.ingest.redis_stream_commands import StreamEntry
 from rtserver.telemetry.metrics import Metrics
 from tests.support.eventually import eventually
 from tests.support.redis_server import RedisServer
@@ -24,9 +24,9 @@ class Hands:
 
     def __init__(self) -> None:
         self.took: list[str] = []
-        self.decide: Callable[[Entry], Any] = lambda entry: None
+        self.decide: Callable[[StreamEntry], Any] = lambda entry: None
 
-    async def carry(self, entries: Sequence[Entry], settle: Settle) -> None:
+    async def carry(self, entries: Sequence[StreamEntry], settle: Settle) -> None:
         for entry in entries:
             self.took.append(body(entry))
             fate = self.decide(entry)
@@ -37,7 +37,7 @@ class Hands:
                 settle(entry, fate)
 
 
-def body(entry: Entry) -> str:
+def body(entry: StreamEntry) -> str:
     return entry.fields.get(b"body", b"").decode(errors="replace")
 
 
@@ -47,10 +47,12 @@ MakeInbox = Callable[..., Any]
 @pytest.fixture
 async def inbox(redis_server: RedisServer) -> AsyncIterator[MakeInbox]:
     """`await inbox(hands)`: one more server's, started."""
-    made: list[Inbox] = []
+    made: list[RedisStreamConsumer] = []
 
-    async def make(hands: Hands, *, lease: float = 5.0, url: str = redis_server.url, dead: str = DEAD) -> Inbox:
-        one = Inbox(
+    async def make(
+        hands: Hands, *, lease: float = 5.0, url: str = redis_server.url, dead: str = DEAD
+    ) -> RedisStreamConsumer:
+        one = RedisStreamConsumer(
             connector(url, key=STREAM), hands.carry, Metrics(),
             stream=STREAM, dead=dead, consumer=f"c{len(made)}", lease=lease,
         )  # fmt: skip

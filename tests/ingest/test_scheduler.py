@@ -23,12 +23,12 @@ async def run() -> AsyncIterator[Run]:
     """`await run(server)` starts the scheduler of that server."""
     started: list[Scheduler] = []
 
-    async def start(server: Backstage, owner: str = "one", carry_out: Any = None) -> Scheduler:
+    async def start(server: Backstage, owner: str = "one", execute: Any = None) -> Scheduler:
         async def through_intake(kind: str, body: Any, origin: str) -> None:
-            await server.intake.carry_out(checked(kind, body), origin=origin)
+            await server.intake.execute(checked(kind, body), origin=origin)
 
         scheduler = Scheduler(
-            server.schedule, carry_out or through_intake, Metrics(),
+            server.schedule, execute or through_intake, Metrics(),
             owner=owner, clean=server.requests.forget_old, clock=lambda: server.now,
         )  # fmt: skip
         server.intake.on_scheduled = scheduler.nudge
@@ -85,7 +85,7 @@ async def test_a_clock_that_is_set_forward_is_noticed(server: Backstage, run: Ru
 async def test_a_clock_that_is_set_back_stops_nothing_and_loses_nothing(server: Backstage, run: Run) -> None:
     failing = [True]
 
-    async def carry_out(kind: str, body: Any, origin: str) -> None:
+    async def execute(kind: str, body: Any, origin: str) -> None:
         if body["event"] == "again" and failing:
             failing.clear()
             raise RuntimeError
@@ -94,7 +94,7 @@ async def test_a_clock_that_is_set_back_stops_nothing_and_loses_nothing(server: 
     await put_off(server, "again", 1)
     await put_off(server, "ahead", HOUR_MS + 1)
     server.now = NOW + HOUR_MS
-    await run(server, carry_out=carry_out)
+    await run(server, execute=execute)
     await eventually(lambda: not failing)
     await eventually(lambda: _attempts(server, 1, 0))
     server.now = NOW + 10  # while it rests, and waits a second before it tries one of them again
@@ -116,7 +116,7 @@ async def test_a_clock_that_is_set_forward_at_work_repeats_nothing(
     async def slow(kind: str, body: Any, origin: str) -> None:
         began.set()
         await finish.wait()
-        await servers[0].intake.carry_out(checked(kind, body), origin=origin)
+        await servers[0].intake.execute(checked(kind, body), origin=origin)
 
     for kind, body in (
         ("notification", {"user": "ada", "type": "t", "message": "m", "at": NOW + 1}),
@@ -126,7 +126,7 @@ async def test_a_clock_that_is_set_forward_at_work_repeats_nothing(
     ):
         await servers[0].intake.submit(kind, body)
     servers[0].now = servers[1].now = NOW + 10
-    first = await run(servers[0], carry_out=slow)
+    first = await run(servers[0], execute=slow)
     await began.wait()
     servers[0].now = servers[1].now = NOW + HOUR_MS
     await run(servers[1], owner="two")
@@ -148,10 +148,10 @@ async def test_what_fell_due_long_ago_comes_in_order_of_its_time(servers: list[B
     for at, server in enumerate(servers):
         server.now = NOW + 10_000
 
-        async def carry_out(kind: str, body: Any, origin: str) -> None:
+        async def execute(kind: str, body: Any, origin: str) -> None:
             came.append(body["event"])
 
-        await run(server, owner=str(at), carry_out=carry_out)
+        await run(server, owner=str(at), execute=execute)
     await eventually(lambda: len(came) >= 120)
     assert came == order
 
@@ -176,7 +176,7 @@ async def test_a_server_that_dies_between_doing_and_noting_it_does_no_harm(serve
         await servers[0].intake.submit(kind, body)
     servers[0].now = servers[1].now = NOW + 1000
     for later in await servers[0].schedule.take("dead", 10):
-        await servers[0].intake.carry_out(checked(later.kind, later.body), origin=f"schedule:{later.id}")
+        await servers[0].intake.execute(checked(later.kind, later.body), origin=f"schedule:{later.id}")
     servers[1].now += LEASE_MS
     await run(servers[1])
     await eventually(lambda: _empty(servers[1]))
@@ -193,14 +193,14 @@ async def test_while_the_database_is_away_all_wait_and_no_attempt_counts(server:
         notice = {"user": "ada", "type": "t", "message": str(number), "at": NOW + 1 + number}
         await server.intake.submit("notification", notice)
     server.now, server.down, refused = NOW + 1000, True, 0
-    carry_out = server.carry_out
+    execute = server.notify_batches
 
     async def counting(orders: Any) -> Any:
         nonlocal refused
         refused += server.down
-        return await carry_out(orders)
+        return await execute(orders)
 
-    server.grouped._notifying.carry_out = counting  # type: ignore[method-assign]
+    server.grouped._notifying.notify_batches = counting  # type: ignore[method-assign]
     await run(server)
     await eventually(lambda: refused >= 2)
     assert [later.attempts for later in (await server.schedule.page())[0]] == [0, 0, 0]
@@ -231,7 +231,7 @@ async def test_a_fault_of_ours_is_tried_again_after_pauses_and_then_kept(server:
 
     await put_off(server, "bug", 1)
     server.now = NOW + 10
-    scheduler = await run(server, carry_out=broken)
+    scheduler = await run(server, execute=broken)
     for attempt in range(1, ATTEMPTS + 1):
         await eventually(lambda wanted=attempt: len(tried) == wanted)
         await eventually(lambda wanted=attempt: _attempts(server, wanted))
@@ -256,7 +256,7 @@ async def test_what_takes_long_stays_with_its_server(servers: list[Backstage], r
     await put_off(servers[0], "slow", 1)
     for server in servers:
         server.now = NOW + 10
-    first = await run(servers[0], carry_out=slow)
+    first = await run(servers[0], execute=slow)
     await began.wait()
     held = servers[0].now + LEASE_MS
     servers[0].now = servers[1].now = held - 1
@@ -278,7 +278,7 @@ async def test_stopping_finishes_what_has_begun_and_frees_the_rest(server: Backs
     for number in range(3):
         await put_off(server, str(number), number + 1)
     server.now = NOW + 10
-    scheduler = await run(server, carry_out=slow)
+    scheduler = await run(server, execute=slow)
     await began.wait()
     stopping = asyncio.create_task(scheduler.stop())
     await asyncio.sleep(0)

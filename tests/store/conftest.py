@@ -9,10 +9,10 @@ import pytest
 from rtserver.store.db.database import Database
 from rtserver.store.db.postgres import dsn_of
 from rtserver.store.messages.message_store import Messages
-from rtserver.store.notifications.delivery_receipts import Deliveries
+from rtserver.store.notifications.delivery_receipts import DeliveryReceipts
 from rtserver.store.notifications.notification_store import Notifications
 from rtserver.store.notifications.preferences import PreferenceStore
-from rtserver.store.rooms.read_cursors import Receipts
+from rtserver.store.rooms.read_cursors import ReadCursors
 from rtserver.store.rooms.room_store import Rooms
 from tests.support.postgres import PostgresServer
 
@@ -87,8 +87,8 @@ def rooms(db: Database) -> Rooms:
 
 
 @pytest.fixture
-async def receipts(db: Database) -> AsyncIterator[Receipts]:
-    receipts = Receipts(db)
+async def receipts(db: Database) -> AsyncIterator[ReadCursors]:
+    receipts = ReadCursors(db)
     await receipts.start()
     yield receipts
     await receipts.stop()
@@ -105,8 +105,8 @@ def preference_store(db: Database) -> PreferenceStore:
 
 
 @pytest.fixture
-async def deliveries(db: Database) -> AsyncIterator[Deliveries]:
-    started = Deliveries(db)
+async def deliveries(db: Database) -> AsyncIterator[DeliveryReceipts]:
+    started = DeliveryReceipts(db)
     await started.start()
     yield started
     await started.stop()

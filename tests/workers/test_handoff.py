@@ -22,8 +22,8 @@ from rtserver.engine.runner import Runner
 from rtserver.engine.server import Engine
 from rtserver.telemetry.metrics import Metrics
 from rtserver.workers import handoff, handoff_receiver
-from rtserver.workers.handoff import Handover
-from rtserver.workers.handoff_receiver import Adoption
+from rtserver.workers.handoff import HandoffSender
+from rtserver.workers.handoff_receiver import HandoffReceiver
 from tests.engine.conftest import Served, Upper, eventually
 from tests.engine.wire import Wire, request
 
@@ -32,16 +32,16 @@ CHUNKED = {"Transfer_Encoding": "chunked"}
 Pair = tuple[Served, Served]
 
 
-async def worker(name: str, folder: Path) -> tuple[Served, Adoption]:
+async def worker(name: str, folder: Path) -> tuple[Served, HandoffReceiver]:
     upper, metrics = Upper(), Metrics()
     engine = Engine(upper, metrics, instance_id=name, max_http_buffer_size=LIMIT)
-    engine.elsewhere = Handover(folder, name, LIMIT, metrics.handed_over)
+    engine.elsewhere = HandoffSender(folder, name, LIMIT, metrics.handed_over)
     app = web.Application()
     engine.attach(app)
     runner = Runner(app, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    adopting = Adoption(folder, name, runner.server, LIMIT)  # type: ignore[arg-type]
+    adopting = HandoffReceiver(folder, name, runner.server, LIMIT)  # type: ignore[arg-type]
     adopting.start()
     return Served(engine, upper, metrics, runner), adopting
 

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from rtserver.cluster.adapter.classic import ClassicLink
 from rtserver.cluster.adapter.link import Link, options_of, remote_sockets
-from rtserver.cluster.adapter.peer_requests import Questions
-from rtserver.cluster.adapter.pending_replies import Acks
-from rtserver.cluster.adapter.request_handlers import Answers
+from rtserver.cluster.adapter.peer_requests import PeerRequests
+from rtserver.cluster.adapter.pending_replies import PendingAcks
+from rtserver.cluster.adapter.request_handlers import RequestHandlers
 from rtserver.cluster.partial_results import PartialList, PartialSet
 from rtserver.cluster.redis.bus import RedisBus
 from rtserver.protocol import adapter as wire
@@ -41,9 +41,9 @@ class ClusterAdapter(Adapter, ABC):
 
     def __init__(self, requests_timeout: float) -> None:
         self._grace = requests_timeout * GRACE
-        self._questions = Questions(requests_timeout)
+        self._questions = PeerRequests(requests_timeout)
         self._links: dict[str, Link] = {}
-        self._answers = Answers(self)
+        self._answers = RequestHandlers(self)
 
     @abstractmethod
     def _new_link(self, nsp: str) -> Link: ...
@@ -78,7 +78,7 @@ class ClusterAdapter(Adapter, ABC):
             return await super().broadcast_with_ack(nsp, args, target, timeout)
         if not link.ready:
             return await self._ask_only_here(nsp, args, target, timeout)
-        acks = Acks(silent=link.silence.count, keep=target.flags.keep)
+        acks = PendingAcks(silent=link.silence.count, keep=target.flags.keep)
         options = options_of(target, timeout)
         with link.expecting(acks) as request_id:
             link.broadcast_request(request_id, args, options)
@@ -100,10 +100,12 @@ class ClusterAdapter(Adapter, ABC):
         except AckTimeout as late:
             raise AckTimeout(late.responses) from None
 
-    async def _count_servers(self, link: Link, acks: Acks) -> None:
+    async def _count_servers(self, link: Link, acks: PendingAcks) -> None:
         acks.expect_servers(await link.servers())
 
-    async def _collect_local(self, nsp: str, args: list[Any], target: Target, timeout: float, acks: Acks) -> float:
+    async def _collect_local(
+        self, nsp: str, args: list[Any], target: Target, timeout: float, acks: PendingAcks
+    ) -> float:
         """The seconds of `timeout` that are left then."""
         waiting = 0
 

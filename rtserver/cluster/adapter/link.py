@@ -42,7 +42,7 @@ class Link(ABC):
     def __init__(self, nsp: str, uid: str, grace: float) -> None:
         self.nsp = nsp
         self.uid = uid
-        self.silence = Silence(grace)
+        self.silence = UnresponsivePeers(grace)
         self._open: dict[str, Collector] = {}
         self._late: str | None = None
 
@@ -189,7 +189,7 @@ def _text(item: Mapping[str, Any], name: str) -> str | None:
     return value if isinstance(value, str) else None
 
 
-class Silence:
+class UnresponsivePeers:
     """`grace`: seconds that a silent server still has once all others have answered."""
 
     __slots__ = ("count", "grace")

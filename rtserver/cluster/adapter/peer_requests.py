@@ -8,13 +8,13 @@ from typing import Any
 import structlog
 
 from rtserver.cluster.adapter.link import Link
-from rtserver.cluster.adapter.pending_replies import Replies
+from rtserver.cluster.adapter.pending_replies import PendingReplies
 from rtserver.protocol.adapter import RequestType
 
 log = structlog.get_logger("rtserver.cluster")
 
 
-class Questions:
+class PeerRequests:
     """`timeout`: seconds for requests that every server answers at once."""
 
     def __init__(self, timeout: float) -> None:
@@ -25,14 +25,14 @@ class Questions:
         for probe in list(self._probes.values()):
             probe.cancel()
 
-    async def ask(self, link: Link, kind: RequestType, *, items: str, **fields: Any) -> Replies:
+    async def ask(self, link: Link, kind: RequestType, *, items: str, **fields: Any) -> PendingReplies:
         """Each server answers with a list of `items`."""
         replies, request_id = await self._ask(link, kind, self._timeout, items=items, **fields)
         if request_id is not None:
             link.missed(replies.missing, request_id)
         return replies
 
-    async def ask_handlers(self, link: Link, args: list[Any], seconds: float) -> Replies:
+    async def ask_handlers(self, link: Link, args: list[Any], seconds: float) -> PendingReplies:
         """A handler on each server answers whatever it likes, whenever it likes."""
         replies, _ = await self._ask(link, RequestType.SERVER_SIDE_EMIT, seconds, data=args)
         if replies.missing:
@@ -41,10 +41,10 @@ class Questions:
 
     async def _ask(
         self, link: Link, kind: RequestType, seconds: float, *, items: str | None = None, **fields: Any
-    ) -> tuple[Replies, str | None]:
+    ) -> tuple[PendingReplies, str | None]:
         """The replies, and the id of the request unless there was nobody to ask."""
         expected = await link.servers() - 1 if link.ready else 0
-        replies = Replies(max(0, expected), silent=link.silence.count, items=items)
+        replies = PendingReplies(max(0, expected), silent=link.silence.count, items=items)
         if expected <= 0:
             replies.partial = not link.ready
             return replies, None

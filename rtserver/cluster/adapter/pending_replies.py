@@ -12,7 +12,7 @@ from typing import Any
 from rtserver.protocol.adapter import RequestType, Response
 
 
-class Waiting:
+class Pending:
     """Until everything has come; or until all but the silent have answered, and a grace after that."""
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class Waiting:
             self._complete.set()
 
 
-class Replies(Waiting):
+class PendingReplies(Pending):
     """The responses to one request, complete when `expected` have come.
 
     `silent`: so many of them will likely not come. `items`: the name of the list that a response must hold; two servers
@@ -73,7 +73,7 @@ class Replies(Waiting):
         self._note(likely=self.missing <= self._silent, complete=not self.missing)
 
 
-class Acks(Waiting):
+class PendingAcks(Pending):
     """The acks of the clients of a whole cluster to one broadcast.
 
     Complete when every server has told how many clients it asked, and as many have answered. `keep`: see `Flags`.

@@ -33,7 +33,7 @@ class Subscribe(Protocol):
     def __call__(self, channel: str, handler: Handler) -> None: ...
 
 
-class LegacyInput:
+class PythonSocketIOInput:
     """`adapter`: only its local half is used."""
 
     def __init__(self, adapter: Adapter) -> None:
@@ -81,13 +81,13 @@ class LegacyInput:
         """An answer between python-socketio servers; nobody here asked."""
 
 
-_ACTIONS: Mapping[str, Callable[[LegacyInput, Message], None]] = {
-    "emit": LegacyInput._emit,
-    "disconnect": LegacyInput._disconnect,
-    "enter_room": LegacyInput._enter_room,
-    "leave_room": LegacyInput._leave_room,
-    "close_room": LegacyInput._close_room,
-    "callback": LegacyInput._callback,
+_ACTIONS: Mapping[str, Callable[[PythonSocketIOInput, Message], None]] = {
+    "emit": PythonSocketIOInput._emit,
+    "disconnect": PythonSocketIOInput._disconnect,
+    "enter_room": PythonSocketIOInput._enter_room,
+    "leave_room": PythonSocketIOInput._leave_room,
+    "close_room": PythonSocketIOInput._close_room,
+    "callback": PythonSocketIOInput._callback,
 }
 
 

@@ -23,7 +23,7 @@ MAX_RUNNING = 5_000
 """Requests that may be under way at a time, since others say how many there are and how long they take."""
 
 
-class Answers:
+class RequestHandlers:
     def __init__(self, adapter: Adapter) -> None:
         self._adapter = adapter
         self._tasks: set[asyncio.Task[None]] = set()
@@ -117,15 +117,15 @@ class Answers:
         task.add_done_callback(self._tasks.discard)
 
 
-_ACTIONS: Mapping[RequestType, Callable[[Answers, Link, Request], None]] = {
-    RequestType.SOCKETS: Answers._sockets,
-    RequestType.ALL_ROOMS: Answers._all_rooms,
-    RequestType.REMOTE_JOIN: Answers._join,
-    RequestType.REMOTE_LEAVE: Answers._leave,
-    RequestType.REMOTE_DISCONNECT: Answers._disconnect,
-    RequestType.REMOTE_FETCH: Answers._fetch,
-    RequestType.SERVER_SIDE_EMIT: Answers._server_side_emit,
-    RequestType.BROADCAST: Answers._broadcast,
+_ACTIONS: Mapping[RequestType, Callable[[RequestHandlers, Link, Request], None]] = {
+    RequestType.SOCKETS: RequestHandlers._sockets,
+    RequestType.ALL_ROOMS: RequestHandlers._all_rooms,
+    RequestType.REMOTE_JOIN: RequestHandlers._join,
+    RequestType.REMOTE_LEAVE: RequestHandlers._leave,
+    RequestType.REMOTE_DISCONNECT: RequestHandlers._disconnect,
+    RequestType.REMOTE_FETCH: RequestHandlers._fetch,
+    RequestType.SERVER_SIDE_EMIT: RequestHandlers._server_side_emit,
+    RequestType.BROADCAST: RequestHandlers._broadcast,
 }
 
 _TAKE_TIME = frozenset({RequestType.REMOTE_DISCONNECT, RequestType.SERVER_SIDE_EMIT, RequestType.BROADCAST})

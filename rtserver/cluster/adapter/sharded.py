@@ -17,7 +17,7 @@ from rtserver.cluster.partial_results import PartialList, PartialSet
 from rtserver.cluster.redis.address import RedisAddress
 from rtserver.cluster.redis.bus import RedisBus
 from rtserver.cluster.redis.connection import FAILURES, closed, connector, opened
-from rtserver.cluster.redis.sharded_bus import Shards
+from rtserver.cluster.redis.sharded_bus import ShardedRedisBus
 from rtserver.cluster.redis.subscriber import Handler, Kind
 from rtserver.errors import ConfigError, Unavailable
 from rtserver.protocol.adapter import Broadcast, Options, Request, RequestType, sharded
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class ShardedBus(Protocol):
-    """A `RedisBus`, or the `Shards` of a Redis Cluster."""
+    """A `RedisBus`, or the `ShardedRedisBus` of a Redis Cluster."""
 
     address: RedisAddress
 
@@ -84,7 +84,7 @@ class ShardedAdapter(ClusterAdapter):
 class ShardedClusterAdapter(ShardedAdapter):
     """On the nodes of a Redis Cluster, which start and stop with the adapter."""
 
-    def __init__(self, shards: Shards, *, key: str = "socket.io", requests_timeout: float = 5.0) -> None:
+    def __init__(self, shards: ShardedRedisBus, *, key: str = "socket.io", requests_timeout: float = 5.0) -> None:
         super().__init__(shards, key=key, requests_timeout=requests_timeout)
         self._shards = shards
 

@@ -12,7 +12,7 @@ from rtserver.cluster.presence.announcer import Announcer
 from rtserver.cluster.presence.devices import Devices
 
 
-class Saying(NamedTuple):
+class DeviceCount(NamedTuple):
     """`user` has so many devices here; `first`: the first of them has just come."""
 
     user: str
@@ -20,14 +20,14 @@ class Saying(NamedTuple):
     first: bool = False
 
 
-class Telling:
+class AnnouncePolicy:
     def __init__(self, devices: Devices, announcer: Announcer) -> None:
         self._devices, self._announcer = devices, announcer
         self._announced: set[str] = set()  # those with a device here whom Redis has heard of
         self._unsaid: set[str] = set()  # left while Redis was down
         self._guessed: set[str] = set()  # of those, the ones told offline
 
-    def heard(self, sayings: Sequence[Saying], fresh: Iterable[str], *, lost_data: bool = False) -> None:
+    def heard(self, sayings: Sequence[DeviceCount], fresh: Iterable[str], *, lost_data: bool = False) -> None:
         """Redis has heard them; `fresh` were not online before, as far as it knows."""
         for user in fresh:
             if not (lost_data and user in self._announced):
@@ -40,7 +40,7 @@ class Telling:
             else:
                 self._announced.discard(user)
 
-    def unheard(self, sayings: Iterable[Saying]) -> None:
+    def unheard(self, sayings: Iterable[DeviceCount]) -> None:
         """Redis is down: this server tells what it sees itself."""
         for user, devices, first in sayings:
             if not devices:

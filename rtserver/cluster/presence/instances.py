@@ -11,7 +11,7 @@ from msgspec import Struct, convert
 
 from rtserver.cluster.partial_results import PartialList
 from rtserver.cluster.presence.scripts import INSTANCES, KEY
-from rtserver.cluster.presence.user_ids import text
+from rtserver.cluster.presence.user_ids import decode_user
 from rtserver.cluster.redis.bus import RedisBus
 from rtserver.errors import Unavailable
 from rtserver.protocol import json
@@ -29,13 +29,13 @@ class Instance(Struct, frozen=True, kw_only=True):
     connections: dict[str, int]
 
 
-class Registry(Protocol):
+class InstanceRegistry(Protocol):
     async def instances(self) -> PartialList[Instance]:
         """By id. While Redis is down this one alone, and `partial`."""
         ...
 
 
-class LocalRegistry:
+class LocalInstanceRegistry:
     """The registry of a server that is alone."""
 
     def __init__(self, describe: Callable[[], Instance]) -> None:
@@ -45,7 +45,7 @@ class LocalRegistry:
         return PartialList([self._describe()])
 
 
-class RedisRegistry:
+class RedisInstanceRegistry:
     def __init__(self, bus: RedisBus, describe: Callable[[], Instance], key: str = KEY) -> None:
         self._bus, self._describe, self._key = bus, describe, key
 
@@ -58,7 +58,7 @@ class RedisRegistry:
             return PartialList([own], partial=True)
         found = {own.id: own}
         for name, record in told:
-            instance = self._read(text(name), record)
+            instance = self._read(decode_user(name), record)
             if instance is not None:
                 found.setdefault(instance.id, instance)
         return PartialList(sorted(found.values(), key=lambda instance: instance.id))
@@ -79,7 +79,7 @@ class RedisRegistry:
 log = structlog.get_logger("rtserver.presence")
 
 
-class Record:
+class InstanceRecord:
     """`describe` gives it; a mark of our own tells it from that of a second server by the same name."""
 
     def __init__(self, instance: str, describe: Callable[[], Mapping[str, Any]]) -> None:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from rtserver.cluster.partial_results import PartialList, PartialSet
 from rtserver.cluster.presence.announcer import Callback
-from rtserver.sio.broadcast.room_presence import Occupancy
+from rtserver.sio.broadcast.room_presence import RoomPresence
 
 
 class Presence(Protocol):
@@ -15,7 +15,7 @@ class Presence(Protocol):
     and `partial`."""
 
     @property
-    def rooms(self) -> Occupancy:
+    def rooms(self) -> RoomPresence:
         """Who is in which room."""
         ...
 

@@ -8,7 +8,7 @@ from itertools import islice
 from rtserver.cluster.partial_results import PartialList, PartialSet
 from rtserver.cluster.presence.announcer import Announcer, Callback
 from rtserver.cluster.presence.devices import Devices
-from rtserver.sio.broadcast.room_presence import Occupancy
+from rtserver.sio.broadcast.room_presence import RoomPresence
 
 
 class MemoryPresence:
@@ -18,7 +18,7 @@ class MemoryPresence:
         self._instance = instance
         self._announcer = Announcer()
         self._devices = Devices(grace, self._gone)
-        self.rooms = Occupancy(instance)
+        self.rooms = RoomPresence(instance)
 
     async def connected(self, user: str, sid: str) -> None:
         was_online = user in self._devices

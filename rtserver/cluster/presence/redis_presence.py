@@ -23,14 +23,14 @@ import structlog
 
 from rtserver.cluster.partial_results import PartialList, PartialSet
 from rtserver.cluster.presence import scripts
-from rtserver.cluster.presence.announce_policy import Saying, Telling
+from rtserver.cluster.presence.announce_policy import AnnouncePolicy, DeviceCount
 from rtserver.cluster.presence.announcer import Announcer, Callback
 from rtserver.cluster.presence.devices import Devices
-from rtserver.cluster.presence.instances import Record
-from rtserver.cluster.presence.queries import Questions
-from rtserver.cluster.presence.room_presence import RedisOccupancy, Seen
+from rtserver.cluster.presence.instances import InstanceRecord
+from rtserver.cluster.presence.queries import PresenceQueries
+from rtserver.cluster.presence.room_presence import RedisRoomPresence, Seen
 from rtserver.cluster.presence.scripts import CHUNK, KEY, chunks
-from rtserver.cluster.presence.user_ids import raw, text, texts
+from rtserver.cluster.presence.user_ids import decode_user, decode_users, encode_user
 from rtserver.cluster.redis.bus import RedisBus
 from rtserver.errors import Unavailable
 
@@ -64,15 +64,15 @@ class RedisPresence:
         self._bus, self._instance, self._key = bus, instance, key
         self._grace, self._lease = round(grace * 1000), round(lease * 1000)
         self._heartbeat, self._wait = heartbeat, wait
-        self._questions = Questions(bus, key)
-        self._record = Record(instance, describe)
+        self._questions = PresenceQueries(bus, key)
+        self._record = InstanceRecord(instance, describe)
         self._announcer = Announcer()
         self._devices = Devices(grace + MARGIN, self._gone)
-        self._telling = Telling(self._devices, self._announcer)
-        self._sayings: list[Saying] = []
+        self._telling = AnnouncePolicy(self._devices, self._announcer)
+        self._sayings: list[DeviceCount] = []
         self._sending: asyncio.Task[None] | None = None
         self._settling: asyncio.Task[None] | None = None
-        self.rooms = RedisOccupancy(bus, instance, lease=lease, key=key)
+        self.rooms = RedisRoomPresence(bus, instance, lease=lease, key=key)
         self._epoch: bytes | None = None
         self._stale = True
         self._look: bytes | str = "0"
@@ -130,7 +130,7 @@ class RedisPresence:
     # What is said, and what Redis makes of it.
 
     def _say(self, user: str, first: bool = False) -> asyncio.Task[None]:
-        self._sayings.append(Saying(user, self._devices.count(user), first))
+        self._sayings.append(DeviceCount(user, self._devices.count(user), first))
         if self._sending is None:
             self._sending = self._spawn(self._send())
         return self._sending
@@ -140,13 +140,13 @@ class RedisPresence:
         sent = [(part, self._call_say(part)) for part in chunks(sayings)]
         for part, answer in sent:
             try:
-                self._telling.heard(part, texts(await answer))
+                self._telling.heard(part, decode_users(await answer))
             except Unavailable:
                 self._stale = True
                 self._telling.unheard(part)
 
-    def _call_say(self, sayings: Iterable[Saying]) -> asyncio.Future[list[bytes]]:
-        pairs = [value for user, count, _ in sayings for value in (raw(user), count)]
+    def _call_say(self, sayings: Iterable[DeviceCount]) -> asyncio.Future[list[bytes]]:
+        pairs = [value for user, count, _ in sayings for value in (encode_user(user), count)]
         return self._bus.call(*self._script(scripts.SAY, self._instance, self._lease, self._grace, *pairs))
 
     def _gone(self, user: str) -> None:
@@ -162,7 +162,7 @@ class RedisPresence:
         try:
             while more:
                 gone, more = await self._bus.call(*self._script(scripts.SETTLE))
-                self._telling.gone(texts(gone))
+                self._telling.gone(decode_users(gone))
         except Unavailable:
             self._stale = True
 
@@ -190,7 +190,7 @@ class RedisPresence:
             most = 2 * len(self._devices) + scripts.STRANGERS
             answer = await self._bus.call(*self._script(scripts.BEAT, *args, most, int(self.rooms.stale)))
             held, epoch, count, gone, more, self._look, repaired, before, *rooms = answer
-            self._telling.gone(texts(gone))
+            self._telling.gone(decode_users(gone))
             lost_data |= self._epoch is not None and epoch != self._epoch
             self._epoch = epoch
             self._stale |= lost_data or not held
@@ -216,8 +216,8 @@ class RedisPresence:
         """Bring Redis in line with who is here."""
         key = f"{self._key}:on:{self._instance}"
         kept = await self._bus.ask("HKEYS", key)
-        said = set(texts(kept))
-        for strange in chunks([name for name in kept if raw(text(name)) != name]):
+        said = set(decode_users(kept))
+        for strange in chunks([name for name in kept if encode_user(decode_user(name)) != name]):
             await self._bus.ask("HDEL", key, *strange)
         owed = self._telling.owed
         for users in chunks(list({*said, *owed, *self._devices})):
@@ -234,9 +234,9 @@ class RedisPresence:
             await self._repeat(users)
 
     async def _repeat(self, users: Iterable[str], *, lost_data: bool = False) -> None:
-        sayings = [Saying(user, self._devices.count(user)) for user in users]
+        sayings = [DeviceCount(user, self._devices.count(user)) for user in users]
         fresh = await self._call_say(sayings)
-        self._telling.heard(sayings, texts(fresh), lost_data=lost_data)
+        self._telling.heard(sayings, decode_users(fresh), lost_data=lost_data)
 
     def _script(self, script: str, *args: str | int | bytes) -> tuple[str | int | bytes, ...]:
         return ("EVAL", script, 1, self._key, *args)

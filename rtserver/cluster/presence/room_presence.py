@@ -19,10 +19,10 @@ from typing import Any, NamedTuple
 from rtserver.cluster.presence.queries import PATIENCE
 from rtserver.cluster.presence.room_scripts import AMONG, COMPLETE, END, PAGE, TELL, prefix, suffix
 from rtserver.cluster.presence.scripts import CHUNK, KEY, chunks
-from rtserver.cluster.presence.user_ids import text
+from rtserver.cluster.presence.user_ids import decode_user
 from rtserver.cluster.redis.bus import RedisBus
 from rtserver.errors import Unavailable
-from rtserver.sio.broadcast.room_presence import MOST, Found, Occupancy, Occupants, Place, bounded, chosen, page
+from rtserver.sio.broadcast.room_presence import MOST, Found, Occupants, Place, RoomPresence, bounded, chosen, page
 
 Entry = tuple[Place, str]
 
@@ -36,7 +36,7 @@ class Seen(NamedTuple):
     live: list[bytes]
 
 
-class RedisOccupancy(Occupancy):
+class RedisRoomPresence(RoomPresence):
     """`lease` is in seconds. The heartbeats of presence drive it; before the first, nothing is said."""
 
     def __init__(self, bus: RedisBus, instance: str, *, lease: float = 8.0, key: str = KEY) -> None:
@@ -62,7 +62,7 @@ class RedisOccupancy(Occupancy):
         """The lease is renewed."""
         epoch, complete, size, live = seen
         lost_data = epoch != self._epoch and bool(self._epoch)
-        others = (instance for instance in live if text(instance) != self.instance)
+        others = (instance for instance in live if decode_user(instance) != self.instance)
         self._peers.seen(others, asyncio.get_running_loop().time(), lost_data=lost_data)
         self._epoch = epoch
         if self.stale or not complete or size != self._size:
@@ -154,7 +154,7 @@ def _read(told: list[Any]) -> Found:
     for instance, entry in zip(told[::2], told[1::2], strict=True):
         user, devices = suffix(entry)
         if devices.isdigit():
-            found.setdefault(user, {})[text(instance)] = int(devices[:9])
+            found.setdefault(user, {})[decode_user(instance)] = int(devices[:9])
     return found
 
 

@@ -11,20 +11,20 @@ range of it, by user id: \\0 sorts before whatever may follow in a longer name, 
 from __future__ import annotations
 
 from rtserver.cluster.presence.scripts import BASE
-from rtserver.cluster.presence.user_ids import raw, text
+from rtserver.cluster.presence.user_ids import decode_user, encode_user
 
 END = b"\xff"
 
 
 def prefix(*parts: str) -> bytes:
     """What the entries of a place, or of a user in one, begin with."""
-    return b"".join(raw(part).replace(b"\0", b"\0\xff") + b"\0" for part in parts)
+    return b"".join(encode_user(part).replace(b"\0", b"\0\xff") + b"\0" for part in parts)
 
 
 def suffix(entry: bytes) -> tuple[str, bytes]:
     """The user and the devices of what is left behind the prefix of a place."""
     user, _, devices = entry.rpartition(b"\0")
-    return text(user.replace(b"\0\xff", b"\0")), devices
+    return decode_user(user.replace(b"\0\xff", b"\0")), devices
 
 
 TELL = """

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 
-def raw(name: str) -> bytes:
+def encode_user(name: str) -> bytes:
     return name.encode("utf-8", "surrogatepass")
 
 
-def text(name: bytes) -> str:
+def decode_user(name: bytes) -> str:
     """What somebody else has written there may be no text at all."""
     try:
         return name.decode("utf-8", "surrogatepass")
@@ -17,5 +17,5 @@ def text(name: bytes) -> str:
         return name.decode(errors="replace")
 
 
-def texts(names: Iterable[bytes]) -> list[str]:
-    return [text(name) for name in names]
+def decode_users(names: Iterable[bytes]) -> list[str]:
+    return [decode_user(name) for name in names]

@@ -17,10 +17,10 @@ from redis.exceptions import ResponseError
 from rtserver.cluster.redis.address import RedisAddress, parse_redis_url
 from rtserver.cluster.redis.command_queue import CommandQueue
 from rtserver.cluster.redis.connection import FAILURES, Demoted, connector, is_replica
-from rtserver.cluster.redis.delivery import Delivery
-from rtserver.cluster.redis.error_replies import Refusals
+from rtserver.cluster.redis.delivery import MessageDelivery
+from rtserver.cluster.redis.error_replies import ErrorReplyLog
 from rtserver.cluster.redis.inflight import Argument
-from rtserver.cluster.redis.subscriber import Handler, Kind, Listener
+from rtserver.cluster.redis.subscriber import Handler, Kind, Subscriber
 from rtserver.cluster.redis.topology import ClusterMap
 from rtserver.errors import Unavailable
 from rtserver.protocol.adapter.signing import Seal
@@ -74,15 +74,15 @@ class RedisBus:
             connect,
             on_drop=self._dropped,
             on_change=self._changed,
-            on_refusal=Refusals(metrics.redis_refused, self._address).note,
+            on_refusal=ErrorReplyLog(metrics.redis_refused, self._address).note,
             timeout=timeout,
             max_bytes=max_bytes,
             max_commands=max_messages,
             max_age=max_age,
         )
-        self._listener = Listener(
+        self._listener = Subscriber(
             connect,
-            deliver=Delivery(metrics.rejected, address.shown, max_message, seal),
+            deliver=MessageDelivery(metrics.rejected, address.shown, max_message, seal),
             on_change=self._changed,
             ping_every=heartbeat,
         )

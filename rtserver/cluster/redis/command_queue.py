@@ -24,8 +24,8 @@ from redis.asyncio import Connection
 from redis.exceptions import MovedError, ReadOnlyError, ResponseError
 
 from rtserver.cluster.redis.connection import FAILURES, Backoff, Connect, Demoted, closed, opened, sever
-from rtserver.cluster.redis.inflight import Argument, Command, Window
-from rtserver.cluster.redis.resp_protocol import Pipe, pack
+from rtserver.cluster.redis.inflight import Argument, Command, InFlightCommands
+from rtserver.cluster.redis.resp_protocol import RespProtocol, pack
 
 log = structlog.get_logger("rtserver.redis")
 
@@ -57,8 +57,8 @@ class CommandQueue:
         self._max_bytes, self._max_commands = max_bytes, max_commands
         self._queue: deque[Command] = deque()
         self._bytes = 0
-        self._written = Window(timeout, self._late)
-        self._pipe: Pipe | None = None
+        self._written = InFlightCommands(timeout, self._late)
+        self._pipe: RespProtocol | None = None
         self._due = False
         self._flushed: asyncio.Event | None = None
         self._connection: Connection | None = None
@@ -114,7 +114,7 @@ class CommandQueue:
         connection = None
         try:
             self._connection = connection = await opened(self._connect)
-            self._pipe = Pipe(connection, self._answered, self._write)
+            self._pipe = RespProtocol(connection, self._answered, self._write)
             backoff.connected()
             self.connected = True
             self._on_change(None)

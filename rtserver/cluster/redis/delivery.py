@@ -20,7 +20,7 @@ QUIET = 60.0
 """Seconds without a bad signature after which the next one is news."""
 
 
-class Delivery:
+class MessageDelivery:
     """`reject(code)` counts; `seal`: only what it opens is delivered."""
 
     def __init__(self, reject: Callable[[str], None], address: str, max_message: int, seal: Seal | None) -> None:

@@ -39,7 +39,7 @@ _CODES: tuple[tuple[type[Exception], str], ...] = (
 _OTHERS = re.compile(r"(MISCONF|NOREPLICAS|BUSY|TRYAGAIN|CROSSSLOT|WRONGTYPE|ERR)\b")
 
 
-class Refusals:
+class ErrorReplyLog:
     """The text of an error is not logged: Redis may repeat in it what it was given."""
 
     def __init__(self, count: Callable[[str], None], address: str) -> None:

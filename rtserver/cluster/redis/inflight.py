@@ -41,7 +41,7 @@ class Command(msgspec.Struct, eq=False):
         return False
 
 
-class Window:
+class InFlightCommands:
     def __init__(self, timeout: float, late: Callable[[], None]) -> None:
         """`late` is called when an answer takes longer than `timeout`, and what was written before it needs."""
         self._timeout, self._late = timeout, late

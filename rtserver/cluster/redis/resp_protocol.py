@@ -24,7 +24,7 @@ _NOTHING = object()
 pack: Callable[[tuple[Any, ...]], bytes] = hiredis.pack_command
 
 
-class Pipe(asyncio.Protocol):
+class RespProtocol(asyncio.Protocol):
     """`take(answer)` gets each answer, errors of Redis as objects; what it raises ends the connection, as `lost`."""
 
     def __init__(

@@ -25,7 +25,7 @@ TROUBLED = 0.5
 """Seconds between two looks at who owns what: while all is well, and while it is not."""
 
 
-class Shards:
+class ShardedRedisBus:
     """Its methods are those of `RedisBus`."""
 
     def __init__(self, address: RedisAddress, metrics: BusMetrics, *, seal: Seal | None = None) -> None:

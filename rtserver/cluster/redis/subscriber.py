@@ -22,7 +22,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
 from rtserver.cluster.redis.connection import FAILURES, Backoff, Connect, closed, opened, sever
-from rtserver.cluster.redis.resp_protocol import NO_TURN, Pipe, pack
+from rtserver.cluster.redis.resp_protocol import NO_TURN, RespProtocol, pack
 
 log = structlog.get_logger("rtserver.redis")
 
@@ -41,7 +41,7 @@ _BEGINNINGS: dict[bytes, Kind] = {b"subscribe": "", b"psubscribe": "P", b"ssubsc
 _ENDS: dict[bytes, Kind] = {b"unsubscribe": "", b"punsubscribe": "P", b"sunsubscribe": "S"}
 
 
-class Listener:
+class Subscriber:
     """`deliver(handlers, channel, payload)` guards the handlers; `on_change(error)`: synced, or why not."""
 
     def __init__(
@@ -149,7 +149,7 @@ class Listener:
         self._ending.clear()
         self._touched = dict.fromkeys(self._wanted)
         self._awaited = set(self._wanted)
-        pipe = Pipe(connection, self._take, turn=self.turn)
+        pipe = RespProtocol(connection, self._take, turn=self.turn)
         self._check_synced()
         keeping = asyncio.create_task(self._keep(pipe))
         try:
@@ -162,7 +162,7 @@ class Listener:
             await asyncio.wait((keeping,))
         raise AssertionError("neither of them returns")
 
-    async def _keep(self, pipe: Pipe) -> NoReturn:
+    async def _keep(self, pipe: RespProtocol) -> NoReturn:
         """Bring Redis's subscriptions in line with what is wanted, and see that it lives."""
         now = asyncio.get_running_loop().time
         due = now() + self._ping_every
@@ -179,7 +179,7 @@ class Listener:
                 pipe.write(pack(("PING",)))
                 due = now() + self._ping_every
 
-    def _align(self, pipe: Pipe) -> None:
+    def _align(self, pipe: RespProtocol) -> None:
         touched, self._touched = self._touched, {}
         new = [key for key in touched if key in self._wanted and key not in self._asked]
         old = [key for key in touched if key not in self._wanted and key in self._asked]

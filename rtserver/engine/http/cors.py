@@ -15,7 +15,7 @@ import structlog
 from engineio.async_drivers.aiohttp import translate_request
 
 from rtserver.engine.http.responses import FORBIDDEN, Refusal
-from rtserver.engine.session.interfaces import Asked
+from rtserver.engine.session.interfaces import HandshakeRequest
 
 
 class OriginPolicy:
@@ -25,9 +25,9 @@ class OriginPolicy:
         self._allows = _check(allowed)
         self._credentials = credentials
         self.needs_request = callable(allowed) and _wants_environ(allowed)
-        """Whether it looks at more than `Asked` has."""
+        """Whether it looks at more than `HandshakeRequest` has."""
 
-    def headers(self, request: Asked) -> dict[str, str]:
+    def headers(self, request: HandshakeRequest) -> dict[str, str]:
         """What to add to the answer; raises `Refusal` for an origin that may not connect."""
         origin = request.headers.get("Origin")
         if self._off:
@@ -44,7 +44,7 @@ class OriginPolicy:
             headers["Access-Control-Allow-Credentials"] = "true"
         return headers
 
-    def preflight(self, request: Asked) -> dict[str, str]:
+    def preflight(self, request: HandshakeRequest) -> dict[str, str]:
         headers = self.headers(request)
         if headers:
             headers["Access-Control-Allow-Methods"] = "GET,HEAD,PUT,PATCH,POST,DELETE"
@@ -78,7 +78,7 @@ def _wants_environ(function: Callable[..., Any]) -> bool:
     return len(inspect.signature(function).parameters) > 1
 
 
-def is_own(origin: str, request: Asked) -> bool:
+def is_own(origin: str, request: HandshakeRequest) -> bool:
     """Whether the page is of the host that was asked, as the client or a proxy in front of us names it."""
     headers = request.headers
     scheme = headers.get("X-Forwarded-Proto", request.scheme).split(",")[0].strip()
@@ -103,7 +103,7 @@ class Origins:
         self._allowed = frozenset(allowed)
         self._told: set[str] = set()
 
-    def allows(self, origin: str, request: Asked) -> bool:
+    def allows(self, origin: str, request: HandshakeRequest) -> bool:
         if origin in self._allowed or is_own(origin, request):
             return True
         self._tell(origin[:_SHOWN])

@@ -6,7 +6,7 @@ The other process gets the connection itself and the bytes of the request, as if
    been read but what comes behind a WebSocket handshake, which goes along.
 2. A body of known length goes as far as it has come; the rest of it comes there. One that aiohttp decodes (chunked,
    compressed) is read whole and framed anew; past the limit of a payload its length alone goes, at which it is refused.
-3. From `take` on nothing more may be read from the connection here, and `leave` follows without a pause.
+3. From `take` on nothing more may be read from the connection here, and `detach` follows without a pause.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from typing import Any
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
-from rtserver.engine.http.takeover import TakenOver, between_requests, leave
+from rtserver.engine.http.takeover import TakenOver, between_requests, detach
 
 _FRAMING = frozenset({b"content-length", b"transfer-encoding", b"content-encoding", b"expect", b"trailer", b"te"})
 _ANSWERED = frozenset({b"expect"})
 
 
-class Nobody(asyncio.Protocol):
+class _ClosedProtocol(asyncio.Protocol):
     """The protocol of a connection that is another process's."""
 
 
-class Moving:
+class DetachedRequest:
     """`request` on its way out; `limit`: the most bytes of its body."""
 
     def __init__(self, request: web.Request, limit: int) -> None:
@@ -87,10 +87,10 @@ class Moving:
     def descriptor(self) -> int:
         return int(self._handler.transport.get_extra_info("socket").fileno())
 
-    def leave(self) -> TakenOver:
+    def detach(self) -> TakenOver:
         """The connection is somebody else's by now: close what this process has of it."""
         transport = self._handler.transport
-        leave(self._handler, transport, Nobody())
+        detach(self._handler, transport, _ClosedProtocol())
         transport.close()
         return TakenOver()
 

@@ -28,7 +28,7 @@ _ONCE = frozenset({"connection", "content-length", "host", "origin", "upgrade"})
 _PLAIN_QUERY = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~=&")
 
 
-class Plain(NamedTuple):
+class FastRequest(NamedTuple):
     """A request that is handled here: its body is from `begin` to `end` of the bytes; `gzip` says what it accepts."""
 
     post: bool
@@ -38,7 +38,7 @@ class Plain(NamedTuple):
     gzip: bool
 
 
-class PlainHandshake:
+class FastHandshakeRequest:
     """An opening handshake, with what the engine and the layer above read of aiohttp's request."""
 
     method = "GET"
@@ -70,7 +70,7 @@ class PlainHandshake:
         return str(peer[0]) if isinstance(peer, tuple) else str(peer) if peer else None
 
 
-def read_handshake(path: str, head: bytes, transport: asyncio.Transport) -> PlainHandshake | None:
+def read_handshake(path: str, head: bytes, transport: asyncio.Transport) -> FastHandshakeRequest | None:
     """The request with this head, if it opens a session of revision 4 over a WebSocket."""
     if not head.isascii():
         return None
@@ -88,10 +88,10 @@ def read_handshake(path: str, head: bytes, transport: asyncio.Transport) -> Plai
         return None
     if headers.get("upgrade", "").lower() != "websocket":
         return None
-    return PlainHandshake(headers, target, asked, transport)
+    return FastHandshakeRequest(headers, target, asked, transport)
 
 
-def read(engine: Engine, origin: str | None, head: bytes, begin: int) -> Plain | None:
+def read(engine: Engine, origin: str | None, head: bytes, begin: int) -> FastRequest | None:
     """The request with this head, if it is one that is handled without aiohttp; its body begins at `begin`."""
     first, *lines = head.decode("latin-1").split("\r\n")
     method, _, rest = first.partition(" ")
@@ -107,9 +107,9 @@ def read(engine: Engine, origin: str | None, head: bytes, begin: int) -> Plain |
         return None
     size = int(length)
     if method == "GET" and size == 0:
-        return Plain(False, session, begin, begin, accepts_gzip(headers.get("accept-encoding", "")))
+        return FastRequest(False, session, begin, begin, accepts_gzip(headers.get("accept-encoding", "")))
     if method == "POST" and size <= min(MAX_BODY, engine.max_payload):
-        return Plain(True, session, begin, begin + size, False) if _is_text(headers) else None
+        return FastRequest(True, session, begin, begin + size, False) if _is_text(headers) else None
     return None
 
 

@@ -22,8 +22,8 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler
 
 from rtserver.engine.http.responses import BAD_REQUEST, Refusal
-from rtserver.engine.session.interfaces import Asked
-from rtserver.engine.transports.polling_fastpath import KeptConnection
+from rtserver.engine.session.interfaces import HandshakeRequest
+from rtserver.engine.transports.polling_fastpath import FastPollingProtocol
 from rtserver.engine.transports.websocket import WebSocket
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def wants_websocket(request: web.Request) -> bool:
     return request.headers.get("Upgrade", "").lower() == "websocket"
 
 
-def accept(request: Asked) -> bytes:
+def accept(request: HandshakeRequest) -> bytes:
     """The value of Sec-WebSocket-Accept; raises `Refusal` for a handshake that is none (RFC 6455, 4.2.1)."""
     headers = request.headers
     key = headers.get("Sec-WebSocket-Key", "").strip()
@@ -96,10 +96,10 @@ def keep(request: web.Request, answer: web.Response, engine: Engine) -> web.Stre
     allowing = "".join(
         f"{name}: {value}\r\n" for name, value in answer.headers.items() if name.startswith("Access-") or name == "Vary"
     )
-    kept = KeptConnection(engine, manager, request.headers.get("Origin"), allowing.encode())
+    kept = FastPollingProtocol(engine, manager, request.headers.get("Origin"), allowing.encode())
     body = answer.body if isinstance(answer.body, bytes) else b""
     head = "".join(f"{name}: {value}\r\n" for name, value in answer.headers.items() if name != "Content-Length")
-    leave(handler, transport, kept)
+    detach(handler, transport, kept)
     transport.write(b"HTTP/1.1 200 OK\r\n%bContent-Length: %d\r\n\r\n%b" % (head.encode(), len(body), body))
     return TakenOver()
 
@@ -115,7 +115,7 @@ def between_requests(handler: Any) -> bool:
     return len(messages) == 1 and messages[0][0].path == "/" and not messages[0][0].raw_headers
 
 
-def leave(handler: Any, transport: Any, protocol: asyncio.Protocol) -> None:
+def detach(handler: Any, transport: Any, protocol: asyncio.Protocol) -> None:
     """Give the transport another protocol; aiohttp's handler takes it for lost, and frees what it holds."""
     transport.set_protocol(protocol)
     protocol.connection_made(transport)
@@ -147,5 +147,5 @@ def take_over(
         raise ConnectionResetError("the client has gone")
     transport.write(switching(accepted, headers) + first)
     tail, handler._message_tail = handler._message_tail, b""
-    leave(handler, transport, socket)
+    detach(handler, transport, socket)
     return TakenOver(), tail

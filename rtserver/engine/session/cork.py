@@ -6,10 +6,10 @@ import asyncio
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rtserver.engine.transports.websocket_writer import Sender
+    from rtserver.engine.transports.websocket_writer import WebSocketWriter
 
 
-class Turns:
+class Cork:
     """Counted only where somebody asks. As a context, what is within it is a turn, unless one has begun already."""
 
     __slots__ = ("_asked", "_holding", "_within", "now")
@@ -18,7 +18,7 @@ class Turns:
         self.now = 1
         self._asked = False
         self._within = False
-        self._holding: list[Sender] = []
+        self._holding: list[WebSocketWriter] = []
 
     def __enter__(self) -> None:
         if not self._asked:
@@ -36,7 +36,7 @@ class Turns:
             asyncio.get_running_loop().call_soon(self._end)
         return self.now
 
-    def flush_at_end(self, sender: Sender) -> None:
+    def uncork_at_end(self, sender: WebSocketWriter) -> None:
         self.this()
         self._holding.append(sender)
 

@@ -23,7 +23,7 @@ class Reason:
     FORCED_CLOSE = "forced close"
 
 
-class Receiver(Protocol):
+class MessageReceiver(Protocol):
     """The layer above."""
 
     def receive(self, message: str | bytes) -> None:
@@ -32,7 +32,7 @@ class Receiver(Protocol):
     def session_closed(self, reason: str) -> None: ...
 
 
-class Asked(Protocol):
+class HandshakeRequest(Protocol):
     """What is read of the request that opens a session; aiohttp's is one."""
 
     @property
@@ -60,7 +60,7 @@ class Asked(Protocol):
     def remote(self) -> str | None: ...
 
 
-class Elsewhere(Protocol):
+class PeerWorkers(Protocol):
     """The other processes that serve the same port."""
 
     def __call__(self, request: web.Request, sid: str | None) -> Awaitable[web.StreamResponse | None]:
@@ -70,25 +70,25 @@ class Elsewhere(Protocol):
         """
 
 
-class Closing(Protocol):
+class IdleConnection(Protocol):
     """A connection that has no session of its own."""
 
     def close(self) -> None: ...
 
 
-class Waiting(Protocol):
+class PendingPoll(Protocol):
     """A poll that hangs."""
 
     def wake(self) -> None: ...
 
 
-class Feeding(Protocol):
+class PendingPost(Protocol):
     """A POST under way."""
 
     def abort(self) -> None: ...
 
 
-class Owner(Protocol):
+class MessageSink(Protocol):
     """Who gets the messages of a socket: a session, or the probe that comes before."""
 
     def text(self, text: str) -> None:
@@ -104,16 +104,16 @@ class Owner(Protocol):
     def socket_lost(self, reason: str) -> None: ...
 
 
-class Upper(Protocol):
+class SessionListener(Protocol):
     """The layer above."""
 
     needs_request: bool
     """Whether it needs aiohttp's request of a session."""
 
-    def session_opened(self, session: Session, request: Asked) -> Receiver: ...
+    def session_opened(self, session: Session, request: HandshakeRequest) -> MessageReceiver: ...
 
 
-class Counting(Protocol):
+class EngineMetrics(Protocol):
     """What is counted here."""
 
     slow_clients: int

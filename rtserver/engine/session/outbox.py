@@ -12,8 +12,8 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
-from rtserver.engine.session.interfaces import Waiting
-from rtserver.engine.session.prepared_message import Outgoing, Part
+from rtserver.engine.session.interfaces import PendingPoll
+from rtserver.engine.session.prepared_message import Part, PreparedMessage
 from rtserver.protocol import engineio_packets
 from rtserver.protocol.frames import TEXT, frame
 from rtserver.timer_wheel import Timer
@@ -43,7 +43,7 @@ class Outbox(Timer):
         self.revision = revision
         self.base64 = base64
         self.closed = False
-        self.poll: Waiting | None = None
+        self.poll: PendingPoll | None = None
         self.socket: WebSocket | None = None
         self.send: Send | None = None
         """Takes frames of revision 4; None while there is no WebSocket for them, or it is congested."""
@@ -61,18 +61,18 @@ class Outbox(Timer):
     def put(self, frames: bytes) -> None:
         """Write frames of revision 4; only while there is a `send`."""
         if self.sent_at == HELD:
-            self.socket.gather(frames)  # type: ignore[union-attr]  # it is there while there is a `send`
+            self.socket.write(frames)  # type: ignore[union-attr]  # it is there while there is a `send`
         elif (taken := sent(self.send, frames)) != len(frames):  # type: ignore[arg-type]  # as the caller has seen
-            self.socket.leave(frames[taken:])  # type: ignore[union-attr]  # as above
+            self.socket.write_buffered(frames[taken:])  # type: ignore[union-attr]  # as above
 
     def send_text(self, packet: bytes) -> None:
         """Send one packet of text that goes to nobody else."""
         if self.send is not None:
             self.put(frame(packet, TEXT))
         else:
-            self.push(Outgoing(packet))
+            self.push(PreparedMessage(packet))
 
-    def push(self, message: Outgoing, volatile: bool = False) -> None:
+    def push(self, message: PreparedMessage, volatile: bool = False) -> None:
         """Send, or keep until it can be sent; `volatile` lets it be dropped where it would have to wait."""
         if self.send is not None:
             self.put(message.frames)
@@ -81,7 +81,7 @@ class Outbox(Timer):
         elif not self.closed:
             self._enqueue(message, volatile)
 
-    def _enqueue(self, message: Outgoing, volatile: bool) -> None:
+    def _enqueue(self, message: PreparedMessage, volatile: bool) -> None:
         if volatile and self.poll is None:
             self._engine.dropped_volatile()
             return
@@ -116,7 +116,7 @@ class Outbox(Timer):
     def control(self, packet: str) -> None:
         """Send a packet that is no message: it is never dropped or counted."""
         if self.socket is not None:
-            self.socket.write(frame(packet.encode(), TEXT))
+            self.socket.write_control(frame(packet.encode(), TEXT))
         elif not self.closed:
             self._queue_parts((packet,))
 

@@ -1,6 +1,6 @@
-"""A message on its way out, encoded once for everybody it goes to.
+"""Prepared messages: an outgoing message, encoded once for all its recipients.
 
-Whoever emits makes one `Outgoing`; each form (frames of a WebSocket, compressed or not, packets of a polling payload,
+A broadcast makes one `PreparedMessage`. Each form (WebSocket frames, compressed or not, packets of a polling payload,
 protocol revision 4 or 3) is made when the first session needs it, and shared by the rest.
 """
 
@@ -13,7 +13,7 @@ from rtserver.protocol.permessage_deflate import Deflate
 Part = str | bytes
 
 
-class Outgoing:
+class PreparedMessage:
     """Engine.IO packets in order: text with its type (`42[…]`), or the bytes of a binary message."""
 
     __slots__ = ("_frames", "_others", "_parts", "_text", "compress", "size")
@@ -30,7 +30,7 @@ class Outgoing:
             self.size += len(attachment)
 
     @classmethod
-    def binary(cls, data: bytes) -> Outgoing:
+    def binary(cls, data: bytes) -> PreparedMessage:
         """A binary message alone."""
         message = cls(b"")
         message._parts, message._text, message.size = (data,), None, len(data)

@@ -11,15 +11,15 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from rtserver.engine.session.interfaces import Feeding, Reason, Receiver
+from rtserver.engine.session.interfaces import MessageReceiver, PendingPost, Reason
 from rtserver.engine.session.outbox import Outbox
-from rtserver.engine.session.prepared_message import Outgoing, Part
+from rtserver.engine.session.prepared_message import Part, PreparedMessage
 from rtserver.protocol import engineio_packets
 from rtserver.protocol.frames import TEXT, frame
 
 if TYPE_CHECKING:
     from rtserver.engine.server import Engine
-    from rtserver.engine.transports.upgrade import Probe
+    from rtserver.engine.transports.upgrade import Upgrade
     from rtserver.engine.transports.websocket import WebSocket
 
 LINGER_SECONDS = 30.0
@@ -35,10 +35,10 @@ class Session(Outbox):
         super().__init__(engine, revision, base64)
         self.id = id
         self.paused = False
-        self.receiver: Receiver | None = None
+        self.receiver: MessageReceiver | None = None
         self.resumed: asyncio.Future[None] | None = None
-        self.post: Feeding | None = None
-        self.upgrading: Probe | None = None
+        self.post: PendingPost | None = None
+        self.upgrading: Upgrade | None = None
         self._awaits_pong = False
 
     @property
@@ -82,7 +82,7 @@ class Session(Outbox):
         elif kind == engineio_packets.PING and self.revision == 3:
             self._engine.wheel.start(self, self._engine.patience)
             # Like a message, so that one who only asks, and does not read, is closed as slow.
-            self.push(Outgoing(engineio_packets.PONG.encode()))
+            self.push(PreparedMessage(engineio_packets.PONG.encode()))
         elif kind in (engineio_packets.PING, engineio_packets.PONG):
             raise engineio_packets.PayloadError("heartbeat in the wrong direction")
         elif kind == engineio_packets.CLOSE:
@@ -98,7 +98,7 @@ class Session(Outbox):
         if not self.closed:
             self._end(reason)
 
-    def ring(self) -> None:
+    def fire(self) -> None:
         """The heartbeat: time for a ping, or the end of patience."""
         if self.closed:
             self._engine.bury(self)

@@ -57,7 +57,7 @@ class Poll:
             self._request._payload = self._content
 
 
-class Unfinished(Exception):
+class IncompleteBody(Exception):
     """The body of a POST will not come whole: the client left, sent no HTTP, or its session ended meanwhile."""
 
 
@@ -117,7 +117,7 @@ class Polling:
             self._engine.rejected(session, str(error))
             session.close(Reason.PARSE_ERROR)
             return bad_request()
-        except Unfinished:
+        except IncompleteBody:
             session.close(Reason.TRANSPORT_ERROR)
             # An answer would have aiohttp read on, into the same fault, and log it.
             request.protocol.force_close()
@@ -151,7 +151,7 @@ class Polling:
                 if len(body) > limit:
                     return None
         except (ConnectionError, web.RequestPayloadError) as error:
-            raise Unfinished from error
+            raise IncompleteBody from error
         return bytes(body)
 
     def _packets(self, session: Session, request: web.Request, body: bytes) -> list[engineio_packets.Packet]:

@@ -40,7 +40,7 @@ BAD = b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\n"
 BAD_BODY = b'{"code":3,"message":"Bad request"}'
 
 
-class KeptConnection(asyncio.Protocol, Timer):
+class FastPollingProtocol(asyncio.Protocol, Timer):
     """While a poll waits, it is the session's `poll`."""
 
     __slots__ = (
@@ -83,7 +83,7 @@ class KeptConnection(asyncio.Protocol, Timer):
         self._engine.kept.discard(self)
         self._engine.idle_wheel.stop(self)
 
-    def ring(self) -> None:
+    def fire(self) -> None:
         self._engine.idle_wheel.start(self, IDLE_SECONDS)
         if self._transport is not None and self._transport.is_closing():
             self._transport.abort()

@@ -23,7 +23,7 @@ UPGRADE_SECONDS = 10.0
 RELEASE_SECONDS = 0.1
 
 
-class Probe(Timer):
+class Upgrade(Timer):
     """Owns the new WebSocket until it becomes the session's. As a timer, it releases polls until time is up."""
 
     __slots__ = ("_base64", "_engine", "_left", "_session", "_socket", "paused", "probed")
@@ -44,7 +44,7 @@ class Probe(Timer):
     def text(self, text: str) -> None:
         if text == PROBE and not self.probed:
             self.probed = True
-            self._socket.write(frame(PROBED.encode(), TEXT))
+            self._socket.write_control(frame(PROBED.encode(), TEXT))
             self._session.release()
         elif text == UPGRADE and self.probed:
             self._engine.wheel.stop(self)
@@ -56,7 +56,7 @@ class Probe(Timer):
     def binary(self, data: bytes) -> None:
         self.give_up()
 
-    def ring(self) -> None:
+    def fire(self) -> None:
         self._left -= 1
         if self._left <= 0:
             self.give_up()

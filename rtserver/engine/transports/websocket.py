@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, cast
 
 from aiohttp._websocket.helpers import websocket_mask
 
-from rtserver.engine.session.interfaces import Owner, Reason
+from rtserver.engine.session.interfaces import MessageSink, Reason
 from rtserver.engine.session.outbox import HELD
 from rtserver.engine.session.prepared_message import Part, part_frame
 from rtserver.engine.session.session import Session
-from rtserver.engine.transports.websocket_writer import Sender
+from rtserver.engine.transports.websocket_writer import WebSocketWriter
 from rtserver.protocol import frames
 from rtserver.protocol.engineio_packets import PayloadError
 
@@ -33,7 +33,7 @@ MUCH = 65536
 """Messages, and bytes, after which the others come first. A compressed message counts as it is inflated."""
 
 
-class WebSocket(Sender, asyncio.Protocol):
+class WebSocket(WebSocketWriter, asyncio.Protocol):
     """As a timer, it waits for a slow client to catch up, or for the peer's answer to a close."""
 
     __slots__ = ("_coming", "_due", "_late", "_reader")
@@ -49,14 +49,14 @@ class WebSocket(Sender, asyncio.Protocol):
         self._sends_by(cast("asyncio.Transport", transport))
         self._engine.socket_opened()
 
-    def own(self, owner: Owner) -> None:
+    def own(self, owner: MessageSink) -> None:
         self._owner = owner
 
     def take_over(self, session: Session, waiting: list[Part]) -> None:
         """From now on this socket is the session's."""
         self._owner = session
         for part in waiting:
-            self.write(part_frame(part, session.revision, session.base64))
+            self.write_control(part_frame(part, session.revision, session.base64))
         session.sent_at = HELD
         self._let_through()
 
@@ -110,7 +110,7 @@ class WebSocket(Sender, asyncio.Protocol):
                     return False
                 if not count and self._reader.more:
                     several = True
-                    self.keep()
+                    self.hold()
                 if opcode == frames.TEXT:
                     owner.text(payload)  # type: ignore[arg-type]  # text comes as str
                 elif opcode == frames.BINARY:
@@ -163,9 +163,9 @@ class WebSocket(Sender, asyncio.Protocol):
         if opcode == frames.PING:
             # A client that asks and does not read is not answered for ever.
             if not self._congested:
-                self.gather(frames.frame(payload, frames.PONG))
+                self.write(frames.frame(payload, frames.PONG))
         elif opcode == frames.CLOSE:
-            self.write(frames.frame(payload[:2], frames.CLOSE))
+            self.write_control(frames.frame(payload[:2], frames.CLOSE))
             self._lose(Reason.TRANSPORT_CLOSE)
             self._shut(heard_all=True)
 
@@ -173,7 +173,7 @@ class WebSocket(Sender, asyncio.Protocol):
         """The peer broke the protocol: say so, and close."""
         self._count(f"frame refused with {code}")
         self._lose(Reason.TRANSPORT_ERROR)
-        self.write(frames.close_frame(code))
+        self.write_control(frames.close_frame(code))
         self._shut()
 
     def _count(self, reason: str) -> None:
@@ -194,7 +194,7 @@ class WebSocket(Sender, asyncio.Protocol):
         if not self._due:
             self._read_on()
 
-    def ring(self) -> None:
+    def fire(self) -> None:
         transport = self._transport
         if transport is None:
             return
@@ -212,7 +212,7 @@ class WebSocket(Sender, asyncio.Protocol):
         """Send what waits and a close frame; the peer has `CLOSE_SECONDS` to take it, `LINGER_SECONDS` to answer."""
         self._owner = None
         if self._transport is not None and not self._closing:
-            self.write(frames.close_frame(code))
+            self.write_control(frames.close_frame(code))
             self._shut()
 
     def _shut(self, heard_all: bool = False) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from aiohttp._websocket.helpers import websocket_mask
 
 from rtserver.engine.http.responses import BAD_REQUEST, Refusal
-from rtserver.engine.session.interfaces import Asked
+from rtserver.engine.session.interfaces import HandshakeRequest
 from rtserver.engine.transports.websocket import WebSocket
 from rtserver.protocol.permessage_deflate import Deflate, HeaderError, InflatingReader, negotiate
 
@@ -37,7 +37,7 @@ class CompressedWebSocket(WebSocket):
         """Nothing is written past `push`."""
 
 
-def new_socket(engine: Engine, request: Asked, headers: dict[str, str]) -> WebSocket:
+def new_socket(engine: Engine, request: HandshakeRequest, headers: dict[str, str]) -> WebSocket:
     """The socket for a handshake; what was agreed on goes into the headers of the answer.
 
     Raises `Refusal` for a header that is none, as Node does. An offer that cannot be met is not taken, no more.

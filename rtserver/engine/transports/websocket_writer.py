@@ -19,14 +19,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from rtserver.engine.session.outbox import HELD, OVERHEAD, Send, sent
-from rtserver.engine.session.prepared_message import Outgoing
+from rtserver.engine.session.prepared_message import PreparedMessage
 from rtserver.engine.session.session import Session
 from rtserver.protocol.permessage_deflate import Deflate
 from rtserver.timer_wheel import Timer
 
 if TYPE_CHECKING:
     from rtserver.engine.server import Engine
-    from rtserver.engine.session.interfaces import Owner
+    from rtserver.engine.session.interfaces import MessageSink
 
 SLOW_SECONDS = 1.0
 SLOW_FACTOR = 4
@@ -42,7 +42,7 @@ class Borrowed(socket.SocketType):
         self.detach()
 
 
-class Sender(Timer):
+class WebSocketWriter(Timer):
     __slots__ = (
         "_closing", "_congested", "_engine", "_kept", "_kept_size", "_overhead", "_owner", "_raw", "_send",
         "_transport",
@@ -54,7 +54,7 @@ class Sender(Timer):
         super().__init__()
         self._engine = engine
         self._transport: asyncio.Transport | None = None
-        self._owner: Owner | None = None
+        self._owner: MessageSink | None = None
         self._raw: Borrowed | None = None
         self._send: Send | None = None
         self._kept: list[bytes] | None = None
@@ -78,20 +78,20 @@ class Sender(Timer):
         if self._raw is not None:
             self._raw.detach()
 
-    def write(self, data: bytes) -> None:
+    def write_control(self, data: bytes) -> None:
         """A control frame, or what goes to nobody's session."""
         if self._transport is not None and not self._closing:
             self.flush()
-            self.leave(data)
+            self.write_buffered(data)
 
-    def leave(self, data: bytes) -> None:
+    def write_buffered(self, data: bytes) -> None:
         """Leave this to the transport, behind what it has."""
         if self._transport is not None and not self._closing:
             if isinstance(self._owner, Session):
                 self._owner.sent_at = HELD
             self._transport.write(data)
 
-    def gather(self, frames: bytes) -> None:
+    def write(self, frames: bytes) -> None:
         """Send behind what is held, if it still is."""
         if self._kept is not None:
             self._kept.append(frames)
@@ -99,18 +99,18 @@ class Sender(Timer):
             if self._kept_size > KEPT_LIMIT:
                 self.flush()
         elif self._transport is not None and self._transport.get_write_buffer_size():
-            self.leave(frames)
+            self.write_buffered(frames)
         else:
             self._straight(frames)
 
-    def follow(self, frames: bytes) -> None:
+    def corked_write(self, frames: bytes) -> None:
         """Send at the end of the turn: this client has had a frame in it."""
         if self._kept is None:
-            self.keep()
-            self._engine.turns.flush_at_end(self)
-        self.gather(frames)
+            self.hold()
+            self._engine.turns.uncork_at_end(self)
+        self.write(frames)
 
-    def keep(self) -> None:
+    def hold(self) -> None:
         """Keep frames of the session, if it has any that may go straight, until `flush`."""
         if self._kept is None and isinstance(self._owner, Session) and self._owner.send is not None:
             self._kept = []
@@ -120,7 +120,7 @@ class Sender(Timer):
         """Send what was kept, as one."""
         kept, self._kept, self._kept_size = self._kept, None, 0
         if kept:
-            self.gather(kept[0] if len(kept) == 1 else b"".join(kept))
+            self.write(kept[0] if len(kept) == 1 else b"".join(kept))
 
     def _straight(self, data: bytes) -> None:
         if self._send is not None and not self._closing:
@@ -128,9 +128,9 @@ class Sender(Timer):
                 self._owner.sent_at = 0
             taken = sent(self._send, data)
             if taken != len(data):
-                self.leave(data[taken:])
+                self.write_buffered(data[taken:])
 
-    def push(self, message: Outgoing, volatile: bool) -> None:
+    def push(self, message: PreparedMessage, volatile: bool) -> None:
         """For revision 3, compression and a congested socket; the session writes straight through otherwise."""
         transport, session = self._transport, self._owner
         if transport is None or self._closing or not isinstance(session, Session):
@@ -150,7 +150,7 @@ class Sender(Timer):
         if waiting > SLOW_FACTOR * limit:
             self._engine.closed_slow(session)
             return False
-        if waiting > limit and not self.waits:
+        if waiting > limit and not self.is_set:
             self._engine.wheel.start(self, SLOW_SECONDS)
         return True
 

@@ -19,7 +19,7 @@ from rtserver.identity import Identity
 SERVICE = frozenset({"service"})
 
 
-class Verifying(Protocol):
+class TokenVerifier(Protocol):
     """Checks a token."""
 
     async def verify(self, token: str) -> Identity:
@@ -46,7 +46,7 @@ KEY_HOLDER = Caller()
 class Credentials:
     """`keys` are the API keys in force (several while they rotate); `tokens` is None where JWTs are not accepted."""
 
-    def __init__(self, keys: Iterable[str] = (), tokens: Verifying | None = None) -> None:
+    def __init__(self, keys: Iterable[str] = (), tokens: TokenVerifier | None = None) -> None:
         self._keys = tuple(key.encode() for key in keys if key)
         self._tokens = tokens
 

@@ -48,7 +48,7 @@ class CallLimiter:
             raise RateLimited(retry_after, "Too many requests; slow down")
 
 
-class Api:
+class ApiRouter:
     """`parts` have the operations; `rate` bounds each caller, `user_rate` those who are no backend."""
 
     def __init__(

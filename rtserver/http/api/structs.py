@@ -33,7 +33,7 @@ class MemberPath(Struct, forbid_unknown_fields=True):
 Ok = Annotated[bool, Meta(extra_json_schema={"const": True})]
 
 
-class Answer(Struct, rename="camel"):
+class OkResponse(Struct, rename="camel"):
     """Done. Subclasses are `kw_only`, so that `ok` stands first."""
 
     ok: Ok = True

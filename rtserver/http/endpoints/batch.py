@@ -14,10 +14,10 @@ from msgspec import Meta, Struct
 
 from rtserver.errors import EventError, TimedOut, TooLarge
 from rtserver.http.api.operations import operation
-from rtserver.http.api.structs import Answer
-from rtserver.http.endpoints.publish import Taking, emit_answer, message_answer, notify_answer
+from rtserver.http.api.structs import OkResponse
+from rtserver.http.endpoints.publish import CommandIntake, emit_answer, message_answer, notify_answer
 from rtserver.ingest.commands import EmitRequest, MessageRequest, NotifyRequest, Request
-from rtserver.ingest.intake import Taken, checked
+from rtserver.ingest.intake import IngestResult, checked
 from rtserver.protocol import json
 
 MAX_ENTRIES = 1000
@@ -42,7 +42,7 @@ class BatchBody(Struct, forbid_unknown_fields=True):
     entries: Annotated[list[BatchEntry], Meta(min_length=1, max_length=MAX_ENTRIES)]
 
 
-class BatchAnswer(Answer, kw_only=True, rename="camel"):
+class BatchAnswer(OkResponse, kw_only=True, rename="camel"):
     """One result an entry, in their order: what the entry's own address answers, errors included. Notifications are
     told by `user`, `id`, `seq` and `new` only."""
 
@@ -50,7 +50,7 @@ class BatchAnswer(Answer, kw_only=True, rename="camel"):
 
 
 class BatchApi:
-    def __init__(self, taking: Taking, *, seconds: float = BATCH_SECONDS) -> None:
+    def __init__(self, taking: CommandIntake, *, seconds: float = BATCH_SECONDS) -> None:
         self._taking = taking
         self._seconds = seconds
 
@@ -119,14 +119,14 @@ def _places(step: Step) -> frozenset[tuple[str, str]]:
     return _EVERYBODY
 
 
-def _told(request: Request, taken: Taken) -> dict[str, Any]:
+def _told(request: Request, taken: IngestResult) -> dict[str, Any]:
     answer: Any
     if isinstance(request, MessageRequest):
         answer = message_answer(taken)
     elif isinstance(request, EmitRequest):
         answer = emit_answer(request, taken)
     else:
-        answer = notify_answer(Taken(new=taken.new, scheduled=taken.scheduled, reached=taken.reached))
+        answer = notify_answer(IngestResult(new=taken.new, scheduled=taken.scheduled, reached=taken.reached))
     told: dict[str, Any] = json.loads(json.dumps(answer))
     if taken.notified is not None:
         told["notifications"] = [

@@ -8,17 +8,17 @@ from msgspec import Meta, Struct
 
 from rtserver.errors import NotFound
 from rtserver.http.api.operations import operation
-from rtserver.http.api.structs import Answer
+from rtserver.http.api.structs import OkResponse
 from rtserver.store.notifications.records import Notification, Receipt
 
 
-class Finding(Protocol):
+class NotificationFinder(Protocol):
     async def find(self, id_: str) -> tuple[str, Notification, tuple[Receipt, ...]]:
         """Whose it is, what it says now, and which devices have it; raises `NotFound`."""
         ...
 
 
-class Withdrawing(Protocol):
+class NotificationWithdrawer(Protocol):
     async def withdraw(self, id_: str) -> None:
         """Delete it, and tell the user's devices; raises `NotFound`."""
         ...
@@ -28,7 +28,7 @@ class NotificationPath(Struct, forbid_unknown_fields=True):
     id: Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[^\x00]+$", description="As it was answered")]
 
 
-class NotificationAnswer(Answer, kw_only=True, rename="camel"):
+class NotificationAnswer(OkResponse, kw_only=True, rename="camel"):
     """`deliveries`: the devices that have acked it as it is now; those that gave no name never ack."""
 
     user: str
@@ -37,7 +37,7 @@ class NotificationAnswer(Answer, kw_only=True, rename="camel"):
 
 
 class NotificationsApi:
-    def __init__(self, finding: Finding, withdrawing: Withdrawing) -> None:
+    def __init__(self, finding: NotificationFinder, withdrawing: NotificationWithdrawer) -> None:
         self._finding = finding
         self._withdrawing = withdrawing
 
@@ -54,7 +54,7 @@ class NotificationsApi:
         "DELETE", "/api/notifications/{id}", summary="Take a notification back", tag="notifications",
         errors=[NotFound],
     )  # fmt: skip
-    async def withdraw(self, path: NotificationPath) -> Answer:
+    async def withdraw(self, path: NotificationPath) -> OkResponse:
         """It disappears from the inbox, on all devices that are connected too."""
         await self._withdrawing.withdraw(path.id)
-        return Answer()
+        return OkResponse()

@@ -15,21 +15,21 @@ from msgspec.structs import asdict
 
 from rtserver.errors import Conflict, NotFound
 from rtserver.http.api.operations import operation
-from rtserver.http.api.structs import Answer
+from rtserver.http.api.structs import OkResponse
 from rtserver.ingest.commands import EmitRequest, MessageRequest, NotifyRequest, Request
-from rtserver.ingest.intake import Taken
+from rtserver.ingest.intake import IngestResult
 from rtserver.store.messages.records import Message, Notification
 
 
-class Taking(Protocol):
+class CommandIntake(Protocol):
     """Carries requests out, or puts them off."""
 
-    async def take(self, request: Request) -> Taken:
+    async def take(self, request: Request) -> IngestResult:
         """Raises an `EventError`: `Conflict` for a key that was used with another body."""
         ...
 
 
-class Asking(Protocol):
+class AckEmitter(Protocol):
     """Broadcasts that wait for the clients' answers, cluster-wide."""
 
     async def emit_with_ack(
@@ -69,7 +69,7 @@ class Scheduled(msgspec.Struct):
     at: str
 
 
-class Told(Answer, kw_only=True, rename="camel"):
+class Told(OkResponse, kw_only=True, rename="camel"):
     """`new` is false where the key was known: nothing was done again. `scheduled` stands in place of what becomes of
     it at its time."""
 
@@ -107,7 +107,7 @@ class MessageAnswer(Told, kw_only=True, rename="camel"):
 
 
 class EmitApi:
-    def __init__(self, taking: Taking, asking: Asking) -> None:
+    def __init__(self, taking: CommandIntake, asking: AckEmitter) -> None:
         self._taking = taking
         self._asking = asking
 
@@ -126,7 +126,7 @@ class EmitApi:
 
 
 class NotifyApi:
-    def __init__(self, taking: Taking) -> None:
+    def __init__(self, taking: CommandIntake) -> None:
         self._taking = taking
 
     @operation("POST", "/api/notifications", summary="Notify users", tag="notifications", errors=[Conflict])
@@ -136,7 +136,7 @@ class NotifyApi:
 
 
 class MessageApi:
-    def __init__(self, taking: Taking) -> None:
+    def __init__(self, taking: CommandIntake) -> None:
         self._taking = taking
 
     @operation("POST", "/api/messages", summary="Post a chat message", tag="chat", errors=[Conflict, NotFound])
@@ -145,11 +145,11 @@ class MessageApi:
         return message_answer(await self._taking.take(body))
 
 
-def emit_answer(request: EmitRequest, taken: Taken) -> EmitAnswer:
+def emit_answer(request: EmitRequest, taken: IngestResult) -> EmitAnswer:
     return EmitAnswer(new=UNSET if request.key is None else taken.new, scheduled=_scheduled(taken))
 
 
-def notify_answer(taken: Taken) -> NotifyAnswer:
+def notify_answer(taken: IngestResult) -> NotifyAnswer:
     answer = NotifyAnswer(new=taken.new, scheduled=_scheduled(taken))
     if taken.notified is not None:
         answer.notifications = [
@@ -160,10 +160,10 @@ def notify_answer(taken: Taken) -> NotifyAnswer:
     return answer
 
 
-def message_answer(taken: Taken) -> MessageAnswer:
+def message_answer(taken: IngestResult) -> MessageAnswer:
     message = UNSET if taken.message is None else taken.message
     return MessageAnswer(new=taken.new, scheduled=_scheduled(taken), message=message)
 
 
-def _scheduled(taken: Taken) -> Scheduled | UnsetType:
+def _scheduled(taken: IngestResult) -> Scheduled | UnsetType:
     return UNSET if taken.scheduled is None else Scheduled(*taken.scheduled)

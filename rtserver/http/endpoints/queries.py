@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 
 from rtserver.cluster.partial_results import PartialList, PartialSet
 from rtserver.http.api.operations import operation
-from rtserver.http.api.structs import Answer, Limit, RoomPath, Seq, UserId, UserPath
+from rtserver.http.api.structs import Limit, OkResponse, RoomPath, Seq, UserId, UserPath
 from rtserver.store.messages.records import Message, Notification, RoomSummary
 from rtserver.store.notifications.records import Unread
 
@@ -74,14 +74,14 @@ class InboxQuery(Struct, forbid_unknown_fields=True):
     type: UserId | None = None
 
 
-class MessagesAnswer(Answer, kw_only=True, rename="camel"):
+class MessagesAnswer(OkResponse, kw_only=True, rename="camel"):
     """By rising `seq`; `more`: there are further ones in the direction asked for."""
 
     messages: list[Message]
     more: bool
 
 
-class OnlineAnswer(Answer, kw_only=True, rename="camel"):
+class OnlineAnswer(OkResponse, kw_only=True, rename="camel"):
     """`partial`: a server did not answer, so others may be online too."""
 
     online: list[str]
@@ -94,7 +94,7 @@ class RoomUnread(Struct, rename="camel"):
     last_read: int
 
 
-class UnreadAnswer(Answer, kw_only=True, rename="camel"):
+class UnreadAnswer(OkResponse, kw_only=True, rename="camel"):
     """`rooms`: those with something unread, the latest activity first; `messages`: of all of them together."""
 
     messages: int
@@ -102,14 +102,14 @@ class UnreadAnswer(Answer, kw_only=True, rename="camel"):
     notifications: Unread
 
 
-class InboxAnswer(Answer, kw_only=True, rename="camel"):
+class InboxAnswer(OkResponse, kw_only=True, rename="camel"):
     """Newest first; `more`: there are older ones."""
 
     notifications: list[Notification]
     more: bool
 
 
-class RoomReadingApi:
+class HistoryApi:
     def __init__(self, history: History) -> None:
         self._history = history
 
@@ -122,7 +122,7 @@ class RoomReadingApi:
         return MessagesAnswer(messages=messages, more=more)
 
 
-class UserReadingApi:
+class UserQueriesApi:
     def __init__(self, presence: Presence, summaries: Summaries, inboxes: Inboxes) -> None:
         self._presence = presence
         self._summaries = summaries

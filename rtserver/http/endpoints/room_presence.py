@@ -7,13 +7,13 @@ from typing import Annotated, Protocol
 from msgspec import Meta, Struct
 
 from rtserver.http.api.operations import operation
-from rtserver.http.api.structs import Answer, RoomPath, UserId
+from rtserver.http.api.structs import OkResponse, RoomPath, UserId
 from rtserver.sio.broadcast.room_presence import MOST, Occupants
 
 NAMESPACE = "/chat"
 
 
-class Occupancy(Protocol):
+class RoomPresence(Protocol):
     async def page(self, namespace: str, room: str, after: str | None, limit: int) -> Occupants: ...
 
 
@@ -30,7 +30,7 @@ class PresentUser(Struct):
     instances: dict[str, int]
 
 
-class RoomPresenceAnswer(Answer, kw_only=True):
+class RoomPresenceAnswer(OkResponse, kw_only=True):
     """By id; `next` is the cursor of the following page, null on the last one. `partial`: a server was silent, so
     others may be there too."""
 
@@ -40,7 +40,7 @@ class RoomPresenceAnswer(Answer, kw_only=True):
 
 
 class RoomPresenceApi:
-    def __init__(self, occupancy: Occupancy) -> None:
+    def __init__(self, occupancy: RoomPresence) -> None:
         self._occupancy = occupancy
 
     @operation("GET", "/api/rooms/{room}/presence", summary="Ask who is in a room now", tag="rooms")

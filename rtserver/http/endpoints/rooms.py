@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 from rtserver.errors import NotFound
 from rtserver.http.api.credentials import Caller
 from rtserver.http.api.operations import operation
-from rtserver.http.api.structs import Answer, MemberPath, RoomPath, UserId
+from rtserver.http.api.structs import MemberPath, OkResponse, RoomPath, UserId
 from rtserver.ingest.room_settings import RoomChanges
 from rtserver.store.messages.records import Member
 from rtserver.store.rooms.room_settings import RoomSettings
@@ -22,7 +22,7 @@ MAX_REMOVED = 30
 DisplayName = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
 
 
-class Keeping(Protocol):
+class RoomManager(Protocol):
     """Changes rooms in the database and tells whom it concerns, on every server. `by` is for the audit."""
 
     async def describe(self, room: str) -> RoomSettings:
@@ -74,31 +74,31 @@ class RemovedQuery(Struct, forbid_unknown_fields=True):
     user: Annotated[list[UserId], Meta(min_length=1, max_length=MAX_REMOVED, description="Whom to take out")]
 
 
-class RoomAnswer(Answer, kw_only=True):
+class RoomAnswer(OkResponse, kw_only=True):
     room: RoomSettings
 
 
-class MembersAnswer(Answer, kw_only=True):
+class MembersAnswer(OkResponse, kw_only=True):
     """By id; `next` is the cursor of the following page, null on the last one."""
 
     members: list[Member]
     next: str | None
 
 
-class AddedAnswer(Answer, kw_only=True):
+class AddedAnswer(OkResponse, kw_only=True):
     """Those that were not members before."""
 
     added: list[str]
 
 
-class RemovedAnswer(Answer, kw_only=True):
+class RemovedAnswer(OkResponse, kw_only=True):
     """Those that were members."""
 
     removed: list[str]
 
 
 class RoomsApi:
-    def __init__(self, keeping: Keeping) -> None:
+    def __init__(self, keeping: RoomManager) -> None:
         self._keeping = keeping
 
     @operation("GET", "/api/rooms/{room}", summary="Read what a room is set to", tag="rooms", errors=[NotFound])

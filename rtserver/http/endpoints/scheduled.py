@@ -8,19 +8,19 @@ from msgspec import Meta, Struct
 
 from rtserver.errors import Conflict, NotFound
 from rtserver.http.api.operations import operation
-from rtserver.http.api.structs import Answer, Limit, UserId
-from rtserver.store.ingest.schedule import Later
+from rtserver.http.api.structs import Limit, OkResponse, UserId
+from rtserver.store.ingest.schedule import ScheduledItem
 
 Kind = Literal["notification", "message", "emit"]
 Cursor = Annotated[str, Meta(max_length=60, pattern=r"^[0-9]{1,16}\.[0-9a-v]{1,40}$")]
 
 
 class Schedule(Protocol):
-    async def find(self, id: str) -> Later | None: ...
+    async def find(self, id: str) -> ScheduledItem | None: ...
 
     async def page(
         self, *, kind: str | None, key: str | None, failed: bool, after: str, limit: int
-    ) -> tuple[list[Later], str | None]:
+    ) -> tuple[list[ScheduledItem], str | None]:
         """By due time, and the cursor of the next page."""
         ...
 
@@ -46,15 +46,15 @@ class KeyQuery(Struct, forbid_unknown_fields=True):
     key: UserId
 
 
-class ScheduledAnswer(Answer, kw_only=True, rename="camel"):
+class ScheduledAnswer(OkResponse, kw_only=True, rename="camel"):
     """By due time; `next` is there when there are more."""
 
-    scheduled: list[Later]
+    scheduled: list[ScheduledItem]
     next: str | None = None
 
 
-class OneScheduled(Answer, kw_only=True, rename="camel"):
-    scheduled: Later
+class OneScheduled(OkResponse, kw_only=True, rename="camel"):
+    scheduled: ScheduledItem
 
 
 class ScheduledApi:
@@ -78,16 +78,16 @@ class ScheduledApi:
         return OneScheduled(scheduled=found)
 
     @operation("DELETE", "/api/scheduled/{id}", summary="Call it off", tag="scheduled", errors=[NotFound, Conflict])
-    async def cancel(self, path: ScheduledPath) -> Answer:
+    async def cancel(self, path: ScheduledPath) -> OkResponse:
         """Its key may be used anew. `conflict` while it is being carried out."""
         if not await self._schedule.cancel(path.id):
             raise NotFound("Nothing is scheduled under that id")
-        return Answer()
+        return OkResponse()
 
     @operation(
         "DELETE", "/api/scheduled", summary="Call it off by its key", tag="scheduled", errors=[NotFound, Conflict]
     )
-    async def cancel_by_key(self, query: KeyQuery) -> Answer:
+    async def cancel_by_key(self, query: KeyQuery) -> OkResponse:
         """Waiting or failed; its key may be used anew. `conflict` while it is being carried out."""
         gone = False
         for failed in (False, True):
@@ -96,4 +96,4 @@ class ScheduledApi:
                 gone |= await self._schedule.cancel(later.id)
         if not gone:
             raise NotFound("Nothing is scheduled under that key")
-        return Answer()
+        return OkResponse()

@@ -21,7 +21,7 @@ from msgspec import Meta, Struct
 from rtserver.errors import InvalidPayload, NotFound, RateLimited, TooLarge, Unavailable
 from rtserver.http.api.credentials import Caller
 from rtserver.http.api.operations import operation
-from rtserver.http.api.structs import Answer
+from rtserver.http.api.structs import OkResponse
 from rtserver.store.uploads.upload_store import Upload
 
 AT_ONCE_PER_USER = 4
@@ -44,7 +44,7 @@ _HEADERS = {
 }
 
 
-class Keeping(Protocol):
+class UploadStore(Protocol):
     """Keeps files. An owner of "" is a backend."""
 
     async def save(self, owner: str, name: str, type_: str, chunks: AsyncIterator[bytes]) -> Upload:
@@ -68,7 +68,7 @@ class UploadPath(Struct, forbid_unknown_fields=True):
     id: Annotated[str, Meta(pattern=r"^[0-9a-v]{32}$", max_length=32)]
 
 
-class UploadAnswer(Answer, kw_only=True):
+class UploadAnswer(OkResponse, kw_only=True):
     """`url` is the path of the file on this server; put it into a message's `data`."""
 
     upload: Upload
@@ -79,7 +79,7 @@ class UploadsApi:
     """`types`: the media types that are taken, `video/*` for a kind of them; `limit`: bytes of one file."""
 
     def __init__(
-        self, keeping: Keeping, *, limit: int, types: Sequence[str], piece_seconds: float = PIECE_SECONDS
+        self, keeping: UploadStore, *, limit: int, types: Sequence[str], piece_seconds: float = PIECE_SECONDS
     ) -> None:
         self._keeping = keeping
         self._limit = limit
@@ -100,13 +100,13 @@ class UploadsApi:
         return UploadAnswer(upload=saved, url=f"/uploads/{saved.id}")
 
     @operation("DELETE", "/api/uploads/{id}", summary="Delete a file", tag="uploads", access="user", errors=[NotFound])
-    async def delete_upload(self, path: UploadPath, caller: Caller) -> Answer:
+    async def delete_upload(self, path: UploadPath, caller: Caller) -> OkResponse:
         """One's own; a backend may delete every file."""
         found = await self._keeping.find(path.id)
         if found is None or not (caller.backend or (caller.identity and caller.identity.user == found[1])):
             raise NotFound("There is no such file")
         await self._keeping.delete([path.id])
-        return Answer()
+        return OkResponse()
 
     def _checked_type(self, request: web.Request) -> str:
         type_ = request.content_type.lower()
@@ -153,7 +153,7 @@ class UploadsApi:
 class UploadedFiles:
     """Hands files out to whoever has their address."""
 
-    def __init__(self, keeping: Keeping) -> None:
+    def __init__(self, keeping: UploadStore) -> None:
         self._keeping = keeping
 
     def routes(self) -> list[web.RouteDef]:

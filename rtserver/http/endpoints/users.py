@@ -6,10 +6,10 @@ from typing import Protocol
 
 from rtserver.http.api.credentials import Caller
 from rtserver.http.api.operations import operation
-from rtserver.http.api.structs import Answer, UserPath
+from rtserver.http.api.structs import OkResponse, UserPath
 
 
-class Outcome(Protocol):
+class ErasureOutcome(Protocol):
     @property
     def done(self) -> bool: ...
 
@@ -17,13 +17,13 @@ class Outcome(Protocol):
     def counts(self) -> dict[str, int]: ...
 
 
-class Forgetting(Protocol):
+class UserEraser(Protocol):
     """Removes what is kept of a person, and tells whom it concerns. `by` is for the audit."""
 
-    async def forget(self, user: str, by: str) -> Outcome: ...
+    async def forget(self, user: str, by: str) -> ErasureOutcome: ...
 
 
-class ForgottenAnswer(Answer, kw_only=True):
+class ForgottenAnswer(OkResponse, kw_only=True):
     """`done` is false when there is more: ask again. `counts`: what was removed or made anonymous by this call."""
 
     done: bool
@@ -31,7 +31,7 @@ class ForgottenAnswer(Answer, kw_only=True):
 
 
 class UsersApi:
-    def __init__(self, forgetting: Forgetting) -> None:
+    def __init__(self, forgetting: UserEraser) -> None:
         self._forgetting = forgetting
 
     @operation("DELETE", "/api/users/{user}", summary="Forget a person", tag="users")

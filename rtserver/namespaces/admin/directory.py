@@ -13,7 +13,7 @@ from itertools import chain
 from typing import Any
 
 from rtserver.cluster.partial_results import PartialList, PartialSet
-from rtserver.cluster.presence.instances import Registry
+from rtserver.cluster.presence.instances import InstanceRegistry
 from rtserver.errors import NotFound
 from rtserver.identity import user_room
 from rtserver.ids import looks_like_sid
@@ -25,8 +25,8 @@ from rtserver.sio.server import Server
 USER_PREFIX = user_room("")
 
 
-class Census:
-    def __init__(self, server: Server, registry: Registry) -> None:
+class ClientDirectory:
+    def __init__(self, server: Server, registry: InstanceRegistry) -> None:
         self._server = server
         self._silent = Silent(registry)
 
@@ -116,7 +116,7 @@ def _since(handshake: Mapping[str, Any]) -> str | None:
 
 
 class Silent:
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: InstanceRegistry) -> None:
         self._registry = registry
 
     async def in_(self, answers: Sequence[Any], namespaces: Sequence[str]) -> dict[str, Any]:

@@ -13,12 +13,12 @@ import structlog
 from msgspec import to_builtins
 
 from rtserver.cluster.presence import Presence
-from rtserver.cluster.presence.instances import Registry
+from rtserver.cluster.presence.instances import InstanceRegistry
 from rtserver.errors import Forbidden, NotFound
 from rtserver.identity import Identity, user_room
 from rtserver.ids import looks_like_sid
 from rtserver.namespaces.admin import payloads
-from rtserver.namespaces.admin.directory import Census
+from rtserver.namespaces.admin.directory import ClientDirectory
 from rtserver.namespaces.admin.process_memory import resident_bytes
 from rtserver.namespaces.admin.stats import Cluster, Sampler
 from rtserver.namespaces.identity import identity_of
@@ -32,7 +32,7 @@ STATS_SECONDS = 1.0
 log = structlog.get_logger("rtserver.admin")
 
 
-class Keeping(Protocol):
+class RoomMembers(Protocol):
     """Changes who is in the rooms of the chat; `by` is for the audit."""
 
     async def add(self, room: str, members: Sequence[Member], by: str) -> list[str]:
@@ -54,9 +54,9 @@ class Admin(Namespace, path="/admin"):
     def __init__(
         self,
         snapshot: Callable[[], Mapping[str, Any]],
-        registry: Registry,
+        registry: InstanceRegistry,
         presence: Presence,
-        keeping: Keeping,
+        keeping: RoomMembers,
         *,
         version: str,
     ) -> None:
@@ -69,7 +69,7 @@ class Admin(Namespace, path="/admin"):
         self._ticking: asyncio.Task[None] | None = None
 
     async def on_start(self) -> None:
-        self._census = Census(self.server, self._registry)
+        self._census = ClientDirectory(self.server, self._registry)
         self._ticking = asyncio.create_task(self._tick(Sampler(self.server.instance_id)))
 
     async def on_stop(self) -> None:

@@ -16,7 +16,7 @@ from rtserver.errors import Forbidden, RoomNotJoined
 from rtserver.identity import Identity
 from rtserver.namespaces.chat.conversation import Conversation
 from rtserver.namespaces.chat.interfaces import RoomStore
-from rtserver.namespaces.chat.settings_cache import KnownRooms
+from rtserver.namespaces.chat.settings_cache import RoomSettingsCache
 from rtserver.namespaces.identity import identity_of
 from rtserver.sio.client.client import Client
 from rtserver.store.messages.records import RoomSummary
@@ -33,7 +33,7 @@ MAX_ROOMS = 1000
 class Access:
     """`default`: the policy of rooms that have none of their own. Direct conversations have no rules but their two."""
 
-    def __init__(self, rooms: RoomStore, known: KnownRooms, default: str = OPEN) -> None:
+    def __init__(self, rooms: RoomStore, known: RoomSettingsCache, default: str = OPEN) -> None:
         self._rooms = rooms
         self._known = known
         self._default = default

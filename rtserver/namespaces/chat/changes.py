@@ -24,7 +24,7 @@ from rtserver.store.messages.changes import Change, Changed, Delete, Edit, React
 Wire = dict[str, Any]
 
 
-class Changing:
+class MessageChanges:
     def __init__(self, namespace: Namespace, messages: MessageStore, mentions: Mentions, *, max_text: int) -> None:
         self._namespace = namespace
         self._messages = messages

@@ -38,14 +38,14 @@ class Files(Protocol):
         """Remove some of the user's files; how many. 0 when none is left."""
 
 
-class Forgotten(Struct, frozen=True):
+class ErasureResult(Struct, frozen=True):
     """`done` is False when there is more: ask again. What was removed or made anonymous, by kind."""
 
     done: bool
     counts: dict[str, int]
 
 
-class Forgetting:
+class UserErasure:
     """`watchers` hear that it was done, and by whom; not of whom."""
 
     def __init__(
@@ -65,7 +65,7 @@ class Forgetting:
         self._watchers = watchers
         self._seconds = seconds
 
-    async def forget(self, user: str, by: str) -> Forgotten:
+    async def forget(self, user: str, by: str) -> ErasureResult:
         """Raises `Unavailable`; what is gone by then stays gone."""
         deadline = asyncio.get_running_loop().time() + self._seconds
         counts: Counter[str] = Counter()
@@ -78,7 +78,7 @@ class Forgetting:
             await self._store.record(by, dict(counts))
             for watcher in self._watchers:
                 await watcher("forget", by, {"counts": dict(counts)})
-        return Forgotten(done, dict(counts))
+        return ErasureResult(done, dict(counts))
 
     async def _take_steps(self, user: str, counts: Counter[str], late: Callable[[], bool]) -> bool:
         while self._files is not None and (removed := await self._files.forget(user)):

@@ -110,7 +110,7 @@ class MessageSearch(Protocol):
         """
 
 
-class Notifying(Protocol):
+class MentionNotifier(Protocol):
     async def notify(self, drafts: list[NotificationDraft]) -> object:
         """Save and push them; one whose key its user's inbox knows already is not pushed again."""
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import to_builtins
 
-from rtserver.namespaces.chat.interfaces import MessageStore, Notifying, RoomStore
+from rtserver.namespaces.chat.interfaces import MentionNotifier, MessageStore, RoomStore
 from rtserver.store.messages.records import Message, NotificationDraft
 
 MAX_MENTIONS = 50
@@ -36,7 +36,7 @@ def named_in(text: str, given: Sequence[str] = ()) -> list[str]:
 class Mentions:
     """`notifier` is None where nobody is to be told."""
 
-    def __init__(self, messages: MessageStore, rooms: RoomStore, notifier: Notifying | None) -> None:
+    def __init__(self, messages: MessageStore, rooms: RoomStore, notifier: MentionNotifier | None) -> None:
         self._messages = messages
         self._rooms = rooms
         self._notifier = notifier

@@ -16,16 +16,16 @@ from msgspec import to_builtins
 from rtserver.identity import Identity, user_room
 from rtserver.namespaces.chat import interfaces, payloads
 from rtserver.namespaces.chat.access import OPEN, Access
-from rtserver.namespaces.chat.changes import Changing
+from rtserver.namespaces.chat.changes import MessageChanges
 from rtserver.namespaces.chat.conversation import Conversation, conversation, in_room, named
 from rtserver.namespaces.chat.erasure import FORGOTTEN
 from rtserver.namespaces.chat.membership import Membership
 from rtserver.namespaces.chat.posting import Poster
 from rtserver.namespaces.chat.presence import Online, PresenceAnnouncer
-from rtserver.namespaces.chat.room_admin import CHANGED, Keeper
-from rtserver.namespaces.chat.settings_cache import KnownRooms
-from rtserver.namespaces.chat.sync import CatchingUp
-from rtserver.namespaces.chat.typing_indicator import Typing
+from rtserver.namespaces.chat.room_admin import CHANGED, RoomAdmin
+from rtserver.namespaces.chat.settings_cache import RoomSettingsCache
+from rtserver.namespaces.chat.sync import RoomSync
+from rtserver.namespaces.chat.typing_indicator import TypingIndicator
 from rtserver.namespaces.identity import identity_of
 from rtserver.sio.client.client import Client
 from rtserver.sio.namespace.namespace import Namespace, event, server_event
@@ -51,7 +51,7 @@ class Chat(Namespace, path="/chat"):
         *,
         max_text: int = 10_000,
         room_policy: str = OPEN,
-        notifier: interfaces.Notifying | None = None,
+        notifier: interfaces.MentionNotifier | None = None,
     ) -> None:
         super().__init__()
         self._messages = messages
@@ -59,13 +59,13 @@ class Chat(Namespace, path="/chat"):
         self._receipts = receipts
         self._search = search
         self.poster = Poster(self, messages, rooms, notifier, max_text=max_text)
-        self._changing = Changing(self, messages, self.poster.mentions, max_text=max_text)
+        self._changing = MessageChanges(self, messages, self.poster.mentions, max_text=max_text)
         self._online = Online(presence, rooms)
-        known = KnownRooms(settings)
+        known = RoomSettingsCache(settings)
         self._access = Access(rooms, known, room_policy)
-        self.keeper = Keeper(self, settings, memberships, rooms, known, self._access)
-        self._typing = Typing(self)
-        self._catching_up = CatchingUp(messages, rooms, self._access)
+        self.keeper = RoomAdmin(self, settings, memberships, rooms, known, self._access)
+        self._typing = TypingIndicator(self)
+        self._catching_up = RoomSync(messages, rooms, self._access)
         self._membership = Membership(self, rooms, memberships, self._access, self._online)
         presence.subscribe(PresenceAnnouncer(self, rooms).announce)
 

@@ -21,7 +21,7 @@ from rtserver.errors import NotFound
 from rtserver.ingest.commands import MessageRequest
 from rtserver.namespaces.chat.content import clean_data, clean_text
 from rtserver.namespaces.chat.conversation import Conversation, backends, direct_room, pair_of
-from rtserver.namespaces.chat.interfaces import MessageStore, Notifying, RoomStore
+from rtserver.namespaces.chat.interfaces import MentionNotifier, MessageStore, RoomStore
 from rtserver.namespaces.chat.mentions import Mentions, named_in
 from rtserver.sio.namespace.namespace import Namespace
 from rtserver.store.messages.records import Author, Draft, Member, Message
@@ -43,13 +43,13 @@ class Poster:
         namespace: Namespace,
         messages: MessageStore,
         rooms: RoomStore,
-        notifier: Notifying | None,
+        notifier: MentionNotifier | None,
         *,
         max_text: int,
     ) -> None:
         self._namespace = namespace
         self._messages = messages
-        self.opening = Opening(rooms)
+        self.opening = DirectRooms(rooms)
         self._max_text = max_text
         self.mentions = Mentions(messages, rooms, notifier)
 
@@ -120,7 +120,7 @@ class Poster:
 KNOWN_ROOMS = 10_000
 
 
-class Opening:
+class DirectRooms:
     """Only who is forgotten leaves such a room, so what was opened once is not asked for again."""
 
     def __init__(self, rooms: RoomStore) -> None:

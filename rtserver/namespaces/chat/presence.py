@@ -57,12 +57,12 @@ class Online:
             log.warning("presence_failed", error=error.message)
 
 
-class MayLack(Protocol):
+class MaybePartial(Protocol):
     @property
     def partial(self) -> bool: ...
 
 
-def partly(*found: MayLack) -> dict[str, Any]:
+def partly(*found: MaybePartial) -> dict[str, Any]:
     """What an answer says when others may be online too, or in the room."""
     return {"partial": True} if any(each.partial for each in found) else {}
 

@@ -18,7 +18,7 @@ from rtserver.identity import user_room
 from rtserver.namespaces.chat.access import MEMBERS, Access, has_role_for
 from rtserver.namespaces.chat.conversation import RESERVED_PREFIXES, in_room
 from rtserver.namespaces.chat.interfaces import MembershipStore, RoomSettingsStore, RoomStore
-from rtserver.namespaces.chat.settings_cache import KnownRooms
+from rtserver.namespaces.chat.settings_cache import RoomSettingsCache
 from rtserver.sio.client.client import Client
 from rtserver.sio.namespace.namespace import Namespace
 from rtserver.store.messages.records import Member
@@ -32,7 +32,7 @@ AT_ONCE = 50
 Watcher = Callable[[str, str, Mapping[str, Any]], Awaitable[None]]
 
 
-class Keeper:
+class RoomAdmin:
     """`watchers` hear of each deed: what, by whom, and the details."""
 
     def __init__(
@@ -41,7 +41,7 @@ class Keeper:
         settings: RoomSettingsStore,
         memberships: MembershipStore,
         rooms: RoomStore,
-        known: KnownRooms,
+        known: RoomSettingsCache,
         access: Access,
     ) -> None:
         self._namespace = namespace

@@ -29,7 +29,7 @@ class _Entry:
         self.until = until
 
 
-class KnownRooms:
+class RoomSettingsCache:
     def __init__(self, store: RoomSettingsStore, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._store = store
         self._clock = clock

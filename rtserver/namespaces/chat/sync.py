@@ -27,7 +27,7 @@ TOTAL = 1000
 NEW_ROOM = Standing("", 0, 1, 0, 0, 0, 0, member=False)
 
 
-class CatchingUp:
+class RoomSync:
     def __init__(self, messages: MessageStore, rooms: RoomStore, access: Access) -> None:
         self._messages = messages
         self._rooms = rooms

@@ -34,7 +34,7 @@ class _Entry:
     told: float
 
 
-class Typing:
+class TypingIndicator:
     """`namespace` is the one that the users' clients are connected to."""
 
     def __init__(self, namespace: Namespace) -> None:

@@ -6,7 +6,7 @@ import builtins
 from collections.abc import Callable
 from typing import Protocol
 
-from rtserver.store.notifications.batches import Order, Outcome
+from rtserver.store.notifications.batches import NotificationBatch, Outcome
 from rtserver.store.notifications.records import (
     Delivered,
     Notification,
@@ -21,7 +21,7 @@ class NotificationStore(Protocol):
     async def add(self, drafts: builtins.list[NotificationDraft]) -> builtins.list[Delivered]:
         """Commit them, one answer per draft; not new where the user's inbox knew the key already."""
 
-    async def carry_out(self, orders: builtins.list[Order]) -> builtins.list[Outcome]:
+    async def save_batches(self, orders: builtins.list[NotificationBatch]) -> builtins.list[Outcome]:
         """Commit them, each with its key."""
 
     async def list(

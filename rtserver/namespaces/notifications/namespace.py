@@ -13,7 +13,7 @@ from rtserver.identity import user_room
 from rtserver.namespaces.identity import identity_of
 from rtserver.namespaces.notifications import payloads
 from rtserver.namespaces.notifications.interfaces import NotificationStore, PreferenceStore, ReceiptStore
-from rtserver.namespaces.notifications.redelivery import Receipts
+from rtserver.namespaces.notifications.redelivery import Redelivery
 from rtserver.sio.broadcast.adapter import AckTimeout
 from rtserver.sio.client.client import Client
 from rtserver.sio.namespace.namespace import Namespace, event, server_event
@@ -47,7 +47,7 @@ class Notifications(Namespace, path=PATH):
         self._preferences = preferences
         self._receipts = receipts
         self._receipt_timeout = receipt_timeout
-        self._devices: dict[str, Receipts] = {}
+        self._devices: dict[str, Redelivery] = {}
 
     async def on_connect(self, client: Client) -> None:
         device_of(client)
@@ -150,11 +150,11 @@ class Notifications(Namespace, path=PATH):
             found.update(answer if isinstance(answer, list) else ())
         return found
 
-    def _receipts_of(self, client: Client, device: str) -> Receipts:
+    def _receipts_of(self, client: Client, device: str) -> Redelivery:
         receipts = self._devices.get(client.id)
         if receipts is None:
             user = identity_of(client).user
-            receipts = self._devices[client.id] = Receipts(
+            receipts = self._devices[client.id] = Redelivery(
                 client,
                 record=lambda id_, seq: self._receipts.record(user, device, {id_: seq}),
                 reload=self._store.still_unread,

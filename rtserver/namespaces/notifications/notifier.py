@@ -10,7 +10,7 @@ from rtserver.identity import user_room
 from rtserver.namespaces.notifications.interfaces import NotificationStore
 from rtserver.namespaces.notifications.namespace import Notifications
 from rtserver.namespaces.notifications.redelivery import pushed
-from rtserver.store.notifications.batches import LARGEST, Order, Outcome
+from rtserver.store.notifications.batches import LARGEST, NotificationBatch, Outcome
 from rtserver.store.notifications.records import Delivered, NotificationDraft
 
 PUSHED_AT_ONCE = 50
@@ -40,9 +40,9 @@ class Notifier:
             saved += told
         return saved
 
-    async def carry_out(self, orders: list[Order]) -> list[Outcome]:
+    async def notify_batches(self, orders: list[NotificationBatch]) -> list[Outcome]:
         """What becomes of each, in order; saved in one transaction, so that an error is that of all of them."""
-        outcomes = await self._store.carry_out(orders)
+        outcomes = await self._store.save_batches(orders)
         saved = ((one.drafts, told) for one, told in zip(orders, outcomes, strict=True) if isinstance(told, list))
         await self._push(chain.from_iterable(zip(drafts, told, strict=True) for drafts, told in saved))
         return outcomes

@@ -38,7 +38,7 @@ class _Push:
     timer: asyncio.TimerHandle | None = None
 
 
-class Receipts:
+class Redelivery:
     """`record(id, seq)` saves that the device has it, `reload(id)` gives it as it is; `pause`: seconds."""
 
     def __init__(self, client: Client, *, record: Record, reload: Reload, pause: float) -> None:

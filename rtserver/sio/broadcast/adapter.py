@@ -104,7 +104,7 @@ class Adapter:
         if chosen:
             if self.server.watched:
                 self.server.watched.show(chosen, args)
-            message = self.server.outgoing(packets.EVENT, nsp, args)
+            message = self.server.encode_packet(packets.EVENT, nsp, args)
             message.compress = target.flags.compress
             self.server.deliver(chosen, message, target.flags)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from rtserver.engine.session.prepared_message import Outgoing
+    from rtserver.engine.session.prepared_message import PreparedMessage
     from rtserver.engine.transports.websocket import WebSocket
     from rtserver.sio.client.client import Client
 
 
-def fan_out(clients: list[Client], message: Outgoing, volatile: bool, turn: int) -> None:
+def fan_out(clients: list[Client], message: PreparedMessage, volatile: bool, turn: int) -> None:
     """`turn` is the engine's. The first frame of a turn goes straight to the socket (see `websocket_writer`)."""
     frames = message.frames
     size = len(frames)
@@ -20,7 +20,7 @@ def fan_out(clients: list[Client], message: Outgoing, volatile: bool, turn: int)
         if send is None:
             outbox.push(message, volatile)
         elif outbox.sent_at >= turn:
-            cast("WebSocket", outbox.socket).follow(frames)
+            cast("WebSocket", outbox.socket).corked_write(frames)
         else:
             outbox.sent_at = turn
             try:  # `sent`, without a call for each client
@@ -28,4 +28,4 @@ def fan_out(clients: list[Client], message: Outgoing, volatile: bool, turn: int)
             except OSError:
                 taken = 0
             if taken != size:
-                cast("WebSocket", outbox.socket).leave(frames[taken:])
+                cast("WebSocket", outbox.socket).write_buffered(frames[taken:])

@@ -1,6 +1,6 @@
 """Who is in which room now: users with their devices, in the namespaces that ask for it (`room_presence`).
 
-`Occupancy` knows this server alone; a cluster's asks the others as well. Rules:
+`RoomPresence` knows this server alone; a cluster's asks the others as well. Rules:
 1. A user in a room is one entry, however many devices; a client that goes costs the rooms it was in.
 2. The rooms of one client (`user:…`, socket ids) are not counted, nor are clients without an identity.
 """
@@ -47,7 +47,7 @@ class Occupants(list[Occupant]):
         self.next = next
 
 
-class Occupancy:
+class RoomPresence:
     """`alone`: there is no other server that could be asked; else what this one knows is called partial."""
 
     def __init__(self, instance: str = "local", *, alone: bool = True) -> None:
@@ -111,7 +111,7 @@ class OccupiedRooms(Rooms):
 
     __slots__ = ("_occupancy",)
 
-    def __init__(self, name: str, occupancy: Occupancy) -> None:
+    def __init__(self, name: str, occupancy: RoomPresence) -> None:
         super().__init__(name)
         self._occupancy = occupancy
 

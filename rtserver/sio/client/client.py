@@ -11,23 +11,23 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from rtserver.engine.session.prepared_message import Outgoing
+from rtserver.engine.session.prepared_message import PreparedMessage
 from rtserver.errors import TooLarge
 from rtserver.identity import Identity
 from rtserver.protocol import packets
 from rtserver.rate_limit import TokenBucket
 from rtserver.sio.broadcast.adapter import AckTimeout
-from rtserver.sio.broadcast.encoding import MESSAGE, outgoing
+from rtserver.sio.broadcast.encoding import MESSAGE, encode_packet
 from rtserver.sio.broadcast.operator import DEFAULT_ACK_TIMEOUT, check_event_name
 from rtserver.sio.broadcast.target import EVERYBODY, Flags
-from rtserver.sio.client.client_operator import Standpoint
+from rtserver.sio.client.client_operator import ClientFlags
 from rtserver.sio.client.handshake import Handshake
-from rtserver.sio.dispatch.event_queue import Mailbox
-from rtserver.sio.dispatch.middleware import Watchable
+from rtserver.sio.dispatch.event_queue import EventQueue
+from rtserver.sio.dispatch.middleware import ObserverMixin
 
 if TYPE_CHECKING:
     from rtserver.engine.session.outbox import Outbox
-    from rtserver.sio.connection.joined_namespaces import Membership
+    from rtserver.sio.connection.joined_namespaces import JoinedNamespaces
     from rtserver.sio.dispatch.interfaces import Handler
     from rtserver.sio.namespace.namespace import Namespace
     from rtserver.sio.server import Server
@@ -44,7 +44,7 @@ class State(Enum):
     GONE = 2
 
 
-class Client(Standpoint, Watchable):
+class Client(ClientFlags, ObserverMixin):
     """`id` is the socket id, `identity` the checked user (None where auth is optional or off), `data` yours to fill."""
 
     __slots__ = (
@@ -55,7 +55,7 @@ class Client(Standpoint, Watchable):
     def __init__(
         self,
         id: str,
-        connection: Membership,
+        connection: JoinedNamespaces,
         namespace_name: str,
         handler: Handler,
         identity: Identity | None,
@@ -74,8 +74,8 @@ class Client(Standpoint, Watchable):
         self.data: dict[str, Any] = {}
         self.session: Any = {}
         self.buckets: dict[str, TokenBucket] | None = None
-        self.mailbox = Mailbox(connection.server)
-        self._held: list[Outgoing] = []
+        self.mailbox = EventQueue(connection.server)
+        self._held: list[PreparedMessage] = []
         self._acks: dict[int, Callable[[Answer], None]] | None = None
         self._next_ack = 0
 
@@ -169,12 +169,12 @@ class Client(Standpoint, Watchable):
         if self.state is not State.GONE:
             if self.server.watched:
                 self.server.watched.show([self], args)
-            message = self.server.outgoing(packets.EVENT, self.namespace_name, args, id)
+            message = self.server.encode_packet(packets.EVENT, self.namespace_name, args, id)
             message.compress = compress
             self.send(message, volatile)
             self.server.metrics.events_out(self.handler.label, 1)
 
-    def send(self, message: Outgoing, volatile: bool = False) -> None:
+    def send(self, message: PreparedMessage, volatile: bool = False) -> None:
         if self.state is State.CONNECTED:
             self.outbox.push(message, volatile)
         elif self.state is State.CONNECTING:
@@ -185,7 +185,7 @@ class Client(Standpoint, Watchable):
         if text is not None:
             self.outbox.send_text(MESSAGE + text)
         else:
-            self.send(outgoing(packets.ACK, self.namespace_name, values, id))
+            self.send(encode_packet(packets.ACK, self.namespace_name, values, id))
 
     async def ask(self, args: list[Any], timeout: float, compress: bool = True) -> list[Any]:
         """All values of the ack of `[event, *args]`; raises `AckTimeout`."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rtserver.sio.client.client import Client
 
 
-class Standpoint:
+class ClientFlags:
     """Where a broadcast leaves from: a client, with the flags set so far."""
 
     __slots__ = ()
@@ -23,25 +23,25 @@ class Standpoint:
     def _stand(self) -> tuple[Client, Flags]:
         raise NotImplementedError
 
-    def _flag(self, **flags: Any) -> Addressed:
+    def _flag(self, **flags: Any) -> ClientOperator:
         client, set_so_far = self._stand()
-        return Addressed(client, set_so_far._replace(**flags))
+        return ClientOperator(client, set_so_far._replace(**flags))
 
     @property
-    def volatile(self) -> Addressed:
+    def volatile(self) -> ClientOperator:
         """The event may be dropped for who cannot take it now."""
         return self._flag(volatile=True)
 
     @property
-    def local(self) -> Addressed:
+    def local(self) -> ClientOperator:
         """When others are addressed: those of this server only."""
         return self._flag(local=True)
 
-    def compress(self, on: bool) -> Addressed:
+    def compress(self, on: bool) -> ClientOperator:
         """`False`: not worth it, where the WebSocket is compressed."""
         return self._flag(compress=on)
 
-    def timeout(self, seconds: float) -> Addressed:
+    def timeout(self, seconds: float) -> ClientOperator:
         """How long `emit_with_ack` waits."""
         return self._flag(timeout=seconds)
 
@@ -61,7 +61,7 @@ class Standpoint:
         return self.broadcast.except_(*rooms)
 
 
-class Addressed(Standpoint):
+class ClientOperator(ClientFlags):
     """One client with flags. Immutable: every step gives a new one."""
 
     __slots__ = ("_client", "_flags")

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
-from rtserver.engine.session.interfaces import Asked
+from rtserver.engine.session.interfaces import HandshakeRequest
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -29,7 +29,7 @@ class HandshakeReader:
             ipaddress.ip_network(proxy, strict=False) for proxy in trusted_proxies
         )
 
-    def read(self, request: Asked) -> Handshake:
+    def read(self, request: HandshakeRequest) -> Handshake:
         headers = {
             name: _text(", ".join(request.headers.getall(name))) for name in KEPT_HEADERS if name in request.headers
         }

@@ -16,7 +16,7 @@ from socketio import exceptions as socketio_exceptions
 from rtserver.errors import Refused
 from rtserver.sio.dispatch.event_table import CATCH_ALL
 from rtserver.sio.dispatch.interfaces import NO_ACK, AuthMode, Step
-from rtserver.sio.namespace.handler import check_length, passed
+from rtserver.sio.namespace.handler import apply_middleware, check_length
 from rtserver.sio.namespace.namespace import Namespace
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class CompatHandler:
 
     async def filtered(self, client: Client, args: list[Any], steps: Sequence[Step]) -> Any:
         self._check(client, args)
-        args = await passed(steps, args)
+        args = await apply_middleware(steps, args)
         return await self._handle(client, args) if client.connected else NO_ACK
 
     def _check(self, client: Client, args: list[Any]) -> None:

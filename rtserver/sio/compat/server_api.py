@@ -36,7 +36,7 @@ class _Codec:
         return json.loads(text)
 
 
-class Surface(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio is untyped
+class SocketIOServerApi(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio is untyped
     def __init__(self, client_manager: Any = None, **kwargs: Any) -> None:
         if client_manager is not None and type(client_manager) is not socketio.AsyncManager:
             raise TypeError(

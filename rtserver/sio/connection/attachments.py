@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rtserver.sio.connection.connection import Connection
 
 
-class Assembly(Timer):
+class AttachmentTimer(Timer):
     __slots__ = ("_assembler", "_bytes_left", "_connection")
 
     def __init__(self, connection: Connection, packet: packets.Packet) -> None:
@@ -35,5 +35,5 @@ class Assembly(Timer):
     def stop(self) -> None:
         self._connection.server.engine.wheel.stop(self)
 
-    def ring(self) -> None:
+    def fire(self) -> None:
         self._connection.reject("attachments too late")

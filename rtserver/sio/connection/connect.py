@@ -15,10 +15,10 @@ from rtserver.sio.client.handshake import Handshake
 from rtserver.sio.dispatch import dispatcher
 
 if TYPE_CHECKING:
-    from rtserver.sio.connection.joined_namespaces import Membership
+    from rtserver.sio.connection.joined_namespaces import JoinedNamespaces
 
 
-async def admit(connection: Membership, nsp: str, handshake: Handshake) -> Client | None:
+async def admit(connection: JoinedNamespaces, nsp: str, handshake: Handshake) -> Client | None:
     """The client, ready to be accepted; None when the connection is gone. Raises `Refused`."""
     try:
         async with asyncio.timeout(connection.server.bounds.connect_timeout):
@@ -28,7 +28,7 @@ async def admit(connection: Membership, nsp: str, handshake: Handshake) -> Clien
         raise Refused("Timed out", code="timeout") from None
 
 
-async def _identified(connection: Membership, nsp: str, handshake: Handshake) -> Client | None:
+async def _identified(connection: JoinedNamespaces, nsp: str, handshake: Handshake) -> Client | None:
     server = connection.server
     handler = await server.handler_for(nsp, handshake.auth)
     identity = await dispatcher.identify(server.authenticator, handler, handshake)

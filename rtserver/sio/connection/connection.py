@@ -21,11 +21,11 @@ from rtserver.engine.session.session import Session
 from rtserver.protocol import packets
 from rtserver.sio.client.client import Client
 from rtserver.sio.client.handshake import Handshake
-from rtserver.sio.connection.attachments import Assembly
-from rtserver.sio.connection.joined_namespaces import Membership
+from rtserver.sio.connection.attachments import AttachmentTimer
+from rtserver.sio.connection.joined_namespaces import JoinedNamespaces
 from rtserver.sio.dispatch import dispatcher
 from rtserver.sio.dispatch.event_queue import Backlog
-from rtserver.sio.limits.connection_limits import Pass
+from rtserver.sio.limits.connection_limits import ConnectionSlot
 
 if TYPE_CHECKING:
     from rtserver.sio.server import Server
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 log = structlog.get_logger("rtserver.sio")
 
 
-class Connection(Membership):
+class Connection(JoinedNamespaces):
     __slots__ = ("_assembler", "_size", "backlog")
 
-    def __init__(self, server: Server, session: Session, handshake: Handshake, gate_pass: Pass) -> None:
+    def __init__(self, server: Server, session: Session, handshake: Handshake, gate_pass: ConnectionSlot) -> None:
         super().__init__(server, session, handshake, gate_pass)
         self.backlog = Backlog(session, server)
-        self._assembler: Assembly | None = None
+        self._assembler: AttachmentTimer | None = None
         self._size = 0
 
     def receive(self, message: str | bytes) -> None:
@@ -70,7 +70,7 @@ class Connection(Membership):
             if packet.attachments:
                 # Nobody gets to leave attachments here before a namespace has let them in.
                 self._check_joined(packet.namespace)
-                self._assembler = Assembly(self, packet)
+                self._assembler = AttachmentTimer(self, packet)
                 return None
             return packet
         if self._assembler is None:

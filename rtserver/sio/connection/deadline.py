@@ -13,7 +13,7 @@ import structlog
 from rtserver.timer_wheel import Timer
 
 if TYPE_CHECKING:
-    from rtserver.sio.connection.joined_namespaces import Membership
+    from rtserver.sio.connection.joined_namespaces import JoinedNamespaces
 
 log = structlog.get_logger("rtserver.sio")
 
@@ -29,7 +29,7 @@ class Deadline(Timer):
 
     __slots__ = ("_connection", "_hurried", "_join_within", "_leeway")
 
-    def __init__(self, connection: Membership, join_within: float, leeway: float) -> None:
+    def __init__(self, connection: JoinedNamespaces, join_within: float, leeway: float) -> None:
         super().__init__()
         self._connection = connection
         self._join_within = join_within
@@ -57,7 +57,7 @@ class Deadline(Timer):
     def _set(self, seconds: float) -> None:
         self._connection.server.engine.wheel.start(self, min(max(seconds, 0.0), LONGEST))
 
-    def ring(self) -> None:
+    def fire(self) -> None:
         connection = self._connection
         if not connection.joined:
             if connection.connecting:

@@ -19,17 +19,17 @@ from rtserver.errors import Refused
 from rtserver.protocol import packets
 from rtserver.sio.client.handshake import Handshake
 from rtserver.sio.connection.connection import Connection
-from rtserver.sio.limits.connection_limits import Pass
+from rtserver.sio.limits.connection_limits import ConnectionSlot
 
 ROOT = "/"
 MAX_FIELDS = 100
 LEAVING_SECONDS = 0.01
 
 
-class Revision3(Connection):
+class Eio3Connection(Connection):
     __slots__ = ()
 
-    def __init__(self, server: Any, session: Session, handshake: Handshake, gate_pass: Pass) -> None:
+    def __init__(self, server: Any, session: Session, handshake: Handshake, gate_pass: ConnectionSlot) -> None:
         super().__init__(server, session, handshake, gate_pass)
         # The session is not known to the engine yet.
         asyncio.get_running_loop().call_soon(self._join_root)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from rtserver.engine.session.prepared_message import Outgoing
+from rtserver.engine.session.prepared_message import PreparedMessage
 from rtserver.engine.session.session import Session
 from rtserver.errors import Refused
 from rtserver.ids import new_sid
@@ -26,7 +26,7 @@ from rtserver.sio.client.handshake import Handshake
 from rtserver.sio.connection.connect import admit
 from rtserver.sio.connection.deadline import Deadline
 from rtserver.sio.dispatch import dispatcher
-from rtserver.sio.limits.connection_limits import Pass, TooManyConnections
+from rtserver.sio.limits.connection_limits import ConnectionSlot, TooManyConnections
 
 if TYPE_CHECKING:
     from rtserver.sio.server import Server
@@ -37,13 +37,13 @@ MAX_REMEMBERED = 64
 """Namespaces that a connection has left and is remembered to have been in."""
 
 
-class Membership:
+class JoinedNamespaces:
     __slots__ = (
         "_clients", "_connecting", "_connects", "_deadline", "_left", "_shut",
         "closed", "gate_pass", "handshake", "id", "registered", "server", "session",
     )  # fmt: skip
 
-    def __init__(self, server: Server, session: Session, handshake: Handshake, gate_pass: Pass) -> None:
+    def __init__(self, server: Server, session: Session, handshake: Handshake, gate_pass: ConnectionSlot) -> None:
         self.server = server
         self.session = session
         self.id = session.id
@@ -76,7 +76,7 @@ class Membership:
     def transport(self) -> str:
         return self.session.transport
 
-    def push(self, message: Outgoing, volatile: bool = False) -> None:
+    def push(self, message: PreparedMessage, volatile: bool = False) -> None:
         self.session.push(message, volatile)
 
     def _start_connect(self, nsp: str, handshake: Handshake) -> None:
@@ -107,7 +107,7 @@ class Membership:
     def _refuse(self, nsp: str, refused: Refused) -> None:
         log.info("connect_refused", namespace=nsp[:100], code=refused.code, address=self.handshake.address)
         self.server.metrics.refused(refused.code)
-        self.push(dispatcher.refusal(self.server.outgoing, nsp, self._told(refused)))
+        self.push(dispatcher.refusal(self.server.encode_packet, nsp, self._told(refused)))
         if isinstance(refused, TooManyConnections):
             self._deadline.hasten()
 
@@ -129,7 +129,7 @@ class Membership:
         client.buckets = self._left.pop(nsp, None)
         self.server.room_table(nsp, client.handler).add(client)
         self.server.metrics.namespace_connected(client.handler.label)
-        self.push(self.server.outgoing(packets.CONNECT, nsp, self._welcome(client)))
+        self.push(self.server.encode_packet(packets.CONNECT, nsp, self._welcome(client)))
         client.accept()
         if client.handler.has_connected:
             client.mailbox.put(partial(dispatcher.run_connected, client))
@@ -138,7 +138,7 @@ class Membership:
     def disconnect(self, client: Client) -> None:
         """The server ends a client's stay in its namespace."""
         if self._clients.get(client.namespace_name) is client:
-            self.push(self.server.outgoing(packets.DISCONNECT, client.namespace_name))
+            self.push(self.server.encode_packet(packets.DISCONNECT, client.namespace_name))
             self._depart(client, self.server.reason.SERVER_DISCONNECT)
 
     def disconnect_all(self) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rtserver.protocol import msgpack_packets, packets
-from rtserver.sio.broadcast.encoding import Encode, outgoing, outgoing_msgpack
+from rtserver.sio.broadcast.encoding import Encode, encode_packet, encode_packet_msgpack
 from rtserver.sio.client.client import Client
 from rtserver.sio.connection.connection import Connection
 
@@ -32,19 +32,19 @@ class MsgpackClient(Client):
     __slots__ = ()
 
     def send_ack(self, id: int, values: list[Any]) -> None:
-        self.send(self.server.outgoing(packets.ACK, self.namespace_name, values, id))
+        self.send(self.server.encode_packet(packets.ACK, self.namespace_name, values, id))
 
 
 @dataclass(frozen=True, slots=True)
 class Parser:
-    outgoing: Encode
+    encode_packet: Encode
     connection: type[Connection]
     client: type[Client]
 
 
 _PARSERS = {
-    "default": Parser(outgoing, Connection, Client),
-    "msgpack": Parser(outgoing_msgpack, MsgpackConnection, MsgpackClient),
+    "default": Parser(encode_packet, Connection, Client),
+    "msgpack": Parser(encode_packet_msgpack, MsgpackConnection, MsgpackClient),
 }
 
 

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import structlog
 
-from rtserver.engine.session.prepared_message import Outgoing
+from rtserver.engine.session.prepared_message import PreparedMessage
 from rtserver.errors import EventError, Internal, RateLimited, Refused
 from rtserver.identity import Identity
 from rtserver.protocol import packets
 from rtserver.sio.broadcast.encoding import Encode
 from rtserver.sio.client.handshake import Handshake
-from rtserver.sio.dispatch.handler_timeout import HandlerTimeout, within
+from rtserver.sio.dispatch.handler_timeout import HandlerTimeout, with_timeout
 from rtserver.sio.dispatch.interfaces import NO_ACK, Handler, ack_values
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ async def _finish(
     code: str | None = None
     try:
         server = client.server
-        result = await within(server.bounds.handler_timeout, server.engine.wheel, handling)
+        result = await with_timeout(server.bounds.handler_timeout, server.engine.wheel, handling)
         if id is not None and result is not NO_ACK:
             client.send_ack(id, ack_values(result))
     except Exception as error:  # the error boundary
@@ -103,7 +103,7 @@ def _answer(client: Client, id: int | None, error: EventError) -> None:
 def _limited(client: Client, handling: Coroutine[Any, Any, Result]) -> Awaitable[Result]:
     """Cancelled when it takes longer than a handler may."""
     server = client.connection.server
-    return within(server.bounds.handler_timeout, server.engine.wheel, handling)
+    return with_timeout(server.bounds.handler_timeout, server.engine.wheel, handling)
 
 
 class HandlerCancelled(RuntimeError):
@@ -164,7 +164,7 @@ async def run_connect(client: Client) -> None:
         raise Refused("Internal error", code="internal") from None
 
 
-def refusal(encode: Encode, nsp: str, told: Any) -> Outgoing:
+def refusal(encode: Encode, nsp: str, told: Any) -> PreparedMessage:
     """The CONNECT_ERROR packet; what the handler put into it may be impossible to send."""
     try:
         return encode(packets.CONNECT_ERROR, nsp, told)

@@ -15,7 +15,7 @@ from typing import Any
 _WAITS = frozenset({"SEND", "YIELD_VALUE", "GET_AWAITABLE", "GET_AITER", "GET_ANEXT"})
 
 
-def never_waits(function: Callable[..., Any]) -> bool:
+def is_eager(function: Callable[..., Any]) -> bool:
     """Whether a call of this `async def` gives a coroutine that is done when it is first run."""
     plain = getattr(function, "__func__", function)
     if not isinstance(plain, FunctionType) or not inspect.iscoroutinefunction(plain):
@@ -23,8 +23,8 @@ def never_waits(function: Callable[..., Any]) -> bool:
     return not any(instruction.opname in _WAITS for instruction in dis.get_instructions(plain))
 
 
-def finish(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """Run a coroutine of a function that `never_waits` and give its result."""
+def run_eager(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Run a coroutine of a function that `is_eager` and give its result."""
     try:
         coroutine.send(None)
     except StopIteration as stop:

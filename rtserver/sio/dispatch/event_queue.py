@@ -18,7 +18,7 @@ import structlog
 if TYPE_CHECKING:
     from rtserver.engine.session.session import Session
     from rtserver.sio.server import Server
-    from rtserver.tasks import Spawning
+    from rtserver.tasks import TaskSpawner
 
 log = structlog.get_logger("rtserver.sio")
 
@@ -26,10 +26,10 @@ Job = Callable[[], Awaitable[None] | None]
 """Does its work, or gives what is to be awaited for it."""
 
 
-class Mailbox:
+class EventQueue:
     __slots__ = ("_jobs", "_spawning", "idle")
 
-    def __init__(self, spawning: Spawning) -> None:
+    def __init__(self, spawning: TaskSpawner) -> None:
         self._spawning = spawning
         self._jobs: deque[Job] | None = None
         self.idle = True

@@ -68,7 +68,7 @@ def server_event(name: str) -> Callable[[Marked], Marked]:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class EventHandler:
     """One event: `attribute` is the method's name, so that an overridden method of a subclass is the one called."""
 
     attribute: str
@@ -76,12 +76,12 @@ class Entry:
     arguments: Arguments
 
 
-def build_table(cls: type) -> dict[str, Entry]:
+def build_table(cls: type) -> dict[str, EventHandler]:
     """Every `@event` of a class and its bases, the most derived definition winning."""
-    table: dict[str, Entry] = {}
+    table: dict[str, EventHandler] = {}
     for attribute, mark in _marks(cls, _MARK):
         leading = 3 if mark.name == CATCH_ALL else 2
-        table[mark.name] = Entry(attribute, mark.rate, Arguments(getattr(cls, attribute), leading))
+        table[mark.name] = EventHandler(attribute, mark.rate, Arguments(getattr(cls, attribute), leading))
     return table
 
 

@@ -25,12 +25,12 @@ class _Limit(Timer):
         self._task = task
         self.rang = False
 
-    def ring(self) -> None:
+    def fire(self) -> None:
         self.rang = True
         self._task.cancel()
 
 
-def within(seconds: float, wheel: Wheel, work: Coroutine[Any, Any, Result]) -> Awaitable[Result]:
+def with_timeout(seconds: float, wheel: Wheel, work: Coroutine[Any, Any, Result]) -> Awaitable[Result]:
     """`work`, which raises `HandlerTimeout` when it is not done `seconds` after it first had to wait. 0 = no limit."""
     return _watched(seconds, wheel, work) if seconds else work
 

@@ -21,7 +21,7 @@ Observer = Callable[..., object]
 """A plain function of `(event, *args)`."""
 
 
-class Intercepted:
+class ObservedHandler:
     """The handler of a client that is observed or has middleware of its own."""
 
     def __init__(self, inner: Handler) -> None:
@@ -52,18 +52,18 @@ class Intercepted:
         return self.inner.filtered(client, args, (*steps, *self.steps))
 
 
-def intercepted(client: Client) -> Intercepted:
+def intercepted(client: Client) -> ObservedHandler:
     """What stands in front of the client's handlers, put there when it is first asked for."""
-    if not isinstance(client.handler, Intercepted):
-        client.handler = Intercepted(client.handler)
+    if not isinstance(client.handler, ObservedHandler):
+        client.handler = ObservedHandler(client.handler)
     return client.handler
 
 
 def plain(handler: Handler) -> Handler:
-    return handler.inner if isinstance(handler, Intercepted) else handler
+    return handler.inner if isinstance(handler, ObservedHandler) else handler
 
 
-class Watched(dict["Client", tuple[Observer, ...]]):
+class OutgoingObservers(dict["Client", tuple[Observer, ...]]):
     """Who looks on at what goes to which client."""
 
     def show(self, clients: Iterable[Client], args: list[Any]) -> None:
@@ -73,7 +73,7 @@ class Watched(dict["Client", tuple[Observer, ...]]):
                 dispatcher.observe(observers, client, args)
 
 
-class Watchable:
+class ObserverMixin:
     """The part of `Client` that lets others look on and step in."""
 
     __slots__ = ()

@@ -19,7 +19,7 @@ from rtserver.errors import Refused
 from rtserver.rate_limit import Rate, TokenBucket
 
 if TYPE_CHECKING:
-    from rtserver.sio.limits.limits import Bounds
+    from rtserver.sio.limits.limits import Limits
 
 MESSAGE = "Too many connections"
 MAX_TURNED_AWAY = 1000
@@ -34,7 +34,7 @@ class TooManyConnections(Refused):
         super().__init__(MESSAGE, code="rate_limited", limit=limit, **data)
 
 
-class Pass:
+class ConnectionSlot:
     """What one connection was let in with, for its way out."""
 
     __slots__ = ("address", "refused", "users")
@@ -45,8 +45,8 @@ class Pass:
         self.users: tuple[str, ...] = ()
 
 
-class Gate:
-    def __init__(self, bounds: Bounds) -> None:
+class ConnectionLimiter:
+    def __init__(self, bounds: Limits) -> None:
         self._bounds = bounds
         self._rates = AddressRates(bounds.connect_rate) if bounds.connect_rate is not None else None
         self._by_address = self._rates is not None or bounds.max_connections_per_ip > 0
@@ -55,9 +55,9 @@ class Gate:
         self.addresses: Counter[str] = Counter()
         self.users: Counter[str] = Counter()
 
-    def open(self, address: str) -> Pass:
+    def open(self, address: str) -> ConnectionSlot:
         """A connection comes. Raises the engine's `Refusal` by rule 2."""
-        given = Pass(network_of(address) if self._by_address else "")
+        given = ConnectionSlot(network_of(address) if self._by_address else "")
         given.refused = self._refusal(given.address)
         if given.refused is not None:
             if self.turned_away >= MAX_TURNED_AWAY:
@@ -78,7 +78,7 @@ class Gate:
         wait = self._rates.take(address) if self._rates is not None else 0.0
         return TooManyConnections("rate", retryAfter=round(wait, 3)) if wait else None
 
-    def enter(self, given: Pass, user: str) -> None:
+    def enter(self, given: ConnectionSlot, user: str) -> None:
         """A client of the connection has this identity; raises `TooManyConnections`."""
         limit = self._bounds.max_connections_per_user
         if not limit or user in given.users:
@@ -88,7 +88,7 @@ class Gate:
         given.users = (*given.users, user)
         self.users[user] += 1
 
-    def close(self, given: Pass) -> None:
+    def close(self, given: ConnectionSlot) -> None:
         if given.refused is not None:
             self.turned_away -= 1
             return

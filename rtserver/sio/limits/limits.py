@@ -13,7 +13,7 @@ from rtserver.rate_limit import Rate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bounds:
+class Limits:
     """Lengths are in characters, times in seconds. 0 (or None) lifts a limit where it says so."""
 
     max_attachments: int = 10
@@ -49,7 +49,7 @@ class Bounds:
     connect_rate: Rate | None = None
     """New connections from one address; None lifts it."""
 
-    def take(self, arguments: dict[str, Any]) -> Bounds:
+    def take(self, arguments: dict[str, Any]) -> Limits:
         """These with what `arguments` names, which is taken out of them; a rate may be written "10/s"."""
         named = {field.name: arguments.pop(field.name) for field in fields(self) if field.name in arguments}
         if isinstance(rate := named.get("connect_rate"), str):

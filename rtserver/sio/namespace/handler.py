@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from rtserver.errors import InvalidPayload, UnknownEvent
 from rtserver.sio.dispatch.arguments import Arguments
-from rtserver.sio.dispatch.eager_coroutines import finish, never_waits
-from rtserver.sio.dispatch.event_table import CATCH_ALL, SERVER_DEFAULT, Entry, Function, RateOption
+from rtserver.sio.dispatch.eager_coroutines import is_eager, run_eager
+from rtserver.sio.dispatch.event_table import CATCH_ALL, SERVER_DEFAULT, EventHandler, Function, RateOption
 from rtserver.sio.dispatch.interfaces import NO_ACK, Answer, Step, ack_values
 from rtserver.sio.namespace.namespace import Namespace, path_text
 
@@ -70,7 +70,7 @@ class NamespaceHandler:
             client.connection.server.limiter.check(client, name, call.rate)
         result = call.function(client, *call.arguments.convert(args[1:]))
         if call.finishes:
-            result = finish(result)
+            result = run_eager(result)
             return [result] if type(result) is not tuple and result is not None else ack_values(result)
         return result if type(result) is CoroutineType else _answer(call, result)
 
@@ -91,7 +91,7 @@ class NamespaceHandler:
         client.connection.server.limiter.check(client, CATCH_ALL if call is None else name, rate)
         if call is None:
             check_length(client, name)
-        args = await passed(steps, args)
+        args = await apply_middleware(steps, args)
         if not client.connected:
             return NO_ACK
         if taker is None:
@@ -128,7 +128,7 @@ def handler_of(namespace: Namespace) -> NamespaceHandler:
     return FilteringHandler(namespace) if filtering else NamespaceHandler(namespace)
 
 
-async def passed(steps: Sequence[Step], args: list[Any]) -> list[Any]:
+async def apply_middleware(steps: Sequence[Step], args: list[Any]) -> list[Any]:
     """`[event, *args]` as the middleware leaves it; it may also change the list that it is given."""
     for step in steps:
         values = args[1:]
@@ -141,14 +141,14 @@ async def passed(steps: Sequence[Step], args: list[Any]) -> list[Any]:
     return args
 
 
-def _call(namespace: Namespace, entry: Entry) -> Call:
+def _call(namespace: Namespace, entry: EventHandler) -> Call:
     function: Function = getattr(namespace, entry.attribute)
-    return Call(function, entry.arguments, entry.rate, never_waits(function))
+    return Call(function, entry.arguments, entry.rate, is_eager(function))
 
 
 def _answer(call: Call, result: Any) -> Answer | Coroutine[Any, Any, Any]:
     if call.finishes:
-        return ack_values(finish(result))
+        return ack_values(run_eager(result))
     return _later(result) if inspect.isawaitable(result) else ack_values(result)
 
 

@@ -19,7 +19,7 @@ from rtserver.sio.broadcast.operator import DEFAULT_ACK_TIMEOUT, Operator
 from rtserver.sio.broadcast.remote_socket import RemoteSocket
 from rtserver.sio.broadcast.room_presence import MOST, Occupants
 from rtserver.sio.client.client import Client
-from rtserver.sio.dispatch.event_table import Entry, build_server_table, build_table, event, server_event
+from rtserver.sio.dispatch.event_table import EventHandler, build_server_table, build_table, event, server_event
 from rtserver.sio.dispatch.interfaces import AuthMode
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Namespace:
     room_presence: bool = False
     server: Server
 
-    _event_table: ClassVar[dict[str, Entry]] = {}
+    _event_table: ClassVar[dict[str, EventHandler]] = {}
     _server_event_table: ClassVar[dict[str, str]] = {}
 
     middleware: tuple[Callable[[Client], Any], ...] = ()

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from rtserver.protocol.packets import MAX_NAMESPACE_LENGTH
-from rtserver.sio.broadcast.room_presence import Occupancy, OccupiedRooms
+from rtserver.sio.broadcast.room_presence import OccupiedRooms, RoomPresence
 from rtserver.sio.broadcast.rooms import Rooms
 from rtserver.sio.dispatch import dispatcher
 from rtserver.sio.dispatch.middleware import plain
@@ -16,10 +16,10 @@ from rtserver.sio.namespace.handler import NamespaceHandler, handler_of
 from rtserver.sio.namespace.namespace import Namespace, PathFunction, path_text
 
 
-class Registry:
+class NamespaceRegistry:
     """Static namespaces keep their room table; one made by a pattern or a function goes when it is empty."""
 
-    def __init__(self, occupancy: Occupancy) -> None:
+    def __init__(self, occupancy: RoomPresence) -> None:
         self._occupancy = occupancy
         self._namespaces: dict[str, Namespace] = {}
         self._static: dict[str, NamespaceHandler] = {}

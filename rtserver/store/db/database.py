@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rtserver.errors import ConfigError
 from rtserver.store.db import migrate, postgres, sqlite
-from rtserver.store.db.dialects import Engines
+from rtserver.store.db.dialects import EnginePair
 from rtserver.store.db.errors import translated
 
 
@@ -80,7 +80,7 @@ class Database:
             return await connection.run_sync(migrate.is_due)
 
 
-def _open_engines(url: str, timeout: float | None) -> Engines:
+def _open_engines(url: str, timeout: float | None) -> EnginePair:
     if postgres.is_postgres(url):
         return postgres.open_engines(url, timeout)
     if url.startswith(("sqlite://", "sqlite+aiosqlite://")):

@@ -13,7 +13,7 @@ from rtserver.protocol import json
 
 
 @dataclass(frozen=True, slots=True)
-class Engines:
+class EnginePair:
     """`writer` begins transactions that may write; `reader` commits nothing and waits for no writer."""
 
     writer: AsyncEngine

@@ -17,7 +17,7 @@ import asyncpg
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from rtserver.errors import ConfigError
-from rtserver.store.db.dialects import Engines
+from rtserver.store.db.dialects import EnginePair
 
 _CONNECTIONS = 10
 _SCHEMES = ("postgres", "postgresql", "postgresql+asyncpg", "postgresql+psycopg", "postgresql+psycopg2")
@@ -41,7 +41,7 @@ def dsn_of(url: str) -> str:
     return urlunsplit(("postgresql", parts.netloc, parts.path, urlencode(query), ""))
 
 
-def open_engines(url: str, timeout: float | None) -> Engines:
+def open_engines(url: str, timeout: float | None) -> EnginePair:
     """`timeout`: seconds for a connection, a statement and a transaction; None leaves them unbounded."""
     writer = create_async_engine(
         "postgresql+asyncpg://",
@@ -54,7 +54,7 @@ def open_engines(url: str, timeout: float | None) -> Engines:
         hide_parameters=True,
     )
     reader = writer.execution_options(isolation_level="AUTOCOMMIT")
-    return Engines(writer, reader, "SELECT 1", timeout)
+    return EnginePair(writer, reader, "SELECT 1", timeout)
 
 
 def _connector(dsn: str, timeout: float | None) -> Callable[[], Awaitable[Any]]:

@@ -19,7 +19,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from rtserver.errors import ConfigError
-from rtserver.store.db.dialects import Engines
+from rtserver.store.db.dialects import EnginePair
 
 _READERS = 4
 _WRITER_PRAGMAS = ("synchronous=FULL", "foreign_keys=ON", "journal_size_limit=67108864")
@@ -39,14 +39,16 @@ def file_of(url: str) -> Path:
     return Path(parsed.database)
 
 
-def open_engines(url: str, timeout: float | None) -> Engines:
+def open_engines(url: str, timeout: float | None) -> EnginePair:
     """`timeout`: seconds to wait for the write lock of another process."""
     wait = _MIGRATION_SECONDS if timeout is None else timeout
     file = file_of(url)
     writer = _engine(file, wait, 1, _WRITER_PRAGMAS)
     sa.event.listen(writer.sync_engine, "connect", lambda it, _: it.run_async(lambda driver: _to_wal(driver, wait)))
     sa.event.listen(writer.sync_engine, "begin", _begin_immediate)
-    return Engines(writer, _engine(file, wait, _READERS, _READER_PRAGMAS), "SELECT count(*) FROM sqlite_master", None)
+    return EnginePair(
+        writer, _engine(file, wait, _READERS, _READER_PRAGMAS), "SELECT count(*) FROM sqlite_master", None
+    )
 
 
 def _engine(file: Path, wait: float, size: int, pragmas: tuple[str, ...]) -> AsyncEngine:

@@ -48,7 +48,7 @@ class Step(NamedTuple):
 _Take = Callable[[AsyncConnection, str], Awaitable[Step]]
 
 
-class Forget:
+class EraseUser:
     def __init__(self, db: Database) -> None:
         self._db = db
 
@@ -69,7 +69,7 @@ class Forget:
             await record(connection, [Deed(by, "user.forget", details=counts)])
 
 
-async def _lonely(connection: AsyncConnection, user: str) -> Step:
+async def _abandoned_direct_rooms(connection: AsyncConnection, user: str) -> Step:
     """Direct conversations that nobody else is in any more: nothing of them stays."""
     others = members.alias("others")
     shared = sa.exists().where(others.c.room == members.c.room, others.c.user_id != user)
@@ -98,7 +98,7 @@ async def _memberships(connection: AsyncConnection, user: str) -> Step:
     return Step("rooms", len(left), rooms=left)
 
 
-async def _written(connection: AsyncConnection, user: str) -> Step:
+async def _authored(connection: AsyncConnection, user: str) -> Step:
     """Of one room; also those that the person deleted already."""
     found = await _of_one_room(connection, messages.c.author_id == user)
     if not found:
@@ -174,7 +174,7 @@ async def _audited(connection: AsyncConnection, user: str) -> Step:
 
 
 _STEPS: tuple[_Take, ...] = (
-    _scheduled, _lonely, _memberships, _written, _deleted, _reacted, _read_marks, _inbox, _audited,
+    _scheduled, _abandoned_direct_rooms, _memberships, _authored, _deleted, _reacted, _read_marks, _inbox, _audited,
 )  # fmt: skip
 
 

@@ -26,7 +26,7 @@ KEPT_MS = 7 * 24 * 3600 * 1000
 _STEP, _STEPS = 2000, 50
 
 
-class Asked(NamedTuple):
+class KeyedRequest(NamedTuple):
     """A key and what it is for; `answer` is what to say whoever asks again, if that is known already."""
 
     kind: str
@@ -35,7 +35,7 @@ class Asked(NamedTuple):
     answer: Any = None
 
 
-class Known(NamedTuple):
+class KnownKey(NamedTuple):
     """What stands under a key. `new`: it was not asked for before."""
 
     digest: str
@@ -43,7 +43,7 @@ class Known(NamedTuple):
     new: bool
 
 
-class Requests:
+class IdempotencyKeys:
     """Takes keys between `start` and `stop`."""
 
     def __init__(self, db: Database, *, clock: Callable[[], int] = now_ms) -> None:
@@ -57,10 +57,10 @@ class Requests:
     async def stop(self) -> None:
         await self._writer.stop()
 
-    async def enter(self, asked: Asked) -> Known:
+    async def enter(self, asked: KeyedRequest) -> KnownKey:
         """What stands under the key from now on; raises `Conflict` where that is another body's."""
         kind, key, digest, answer = asked
-        known = await self._writer.submit(Asked(checked_key(kind), checked_key(key), digest, plain_json(answer)))
+        known = await self._writer.submit(KeyedRequest(checked_key(kind), checked_key(key), digest, plain_json(answer)))
         return same_body(known, asked)
 
     async def answer(self, kind: str, key: str, answer: Any) -> None:
@@ -93,14 +93,14 @@ class Requests:
         async with self._db.transaction() as connection:
             return (await connection.execute(sa.delete(requests).where(requests.c.created_at <= found[-1]))).rowcount
 
-    async def _enter(self, batch: Sequence[Asked]) -> list[Known]:
+    async def _enter(self, batch: Sequence[KeyedRequest]) -> list[KnownKey]:
         async with self._db.transaction() as connection:
             return await enter(connection, batch, self._clock())
 
 
-async def enter(connection: AsyncConnection, batch: Sequence[Asked], now: int) -> list[Known]:
+async def enter(connection: AsyncConnection, batch: Sequence[KeyedRequest], now: int) -> list[KnownKey]:
     """What stands under each key from now on, in order. The keys go in sorted, so that two servers cannot deadlock."""
-    first: dict[tuple[str, str], Asked] = {}
+    first: dict[tuple[str, str], KeyedRequest] = {}
     for asked in batch:
         first.setdefault((asked.kind, asked.key), asked)
     rows = [
@@ -114,12 +114,12 @@ async def enter(connection: AsyncConnection, batch: Sequence[Asked], now: int) -
     for asked in batch:
         name = (asked.kind, asked.key)
         digest, answer = before[name] if name in before else (first[name].digest, first[name].answer)
-        known.append(Known(digest, answer, name in fresh))
+        known.append(KnownKey(digest, answer, name in fresh))
         fresh.discard(name)  # of several in one batch the first one is new
     return known
 
 
-def same_body(known: Known, asked: Asked) -> Known:
+def same_body(known: KnownKey, asked: KeyedRequest) -> KnownKey:
     if known.digest != asked.digest:
         raise Conflict("The key was used before, with another body")
     return known

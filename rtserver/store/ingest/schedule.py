@@ -21,7 +21,7 @@ from rtserver.errors import Conflict
 from rtserver.store.db.column_types import checked_key, plain_json
 from rtserver.store.db.database import Database
 from rtserver.store.db.ids import Ids
-from rtserver.store.ingest.idempotency import Asked, enter, same_body
+from rtserver.store.ingest.idempotency import KeyedRequest, enter, same_body
 from rtserver.store.schema.ingest import requests, scheduled
 
 LEASE_MS = 6_000
@@ -30,7 +30,7 @@ MAX_PAGE = 1000
 _TAKE_TURNS = 0x72747363  # one lock for all servers on this database
 
 
-class Later(Struct, frozen=True, rename="camel"):
+class ScheduledItem(Struct, frozen=True, rename="camel"):
     """Something scheduled. `failed_at` and `error`: it cannot be carried out, and waits for people."""
 
     id: str
@@ -60,7 +60,7 @@ class Schedule:
         async with self._db.transaction() as connection:
             if key is not None:
                 # From when it is due, for it is then that somebody may ask again.
-                asked = Asked(kind, key, digest, {"id": id_, "at": iso(due_at)})
+                asked = KeyedRequest(kind, key, digest, {"id": id_, "at": iso(due_at)})
                 [known] = await enter(connection, [asked], max(now, due_at))
                 if not same_body(known, asked).new:
                     first = known.answer if isinstance(known.answer, dict) else {}
@@ -68,7 +68,7 @@ class Schedule:
             await connection.execute(sa.insert(scheduled).values(row))
         return id_, iso(due_at), True
 
-    async def take(self, owner: str, limit: int) -> list[Later]:
+    async def take(self, owner: str, limit: int) -> list[ScheduledItem]:
         """What is due, in order, held by `owner` from now on; nothing while another server holds some."""
         async with self._db.transaction() as connection:
             await _take_turns(connection)
@@ -127,14 +127,14 @@ class Schedule:
             query = sa.select(sa.func.count()).where(scheduled.c.failed_at.is_not(None))
             return int((await connection.execute(query)).scalar_one())
 
-    async def find(self, id: str) -> Later | None:
+    async def find(self, id: str) -> ScheduledItem | None:
         async with self._db.reading() as connection:
             row = (await connection.execute(sa.select(scheduled).where(scheduled.c.id == checked_key(id)))).first()
         return None if row is None else later_of(row)
 
     async def page(
         self, *, kind: str | None = None, key: str | None = None, failed: bool = False, after: str = "", limit: int = 50
-    ) -> tuple[list[Later], str | None]:
+    ) -> tuple[list[ScheduledItem], str | None]:
         """By due time, and the cursor of the next page. Those that wait, or those that have failed."""
         state = scheduled.c.failed_at.is_not(None) if failed else scheduled.c.failed_at.is_(None)
         query = sa.select(scheduled).where(state)
@@ -172,9 +172,9 @@ class Schedule:
             await connection.execute(sa.update(scheduled).where(scheduled.c.id == id).values(**values))
 
 
-def later_of(row: Any) -> Later:
+def later_of(row: Any) -> ScheduledItem:
     failed = None if row.failed_at is None else iso(row.failed_at)
-    return Later(
+    return ScheduledItem(
         row.id, row.kind, iso(row.due_at), row.body, row.key, iso(row.created_at), row.attempts, failed, row.error
     )
 

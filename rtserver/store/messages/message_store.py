@@ -23,7 +23,7 @@ from rtserver.store.messages.append import Appended, append, message_columns, me
 from rtserver.store.messages.changes import Change, Changed, Edit, Outcome, React, amend, lock_rooms
 from rtserver.store.messages.reactions import with_reactions
 from rtserver.store.messages.records import Author, Draft, Message
-from rtserver.store.messages.slow_mode import Pace
+from rtserver.store.messages.slow_mode import SlowMode
 from rtserver.store.schema import messages
 
 MAX_PAGE = 10_000
@@ -35,7 +35,7 @@ class Messages:
     def __init__(self, db: Database, *, queue_limit: int = QUEUE_LIMIT, batch_limit: int = BATCH_LIMIT) -> None:
         self._db = db
         self._ids = Ids()
-        self._pace = Pace(db)
+        self._pace = SlowMode(db)
         self._writer = GroupWriter(self._write, queue_limit=queue_limit, batch_limit=batch_limit)
 
     async def start(self) -> None:

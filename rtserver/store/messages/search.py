@@ -21,7 +21,7 @@ from rtserver.store.db.column_types import MAX_INT, checked_text
 from rtserver.store.db.database import Database
 from rtserver.store.messages.append import message_columns, message_of
 from rtserver.store.messages.records import Message
-from rtserver.store.messages.search_tokens import asked
+from rtserver.store.messages.search_tokens import query_tokens
 from rtserver.store.schema import members, messages, rooms
 
 MAX_ROOMS = 500
@@ -71,7 +71,7 @@ class Search:
 
 def words_of(query: str) -> list[Word]:
     """Those that an index can hold: something of a letter or a digit is in each."""
-    words = [asked(word) for word in _GAPS.split(query) if any(map(str.isalnum, word))][:MAX_WORDS]
+    words = [query_tokens(word) for word in _GAPS.split(query) if any(map(str.isalnum, word))][:MAX_WORDS]
     if words:
         text, open_ended = words[-1]
         words[-1] = (text, open_ended or len(text.rpartition(" ")[2]) >= MIN_PREFIX)

@@ -19,16 +19,16 @@ _RUN = re.compile(f"{_LETTER}+")
 _LAST_PAIR = re.compile(rf"{_LETTER}{{2}}\Z")
 
 
-def spaced(text: str) -> str | None:
+def index_tokens(text: str) -> str | None:
     """`text` with the pairs of such letters in place of them; None where it has none."""
     if text.isascii() or _RUN.search(text) is None:
         return None
     return _RUN.sub(_pairs, text)
 
 
-def asked(word: str) -> tuple[str, bool]:
+def query_tokens(word: str) -> tuple[str, bool]:
     """A word of a query as it stands in a text, and whether any word that begins so will do."""
-    found = (spaced(word) or word).split()
+    found = (index_tokens(word) or word).split()
     if _LAST_PAIR.search(word):
         found.pop()  # the text may go on there
     return " ".join(found), _RUN.fullmatch(found[-1]) is not None and len(found[-1]) == 1
@@ -36,7 +36,7 @@ def asked(word: str) -> tuple[str, bool]:
 
 def text_columns(text: str) -> dict[str, str | None]:
     """The two columns of a message that change with its text."""
-    return {"text": text, "words": spaced(text)}
+    return {"text": text, "words": index_tokens(text)}
 
 
 def _pairs(run: re.Match[str]) -> str:

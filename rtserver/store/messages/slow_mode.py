@@ -21,7 +21,7 @@ from rtserver.store.schema import messages
 _SLOW_DOWN = "This room is in slow mode"
 
 
-class Pace:
+class SlowMode:
     """Asks beforehand, so that those who are too fast do not hold up the messages of others."""
 
     def __init__(self, db: Database) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rtserver.errors import Conflict, EventError, InvalidPayload
 from rtserver.store.db.column_types import checked_key, checked_text, plain_json
-from rtserver.store.ingest.idempotency import Asked, Known, enter, same_body
+from rtserver.store.ingest.idempotency import KeyedRequest, KnownKey, enter, same_body
 from rtserver.store.notifications.records import Delivered, NotificationDraft
 
 LARGEST = 500
@@ -25,24 +25,24 @@ LARGEST = 500
 _LAST_MOMENT = int(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()) * 1000 + 999
 
 
-class Order(NamedTuple):
+class NotificationBatch(NamedTuple):
     """Notifications that are saved together or not at all. `asked`: the key that is entered with them."""
 
     drafts: list[NotificationDraft]
-    asked: Asked | None = None
+    asked: KeyedRequest | None = None
 
 
-Outcome = list[Delivered] | Known | EventError
+Outcome = list[Delivered] | KnownKey | EventError
 """The notification of each draft, or what the key was answered before, or why the order is refused."""
 
 _Save = Callable[[list[NotificationDraft]], Awaitable[list[Delivered]]]
 
 
-def checked_order(order: Order) -> Order | EventError:
+def checked_order(order: NotificationBatch) -> NotificationBatch | EventError:
     """The order as it will be read back, or why it is refused."""
     try:
         asked = order.asked and order.asked._replace(key=checked_key(order.asked.key))
-        return Order(list(map(checked_draft, order.drafts)), asked)
+        return NotificationBatch(list(map(checked_draft, order.drafts)), asked)
     except InvalidPayload as error:
         return error
 
@@ -64,28 +64,30 @@ def checked_draft(draft: NotificationDraft) -> NotificationDraft:
     )
 
 
-async def carry_out(
-    connection: AsyncConnection, orders: Sequence[Order | EventError], save: _Save, now: int
+async def save_batches(
+    connection: AsyncConnection, orders: Sequence[NotificationBatch | EventError], save: _Save, now: int
 ) -> list[Outcome]:
     """What becomes of each, in order. Those that are refused already stay so."""
     going = await _enter(connection, orders, now)
-    drafts = [draft for one in going if isinstance(one, Order) for draft in one.drafts]
+    drafts = [draft for one in going if isinstance(one, NotificationBatch) for draft in one.drafts]
     saved = iter(await save(drafts) if drafts else ())
-    return [list(islice(saved, len(one.drafts))) if isinstance(one, Order) else one for one in going]
+    return [list(islice(saved, len(one.drafts))) if isinstance(one, NotificationBatch) else one for one in going]
 
 
 async def _enter(
-    connection: AsyncConnection, orders: Sequence[Order | EventError], now: int
-) -> list[Order | Known | EventError]:
-    asking = [one.asked for one in orders if isinstance(one, Order) and one.asked is not None]
+    connection: AsyncConnection, orders: Sequence[NotificationBatch | EventError], now: int
+) -> list[NotificationBatch | KnownKey | EventError]:
+    asking = [one.asked for one in orders if isinstance(one, NotificationBatch) and one.asked is not None]
     known = iter(await enter(connection, asking, now) if asking else ())
     return [
-        _standing(one, one.asked, next(known)) if isinstance(one, Order) and one.asked is not None else one
+        _standing(one, one.asked, next(known)) if isinstance(one, NotificationBatch) and one.asked is not None else one
         for one in orders
     ]
 
 
-def _standing(order: Order, asked: Asked, known: Known) -> Order | Known | EventError:
+def _standing(
+    order: NotificationBatch, asked: KeyedRequest, known: KnownKey
+) -> NotificationBatch | KnownKey | EventError:
     """The order if it is to be carried out: again too, for it may have been cut short, and then does no harm."""
     try:
         same_body(known, asked)

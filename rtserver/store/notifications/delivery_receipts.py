@@ -28,7 +28,7 @@ class _Received(NamedTuple):
     at: int
 
 
-class Deliveries:
+class DeliveryReceipts:
     """Needs `start` and `stop`."""
 
     def __init__(self, db: Database) -> None:

@@ -63,7 +63,7 @@ class Numbered:
     grown: dict[str, tuple[str, _Entry]] = field(default_factory=dict)
 
 
-async def deliver(
+async def insert_notifications(
     connection: AsyncConnection,
     drafts: Sequence[NotificationDraft],
     new_id: Callable[[], str],
@@ -103,7 +103,7 @@ def number(drafts: Sequence[NotificationDraft], inboxes: Inboxes, new_id: Callab
                 raise Conflict("Another notification of this user has the same key")
             numbered.delivered.append(Delivered(earlier[0], False))
             continue
-        entry = _place(draft, digest, inboxes, numbered, new_id, iso(now))
+        entry = _row_for(draft, digest, inboxes, numbered, new_id, iso(now))
         if draft.key is not None:
             inboxes.known[draft.user, draft.key] = (entry.note, digest)
         late = draft.expires_at is not None and draft.expires_at <= now
@@ -111,7 +111,7 @@ def number(drafts: Sequence[NotificationDraft], inboxes: Inboxes, new_id: Callab
     return numbered
 
 
-def _place(
+def _row_for(
     draft: NotificationDraft,
     digest: str | None,
     inboxes: Inboxes,

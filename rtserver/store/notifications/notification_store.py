@@ -16,9 +16,9 @@ from rtserver.store.db.column_types import MAX_INT, checked_key
 from rtserver.store.db.database import Database
 from rtserver.store.db.dialects import among
 from rtserver.store.db.ids import Ids
-from rtserver.store.notifications.batches import Order, Outcome, carry_out, checked_draft, checked_order
+from rtserver.store.notifications.batches import NotificationBatch, Outcome, checked_draft, checked_order, save_batches
 from rtserver.store.notifications.inbox_locks import lock_inboxes
-from rtserver.store.notifications.insert import deliver
+from rtserver.store.notifications.insert import insert_notifications
 from rtserver.store.notifications.records import Delivered, Notification, NotificationDraft, Receipt, Unread
 from rtserver.store.notifications.rows import alive, note_columns, note_of, unread
 from rtserver.store.schema.notifications import deliveries, grouped_keys, inboxes, notifications
@@ -50,9 +50,9 @@ class Notifications:
         if not checked:
             return []
         async with self._db.transaction() as connection:
-            return await deliver(connection, checked, self._ids, now_ms(), self._webhook_delay)
+            return await insert_notifications(connection, checked, self._ids, now_ms(), self._webhook_delay)
 
-    async def carry_out(self, orders: Sequence[Order]) -> _Outcomes:
+    async def save_batches(self, orders: Sequence[NotificationBatch]) -> _Outcomes:
         """Save each whole, in one transaction with its key, or find out why not.
 
         Raises what `add` does for any of them, and then none is saved.
@@ -60,10 +60,10 @@ class Notifications:
         checked, now = list(map(checked_order, orders)), now_ms()
 
         async def save(drafts: _Drafts) -> _Delivered:
-            return await deliver(connection, drafts, self._ids, now, self._webhook_delay)
+            return await insert_notifications(connection, drafts, self._ids, now, self._webhook_delay)
 
         async with self._db.transaction() as connection:
-            return await carry_out(connection, checked, save, now)
+            return await save_batches(connection, checked, save, now)
 
     async def list(
         self, user: str, *, before: int | None = None, limit: int = 50, unread: bool = False, type: str | None = None

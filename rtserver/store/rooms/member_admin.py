@@ -15,7 +15,7 @@ from rtserver.store.messages.records import Member
 from rtserver.store.schema import members, rooms
 
 
-class Memberships:
+class MemberAdmin:
     def __init__(self, db: Database) -> None:
         self._db = db
 

@@ -22,7 +22,7 @@ class _Cursor(NamedTuple):
     seq: int
 
 
-class Receipts:
+class ReadCursors:
     """Moves cursors between `start` and `stop`; reads at any time."""
 
     def __init__(self, db: Database) -> None:

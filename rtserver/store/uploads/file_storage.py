@@ -51,7 +51,7 @@ class Storage(Protocol):
         """
 
 
-class Folder:
+class FolderStorage:
     """A folder of this machine, or one that several share. A file stands there whole, or not at all."""
 
     def __init__(self, path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rtserver.cluster.adapter import request_handlers
-from rtserver.cluster.adapter.pending_replies import Acks, Replies
+from rtserver.cluster.adapter.pending_replies import PendingAcks, PendingReplies
 from rtserver.protocol.adapter import Channels
 from tests.cluster.instances import Instance
 from tests.support.eventually import eventually
@@ -69,7 +69,10 @@ async def test_no_message_stops_a_server_or_fails_in_it(
 
     everything: list[bytes] = []
     collect()
-    with link(one).expecting(Acks()) as first, link(one).expecting(Replies(10**6, items="sockets")) as second:
+    with (
+        link(one).expecting(PendingAcks()) as first,
+        link(one).expecting(PendingReplies(10**6, items="sockets")) as second,
+    ):
         for number, payload in enumerate(everything):
             open_id = first if number % 2 else second
             await redis_client.publish(channel, payload.replace(OPEN.encode(), open_id.encode().ljust(len(OPEN))))
@@ -128,14 +131,14 @@ async def test_an_answer_without_what_was_asked_is_no_answer(
     cluster: Cluster, redis_client: redis.asyncio.Redis
 ) -> None:
     (one,) = await cluster(1)
-    replies = Replies(1, items="sockets")
+    replies = PendingReplies(1, items="sockets")
     with link(one).expecting(replies) as open_id:
         for answer in BAD_ANSWERS:
             await redis_client.publish(CHAT.response, json.dumps({"requestId": open_id, **answer}))
         await settled(one, redis_client)
         assert (replies.responses, replies.missing) == ([], 1)
         assert one.metrics.rejections["cluster_message"] == len(BAD_ANSWERS)
-    acks = Acks()
+    acks = PendingAcks()
     with link(one).expecting(acks) as open_id:
         for count in (-1, True, "1", None, 1.5):
             await redis_client.publish(
@@ -223,7 +226,7 @@ async def test_a_request_with_the_id_of_ours_is_not_answered_to_ourselves(
     cluster: Cluster, redis_client: redis.asyncio.Redis
 ) -> None:
     (one,) = await cluster(1)
-    replies = Replies(1, items="rooms")
+    replies = PendingReplies(1, items="rooms")
     with link(one).expecting(replies) as open_id:
         await redis_client.publish(CHAT.request, json.dumps({"uid": "other", "requestId": open_id, "type": 1}))
         await settled(one, redis_client)
@@ -265,7 +268,7 @@ async def test_thousands_of_sockets_of_a_server_are_all_told(
     cluster: Cluster, redis_client: redis.asyncio.Redis
 ) -> None:
     (one,) = await cluster(1)
-    replies = Replies(1, items="sockets")
+    replies = PendingReplies(1, items="sockets")
     handshake = {"headers": {"user-agent": "x" * 80}}
     sockets = [{"id": f"s{n}", "handshake": handshake, "rooms": ["a"]} for n in range(30_000)]
     with link(one).expecting(replies) as open_id:

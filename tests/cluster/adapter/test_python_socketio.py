@@ -10,7 +10,7 @@ import socketio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rtserver.cluster.adapter.python_socketio import LegacyInput
+from rtserver.cluster.adapter.python_socketio import PythonSocketIOInput
 from rtserver.protocol.adapter import MalformedMessage
 from rtserver.sio.broadcast.adapter import Adapter
 from rtserver.sio.broadcast.rooms import Rooms
@@ -132,6 +132,6 @@ def test_no_message_is_more_than_refused(payload: bytes) -> None:
     server: Any = _NoRooms()
     adapter.bind(server)
     try:
-        LegacyInput(adapter).on_message("socketio", payload)
+        PythonSocketIOInput(adapter).on_message("socketio", payload)
     except MalformedMessage:
         return

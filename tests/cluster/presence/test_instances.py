@@ -7,7 +7,7 @@ import redis.asyncio
 from msgspec import to_builtins
 
 from rtserver.cluster.presence import RedisPresence
-from rtserver.cluster.presence.instances import Instance, LocalRegistry, RedisRegistry, Registry
+from rtserver.cluster.presence.instances import Instance, InstanceRegistry, LocalInstanceRegistry, RedisInstanceRegistry
 from tests.cluster.conftest import MakeBus
 from tests.cluster.instances import Instance as Running
 from tests.support.eventually import eventually
@@ -27,27 +27,27 @@ class Member:
     def __init__(self, bus: MakeBus) -> None:
         self._bus = bus
 
-    async def start(self, name: str) -> RedisRegistry:
+    async def start(self, name: str) -> RedisInstanceRegistry:
         bus = await self._bus()
         self.metrics = bus.metrics
         self.presence = RedisPresence(
             bus, name, lease=3.0, heartbeat=0.25, describe=lambda: to_builtins(described(name))
         )
         await self.presence.start()
-        return RedisRegistry(bus, lambda: described(name))
+        return RedisInstanceRegistry(bus, lambda: described(name))
 
 
 @pytest.fixture(params=["alone", "redis"])
-async def registry(request: pytest.FixtureRequest, bus: MakeBus) -> AsyncIterator[Registry]:
+async def registry(request: pytest.FixtureRequest, bus: MakeBus) -> AsyncIterator[InstanceRegistry]:
     if request.param == "alone":
-        yield LocalRegistry(lambda: described("one"))
+        yield LocalInstanceRegistry(lambda: described("one"))
         return
     member = Member(bus)
     yield await member.start("one")
     await member.presence.stop()
 
 
-async def test_an_instance_is_in_the_registry_from_the_start(registry: Registry) -> None:
+async def test_an_instance_is_in_the_registry_from_the_start(registry: InstanceRegistry) -> None:
     found = await registry.instances()
     assert list(found) == [described("one")]
     assert not found.partial

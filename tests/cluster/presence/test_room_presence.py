@@ -8,7 +8,7 @@ import pytest
 import redis.asyncio
 
 from rtserver.cluster.presence import MemoryPresence
-from rtserver.sio.broadcast.room_presence import Occupancy
+from rtserver.sio.broadcast.room_presence import RoomPresence
 from tests.cluster.presence.test_presence import GRACE, HEARTBEAT, LEASE, Cluster
 from tests.support.at_once import at_once
 from tests.support.eventually import eventually
@@ -26,7 +26,7 @@ async def cluster(redis_server: RedisServer) -> AsyncIterator[Cluster]:
 
 
 @pytest.fixture(params=["memory", "redis"])
-async def servers(request: pytest.FixtureRequest, cluster: Cluster) -> AsyncIterator[tuple[Occupancy, Occupancy]]:
+async def servers(request: pytest.FixtureRequest, cluster: Cluster) -> AsyncIterator[tuple[RoomPresence, RoomPresence]]:
     """Where clients are, and where the question is asked: without Redis the same."""
     if request.param == "redis":
         one, two = await cluster.join(), await cluster.join()
@@ -38,11 +38,11 @@ async def servers(request: pytest.FixtureRequest, cluster: Cluster) -> AsyncIter
     await memory.stop()
 
 
-async def counted(asked: Occupancy, room: str = "general", namespace: str = CHAT) -> dict[str, int]:
+async def counted(asked: RoomPresence, room: str = "general", namespace: str = CHAT) -> dict[str, int]:
     return {one.user: one.devices for one in await asked.page(namespace, room)}
 
 
-async def tells(asked: Occupancy, expected: dict[str, int], room: str = "general") -> bool:
+async def tells(asked: RoomPresence, expected: dict[str, int], room: str = "general") -> bool:
     """Whether these are in the room, and the answer lacks nobody."""
     found = await asked.page(CHAT, room)
     return {one.user: one.devices for one in found} == expected and not found.partial
@@ -52,7 +52,7 @@ async def tells(asked: Occupancy, expected: dict[str, int], room: str = "general
 
 
 async def test_users_are_in_a_room_with_their_devices_until_the_last_has_left(
-    servers: tuple[Occupancy, Occupancy],
+    servers: tuple[RoomPresence, RoomPresence],
 ) -> None:
     here, asked = servers
     for user in ("bob", "alice", "alice"):
@@ -72,7 +72,7 @@ async def test_users_are_in_a_room_with_their_devices_until_the_last_has_left(
     assert len(here) == 2
 
 
-async def test_those_asked_for_are_found_in_the_order_asked(servers: tuple[Occupancy, Occupancy]) -> None:
+async def test_those_asked_for_are_found_in_the_order_asked(servers: tuple[RoomPresence, RoomPresence]) -> None:
     here, asked = servers
     users = [f"user{number}" for number in range(250)]
     for user in users:
@@ -84,7 +84,7 @@ async def test_those_asked_for_are_found_in_the_order_asked(servers: tuple[Occup
     assert await asked.among(CHAT, "elsewhere", users) == []
 
 
-async def test_a_crowded_room_is_told_in_pages(servers: tuple[Occupancy, Occupancy]) -> None:
+async def test_a_crowded_room_is_told_in_pages(servers: tuple[RoomPresence, RoomPresence]) -> None:
     here, asked = servers
     users = sorted(f"user{number}" for number in range(25))
     for user in users:
@@ -103,7 +103,7 @@ async def test_a_crowded_room_is_told_in_pages(servers: tuple[Occupancy, Occupan
     assert len(await asked.page(*ROOM, limit=0)) == 1
 
 
-async def test_odd_and_long_names_are_names_like_any_other(servers: tuple[Occupancy, Occupancy]) -> None:
+async def test_odd_and_long_names_are_names_like_any_other(servers: tuple[RoomPresence, RoomPresence]) -> None:
     """None is taken for another, or for the end of one."""
     here, asked = servers
     names = [
@@ -124,7 +124,7 @@ async def test_odd_and_long_names_are_names_like_any_other(servers: tuple[Occupa
     await eventually(partial(tells, asked, everybody, "a"))
 
 
-async def test_who_flaps_is_told_as_it_stands_in_the_end(servers: tuple[Occupancy, Occupancy]) -> None:
+async def test_who_flaps_is_told_as_it_stands_in_the_end(servers: tuple[RoomPresence, RoomPresence]) -> None:
     here, asked = servers
     for number in range(300):
         here.entered(ROOM, "alice")

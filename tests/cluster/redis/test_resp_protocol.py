@@ -11,9 +11,9 @@ import pytest
 from redis.asyncio import Connection
 from redis.exceptions import InvalidResponse, ReadOnlyError, ResponseError
 
-from rtserver.cluster.redis.resp_protocol import TURN, Pipe, pack
+from rtserver.cluster.redis.resp_protocol import TURN, RespProtocol, pack
 
-Talk = Callable[[Callable[[Any], None]], Awaitable[tuple[Pipe, asyncio.StreamWriter]]]
+Talk = Callable[[Callable[[Any], None]], Awaitable[tuple[RespProtocol, asyncio.StreamWriter]]]
 
 
 @pytest.fixture
@@ -24,11 +24,11 @@ async def talk() -> AsyncIterator[Talk]:
     port = server.sockets[0].getsockname()[1]
     connections: list[Connection] = []
 
-    async def make(take: Callable[[Any], None]) -> tuple[Pipe, asyncio.StreamWriter]:
+    async def make(take: Callable[[Any], None]) -> tuple[RespProtocol, asyncio.StreamWriter]:
         connection = Connection(host="127.0.0.1", port=port, protocol=2, driver_info=None)
         connections.append(connection)
         await connection._connect()
-        return Pipe(connection, take), await ends.get()
+        return RespProtocol(connection, take), await ends.get()
 
     yield make
     for connection in connections:

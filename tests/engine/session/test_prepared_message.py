@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from rtserver.engine.session.prepared_message import Outgoing
+from rtserver.engine.session.prepared_message import PreparedMessage
 from rtserver.protocol.frames import BINARY, TEXT, frame
 
-MESSAGE = Outgoing("451-é".encode(), b"\x01\x02", b"\x03")
+MESSAGE = PreparedMessage("451-é".encode(), b"\x01\x02", b"\x03")
 FORMS = [
     (4, False, [frame("451-é".encode(), TEXT), frame(b"\x01\x02", BINARY), frame(b"\x03", BINARY)]),
     (4, True, [frame("451-é".encode(), TEXT), frame(b"bAQI=", TEXT), frame(b"bAw==", TEXT)]),
@@ -29,7 +29,7 @@ def test_the_common_form_is_that_of_revision_4():
 def test_it_is_encoded_once_for_all(revision, base64):
     assert MESSAGE.frames is MESSAGE.frames
     assert MESSAGE.frames_for(revision, base64) is MESSAGE.frames_for(revision, base64)
-    text = Outgoing(b"42[]")
+    text = PreparedMessage(b"42[]")
     assert text.frames_for(revision, base64) is text.frames
 
 
@@ -39,7 +39,7 @@ def test_its_parts_and_size_are_those_of_its_packets():
 
 
 def test_binary_alone():
-    message = Outgoing.binary(b"\x01")
+    message = PreparedMessage.binary(b"\x01")
     assert message.parts == (b"\x01",)
     assert message.frames == frame(b"\x01", BINARY)
     assert message.frames_for(3, False) == frame(b"\x04\x01", BINARY)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rtserver.engine.session.interfaces import Reason
-from rtserver.engine.session.prepared_message import Outgoing
+from rtserver.engine.session.prepared_message import PreparedMessage
 from rtserver.protocol.engineio_packets import PayloadError
 from tests.engine.conftest import eventually
 
@@ -45,7 +45,7 @@ async def test_nothing_is_received_or_sent_after_the_end(opened):
     session.binary(b"late")
     assert recorder.messages == []
     assert recorder.reasons == [Reason.FORCED_CLOSE]
-    session.push(Outgoing(b"4late"))
+    session.push(PreparedMessage(b"4late"))
     session.send_text(b"4late")
     session.control("6")
     session.pause()

@@ -9,7 +9,7 @@ import json
 import aiohttp
 import pytest
 
-from rtserver.engine.session.prepared_message import Outgoing
+from rtserver.engine.session.prepared_message import PreparedMessage
 from tests.engine.conftest import POLLING, eventually
 from tests.engine.wire import Wire, request
 
@@ -537,7 +537,7 @@ async def test_messages_keep_their_order_under_load(serve, connect):
 async def test_one_message_for_many_is_the_same_for_each(serve):
     served = await serve()
     sessions = [await served.poll_session() for _ in range(3)]
-    message = Outgoing(b"4all", b"\x01")
+    message = PreparedMessage(b"4all", b"\x01")
     for _, recorder in sessions:
         recorder.session.push(message)
     for query, _ in sessions:

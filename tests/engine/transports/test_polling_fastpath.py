@@ -143,7 +143,7 @@ async def test_a_client_that_never_reads_its_answers_is_cut_off(serve, monkeypat
     (connection,) = served.engine.kept
     await eventually(lambda: connection._held_up)
     served.engine.idle_wheel._tick = 0.01
-    connection.ring()
+    connection.fire()
     await eventually(lambda: not served.engine.kept)
     with suppress(ConnectionError):
         await sending

@@ -11,7 +11,7 @@ import socket
 import aiohttp
 import pytest
 
-from rtserver.engine.session.prepared_message import Outgoing
+from rtserver.engine.session.prepared_message import PreparedMessage
 from rtserver.engine.transports.websocket import MANY, WebSocket
 from rtserver.protocol.frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT
 from tests.engine.conftest import eventually
@@ -48,7 +48,7 @@ async def test_the_open_packet_offers_no_upgrade(serve):
 async def test_the_parts_of_a_message_stay_together_and_in_order(serve):
     served = await serve()
     wire, recorder = await served.websocket()
-    recorder.session.push(Outgoing(b"451-[]", b"\x01", b"\x02"))
+    recorder.session.push(PreparedMessage(b"451-[]", b"\x01", b"\x02"))
     recorder.session.send_text(b"4last")
     assert [await wire.receive() for _ in range(4)] == [
         (TEXT, b"451-[]"), (BINARY, b"\x01"), (BINARY, b"\x02"), (TEXT, b"4last"),

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import pytest
 
-from rtserver.engine.session.prepared_message import Outgoing
+from rtserver.engine.session.prepared_message import PreparedMessage
 from rtserver.engine.transports.websocket import WebSocket
 from rtserver.protocol import permessage_deflate
 from rtserver.protocol.frames import BINARY, TEXT
@@ -144,7 +144,7 @@ async def test_the_window_of_the_client_is_kept_to(serve):
 async def test_clients_of_other_kinds_get_their_form_compressed(serve, query, expected):
     served = await serve(per_message_deflate=True, allow_eio3=True)
     wire, recorder = await opened(served, query)
-    recorder.session.push(Outgoing(b"4" + LONG.encode(), bytes(3000)))
+    recorder.session.push(PreparedMessage(b"4" + LONG.encode(), bytes(3000)))
     assert [await compressed(wire) for _ in expected] == expected
 
 
@@ -181,7 +181,7 @@ async def test_a_message_to_many_is_compressed_once_for_all_who_can_share_it(ser
     three = await opened(served, "EIO=3&transport=websocket")
     narrow = [await opened(served, offer="permessage-deflate; server_max_window_bits=9") for _ in range(2)]
     plain = [await served.websocket() for _ in range(2)]
-    message = Outgoing(b"4" + LONG.encode())
+    message = PreparedMessage(b"4" + LONG.encode())
     for _, recorder in [*wide, three, *narrow, *plain]:
         recorder.session.push(message)
     for wire, _ in [*wide, three, *narrow]:
@@ -194,7 +194,7 @@ async def test_a_message_to_many_is_compressed_once_for_all_who_can_share_it(ser
 async def test_a_message_may_be_left_as_it_is(serve):
     served = await serve(per_message_deflate=True)
     wire, recorder = await opened(served)
-    message = Outgoing(b"4" + LONG.encode())
+    message = PreparedMessage(b"4" + LONG.encode())
     message.compress = False
     recorder.session.push(message)
     assert await wire.text() == "4" + LONG
@@ -226,7 +226,7 @@ async def test_a_slow_reader_of_compressed_messages_is_closed(serve):
     served = await serve(per_message_deflate=True, outbox_limit=20_000)
     wire, recorder = await opened(served)
     digits = random.Random(1)
-    large = Outgoing(b"4" + json.dumps([digits.random() for _ in range(10_000)]).encode())
+    large = PreparedMessage(b"4" + json.dumps([digits.random() for _ in range(10_000)]).encode())
     async with asyncio.timeout(10):
         while not recorder.reasons:
             recorder.session.push(large)

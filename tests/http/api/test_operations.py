@@ -10,8 +10,8 @@ from rtserver.errors import Conflict
 from rtserver.http.api.credentials import Caller, Credentials
 from rtserver.http.api.openapi import document
 from rtserver.http.api.operations import endpoints, operation
-from rtserver.http.api.router import Api
-from rtserver.http.api.structs import Answer, RoomPath
+from rtserver.http.api.router import ApiRouter
+from rtserver.http.api.structs import OkResponse, RoomPath
 from rtserver.rate_limit import Rate
 from tests.http.conftest import Client, Serve
 from tests.http.endpoints.test_publish import AUTH, KEY, Tokens
@@ -28,7 +28,7 @@ class Colour(Struct, forbid_unknown_fields=True):
     colour: str
 
 
-class Painted(Answer, kw_only=True):
+class Painted(OkResponse, kw_only=True):
     room: str
     asked: Any = None
 
@@ -56,7 +56,7 @@ class Rooms:
 
 @pytest.fixture
 async def client(serve: Serve) -> Client:
-    return await serve(Api(Rooms(), credentials=Credentials([KEY], Tokens())))
+    return await serve(ApiRouter(Rooms(), credentials=Credentials([KEY], Tokens())))
 
 
 async def ask(client: Client, path: str, method: str = "GET", **options: Any) -> tuple[int, Any]:
@@ -124,7 +124,7 @@ async def test_raw_bodies_go_through(client: Client) -> None:
 
 
 async def test_who_asks_too_often_is_told_when_to_come_back(serve: Serve) -> None:
-    api = Api(Rooms(), credentials=Credentials([KEY], Tokens()), rate=Rate(1, 60.0), user_rate=Rate(1, 60.0))
+    api = ApiRouter(Rooms(), credentials=Credentials([KEY], Tokens()), rate=Rate(1, 60.0), user_rate=Rate(1, 60.0))
     client = await serve(api)
     for bearer in (KEY, "an.admin.jwt"):  # each has a bucket of its own
         headers = {"Authorization": f"Bearer {bearer}"}

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from rtserver.http.api.credentials import Credentials
-from rtserver.http.api.router import Api
+from rtserver.http.api.router import ApiRouter
 from rtserver.http.endpoints.batch import SIDE_BY_SIDE, BatchApi, windows
 from rtserver.ingest.commands import MessageRequest, Request
-from rtserver.ingest.intake import Taken, checked
+from rtserver.ingest.intake import IngestResult, checked
 from tests.http.conftest import Client, Serve
 from tests.http.endpoints.test_publish import AUTH, EMIT, KEY, NOTICE, Backend
 
@@ -22,7 +22,7 @@ class Slow(Backend):
         self.running = 0
         self.most = 0
 
-    async def take(self, request: Request) -> Taken:
+    async def take(self, request: Request) -> IngestResult:
         self.running += 1
         self.most = max(self.most, self.running)
         await asyncio.sleep(0)
@@ -37,7 +37,7 @@ def backend() -> Slow:
 
 @pytest.fixture
 async def client(serve: Serve, backend: Slow) -> Client:
-    return await serve(Api(BatchApi(backend), credentials=Credentials([KEY])))
+    return await serve(ApiRouter(BatchApi(backend), credentials=Credentials([KEY])))
 
 
 def post(text: str, **where: str) -> dict[str, Any]:
@@ -92,7 +92,7 @@ async def test_trouble_with_one_does_not_stop_the_others(client: Client, backend
 
 
 async def test_what_was_not_begun_in_time_says_so(serve: Serve, backend: Slow) -> None:
-    client = await serve(Api(BatchApi(backend, seconds=-1), credentials=Credentials([KEY])))
+    client = await serve(ApiRouter(BatchApi(backend, seconds=-1), credentials=Credentials([KEY])))
     told = await results_of(client, [post("a")])
     assert told[0]["error"]["code"] == "timeout"
     assert backend.posted == []

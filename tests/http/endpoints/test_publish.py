@@ -12,12 +12,12 @@ from rtserver.errors import NotFound, Refused, Unavailable
 from rtserver.http.api import bodies
 from rtserver.http.api.bodies import MAX_BODY_BYTES
 from rtserver.http.api.credentials import Credentials
-from rtserver.http.api.router import Api
+from rtserver.http.api.router import ApiRouter
 from rtserver.http.endpoints.batch import BatchApi
 from rtserver.http.endpoints.publish import EmitApi, MessageApi, NotifyApi
 from rtserver.identity import Identity
 from rtserver.ingest.commands import EmitRequest, MessageRequest, NotifyRequest, Request
-from rtserver.ingest.intake import Taken
+from rtserver.ingest.intake import IngestResult
 from rtserver.store.messages.records import Author, Message, Notification, NotificationDraft
 from tests.http.conftest import Client, Serve
 
@@ -38,17 +38,17 @@ class Backend:
         self.asked: int | None = 2
         self.down = False
 
-    async def take(self, request: Request) -> Taken:
+    async def take(self, request: Request) -> IngestResult:
         if self.down:
             raise Unavailable
         if request.at is not None:
-            return Taken(scheduled=("later1", "2027-01-01T00:00:00.000Z"))
+            return IngestResult(scheduled=("later1", "2027-01-01T00:00:00.000Z"))
         if isinstance(request, EmitRequest):
             return self._emit(request)
         if isinstance(request, MessageRequest):
             return self._post(request)
         users = request.named_users
-        return Taken(reached=3) if users is None else self._notify(request, users)
+        return IngestResult(reached=3) if users is None else self._notify(request, users)
 
     async def emit_with_ack(
         self, namespace: str, event: str, args: Sequence[Any], rooms: Sequence[str], except_: Sequence[str],
@@ -57,24 +57,24 @@ class Backend:
         self.emitted.append((event, list(args), list(rooms), list(except_), timeout))
         return ["yes"], self.asked
 
-    def _emit(self, request: EmitRequest) -> Taken:
+    def _emit(self, request: EmitRequest) -> IngestResult:
         if request.namespace != "/chat":
             raise NotFound("There is no such namespace")
         where = (request.addressed, request.except_ or [], request.volatile)
         self.emitted.append((request.event, request.arguments, *where))
-        return Taken()
+        return IngestResult()
 
-    def _post(self, request: MessageRequest) -> Taken:
+    def _post(self, request: MessageRequest) -> IngestResult:
         self.posted.append(request)
         author = Author(request.from_.id, request.from_.name or request.from_.id)
         message = Message(
             "m1", len(self.posted), request.room or "dm", author, request.text, "2026-11-22T15:04:05.123Z"
         )
-        return Taken(message=message)
+        return IngestResult(message=message)
 
-    def _notify(self, request: NotifyRequest, users: list[str]) -> Taken:
+    def _notify(self, request: NotifyRequest, users: list[str]) -> IngestResult:
         told = [(user, *self._save(request, user)) for user in users]
-        return Taken(new=any(new for _, _, new in told), notified=told)
+        return IngestResult(new=any(new for _, _, new in told), notified=told)
 
     def _save(self, request: NotifyRequest, user: str) -> tuple[Notification, bool]:
         draft = NotificationDraft(user, request.type, request.message, request.data, request.key)
@@ -101,9 +101,9 @@ class Tokens:
         raise Refused("Auth failed", code="token_expired")
 
 
-def api(backend: Backend, credentials: Credentials) -> Api:
+def api(backend: Backend, credentials: Credentials) -> ApiRouter:
     parts = (EmitApi(backend, backend), NotifyApi(backend), MessageApi(backend), BatchApi(backend))
-    return Api(*parts, credentials=credentials)
+    return ApiRouter(*parts, credentials=credentials)
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import pytest
 
 from rtserver.cluster.partial_results import PartialList, PartialSet
 from rtserver.http.api.credentials import Credentials
-from rtserver.http.api.router import Api
-from rtserver.http.endpoints.queries import RoomReadingApi, UserReadingApi
+from rtserver.http.api.router import ApiRouter
+from rtserver.http.endpoints.queries import HistoryApi, UserQueriesApi
 from rtserver.store.messages.records import Author, Message, RoomSummary
 from rtserver.store.notifications.records import Notification, Unread
 from tests.http.conftest import Client, Serve
@@ -53,8 +53,8 @@ def answers() -> Answers:
 
 @pytest.fixture
 async def client(serve: Serve, answers: Answers) -> Client:
-    parts = (RoomReadingApi(answers), UserReadingApi(answers, answers, answers))
-    return await serve(Api(*parts, credentials=Credentials([KEY])))
+    parts = (HistoryApi(answers), UserQueriesApi(answers, answers, answers))
+    return await serve(ApiRouter(*parts, credentials=Credentials([KEY])))
 
 
 async def get(client: Client, path: str) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rtserver.http.api.credentials import Credentials
-from rtserver.http.api.router import Api
+from rtserver.http.api.router import ApiRouter
 from rtserver.http.endpoints.scheduled import ScheduledApi
 from rtserver.store.db.database import Database
 from rtserver.store.ingest.schedule import Schedule
@@ -28,7 +28,7 @@ async def schedule(tmp_path: Path) -> AsyncIterator[Schedule]:
 
 @pytest.fixture
 async def client(serve: Serve, schedule: Schedule) -> Client:
-    return await serve(Api(ScheduledApi(schedule), credentials=Credentials([KEY])))
+    return await serve(ApiRouter(ScheduledApi(schedule), credentials=Credentials([KEY])))
 
 
 async def call(client: Client, method: str, path: str) -> tuple[int, Any]:

@@ -10,11 +10,11 @@ import pytest
 
 from rtserver.errors import Refused
 from rtserver.http.api.credentials import Credentials
-from rtserver.http.api.router import Api
+from rtserver.http.api.router import ApiRouter
 from rtserver.http.endpoints.uploads import UploadedFiles, UploadsApi
 from rtserver.identity import Identity
 from rtserver.store.db.database import Database
-from rtserver.store.uploads.file_storage import Folder
+from rtserver.store.uploads.file_storage import FolderStorage
 from rtserver.store.uploads.upload_store import Uploads
 from tests.http.conftest import Client, Serve
 from tests.http.endpoints.test_publish import KEY
@@ -36,9 +36,11 @@ async def client(serve: Serve, tmp_path: Path) -> AsyncIterator[Client]:
     database = Database(f"sqlite:///{tmp_path}/uploads.db")
     await database.connect()
     await database.migrate()
-    uploads = Uploads(database, Folder(tmp_path / "uploads"), quota=5000)
+    uploads = Uploads(database, FolderStorage(tmp_path / "uploads"), quota=5000)
     api = UploadsApi(uploads, limit=LIMIT, types=["image/*", "text/plain"], piece_seconds=0.2)
-    yield await serve(Api(api, credentials=Credentials([KEY], Tokens())), UploadedFiles(uploads), cors=["https://app"])
+    yield await serve(
+        ApiRouter(api, credentials=Credentials([KEY], Tokens())), UploadedFiles(uploads), cors=["https://app"]
+    )
     await database.close()
 
 

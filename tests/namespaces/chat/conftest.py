@@ -13,8 +13,8 @@ from rtserver.sio.server import Server
 from rtserver.store.db.database import Database
 from rtserver.store.messages.message_store import Messages
 from rtserver.store.messages.search import Search
-from rtserver.store.rooms.member_admin import Memberships
-from rtserver.store.rooms.read_cursors import Receipts
+from rtserver.store.rooms.member_admin import MemberAdmin
+from rtserver.store.rooms.read_cursors import ReadCursors
 from rtserver.store.rooms.room_settings import RoomSettingsStore
 from rtserver.store.rooms.room_store import Rooms
 from tests.sio.conftest import Tokens
@@ -31,8 +31,8 @@ async def chat(tmp_path: Path) -> AsyncIterator[Chat]:
     messages = Messages(database)
     await messages.start()
     yield Chat(
-        messages, Rooms(database), Receipts(database), MemoryPresence(), Search(database),
-        RoomSettingsStore(database), Memberships(database),
+        messages, Rooms(database), ReadCursors(database), MemoryPresence(), Search(database),
+        RoomSettingsStore(database), MemberAdmin(database),
     )  # fmt: skip
     await messages.stop()
     await database.close()

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from rtserver.errors import InvalidPayload, NotFound, TooLarge
-from rtserver.ingest.commands import MessageRequest, Sender
+from rtserver.ingest.commands import MessageAuthor, MessageRequest
 from rtserver.namespaces.chat import Chat
 from rtserver.namespaces.chat.posting import Poster
 from rtserver.store.messages.records import Author, Draft
@@ -68,7 +68,9 @@ async def test_a_backend_keeps_the_rules_for_names_texts_and_replies(chat: Chat,
 
 
 def test_a_request_of_a_backend_says_where_and_in_whose_name() -> None:
-    direct = MessageRequest(text="hi", from_=Sender(id="bob"), to="alice", key="k")
+    direct = MessageRequest(text="hi", from_=MessageAuthor(id="bob"), to="alice", key="k")
     assert Poster.draft_of(direct) == Draft("dm:alice:bob", Author("bob", "bob"), "hi", nonce="k")
-    named = MessageRequest(text="hi", from_=Sender(id="bob", name="Bob"), room="news", reply_to="m", mentions=["eve"])
+    named = MessageRequest(
+        text="hi", from_=MessageAuthor(id="bob", name="Bob"), room="news", reply_to="m", mentions=["eve"]
+    )
     assert Poster.draft_of(named) == Draft("news", Author("bob", "Bob"), "hi", reply_to="m", mentions=["eve"])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rtserver.errors import Unavailable
-from rtserver.namespaces.chat.settings_cache import LIMIT, SECONDS, KnownRooms
+from rtserver.namespaces.chat.settings_cache import LIMIT, SECONDS, RoomSettingsCache
 from rtserver.store.rooms.room_settings import RoomSettings
 
 
@@ -53,11 +53,11 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def known(store: Store, clock: Clock) -> KnownRooms:
-    return KnownRooms(store, clock=clock)
+def known(store: Store, clock: Clock) -> RoomSettingsCache:
+    return RoomSettingsCache(store, clock=clock)
 
 
-async def test_a_room_is_asked_for_once_in_a_while(known: KnownRooms, store: Store, clock: Clock) -> None:
+async def test_a_room_is_asked_for_once_in_a_while(known: RoomSettingsCache, store: Store, clock: Clock) -> None:
     for _ in range(100):
         assert await known.get("lobby") == store.settings
     assert store.asked == 1
@@ -67,14 +67,14 @@ async def test_a_room_is_asked_for_once_in_a_while(known: KnownRooms, store: Sto
     assert store.asked == 2, "one asks for all"
 
 
-async def test_what_was_changed_is_asked_for_anew_at_once(known: KnownRooms, store: Store) -> None:
+async def test_what_was_changed_is_asked_for_anew_at_once(known: RoomSettingsCache, store: Store) -> None:
     await known.get("lobby")
     store.settings = RoomSettings("lobby", read_only=True)
     known.forget("lobby")
     assert (await known.get("lobby")).read_only
 
 
-async def test_an_answer_from_before_the_change_is_not_kept(known: KnownRooms, store: Store) -> None:
+async def test_an_answer_from_before_the_change_is_not_kept(known: RoomSettingsCache, store: Store) -> None:
     store.gate.clear()
     asking = asyncio.create_task(known.get("lobby"))
     await store.begun.wait()
@@ -85,7 +85,7 @@ async def test_an_answer_from_before_the_change_is_not_kept(known: KnownRooms, s
     assert (await known.get("lobby")).read_only
 
 
-async def test_live_events_go_on_without_the_database(known: KnownRooms, store: Store, clock: Clock) -> None:
+async def test_live_events_go_on_without_the_database(known: RoomSettingsCache, store: Store, clock: Clock) -> None:
     await known.get("lobby")
     store.down = True
     clock.now = SECONDS + 1
@@ -94,7 +94,7 @@ async def test_live_events_go_on_without_the_database(known: KnownRooms, store: 
         await known.get("other")
 
 
-async def test_made_up_names_do_not_fill_the_memory(known: KnownRooms, store: Store) -> None:
+async def test_made_up_names_do_not_fill_the_memory(known: RoomSettingsCache, store: Store) -> None:
     for number in range(LIMIT + 10):
         assert await known.get(f"room-{number}") == RoomSettings(f"room-{number}")
     asked = store.asked

@@ -357,7 +357,7 @@ async def test_an_identity_that_never_expires_needs_no_timer(serve, raw):
     client = await raw(served.url)
     await client.connect("/required", {"token": "alice"})
     (connection,) = served.server.connections.values()
-    assert not connection._deadline.waits
+    assert not connection._deadline.is_set
 
 
 async def test_a_client_whose_identity_expires_after_it_left_takes_nothing_down(serve, raw):
@@ -368,5 +368,5 @@ async def test_a_client_whose_identity_expires_after_it_left_takes_nothing_down(
     await client.connect("/required", {"token": "alice"})
     await client.send("1/required,")
     (connection,) = served.server.connections.values()
-    await eventually(lambda: not connection._deadline.waits)
+    await eventually(lambda: not connection._deadline.is_set)
     assert not connection.closed

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from rtserver.sio.dispatch.event_queue import Backlog, Mailbox
-from rtserver.sio.limits.limits import Bounds
+from rtserver.sio.dispatch.event_queue import Backlog, EventQueue
+from rtserver.sio.limits.limits import Limits
 from rtserver.tasks import Tasks
 from rtserver.telemetry.metrics import Metrics
 
@@ -21,7 +21,7 @@ async def test_a_job_that_fails_is_logged_and_the_next_runs(caplog):
             raise RuntimeError
         done.append(what)
 
-    mailbox = Mailbox(tasks)
+    mailbox = EventQueue(tasks)
     for what in ("one", "bad", "two"):
         mailbox.put(lambda what=what: job(what))
     await tasks.finish(5)
@@ -47,7 +47,7 @@ class Holder:
     """What a backlog needs of a server."""
 
     def __init__(self) -> None:
-        self.bounds = Bounds(max_backlog=10, max_backlog_bytes=1000)
+        self.bounds = Limits(max_backlog=10, max_backlog_bytes=1000)
         self.metrics = Metrics()
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from rtserver.config.field_types import DEEPEST
 from rtserver.errors import TooLarge
-from rtserver.sio.limits.limits import Bounds
+from rtserver.sio.limits.limits import Limits
 from rtserver.sio.namespace.namespace import Namespace, event
 from rtserver.telemetry.metrics import Metrics
 from tests.sio.conftest import Tokens, eventually
@@ -56,7 +56,7 @@ class Open(Namespace, path="/"):
 
 def test_the_arguments_of_a_server_are_its_bounds():
     arguments = {"max_rooms": 3, "logger": False}
-    assert Bounds(max_depth=2).take(arguments) == Bounds(max_depth=2, max_rooms=3)
+    assert Limits(max_depth=2).take(arguments) == Limits(max_depth=2, max_rooms=3)
     assert arguments == {"logger": False}
 
 

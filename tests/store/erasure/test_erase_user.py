@@ -8,13 +8,13 @@ import sqlalchemy as sa
 
 from rtserver.errors import InvalidPayload
 from rtserver.store.db.database import Database
-from rtserver.store.erasure.erase_user import BATCH, Forget, Step
+from rtserver.store.erasure.erase_user import BATCH, EraseUser, Step
 from rtserver.store.messages.changes import Delete, Edit, React
 from rtserver.store.messages.message_store import Messages
 from rtserver.store.messages.records import Author, Draft, Member, NotificationDraft
 from rtserver.store.notifications.notification_store import Notifications
-from rtserver.store.rooms.member_admin import Memberships
-from rtserver.store.rooms.read_cursors import Receipts
+from rtserver.store.rooms.member_admin import MemberAdmin
+from rtserver.store.rooms.read_cursors import ReadCursors
 from rtserver.store.rooms.room_store import Rooms
 from rtserver.store.schema import metadata
 from tests.store.conftest import OpenDatabase
@@ -22,7 +22,7 @@ from tests.store.conftest import OpenDatabase
 EVE, BOB = Author("eve-4711", "Eve Person"), Author("bob", "Bob")
 
 
-async def forgotten(*servers: Forget, user: str = EVE.id) -> list[Step]:
+async def forgotten(*servers: EraseUser, user: str = EVE.id) -> list[Step]:
     steps: list[Step] = []
     while taken := [step for step in await asyncio.gather(*(server.step(user) for server in servers)) if step]:
         steps += taken
@@ -44,7 +44,7 @@ async def say(messages: Messages, author: Author, text: str, room: str = "lobby"
 
 
 async def test_nothing_is_left_but_numbers_and_an_author_without_a_name(
-    db: Database, messages: Messages, rooms: Rooms, receipts: Receipts, notifications: Notifications
+    db: Database, messages: Messages, rooms: Rooms, receipts: ReadCursors, notifications: Notifications
 ) -> None:
     for room in ("lobby", "dm:bob:eve-4711", "dm:eve-4711:zoe", "dm:eve-4711:eve-4711"):
         await rooms.join(room, Member(EVE.id, EVE.name))
@@ -68,9 +68,9 @@ async def test_nothing_is_left_but_numbers_and_an_author_without_a_name(
             NotificationDraft(user="bob", type="mention", message="Eve Person: My secret", key=f"mention:{first}"),
         ]
     )
-    await Memberships(db).add("board", [Member(EVE.id, EVE.name)], EVE.id)
+    await MemberAdmin(db).add("board", [Member(EVE.id, EVE.name)], EVE.id)
 
-    store = Forget(db)
+    store = EraseUser(db)
     steps = await forgotten(store)
     left = await everything(db)
     for trace in (EVE.id, EVE.name, "secret", "To Bob", "For Eve"):
@@ -100,7 +100,7 @@ async def test_many_messages_go_in_batches_and_two_servers_may_be_at_it(
 ) -> None:
     await asyncio.gather(*(say(messages, EVE if n % 3 else BOB, f"{n}", f"room-{n % 2}") for n in range(4 * BATCH)))
     writing = asyncio.gather(*(say(messages, BOB, "meanwhile", "room-0") for _ in range(20)))
-    steps = await forgotten(Forget(db), Forget(await open_database()))
+    steps = await forgotten(EraseUser(db), EraseUser(await open_database()))
     await writing
     assert all(step.rows <= BATCH for step in steps)
     for room, count in (("room-0", 2 * BATCH + 20), ("room-1", 2 * BATCH)):
@@ -114,22 +114,22 @@ async def test_many_messages_go_in_batches_and_two_servers_may_be_at_it(
 async def test_whoever_comes_back_begins_anew(db: Database, messages: Messages, rooms: Rooms) -> None:
     await rooms.join("lobby", Member(EVE.id, EVE.name))
     await say(messages, EVE, "old", nonce="n1")
-    await forgotten(Forget(db))
+    await forgotten(EraseUser(db))
     await rooms.join("lobby", Member(EVE.id, EVE.name))
     message, new = await messages.append(Draft("lobby", EVE, "new", nonce="n1"))
     assert (message.seq, new) == (2, True)
-    await forgotten(Forget(db))
+    await forgotten(EraseUser(db))
     assert [one.text for one in (await messages.history("lobby"))[0]] == ["", ""]
 
 
 @pytest.mark.parametrize("user", ["x" * 1000, "a\0b", "\ud800"])
 async def test_an_id_that_nobody_can_have_is_refused(db: Database, user: str) -> None:
     with pytest.raises(InvalidPayload):
-        await Forget(db).step(user)
+        await EraseUser(db).step(user)
 
 
 async def test_a_stranger_is_forgotten_at_once(db: Database, messages: Messages) -> None:
     await say(messages, EVE, "x")
-    await forgotten(Forget(db))
-    assert await Forget(db).step("nobody") is None
-    assert await Forget(db).step("") is None
+    await forgotten(EraseUser(db))
+    assert await EraseUser(db).step("nobody") is None
+    assert await EraseUser(db).step("") is None

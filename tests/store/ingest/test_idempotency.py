@@ -7,90 +7,90 @@ import pytest
 
 from rtserver.errors import Conflict, InvalidPayload
 from rtserver.store.db.database import Database
-from rtserver.store.ingest.idempotency import KEPT_MS, Asked, Requests
+from rtserver.store.ingest.idempotency import KEPT_MS, IdempotencyKeys, KeyedRequest
 from tests.store.conftest import OpenDatabase
 
 NOW = 1_795_359_845_123
 
 
 @pytest.fixture
-async def requests(db: Database) -> AsyncIterator[Requests]:
-    requests = Requests(db)
+async def requests(db: Database) -> AsyncIterator[IdempotencyKeys]:
+    requests = IdempotencyKeys(db)
     await requests.start()
     yield requests
     await requests.stop()
 
 
-async def test_a_key_is_new_once_and_keeps_the_first_answer(requests: Requests) -> None:
-    first = await requests.enter(Asked("emit", "k", "digest", {"n": 1}))
-    again = await requests.enter(Asked("emit", "k", "digest", {"n": 2}))
+async def test_a_key_is_new_once_and_keeps_the_first_answer(requests: IdempotencyKeys) -> None:
+    first = await requests.enter(KeyedRequest("emit", "k", "digest", {"n": 1}))
+    again = await requests.enter(KeyedRequest("emit", "k", "digest", {"n": 2}))
     assert (first.new, again.new, again.answer) == (True, False, {"n": 1})
-    assert (await requests.enter(Asked("message", "k", "digest"))).new, "each kind has its own keys"
+    assert (await requests.enter(KeyedRequest("message", "k", "digest"))).new, "each kind has its own keys"
 
 
-async def test_an_answer_that_comes_later_is_kept(requests: Requests) -> None:
-    assert (await requests.enter(Asked("notification", "k", "digest"))).answer is None
+async def test_an_answer_that_comes_later_is_kept(requests: IdempotencyKeys) -> None:
+    assert (await requests.enter(KeyedRequest("notification", "k", "digest"))).answer is None
     await requests.answer("notification", "k", {"reached": 3})
-    assert (await requests.enter(Asked("notification", "k", "digest"))).answer == {"reached": 3}
+    assert (await requests.enter(KeyedRequest("notification", "k", "digest"))).answer == {"reached": 3}
 
 
-async def test_the_same_key_with_another_body_is_a_conflict(requests: Requests) -> None:
-    await requests.enter(Asked("emit", "k", "digest"))
+async def test_the_same_key_with_another_body_is_a_conflict(requests: IdempotencyKeys) -> None:
+    await requests.enter(KeyedRequest("emit", "k", "digest"))
     with pytest.raises(Conflict):
-        await requests.enter(Asked("emit", "k", "other"))
+        await requests.enter(KeyedRequest("emit", "k", "other"))
     await requests.forget("emit", "k")
-    assert (await requests.enter(Asked("emit", "k", "other"))).new
+    assert (await requests.enter(KeyedRequest("emit", "k", "other"))).new
 
 
 async def test_of_many_at_once_on_two_servers_one_is_new_for_each_key(open_database: OpenDatabase) -> None:
-    servers = [Requests(await open_database()) for _ in range(2)]
+    servers = [IdempotencyKeys(await open_database()) for _ in range(2)]
     for server in servers:
         await server.start()
     keys = [f"k{number % 20}" for number in range(200)]
-    entering = [servers[at % 2].enter(Asked("emit", key, "d")) for at, key in enumerate(keys)]
+    entering = [servers[at % 2].enter(KeyedRequest("emit", key, "d")) for at, key in enumerate(keys)]
     entered = await asyncio.gather(*entering)
     assert sorted(key for key, known in zip(keys, entered, strict=True) if known.new) == sorted(set(keys))
     for server in servers:
         await server.stop()
 
 
-async def test_a_conflict_does_not_fail_its_neighbours(requests: Requests) -> None:
-    entering = [requests.enter(Asked("emit", "k", digest)) for digest in ("a", "b", "a")]
+async def test_a_conflict_does_not_fail_its_neighbours(requests: IdempotencyKeys) -> None:
+    entering = [requests.enter(KeyedRequest("emit", "k", digest)) for digest in ("a", "b", "a")]
     told = await asyncio.gather(*entering, return_exceptions=True)
     assert [type(one) for one in told] == [type(told[0]), Conflict, type(told[0])]
 
 
 @pytest.mark.parametrize("key", ["a\0b", "\ud800", "x" * 801])
-async def test_keys_that_no_database_keeps_are_refused(requests: Requests, key: str) -> None:
+async def test_keys_that_no_database_keeps_are_refused(requests: IdempotencyKeys, key: str) -> None:
     with pytest.raises(InvalidPayload):
-        await requests.enter(Asked("emit", key, "d"))
+        await requests.enter(KeyedRequest("emit", key, "d"))
 
 
 async def test_old_keys_are_forgotten(db: Database) -> None:
     now = NOW
-    requests = Requests(db, clock=lambda: now)
+    requests = IdempotencyKeys(db, clock=lambda: now)
     await requests.start()
-    await requests.enter(Asked("emit", "old", "d"))
+    await requests.enter(KeyedRequest("emit", "old", "d"))
     now += KEPT_MS
-    await requests.enter(Asked("emit", "young", "d"))
+    await requests.enter(KeyedRequest("emit", "young", "d"))
     assert await requests.forget_old() == 0
     now += 1
     assert await requests.forget_old() == 1
-    assert not (await requests.enter(Asked("emit", "young", "d"))).new
-    assert (await requests.enter(Asked("emit", "old", "d"))).new
+    assert not (await requests.enter(KeyedRequest("emit", "young", "d"))).new
+    assert (await requests.enter(KeyedRequest("emit", "old", "d"))).new
     await requests.stop()
 
 
 async def test_a_clock_that_is_set_by_an_hour_frees_no_key(db: Database) -> None:
     hour, now = 3_600_000, NOW
-    requests = Requests(db, clock=lambda: now)
+    requests = IdempotencyKeys(db, clock=lambda: now)
     await requests.start()
     for key, step in (("right", 0), ("ahead", hour), ("behind", -2 * hour)):
         now += step
-        await requests.enter(Asked("emit", key, "d"))
+        await requests.enter(KeyedRequest("emit", key, "d"))
     for step in (0, 2 * hour, -hour):
         now += step
         assert await requests.forget_old() == 0
         for key in ("right", "ahead", "behind"):
-            assert not (await requests.enter(Asked("emit", key, "d"))).new
+            assert not (await requests.enter(KeyedRequest("emit", key, "d"))).new
     await requests.stop()

@@ -13,7 +13,7 @@ from rtserver.store.messages.changes import MAX_EMOJI, Delete, Edit, React, lock
 from rtserver.store.messages.message_store import Messages
 from rtserver.store.messages.reactions import SHOWN_USERS
 from rtserver.store.messages.records import Author, Draft, Message, Reaction
-from rtserver.store.notifications.delivery_receipts import Deliveries
+from rtserver.store.notifications.delivery_receipts import DeliveryReceipts
 from rtserver.store.notifications.inbox_locks import lock_inboxes
 from rtserver.store.notifications.notification_store import Notifications
 from rtserver.store.notifications.records import NotificationDraft
@@ -65,7 +65,7 @@ async def test_rooms_are_locked_in_one_order_whatever_the_database_sorts_by(db: 
 
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 async def test_a_deletion_waits_for_whoever_changes_an_inbox_and_is_not_waited_for(
-    db: Database, messages: Messages, notifications: Notifications, deliveries: Deliveries
+    db: Database, messages: Messages, notifications: Notifications, deliveries: DeliveryReceipts
 ) -> None:
     """Otherwise each may wait for the other, until Postgres refuses one of them a second later."""
     message = await said(messages, mentions=["bob"])

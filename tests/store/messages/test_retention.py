@@ -11,7 +11,7 @@ from rtserver.store.messages.changes import React
 from rtserver.store.messages.message_store import Messages
 from rtserver.store.messages.records import Author, Draft, Member
 from rtserver.store.messages.retention import BATCH, Retention
-from rtserver.store.rooms.read_cursors import Receipts
+from rtserver.store.rooms.read_cursors import ReadCursors
 from rtserver.store.rooms.room_settings import RoomSettingsStore
 from rtserver.store.rooms.room_store import Rooms
 from rtserver.store.schema import messages as messages_table
@@ -88,7 +88,9 @@ async def test_a_clock_that_is_set_by_an_hour_takes_an_hour_at_the_most(db: Data
     assert await swept(retention) == 3
 
 
-async def test_what_is_gone_is_not_unread(db: Database, messages: Messages, rooms: Rooms, receipts: Receipts) -> None:
+async def test_what_is_gone_is_not_unread(
+    db: Database, messages: Messages, rooms: Rooms, receipts: ReadCursors
+) -> None:
     await rooms.join("lobby", Member("bob", "Bob"))
     await said(messages, 10)
     await RoomSettingsStore(db).change("lobby", {"keep_count": 3}, "x")

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from rtserver.clock import now_ms
 from rtserver.errors import InvalidPayload
 from rtserver.store.db.database import Database
-from rtserver.store.notifications.delivery_receipts import Deliveries
+from rtserver.store.notifications.delivery_receipts import DeliveryReceipts
 from rtserver.store.notifications.expiry import BATCH, KEEP_FAILED_MS, Expiry
 from rtserver.store.notifications.notification_store import Notifications
 from rtserver.store.notifications.records import NotificationDraft
@@ -24,7 +24,7 @@ async def count(db: Database, table: sa.Table) -> int:
 
 
 async def test_what_expired_goes_in_batches_with_all_that_belongs_to_it(
-    db: Database, notifications: Notifications, deliveries: Deliveries
+    db: Database, notifications: Notifications, deliveries: DeliveryReceipts
 ) -> None:
     later = now_ms() + 60_000
     old = [NotificationDraft(f"user{i % 50}", "t", "old", expires_at=1 + i) for i in range(BATCH + 20)]

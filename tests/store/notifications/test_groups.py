@@ -6,7 +6,7 @@ import pytest
 
 from rtserver.clock import now_ms
 from rtserver.errors import NotFound
-from rtserver.store.notifications.delivery_receipts import Deliveries
+from rtserver.store.notifications.delivery_receipts import DeliveryReceipts
 from rtserver.store.notifications.notification_store import Notifications
 from rtserver.store.notifications.preferences import PreferenceStore
 from rtserver.store.notifications.records import Notification, NotificationDraft, Preferences, Unread
@@ -123,7 +123,7 @@ async def test_what_is_muted_is_kept_and_counts_nowhere(
 
 
 async def test_receipts_are_of_what_a_notification_says_now(
-    notifications: Notifications, deliveries: Deliveries
+    notifications: Notifications, deliveries: DeliveryReceipts
 ) -> None:
     [one] = await notifications.add([reply("one")])
     id_ = one.notification.id

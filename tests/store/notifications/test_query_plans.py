@@ -5,7 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from rtserver.store.db.database import Database
-from rtserver.store.notifications.delivery_receipts import Deliveries
+from rtserver.store.notifications.delivery_receipts import DeliveryReceipts
 from rtserver.store.notifications.expiry import Expiry
 from rtserver.store.notifications.notification_store import Notifications
 from rtserver.store.notifications.preferences import PreferenceStore
@@ -18,7 +18,7 @@ READS = ("SELECT", "UPDATE", "DELETE", "WITH")
 
 
 async def test_every_statement_finds_its_rows_by_an_index(
-    db: Database, deliveries: Deliveries, preference_store: PreferenceStore
+    db: Database, deliveries: DeliveryReceipts, preference_store: PreferenceStore
 ) -> None:
     said: dict[str, Any] = {}
 

@@ -9,7 +9,7 @@ from rtserver.errors import InvalidPayload
 from rtserver.store.db.database import Database
 from rtserver.store.messages.message_store import Messages
 from rtserver.store.messages.records import Author, Draft
-from rtserver.store.rooms.read_cursors import Receipts
+from rtserver.store.rooms.read_cursors import ReadCursors
 from tests.store.conftest import OpenDatabase
 
 
@@ -19,7 +19,7 @@ async def ten(messages: Messages) -> None:
 
 
 @pytest.mark.usefixtures("ten")
-async def test_the_cursor_moves_forwards_only(receipts: Receipts) -> None:
+async def test_the_cursor_moves_forwards_only(receipts: ReadCursors) -> None:
     assert await receipts.last_read("lobby", "ann") == 0
     assert await receipts.mark_read("lobby", "ann", 4) == 4
     assert await receipts.mark_read("lobby", "ann", 2) == 4
@@ -29,20 +29,20 @@ async def test_the_cursor_moves_forwards_only(receipts: Receipts) -> None:
 
 
 @pytest.mark.usefixtures("ten")
-async def test_nobody_reads_past_the_end(receipts: Receipts) -> None:
+async def test_nobody_reads_past_the_end(receipts: ReadCursors) -> None:
     assert await receipts.mark_read("lobby", "ann", 10**30) == 10
     assert await receipts.mark_read("lobby", "ann", -(10**30)) == 10
     assert await receipts.mark_read("nowhere", "ann", 5) == 0
 
 
 @pytest.mark.usefixtures("ten")
-async def test_devices_that_race_end_at_the_furthest(receipts: Receipts) -> None:
+async def test_devices_that_race_end_at_the_furthest(receipts: ReadCursors) -> None:
     await asyncio.gather(*(receipts.mark_read("lobby", "ann", seq) for seq in (3, 9, 1, 7, 5, 8)))
     assert await receipts.last_read("lobby", "ann") == 9
 
 
 @pytest.mark.usefixtures("ten")
-async def test_a_whole_room_that_reads_at_once_is_few_commits(receipts: Receipts, db: Database) -> None:
+async def test_a_whole_room_that_reads_at_once_is_few_commits(receipts: ReadCursors, db: Database) -> None:
     marks = [("lobby", f"u{number % 40}", 1 + number % 9) for number in range(120)]
     before = db.commits
     async with db.transaction() as connection:  # what all wait for
@@ -63,7 +63,7 @@ async def test_a_whole_room_that_reads_at_once_is_few_commits(receipts: Receipts
 
 @pytest.mark.usefixtures("ten")
 async def test_two_servers_move_cursors_forwards_only(open_database: OpenDatabase) -> None:
-    servers = [Receipts(await open_database()) for _ in range(2)]
+    servers = [ReadCursors(await open_database()) for _ in range(2)]
     for server in servers:
         await server.start()
     rooms = [("lobby", f"u{number}") for number in range(10)]

@@ -13,7 +13,7 @@ from rtserver.store.db.ids import Ids
 from rtserver.store.messages.append import append
 from rtserver.store.messages.message_store import Messages
 from rtserver.store.messages.records import Author, Draft, Member
-from rtserver.store.rooms.member_admin import Memberships
+from rtserver.store.rooms.member_admin import MemberAdmin
 from rtserver.store.rooms.room_settings import RoomSettings, RoomSettingsStore
 from rtserver.store.rooms.room_store import Rooms
 from rtserver.store.schema import audit
@@ -54,7 +54,7 @@ async def test_changes_by_two_servers_do_not_undo_each_other(db: Database, open_
 
 
 async def test_members_are_put_in_and_taken_out_once(db: Database, rooms: Rooms) -> None:
-    memberships = Memberships(db)
+    memberships = MemberAdmin(db)
     await rooms.join("lobby", Member("bob", "Bob"))
     people = [Member(user, user) for user in ("cat", "ann", "bob", "ann")]
     assert await memberships.add("lobby", people, "shop") == ["ann", "cat"]
@@ -69,7 +69,7 @@ async def test_members_are_put_in_and_taken_out_once(db: Database, rooms: Rooms)
 
 
 async def test_many_members_fit_into_one_question(db: Database, rooms: Rooms) -> None:
-    memberships = Memberships(db)
+    memberships = MemberAdmin(db)
     people = [Member(f"u{number:05}", "x") for number in range(1000)]
     assert len(await memberships.add("lobby", people, "shop")) == 1000
     assert len(await memberships.remove("lobby", [member.id for member in people], "shop")) == 1000
@@ -78,13 +78,13 @@ async def test_many_members_fit_into_one_question(db: Database, rooms: Rooms) ->
 
 async def test_two_servers_add_the_same_people_at_once(db: Database, open_database: OpenDatabase) -> None:
     people = [Member(f"u{number}", "x") for number in range(50)]
-    stores = [Memberships(db), Memberships(await open_database())]
+    stores = [MemberAdmin(db), MemberAdmin(await open_database())]
     both = await asyncio.gather(stores[0].add("lobby", people, "a"), stores[1].add("lobby", people[::-1], "b"))
     assert sorted(both[0] + both[1]) == sorted(member.id for member in people)
 
 
 async def test_a_name_is_kept_current_for_members_only(db: Database, rooms: Rooms) -> None:
-    memberships = Memberships(db)
+    memberships = MemberAdmin(db)
     await memberships.add("lobby", [Member("ann", "ann")], "shop")
     assert await memberships.rename("lobby", Member("ann", "Ann"))
     assert await memberships.rename("lobby", Member("ann", "Ann"))
@@ -97,11 +97,11 @@ async def test_names_that_no_database_keeps_are_refused(db: Database, name: str)
     with pytest.raises(InvalidPayload):
         await RoomSettingsStore(db).change(name, {"read_only": True}, "x")
     with pytest.raises(InvalidPayload):
-        await Memberships(db).add(name, [Member("ann", "Ann")], "x")
+        await MemberAdmin(db).add(name, [Member("ann", "Ann")], "x")
     with pytest.raises(InvalidPayload):
-        await Memberships(db).add("lobby", [Member(name, "Ann")], "x")
+        await MemberAdmin(db).add("lobby", [Member(name, "Ann")], "x")
     with pytest.raises(InvalidPayload):
-        await Memberships(db).remove("lobby", [name], "x")
+        await MemberAdmin(db).remove("lobby", [name], "x")
 
 
 # Slow mode

@@ -9,7 +9,7 @@ from rtserver.errors import InvalidPayload
 from rtserver.store.db.database import Database
 from rtserver.store.messages.message_store import Messages
 from rtserver.store.messages.records import Author, Draft, Member
-from rtserver.store.rooms.read_cursors import Receipts
+from rtserver.store.rooms.read_cursors import ReadCursors
 from rtserver.store.rooms.room_store import Rooms
 
 ANN, BOB = Member("ann", "Ann"), Member("bob", "Bob")
@@ -86,7 +86,7 @@ async def test_the_room_with_the_latest_message_comes_first(rooms: Rooms, messag
 
 
 async def test_unread_counts_what_others_wrote_after_the_receipt(
-    rooms: Rooms, messages: Messages, receipts: Receipts
+    rooms: Rooms, messages: Messages, receipts: ReadCursors
 ) -> None:
     await rooms.join("lobby", ANN)
     for i in range(5):

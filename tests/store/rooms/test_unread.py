@@ -3,7 +3,7 @@
 from rtserver.store.messages.changes import Delete
 from rtserver.store.messages.message_store import Messages
 from rtserver.store.messages.records import Author, Draft, Member, Message
-from rtserver.store.rooms.read_cursors import Receipts
+from rtserver.store.rooms.read_cursors import ReadCursors
 from rtserver.store.rooms.room_store import Rooms
 
 ANN, BOB = Member("ann", "Ann"), Author("bob", "Bob")
@@ -21,7 +21,7 @@ async def unread(rooms: Rooms, user: str = "ann") -> tuple[int, int]:
     return summary.unread, summary.mentions
 
 
-async def test_what_was_deleted_is_not_unread(rooms: Rooms, messages: Messages, receipts: Receipts) -> None:
+async def test_what_was_deleted_is_not_unread(rooms: Rooms, messages: Messages, receipts: ReadCursors) -> None:
     await rooms.join("lobby", ANN)
     sent = [await said(messages, str(number)) for number in range(6)]
     await receipts.mark_read("lobby", "ann", 2)
@@ -36,7 +36,7 @@ async def test_what_was_deleted_is_not_unread(rooms: Rooms, messages: Messages, 
 
 
 async def test_unread_mentions_are_counted_for_the_very_user(
-    rooms: Rooms, messages: Messages, receipts: Receipts
+    rooms: Rooms, messages: Messages, receipts: ReadCursors
 ) -> None:
     for user in ("ann", "Ann", 'a"nn', "an", "ännchen"):
         await rooms.join("lobby", Member(user, user))

@@ -9,7 +9,7 @@ import pytest
 
 from rtserver.errors import NotFound, TooLarge, Unavailable
 from rtserver.store.db.database import Database
-from rtserver.store.uploads.file_storage import UPLOAD_KEY, Folder, new_key
+from rtserver.store.uploads.file_storage import UPLOAD_KEY, FolderStorage, new_key
 from rtserver.store.uploads.upload_store import Upload, Uploads
 from tests.store.conftest import OpenDatabase
 
@@ -33,7 +33,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def uploads(db: Database, folder: Path) -> Uploads:
-    return Uploads(db, Folder(folder), quota=100)
+    return Uploads(db, FolderStorage(folder), quota=100)
 
 
 def files(folder: Path) -> list[Path]:
@@ -67,7 +67,7 @@ async def test_what_breaks_off_leaves_nothing(uploads: Uploads, folder: Path) ->
 async def test_a_user_keeps_no_more_than_the_quota_on_two_servers(
     uploads: Uploads, open_database: OpenDatabase, folder: Path
 ) -> None:
-    other = Uploads(await open_database(), Folder(folder), quota=100)
+    other = Uploads(await open_database(), FolderStorage(folder), quota=100)
     sent = [store.save("alice", "x", "text/plain", pieces(b"x" * 30)) for store in (uploads, other) * 5]
     outcomes = await asyncio.gather(*sent, return_exceptions=True)
     assert sum(isinstance(outcome, Upload) for outcome in outcomes) == 3
@@ -82,8 +82,8 @@ async def test_a_user_keeps_no_more_than_the_quota_on_two_servers(
 
 async def test_files_that_nobody_knows_are_swept_after_a_while(uploads: Uploads, folder: Path) -> None:
     kept = await uploads.save("alice", "x", "text/plain", pieces(b"x"))
-    await Folder(folder).save(young := new_key(), pieces(b"y"))
-    await Folder(folder).save(old := new_key(), pieces(b"z"))
+    await FolderStorage(folder).save(young := new_key(), pieces(b"y"))
+    await FolderStorage(folder).save(old := new_key(), pieces(b"z"))
     begun = folder / "aa" / f"{new_key()}.01234567.part"
     begun.parent.mkdir(exist_ok=True)
     begun.write_bytes(b"half")
@@ -103,9 +103,9 @@ async def test_a_clock_that_is_set_forward_takes_no_file_that_is_being_saved(
     db: Database, open_database: OpenDatabase, folder: Path
 ) -> None:
     """For another server that sweeps it is old then, and has no row yet."""
-    other = Uploads(await open_database(), Folder(folder))
+    other = Uploads(await open_database(), FolderStorage(folder))
 
-    class Slow(Folder):
+    class Slow(FolderStorage):
         async def save(self, key: str, chunks: AsyncIterator[bytes]) -> int:
             size = await super().save(key, chunks)
             age(folder / key[:2] / key)
@@ -132,19 +132,19 @@ async def test_an_orphan_is_found_behind_many_files(folder: Path, monkeypatch: p
     monkeypatch.setattr("rtserver.store.uploads.file_storage.PAGE", 3)
     kept = sorted(new_key() for _ in range(20))
     for key in kept:
-        await Folder(folder).save(key, pieces(b"x"))
+        await FolderStorage(folder).save(key, pieces(b"x"))
     found: list[str] = []
-    while page := await Folder(folder).keys(-60, found[-1] if found else ""):
+    while page := await FolderStorage(folder).keys(-60, found[-1] if found else ""):
         found += page
     assert found == kept
 
 
 async def test_a_place_that_cannot_be_written_is_unavailable(db: Database, tmp_path: Path) -> None:
     (tmp_path / "full").write_text("a file where the folder should be")
-    uploads = Uploads(db, Folder(tmp_path / "full"))
+    uploads = Uploads(db, FolderStorage(tmp_path / "full"))
     with pytest.raises(Unavailable):
         await uploads.save("alice", "x", "text/plain", pieces(b"x"))
-    no_space = Uploads(db, Folder(Path("/dev/full")))
+    no_space = Uploads(db, FolderStorage(Path("/dev/full")))
     with pytest.raises(Unavailable):
         await no_space.save("alice", "x", "text/plain", pieces(b"x"))
 
@@ -152,4 +152,4 @@ async def test_a_place_that_cannot_be_written_is_unavailable(db: Database, tmp_p
 @pytest.mark.parametrize("key", ["../../etc/passwd", "", "a" * 31, "A" * 32, "a/" * 16, "a" * 32 + "\n"])
 async def test_only_keys_of_our_own_are_looked_for(folder: Path, key: str) -> None:
     with pytest.raises(NotFound):
-        await anext(Folder(folder).read(key, 0, 1))
+        await anext(FolderStorage(folder).read(key, 0, 1))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from rtserver.store.messages.search_tokens import spaced
+from rtserver.store.messages.search_tokens import index_tokens
 
 revision = "0006"
 down_revision = "0005"
@@ -70,6 +70,6 @@ def _fill(connection: sa.Connection) -> None:
     after = ""
     while rows := connection.execute(page, {"after": after, "limit": _BATCH}).all():
         after = rows[-1].id
-        changed = [{"id": row.id, "words": words} for row in rows if (words := spaced(row.text)) is not None]
+        changed = [{"id": row.id, "words": words} for row in rows if (words := index_tokens(row.text)) is not None]
         if changed:
             connection.execute(change, changed)
