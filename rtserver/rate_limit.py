@@ -1,8 +1,13 @@
-"""Rate limits: `50/s`, `10/m`, and the token bucket that counts against one. Knows neither clients nor events."""
+"""Rate limits: `50/s`, `10/m`, the token bucket that counts against one, and a bounded table of buckets by key.
+
+Knows neither clients nor events.
+"""
 
 from __future__ import annotations
 
 import re
+import time
+from collections import OrderedDict
 from dataclasses import dataclass
 
 _WRITTEN = re.compile(r"([1-9][0-9]{0,8})/([sm])")
@@ -57,3 +62,23 @@ class TokenBucket:
             return (1.0 - tokens) / rate.per_second
         self._tokens = tokens - 1.0
         return 0.0
+
+
+class TokenBuckets:
+    """One token bucket per key, at most `most` of them: the one used longest ago is forgotten first."""
+
+    def __init__(self, rate: Rate, most: int) -> None:
+        self._rate, self._most = rate, most
+        self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._buckets)
+
+    def take(self, key: str) -> float:
+        """Take one token of `key`: 0.0 when there was one, else the seconds until there will be."""
+        now = time.monotonic()
+        bucket = self._buckets.pop(key, None) or TokenBucket(self._rate, now)
+        self._buckets[key] = bucket
+        if len(self._buckets) > self._most:
+            self._buckets.popitem(last=False)
+        return bucket.take(now)

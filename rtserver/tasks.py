@@ -1,4 +1,9 @@
-"""Background tasks: kept from the garbage collector, logged when they fail, ended at shutdown; and periodic work."""
+"""Background tasks: kept from the garbage collector, logged when they fail, ended at shutdown; and periodic work.
+
+The event loop keeps only weak references to tasks, so a task that nothing else refers to may vanish before it is done.
+1. `Tasks` holds short work that is started and forgotten; `finish` gives it time, then cancels it.
+2. `cancelled` ends long-running tasks that their owner keeps in a field.
+"""
 
 from __future__ import annotations
 
@@ -50,6 +55,15 @@ class Tasks:
                 task.cancel()
             if late:
                 await asyncio.wait(late)
+
+
+async def cancelled(*tasks: asyncio.Future[Any] | None) -> None:
+    """Cancel these tasks and wait until each has ended, whatever it ends with; None stands for one never started."""
+    running = [task for task in tasks if task is not None and not task.done()]
+    for task in running:
+        task.cancel()
+    if running:
+        await asyncio.wait(running)
 
 
 def _tell_failure(task: asyncio.Task[Any]) -> None:

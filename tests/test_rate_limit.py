@@ -2,7 +2,7 @@
 
 import pytest
 
-from rtserver.rate_limit import Rate, TokenBucket
+from rtserver.rate_limit import Rate, TokenBucket, TokenBuckets
 
 
 def test_a_burst_of_twice_the_rate_then_the_rate():
@@ -31,3 +31,14 @@ def test_refused_attempts_cost_nothing():
     bucket = TokenBucket(Rate(1), 0.0)
     taken = [bucket.take(at / 100) for at in range(301)]
     assert sum(wait == 0.0 for wait in taken) == 5
+
+
+def test_a_table_of_buckets_counts_each_key_on_its_own_and_forgets_the_one_used_longest_ago(monkeypatch):
+    monkeypatch.setattr("rtserver.rate_limit.time.monotonic", lambda: 100.0)
+    buckets = TokenBuckets(Rate(1, 60.0), most=2)
+    assert [buckets.take("a"), buckets.take("a"), buckets.take("b")] == [0.0, 0.0, 0.0]
+    assert buckets.take("a") == 60.0
+    assert buckets.take("c") == 0.0  # "b" is forgotten: "a" was used since
+    assert len(buckets) == 2
+    assert buckets.take("a") > 0.0
+    assert [buckets.take("b"), buckets.take("b")] == [0.0, 0.0]

@@ -5,8 +5,6 @@ Owns the order of checks: who calls, how often, the address, the body. Whoever m
 
 from __future__ import annotations
 
-import time
-from collections import OrderedDict
 from typing import Any
 
 from aiohttp import web
@@ -19,32 +17,21 @@ from rtserver.http.api.operations import Access, Endpoint, endpoints
 from rtserver.http.api.parameters import read_path, read_query
 from rtserver.http.errors import json_response
 from rtserver.protocol import json
-from rtserver.rate_limit import Rate, TokenBucket
+from rtserver.rate_limit import Rate, TokenBuckets
 
 MAX_CALLERS = 10_000
 """Callers whose rate is remembered."""
 
 
 class CallLimiter:
-    """One bucket a caller. `rate` None: no limit."""
+    """Rate limit per caller; `rate` None means no limit."""
 
     def __init__(self, rate: Rate | None) -> None:
-        self._rate = rate
-        self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
+        self._buckets = TokenBuckets(rate, MAX_CALLERS) if rate is not None else None
 
     def check(self, caller: Caller) -> None:
         """Raises `RateLimited`."""
-        if self._rate is None:
-            return
-        now = time.monotonic()
-        bucket = self._buckets.get(caller.name)
-        if bucket is None:
-            bucket = self._buckets[caller.name] = TokenBucket(self._rate, now)
-            if len(self._buckets) > MAX_CALLERS:
-                self._buckets.popitem(last=False)
-        self._buckets.move_to_end(caller.name)
-        retry_after = bucket.take(now)
-        if retry_after:
+        if self._buckets is not None and (retry_after := self._buckets.take(caller.name)):
             raise RateLimited(retry_after, "Too many requests; slow down")
 
 

@@ -10,13 +10,12 @@
 from __future__ import annotations
 
 import ipaddress
-import time
-from collections import Counter, OrderedDict
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from rtserver.engine.http.responses import FORBIDDEN, Refusal
 from rtserver.errors import Refused
-from rtserver.rate_limit import Rate, TokenBucket
+from rtserver.rate_limit import TokenBuckets
 
 if TYPE_CHECKING:
     from rtserver.sio.limits.limits import Limits
@@ -48,7 +47,7 @@ class ConnectionSlot:
 class ConnectionLimiter:
     def __init__(self, bounds: Limits) -> None:
         self._bounds = bounds
-        self._rates = AddressRates(bounds.connect_rate) if bounds.connect_rate is not None else None
+        self._rates = TokenBuckets(bounds.connect_rate, MAX_ADDRESSES) if bounds.connect_rate is not None else None
         self._by_address = self._rates is not None or bounds.max_connections_per_ip > 0
         self.connections = 0
         self.turned_away = 0
@@ -97,23 +96,6 @@ class ConnectionLimiter:
             _less(self.addresses, given.address)
         for user in given.users:
             _less(self.users, user)
-
-
-class AddressRates:
-    """One token bucket for each address, the one used last at the end."""
-
-    def __init__(self, rate: Rate) -> None:
-        self._rate = rate
-        self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
-
-    def take(self, address: str) -> float:
-        """0.0, or the seconds until the address may connect again."""
-        now = time.monotonic()
-        bucket = self._buckets.pop(address, None) or TokenBucket(self._rate, now)
-        self._buckets[address] = bucket
-        if len(self._buckets) > MAX_ADDRESSES:
-            self._buckets.popitem(last=False)
-        return bucket.take(now)
 
 
 def network_of(address: str) -> str:
