@@ -20,8 +20,9 @@ from rtserver.store.notifications.batches import NotificationBatch, Outcome, che
 from rtserver.store.notifications.inbox_locks import lock_inboxes
 from rtserver.store.notifications.insert import insert_notifications
 from rtserver.store.notifications.records import Delivered, Notification, NotificationDraft, Receipt, Unread
+from rtserver.store.notifications.removal import remove_dependents
 from rtserver.store.notifications.rows import alive, note_columns, note_of, unread
-from rtserver.store.schema.notifications import deliveries, grouped_keys, inboxes, notifications
+from rtserver.store.schema.notifications import deliveries, inboxes, notifications
 
 MAX_PAGE = 10_000
 MOST_TYPES = 100
@@ -126,7 +127,7 @@ class Notifications:
             mine = sa.and_(notifications.c.user_id == user, _among(connection, ids))
             done = await connection.execute(sa.delete(notifications).where(mine).returning(notifications.c.id))
             gone = list(done.scalars())
-            await forget_what_belongs_to(connection, gone)
+            await remove_dependents(connection, gone)
             return len(gone), await _unread(connection, user)
 
     async def counts(self, user: str) -> Unread:
@@ -147,13 +148,6 @@ class Notifications:
         async with self._db.transaction() as connection:
             await lock_inboxes(connection, [user])
         return Unread()
-
-
-async def forget_what_belongs_to(connection: AsyncConnection, ids: _Ids) -> None:
-    """The receipts and the former keys of notifications that are deleted. Webhooks find out by themselves."""
-    if ids:
-        for table in (deliveries, grouped_keys):
-            await connection.execute(sa.delete(table).where(among(connection, table.c.notification_id, ids)))
 
 
 def _page(
