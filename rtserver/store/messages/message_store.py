@@ -30,7 +30,11 @@ MAX_PAGE = 10_000
 
 
 class Messages:
-    """Takes messages between `start` and `stop`; reads at any time."""
+    """Saves messages between `start` and `stop`; reads at any time.
+
+    `append` and `change` run in the caller's task: they queue the item and wait for its result. `_write` runs in the
+    task of the group writer, once per batch, in one transaction.
+    """
 
     def __init__(self, db: Database, *, queue_limit: int = QUEUE_LIMIT, batch_limit: int = BATCH_LIMIT) -> None:
         self._db = db

@@ -16,7 +16,15 @@ from rtserver.store.db.column_types import MAX_INT, checked_key
 from rtserver.store.db.database import Database
 from rtserver.store.db.dialects import among
 from rtserver.store.db.ids import Ids
-from rtserver.store.notifications.batches import NotificationBatch, Outcome, checked_draft, checked_order, save_batches
+from rtserver.store.notifications.batches import (
+    NotificationBatch,
+    Outcome,
+    checked_batch,
+    checked_draft,
+    drafts_of,
+    enter_keys,
+    outcomes_of,
+)
 from rtserver.store.notifications.inbox_locks import lock_inboxes
 from rtserver.store.notifications.insert import insert_notifications
 from rtserver.store.notifications.records import Delivered, Notification, NotificationDraft, Receipt, Unread
@@ -29,7 +37,6 @@ MOST_TYPES = 100
 
 _Page = tuple[list[Notification], bool]
 _Delivered = list[Delivered]
-_Drafts = list[NotificationDraft]
 _Outcomes = list[Outcome]
 _Ids = list[str]
 
@@ -53,18 +60,19 @@ class Notifications:
         async with self._db.transaction() as connection:
             return await insert_notifications(connection, checked, self._ids, now_ms(), self._webhook_delay)
 
-    async def save_batches(self, orders: Sequence[NotificationBatch]) -> _Outcomes:
-        """Save each whole, in one transaction with its key, or find out why not.
+    async def save_batches(self, batches: Sequence[NotificationBatch]) -> _Outcomes:
+        """Save batches in one transaction, each whole and with its key. Returns one outcome per batch, in order.
 
-        Raises what `add` does for any of them, and then none is saved.
+        Raises what `add` raises, for any of them; then none is saved.
         """
-        checked, now = list(map(checked_order, orders)), now_ms()
-
-        async def save(drafts: _Drafts) -> _Delivered:
-            return await insert_notifications(connection, drafts, self._ids, now, self._webhook_delay)
-
+        checked, now = list(map(checked_batch, batches)), now_ms()
         async with self._db.transaction() as connection:
-            return await save_batches(connection, checked, save, now)
+            entered = await enter_keys(connection, checked, now)
+            drafts = drafts_of(entered)
+            saved = (
+                await insert_notifications(connection, drafts, self._ids, now, self._webhook_delay) if drafts else []
+            )
+        return outcomes_of(entered, saved)
 
     async def list(
         self, user: str, *, before: int | None = None, limit: int = 50, unread: bool = False, type: str | None = None
