@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 from rtserver.cluster.partial_results import PartialList, PartialSet
 from rtserver.cluster.presence.instances import InstanceRegistry
@@ -28,7 +28,7 @@ USER_PREFIX = user_room("")
 class ClientDirectory:
     def __init__(self, server: Server, registry: InstanceRegistry) -> None:
         self._server = server
-        self._silent = Silent(registry)
+        self._registry = registry
 
     def operator(self, namespace: str) -> Operator:
         """Everybody in a namespace; raises `NotFound` for one that the server does not have."""
@@ -49,11 +49,13 @@ class ClientDirectory:
         answers = await asyncio.gather(*(one.page(wanted.limit + 1, after).fetch_sockets() for one in chosen))
         found = sorted((socket for socket in chain(*answers) if socket.id > after), key=lambda socket: socket.id)
         page = found[: wanted.limit]
-        return {
-            "clients": [describe(socket) for socket in page if _matches(socket, wanted)],
-            "next": page[-1].id if len(found) > len(page) else None,
-            **await self._silent.in_(answers, [operator.namespace for operator in chosen]),
-        }
+        missing = await missing_instances(self._registry, answers, [operator.namespace for operator in chosen])
+        return missing.mark(
+            {
+                "clients": [describe(socket) for socket in page if _matches(socket, wanted)],
+                "next": page[-1].id if len(found) > len(page) else None,
+            }
+        )
 
     async def close_connections(self, room: str) -> dict[str, Any]:
         """Close the connection of everybody in `room`, in every namespace; gives the number of sockets found.
@@ -65,8 +67,8 @@ class ClientDirectory:
             found = await asyncio.gather(*(operator.fetch_sockets() for operator in addressed))
         finally:
             await asyncio.gather(*(operator.disconnect_sockets(close=True) for operator in addressed))
-        namespaces = [operator.namespace for operator in addressed]
-        return {"disconnected": sum(map(len, found)), **await self._silent.in_(found, namespaces)}
+        missing = await missing_instances(self._registry, found, [operator.namespace for operator in addressed])
+        return missing.mark({"disconnected": sum(map(len, found))})
 
     async def rooms(self, wanted: RoomsPayload) -> dict[str, Any]:
         """A page of the named rooms; the private ones of the sockets are left out."""
@@ -74,8 +76,8 @@ class ClientDirectory:
         after = wanted.cursor or ""
         found = sorted(room for room in everything if room > after and not looks_like_sid(room))
         page = found[: wanted.limit]
-        following = page[-1] if len(found) > len(page) else None
-        return {"rooms": page, "next": following, **await self._silent.in_([everything], [wanted.namespace])}
+        missing = await missing_instances(self._registry, [everything], [wanted.namespace])
+        return missing.mark({"rooms": page, "next": page[-1] if len(found) > len(page) else None})
 
 
 def user_of(socket: RemoteSocket) -> str | None:
@@ -115,20 +117,35 @@ def _since(handshake: Mapping[str, Any]) -> str | None:
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-class Silent:
-    def __init__(self, registry: InstanceRegistry) -> None:
-        self._registry = registry
+class MissingInstances(NamedTuple):
+    """The instances that an answer of the cluster lacks.
 
-    async def in_(self, answers: Sequence[Any], namespaces: Sequence[str]) -> dict[str, Any]:
-        """`{partial: true, missing: [instance, …]}`, or nothing when everybody has answered."""
-        instances = await self._registry.instances()
-        partial, missing = instances.partial, set[str]()
-        for answer, namespace in zip(answers, namespaces, strict=True):
-            if isinstance(answer, PartialList | PartialSet):
-                partial = partial or answer.partial
-                missing.update(
-                    instance.id
-                    for instance in instances
-                    if instance.id not in answer.heard and (answer.partial or instance.connections.get(namespace))
-                )
-        return {"partial": True, "missing": sorted(missing)} if partial or missing else {}
+    `partial`: the answer is not complete. `ids` may be empty then: a Node server is not in the registry.
+    """
+
+    partial: bool
+    ids: list[str]
+
+    def mark(self, answer: dict[str, Any]) -> dict[str, Any]:
+        """`answer` with `partial` and `missing` where it is not complete, else `answer` itself."""
+        return {**answer, "partial": True, "missing": self.ids} if self.partial else answer
+
+
+async def missing_instances(
+    registry: InstanceRegistry, answers: Sequence[Any], namespaces: Sequence[str]
+) -> MissingInstances:
+    """The registered instances that did not answer for one of the namespaces; `answers` has one item for each.
+
+    Raises `Unavailable` when the registry cannot be read.
+    """
+    instances = await registry.instances()
+    partial, missing = instances.partial, set[str]()
+    for answer, namespace in zip(answers, namespaces, strict=True):
+        if isinstance(answer, PartialList | PartialSet):
+            partial = partial or answer.partial
+            missing.update(
+                instance.id
+                for instance in instances
+                if instance.id not in answer.heard and (answer.partial or instance.connections.get(namespace))
+            )
+    return MissingInstances(partial or bool(missing), sorted(missing))

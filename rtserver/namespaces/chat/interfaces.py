@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from rtserver.cluster.partial_results import PartialSet
 from rtserver.store.messages.changes import Change, Changed
-from rtserver.store.messages.records import Draft, Member, Message, NotificationDraft, RoomSummary, Standing
+from rtserver.store.messages.records import Draft, Member, Message, NotificationDraft, ReadState, RoomSummary
 from rtserver.store.rooms.room_settings import RoomSettings
 
 
@@ -65,7 +65,7 @@ class RoomStore(Protocol):
 
     async def summaries(self, user: str) -> list[RoomSummary]: ...
 
-    async def standings(self, user: str, names: Sequence[str]) -> dict[str, Standing]:
+    async def read_states(self, user: str, names: Sequence[str]) -> dict[str, ReadState]:
         """By room; those that nobody has made yet are left out."""
 
 

@@ -65,7 +65,7 @@ class Chat(Namespace, path="/chat"):
         self._access = Access(rooms, known, room_policy)
         self.keeper = RoomAdmin(self, settings, memberships, rooms, known, self._access)
         self._typing = TypingIndicator(self)
-        self._catching_up = RoomSync(messages, rooms, self._access)
+        self._sync = RoomSync(messages, rooms, self._access)
         self._membership = Membership(self, rooms, memberships, self._access, self._online)
         presence.subscribe(PresenceAnnouncer(self, rooms).announce)
 
@@ -88,7 +88,7 @@ class Chat(Namespace, path="/chat"):
         where = named(payload.room, me.user)
         if where.partner is None:
             await self._membership.join(client, me, where.room)
-        standing = await self._catching_up.standing(client, me, where)
+        state = await self._sync.read_state(client, me, where)
         messages, _ = await self._messages.history(where.room, before=None, after=None, limit=JOIN_HISTORY)
         listed = await self._membership.members(where.room, me)
         return {
@@ -96,9 +96,9 @@ class Chat(Namespace, path="/chat"):
             "room": where.room,
             **listed,
             "messages": to_builtins(messages),
-            "lastRead": standing.last_read,
-            "unread": standing.unread,
-            "rev": standing.rev,
+            "lastRead": state.last_read,
+            "unread": state.unread,
+            "rev": state.rev,
         }
 
     @event("leave")
@@ -190,7 +190,7 @@ class Chat(Namespace, path="/chat"):
 
     @event("sync")
     async def sync(self, client: Client, payload: payloads.SyncPayload) -> Ack:
-        return {"ok": True, "rooms": await self._catching_up.sync(client, identity_of(client), payload)}
+        return {"ok": True, "rooms": await self._sync.sync(client, identity_of(client), payload)}
 
     @event("search")
     async def search(self, client: Client, payload: payloads.SearchPayload) -> Ack:

@@ -21,8 +21,8 @@ class NotificationStore(Protocol):
     async def add(self, drafts: builtins.list[NotificationDraft]) -> builtins.list[Delivered]:
         """Commit them, one answer per draft; not new where the user's inbox knew the key already."""
 
-    async def save_batches(self, orders: builtins.list[NotificationBatch]) -> builtins.list[Outcome]:
-        """Commit them, each with its key."""
+    async def save_batches(self, batches: builtins.list[NotificationBatch]) -> builtins.list[Outcome]:
+        """Commit them in one transaction, each with its key. One outcome per batch, in order."""
 
     async def list(
         self, user: str, *, before: int | None, limit: int, unread: bool = False, type: str | None = None

@@ -19,12 +19,13 @@ from rtserver.store.audit import Deed, record
 from rtserver.store.db.column_types import checked_key
 from rtserver.store.db.database import Database
 from rtserver.store.db.dialects import among
-from rtserver.store.erasure.erase_notifications import forget_inbox, forget_mentions
+from rtserver.store.erasure.erase_notifications import erase_inbox
 from rtserver.store.erasure.erase_scheduled import forget_scheduled
 from rtserver.store.messages.append import message_columns, message_of
 from rtserver.store.messages.changes import lock_rooms
 from rtserver.store.messages.reactions import with_reactions
 from rtserver.store.messages.records import Message
+from rtserver.store.notifications.removal import remove_mentions
 from rtserver.store.schema import audit, members, messages, reactions, receipts, rooms
 
 NOBODY = ""
@@ -107,7 +108,7 @@ async def _authored(connection: AsyncConnection, user: str) -> Step:
     theirs = sa.and_(reactions.c.room == room, reactions.c.seq.in_([message.seq for message in found]))
     await connection.execute(sa.delete(reactions).where(theirs))
     mentioned = [(user, message.id) for message in found for user in message.mentions or ()]
-    await forget_mentions(connection, mentioned + await _forget_words(connection, found))
+    await remove_mentions(connection, mentioned + await _forget_words(connection, found))
     deleted_by = sa.case(
         (sa.or_(messages.c.deleted_by.is_(None), messages.c.deleted_by == user), NOBODY), else_=messages.c.deleted_by
     )
@@ -157,7 +158,7 @@ async def _read_marks(connection: AsyncConnection, user: str) -> Step:
 
 
 async def _inbox(connection: AsyncConnection, user: str) -> Step:
-    return Step("notifications", await forget_inbox(connection, user, BATCH))
+    return Step("notifications", await erase_inbox(connection, user, BATCH))
 
 
 async def _scheduled(connection: AsyncConnection, user: str) -> Step:

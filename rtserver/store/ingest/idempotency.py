@@ -44,12 +44,16 @@ class KnownKey(NamedTuple):
 
 
 class IdempotencyKeys:
-    """Takes keys between `start` and `stop`."""
+    """Enters keys between `start` and `stop`.
+
+    `enter` runs in the caller's task: it queues the key and waits. `_write` runs in the task of the group writer, once
+    per batch, in one transaction.
+    """
 
     def __init__(self, db: Database, *, clock: Callable[[], int] = now_ms) -> None:
         self._db = db
         self._clock = clock
-        self._writer = GroupWriter(self._enter)
+        self._writer = GroupWriter(self._write)
 
     async def start(self) -> None:
         await self._writer.start()
@@ -93,7 +97,7 @@ class IdempotencyKeys:
         async with self._db.transaction() as connection:
             return (await connection.execute(sa.delete(requests).where(requests.c.created_at <= found[-1]))).rowcount
 
-    async def _enter(self, batch: Sequence[KeyedRequest]) -> list[KnownKey]:
+    async def _write(self, batch: Sequence[KeyedRequest]) -> list[KnownKey]:
         async with self._db.transaction() as connection:
             return await enter(connection, batch, self._clock())
 

@@ -18,11 +18,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rtserver.errors import Conflict, EventError, Forbidden, NotFound
 from rtserver.store.db.dialects import in_order, insert_into
-from rtserver.store.erasure.erase_notifications import forget_mentions
 from rtserver.store.messages.append import message_columns, message_of
 from rtserver.store.messages.reactions import with_reactions
 from rtserver.store.messages.records import Message
 from rtserver.store.messages.search_tokens import text_columns
+from rtserver.store.notifications.removal import remove_mentions
 from rtserver.store.schema import audit, messages, reactions, rooms
 
 MAX_EMOJI = 20
@@ -89,7 +89,7 @@ async def amend(
         await connection.execute(sa.update(rooms).where(rooms.c.room == room).values(last_rev=rev))
     if steps.audited:
         await connection.execute(sa.insert(audit), steps.audited)
-    withdrawn = await forget_mentions(connection, steps.quoted)  # of all at once: it takes locks, in one order
+    withdrawn = await remove_mentions(connection, steps.quoted)  # of all at once: it takes locks, in one order
     return [
         one._replace(withdrawn=withdrawn[one.message.id])
         if isinstance(one, Changed) and one.changed and one.message.deleted_at and one.message.id in withdrawn

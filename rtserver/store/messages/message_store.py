@@ -18,19 +18,23 @@ from rtserver.store.db.column_types import MAX_INT, checked_key, checked_text, p
 from rtserver.store.db.database import Database
 from rtserver.store.db.group_commit import BATCH_LIMIT, QUEUE_LIMIT, GroupWriter
 from rtserver.store.db.ids import Ids
-from rtserver.store.erasure.erase_notifications import forget_mentions
 from rtserver.store.messages.append import Appended, append, message_columns, message_of
 from rtserver.store.messages.changes import Change, Changed, Edit, Outcome, React, amend, lock_rooms
 from rtserver.store.messages.reactions import with_reactions
 from rtserver.store.messages.records import Author, Draft, Message
 from rtserver.store.messages.slow_mode import SlowMode
+from rtserver.store.notifications.removal import remove_mentions
 from rtserver.store.schema import messages
 
 MAX_PAGE = 10_000
 
 
 class Messages:
-    """Takes messages between `start` and `stop`; reads at any time."""
+    """Saves messages between `start` and `stop`; reads at any time.
+
+    `append` and `change` run in the caller's task: they queue the item and wait for its result. `_write` runs in the
+    task of the group writer, once per batch, in one transaction.
+    """
 
     def __init__(self, db: Database, *, queue_limit: int = QUEUE_LIMIT, batch_limit: int = BATCH_LIMIT) -> None:
         self._db = db
@@ -112,7 +116,7 @@ class Messages:
             if (await connection.execute(query)).first() is None:
                 return ()
         async with self._db.transaction() as connection:
-            return (await forget_mentions(connection, [(user, message.id) for user in users])).get(message.id, ())
+            return (await remove_mentions(connection, [(user, message.id) for user in users])).get(message.id, ())
 
     async def _write(self, items: Sequence[Draft | Change]) -> list[Appended | EventError | Outcome]:
         """What gathers is committed together, whether it is new or a change."""

@@ -101,7 +101,7 @@ class RoomSummary(Struct, frozen=True, rename="camel"):
     meta: Any = None
 
 
-class Standing(Struct, frozen=True, rename="camel"):
+class ReadState(Struct, frozen=True, rename="camel"):
     """How one user stands in a room, a `member` or not. Messages before `first_seq` are not kept any more."""
 
     room: str

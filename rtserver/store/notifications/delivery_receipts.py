@@ -29,7 +29,11 @@ class _Received(NamedTuple):
 
 
 class DeliveryReceipts:
-    """Needs `start` and `stop`."""
+    """Saves receipts between `start` and `stop`.
+
+    `record` runs in the caller's task: it queues the receipts and waits. `_write` runs in the task of the group writer,
+    once per batch, in one transaction.
+    """
 
     def __init__(self, db: Database) -> None:
         self._db = db

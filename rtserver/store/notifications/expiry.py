@@ -9,7 +9,7 @@ from rtserver.clock import now_ms
 from rtserver.store.db.database import Database
 from rtserver.store.db.dialects import among
 from rtserver.store.notifications.inbox_locks import lock_inboxes
-from rtserver.store.notifications.notification_store import forget_what_belongs_to
+from rtserver.store.notifications.removal import remove_dependents
 from rtserver.store.schema.notifications import notifications, webhooks
 
 BATCH = 500
@@ -54,5 +54,5 @@ async def _remove(connection: AsyncConnection, expired: sa.ColumnElement[bool]) 
     chosen = among(connection, notifications.c.id, [row.id for row in rows])
     done = await connection.execute(sa.delete(notifications).where(chosen, expired).returning(notifications.c.id))
     gone = list(done.scalars())
-    await forget_what_belongs_to(connection, gone)
+    await remove_dependents(connection, gone)
     return len(gone)

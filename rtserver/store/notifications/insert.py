@@ -91,53 +91,69 @@ async def insert_notifications(
 
 
 def number(drafts: Sequence[NotificationDraft], inboxes: Inboxes, new_id: Callable[[], str], now: int) -> Numbered:
-    """Give each draft its notification: that of its key, its group grown by it, or the next. Advances `inboxes`."""
-    numbered = Numbered()
-    moment = datetime.fromtimestamp(now / 1000, UTC)
-    hushed = {user: bool(p.quiet_hours and p.quiet_hours.until(moment)) for user, p in inboxes.preferences.items()}
+    """Assign each draft its notification, in order. Pure but for `inboxes`, which it advances.
+
+    The notification is that of its key, or that of its group, or a new one. Raises `Conflict` for a key whose first
+    notification had another body.
+    """
+    numbering = _Numbering(inboxes, new_id, now)
     for draft in drafts:
+        numbering.add(draft)
+    return numbering.result
+
+
+class _Numbering:
+    """The loop of `number`: what it reads (`inboxes`) and what it builds (`result`)."""
+
+    def __init__(self, inboxes: Inboxes, new_id: Callable[[], str], now: int) -> None:
+        self.result = Numbered()
+        self._inboxes = inboxes
+        self._new_id = new_id
+        self._now = now
+        self._created_at = iso(now)
+        moment = datetime.fromtimestamp(now / 1000, UTC)
+        self._quiet = {
+            user: bool(p.quiet_hours and p.quiet_hours.until(moment)) for user, p in inboxes.preferences.items()
+        }
+
+    def add(self, draft: NotificationDraft) -> None:
         digest = None if draft.key is None else digest_of(draft)
-        earlier = inboxes.known.get((draft.user, draft.key)) if draft.key is not None else None
+        earlier = self._inboxes.known.get((draft.user, draft.key)) if draft.key is not None else None
         if earlier is not None:
             if not draft.once and earlier[1] not in (None, digest):
                 raise Conflict("Another notification of this user has the same key")
-            numbered.delivered.append(Delivered(earlier[0], False))
-            continue
-        entry = _row_for(draft, digest, inboxes, numbered, new_id, iso(now))
+            self.result.delivered.append(Delivered(earlier[0], False))
+            return
+        note = self._numbered(draft, digest)
         if draft.key is not None:
-            inboxes.known[draft.user, draft.key] = (entry.note, digest)
-        late = draft.expires_at is not None and draft.expires_at <= now
-        numbered.delivered.append(Delivered(entry.note, True, hushed.get(draft.user, False), late))
-    return numbered
+            self._inboxes.known[draft.user, draft.key] = (note, digest)
+        late = draft.expires_at is not None and draft.expires_at <= self._now
+        self.result.delivered.append(Delivered(note, True, self._quiet.get(draft.user, False), late))
 
-
-def _row_for(
-    draft: NotificationDraft,
-    digest: str | None,
-    inboxes: Inboxes,
-    numbered: Numbered,
-    new_id: Callable[[], str],
-    created_at: str,
-) -> _Entry:
-    """The row that the draft gets: its group's, or one of its own."""
-    inboxes.last_seqs[draft.user] = seq = inboxes.last_seqs[draft.user] + 1
-    muted = inboxes.preferences.get(draft.user, NOTHING_SET).mutes(draft)
-    group = None if draft.group_key is None else (draft.user, draft.group_key, muted)
-    entry = inboxes.groups.get(group) if group is not None else None
-    if entry is None:
-        note = _note(draft, new_id(), seq, created_at, muted, 1)
+    def _numbered(self, draft: NotificationDraft, digest: str | None) -> Notification:
+        """The notification of a draft whose key is new, with the next number of the inbox."""
+        self._inboxes.last_seqs[draft.user] = seq = self._inboxes.last_seqs[draft.user] + 1
+        muted = self._inboxes.preferences.get(draft.user, NOTHING_SET).mutes(draft)
+        group = None if draft.group_key is None else (draft.user, draft.group_key, muted)
+        entry = self._inboxes.groups.get(group) if group is not None else None
+        if entry is not None:
+            note = _note(draft, entry.note.id, seq, self._created_at, muted, entry.note.count + 1)
+            self._grow(entry, draft, digest, note)
+            return note
+        note = _note(draft, self._new_id(), seq, self._created_at, muted, 1)
         entry = _Entry(note, draft.key, digest)
-        numbered.fresh[note.id] = (draft.user, entry)
+        self.result.fresh[note.id] = (draft.user, entry)
         if group is not None:
-            inboxes.groups[group] = entry
-        return entry
-    if entry.key is not None:
-        entry.swallowed.append((entry.key, entry.digest))
-    entry.note = _note(draft, entry.note.id, seq, created_at, muted, entry.note.count + 1)
-    entry.key, entry.digest = draft.key, digest
-    if entry.note.id not in numbered.fresh:
-        numbered.grown[entry.note.id] = (draft.user, entry)
-    return entry
+            self._inboxes.groups[group] = entry
+        return note
+
+    def _grow(self, entry: _Entry, draft: NotificationDraft, digest: str | None, note: Notification) -> None:
+        """Replace what the row of a group says; its former key becomes a grouped key."""
+        if entry.key is not None:
+            entry.swallowed.append((entry.key, entry.digest))
+        entry.note, entry.key, entry.digest = note, draft.key, digest
+        if note.id not in self.result.fresh:
+            self.result.grown[note.id] = (draft.user, entry)
 
 
 def _note(draft: NotificationDraft, id_: str, seq: int, created_at: str, muted: bool, count: int) -> Notification:

@@ -16,19 +16,27 @@ from rtserver.store.db.column_types import MAX_INT, checked_key
 from rtserver.store.db.database import Database
 from rtserver.store.db.dialects import among
 from rtserver.store.db.ids import Ids
-from rtserver.store.notifications.batches import NotificationBatch, Outcome, checked_draft, checked_order, save_batches
+from rtserver.store.notifications.batches import (
+    NotificationBatch,
+    Outcome,
+    checked_batch,
+    checked_draft,
+    drafts_of,
+    enter_keys,
+    outcomes_of,
+)
 from rtserver.store.notifications.inbox_locks import lock_inboxes
 from rtserver.store.notifications.insert import insert_notifications
 from rtserver.store.notifications.records import Delivered, Notification, NotificationDraft, Receipt, Unread
+from rtserver.store.notifications.removal import remove_dependents
 from rtserver.store.notifications.rows import alive, note_columns, note_of, unread
-from rtserver.store.schema.notifications import deliveries, grouped_keys, inboxes, notifications
+from rtserver.store.schema.notifications import deliveries, inboxes, notifications
 
 MAX_PAGE = 10_000
 MOST_TYPES = 100
 
 _Page = tuple[list[Notification], bool]
 _Delivered = list[Delivered]
-_Drafts = list[NotificationDraft]
 _Outcomes = list[Outcome]
 _Ids = list[str]
 
@@ -52,18 +60,19 @@ class Notifications:
         async with self._db.transaction() as connection:
             return await insert_notifications(connection, checked, self._ids, now_ms(), self._webhook_delay)
 
-    async def save_batches(self, orders: Sequence[NotificationBatch]) -> _Outcomes:
-        """Save each whole, in one transaction with its key, or find out why not.
+    async def save_batches(self, batches: Sequence[NotificationBatch]) -> _Outcomes:
+        """Save batches in one transaction, each whole and with its key. Returns one outcome per batch, in order.
 
-        Raises what `add` does for any of them, and then none is saved.
+        Raises what `add` raises, for any of them; then none is saved.
         """
-        checked, now = list(map(checked_order, orders)), now_ms()
-
-        async def save(drafts: _Drafts) -> _Delivered:
-            return await insert_notifications(connection, drafts, self._ids, now, self._webhook_delay)
-
+        checked, now = list(map(checked_batch, batches)), now_ms()
         async with self._db.transaction() as connection:
-            return await save_batches(connection, checked, save, now)
+            entered = await enter_keys(connection, checked, now)
+            drafts = drafts_of(entered)
+            saved = (
+                await insert_notifications(connection, drafts, self._ids, now, self._webhook_delay) if drafts else []
+            )
+        return outcomes_of(entered, saved)
 
     async def list(
         self, user: str, *, before: int | None = None, limit: int = 50, unread: bool = False, type: str | None = None
@@ -126,7 +135,7 @@ class Notifications:
             mine = sa.and_(notifications.c.user_id == user, _among(connection, ids))
             done = await connection.execute(sa.delete(notifications).where(mine).returning(notifications.c.id))
             gone = list(done.scalars())
-            await forget_what_belongs_to(connection, gone)
+            await remove_dependents(connection, gone)
             return len(gone), await _unread(connection, user)
 
     async def counts(self, user: str) -> Unread:
@@ -147,13 +156,6 @@ class Notifications:
         async with self._db.transaction() as connection:
             await lock_inboxes(connection, [user])
         return Unread()
-
-
-async def forget_what_belongs_to(connection: AsyncConnection, ids: _Ids) -> None:
-    """The receipts and the former keys of notifications that are deleted. Webhooks find out by themselves."""
-    if ids:
-        for table in (deliveries, grouped_keys):
-            await connection.execute(sa.delete(table).where(among(connection, table.c.notification_id, ids)))
 
 
 def _page(

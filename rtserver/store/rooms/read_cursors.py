@@ -23,11 +23,15 @@ class _Cursor(NamedTuple):
 
 
 class ReadCursors:
-    """Moves cursors between `start` and `stop`; reads at any time."""
+    """Moves cursors between `start` and `stop`; reads at any time.
+
+    `mark_read` runs in the caller's task: it queues the cursor and waits. `_write` runs in the task of the group
+    writer, once per batch, in one transaction.
+    """
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._writer: GroupWriter[_Cursor, int] = GroupWriter(self._advance)
+        self._writer: GroupWriter[_Cursor, int] = GroupWriter(self._write)
 
     async def start(self) -> None:
         await self._writer.start()
@@ -60,7 +64,7 @@ class ReadCursors:
             row = (await connection.execute(query)).first()
         return (row[0], row[1] or 0) if row else (0, 0)
 
-    async def _advance(self, batch: Sequence[_Cursor]) -> list[int]:
+    async def _write(self, batch: Sequence[_Cursor]) -> list[int]:
         """Where each is now. Sorted, so that two servers with the same ones do not wait for each other."""
         furthest: dict[tuple[str, str], int] = {}
         for room, user, seq in batch:

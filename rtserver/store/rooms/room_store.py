@@ -14,8 +14,8 @@ from rtserver.clock import now_ms
 from rtserver.store.db.column_types import checked_key
 from rtserver.store.db.database import Database
 from rtserver.store.db.dialects import insert_into, matches
-from rtserver.store.messages.records import Member, RoomSummary, Standing
-from rtserver.store.rooms.unread import standings_of, summaries_of
+from rtserver.store.messages.records import Member, ReadState, RoomSummary
+from rtserver.store.rooms.unread import read_states_of, summaries_of
 from rtserver.store.schema import members, rooms
 
 MAX_NEIGHBOURSHIPS = 20_000
@@ -87,14 +87,14 @@ class Rooms:
             return sorted((await connection.execute(sa.select(found.c.user_id).distinct())).scalars())
 
     async def summaries(self, user: str) -> list[RoomSummary]:
-        """The rooms of `user`, the one with the latest activity first, `standings.MAX_SUMMARIES` at most."""
+        """The rooms of `user`, the one with the latest activity first, `unread.MAX_SUMMARIES` at most."""
         async with self._db.reading() as connection:
             return await summaries_of(connection, user)
 
-    async def standings(self, user: str, names: Sequence[str]) -> dict[str, Standing]:
+    async def read_states(self, user: str, names: Sequence[str]) -> dict[str, ReadState]:
         """How `user` stands in these rooms, member or not; those that nobody has made yet are left out."""
         async with self._db.reading() as connection:
-            return await standings_of(connection, user, names)
+            return await read_states_of(connection, user, names)
 
     async def _name(self, room: str, user: str) -> str | None:
         query = sa.select(members.c.name).where(_is(room, user))

@@ -17,7 +17,7 @@ from rtserver.protocol import json
 from rtserver.store.db.column_types import Key, checked_key
 from rtserver.store.db.dialects import within
 from rtserver.store.messages.append import message_columns, message_of
-from rtserver.store.messages.records import RoomSummary, Standing
+from rtserver.store.messages.records import ReadState, RoomSummary
 from rtserver.store.schema import members, messages, receipts, rooms
 
 MAX_SUMMARIES = 500
@@ -35,12 +35,12 @@ async def summaries_of(connection: AsyncConnection, user: str) -> list[RoomSumma
     return [_summary(row) for row in rows]
 
 
-async def standings_of(connection: AsyncConnection, user: str, names: Sequence[str]) -> dict[str, Standing]:
+async def read_states_of(connection: AsyncConnection, user: str, names: Sequence[str]) -> dict[str, ReadState]:
     """By room; those that nobody has made yet are left out."""
     wanted = json.dumps([checked_key(name) for name in names]).decode()
-    rows = await connection.execute(_standings(connection.dialect.name), {**_about(user), "names": wanted})
-    found = [_standing(row[:-1], member=row[-1] is not None) for row in rows]
-    return {standing.room: standing for standing in found}
+    rows = await connection.execute(_read_states(connection.dialect.name), {**_about(user), "names": wanted})
+    found = [_read_state(row[:-1], member=row[-1] is not None) for row in rows]
+    return {state.room: state for state in found}
 
 
 def _about(user: str) -> dict[str, str]:
@@ -68,7 +68,7 @@ def _summaries() -> sa.Select[tuple[Any, ...]]:
 
 
 @cache
-def _standings(dialect: str) -> sa.Select[tuple[Any, ...]]:
+def _read_states(dialect: str) -> sa.Select[tuple[Any, ...]]:
     """Making it takes longer than asking it, and every join asks."""
     chosen = sa.select(rooms).where(within(dialect, rooms.c.room, sa.bindparam("names", type_=sa.Text))).subquery()
     mine = sa.and_(members.c.room == chosen.c.room, members.c.user_id == USER)
@@ -112,16 +112,14 @@ def _count(table: sa.FromClause, chosen: sa.FromClause, own_last: Any) -> sa.Sel
     )
 
 
-def _standing(row: Sequence[Any], *, member: bool) -> Standing:
+def _read_state(row: Sequence[Any], *, member: bool) -> ReadState:
     room, last_seq, first_seq, rev, read, own_last, deleted, mentions = row
     since = max(read or 0, own_last or 0, first_seq - 1)
     unread = max(0, last_seq - since - deleted)
-    return Standing(room, last_seq, first_seq, rev, read or 0, unread, mentions, member)
+    return ReadState(room, last_seq, first_seq, rev, read or 0, unread, mentions, member)
 
 
 def _summary(row: Sequence[Any]) -> RoomSummary:
-    standing, (policy, meta, *last) = _standing(row[:8], member=True), row[8:]
+    state, (policy, meta, *last) = _read_state(row[:8], member=True), row[8:]
     message = message_of(last) if last[0] is not None else None
-    return RoomSummary(
-        standing.room, standing.unread, message, standing.last_read, standing.mentions, standing.rev, policy, meta
-    )
+    return RoomSummary(state.room, state.unread, message, state.last_read, state.mentions, state.rev, policy, meta)

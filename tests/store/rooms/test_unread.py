@@ -16,7 +16,7 @@ async def said(messages: Messages, text: str = "hi", *mentions: str, author: Aut
 async def unread(rooms: Rooms, user: str = "ann") -> tuple[int, int]:
     """Unread messages and mentions, which are the same wherever they are shown."""
     [summary] = await rooms.summaries(user)
-    standing = (await rooms.standings(user, ["lobby"]))["lobby"]
+    standing = (await rooms.read_states(user, ["lobby"]))["lobby"]
     assert (standing.unread, standing.mentions) == (summary.unread, summary.mentions)
     return summary.unread, summary.mentions
 
@@ -63,15 +63,15 @@ async def test_what_one_wrote_in_other_rooms_counts_nothing_here(rooms: Rooms, m
     await messages.change(Delete("lobby", gone.id, "bob", False))
     found = {summary.room: (summary.unread, summary.mentions) for summary in await rooms.summaries("ann")}
     assert found == {"lobby": (1, 1), "busy": (0, 0)}
-    standings = await rooms.standings("ann", ["lobby", "busy"])
+    standings = await rooms.read_states("ann", ["lobby", "busy"])
     assert {room: (one.unread, one.mentions) for room, one in standings.items()} == found
 
 
 async def test_a_standing_of_who_is_no_member_and_of_a_room_that_is_not_there(rooms: Rooms, messages: Messages) -> None:
     await said(messages)
-    found = await rooms.standings("stranger", ["lobby", "nowhere"])
+    found = await rooms.read_states("stranger", ["lobby", "nowhere"])
     assert list(found) == ["lobby"]
     assert (found["lobby"].member, found["lobby"].last_seq, found["lobby"].unread) == (False, 1, 1)
     await rooms.join("lobby", ANN)
-    assert (await rooms.standings("ann", ["lobby"]))["lobby"].member
-    assert await rooms.standings("ann", []) == {}
+    assert (await rooms.read_states("ann", ["lobby"]))["lobby"].member
+    assert await rooms.read_states("ann", []) == {}
