@@ -86,10 +86,10 @@ class Ingest:
             yield self._compose_inbox(settings, metrics, owner)
         if settings.kafka_url is not None:
             address = parse_kafka_url(settings.kafka_url.get_secret_value())
-            yield _extra("kafka").KafkaDoor(address, settings.kafka_topic, EntryProcessor(self._take), metrics)
+            yield _extra("kafka").KafkaConsumer(address, settings.kafka_topic, EntryProcessor(self._take), metrics)
         if settings.rabbitmq_url is not None:
             url = settings.rabbitmq_url.get_secret_value()
-            yield _extra("rabbitmq").RabbitDoor(url, settings.rabbitmq_queue, EntryProcessor(self._take), metrics)
+            yield _extra("rabbitmq").RabbitMQConsumer(url, settings.rabbitmq_queue, EntryProcessor(self._take), metrics)
 
     def _compose_inbox(self, settings: Settings, metrics: Metrics, consumer: str) -> RedisStreamConsumer:
         assert settings.redis_url is not None  # noqa: S101  see reads_inbox
