@@ -76,7 +76,7 @@ class Ingest:
     async def _execute(self, kind: str, body: Any, origin: str) -> None:
         await self.intake.execute(checked(kind, body), origin=origin)
 
-    async def _take(self, request: Request, origin: str | None) -> None:
+    async def _submit(self, request: Request, origin: str | None) -> None:
         await self.intake.take(request, origin=origin)
 
     def _compose_fetching(
@@ -86,10 +86,12 @@ class Ingest:
             yield self._compose_inbox(settings, metrics, owner)
         if settings.kafka_url is not None:
             address = parse_kafka_url(settings.kafka_url.get_secret_value())
-            yield _extra("kafka").KafkaConsumer(address, settings.kafka_topic, EntryProcessor(self._take), metrics)
+            yield _extra("kafka").KafkaConsumer(address, settings.kafka_topic, EntryProcessor(self._submit), metrics)
         if settings.rabbitmq_url is not None:
             url = settings.rabbitmq_url.get_secret_value()
-            yield _extra("rabbitmq").RabbitMQConsumer(url, settings.rabbitmq_queue, EntryProcessor(self._take), metrics)
+            yield _extra("rabbitmq").RabbitMQConsumer(
+                url, settings.rabbitmq_queue, EntryProcessor(self._submit), metrics
+            )
 
     def _compose_inbox(self, settings: Settings, metrics: Metrics, consumer: str) -> RedisStreamConsumer:
         assert settings.redis_url is not None  # noqa: S101  see reads_inbox
@@ -97,13 +99,13 @@ class Ingest:
         address = parse_redis_url(settings.redis_url.get_secret_value())
         # In a Redis Cluster the braces put it where the stream is, so that one step can move an entry.
         dead = f"{{{stream}}}:dead" if address.kind == "cluster" else f"{stream}:dead"
-        feed = EntryProcessor(self._take, attempts=1, forsaken=True)
+        processor = EntryProcessor(self._submit, attempts=1, redelivered_by_broker=True)
 
-        async def carry(entries: Sequence[StreamEntry], settle: Settle) -> None:
-            await feed.carry([_entry(stream, entry) for entry in entries], settle)
+        async def process(entries: Sequence[StreamEntry], settle: Settle) -> None:
+            await processor.process([_entry(stream, entry) for entry in entries], settle)
 
         return RedisStreamConsumer(
-            connector(address, "rtserver-inbox", key=stream), carry, metrics,
+            connector(address, "rtserver-inbox", key=stream), process, metrics,
             stream=stream, dead=dead, consumer=consumer, address=address.shown,
         )  # fmt: skip
 

@@ -110,7 +110,7 @@ async def test_a_clock_that_is_set_forward_at_work_repeats_nothing(
     servers: list[Backstage], run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """To the other server it looks as if the first one had died."""
-    monkeypatch.setattr("rtserver.ingest.scheduler.HOLD_EVERY", 3600.0)
+    monkeypatch.setattr("rtserver.ingest.scheduler.RENEW_EVERY", 3600.0)
     began, finish = asyncio.Event(), asyncio.Event()
 
     async def slow(kind: str, body: Any, origin: str) -> None:
