@@ -131,7 +131,7 @@ class _Composition:
             self.server.add_namespace(namespace)
         self.doors = Ingest(
             settings, self.database, self.metrics, instance=self.instance,
-            notifying=self.notifier, posting=chat.poster, emitting=EmitService(self.server),
+            notifier=self.notifier, poster=chat.poster, emitter=EmitService(self.server),
         )  # fmt: skip
 
     def app(self) -> web.Application:

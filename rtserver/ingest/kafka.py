@@ -39,10 +39,10 @@ class KafkaConsumer(Consumer):
 
     failures = (OSError, KafkaError)
 
-    def __init__(self, address: KafkaAddress, topic: str, feed: EntryProcessor, metrics: ConsumerMetrics) -> None:
+    def __init__(self, address: KafkaAddress, topic: str, processor: EntryProcessor, metrics: ConsumerMetrics) -> None:
         super().__init__("kafka", address.shown, metrics)
         self._options = _options(address)
-        self._topic, self._feed = topic, feed
+        self._topic, self._processor = topic, processor
 
     async def _one_connection(self) -> None:
         consumer = AIOKafkaConsumer(
@@ -67,7 +67,7 @@ class KafkaConsumer(Consumer):
         if not records:
             return
         dead: list[tuple[ConsumerRecord[Any, Any], str | None]] = []
-        await self._feed.carry(map(self._left, records), lambda record, reason: dead.append((record, reason)))
+        await self._processor.process(map(self._left, records), lambda record, reason: dead.append((record, reason)))
         for record, reason in dead:
             if reason is not None:
                 await self._bury(producer, record, reason)

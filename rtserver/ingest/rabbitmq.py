@@ -35,9 +35,9 @@ class RabbitMQConsumer(Consumer):
 
     failures = (OSError, AMQPError, RuntimeError)
 
-    def __init__(self, url: str, queue: str, feed: EntryProcessor, metrics: ConsumerMetrics) -> None:
+    def __init__(self, url: str, queue: str, processor: EntryProcessor, metrics: ConsumerMetrics) -> None:
         super().__init__("rabbitmq", shown_amqp(url), metrics)
-        self._url, self._queue, self._feed = url, queue, feed
+        self._url, self._queue, self._processor = url, queue, processor
 
     async def _one_connection(self) -> None:
         connection = await aio_pika.connect(self._url, timeout=TIMEOUT)
@@ -82,7 +82,7 @@ class RabbitMQConsumer(Consumer):
         def settle(message: AbstractIncomingMessage, reason: str | None) -> None:
             settling.append(asyncio.create_task(self._settle(channel, message, reason)))
 
-        carrying = asyncio.ensure_future(self._feed.carry(map(self._left, batch), settle))
+        carrying = asyncio.ensure_future(self._processor.process(map(self._left, batch), settle))
         try:
             await asyncio.wait({carrying, ended}, return_when=asyncio.FIRST_COMPLETED)
             if not carrying.done():  # what is left is given to somebody else by now
