@@ -21,7 +21,7 @@ from rtserver.app import plugins
 from rtserver.app.chat import ChatParts
 from rtserver.app.cluster import compose_cluster
 from rtserver.app.emit_service import EmitService
-from rtserver.app.http_api import ApiParts, compose_api
+from rtserver.app.http_api import ApiParts, allows_cors, compose_api
 from rtserver.app.ingest import Ingest
 from rtserver.app.notifications import Inboxes
 from rtserver.auth.authenticator import TokenAuthenticator
@@ -138,7 +138,7 @@ class _Composition:
         app = web.Application(middlewares=[error_boundary], client_max_size=self.settings.max_payload)
         app[SERVER] = self.server
         app[DRAINING] = self.draining
-        Cors(self.settings.cors_origins, refused=self.origins.allows).install(app)
+        Cors(self.settings.cors_origins, covers=allows_cors, refused=self.origins.allows).install(app)
         for part in self._http_parts():
             app.add_routes(part.routes())
         app.cleanup_ctx.extend([
