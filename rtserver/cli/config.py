@@ -52,7 +52,7 @@ app.command("env")(with_flags(env))
 def _lines(settings: Settings) -> Iterator[tuple[str, str]]:
     for name in (name for names in GROUPS.values() for name in names):
         found = settings.found(name)
-        origin = found.place if found.name == variable(name) else f"{found.place} {found.name}"
+        origin = found.source if found.name == variable(name) else f"{found.source} {found.name}"
         yield f"{variable(name)}={_shown(name, getattr(settings, name))}", origin
 
 
