@@ -8,7 +8,7 @@ import tempfile
 
 from rtserver import Client, Namespace, event
 from rtserver.config.settings import Settings
-from rtserver.process.serve import serve
+from rtserver.process.serve import run_standalone
 
 
 class Bench(Namespace, path="/"):
@@ -33,4 +33,4 @@ if __name__ == "__main__":
             namespaces=("cluster_rtserver:Bench",),
             log_level="warning",
         )
-        serve(settings)
+        run_standalone(settings)

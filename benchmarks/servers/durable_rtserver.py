@@ -7,7 +7,7 @@ import sys
 import tempfile
 
 from rtserver.config.settings import Settings
-from rtserver.process.serve import serve
+from rtserver.process.serve import run_standalone
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
@@ -21,4 +21,4 @@ if __name__ == "__main__":
             rate_events="1000000/s",
             log_level="warning",
         )
-        serve(settings)
+        run_standalone(settings)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import fields
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,8 +20,9 @@ from rtserver.app import plugins
 from rtserver.app.chat import ChatParts
 from rtserver.app.cluster import compose_cluster
 from rtserver.app.emit_service import EmitService
-from rtserver.app.http_api import ApiParts, compose_api
+from rtserver.app.http_api import ApiParts, allows_cors, compose_api
 from rtserver.app.ingest import Ingest
+from rtserver.app.limits import limits_of
 from rtserver.app.notifications import Inboxes
 from rtserver.auth.authenticator import TokenAuthenticator
 from rtserver.auth.issuer import issue
@@ -39,7 +39,6 @@ from rtserver.http.pages.dev_tokens import DevTokens
 from rtserver.http.pages.pages import Pages
 from rtserver.ids import new_instance_id
 from rtserver.namespaces.admin.namespace import Admin
-from rtserver.sio.limits.limits import Limits
 from rtserver.sio.namespace.namespace import Namespace
 from rtserver.sio.server import Server
 from rtserver.store.db.database import Database
@@ -104,7 +103,7 @@ class _Composition:
             instance_id=self.instance,
             event_rate=settings.rate_events,
             trusted_proxies=[str(network) for network in settings.trusted_proxies],
-            bounds=bounds(settings),
+            bounds=limits_of(settings),
             identity_leeway=settings.jwt_leeway,
             namespaces=[],
             allow_eio3=settings.allow_eio3,
@@ -138,7 +137,7 @@ class _Composition:
         app = web.Application(middlewares=[error_boundary], client_max_size=self.settings.max_payload)
         app[SERVER] = self.server
         app[DRAINING] = self.draining
-        Cors(self.settings.cors_origins, refused=self.origins.allows).install(app)
+        Cors(self.settings.cors_origins, covers=allows_cors, refused=self.origins.allows).install(app)
         for part in self._http_parts():
             app.add_routes(part.routes())
         app.cleanup_ctx.extend([
@@ -188,12 +187,6 @@ class _Composition:
     async def _watch_loop(self, _: web.Application) -> AsyncIterator[None]:
         async with _background(_measure_lag(self.metrics)):
             yield
-
-
-def bounds(settings: Settings) -> Limits:
-    """The settings are named after the bounds, but for one."""
-    same = (field.name for field in fields(Limits) if field.name != "connect_rate")
-    return Limits(connect_rate=settings.rate_connects, **{name: getattr(settings, name) for name in same})
 
 
 def can_sign(settings: Settings) -> bool:

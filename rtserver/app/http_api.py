@@ -13,6 +13,7 @@ from rtserver.cluster.presence import Presence
 from rtserver.config.settings import Settings
 from rtserver.http.api.credentials import Credentials
 from rtserver.http.api.router import ApiRouter
+from rtserver.http.cors import covers_api
 from rtserver.http.endpoints.batch import BatchApi
 from rtserver.http.endpoints.notifications import NotificationsApi
 from rtserver.http.endpoints.publish import EmitApi, MessageApi, NotifyApi
@@ -21,6 +22,7 @@ from rtserver.http.endpoints.room_presence import RoomPresenceApi
 from rtserver.http.endpoints.rooms import RoomsApi
 from rtserver.http.endpoints.scheduled import ScheduledApi
 from rtserver.http.endpoints.users import UsersApi
+from rtserver.http.pages.client_bundle import PATHS as BUNDLE_PATHS
 from rtserver.sio.server import Server
 from rtserver.store.db.database import Database
 from rtserver.store.messages.message_store import Messages
@@ -67,3 +69,8 @@ def compose_api(settings: Settings, verifier: TokenVerifier, version: str, parts
         *parts.parts(), credentials=Credentials([key] if key else [], verifier), version=version,
         rate=settings.rate_api, user_rate=settings.rate_events,
     )  # fmt: skip
+
+
+def allows_cors(path: str) -> bool:
+    """Whether pages of other origins may read this path: the API and the client bundle."""
+    return covers_api(path) or path in BUNDLE_PATHS

@@ -13,7 +13,7 @@ from rtserver.config.reference import GROUPS, markdown, written
 from rtserver.config.settings import Settings
 from rtserver.config.sources import variable
 from rtserver.config.urls import without_password
-from rtserver.process.startup import FAILED, loaded
+from rtserver.process.startup import FAILED, load_settings
 
 app = typer.Typer(no_args_is_help=True, help="Check, show and explain the settings.", rich_markup_mode="rich")
 _HIDDEN = "[hidden]"
@@ -24,7 +24,7 @@ def check(flags: Mapping[str, Any]) -> None:
 
     Ends with 0 when the server can start with them, and with 1 when it cannot.
     """
-    settings = loaded(flags, code=FAILED)
+    settings = load_settings(flags, exit_code=FAILED)
     for warning in settings.warnings():
         typer.echo(f"warning: {warning}", err=True)
     typer.echo(f"The settings are good for {settings.mode} mode.")
@@ -32,7 +32,7 @@ def check(flags: Mapping[str, Any]) -> None:
 
 def env(flags: Mapping[str, Any]) -> None:
     """Show every setting as it is in force, and where it came from; secrets and passwords are hidden."""
-    settings = loaded(flags, code=FAILED)
+    settings = load_settings(flags, exit_code=FAILED)
     lines = list(_lines(settings))
     width = min(max(len(line) for line, _ in lines), 60)
     for line, origin in lines:
@@ -52,7 +52,7 @@ app.command("env")(with_flags(env))
 def _lines(settings: Settings) -> Iterator[tuple[str, str]]:
     for name in (name for names in GROUPS.values() for name in names):
         found = settings.found(name)
-        origin = found.place if found.name == variable(name) else f"{found.place} {found.name}"
+        origin = found.source if found.name == variable(name) else f"{found.source} {found.name}"
         yield f"{variable(name)}={_shown(name, getattr(settings, name))}", origin
 
 

@@ -10,7 +10,7 @@ import typer
 
 from rtserver.config.settings import Settings
 from rtserver.errors import Unavailable
-from rtserver.process.startup import FAILED, USAGE, loaded, stop
+from rtserver.process.startup import FAILED, USAGE, load_settings, stop
 from rtserver.protocol import json
 
 _SHOWN = 40
@@ -53,19 +53,19 @@ def emit(
     Options end at [bold]--[/bold], which a negative number needs before it.
     """
     if not namespace:
-        stop("Say in which namespace: --namespace /chat.", code=USAGE)
+        stop("Say in which namespace: --namespace /chat.", exit_code=USAGE)
     values = _values(arguments or [])
-    settings = loaded({} if redis_url is None else {"redis_url": redis_url}, code=FAILED)
+    settings = load_settings({} if redis_url is None else {"redis_url": redis_url}, exit_code=FAILED)
     if settings.redis_url is None:
-        stop("There is no Redis to emit through: set RTSERVER_REDIS_URL, or give --redis-url.", code=USAGE)
+        stop("There is no Redis to emit through: set RTSERVER_REDIS_URL, or give --redis-url.", exit_code=USAGE)
     url = settings.redis_url.get_secret_value()
     rooms = [*(to or []), *(f"user:{one}" for one in user or [])]
     try:
         servers = asyncio.run(_send(url, settings, timeout, namespace, rooms, except_ or [], volatile, event, values))
     except (ValueError, TypeError) as error:
-        stop(f"This cannot be emitted: {error}.", code=USAGE)
+        stop(f"This cannot be emitted: {error}.", exit_code=USAGE)
     except Unavailable as error:
-        stop(f"Nothing was emitted. {error.message}", code=FAILED)
+        stop(f"Nothing was emitted. {error.message}", exit_code=FAILED)
     if servers:
         typer.echo(f"Redis handed it to {servers} server{'s' if servers > 1 else ''}.")
     else:
@@ -74,7 +74,7 @@ def emit(
 
 def _values(arguments: list[str]) -> list[Any]:
     if arguments.count("-") > 1:
-        stop("Standard input can be read once only: give - once.", code=USAGE)
+        stop("Standard input can be read once only: give - once.", exit_code=USAGE)
     return [_value(text, number) for number, text in enumerate(arguments, 1)]
 
 
@@ -82,12 +82,12 @@ def _value(text: str, number: int) -> Any:
     source = "Standard input" if text == "-" else f"Argument {number}"
     given: str | bytes = text
     if text == "-" and len(given := sys.stdin.buffer.read(_MOST + 1)) > _MOST:
-        stop(f"Standard input is more than {_MOST >> 20} MiB, and no server takes as much.", code=USAGE)
+        stop(f"Standard input is more than {_MOST >> 20} MiB, and no server takes as much.", exit_code=USAGE)
     try:
         return json.loads(given)
     except ValueError as error:
         hint = "" if text == "-" else f": {text[:_SHOWN]}{'…' if len(text) > _SHOWN else ''}"
-        stop(f"{source} is not JSON{hint} ({error}). Text needs quotes of its own: '\"text\"'.", code=USAGE)
+        stop(f"{source} is not JSON{hint} ({error}). Text needs quotes of its own: '\"text\"'.", exit_code=USAGE)
 
 
 async def _send(

@@ -17,7 +17,7 @@ from rtserver.cli.emit import emit
 from rtserver.cli.flags import with_flags
 from rtserver.config.settings import Settings
 from rtserver.errors import ConfigError, Unavailable
-from rtserver.process.startup import FAILED, USAGE, WHY, loaded, stop, stop_for, stop_start
+from rtserver.process.startup import FAILED, LOG_HINT, USAGE, load_settings, stop, stop_for, stop_start
 from rtserver.telemetry import log_config
 
 app = typer.Typer(
@@ -57,16 +57,16 @@ def serve(flags: Mapping[str, Any]) -> None:
     Every setting is a flag here, a variable RTSERVER_… of the environment or of the file .env, in this order.
     Secrets are no flags. [bold]rtserver config check[/bold] tells what would keep the server from starting.
     """
-    settings = loaded(flags, code=FAILED)
+    settings = load_settings(flags, exit_code=FAILED)
     log_config.configure(settings.log_level, settings.log_format)
     try:
         if settings.workers > 1:
             from rtserver.workers.supervisor import supervise
 
             raise typer.Exit(supervise(settings, flags))
-        from rtserver.process.serve import serve as run
+        from rtserver.process.serve import run_standalone
 
-        run(settings)
+        run_standalone(settings)
     except (ConfigError, Unavailable) as error:
         stop_start(error)
 
@@ -88,7 +88,7 @@ def token(
     """
     seconds = _seconds(ttl)
     _check_holder(sub, name, role or [])
-    settings = loaded({}, code=USAGE)
+    settings = load_settings({}, exit_code=USAGE)
     typer.echo(_signed(settings, sub, name, role or [], seconds))
 
 
@@ -98,21 +98,21 @@ def upgrade() -> None:
 
     Safe to run again, and on several servers at once.
     """
-    settings = loaded({}, code=FAILED)
+    settings = load_settings({}, exit_code=FAILED)
     log_config.configure(settings.log_level, settings.log_format)
     try:
         asyncio.run(_upgrade(settings))
     except ConfigError as error:
-        stop_for(error, code=FAILED)
+        stop_for(error, exit_code=FAILED)
     except Unavailable as error:
-        stop(f"The database cannot be upgraded: {error.message}. {WHY}", code=FAILED)
+        stop(f"The database cannot be upgraded: {error.message}. {LOG_HINT}", exit_code=FAILED)
     typer.echo("The database is up to date.")
 
 
 def _seconds(ttl: str) -> int:
     match = _TTL.fullmatch(ttl.strip().lower())
     if match is None:
-        stop(f"--ttl must be a number and a unit, such as 90s, 15m, 1h, 7d or 2w, not {ttl!r}.", code=USAGE)
+        stop(f"--ttl must be a number and a unit, such as 90s, 15m, 1h, 7d or 2w, not {ttl!r}.", exit_code=USAGE)
     return int(match[1]) * _TTL_SECONDS[match[2]]
 
 
@@ -121,14 +121,14 @@ def _check_holder(sub: str, name: str | None, roles: list[str]) -> None:
     try:
         identity_of({"sub": sub, "name": name or "", "roles": roles, "exp": 0})
     except ValueError as error:
-        stop(f"The server would refuse this token: {error}.", code=USAGE)
+        stop(f"The server would refuse this token: {error}.", exit_code=USAGE)
 
 
 def _signed(settings: Settings, sub: str, name: str | None, roles: list[str], seconds: int) -> str:
     try:
         secret = settings.signing_secret()
     except ConfigError as error:
-        stop(*error.faults, code=USAGE)
+        stop(*error.faults, exit_code=USAGE)
     return issue(
         secret,
         sub=sub,

@@ -1,9 +1,9 @@
-"""The settings of rooms and uploads. `Settings` has them among its own."""
+"""Settings of the chat and of uploads."""
 
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
@@ -33,10 +33,26 @@ MediaTypes = Annotated[
 
 
 class ChatSettings(BaseModel):
+    """The group "Chat"."""
+
+    GROUP: ClassVar[str] = "Chat"
     model_config = ConfigDict(use_attribute_docstrings=True)
 
+    chat_max_text: kind.TextLength = 10_000
+    """The longest text of a chat message, in characters."""
+    chat_room_policy: kind.RoomPolicy = "open"
+    """`open`: joining a room creates it. `members`: only users added through the HTTP API or by an admin may join.
+    `role:NAME`: users with that role in the token may join. A room may have a policy of its own."""
     chat_sweep_seconds: kind.Seconds = 60.0
-    """Seconds between two looks for messages that rooms do not keep any longer."""
+    """Seconds between two removals of messages whose retention is over."""
+
+
+class UploadSettings(BaseModel):
+    """The group "Uploads"."""
+
+    GROUP: ClassVar[str] = "Uploads"
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     upload_limit: kind.Count = 0
     """The largest file that users may upload, in bytes; 0 turns uploads off ([chat.md](chat.md#attachments))."""
     upload_quota: kind.Count = 100_000_000
@@ -44,4 +60,4 @@ class ChatSettings(BaseModel):
     upload_types: MediaTypes = _USUAL_TYPES
     """The media types that may be uploaded."""
     upload_folder: kind.Folder | None = None
-    """Where uploaded files are kept; several instances need one that they share."""
+    """The folder of uploaded files; several instances need a shared one."""

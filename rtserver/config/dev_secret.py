@@ -1,4 +1,4 @@
-"""The secret that development mode makes for itself, kept so that tokens survive a restart. Not for production."""
+"""Signing secret of development mode: made once and kept in a file, so that tokens survive a restart."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SHORTEST = 32
 
 
 def dev_secret(folder: Path) -> str:
-    """Read the secret of this data folder, and make it first where there is none. Raises ConfigError."""
+    """Return the secret of this data folder; make it where there is none. Raises `ConfigError`."""
     path = folder / FILE_NAME
     try:
         if not path.exists():
@@ -32,7 +32,7 @@ def dev_secret(folder: Path) -> str:
 
 
 def _make(path: Path) -> None:
-    """Put the file there whole or not at all, as several instances may start at once: the first one's is kept."""
+    """Create the file atomically: several instances may start at once, and the first one's secret is kept."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, draft = tempfile.mkstemp(dir=path.parent, prefix=FILE_NAME + ".")  # mode 0600
     try:

@@ -1,6 +1,6 @@
-"""How the text of a setting becomes its value, and the words that say which text is right. Knows no particular setting.
+"""Field types of settings: parsing of a setting's text, and the words for what it must be. Knows no setting.
 
-Rule: nothing here puts the value it was given into an error; that is for `settings_rules`, which knows the secrets.
+No error here contains the value: `rtserver.config.validation` adds it, as it knows which settings are secrets.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ Network: TypeAlias = IPv4Network | IPv6Network
 
 @dataclass(frozen=True, slots=True)
 class FieldRule:
-    """What a right value is, to follow "must be". `secret`: the value must never be shown."""
+    """What a value must be, as words that follow "must be". `secret`: the value must never be shown."""
 
     text: str
     secret: bool = False
 
 
 def rule_of(field: FieldInfo) -> FieldRule:
-    """The rule of a setting; every one has one."""
+    """Return the rule of a setting; each has one."""
     return next(part for part in _parts(field.metadata, field.annotation) if isinstance(part, FieldRule))
 
 
@@ -77,7 +77,7 @@ _origin_shape = _matching(r"[a-z][a-z0-9+.-]*://[^/?#@\s*,]+")
 
 
 def _origin(value: str) -> str:
-    """An origin as browsers write it: lower-case, without the scheme's own port and without a slash at the end."""
+    """Return an origin as browsers send it: lower-case, without default port and trailing slash."""
     origin = value.lower().removesuffix("/")
     if origin in ("*", "null"):
         return origin
@@ -117,7 +117,7 @@ def _read(path: str) -> str:
     try:
         return Path(path).read_text()
     except (OSError, UnicodeDecodeError):
-        raise ValueError("it is neither a PEM nor a file that can be read") from None
+        raise ValueError("it is neither a PEM nor a readable file") from None
 
 
 def _network(value: Any) -> Network:
@@ -137,7 +137,7 @@ WorkerCount = Annotated[int, Field(ge=1, le=256), FieldRule("a whole number from
 Count = Annotated[int, Field(ge=0, le=1_000_000_000), FieldRule("a whole number of 0 or more")]
 AtLeastOne = Annotated[int, Field(ge=1, le=1_000_000_000), FieldRule("a whole number of 1 or more")]
 DEEPEST = 200
-"""Deeper values could not be sent back: encoders give up, or run out of stack."""
+"""Deeper values could not be sent back: encoders refuse them, or run out of stack."""
 Depth = Annotated[int, Field(ge=2, le=DEEPEST), FieldRule(f"a whole number from 2 to {DEEPEST}")]
 Bytes = Annotated[int, Field(ge=100, le=1 << 30), FieldRule("a whole number of bytes from 100 to 1073741824")]
 TextLength = Annotated[int, Field(ge=1, le=1_000_000), FieldRule("a whole number from 1 to 1000000")]
@@ -230,22 +230,3 @@ LogLevel = Annotated[
     Literal["debug", "info", "warning", "error"], BeforeValidator(_lower), FieldRule("debug, info, warning or error")
 ]
 LogFormat = Annotated[Literal["console", "json"], BeforeValidator(_lower), FieldRule("console or json")]
-
-
-def own_database(others: dict[str, Any]) -> SecretStr:
-    return SecretStr(f"sqlite:///{others['data_dir']}/rtserver.db")
-
-
-def own_drain_seconds(others: dict[str, Any]) -> float:
-    """Without Redis this is the only instance: its clients can come back when it does, and not before."""
-    return 30.0 if others.get("redis_url") else 0.0
-
-
-def own_drain_delay(others: dict[str, Any]) -> float:
-    return 3.0 if others.get("redis_url") else 0.0
-
-
-def own_origins(others: dict[str, Any]) -> tuple[str, ...]:
-    if others["mode"] == "production":
-        return ()
-    return tuple(f"http://{host}:{others['port']}" for host in ("localhost", "127.0.0.1", "[::1]"))

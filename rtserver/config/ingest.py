@@ -1,13 +1,14 @@
-"""The settings of the doors for backends that are not HTTP. `Settings` has them among its own."""
+"""Settings of the durable inbox and of message brokers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, ClassVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr
+from pydantic import AfterValidator, SecretStr
 
 from rtserver.config import field_types as kind
+from rtserver.config.backing_services import BackingServiceSettings
 from rtserver.ingest.broker_addresses import check_amqp_url, check_kafka_url
 
 
@@ -25,26 +26,27 @@ AmqpUrl = Annotated[
 ]  # fmt: skip
 
 
-class DoorSettings(BaseModel):
-    model_config = ConfigDict(use_attribute_docstrings=True)
+class IngestSettings(BackingServiceSettings):
+    """The group "Inbox and message brokers"."""
+
+    GROUP: ClassVar[str] = "Inbox and message brokers"
 
     inbox: kind.Switch | None = None
-    """Whether this server carries out what backends leave in the durable inbox
-    ([backends.md](backends.md#the-durable-inbox)). Whoever can write to Redis can then post in anybody's name, so with
-    a cluster secret it has to be turned on by hand."""
+    """Whether this server executes the requests that backends leave in the durable inbox
+    ([backends.md](backends.md#the-durable-inbox)). Every client of that Redis can then post in any user's name, so with
+    a cluster secret it is off unless you turn it on."""
     inbox_stream: kind.RedisKey = "rtserver:inbox"
-    """The stream of Redis that is the durable inbox; what cannot be carried out goes to the same name with `:dead`."""
+    """The Redis stream of the durable inbox; entries that fail for good go to the same name with `:dead`."""
     kafka_url: KafkaUrl | None = None
-    """Kafka, from which to fetch what backends leave there; needs `pip install rtserver[kafka]`."""
+    """Kafka, from which requests of backends are consumed; needs `pip install rtserver[kafka]`."""
     kafka_topic: kind.RedisKey = "rtserver.inbox"
-    """The topic; what cannot be carried out goes to the same name with `.dead`."""
+    """The topic; entries that fail for good go to the same name with `.dead`."""
     rabbitmq_url: AmqpUrl | None = None
-    """RabbitMQ, from which to fetch what backends leave there; needs `pip install rtserver[rabbitmq]`."""
+    """RabbitMQ, from which requests of backends are consumed; needs `pip install rtserver[rabbitmq]`."""
     rabbitmq_queue: kind.RedisKey = "rtserver.inbox"
-    """The queue; what cannot be carried out goes to the same name with `.dead`."""
+    """The queue; entries that fail for good go to the same name with `.dead`."""
 
     @property
     def reads_inbox(self) -> bool:
-        """Whether there is an inbox, and this server serves it."""
-        mine: Any = self
-        return mine.redis_url is not None and (self.inbox if self.inbox is not None else not mine.cluster_secret)
+        """Whether this server consumes the durable inbox."""
+        return self.redis_url is not None and (self.inbox if self.inbox is not None else not self.cluster_secret)

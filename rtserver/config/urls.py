@@ -1,4 +1,4 @@
-"""Addresses of other services: which ones are usable, and how they are shown."""
+"""URLs of other services: checks, and how to show them without passwords."""
 
 from __future__ import annotations
 
@@ -14,19 +14,23 @@ _POSTGRES = frozenset({"postgres", "postgresql", "postgresql+asyncpg", "postgres
 
 
 def without_password(url: str) -> str:
+    """Return the URL with each password and token replaced by `[hidden]`."""
     return _IN_QUERY.sub(r"\1[hidden]", _PASSWORD.sub(r"\1:[hidden]@", url))
 
 
 def has_password(url: str) -> bool:
+    """Whether the URL contains a password or a token."""
     return without_password(url) != url
 
 
 def check_redis_url(url: str) -> str:
+    """Return the URL; raises `ValueError` where it is no address of a Redis."""
     parse_redis_url(url)
     return url
 
 
 def check_web_url(url: str) -> str:
+    """Return the URL; raises `ValueError` where it is neither https nor this machine."""
     parts = _parts(url)
     if not parts.hostname:
         raise ValueError("it names no host")
@@ -36,20 +40,21 @@ def check_web_url(url: str) -> str:
 
 
 def check_webhook_url(url: str) -> str:
+    """Return the URL; raises `ValueError` where it is no http or https URL."""
     parts = _parts(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("it must be an address that begins with https://")
+        raise ValueError("it must be a URL that begins with https://")
     return url
 
 
-def is_private_way(url: str) -> bool:
-    """Whether nobody on the way can read what is sent there: TLS, or this machine itself."""
+def is_encrypted_or_local(url: str) -> bool:
+    """Whether requests to the URL cannot be read on the way: TLS, or this machine itself."""
     parts = _parts(url)
     return parts.scheme == "https" or parts.hostname in ("localhost", "127.0.0.1", "::1")
 
 
 def check_database_url(url: str) -> str:
-    """Whether the store can use it; which driver and options that means is the store's own affair."""
+    """Return the URL; raises `ValueError` where the store does not support it. The store picks the driver."""
     parts = _parts(url)
     if parts.scheme in _SQLITE:
         _check_sqlite(parts)
@@ -74,6 +79,6 @@ def _parts(url: str) -> SplitResult:
         if "," not in parts.netloc:  # several Postgres hosts, each with a port
             _ = parts.port
     except ValueError:
-        # The parser's own words repeat parts of the URL, which may be a password.
+        # The parser's message repeats parts of the URL, which may be a password.
         raise ValueError("it cannot be read as a URL; special characters in a password are written %XX") from None
     return parts

@@ -1,7 +1,8 @@
-"""Cross-origin access to `/api/…` and the client bundle.
+"""CORS for `/api/…`, the client bundle and whatever else `app` names.
 
-Owns which origins browsers may call from; must not know the endpoints behind. Engine.IO answers for `/socket.io/`
-by itself. Origins compare exactly: no patterns, no suffixes, and `null` only where it is listed.
+Owns the decision which origins may read a response. Must not know the endpoints: `covers` says which paths are meant.
+1. Origins compare exactly: no patterns, no suffixes, and `null` only where it is listed.
+2. Engine.IO answers preflights for `/socket.io/` by itself.
 """
 
 from __future__ import annotations
@@ -12,14 +13,13 @@ from aiohttp import hdrs, web
 
 from rtserver.errors import Forbidden
 from rtserver.http.errors import API_PREFIX, Handler
-from rtserver.http.pages.client_bundle import PATHS as BUNDLE_PATHS
 
 ANY = "*"
 _MAX_AGE_SECONDS = 600
 
 
 def cors_headers(origin: str | None, allowed: frozenset[str]) -> dict[str, str]:
-    """What to add to an answer for `origin`; empty when the browser shall keep the answer from the page."""
+    """Return the headers that let `origin` read a response; none where the browser must keep it from the page."""
     if origin is None:
         return {}
     if origin in allowed:
@@ -29,7 +29,7 @@ def cors_headers(origin: str | None, allowed: frozenset[str]) -> dict[str, str]:
 
 
 def preflight_headers(origin: str | None, allowed: frozenset[str]) -> dict[str, str]:
-    """What to answer to a preflight; empty when it is refused."""
+    """Return the headers of a preflight response; none where the origin is not allowed."""
     headers = cors_headers(origin, allowed)
     if headers:
         headers[hdrs.ACCESS_CONTROL_ALLOW_METHODS] = "GET, HEAD, POST, PUT, PATCH, DELETE"
@@ -38,21 +38,22 @@ def preflight_headers(origin: str | None, allowed: frozenset[str]) -> dict[str, 
     return headers
 
 
-def covers(path: str) -> bool:
-    """Whether this part answers for the path."""
-    return path.startswith(API_PREFIX) or path in BUNDLE_PATHS
+def covers_api(path: str) -> bool:
+    """Whether the path belongs to the HTTP API."""
+    return path.startswith(API_PREFIX)
 
 
 class Cors:
     """`origins` as `https://app.example.com`, or `*` for every page on the web, then without credentials.
 
-    `refused` is called with an origin that gets nothing, and its request; it may be the server's own.
+    `covers(path)` says which paths may be read across origins at all. `refused(origin, request)` is called for each
+    request whose origin is not allowed; the origin may be the server's own.
     """
 
     def __init__(
         self,
         origins: Iterable[str],
-        covers: Callable[[str], bool] = covers,
+        covers: Callable[[str], bool] = covers_api,
         refused: Callable[[str, web.Request], object] | None = None,
     ) -> None:
         self._allowed = frozenset(origins)
@@ -60,7 +61,7 @@ class Cors:
         self._covers = covers
 
     def install(self, app: web.Application) -> None:
-        """Answer preflights and mark every other answer, errors included."""
+        """Answer preflights, and add the headers to every other response, errors included."""
         app.middlewares.append(self.preflight)
         app.on_response_prepare.append(self.mark)
 
@@ -81,7 +82,7 @@ class Cors:
         if origin is not None and not headers and self._refused is not None:
             self._refused(origin, request)
         response.headers.update(headers)
-        # Also without an Origin: a cache must not hand this answer to a page that would need the headers.
+        # Without an Origin too: a cache must not hand this response to a page that needs the headers.
         vary = response.headers.get(hdrs.VARY)
         response.headers[hdrs.VARY] = f"{vary}, Origin" if vary else "Origin"
 

@@ -1,180 +1,134 @@
-"""The process: event loop, signals, listening socket, what is printed at the start. The application is `app`'s."""
+"""The server process: event loop, listening, readiness, orderly stop. The application itself is `app`'s.
+
+`serve` is the same for a single process and for one of several workers. What differs between the two is a
+`ListenerHost`: which sockets there are, and which process is told about readiness and the end.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import gc
-import os
-import signal
-import socket
 import sys
 from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
-from typing import Any, Protocol, TextIO
+from typing import Any, Protocol
 
 import structlog
 from aiohttp import web
 
-from rtserver.app.composition import can_sign, create_app, dev_token
+from rtserver.app.composition import create_app
 from rtserver.config.settings import Settings
 from rtserver.engine.runner import Runner
-from rtserver.errors import ConfigError
-from rtserver.process.shutdown import LeavePort, Shutdown
-from rtserver.process.systemd import inherited_sockets, notify
+from rtserver.process.listening import listen_error, port_of
+from rtserver.process.shutdown import Shutdown
+from rtserver.process.standalone_host import StandaloneHost
+from rtserver.process.welcome import print_welcome
 
 log = structlog.get_logger("rtserver")
 
-BACKLOG = 4096
-# The server makes few cycles, and many objects that live as long as a connection: look rarely, and at the young only.
+# The server makes few reference cycles, and many objects that live as long as a connection: collect rarely, and mostly
+# the young generation.
 COLLECTOR = (10_000, 50, 100)
 SHUTDOWN_SECONDS = 5.0
 IDLE_SECONDS = 75.0
-"""For the next request to come whole, the first one included; more than proxies keep their connections idle (60)."""
+"""For a whole request to arrive, the first one included; longer than proxies keep idle connections (60)."""
 
 
 class ListenerHost(Protocol):
-    """Where a server stands that shares its port with others (`rtserver.workers`)."""
+    """The surroundings of a server process. The methods are called in this order, each once."""
 
     welcome: bool
-    """Whether to print what a person at a terminal wants to see."""
+    """Whether to print the welcome text for a person at a terminal."""
 
-    def sites(self, runner: web.AppRunner) -> Iterable[web.BaseSite]: ...
+    def on_start(self) -> None:
+        """Called in the event loop, before anything is set up."""
 
-    def taken(self, runner: web.AppRunner, asked_to_stop: Callable[[], None]) -> None:
-        """It listens; from now on `asked_to_stop` may be called, as for each SIGTERM."""
+    def sites(self, runner: web.AppRunner) -> Iterable[web.BaseSite]:
+        """Return what to listen on; `runner` is set up."""
+        ...
+
+    def on_listening(self, request_stop: Callable[[], None]) -> None:
+        """The server accepts connections. From now on `request_stop` may be called, once for each SIGTERM."""
+
+    def on_stopping(self) -> None:
+        """The server was asked to stop."""
 
     async def leave_port(self, runner: web.AppRunner) -> None:
-        """New connections are for the others, and the clients of this server are about to be closed."""
+        """New connections belong to other processes from now on; the clients of this one are about to be closed."""
 
-    def left(self) -> None:
-        """Every connection is closed."""
+    def on_closed(self) -> None:
+        """Every connection is closed. Also called when the start failed."""
 
 
-def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT; returns after an orderly stop."""
+def run_standalone(settings: Settings) -> None:
+    """Serve in this process until SIGTERM or SIGINT; returns after an orderly stop.
+
+    Raises `ConfigError` or `Unavailable` when the server cannot start.
+    """
     for warning in settings.warnings():
         log.warning("settings", warning=warning)
     app = create_app(settings)
-    _runner()(_serve(app, settings))
+    run(serve(app, settings, StandaloneHost(settings.host, settings.port, drains=settings.drain_seconds > 0)))
 
 
-def _runner() -> Callable[[Coroutine[Any, Any, None]], None]:
-    """uvloop's where it is installed, else asyncio's."""
+def run(main: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine in a new event loop: uvloop's where it is installed, else asyncio's."""
+    run_loop: Callable[[Coroutine[Any, Any, None]], None] = asyncio.run
     with contextlib.suppress(ImportError):
-        import uvloop
-
-        return uvloop.run
-    return asyncio.run
+        from uvloop import run as run_loop
+    run_loop(main)
 
 
-async def _serve(app: web.Application, settings: Settings, place: ListenerHost | None = None) -> None:
-    stopping = Shutdown(app)
-    stopping.listen()
-    if place is None and not os.isatty(0):
-        # `systemctl reload`, of a unit that is also for several workers. A terminal that is closed still ends it.
-        hint = "one process is replaced by a restart, several workers by a reload"
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, partial(log.warning, "not_reloaded", hint=hint))
+async def serve(app: web.Application, settings: Settings, host: ListenerHost) -> None:
+    """Serve `app` until it is asked to stop, then close its clients. Raises `ConfigError` when the port is taken."""
+    shutdown = Shutdown(app)
+    shutdown.install_signal_handlers()
+    host.on_start()
     runner = Runner(
         app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_SECONDS, keepalive_timeout=IDLE_SECONDS
     )
     try:
-        # What a refused start has begun by then is ended like the rest.
+        # A start that fails half-way is cleaned up like a server that ran.
         await runner.setup()
-        given = inherited_sockets() if place is None else []
-        for site in _sites(runner, settings, given) if place is None else place.sites(runner):
-            await _start(site, settings)
-        url = f"http://{_shown(settings.host)}:{_port(runner)}"
+        url = await _listen(runner, settings, host)
         log.info("listening", url=url, mode=settings.mode)
         calm_collector()
-        if place is not None:
-            place.taken(runner, stopping.ask)
-        else:
-            notify("READY=1")
-        if settings.mode == "development" and (place is None or place.welcome):
-            _print_welcome(settings, url, sys.stdout)
-        await stopping.asked()
-        leave_port: LeavePort | None = None
-        if place is not None:
-            leave_port = partial(place.leave_port, runner)
-        elif given and not settings.drain_seconds:
-            # Who comes now waits in the socket's queue, which is not ours, for the server that comes after this one.
-            leave_port = partial(_stop_listening, runner)
-        if place is None:
-            notify("STOPPING=1")
-        await stopping.drain(settings.drain_delay, settings.drain_seconds, leave_port)
+        host.on_listening(shutdown.request)
+        if settings.development and host.welcome:
+            print_welcome(settings, url, sys.stdout)
+        await shutdown.requested()
+        host.on_stopping()
+        await shutdown.drain(settings.drain_delay, settings.drain_seconds, partial(host.leave_port, runner))
     finally:
         await runner.cleanup()
-        if place is not None:
-            place.left()
+        host.on_closed()
     log.info("stopped")
 
 
-def _sites(runner: web.AppRunner, settings: Settings, given: list[socket.socket]) -> Iterable[web.BaseSite]:
-    if not given:
-        yield web.TCPSite(runner, settings.host, settings.port, backlog=BACKLOG)
-    for listening in given:
-        yield web.SockSite(runner, listening, backlog=BACKLOG)
-
-
-async def _start(site: web.BaseSite, settings: Settings) -> None:
-    """Raises `ConfigError` when the port cannot be had."""
-    try:
-        await site.start()
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
-        fault = f"{settings.host}:{settings.port} cannot be listened on: {reason}."
-        raise ConfigError([f"{fault} Stop what is there, or choose another RTSERVER_PORT."]) from None
-
-
-async def _stop_listening(runner: web.AppRunner) -> None:
-    for site in runner.sites:
-        await site.stop()
+async def _listen(runner: web.AppRunner, settings: Settings, host: ListenerHost) -> str:
+    """Start every site of the host; return the URL of the server. Raises `ConfigError`."""
+    for site in host.sites(runner):
+        try:
+            await site.start()
+        except OSError as error:
+            raise listen_error(settings.host, settings.port, error) from None
+    return f"http://{_shown(settings.host)}:{port_of(runner.addresses[0])}"
 
 
 def calm_collector() -> None:
-    """Keep the garbage collector from going through what was loaded at the start, and from coming often.
+    """Exempt what was loaded at the start from garbage collection, and collect rarely.
 
-    At thousands of clients it is otherwise most of the CPU time, and its pauses are the tail of the latency.
+    With thousands of clients the collector otherwise takes most of the CPU time, and its pauses dominate the tail of
+    the latency.
     """
     gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECTOR)
 
 
-def _port(runner: web.AppRunner) -> int:
-    """The port in use, which the system chose where 0 was asked for."""
-    return int(runner.addresses[0][1])
-
-
 def _shown(host: str) -> str:
-    """An address that a browser on this machine can open."""
+    """Return an address that a browser on this machine can open."""
     if host in ("0.0.0.0", "::"):  # noqa: S104  # compared, not bound
         return "localhost"
     return f"[{host}]" if ":" in host else host
-
-
-def _print_welcome(settings: Settings, url: str, out: TextIO) -> None:
-    """What a person who just typed `make run` wants to see. Tokens are printed, never logged."""
-    out.write(
-        f"""
-  rtserver is running in development mode.
-
-    Open           {url}/
-    Chat           {url}/chat
-    Notifications  {url}/notifications
-    Admin          {url}/admin/
-
-{_tokens(settings)}
-  Stop with Ctrl+C.
-"""
-    )
-    out.flush()
-
-
-def _tokens(settings: Settings) -> str:
-    if not can_sign(settings):
-        return "  Tokens are checked by a public key here, so they are made elsewhere.\n"
-    user = dev_token(settings, "alice", "Alice")
-    admin = dev_token(settings, "admin", "Admin", ("admin",))
-    return f"  Tokens that work here, for your own client:\n\n    user alice     {user}\n\n    admin          {admin}\n"

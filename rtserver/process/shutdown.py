@@ -1,9 +1,9 @@
-"""When the process is to stop, and how it lets go: what signals ask for, and the order up to an empty house.
+"""Orderly shutdown: what signals request, and the steps until the last client has left.
 
-    asked → `/readyz` says 503 → `drain_delay`, with everything as ever → no new sessions → clients go, over
-    `drain_seconds` (see `rtserver.sio.drain`) → the rest stops, in the order of `rtserver.app.composition`
+    request → `/readyz` returns 503 → `drain_delay` seconds of normal service → no new sessions → clients are closed
+    over `drain_seconds` (see `rtserver.sio.drain`) → the parts stop, in the order of `rtserver.app.composition`
 
-Asked a second time, it hurries: no delay, all clients at once. Ctrl+C hurries the first time: somebody is waiting.
+A second request skips the delay and closes all clients at once. Ctrl+C does so the first time: a person waits for it.
 """
 
 from __future__ import annotations
@@ -23,38 +23,40 @@ LeavePort = Callable[[], Awaitable[None]]
 
 
 class Shutdown:
-    """Of one application that is being served."""
+    """The shutdown of one application that is being served."""
 
     def __init__(self, app: web.Application) -> None:
         self._app = app
-        self._asked = asyncio.Event()
+        self._requested = asyncio.Event()
         self._hurried = asyncio.Event()
 
-    def listen(self) -> None:
-        """Take SIGTERM and SIGINT."""
+    def install_signal_handlers(self) -> None:
+        """Handle SIGTERM and SIGINT."""
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, self.ask)
+        loop.add_signal_handler(signal.SIGTERM, self.request)
         loop.add_signal_handler(signal.SIGINT, self.hurry)
 
-    def ask(self) -> None:
-        """As for each SIGTERM."""
-        if self._asked.is_set():
+    def request(self) -> None:
+        """Request the shutdown, as each SIGTERM does; the second request hurries it."""
+        if self._requested.is_set():
             self.hurry()
         else:
-            self._asked.set()
+            self._requested.set()
 
     def hurry(self) -> None:
-        if self._asked.is_set():
+        """Request the shutdown without delay."""
+        if self._requested.is_set():
             log.info("hurrying")
-        self._asked.set()
+        self._requested.set()
         self._hurried.set()
         self._app[SERVER].drain.hurry()
 
-    async def asked(self) -> None:
-        await self._asked.wait()
+    async def requested(self) -> None:
+        """Wait until the shutdown is requested."""
+        await self._requested.wait()
 
-    async def drain(self, delay: float, seconds: float, leave_port: LeavePort | None = None) -> None:
-        """See every client off. `leave_port` is called when new connections are for others, before clients go."""
+    async def drain(self, delay: float, seconds: float, leave_port: LeavePort) -> None:
+        """Close every client: `delay` seconds from now, over `seconds`. `leave_port` is awaited between the two."""
         log.info("stopping")
         self._app[DRAINING].set()
         if delay:
@@ -63,6 +65,5 @@ class Shutdown:
                     await self._hurried.wait()
             except TimeoutError:
                 pass
-        if leave_port is not None:
-            await leave_port()
+        await leave_port()
         await self._app[SERVER].drain.run(seconds)

@@ -1,10 +1,12 @@
-"""What a worker and its supervisor say to each other, over a pair of sockets that only they have.
+"""Control channel between a worker and its supervisor, over a socket pair that only these two hold.
 
-    worker → supervisor: LISTENING once it takes connections, READY once `/readyz` says so, YIELDED for every YIELD
-    supervisor → worker: YIELD, to leave new sessions to the others, and TAKE, to open them again; STOP, and HURRY for
-                         one that is to be quicker
+    worker → supervisor: LISTENING once it accepts connections, READY once `/readyz` returns 200,
+                         YIELDED in answer to each YIELD
+    supervisor → worker: YIELD to leave new sessions to the other workers, TAKE to open them again,
+                         STOP to leave, HURRY to leave without delay
 
-Each is one byte. When the supervisor is gone, however it ended, the worker reads the end of the line, and hurries.
+1. Each message is one byte. The bytes are a wire format: during an upgrade the two ends run different versions.
+2. End of file tells the worker that the supervisor is gone, however it ended; the worker then leaves without delay.
 """
 
 from __future__ import annotations
@@ -25,32 +27,34 @@ HURRY: Final = b"h"
 
 
 class ControlChannel:
-    """One end. `heard` gets each byte, and b"" when the other end has gone."""
+    """One end. `on_message` gets each byte, and b"" when the other end has closed."""
 
-    def __init__(self, end: socket.socket, heard: Callable[[bytes], None]) -> None:
+    def __init__(self, end: socket.socket, on_message: Callable[[bytes], None]) -> None:
         self._end = end
-        self._heard = heard
+        self._on_message = on_message
         end.setblocking(False)
         asyncio.get_running_loop().add_reader(end, self._read)
 
-    def say(self, word: bytes) -> None:
+    def send(self, message: bytes) -> None:
+        """Send one message; nothing happens when the other end is gone."""
         with suppress(OSError):
-            self._end.send(word)
+            self._end.send(message)
 
     def close(self) -> None:
+        """Close this end; may be called again."""
         if self._end.fileno() >= 0:
             asyncio.get_running_loop().remove_reader(self._end)
             self._end.close()
 
     def _read(self) -> None:
         try:
-            words = self._end.recv(64)
+            messages = self._end.recv(64)
         except BlockingIOError:
             return
         except OSError:
-            words = b""
-        if not words:
+            messages = b""
+        if not messages:
             self.close()
-            self._heard(b"")
-        for place in range(len(words)):
-            self._heard(words[place : place + 1])
+            self._on_message(b"")
+        for at in range(len(messages)):
+            self._on_message(messages[at : at + 1])

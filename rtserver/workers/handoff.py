@@ -1,13 +1,14 @@
-"""A connection that came to the wrong worker is given to the right one: its descriptor and the bytes of its request.
+"""Connection handoff, sending side: a request for another worker's session goes there together with its connection.
 
-Each worker listens on a Unix socket, named after its instance id, in a folder that only this user may enter. A handover
-is one connection to it: four bytes of length, the request, and with the first byte the descriptor of the client's
-connection. From then on the connection is the other worker's: the address of the client stays what it is, and nothing
-is relayed. The next request on it may be for yet another worker, and moves it on.
-
-A worker that takes new sessions has a second file there, with `.new` behind the name; one that is on its way out sends
-handshakes to those. A request can go in no circle: one with a sid goes to the one worker of that name, who answers it,
-and a handshake only to a worker that takes it.
+1. Each worker listens on a Unix socket, named after its instance id, in a folder that only this user may enter.
+2. A handoff is one connection to that socket: four bytes of length (big-endian), the bytes of the request, and with the
+   first byte the descriptor of the client's connection.
+3. From then on the connection belongs to the other worker. The client's address stays what it is, and nothing is
+   relayed. The next request on the connection may be for a third worker, and moves it again.
+4. A worker that opens new sessions has a second file there, named after it with `.new` appended. A worker that is about
+   to leave sends handshakes to one of those.
+5. A request cannot circulate: one with a sid goes to the worker of that name, which answers it, and a handshake goes
+   only to a worker that opens sessions.
 """
 
 from __future__ import annotations
@@ -25,59 +26,64 @@ import structlog
 from aiohttp import web
 
 from rtserver.engine.http.detach import DetachedRequest
+from rtserver.tasks import Tasks
 
 log = structlog.get_logger("rtserver.workers")
 
 NAME = re.compile(r"[A-Za-z0-9]{1,16}")
 MAX_SLOW: Final = 256
-"""Requests that one worker may be reading for others, and as many that others may be slow to take. Most have nothing to
-wait for, and need no place among these: whoever sends slowly can only be in the way of others who do."""
+"""Requests that this worker may be reading for others, and as many that others may be slow to receive. Most requests
+wait for nothing and do not count: a slow client can only be in the way of other slow clients."""
 LENGTH: Final = 4
-TAKING: Final = ".new"
+ACCEPTS_NEW: Final = ".new"
 SECONDS: Final = 10.0
-"""For a request to come whole, and to be sent."""
+"""For a request to arrive whole, and to be sent."""
 
-Counted = Callable[[str], None]
+HandoffCounter = Callable[[str], None]
 
 
 class HandoffSender:
-    """How one worker reaches the others. `limit`: the largest body of a request, in bytes."""
+    """The way from this worker to the others. `limit`: the largest body of a request, in bytes."""
 
-    def __init__(self, folder: Path, own: str, limit: int, counted: Counted) -> None:
-        """`counted` is told what became of each: "sent", "failed" or "busy"."""
+    def __init__(self, folder: Path, own: str, limit: int, count: HandoffCounter) -> None:
+        """`own` is this worker's instance id; `count` gets the outcome of each handoff: "sent", "failed" or "busy"."""
         self._folder = folder
         self._own = own
         self._limit = limit
-        self._counted = counted
+        self._count = count
         self._reading = 0
-        self._sending: set[asyncio.Task[None]] = set()
+        self._sending = 0
+        self._tasks = Tasks()
 
     async def __call__(self, request: web.Request, sid: str | None) -> web.StreamResponse | None:
-        """`Engine.elsewhere`."""
-        name = self._owner(sid) if sid else self._taker()
+        """Hand over a request of the session `sid`, or a handshake (None); the `PeerWorkers` of the engine.
+
+        Returns None when it belongs to no other worker, so that this one has to answer it.
+        """
+        name = self._owner(sid) if sid else self._choose_new()
         if name is None or not (self._folder / name).exists():
             return None
         moving = DetachedRequest(request, self._limit)
-        if len(self._sending) >= MAX_SLOW or (moving.waits and self._reading >= MAX_SLOW):
-            self._counted("busy")
-            return _later()
+        if self._sending >= MAX_SLOW or (moving.waits and self._reading >= MAX_SLOW):
+            self._count("busy")
+            return _retry_later()
         try:
             if moving.waits:
                 await self._read(moving)
             other = self._connect(name)
             return None if other is None else self._move(moving, other)
         except (OSError, TimeoutError) as error:
-            # What was read of the request is lost with it: the client has to come again.
-            self._counted("failed")
+            # What was read of the request is lost: the client has to send it again.
+            self._count("failed")
             log.info("handover_failed", reason=type(error).__name__)
-            return _later()
+            return _retry_later()
 
     def others(self) -> list[str]:
-        """The instance ids of the other workers."""
+        """Return the instance ids of the other workers, sorted."""
         return sorted({path.name for path in self._folder.iterdir() if NAME.fullmatch(path.name)} - {self._own})
 
-    async def ask(self, name: str, path: str) -> tuple[int, bytes]:
-        """GET something of a worker; raises `OSError`. This one may ask itself too."""
+    async def get(self, name: str, path: str) -> tuple[int, bytes]:
+        """Send GET `path` to a worker, this one included; return status and body. Raises `OSError`."""
         ours, theirs = socket.socketpair()
         with theirs:
             other = self._connect(name)
@@ -96,18 +102,18 @@ class HandoffSender:
         return int(status) if status.isdigit() else 0, body
 
     def _owner(self, sid: str) -> str | None:
+        """Return the other worker that a session id names."""
         name, dash, _ = sid.partition("-")
         return name if dash and name != self._own and NAME.fullmatch(name) else None
 
-    def _taker(self) -> str | None:
-        taking = [path.name.removesuffix(TAKING) for path in self._folder.glob("*" + TAKING)]
-        others = [name for name in taking if name != self._own]
+    def _choose_new(self) -> str | None:
+        """Return another worker that opens new sessions, at random."""
+        accepting = [path.name.removesuffix(ACCEPTS_NEW) for path in self._folder.glob("*" + ACCEPTS_NEW)]
+        others = [name for name in accepting if name != self._own]
         return secrets.choice(others) if others else None
 
-    def _connect(self, name: str | None) -> socket.socket | None:
-        """None when there is no such worker, or when it cannot take more."""
-        if name is None:
-            return None
+    def _connect(self, name: str) -> socket.socket | None:
+        """Connect to a worker; None when it does not exist or accepts nothing more."""
         other = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         other.setblocking(False)
         try:
@@ -136,28 +142,29 @@ class HandoffSender:
             other.close()
             raise
         answer = moving.detach()
-        self._counted("sent")
+        self._count("sent")
         if sent == len(data):
             other.close()
         else:
-            sending = asyncio.create_task(_send_rest(other, data[sent:]))
-            self._sending.add(sending)
-            sending.add_done_callback(self._sending.discard)
+            self._sending += 1
+            self._tasks.spawn(self._send_rest(other, data[sent:]))
         return answer
 
-
-async def _send_rest(other: socket.socket, data: bytes) -> None:
-    with other, suppress(OSError, TimeoutError):
-        async with asyncio.timeout(SECONDS):
-            await asyncio.get_running_loop().sock_sendall(other, data)
+    async def _send_rest(self, other: socket.socket, data: bytes) -> None:
+        try:
+            with other, suppress(OSError, TimeoutError):
+                async with asyncio.timeout(SECONDS):
+                    await asyncio.get_running_loop().sock_sendall(other, data)
+        finally:
+            self._sending -= 1
 
 
 def _framed(data: bytes) -> bytes:
     return len(data).to_bytes(LENGTH, "big") + data
 
 
-def _later() -> web.Response:
-    """Come again, over another connection: clients take it for a transport that was lost."""
+def _retry_later() -> web.Response:
+    """Return a 503 that closes the connection: clients treat it as a lost transport and connect again."""
     answer = web.Response(status=503)
     answer.force_close()
     return answer

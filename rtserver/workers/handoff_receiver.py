@@ -1,6 +1,6 @@
-"""The other end of a handover: takes connections with the bytes that were read from them, and serves them as its own.
+"""Connection handoff, receiving side: accepts connections with the bytes read from them, and serves them as its own.
 
-What comes here is from processes of this user, since nobody else may enter the folder; still nothing is taken but one
+Only processes of this user can connect, as the folder is closed to others. Nevertheless nothing is accepted but one
 descriptor and as many bytes as were announced, within `SECONDS`.
 """
 
@@ -15,54 +15,57 @@ from typing import Final
 
 import structlog
 
-from rtserver.workers.handoff import LENGTH, SECONDS, TAKING
+from rtserver.tasks import Tasks
+from rtserver.workers.handoff import ACCEPTS_NEW, LENGTH, SECONDS
 
 log = structlog.get_logger("rtserver.workers")
 
 BACKLOG: Final = 1024
 CHUNK: Final = 65536
 PAUSE: Final = 1.0
-"""Seconds before the next attempt to take what comes when this process can open nothing more."""
-MAX_HEADS: Final = 1 << 17
+"""Seconds before the next attempt to accept, after this process ran out of file descriptors."""
+MAX_HEAD: Final = 1 << 17
 """Bytes that a request may have beyond its body."""
 
-Protocols = Callable[[], asyncio.Protocol]
+ProtocolFactory = Callable[[], asyncio.Protocol]
 
 
 class HandoffReceiver:
-    """`new_protocol` makes what a new connection is given; `limit`: the largest body of a request, in bytes."""
+    """`new_protocol` makes the protocol of a new connection; `limit`: the largest body of a request, in bytes."""
 
-    def __init__(self, folder: Path, own: str, new_protocol: Protocols, limit: int) -> None:
+    def __init__(self, folder: Path, own: str, new_protocol: ProtocolFactory, limit: int) -> None:
         self._path = folder / own
-        self._taking = folder / (own + TAKING)
+        self._accepts_new = folder / (own + ACCEPTS_NEW)
         self._new_protocol = new_protocol
-        self._limit = limit + MAX_HEADS
+        self._limit = limit + MAX_HEAD
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._arrivals: set[_Arrival] = set()
-        self._adopting: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
         self._pause: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
+        """Listen on the Unix socket, for handshakes as well."""
         self._listener.setblocking(False)
         self._listener.bind(str(self._path))
         self._listener.listen(BACKLOG)
         self._listen()
-        self.take_new()
+        self.accept_new()
 
-    def take_new(self) -> None:
-        """Handshakes too."""
-        self._taking.touch()
+    def accept_new(self) -> None:
+        """Accept handshakes from now on."""
+        self._accepts_new.touch()
 
-    def take_no_new(self) -> None:
-        """No more handshakes; connections of the sessions that are here are still taken."""
-        self._taking.unlink(missing_ok=True)
+    def refuse_new(self) -> None:
+        """Accept no more handshakes; requests of the sessions that are here are still accepted."""
+        self._accepts_new.unlink(missing_ok=True)
 
     def close(self) -> None:
+        """Stop listening, remove the files and close the handoffs that are still arriving."""
         if self._pause is not None:
             self._pause.cancel()
         asyncio.get_running_loop().remove_reader(self._listener)
         self._listener.close()
-        self.take_no_new()
+        self.refuse_new()
         self._path.unlink(missing_ok=True)
         for arrival in list(self._arrivals):
             arrival.close()
@@ -76,7 +79,7 @@ class HandoffReceiver:
             connection, _ = self._listener.accept()
         except (BlockingIOError, ConnectionError):
             return
-        except OSError as error:  # too many open files: it would be told again at once, for ever
+        except OSError as error:  # too many open files: the loop would call again at once
             log.warning("handovers_wait", reason=error.strerror, seconds=PAUSE)
             loop = asyncio.get_running_loop()
             loop.remove_reader(self._listener)
@@ -88,23 +91,23 @@ class HandoffReceiver:
     def _arrived(self, arrival: _Arrival, descriptor: int | None, data: bytes) -> None:
         self._arrivals.discard(arrival)
         if descriptor is not None:
-            adopting = asyncio.create_task(self._adopt(descriptor, data))
-            self._adopting.add(adopting)
-            adopting.add_done_callback(self._adopting.discard)
+            self._tasks.spawn(self._serve(descriptor, data))
 
-    async def _adopt(self, descriptor: int, data: bytes) -> None:
+    async def _serve(self, descriptor: int, data: bytes) -> None:
         client = None
         try:
             client = socket.socket(fileno=descriptor)
             client.setblocking(False)
-            await asyncio.get_running_loop().connect_accepted_socket(lambda: _Adopted(self._new_protocol, data), client)
-        except (OSError, ValueError) as error:  # gone, or no connection at all
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: _FirstBytes(self._new_protocol, data), client
+            )
+        except (OSError, ValueError) as error:  # closed by now, or not a connection
             os.close(descriptor) if client is None else client.close()
             log.info("handover_lost", reason=type(error).__name__)
 
 
 class _Arrival:
-    """One handover on its way in; `done` is told of the descriptor, or of None when it did not come whole."""
+    """A handoff that is arriving. `done` gets the descriptor and the bytes; None and no bytes when it is incomplete."""
 
     def __init__(
         self, connection: socket.socket, limit: int, done: Callable[[_Arrival, int | None, bytes], None]
@@ -154,10 +157,10 @@ class _Arrival:
         self._done(self, descriptor, data)
 
 
-class _Adopted(asyncio.Protocol):
-    """Gives the connection to the protocol of a new one, and that the bytes, before more is read."""
+class _FirstBytes(asyncio.Protocol):
+    """Switches to the protocol of a new connection and passes it the bytes already read, before more is read."""
 
-    def __init__(self, new_protocol: Protocols, data: bytes) -> None:
+    def __init__(self, new_protocol: ProtocolFactory, data: bytes) -> None:
         self._new_protocol = new_protocol
         self._data = data
 

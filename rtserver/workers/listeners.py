@@ -1,28 +1,24 @@
-"""The listening sockets that all workers share, made once."""
+"""Listening sockets that all workers share; the supervisor makes them once."""
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
 
-from rtserver.errors import ConfigError
-
-BACKLOG = 4096
+from rtserver.process.listening import BACKLOG, bound_port, listen_error
 
 
 def listen(host: str, port: int) -> list[socket.socket]:
-    """One for each address of `host`. Raises `ConfigError` when the port cannot be had."""
+    """Return one socket for each address of `host`. Raises `ConfigError` when the port cannot be had."""
     made: list[socket.socket] = []
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         for family, _, _, _, address in dict.fromkeys(found):
-            made.append(_listen(family, (address[0], port or _port(made), *address[2:])))
+            chosen = port or (bound_port(made[0]) if made else 0)
+            made.append(_listen(family, (address[0], chosen, *address[2:])))
     except OSError as error:
         for listening in made:
             listening.close()
-        reason = error.strerror or str(error)
-        fault = f"{host}:{port} cannot be listened on: {reason}. Stop what is there, or choose another RTSERVER_PORT."
-        raise ConfigError([fault]) from None
+        raise listen_error(host, port, error) from None
     return made
 
 
@@ -38,7 +34,3 @@ def _listen(family: int, address: tuple[object, ...]) -> socket.socket:
         listening.close()
         raise
     return listening
-
-
-def _port(made: Sequence[socket.socket]) -> int:
-    return int(made[0].getsockname()[1]) if made else 0

@@ -1,7 +1,7 @@
-"""`/metrics` of all workers as one: whichever is asked asks the others too, and tells whose each number is.
+"""Merged `/metrics` of all workers: the worker that is scraped asks the others and labels each sample.
 
-A line gets the label `worker`, the instance id. A worker that does not answer within `SECONDS` is left out, and
-`rtserver_workers_up` says how many are in.
+1. Each sample gets the label `worker`, the instance id.
+2. A worker that does not answer within `SECONDS` is left out; `rtserver_workers_up` counts those that are in.
 """
 
 from __future__ import annotations
@@ -14,40 +14,43 @@ from typing import Final
 from rtserver.workers.handoff import HandoffSender
 
 SECONDS: Final = 2.0
-ONE: Final = "/metrics?worker=own"
+OWN_PATH: Final = "/metrics?worker=own"
 
 _FAMILY = re.compile(rb"# (?:HELP|TYPE) (\S+)")
 
 
 class MetricsMerger:
-    def __init__(self, handover: HandoffSender, own: str) -> None:
-        self._handover = handover
-        self._own = own
+    """Reaches the other workers through `handoff`; `instance` is the id of this one."""
 
-    async def all(self, own: bytes) -> bytes:
-        """`own`: what this worker counted itself."""
-        names = self._handover.others()
-        answers = await asyncio.gather(*map(self._of, names))
-        found = {self._own: own} | {name: body for name, body in zip(names, answers, strict=True) if body is not None}
-        return merged(dict(sorted(found.items()))) + _count(len(found))
+    def __init__(self, handoff: HandoffSender, instance: str) -> None:
+        self._handoff = handoff
+        self._instance = instance
 
-    async def _of(self, name: str) -> bytes | None:
+    async def merge_all(self, own: bytes) -> bytes:
+        """Return one exposition of all workers; `own` is that of this worker."""
+        names = self._handoff.others()
+        answers = await asyncio.gather(*map(self._fetch, names))
+        found = {name: body for name, body in zip(names, answers, strict=True) if body is not None}
+        found[self._instance] = own
+        return merge(dict(sorted(found.items()))) + _workers_up(len(found))
+
+    async def _fetch(self, name: str) -> bytes | None:
         try:
             async with asyncio.timeout(SECONDS):
-                status, body = await self._handover.ask(name, ONE)
+                status, body = await self._handoff.get(name, OWN_PATH)
         except (OSError, TimeoutError):
             return None
         return body if status == 200 else None
 
 
-def _count(up: int) -> bytes:
+def _workers_up(up: int) -> bytes:
     return b"# HELP rtserver_workers_up Workers in this answer\n# TYPE rtserver_workers_up gauge\n" + (
         b"rtserver_workers_up %d.0\n" % up
     )
 
 
-def merged(expositions: Mapping[str, bytes]) -> bytes:
-    """One exposition, in which a family stands in one place, as the format demands."""
+def merge(expositions: Mapping[str, bytes]) -> bytes:
+    """Merge expositions by worker into one; each metric family is in one place, as the format demands."""
     heads: dict[bytes, list[bytes]] = {}
     samples: dict[bytes, list[bytes]] = {}
     for worker, text in expositions.items():

@@ -1,83 +1,111 @@
-"""SIGHUP: one worker after the other is replaced, and no client is moved more than once.
+"""Rolling restart (SIGHUP): workers are replaced one after another, and each client reconnects only once.
 
-1. A new worker starts. When it is ready, it alone opens new sessions, until the next one is ready or the roll is over:
-   the clients of the old worker, which leaves now, come to none whose turn is still to come, and each new worker gets
-   about as many as the old one had.
-2. The old worker leaves when the others have said that they yield, so that none of its clients is quicker.
-3. A new worker that does not become ready within `READY_SECONDS` ends the roll, and the old ones that are left stay.
-4. Who is asked again during a roll rolls once more after it. A worker that took the place of a dead one meanwhile is
-   as new as the others.
+1. A new worker starts. Once it is ready, it alone accepts new sessions until the next one is ready or the restart ends.
+   The clients of the old worker, which leaves now, therefore do not reach a worker that is still to be replaced, and
+   each new worker gets about as many clients as the old one had.
+2. The old worker leaves after the others have confirmed that they yield, so that none of its clients is faster.
+3. A new worker that is not ready within `READY_SECONDS` ends the restart; the remaining old workers stay.
+4. A request during a restart starts another one after it. A worker that replaced a dead one meanwhile counts as new.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from typing import Final, Protocol
 
 import structlog
 
-from rtserver.workers.worker_process import WorkerProcess, within
-
-if TYPE_CHECKING:
-    from rtserver.workers.supervisor import Slot, Supervisor
+from rtserver.workers.worker_process import Slot, WorkerProcess, within
 
 log = structlog.get_logger("rtserver.workers")
 
 READY_SECONDS: Final = 60.0
 YIELD_SECONDS: Final = 5.0
-"""For the others to yield; one that hangs opens no sessions either."""
+"""For the others to confirm that they yield; a worker that hangs opens no sessions either."""
+
+
+class Fleet(Protocol):
+    """The workers of one supervisor."""
+
+    @property
+    def slots(self) -> Sequence[Slot]: ...
+
+    @property
+    def stopping(self) -> bool:
+        """Whether all workers are about to leave."""
+        ...
+
+    async def start_worker(self) -> WorkerProcess:
+        """Start one more worker, which has no slot yet."""
+        ...
+
+    def fill(self, slot: Slot, worker: WorkerProcess) -> None:
+        """Put a ready worker into the slot of another."""
+        ...
+
+    async def discard(self, worker: WorkerProcess) -> None:
+        """Kill a worker that has no slot, and wait until it has ended."""
+        ...
+
+    async def wait_until_gone(self, worker: WorkerProcess) -> None:
+        """Wait for a worker that was asked to leave; kill it when its time is up."""
+        ...
 
 
 class RollingRestart:
-    def __init__(self, supervisor: Supervisor) -> None:
-        self._supervisor = supervisor
-        self._asked = self._running = False
+    """`request` may be called at any time; `run` replaces every worker that runs when it starts."""
 
-    def ask(self) -> bool:
-        """Whether `run` is to be called for it: the roll that runs takes care of it too."""
-        self._asked = True
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+        self._requested = self._running = False
+
+    def request(self) -> bool:
+        """Return whether the caller has to call `run`; a restart under way handles this request too."""
+        self._requested = True
         running, self._running = self._running, True
         return not running
 
     async def run(self) -> None:
+        """Restart until no request is left."""
         try:
-            while self._asked and not self._supervisor.stopping:
-                self._asked = False
-                await self._roll()
+            while self._requested and not self._fleet.stopping:
+                self._requested = False
+                await self._restart_all()
         finally:
             self._running = False
 
-    async def _roll(self) -> None:
-        slots = self._supervisor.slots
-        old = {slot.child for slot in slots}
+    async def _restart_all(self) -> None:
+        slots = self._fleet.slots
+        old = {slot.worker for slot in slots}
         log.info("rolling", workers=len(slots))
         try:
             for slot in slots:
-                if slot.child in old and not await self._replace(slot):
+                if slot.worker in old and not await self._replace(slot):
                     return
         finally:
             for slot in slots:
-                slot.child.take_new()
+                slot.worker.accept_new()
         log.info("rolled")
 
     async def _replace(self, slot: Slot) -> bool:
-        if self._supervisor.stopping:
+        if self._fleet.stopping:
             return False
-        new = await self._supervisor.new()
+        new = await self._fleet.start_worker()
         if not await within(new.ready, READY_SECONDS) or not new.alive:
-            log.error("roll_ended", reason=new.ending() if not new.alive else "the new worker is not ready")
-            await self._supervisor.discard(new)
+            log.error("roll_ended", reason=new.exit_reason() if not new.alive else "the new worker is not ready")
+            await self._fleet.discard(new)
             return False
-        old = slot.child
-        self._supervisor.place(slot, new)
+        old = slot.worker
+        self._fleet.fill(slot, new)
         await self._yield_to(new, old)
         old.stop()
-        await self._supervisor.gone(old)
+        await self._fleet.wait_until_gone(old)
         return True
 
     async def _yield_to(self, new: WorkerProcess, old: WorkerProcess) -> None:
-        others = [child for child in (old, *(slot.child for slot in self._supervisor.slots)) if child is not new]
-        working = [child for child in others if child.works]
-        for child in working:
-            child.yield_new()
-        await asyncio.gather(*(within(child.yielded, YIELD_SECONDS) for child in working))
+        others = [worker for worker in (old, *(slot.worker for slot in self._fleet.slots)) if worker is not new]
+        working = [worker for worker in others if worker.works]
+        for worker in working:
+            worker.yield_new()
+        await asyncio.gather(*(within(worker.yielded, YIELD_SECONDS) for worker in working))

@@ -1,4 +1,8 @@
-"""What the supervisor tells a worker at its start, as the one argument of its command."""
+"""Arguments of a worker process: one JSON object on its command line.
+
+The format is a contract between versions: during a rolling restart an older supervisor starts a newer worker. Field
+names are its keys and must stay.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,12 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class WorkerArgs:
-    """`listen` and `line` are descriptors; `flags` are those of `rtserver serve`, none of which is a secret."""
+    """What a worker is started with.
+
+    `listen`: descriptors of the listening sockets; `line`: descriptor of the control channel; `folder`: where the
+    workers' Unix sockets are; `welcome`: whether to print the welcome text; `flags`: those of `rtserver serve`, none of
+    which is a secret.
+    """
 
     instance: str
     listen: tuple[int, ...]
@@ -21,10 +30,11 @@ class WorkerArgs:
     flags: Mapping[str, Any]
 
     def command(self) -> list[str]:
-        """A fresh interpreter, so that a worker that is replaced runs the code that is installed by then."""
+        """Return the command of a fresh interpreter, so that a replaced worker runs the code installed by then."""
         return [sys.executable, "-P", "-m", "rtserver.workers.worker", json.dumps(asdict(self))]
 
     @classmethod
     def read(cls, text: str) -> WorkerArgs:
+        """Parse the argument; raises `ValueError`, `KeyError` or `TypeError` when it is not one of ours."""
         values = json.loads(text)
         return cls(**{**values, "listen": tuple(values["listen"])})

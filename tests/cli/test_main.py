@@ -193,7 +193,7 @@ class TestServe:
             port = other.getsockname()[1]
             result = rtserver("serve", "--port", str(port), folder=tmp_path)
         assert (result.code, result.out) == (1, "")
-        assert f"127.0.0.1:{port} cannot be listened on: Address already in use." in result.err
+        assert f"Cannot listen on 127.0.0.1:{port}: Address already in use." in result.err
         assert "choose another RTSERVER_PORT" in result.err
 
     def test_a_namespace_whose_file_is_not_found_says_where_to_look(self, tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ class TestServe:
         assert "No module named 'my_tracking'. Is its folder on PYTHONPATH?" in result.err
 
 
-WHY = "The log above says why; `rtserver config env` shows the settings in force."
+WHY = "The log above has the reason; `rtserver config env` shows the settings in force."
 FAULT = "There is a fault in the settings:\n  - "
 NO_REDIS = {"REDIS_URL": "redis://127.0.0.1:1/0"}
 REFUSALS = {

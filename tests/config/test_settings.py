@@ -76,8 +76,8 @@ class TestSources:
         monkeypatch.setenv("RTSERVER_HOST", "10.0.0.2")
         settings = Settings(port=3)
         assert (settings.port, settings.host, settings.log_level) == (3, "10.0.0.2", "debug")
-        places = [settings.found(name).place for name in ("port", "host", "log_level", "mode")]
-        assert places == ["flag", "environment", ".env", "default"]
+        sources = [settings.found(name).source for name in ("port", "host", "log_level", "mode")]
+        assert sources == ["flag", "environment", ".env", "default"]
 
     @pytest.mark.parametrize(
         ("name", "value"),

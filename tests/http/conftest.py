@@ -7,6 +7,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+from rtserver.app.http_api import allows_cors
 from rtserver.http.cors import Cors
 from rtserver.http.errors import error_boundary
 
@@ -28,7 +29,7 @@ async def serve() -> AsyncIterator[Serve]:
         for part in parts:
             app.add_routes(part.routes())
         if cors is not None:
-            Cors(cors).install(app)
+            Cors(cors, covers=allows_cors).install(app)
         client: Client = TestClient(TestServer(app))
         await client.start_server()
         clients.append(client)

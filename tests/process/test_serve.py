@@ -11,6 +11,7 @@ from rtserver.config.settings import Settings
 from rtserver.engine import runner
 from rtserver.engine import server as engine_server
 from rtserver.process import serve
+from rtserver.process.standalone_host import StandaloneHost
 from tests.support.ports import free_port
 
 
@@ -21,7 +22,8 @@ async def test_a_connection_without_a_whole_request_is_closed(tmp_path, monkeypa
     monkeypatch.setattr(engine_server, "IDLE_TICK", 0.05)
     monkeypatch.setattr(serve, "calm_collector", lambda: None)
     settings = Settings(port=free_port(), data_dir=tmp_path, mode="development")
-    serving = asyncio.create_task(serve._serve(create_app(settings), settings))
+    host = StandaloneHost(settings.host, settings.port, drains=False)
+    serving = asyncio.create_task(serve.serve(create_app(settings), settings, host))
     async with asyncio.timeout(10):
         reader, writer = await _connected(settings.port)
         writer.write(start)

@@ -86,7 +86,7 @@ def main() -> None:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             os.dup2(os.open(os.devnull, os.O_RDWR), 0)
             os.dup2(2, 1)
-            serve.serve(settings)
+            serve.run_standalone(settings)
             os._exit(0)
         sys.stdout.write(f"{child}\n")
         sys.stdout.flush()

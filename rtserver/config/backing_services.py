@@ -1,0 +1,45 @@
+"""Settings of Redis, the cluster, presence and the database."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from pydantic import Field, SecretStr
+
+from rtserver.config import field_types as kind
+from rtserver.config.server import ServerSettings
+
+
+def _default_database(others: dict[str, Any]) -> SecretStr:
+    return SecretStr(f"sqlite:///{others['data_dir']}/rtserver.db")
+
+
+class BackingServiceSettings(ServerSettings):
+    """The group "Redis and database"."""
+
+    GROUP: ClassVar[str] = "Redis and database"
+
+    redis_url: kind.RedisUrl | None = None
+    """Redis, which joins several instances into one server."""
+    redis_adapter: kind.AdapterKind = "classic"
+    """The protocol between instances: `classic` is that of Node's `createAdapter`; `sharded` is that of its
+    `createShardedAdapter`, where an instance receives only what is for its own rooms, and needs Redis 7 or later.
+    `streams` comes with a later release."""
+    redis_key: kind.RedisKey = "socket.io"
+    """The prefix of the cluster's channels: the `key` of Node's adapter and emitter."""
+    redis_specific_responses: kind.Switch = False
+    """Answer other servers on their own channels: the `publishOnSpecificResponseChannel` of Node's adapter."""
+    cluster_secret: kind.Secrets = ()
+    """The secret that all messages between instances are signed with, or several separated by commas: the first one
+    signs, all verify. Messages without a valid signature are then rejected, those of Node's servers and emitters
+    too."""
+    cluster_timeout: kind.Seconds = 5.0
+    """Seconds to wait for the answers of other servers."""
+    presence_grace: kind.Skew = 3.0
+    """Seconds that a user stays online after the last device has left: time to reload a page."""
+    presence_lease: kind.Duration = 8.0
+    """Seconds without a sign of life after which a server counts as dead; each renews its lease four times as often."""
+    database_url: kind.DatabaseUrl = Field(default_factory=_default_database)
+    """The database of messages and notifications: SQLite or Postgres."""
+    database_timeout: kind.Duration = 10.0
+    """Seconds that a database operation may take, waiting for other writers included, before `unavailable`."""

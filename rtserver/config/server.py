@@ -1,0 +1,40 @@
+"""Settings of the process: mode, address, workers, instance, data folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from rtserver.config import field_types as kind
+
+
+class ServerSettings(BaseModel):
+    """The group "Server". Other groups inherit from it where their defaults depend on mode, port or data folder."""
+
+    GROUP: ClassVar[str] = "Server"
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    mode: kind.Mode = "development"
+    """`development` makes its own secret, serves the demo pages and prints ready-made tokens; `production` refuses to
+    start with unsafe settings."""
+    host: kind.HostName = "127.0.0.1"
+    """The address to listen on; `0.0.0.0` is every interface, as in a container."""
+    port: kind.Port = 8000
+    """The port to listen on; 0 lets the system choose a free one."""
+    workers: kind.WorkerCount = 1
+    """Processes that share the port, under a supervisor ([deploy.md](deploy.md#several-processes-on-one-machine)). More
+    than one needs Redis."""
+    instance: kind.InstanceName | None = None
+    """The short name of this instance. Session ids begin with it, so that a proxy can route by it."""
+    data_dir: kind.Folder = Path("var")
+    """The folder of the SQLite file and of the secret that development mode makes."""
+
+    @property
+    def development(self) -> bool:
+        return self.mode == "development"
+
+    @property
+    def production(self) -> bool:
+        return self.mode == "production"
