@@ -9,4 +9,7 @@ typedef struct {
 
 usage usage_of(pid_t process);
 double own_cpu(void);
-static inline double cpu(usage u) { return u.user + u.system; }
+static inline double cpu(usage u)
+{
+    return u.user + u.system;
+}

@@ -25,11 +25,11 @@ struct client {
     bool probe;          // sends echos beside the workload, on a schedule
     uint32_t next_echo;  // numbers: of the next echo to send, of the ack that is due, of the event that is due
     uint32_t due_ack, due_event;
-    nanos *sent;         // times of the echos under way, by number modulo their window
+    nanos *sent;  // times of the echos under way, by number modulo their window
     uint32_t room;
-    bool joined;         // its room
-    bool upgraded;       // WebSocket
-    char session[40];    // polling: id; a POST is under way; packets that wait for the next
+    bool joined;       // its room
+    bool upgraded;     // WebSocket
+    char session[40];  // polling: id; a POST is under way; packets that wait for the next
     bool posting;
     buffer waiting;
 };

@@ -205,9 +205,12 @@ static void run_waves(void)
     }
 }
 
-static const struct { const char *name; void (*run)(void); } SCENARIOS[] = {
+static const struct {
+    const char *name;
+    void (*run)(void);
+} SCENARIOS[] = {
     {"echo", run_echo}, {"bcast", run_broadcast}, {"room", run_rooms},
-    {"idle", run_idle}, {"storm", run_storm}, {"waves", run_waves},
+    {"idle", run_idle}, {"storm", run_storm},     {"waves", run_waves},
 };
 
 static void prepare(void)

@@ -13,7 +13,10 @@ static const char HEAD[] = "[\"room\",\"";
 
 typedef struct {
     uint32_t next;
-    struct { nanos sent; int missing; } under_way[UNDER_WAY];
+    struct {
+        nanos sent;
+        int missing;
+    } under_way[UNDER_WAY];
 } room;
 
 static room *table;
@@ -64,8 +67,7 @@ static void on_event(client *c, const uint8_t *args, size_t length, nanos at)
     room *r = &table[c->room];
     if (!is_message(args, length, HEAD, head) || !get_digits(args + head, &number) ||
         !get_digits(args + head + 10, &which) || memcmp(args + head + 20, padding, (size_t)opt.bytes - 20)) {
-        fault(&faults.corrupt, "client %u: event %.*s", c->index, (int)(length < 80 ? length : 80),
-              (const char *)args);
+        fault(&faults.corrupt, "client %u: event %.*s", c->index, (int)(length < 80 ? length : 80), (const char *)args);
         return;
     }
     if (which != c->room || number >= r->next) {

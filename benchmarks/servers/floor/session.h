@@ -11,7 +11,7 @@ typedef struct {
     uint8_t state;  // 0 none, 1 HTTP, 2 WebSocket
 } session;
 
-extern session sessions[FILES];  // by file descriptor
+extern session sessions[FILES];           // by file descriptor
 extern int members[FILES], member_count;  // the WebSockets
 extern int poller, sessions_open;
 
