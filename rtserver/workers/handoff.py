@@ -53,16 +53,16 @@ class HandoffSender:
         self._sending: set[asyncio.Task[None]] = set()
 
     async def __call__(self, request: web.Request, sid: str | None) -> web.StreamResponse | None:
-        """`Engine.elsewhere`."""
+        """`Engine.peer_workers`."""
         name = self._owner(sid) if sid else self._taker()
         if name is None or not (self._folder / name).exists():
             return None
         moving = DetachedRequest(request, self._limit)
-        if len(self._sending) >= MAX_SLOW or (moving.waits and self._reading >= MAX_SLOW):
+        if len(self._sending) >= MAX_SLOW or (moving.must_read_first and self._reading >= MAX_SLOW):
             self._counted("busy")
             return _later()
         try:
-            if moving.waits:
+            if moving.must_read_first:
                 await self._read(moving)
             other = self._connect(name)
             return None if other is None else self._move(moving, other)
@@ -127,7 +127,7 @@ class HandoffSender:
 
     def _move(self, moving: DetachedRequest, other: socket.socket) -> web.StreamResponse:
         try:
-            data = moving.take()
+            data = moving.request_bytes()
             if data is None:
                 raise ConnectionAbortedError("not alone on its connection")
             data = _framed(data)

@@ -96,7 +96,7 @@ class SharedPort:
             self._hurry()
 
     def _yield_new(self, yielding: bool) -> None:
-        self._engine.yielding = yielding
+        self._engine.yield_handshakes(yielding)
         if self._adoption is not None and not self._asked:
             (self._adoption.take_no_new if yielding else self._adoption.take_new)()
         if yielding and self._line is not None:
@@ -141,7 +141,7 @@ def run_worker(assignment: WorkerArgs) -> None:
         server = app[SERVER]
         folder, counted = Path(assignment.folder), server.metrics.handed_over
         handover = HandoffSender(folder, assignment.instance, settings.max_payload, counted)
-        server.engine.elsewhere = handover
+        server.engine.peer_workers = handover
         app[EVERYBODY] = MetricsMerger(handover, assignment.instance).all
         serve._runner()(serve._serve(app, settings, SharedPort(assignment, settings, handover, server.engine)))
     except (ConfigError, Unavailable) as error:
