@@ -28,7 +28,7 @@ from rtserver.auth.authenticator import TokenAuthenticator
 from rtserver.auth.issuer import issue
 from rtserver.auth.verifier import TokenVerifier
 from rtserver.config.settings import Settings
-from rtserver.engine.http.cors import Origins
+from rtserver.engine.http.cors import OriginPolicy
 from rtserver.errors import ConfigError
 from rtserver.http.cors import Cors
 from rtserver.http.errors import error_boundary
@@ -92,7 +92,7 @@ class _Composition:
 
     def _compose_server(self, own: list[Namespace]) -> None:
         settings = self.settings
-        self.origins = Origins(settings.cors_origins)
+        self.origins = OriginPolicy(settings.cors_origins, own_host=True, log_rejected=True)
         self.server = Server(
             authenticator=TokenAuthenticator(
                 self.verifier, cookie_name=settings.jwt_cookie, allow_query=settings.jwt_query

@@ -54,7 +54,7 @@ class Drain:
         if self._over:
             return
         self._over = True
-        self._server.engine.accepting = False
+        self._server.engine.stop_accepting()
         loop = asyncio.get_running_loop()
         waiting = list(self._server.connections.values())
         if waiting:
@@ -73,7 +73,7 @@ class Drain:
         await self._until(self._close_resting)
         for connection in self._leaving:
             connection.close(Reason.TRANSPORT_CLOSE)
-        await self._until(lambda: self._server.engine.quiet)
+        await self._until(lambda: self._server.engine.is_drained)
 
     async def _until(self, done: Callable[[], bool]) -> None:
         loop = asyncio.get_running_loop()

@@ -15,8 +15,8 @@ from typing import Any, TypeVar, cast
 from aiohttp import web
 from engineio.async_drivers.aiohttp import translate_request
 
+from rtserver.engine.http.request import HandshakeRequest
 from rtserver.engine.server import Engine
-from rtserver.engine.session.interfaces import HandshakeRequest
 from rtserver.engine.session.prepared_message import PreparedMessage
 from rtserver.engine.session.session import Session
 from rtserver.ids import new_instance_id
@@ -108,7 +108,7 @@ class Server(SocketIOServerApi):
         super().__init__(*args, async_handlers=async_handlers, namespaces=namespaces, **kwargs)
         # An empty list is none; a single name would let in its substrings.
         single = isinstance(namespaces, str) and namespaces != "*"
-        self._turns = self.engine.turns
+        self._cork = self.engine.cork
         self.namespaces: Any = ["/"] if namespaces is None else [namespaces] if single else namespaces
         self.adapter = adapter or Adapter()
         self.adapter.bind(self)
@@ -218,7 +218,7 @@ class Server(SocketIOServerApi):
 
     def deliver(self, clients: list[Client], message: PreparedMessage, flags: Flags) -> None:
         """Hand one encoded packet to many clients."""
-        fan_out(clients, message, flags.volatile, self._turns.this())
+        fan_out(clients, message, flags.volatile, self._cork.current_iteration())
         self.metrics.events_out(clients[0].handler.label, len(clients))
 
     # What the engine reports.

@@ -64,11 +64,11 @@ class HandoffSender:
         if name is None or not (self._folder / name).exists():
             return None
         moving = DetachedRequest(request, self._limit)
-        if self._sending >= MAX_SLOW or (moving.waits and self._reading >= MAX_SLOW):
+        if self._sending >= MAX_SLOW or (moving.must_read_first and self._reading >= MAX_SLOW):
             self._count("busy")
             return _retry_later()
         try:
-            if moving.waits:
+            if moving.must_read_first:
                 await self._read(moving)
             other = self._connect(name)
             return None if other is None else self._move(moving, other)
@@ -133,7 +133,7 @@ class HandoffSender:
 
     def _move(self, moving: DetachedRequest, other: socket.socket) -> web.StreamResponse:
         try:
-            data = moving.take()
+            data = moving.request_bytes()
             if data is None:
                 raise ConnectionAbortedError("not alone on its connection")
             data = _framed(data)

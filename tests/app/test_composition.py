@@ -20,17 +20,17 @@ def empty_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_the_engine_gets_its_limits() -> None:
     engine = create_app(Settings(max_packets=5, outbox_limit=5000, max_payload=6000))[SERVER].engine
     assert (engine.max_packets, engine.outbox_limit, engine.max_payload) == (5, 5000, 6000)
-    assert (engine.per_message_deflate, engine.compression_threshold) == (False, 1024)
+    assert (engine.options.per_message_deflate, engine.options.compression_threshold) == (False, 1024)
     engine = create_app(Settings(per_message_deflate=True, compression_threshold=10))[SERVER].engine
-    assert (engine.per_message_deflate, engine.compression_threshold) == (True, 10)
+    assert (engine.options.per_message_deflate, engine.options.compression_threshold) == (True, 10)
 
 
 def test_plain_handshakes_may_be_answered_before_aiohttp() -> None:
     """Nothing of the product asks for more of a request than they have (see rtserver.engine.runner)."""
     engine = create_app(Settings(cors_origins=["https://page.example"]))[SERVER].engine
-    assert engine.keep_always
+    assert engine.options.keep_connections
     assert not engine.needs_request
-    assert engine.allow_request is None
+    assert engine.options.allow_request is None
 
 
 async def test_a_server_with_settings_of_its_own(server: Any, js: Any) -> None:

@@ -165,6 +165,6 @@ async def test_of_two_thousand_clients_that_come_and_go_nothing_stays(serve):
     assert not server.rooms_of("/").leaving(namespace._everybody._target)
     assert (server.gate.connections, server.gate.turned_away, dict(server.gate.addresses)) == (0, 0, {})
     assert not engine.sockets
-    assert not engine._lingering
-    await eventually(lambda: engine._open_sockets == 0)
+    assert not engine._sessions.lingering
+    await eventually(lambda: engine._sessions._websockets == 0)
     assert len(engine.wheel) == 0

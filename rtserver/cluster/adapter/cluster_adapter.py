@@ -211,7 +211,7 @@ class RedisAdapter(ClusterAdapter):
 
     def bind(self, server: Server) -> None:
         super().bind(server)
-        self._bus.handle_within(server.engine.turns)
+        self._bus.handle_within(server.engine.cork)
 
     def _new_link(self, nsp: str) -> Link:
         return ClassicLink(self._bus, self._key, nsp, grace=self._grace, specific=self._specific)

@@ -57,7 +57,7 @@ class ShardedAdapter(ClusterAdapter):
     def bind(self, server: Server) -> None:
         super().bind(server)
         if isinstance(self._bus, RedisBus):
-            self._bus.handle_within(server.engine.turns)
+            self._bus.handle_within(server.engine.cork)
 
     async def start(self) -> None:
         await refuse_old_redis(self._bus.address)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
-from rtserver.engine.session.interfaces import HandshakeRequest
+from rtserver.engine.http.request import HandshakeRequest
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 

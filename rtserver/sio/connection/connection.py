@@ -140,7 +140,7 @@ class Connection(JoinedNamespaces):
     def busy(self) -> bool:
         """Whether something is under way that would be lost by closing now."""
         session = self.session
-        waits = self.backlog.events or self._connecting or session.upgrading or session.post
+        waits = self.backlog.events or self._connecting or session.upgrade or session.post
         return bool(waits) or not all(client.mailbox.idle for client in self._clients.values())
 
     def reject(self, reason: str) -> None:

@@ -95,7 +95,7 @@ async def test_what_comes_from_elsewhere_at_a_time_leaves_as_one_when_that_is_th
     await client.connect()
     writes = writes_of(hall)
     for number in range(0, 8, 4):
-        with served.server.engine.turns:
+        with served.server.engine.cork:
             for beside in range(4):
                 await hall.emit("news", number + beside)
     assert len(writes) == 4
