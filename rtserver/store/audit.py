@@ -19,7 +19,7 @@ from rtserver.store.schema import audit
 _new_id = Ids()
 
 
-class Deed(NamedTuple):
+class AuditEntry(NamedTuple):
     actor: str
     action: str
     room: str | None = None
@@ -27,7 +27,7 @@ class Deed(NamedTuple):
     details: Any = None
 
 
-async def record(connection: AsyncConnection, deeds: Iterable[Deed]) -> None:
+async def record(connection: AsyncConnection, deeds: Iterable[AuditEntry]) -> None:
     """In the caller's transaction."""
     now = now_ms()
     rows = [{"id": _new_id(), "at": now, **deed._asdict()} for deed in deeds]

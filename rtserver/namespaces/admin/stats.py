@@ -58,31 +58,31 @@ class Sampler:
         )
 
 
-class Cluster:
+class ClusterStats:
     """The latest word of each instance; one that was silent for `FRESH_SECONDS` is forgotten."""
 
     def __init__(self) -> None:
-        self._heard: dict[str, tuple[float, InstanceStats]] = {}
+        self._latest: dict[str, tuple[float, InstanceStats]] = {}
 
-    def hear(self, said: Any, now: float) -> bool:
+    def on_stats(self, payload: Any, now: float) -> bool:
         """Another server's word; False when it is none (anybody in the cluster may use the event's name)."""
         try:
-            stats = convert(said, InstanceStats)
+            stats = convert(payload, InstanceStats)
         except ValidationError:
             return False
-        if len(self._heard) >= MAX_INSTANCES and stats.instance not in self._heard:
+        if len(self._latest) >= MAX_INSTANCES and stats.instance not in self._latest:
             return False
-        self._heard[stats.instance] = (now, stats)
+        self._latest[stats.instance] = (now, stats)
         return True
 
     def report(self, own: InstanceStats, now: float) -> dict[str, Any]:
         """The payload of `stats`."""
-        self._heard = {
+        self._latest = {
             instance: word
-            for instance, word in self._heard.items()
+            for instance, word in self._latest.items()
             if now - word[0] <= FRESH_SECONDS and instance != own.instance
         }
-        instances = [own, *(stats for _, stats in self._heard.values())]
+        instances = [own, *(stats for _, stats in self._latest.values())]
         instances.sort(key=lambda stats: stats.instance)
         return {"instances": to_builtins(instances), "total": total(instances)}
 

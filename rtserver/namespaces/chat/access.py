@@ -33,16 +33,16 @@ MAX_ROOMS = 1000
 class Access:
     """`default`: the policy of rooms that have none of their own. Direct conversations have no rules but their two."""
 
-    def __init__(self, rooms: RoomStore, known: RoomSettingsCache, default: str = OPEN) -> None:
+    def __init__(self, rooms: RoomStore, settings: RoomSettingsCache, default: str = OPEN) -> None:
         self._rooms = rooms
-        self._known = known
+        self._settings = settings
         self._default = default
 
     def policy_of(self, settings: RoomSettings) -> str:
         return settings.policy or self._default
 
     async def policy(self, room: str) -> str:
-        return self.policy_of(await self._known.get(room))
+        return self.policy_of(await self._settings.get(room))
 
     async def check_join(self, client: Client, me: Identity, room: str) -> bool:
         """Whether joining makes a member; where it does not, only a member may go on."""
@@ -53,7 +53,7 @@ class Access:
             raise Forbidden(f"A connection may be in {MAX_ROOMS} rooms at most")
         return policy != MEMBERS
 
-    async def check_part(self, client: Client, where: Conversation) -> None:
+    async def check_participate(self, client: Client, where: Conversation) -> None:
         """To take part (react, type) the socket must have joined; direct conversations need no joining."""
         if where.partner is not None:
             return
@@ -62,10 +62,10 @@ class Access:
         await self.check_role(client, where.room)
 
     async def check_write(self, client: Client, where: Conversation) -> int | None:
-        """After `check_part`, to send or edit a message; gives the seconds to keep between two, if any."""
+        """After `check_participate`, to send or edit a message; gives the seconds to keep between two, if any."""
         if where.partner is not None or identity_of(client).has_any_role(MODERATORS):
             return None
-        settings = await self._known.get(where.room)
+        settings = await self._settings.get(where.room)
         if settings.read_only:
             raise Forbidden("This room is read-only")
         return settings.slow_seconds
@@ -79,7 +79,7 @@ class Access:
             raise RoomNotJoined()
         await self.check_role(client, where.room)
 
-    async def check_look(self, client: Client, room: str) -> None:
+    async def check_view(self, client: Client, room: str) -> None:
         """To see what a room is set to: whoever may join it."""
         me = identity_of(client)
         policy = await self.policy(room)
@@ -95,7 +95,7 @@ class Access:
         if ADMIN not in me.roles:
             await self.check_read(client, Conversation(room, (room,)))
 
-    def listed(self, me: Identity, summaries: Iterable[RoomSummary]) -> list[RoomSummary]:
+    def visible(self, me: Identity, summaries: Iterable[RoomSummary]) -> list[RoomSummary]:
         """Without the rooms whose role is missing: a summary shows their last message."""
         effective = ((one, one.policy or self._default) for one in summaries)
         return [replace(one, policy=policy) for one, policy in effective if has_role_for(policy, me)]

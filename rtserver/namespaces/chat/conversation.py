@@ -31,28 +31,28 @@ class Conversation:
 
 def conversation(place: Place, user: str) -> Conversation:
     """Where `user` means; raises `InvalidPayload` for a name that clients may not use."""
-    return named(place.room, user) if place.room is not None else direct(place.to or "", user)
+    return named_conversation(place.room, user) if place.room is not None else direct_conversation(place.to or "", user)
 
 
-def named(room: str, user: str) -> Conversation:
+def named_conversation(room: str, user: str) -> Conversation:
     """A room by its name; one's own direct conversations may be called by theirs, as messages carry it."""
     partner = partner_in(room, user)
-    return direct(partner, user) if partner is not None else in_room(room)
+    return direct_conversation(partner, user) if partner is not None else room_conversation(room)
 
 
-def backends(room: str) -> Conversation:
+def backend_conversation(room: str) -> Conversation:
     """Where a backend means, which may name the direct conversation of any two."""
     pair = pair_of(room)
     if pair is None:
-        return in_room(room)
+        return room_conversation(room)
     return Conversation(room, tuple(dict.fromkeys(map(user_room, pair))), pair[1])
 
 
-def in_room(room: str) -> Conversation:
+def room_conversation(room: str) -> Conversation:
     return Conversation(check_room_name(room), (room,))
 
 
-def direct(partner: str, user: str) -> Conversation:
+def direct_conversation(partner: str, user: str) -> Conversation:
     audience = tuple(dict.fromkeys((user_room(user), user_room(partner))))
     return Conversation(direct_room(user, partner), audience, partner)
 

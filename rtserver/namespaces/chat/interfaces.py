@@ -114,7 +114,7 @@ class MentionNotifier(Protocol):
     async def notify(self, drafts: list[NotificationDraft]) -> object:
         """Save and push them; one whose key its user's inbox knows already is not pushed again."""
 
-    async def withdrawn(self, gone: Sequence[tuple[str, str]]) -> None:
+    async def announce_deleted(self, gone: Sequence[tuple[str, str]]) -> None:
         """Tell of notifications that are deleted: (user, id) each."""
 
 

@@ -9,7 +9,7 @@ from rtserver.errors import Forbidden
 from rtserver.identity import Identity, user_room
 from rtserver.namespaces.chat.access import Access
 from rtserver.namespaces.chat.interfaces import MembershipStore, RoomStore
-from rtserver.namespaces.chat.presence import Online, partly
+from rtserver.namespaces.chat.presence import Online, partial_field
 from rtserver.sio.client.client import Client
 from rtserver.sio.namespace.namespace import Namespace
 from rtserver.store.messages.records import Member
@@ -40,7 +40,7 @@ class Membership:
         # A change of the policy put out who was in the room by then.
         await self._access.check_role(client, room)
         if new:
-            await self._tell_others(client, me, "joined", room)
+            await self._broadcast(client, me, "joined", room)
 
     async def _enter(self, client: Client, room: str, member: Member) -> None:
         """Where only members may be. Asked again afterwards: whoever is taken out meanwhile must not slip in."""
@@ -57,9 +57,9 @@ class Membership:
         await client.leave(room)
         await self._namespace.in_(user_room(me.user)).sockets_leave(room)
         if was_member:
-            await self._tell_others(client, me, "left", room)
+            await self._broadcast(client, me, "left", room)
 
-    async def _tell_others(self, client: Client, me: Identity, event: str, room: str) -> None:
+    async def _broadcast(self, client: Client, me: Identity, event: str, room: str) -> None:
         """The room, and the user's own other devices, which list their rooms whether in them or not."""
         others = self._namespace.to(room, user_room(me.user)).except_(client.id)
         await others.emit(event, {"room": room, "user": me.user})
@@ -72,7 +72,9 @@ class Membership:
         page = found[:limit]
         whole = after is None and len(found) <= limit
         ids = [member.id for member in page]
-        online, occupants = await asyncio.gather(self._online.among(ids), self._namespace.occupants(room, users=ids))
+        online, occupants = await asyncio.gather(
+            self._online.known_online(ids), self._namespace.occupants(room, users=ids)
+        )
         here = {occupant.user for occupant in occupants}
         return {
             "members": [
@@ -86,5 +88,5 @@ class Membership:
             ],
             "count": len(page) if whole else await self._rooms.count_members(room),
             "next": page[-1].id if len(found) > limit else None,
-            **partly(online, occupants),
+            **partial_field(online, occupants),
         }

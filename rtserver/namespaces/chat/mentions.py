@@ -48,18 +48,20 @@ class Mentions:
         found = await self._rooms.members_among(room, names)
         return [name for name in names if name in found] or None
 
-    async def tell(self, message: Message, users: Iterable[str], by: str) -> None:
+    async def notify(self, message: Message, users: Iterable[str], by: str) -> None:
         """Notify `users` that `by` has mentioned them in `message`, unless they wrote it; raises `Unavailable`."""
         drafts = [_notification(message, user) for user in users if user not in (by, message.from_.id)]
         if drafts and self._notifier is not None:
             await self._notifier.notify(drafts)
             # A moderator, or a program for one, may have been faster.
-            await self.withdrawn(await self._messages.withdraw_mentions(message, [draft.user for draft in drafts]))
+            await self.announce_deleted(
+                await self._messages.withdraw_mentions(message, [draft.user for draft in drafts])
+            )
 
-    async def withdrawn(self, gone: Sequence[tuple[str, str]]) -> None:
+    async def announce_deleted(self, gone: Sequence[tuple[str, str]]) -> None:
         """Their message was deleted, and they with it."""
         if gone and self._notifier is not None:
-            await self._notifier.withdrawn(gone)
+            await self._notifier.announce_deleted(gone)
 
 
 def _notification(message: Message, user: str) -> NotificationDraft:

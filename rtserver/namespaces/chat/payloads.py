@@ -104,7 +104,7 @@ class HistoryPayload(Place, frozen=True, kw_only=True):
             raise ValueError("Give either `before` or `after`")
 
 
-class Known(Struct, frozen=True):
+class Position(Struct, frozen=True):
     """What a client has of a room: the last message, and the last change that it was told of."""
 
     seq: Seq
@@ -114,7 +114,7 @@ class Known(Struct, frozen=True):
 class SyncPayload(Struct, frozen=True):
     """`sync`: `limit` is for each room. With `join` this socket is put into those rooms again."""
 
-    rooms: Annotated[dict[str, Seq | Known], Meta(max_length=200)]
+    rooms: Annotated[dict[str, Seq | Position], Meta(max_length=200)]
     limit: Limit = 50
     join: bool = False
 

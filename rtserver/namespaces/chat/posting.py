@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from rtserver.errors import NotFound
 from rtserver.ingest.commands import MessageRequest
 from rtserver.namespaces.chat.content import clean_data, clean_text
-from rtserver.namespaces.chat.conversation import Conversation, backends, direct_room, pair_of
+from rtserver.namespaces.chat.conversation import Conversation, backend_conversation, direct_room, pair_of
 from rtserver.namespaces.chat.interfaces import MentionNotifier, MessageStore, RoomStore
 from rtserver.namespaces.chat.mentions import Mentions, named_in
 from rtserver.sio.namespace.namespace import Namespace
@@ -49,7 +49,7 @@ class Poster:
     ) -> None:
         self._namespace = namespace
         self._messages = messages
-        self.opening = DirectRooms(rooms)
+        self.direct_rooms = DirectRooms(rooms)
         self._max_text = max_text
         self.mentions = Mentions(messages, rooms, notifier)
 
@@ -73,7 +73,7 @@ class Poster:
         Raises the first error of any of them, and the others may be posted then: with a nonce each, repeat them all.
         """
         cleaned = [self._clean(draft) for draft in drafts]
-        places = [backends(draft.room) for draft in drafts]
+        places = [backend_conversation(draft.room) for draft in drafts]
         ready = [await self._prepare(draft, where) for draft, where in zip(cleaned, places, strict=True)]
         # Nothing is awaited before the store has them, so those of one room are numbered in this order.
         saving = (self._save(draft, where, ()) for draft, where in zip(ready, places, strict=True))
@@ -85,9 +85,9 @@ class Poster:
             posted.append((one.message, one.new))
         return posted
 
-    async def say(self, draft: Draft, where: Conversation, *, but: str) -> Posted:
-        """Post what a client wrote; the socket `but` learns of it by its ack."""
-        return await self._save(await self._prepare(self._clean(draft), where), where, (but,))
+    async def post_from_client(self, draft: Draft, where: Conversation, *, except_sid: str) -> Posted:
+        """Post what a client wrote; the socket `except_sid` learns of it by its ack."""
+        return await self._save(await self._prepare(self._clean(draft), where), where, (except_sid,))
 
     def _clean(self, draft: Draft) -> Draft:
         return replace(draft, text=clean_text(draft.text, self._max_text), data=clean_data(draft.data))
@@ -95,7 +95,7 @@ class Poster:
     async def _prepare(self, draft: Draft, where: Conversation) -> Draft:
         """What has to be asked of the store; nothing for most messages."""
         if where.partner is not None:
-            await self.opening.open(where.room, draft.author)
+            await self.direct_rooms.open(where.room, draft.author)
         if draft.reply_to is not None:
             await self._check_reply(draft.room, draft.reply_to)
         if draft.mentions or "@" in draft.text:
@@ -103,13 +103,13 @@ class Poster:
             return replace(draft, mentions=await self.mentions.members(draft.room, named))
         return draft
 
-    async def _save(self, draft: Draft, where: Conversation, but: tuple[str, ...]) -> Posted:
+    async def _save(self, draft: Draft, where: Conversation, except_sids: tuple[str, ...]) -> Posted:
         message, new = await self._messages.append(draft)
         wire = to_builtins(message)
         if new:  # see rule 1
-            await self._namespace.to(*where.audience).except_(*but).emit("message", wire)
+            await self._namespace.to(*where.audience).except_(*except_sids).emit("message", wire)
         if message.mentions:
-            await self.mentions.tell(message, message.mentions, draft.author.id)
+            await self.mentions.notify(message, message.mentions, draft.author.id)
         return Posted(message, new, wire)
 
     async def _check_reply(self, room: str, id: str) -> None:
@@ -141,5 +141,5 @@ class DirectRooms:
             self._opened.clear()
         self._opened.add(room)
 
-    def forget(self, user: str) -> None:
+    def evict(self, user: str) -> None:
         self._opened = {room for room in self._opened if user not in (pair_of(room) or ())}

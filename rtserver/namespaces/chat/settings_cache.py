@@ -34,7 +34,7 @@ class RoomSettingsCache:
         self._store = store
         self._clock = clock
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
-        self._forgotten = 0
+        self._invalidations = 0
 
     async def get(self, room: str) -> RoomSettings:
         """What it is set to; the defaults where there is no such room."""
@@ -49,18 +49,18 @@ class RoomSettingsCache:
         except Unavailable:
             return entry.settings
 
-    def forget(self, room: str) -> None:
+    def invalidate(self, room: str) -> None:
         self._entries.pop(room, None)
-        self._forgotten += 1
+        self._invalidations += 1
 
-    def forget_all(self) -> None:
+    def invalidate_all(self) -> None:
         self._entries.clear()
-        self._forgotten += 1
+        self._invalidations += 1
 
     async def _load(self, room: str) -> RoomSettings:
-        forgotten = self._forgotten
+        invalidations = self._invalidations
         settings = await self._store.find(room) or RoomSettings(room)
-        if forgotten == self._forgotten:
+        if invalidations == self._invalidations:
             self._entries[room] = _Entry(settings, self._clock() + SECONDS)
             self._entries.move_to_end(room)
             if len(self._entries) > LIMIT:

@@ -49,7 +49,7 @@ class NotificationStore(Protocol):
 
     async def counts(self, user: str) -> Unread: ...
 
-    async def welcome(self, user: str) -> Unread:
+    async def open_inbox(self, user: str) -> Unread:
         """The counts of a user who came."""
 
 

@@ -18,12 +18,13 @@ from rtserver.sio.broadcast.adapter import AckTimeout
 from rtserver.sio.client.client import Client
 from rtserver.sio.namespace.namespace import Namespace, event, server_event
 from rtserver.store.notifications.records import Unread
+from rtserver.tasks import Tasks
 
 PATH = "/notifications"
 MAX_DEVICE = 64
 
 Ack = dict[str, Any]
-Told = tuple[str, Ack]
+Push = tuple[str, Ack]
 """A user, and the notification as it goes out."""
 
 log = structlog.get_logger("rtserver.notifications")
@@ -47,7 +48,8 @@ class Notifications(Namespace, path=PATH):
         self._preferences = preferences
         self._receipts = receipts
         self._receipt_timeout = receipt_timeout
-        self._devices: dict[str, Redelivery] = {}
+        self._redeliveries: dict[str, Redelivery] = {}
+        self._tasks = Tasks()
 
     async def on_connect(self, client: Client) -> None:
         device_of(client)
@@ -56,14 +58,14 @@ class Notifications(Namespace, path=PATH):
         """Counted once the client is reached by pushes, so that none is missed between the two."""
         user = identity_of(client).user
         try:
-            await client.emit("unread", to_builtins(await self._store.welcome(user)))
+            await client.emit("unread", to_builtins(await self._store.open_inbox(user)))
         except EventError as error:
             log.warning("unread_not_told", user=user, error=error.message)
 
     async def on_disconnect(self, client: Client, reason: str) -> None:
-        receipts = self._devices.pop(client.id, None)
-        if receipts is not None:
-            receipts.close()
+        redelivery = self._redeliveries.pop(client.id, None)
+        if redelivery is not None:
+            redelivery.close()
 
     @event("list")
     async def list(self, client: Client, payload: payloads.ListPayload = payloads.NEWEST) -> Ack:
@@ -111,37 +113,37 @@ class Notifications(Namespace, path=PATH):
     @event("setPreferences")
     async def set_preferences(self, client: Client, payload: payloads.PreferencesPayload) -> Ack:
         saved = to_builtins(await self._preferences.change(identity_of(client).user, payload.applied_to))
-        await self._tell_others(client, "preferences", saved)
+        await self._emit_to_other_devices(client, "preferences", saved)
         return {"ok": True, "preferences": saved}
 
     # How notifications get here.
 
-    async def push(self, told: Sequence[Told]) -> None:
+    async def push(self, pushes: Sequence[Push]) -> None:
         """To all devices of these users, on every server."""
-        self.push_here(told)
-        await self.server_side_emit("push", told)
+        self.push_here(pushes)
+        await self.server_side_emit("push", pushes)
 
     @server_event("push")
-    def push_here(self, told: Sequence[Told]) -> None:
+    def push_here(self, pushes: Sequence[Push]) -> None:
         """To the devices on this server. Each server waits for the acks of its own."""
         rooms = self.server.room_table(PATH)
-        for user, note in told:
+        for user, note in pushes:
             for client in (*rooms.members(user_room(user)),):
                 device = device_of(client)
                 if device is None:
                     client.send_event(["notification", note])
                 else:
-                    self._receipts_of(client, device).push(note)
+                    self._redelivery_of(client, device).push(note)
 
     @server_event("here")
-    def here(self, users: Sequence[str]) -> Sequence[str]:
+    def connected_here(self, users: Sequence[str]) -> Sequence[str]:
         """Those of `users` who have a device on this server."""
         rooms = self.server.room_table(PATH)
         return [user for user in users if rooms.has(user_room(user))]
 
-    async def connected(self, users: Sequence[str], timeout: float) -> set[str]:
+    async def connected_users(self, users: Sequence[str], timeout: float) -> set[str]:
         """Those of `users` who have a device on any server; of servers that do not answer in time nobody counts."""
-        found = set(self.here(users))
+        found = set(self.connected_here(users))
         try:
             answers = await self.server_side_emit_with_ack("here", users, timeout=timeout)
         except AckTimeout as error:
@@ -150,26 +152,27 @@ class Notifications(Namespace, path=PATH):
             found.update(answer if isinstance(answer, list) else ())
         return found
 
-    def _receipts_of(self, client: Client, device: str) -> Redelivery:
-        receipts = self._devices.get(client.id)
-        if receipts is None:
+    def _redelivery_of(self, client: Client, device: str) -> Redelivery:
+        redelivery = self._redeliveries.get(client.id)
+        if redelivery is None:
             user = identity_of(client).user
-            receipts = self._devices[client.id] = Redelivery(
+            redelivery = self._redeliveries[client.id] = Redelivery(
                 client,
                 record=lambda id_, seq: self._receipts.record(user, device, {id_: seq}),
                 reload=self._store.still_unread,
                 pause=self._receipt_timeout,
+                tasks=self._tasks,
             )
-        return receipts
+        return redelivery
 
     async def _changed(self, client: Client, event: str, which: Ack | None, left: Unread) -> Ack:
         """`which`: what to tell the other devices; None where nothing changed."""
         counts = {"unread": left.count, "unseen": left.unseen}
         if which is not None:
-            await self._tell_others(client, event, {**which, **counts})
+            await self._emit_to_other_devices(client, event, {**which, **counts})
         return {"ok": True, **counts}
 
-    async def _tell_others(self, client: Client, event: str, payload: Ack) -> None:
+    async def _emit_to_other_devices(self, client: Client, event: str, payload: Ack) -> None:
         """The user's other devices; this one has its ack."""
         await self.to(user_room(identity_of(client).user)).except_(client.id).emit(event, payload)
 

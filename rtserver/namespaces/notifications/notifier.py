@@ -9,11 +9,11 @@ from typing import TypeVar
 from rtserver.identity import user_room
 from rtserver.namespaces.notifications.interfaces import NotificationStore
 from rtserver.namespaces.notifications.namespace import Notifications
-from rtserver.namespaces.notifications.redelivery import pushed
+from rtserver.namespaces.notifications.redelivery import wire_of
 from rtserver.store.notifications.batches import LARGEST, NotificationBatch, Outcome
 from rtserver.store.notifications.records import Delivered, NotificationDraft
 
-PUSHED_AT_ONCE = 50
+PUSH_BATCH = 50
 """Notifications in one message between servers: 27 kB each at the most."""
 
 T = TypeVar("T")
@@ -35,16 +35,20 @@ class Notifier:
         """
         saved: list[Delivered] = []
         for batch in _batches(drafts, LARGEST):
-            told = await self._store.add(batch)
-            await self._push(zip(batch, told, strict=True))
-            saved += told
+            delivered = await self._store.add(batch)
+            await self._push(zip(batch, delivered, strict=True))
+            saved += delivered
         return saved
 
     async def notify_batches(self, orders: list[NotificationBatch]) -> list[Outcome]:
         """What becomes of each, in order; saved in one transaction, so that an error is that of all of them."""
         outcomes = await self._store.save_batches(orders)
-        saved = ((one.drafts, told) for one, told in zip(orders, outcomes, strict=True) if isinstance(told, list))
-        await self._push(chain.from_iterable(zip(drafts, told, strict=True) for drafts, told in saved))
+        saved = (
+            (one.drafts, delivered)
+            for one, delivered in zip(orders, outcomes, strict=True)
+            if isinstance(delivered, list)
+        )
+        await self._push(chain.from_iterable(zip(drafts, delivered, strict=True) for drafts, delivered in saved))
         return outcomes
 
     async def withdraw(self, id_: str) -> None:
@@ -52,19 +56,19 @@ class Notifier:
         user, _, _ = await self._store.find(id_)
         deleted, left = await self._store.delete(user, [id_])
         if deleted:
-            told = {"ids": [id_], "unread": left.count, "unseen": left.unseen}
-            await self._namespace.to(user_room(user)).emit("deleted", told)
+            delivered = {"ids": [id_], "unread": left.count, "unseen": left.unseen}
+            await self._namespace.to(user_room(user)).emit("deleted", delivered)
 
-    async def withdrawn(self, gone: Sequence[tuple[str, str]]) -> None:
+    async def announce_deleted(self, gone: Sequence[tuple[str, str]]) -> None:
         """Tell the devices that these were deleted, (user, id) each, with what they quoted."""
         for user, id_ in gone:
             left = await self._store.counts(user)
-            told = {"ids": [id_], "unread": left.count, "unseen": left.unseen}
-            await self._namespace.to(user_room(user)).emit("deleted", told)
+            delivered = {"ids": [id_], "unread": left.count, "unseen": left.unseen}
+            await self._namespace.to(user_room(user)).emit("deleted", delivered)
 
     async def _push(self, saved: Iterable[tuple[NotificationDraft, Delivered]]) -> None:
-        told = [(draft.user, pushed(one.notification, one.silent)) for draft, one in saved if one.wanted]
-        for batch in _batches(told, PUSHED_AT_ONCE):
+        delivered = [(draft.user, wire_of(one.notification, one.silent)) for draft, one in saved if one.wanted]
+        for batch in _batches(delivered, PUSH_BATCH):
             await self._namespace.push(batch)
 
 

@@ -43,10 +43,12 @@ def matches(
 
     SQLite scans the whole table for an IN of several columns, and either would prepare a statement for each length.
     """
-    return paired(connection.dialect.name, columns, sa.literal(json.dumps(list(rows)).decode(), sa.Text))
+    return matches_json(connection.dialect.name, columns, sa.literal(json.dumps(list(rows)).decode(), sa.Text))
 
 
-def paired(dialect: str, columns: Sequence[sa.Column[str]], text: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+def matches_json(
+    dialect: str, columns: Sequence[sa.Column[str]], text: sa.ColumnElement[str]
+) -> sa.ColumnElement[bool]:
     """`columns IN text`, which is a JSON list of lists of texts: for statements that are made once and kept."""
     if dialect == "sqlite":
         each = sa.func.json_each(text).table_valued("value", name="wanted")
@@ -59,15 +61,15 @@ def paired(dialect: str, columns: Sequence[sa.Column[str]], text: sa.ColumnEleme
 
 def among(connection: AsyncConnection, column: sa.Column[str], values: Iterable[str]) -> sa.ColumnElement[bool]:
     """`column IN values` for a single column, in statements that may not join, such as a DELETE."""
-    return within(connection.dialect.name, column, sa.literal(json.dumps(list(values)).decode(), sa.Text))
+    return among_json(connection.dialect.name, column, sa.literal(json.dumps(list(values)).decode(), sa.Text))
 
 
-def in_order(connection: AsyncConnection, column: sa.Column[str]) -> sa.ColumnElement[str]:
+def in_byte_order(connection: AsyncConnection, column: sa.Column[str]) -> sa.ColumnElement[str]:
     """For ORDER BY: as Python sorts texts, where a database of Postgres may sort them as a language does."""
     return column if connection.dialect.name == "sqlite" else sa.collate(column, "C")
 
 
-def within(dialect: str, column: sa.ColumnElement[str], text: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+def among_json(dialect: str, column: sa.ColumnElement[str], text: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
     """`column IN text`, which is a JSON list of texts: for statements that are made once and kept."""
     if dialect == "sqlite":
         each = sa.select(sa.func.json_each(text).table_valued("value", name="wanted").c.value)

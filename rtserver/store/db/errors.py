@@ -28,12 +28,12 @@ def translated() -> Iterator[None]:
     try:
         yield
     except exc.StatementError as error:
-        raise _meaning(error) from None
+        raise _event_error(error) from None
     except _OUT_OF_REACH as error:
         raise _unavailable(error) from None
 
 
-def _meaning(error: exc.StatementError) -> EventError:
+def _event_error(error: exc.StatementError) -> EventError:
     if isinstance(error.orig, EventError):
         return error.orig
     if isinstance(error, exc.IntegrityError):

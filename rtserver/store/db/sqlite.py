@@ -25,7 +25,7 @@ _READERS = 4
 _WRITER_PRAGMAS = ("synchronous=FULL", "foreign_keys=ON", "journal_size_limit=67108864")
 _READER_PRAGMAS = ("query_only=ON",)
 _MIGRATION_SECONDS = 60.0
-_AGAIN_SECONDS = 0.01
+_RETRY_SECONDS = 0.01
 
 
 def file_of(url: str) -> Path:
@@ -83,7 +83,7 @@ async def _to_wal(connection: aiosqlite.Connection, wait: float) -> None:
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
                 raise
-        await asyncio.sleep(_AGAIN_SECONDS)
+        await asyncio.sleep(_RETRY_SECONDS)
 
 
 def _begin_immediate(connection: sa.Connection) -> None:

@@ -12,7 +12,7 @@ from rtserver.store.db.dialects import among
 from rtserver.store.schema.ingest import scheduled
 
 
-async def forget_scheduled(connection: AsyncConnection, user: str, page: int = 200) -> int:
+async def erase_scheduled(connection: AsyncConnection, user: str, page: int = 200) -> int:
     """How many were removed or changed."""
     named = sa.type_coerce(scheduled.c.body, sa.Text).contains(json.dumps(user).decode(), autoescape=True)
     changed, after = 0, ""
@@ -21,7 +21,7 @@ async def forget_scheduled(connection: AsyncConnection, user: str, page: int = 2
         rows = list(await connection.execute(query.order_by(scheduled.c.id).limit(page)))
         gone = []
         for row in rows:
-            body = without(row.kind, row.body, user)
+            body = body_without(row.kind, row.body, user)
             if body is None:
                 gone.append(row.id)
             elif body != row.body:
@@ -35,7 +35,7 @@ async def forget_scheduled(connection: AsyncConnection, user: str, page: int = 2
         after = rows[-1].id
 
 
-def without(kind: str, body: Any, user: str) -> Any:
+def body_without(kind: str, body: Any, user: str) -> Any:
     """The body without that user; None where nothing is left to do."""
     if not isinstance(body, dict):
         return body

@@ -15,12 +15,12 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rtserver.clock import now_ms
-from rtserver.store.audit import Deed, record
+from rtserver.store.audit import AuditEntry, record
 from rtserver.store.db.column_types import checked_key
 from rtserver.store.db.database import Database
 from rtserver.store.db.dialects import among
 from rtserver.store.erasure.erase_notifications import erase_inbox
-from rtserver.store.erasure.erase_scheduled import forget_scheduled
+from rtserver.store.erasure.erase_scheduled import erase_scheduled
 from rtserver.store.messages.append import message_columns, message_of
 from rtserver.store.messages.changes import lock_rooms
 from rtserver.store.messages.reactions import with_reactions
@@ -28,7 +28,7 @@ from rtserver.store.messages.records import Message
 from rtserver.store.notifications.removal import remove_mentions
 from rtserver.store.schema import audit, members, messages, reactions, receipts, rooms
 
-NOBODY = ""
+ERASED = ""
 """The id and the name of the author of a forgotten person's messages."""
 BATCH = 200
 _DIRECT = "dm:"
@@ -46,7 +46,7 @@ class Step(NamedTuple):
     """For memberships: the rooms left."""
 
 
-_Take = Callable[[AsyncConnection, str], Awaitable[Step]]
+_StepFunction = Callable[[AsyncConnection, str], Awaitable[Step]]
 
 
 class EraseUser:
@@ -55,11 +55,11 @@ class EraseUser:
 
     async def step(self, user: str) -> Step | None:
         """The next batch; None when nothing is left of `user`."""
-        if checked_key(user) == NOBODY:
+        if checked_key(user) == ERASED:
             return None
-        for take in _STEPS:
+        for run in _STEPS:
             async with self._db.transaction() as connection:
-                step = await take(connection, user)
+                step = await run(connection, user)
             if step.rows:
                 return step
         return None
@@ -67,7 +67,7 @@ class EraseUser:
     async def record(self, by: str, counts: dict[str, int]) -> None:
         """Say in the audit that somebody was forgotten; not who."""
         async with self._db.transaction() as connection:
-            await record(connection, [Deed(by, "user.forget", details=counts)])
+            await record(connection, [AuditEntry(by, "user.forget", details=counts)])
 
 
 async def _abandoned_direct_rooms(connection: AsyncConnection, user: str) -> Step:
@@ -108,18 +108,18 @@ async def _authored(connection: AsyncConnection, user: str) -> Step:
     theirs = sa.and_(reactions.c.room == room, reactions.c.seq.in_([message.seq for message in found]))
     await connection.execute(sa.delete(reactions).where(theirs))
     mentioned = [(user, message.id) for message in found for user in message.mentions or ()]
-    await remove_mentions(connection, mentioned + await _forget_words(connection, found))
+    await remove_mentions(connection, mentioned + await _erase_former_texts(connection, found))
     deleted_by = sa.case(
-        (sa.or_(messages.c.deleted_by.is_(None), messages.c.deleted_by == user), NOBODY), else_=messages.c.deleted_by
+        (sa.or_(messages.c.deleted_by.is_(None), messages.c.deleted_by == user), ERASED), else_=messages.c.deleted_by
     )
-    changed = await _change(
-        connection, found, author_id=NOBODY, author_name=NOBODY, text="", words=None, data=None, mentions=None,
+    changed = await _update(
+        connection, found, author_id=ERASED, author_name=ERASED, text="", words=None, data=None, mentions=None,
         nonce=None, deleted_at=sa.func.coalesce(messages.c.deleted_at, now), deleted_by=deleted_by,
     )  # fmt: skip
     return Step("messages", len(found), changed)
 
 
-async def _forget_words(connection: AsyncConnection, found: Sequence[Message]) -> list[tuple[str, str]]:
+async def _erase_former_texts(connection: AsyncConnection, found: Sequence[Message]) -> list[tuple[str, str]]:
     """What the audit keeps of former words of these messages; gives whom these mentioned, each with the message."""
     theirs = among(connection, audit.c.target, [message.id for message in found])
     overwritten = (await connection.execute(sa.select(audit.c.target, audit.c.details).where(theirs))).all()
@@ -131,7 +131,7 @@ async def _forget_words(connection: AsyncConnection, found: Sequence[Message]) -
 async def _deleted(connection: AsyncConnection, user: str) -> Step:
     """What the person deleted of others, as a moderator."""
     found = await _of_one_room(connection, messages.c.deleted_by == user)
-    return Step("deletions", len(found), await _change(connection, found, deleted_by=NOBODY) if found else ())
+    return Step("deletions", len(found), await _update(connection, found, deleted_by=ERASED) if found else ())
 
 
 async def _reacted(connection: AsyncConnection, user: str) -> Step:
@@ -147,7 +147,7 @@ async def _reacted(connection: AsyncConnection, user: str) -> Step:
         await connection.execute(sa.delete(reactions).where(one))
     seqs = {seq for seq, _ in rows}
     found = await _read(connection, sa.and_(messages.c.room == room, messages.c.seq.in_(seqs)))
-    changed = {message.seq: message for message in await _change(connection, found)}
+    changed = {message.seq: message for message in await _update(connection, found)}
     seen = [(changed[seq], emoji) for seq, emoji in rows if seq in changed]
     return Step("reactions", len(rows), [message for message, _ in seen], [emoji for _, emoji in seen])
 
@@ -162,19 +162,19 @@ async def _inbox(connection: AsyncConnection, user: str) -> Step:
 
 
 async def _scheduled(connection: AsyncConnection, user: str) -> Step:
-    return Step("scheduled", await forget_scheduled(connection, user))
+    return Step("scheduled", await erase_scheduled(connection, user))
 
 
 async def _audited(connection: AsyncConnection, user: str) -> Step:
     count = 0
     for column in (audit.c.actor, audit.c.target):
         some = sa.select(audit.c.id).where(column == user).limit(BATCH)
-        done = await connection.execute(sa.update(audit).where(audit.c.id.in_(some)).values({column.name: NOBODY}))
+        done = await connection.execute(sa.update(audit).where(audit.c.id.in_(some)).values({column.name: ERASED}))
         count += done.rowcount
     return Step("audit", count)
 
 
-_STEPS: tuple[_Take, ...] = (
+_STEPS: tuple[_StepFunction, ...] = (
     _scheduled, _abandoned_direct_rooms, _memberships, _authored, _deleted, _reacted, _read_marks, _inbox, _audited,
 )  # fmt: skip
 
@@ -193,7 +193,7 @@ async def _read(connection: AsyncConnection, wanted: sa.ColumnElement[bool]) -> 
     return [message_of(row) for row in await connection.execute(query)]
 
 
-async def _change(connection: AsyncConnection, found: Sequence[Message], **values: Any) -> list[Message]:
+async def _update(connection: AsyncConnection, found: Sequence[Message], **values: Any) -> list[Message]:
     """Change these messages of one room, whose lock is held; each takes the next `rev`."""
     if not found:
         return []

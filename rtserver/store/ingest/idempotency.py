@@ -77,17 +77,17 @@ class IdempotencyKeys:
         async with self._db.transaction() as connection:
             await connection.execute(sa.delete(requests).where(_is(kind, key)))
 
-    async def forget_old(self) -> int:
+    async def remove_expired(self) -> int:
         """Forget the keys that nobody has reason to use again, a bounded number of them; how many."""
         forgotten = 0
         for _ in range(_STEPS):
-            some = await self._forget_some()
+            some = await self._remove_some()
             forgotten += some
             if some < _STEP:
                 break
         return forgotten
 
-    async def _forget_some(self) -> int:
+    async def _remove_some(self) -> int:
         old = requests.c.created_at < self._clock() - KEPT_MS
         oldest = sa.select(requests.c.created_at).where(old).order_by(requests.c.created_at)
         async with self._db.reading() as connection:

@@ -27,7 +27,7 @@ from rtserver.store.schema.ingest import requests, scheduled
 LEASE_MS = 6_000
 LONGEST_PAUSE_MS = 60_000
 MAX_PAGE = 1000
-_TAKE_TURNS = 0x72747363  # one lock for all servers on this database
+_CLAIM_LOCK = 0x72747363  # one lock for all servers on this database
 
 
 class ScheduledItem(Struct, frozen=True, rename="camel"):
@@ -68,24 +68,24 @@ class Schedule:
             await connection.execute(sa.insert(scheduled).values(row))
         return id_, iso(due_at), True
 
-    async def take(self, owner: str, limit: int) -> list[ScheduledItem]:
+    async def claim(self, owner: str, limit: int) -> list[ScheduledItem]:
         """What is due, in order, held by `owner` from now on; nothing while another server holds some."""
         async with self._db.transaction() as connection:
-            await _take_turns(connection)
+            await _lock_claims(connection)
             now = self._clock()
-            others = sa.and_(scheduled.c.owner.is_not(None), scheduled.c.owner != owner, _held(now))
+            others = sa.and_(scheduled.c.owner.is_not(None), scheduled.c.owner != owner, _leased(now))
             if (await connection.execute(sa.select(scheduled.c.id).where(others).limit(1))).first() is not None:
                 return []
-            free = sa.and_(scheduled.c.failed_at.is_(None), scheduled.c.due_at <= now, sa.not_(_held(now)))
+            free = sa.and_(scheduled.c.failed_at.is_(None), scheduled.c.due_at <= now, sa.not_(_leased(now)))
             due = sa.select(scheduled).where(free).order_by(scheduled.c.due_at, scheduled.c.id).limit(limit)
-            found = [later_of(row) for row in await connection.execute(due)]
+            found = [item_of(row) for row in await connection.execute(due)]
             if found:
-                holding = sa.update(scheduled).where(scheduled.c.id.in_([later.id for later in found]))
-                await connection.execute(holding.values(owner=owner, held_until=now + LEASE_MS))
+                leasing = sa.update(scheduled).where(scheduled.c.id.in_([item.id for item in found]))
+                await connection.execute(leasing.values(owner=owner, held_until=now + LEASE_MS))
         return found
 
-    async def hold(self, owner: str) -> None:
-        """Go on holding what `owner` holds."""
+    async def renew(self, owner: str) -> None:
+        """Go on leasing what `owner` holds."""
         async with self._db.transaction() as connection:
             mine = sa.update(scheduled).where(scheduled.c.owner == owner)
             await connection.execute(mine.values(held_until=self._clock() + LEASE_MS))
@@ -115,7 +115,7 @@ class Schedule:
 
     async def next_due(self) -> int | None:
         """When the next one is due that nobody holds."""
-        free = sa.and_(scheduled.c.failed_at.is_(None), sa.not_(_held(self._clock())))
+        free = sa.and_(scheduled.c.failed_at.is_(None), sa.not_(_leased(self._clock())))
         async with self._db.reading() as connection:
             found = await connection.execute(sa.select(sa.func.min(scheduled.c.due_at)).where(free))
         due: int | None = found.scalar()
@@ -130,7 +130,7 @@ class Schedule:
     async def find(self, id: str) -> ScheduledItem | None:
         async with self._db.reading() as connection:
             row = (await connection.execute(sa.select(scheduled).where(scheduled.c.id == checked_key(id)))).first()
-        return None if row is None else later_of(row)
+        return None if row is None else item_of(row)
 
     async def page(
         self, *, kind: str | None = None, key: str | None = None, failed: bool = False, after: str = "", limit: int = 50
@@ -143,23 +143,25 @@ class Schedule:
         if key is not None:
             query = query.where(scheduled.c.key == checked_key(key))
         if after:
-            query = query.where(_behind(after))
+            query = query.where(_after_cursor(after))
         limit = min(max(limit, 1), MAX_PAGE)
         ordered = query.order_by(scheduled.c.due_at, scheduled.c.id).limit(limit + 1)
         async with self._db.reading() as connection:
             rows = list(await connection.execute(ordered))
         more = f"{rows[limit - 1].due_at}.{rows[limit - 1].id}" if len(rows) > limit else None
-        return [later_of(row) for row in rows[:limit]], more
+        return [item_of(row) for row in rows[:limit]], more
 
     async def cancel(self, id: str) -> bool:
         """Whether it was there; its key may be used anew. Raises `Conflict` while it is being carried out."""
         async with self._db.transaction() as connection:
-            await _take_turns(connection)
-            query = sa.select(scheduled, _held(self._clock()).label("held")).where(scheduled.c.id == checked_key(id))
+            await _lock_claims(connection)
+            query = sa.select(scheduled, _leased(self._clock()).label("leased")).where(
+                scheduled.c.id == checked_key(id)
+            )
             row = (await connection.execute(query)).first()
             if row is None:
                 return False
-            if row.held and row.owner is not None:
+            if row.leased and row.owner is not None:
                 raise Conflict("It is being carried out")
             await connection.execute(sa.delete(scheduled).where(scheduled.c.id == row.id))
             if row.key is not None:
@@ -172,19 +174,19 @@ class Schedule:
             await connection.execute(sa.update(scheduled).where(scheduled.c.id == id).values(**values))
 
 
-def later_of(row: Any) -> ScheduledItem:
+def item_of(row: Any) -> ScheduledItem:
     failed = None if row.failed_at is None else iso(row.failed_at)
     return ScheduledItem(
         row.id, row.kind, iso(row.due_at), row.body, row.key, iso(row.created_at), row.attempts, failed, row.error
     )
 
 
-def _held(now: int) -> sa.ColumnElement[bool]:
+def _leased(now: int) -> sa.ColumnElement[bool]:
     until = sa.func.coalesce(scheduled.c.held_until, 0)
     return sa.and_(until > now, until <= now + max(LEASE_MS, LONGEST_PAUSE_MS))
 
 
-def _behind(cursor: str) -> sa.ColumnElement[bool]:
+def _after_cursor(cursor: str) -> sa.ColumnElement[bool]:
     due_at, _, id_ = cursor.partition(".")
     if not due_at.isascii() or not due_at.isdecimal() or len(due_at) > 16:
         return sa.false()
@@ -194,7 +196,7 @@ def _behind(cursor: str) -> sa.ColumnElement[bool]:
     )
 
 
-async def _take_turns(connection: AsyncConnection) -> None:
+async def _lock_claims(connection: AsyncConnection) -> None:
     """One server at a time; on SQLite it is by now, since the transaction holds the write lock."""
     if connection.dialect.name != "sqlite":
-        await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_TAKE_TURNS)))
+        await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_CLAIM_LOCK)))

@@ -19,7 +19,7 @@ from rtserver.errors import RateLimited
 from rtserver.store.db.dialects import insert_into, matches
 from rtserver.store.messages.records import Author, Draft, Message
 from rtserver.store.messages.search_tokens import text_columns
-from rtserver.store.messages.slow_mode import keep_pace
+from rtserver.store.messages.slow_mode import check_slow_mode
 from rtserver.store.schema import messages, rooms
 
 Appended = tuple[Message, bool]
@@ -37,9 +37,9 @@ async def append(
     last_seqs = await _lock_rooms(connection, sorted({draft.room for draft in drafts}), now)
     known = await _replayed(connection, drafts)
     slow = ((n, one) for n, one in enumerate(drafts) if one.slow_seconds is not None and _nonce(one) not in known)
-    refused = await keep_pace(connection, slow, now)
-    going = [draft for place, draft in enumerate(drafts) if place not in refused]
-    appended = number(going, last_seqs, known, new_id, iso(now))
+    refused = await check_slow_mode(connection, slow, now)
+    accepted = [draft for place, draft in enumerate(drafts) if place not in refused]
+    appended = number(accepted, last_seqs, known, new_id, iso(now))
     fresh = [message for message, new in appended if new]
     if fresh:
         await connection.execute(sa.insert(messages), [_row(message, now) for message in fresh])

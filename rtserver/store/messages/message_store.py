@@ -19,7 +19,7 @@ from rtserver.store.db.database import Database
 from rtserver.store.db.group_commit import BATCH_LIMIT, QUEUE_LIMIT, GroupWriter
 from rtserver.store.db.ids import Ids
 from rtserver.store.messages.append import Appended, append, message_columns, message_of
-from rtserver.store.messages.changes import Change, Changed, Edit, Outcome, React, amend, lock_rooms
+from rtserver.store.messages.changes import Change, Changed, Edit, Outcome, React, apply_changes, lock_rooms
 from rtserver.store.messages.reactions import with_reactions
 from rtserver.store.messages.records import Author, Draft, Message
 from rtserver.store.messages.slow_mode import SlowMode
@@ -39,7 +39,7 @@ class Messages:
     def __init__(self, db: Database, *, queue_limit: int = QUEUE_LIMIT, batch_limit: int = BATCH_LIMIT) -> None:
         self._db = db
         self._ids = Ids()
-        self._pace = SlowMode(db)
+        self._slow_mode = SlowMode(db)
         self._writer = GroupWriter(self._write, queue_limit=queue_limit, batch_limit=batch_limit)
 
     async def start(self) -> None:
@@ -57,7 +57,7 @@ class Messages:
         """
         checked = _checked(draft)
         if checked.slow_seconds is not None:
-            await self._pace.check(checked)
+            await self._slow_mode.check(checked)
         outcome = await self._writer.submit(checked)
         if isinstance(outcome, EventError):
             raise outcome
@@ -127,7 +127,7 @@ class Messages:
             if drafts and changes:  # all rooms in one order, or two servers might wait for each other
                 await lock_rooms(connection, {item.room for item in items})
             appended = iter(await append(connection, drafts, self._ids, now) if drafts else ())
-            outcomes = iter(await amend(connection, changes, self._ids, now) if changes else ())
+            outcomes = iter(await apply_changes(connection, changes, self._ids, now) if changes else ())
         return [next(appended) if isinstance(item, Draft) else next(outcomes) for item in items]
 
 

@@ -55,7 +55,7 @@ class Retention:
             if await self._last_to_go(connection, room, lock=False) is None:
                 return 0  # mostly: no lock for that
         async with self._db.transaction() as connection:
-            if not await _alone(connection):
+            if not await _try_lock(connection):
                 return 0
             last = await self._last_to_go(connection, room, lock=True)
             if last is None:
@@ -85,7 +85,7 @@ class Retention:
         return last
 
 
-async def _alone(connection: AsyncConnection) -> bool:
+async def _try_lock(connection: AsyncConnection) -> bool:
     if connection.dialect.name == "sqlite":
         return True  # it is the only one that writes
     return bool((await connection.execute(sa.select(sa.func.pg_try_advisory_xact_lock(_LOCK)))).scalar_one())

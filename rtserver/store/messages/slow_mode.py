@@ -30,33 +30,33 @@ class SlowMode:
     async def check(self, draft: Draft) -> None:
         """Raises `RateLimited`; never for a message that is there already."""
         async with self._db.reading() as connection:
-            wait = await _wait(connection, draft, now_ms())
+            wait = await _wait_seconds(connection, draft, now_ms())
             if wait and not await _is_replay(connection, draft):
                 raise RateLimited(wait, _SLOW_DOWN)
 
 
-async def keep_pace(
+async def check_slow_mode(
     connection: AsyncConnection, drafts: Iterable[tuple[int, Draft]], now: int
 ) -> dict[int, RateLimited]:
     """Which of `drafts` come too soon, by their places, in the transaction that saves the others.
 
     All of them are slow and none is there already. A refusal is a result, so that it holds up nobody else's message.
     """
-    taken: dict[tuple[str, str], set[str | None]] = {}
+    accepted: dict[tuple[str, str], set[str | None]] = {}
     refused: dict[int, RateLimited] = {}
     for place, draft in drafts:
-        turn = (draft.room, draft.author.id)
-        if turn in taken:
-            if draft.nonce is None or draft.nonce not in taken[turn]:
+        author = (draft.room, draft.author.id)
+        if author in accepted:
+            if draft.nonce is None or draft.nonce not in accepted[author]:
                 refused[place] = RateLimited(draft.slow_seconds or 0, _SLOW_DOWN)
-        elif wait := await _wait(connection, draft, now):
+        elif wait := await _wait_seconds(connection, draft, now):
             refused[place] = RateLimited(wait, _SLOW_DOWN)
         else:
-            taken[turn] = {draft.nonce}
+            accepted[author] = {draft.nonce}
     return refused
 
 
-async def _wait(connection: AsyncConnection, draft: Draft, now: int) -> float:
+async def _wait_seconds(connection: AsyncConnection, draft: Draft, now: int) -> float:
     """Seconds; 0 when it may be sent."""
     mine = sa.and_(messages.c.author_id == draft.author.id, messages.c.room == draft.room)
     last = sa.select(messages.c.sent_at).where(mine).order_by(messages.c.seq.desc()).limit(1)

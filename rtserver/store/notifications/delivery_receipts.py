@@ -15,7 +15,7 @@ from rtserver.store.db.dialects import among, insert_into, matches
 from rtserver.store.db.group_commit import GroupWriter
 from rtserver.store.schema.notifications import deliveries, notifications
 
-MOST_DEVICES = 50
+MAX_DEVICES = 50
 """That a notification has receipts of, more or less: a client can give itself any number of names."""
 
 
@@ -75,7 +75,7 @@ async def _insert(connection: AsyncConnection, rows: dict[tuple[str, str], tuple
     values: list[dict[str, object]] = []
     for (id_, device), (user, at) in sorted(rows.items()):
         counts[id_] = counts.get(id_, 0) + 1
-        if counts[id_] <= MOST_DEVICES:
+        if counts[id_] <= MAX_DEVICES:
             values.append({"notification_id": id_, "device": device, "user_id": user, "delivered_at": at})
     if values:
         await connection.execute(insert_into(connection, deliveries).on_conflict_do_nothing(), values)

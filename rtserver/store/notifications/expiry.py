@@ -31,14 +31,14 @@ class Expiry:
             if not any((await connection.execute(due)).one()):
                 return 0
         async with self._db.transaction() as connection:
-            if not await _alone(connection):
+            if not await _try_lock(connection):
                 return 0
             old = sa.select(webhooks.c.id).where(parked).limit(BATCH)
             removed = await connection.execute(sa.delete(webhooks).where(webhooks.c.id.in_(old)))
             return removed.rowcount + await _remove(connection, expired)
 
 
-async def _alone(connection: AsyncConnection) -> bool:
+async def _try_lock(connection: AsyncConnection) -> bool:
     if connection.dialect.name == "sqlite":
         return True  # it is the only one that writes
     return bool((await connection.execute(sa.select(sa.func.pg_try_advisory_xact_lock(_LOCK)))).scalar_one())

@@ -22,10 +22,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rtserver.clock import iso
 from rtserver.errors import Conflict
 from rtserver.protocol import json
-from rtserver.store.db.dialects import among, matches, paired
+from rtserver.store.db.dialects import among, matches, matches_json
 from rtserver.store.notifications.inbox_locks import advance_inboxes, lock_inboxes
 from rtserver.store.notifications.preferences import preferences_of
-from rtserver.store.notifications.records import NOTHING_SET, Delivered, Notification, NotificationDraft, Preferences
+from rtserver.store.notifications.records import NO_PREFERENCES, Delivered, Notification, NotificationDraft, Preferences
 from rtserver.store.notifications.rows import alive, note_columns, note_of, row_of, unread
 from rtserver.store.notifications.webhook_insert import queue_webhooks
 from rtserver.store.schema.notifications import deliveries, grouped_keys, notifications
@@ -133,7 +133,7 @@ class _Numbering:
     def _numbered(self, draft: NotificationDraft, digest: str | None) -> Notification:
         """The notification of a draft whose key is new, with the next number of the inbox."""
         self._inboxes.last_seqs[draft.user] = seq = self._inboxes.last_seqs[draft.user] + 1
-        muted = self._inboxes.preferences.get(draft.user, NOTHING_SET).mutes(draft)
+        muted = self._inboxes.preferences.get(draft.user, NO_PREFERENCES).mutes(draft)
         group = None if draft.group_key is None else (draft.user, draft.group_key, muted)
         entry = self._inboxes.groups.get(group) if group is not None else None
         if entry is not None:
@@ -216,7 +216,7 @@ async def _repeated(
 def _repeated_query(dialect: str) -> sa.CompoundSelect[Any]:
     """Of `keys`: what stands under each, as it is now."""
     text = sa.bindparam("keys", type_=sa.Text)
-    own, former = (paired(dialect, [of.c.user_id, of.c.key], text) for of in (notifications, grouped_keys))
+    own, former = (matches_json(dialect, [of.c.user_id, of.c.key], text) for of in (notifications, grouped_keys))
     standing = sa.select(notifications.c.user_id, notifications.c.key, notifications.c.digest, *note_columns())
     swallowed = sa.select(grouped_keys.c.user_id, grouped_keys.c.key, grouped_keys.c.digest, *note_columns())
     its = notifications.c.id == grouped_keys.c.notification_id

@@ -33,7 +33,7 @@ from rtserver.store.notifications.rows import alive, note_columns, note_of, unre
 from rtserver.store.schema.notifications import deliveries, inboxes, notifications
 
 MAX_PAGE = 10_000
-MOST_TYPES = 100
+MAX_TYPES = 100
 
 _Page = tuple[list[Notification], bool]
 _Delivered = list[Delivered]
@@ -139,7 +139,7 @@ class Notifications:
             return len(gone), await _unread(connection, user)
 
     async def counts(self, user: str) -> Unread:
-        """What is unread, by type too: the `MOST_TYPES` largest."""
+        """What is unread, by type too: the `MAX_TYPES` largest."""
         async with self._db.reading() as connection:
             return await _unread(connection, user)
 
@@ -147,7 +147,7 @@ class Notifications:
         """How many of the user's notifications are unread."""
         return (await self.counts(user)).count
 
-    async def welcome(self, user: str) -> Unread:
+    async def open_inbox(self, user: str) -> Unread:
         """What is unread; from now on the user is one of everyone."""
         async with self._db.reading() as connection:
             known = sa.select(inboxes.c.last_seq).where(inboxes.c.user_id == checked_key(user))
@@ -184,5 +184,5 @@ async def _unread(connection: AsyncConnection, user: str) -> Unread:
     mine = sa.and_(notifications.c.user_id == checked_key(user), unread(), alive(now_ms()))
     query = sa.select(notifications.c.type, sa.func.count(), unseen).where(mine).group_by(notifications.c.type)
     rows = sorted(await connection.execute(query), key=lambda row: (-row[1], row[0]))
-    types = {type_: int(count) for type_, count, _ in rows[:MOST_TYPES]}
+    types = {type_: int(count) for type_, count, _ in rows[:MAX_TYPES]}
     return Unread(sum(row[1] for row in rows), sum(int(row[2]) for row in rows), types)

@@ -15,7 +15,7 @@ from rtserver.store.db.column_types import checked_key
 from rtserver.store.db.database import Database
 from rtserver.store.db.dialects import among, insert_into
 from rtserver.store.notifications.inbox_locks import lock_inboxes
-from rtserver.store.notifications.records import NOTHING_SET, Preferences
+from rtserver.store.notifications.records import NO_PREFERENCES, Preferences
 from rtserver.store.schema.notifications import preferences
 
 MAX_BYTES = 16_384
@@ -28,14 +28,14 @@ class PreferenceStore:
 
     async def get(self, user: str) -> Preferences:
         async with self._db.reading() as connection:
-            return (await preferences_of(connection, [checked_key(user)])).get(user, NOTHING_SET)
+            return (await preferences_of(connection, [checked_key(user)])).get(user, NO_PREFERENCES)
 
     async def change(self, user: str, change: Callable[[Preferences], Preferences]) -> Preferences:
         """Save what `change` makes of the current ones. What is notified from then on follows them."""
         async with self._db.transaction() as connection:
             await lock_inboxes(connection, [checked_key(user)])
             found = await preferences_of(connection, [user])
-            changed = change(found.get(user, NOTHING_SET))
+            changed = change(found.get(user, NO_PREFERENCES))
             value = to_builtins(changed)
             if len(json.dumps(value)) > MAX_BYTES:
                 raise TooLarge(f"Preferences take at most {MAX_BYTES} bytes", details={"limit": MAX_BYTES})

@@ -94,4 +94,4 @@ class Preferences(Struct, frozen=True, rename="camel"):
         return draft.type in self.muted_types or (draft.room is not None and draft.room in self.muted_rooms)
 
 
-NOTHING_SET = Preferences()
+NO_PREFERENCES = Preferences()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from rtserver.clock import now_ms
-from rtserver.store.audit import Deed, record
+from rtserver.store.audit import AuditEntry, record
 from rtserver.store.db.column_types import checked_key
 from rtserver.store.db.database import Database
 from rtserver.store.db.dialects import among, insert_into
@@ -32,7 +32,7 @@ class MemberAdmin:
             await connection.execute(insert_into(connection, rooms).values(row).on_conflict_do_nothing())
             adding = insert_into(connection, members).values(rows).on_conflict_do_nothing()
             new = sorted((await connection.execute(adding.returning(members.c.user_id))).scalars())
-            await record(connection, [Deed(by, "member.add", room, user) for user in new])
+            await record(connection, [AuditEntry(by, "member.add", room, user) for user in new])
         return new
 
     async def remove(self, room: str, users: Sequence[str], by: str) -> list[str]:
@@ -41,7 +41,7 @@ class MemberAdmin:
             theirs = among(connection, members.c.user_id, [checked_key(user) for user in users])
             removing = sa.delete(members).where(members.c.room == checked_key(room), theirs)
             gone = sorted((await connection.execute(removing.returning(members.c.user_id))).scalars())
-            await record(connection, [Deed(by, "member.remove", room, user) for user in gone])
+            await record(connection, [AuditEntry(by, "member.remove", room, user) for user in gone])
         return gone
 
     async def rename(self, room: str, member: Member) -> bool:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from msgspec import Struct
 
 from rtserver.clock import now_ms
-from rtserver.store.audit import Deed, record
+from rtserver.store.audit import AuditEntry, record
 from rtserver.store.db.column_types import checked_key
 from rtserver.store.db.database import Database
 from rtserver.store.db.dialects import insert_into
@@ -62,7 +62,7 @@ class RoomSettingsStore:
             if not changed:
                 return before, []
             await connection.execute(sa.update(rooms).where(rooms.c.room == room).values(changed))
-            await record(connection, [Deed(by, "room.configure", room, details=changed)])
+            await record(connection, [AuditEntry(by, "room.configure", room, details=changed)])
             after = RoomSettings(*(await connection.execute(_selected(room))).one())
         return after, list(changed)
 

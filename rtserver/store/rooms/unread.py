@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rtserver.protocol import json
 from rtserver.store.db.column_types import Key, checked_key
-from rtserver.store.db.dialects import within
+from rtserver.store.db.dialects import among_json
 from rtserver.store.messages.append import message_columns, message_of
 from rtserver.store.messages.records import ReadState, RoomSummary
 from rtserver.store.schema import members, messages, receipts, rooms
@@ -70,7 +70,7 @@ def _summaries() -> sa.Select[tuple[Any, ...]]:
 @cache
 def _read_states(dialect: str) -> sa.Select[tuple[Any, ...]]:
     """Making it takes longer than asking it, and every join asks."""
-    chosen = sa.select(rooms).where(within(dialect, rooms.c.room, sa.bindparam("names", type_=sa.Text))).subquery()
+    chosen = sa.select(rooms).where(among_json(dialect, rooms.c.room, sa.bindparam("names", type_=sa.Text))).subquery()
     mine = sa.and_(members.c.room == chosen.c.room, members.c.user_id == USER)
     return (
         sa.select(*_columns(chosen), members.c.user_id)

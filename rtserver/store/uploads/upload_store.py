@@ -83,7 +83,7 @@ class Uploads:
         async with self._db.transaction() as connection:
             await connection.execute(sa.delete(uploads).where(among(connection, uploads.c.id, ids)))
 
-    async def forget(self, user: str) -> int:
+    async def erase(self, user: str) -> int:
         """Remove some of the user's files; how many. 0 when none is left."""
         async with self._db.reading() as connection:
             mine = sa.select(uploads.c.id).where(uploads.c.owner == checked_key(user)).limit(BATCH)

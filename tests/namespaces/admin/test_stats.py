@@ -3,7 +3,7 @@
 from typing import Any
 
 from rtserver.namespaces.admin.process_memory import resident_bytes
-from rtserver.namespaces.admin.stats import Cluster, InstanceStats, Sampler
+from rtserver.namespaces.admin.stats import ClusterStats, InstanceStats, Sampler
 from rtserver.telemetry.metrics import Metrics
 
 
@@ -33,13 +33,13 @@ def sampled(instance: str, **changed: Any) -> InstanceStats:
 
 
 def word(instance: str, **changed: Any) -> dict[str, Any]:
-    heard = Cluster().report(sampled(instance, **changed), 0.0)
+    heard = ClusterStats().report(sampled(instance, **changed), 0.0)
     return dict(heard["instances"][0])
 
 
 def test_the_total_adds_counts_and_shows_the_worst_time() -> None:
-    cluster = Cluster()
-    assert cluster.hear(word("two", connections={"/chat": 2, "/x": 1}, handlerP99=0.5, redisRoundTrip=0.003), 0.0)
+    cluster = ClusterStats()
+    assert cluster.on_stats(word("two", connections={"/chat": 2, "/x": 1}, handlerP99=0.5, redisRoundTrip=0.003), 0.0)
     report = cluster.report(sampled("one", connections={"/chat": 3}, handlerP99=0.1), 1.0)
     assert [stats["instance"] for stats in report["instances"]] == ["one", "two"]
     assert report["total"]["connections"] == {"/chat": 5, "/x": 1}
@@ -49,16 +49,16 @@ def test_the_total_adds_counts_and_shows_the_worst_time() -> None:
 
 
 def test_an_instance_that_fell_silent_leaves_the_dashboard() -> None:
-    cluster = Cluster()
-    cluster.hear(word("two"), 0.0)
+    cluster = ClusterStats()
+    cluster.on_stats(word("two"), 0.0)
     assert len(cluster.report(sampled("one"), 2.9)["instances"]) == 2
     assert len(cluster.report(sampled("one"), 3.1)["instances"]) == 1
 
 
 def test_what_another_program_says_under_the_same_name_is_ignored() -> None:
-    cluster = Cluster()
-    for said in (None, 5, "x", [], {}, {"instance": 5}, word("two") | {"memory": "much"}):
-        assert not cluster.hear(said, 0.0)
+    cluster = ClusterStats()
+    for payload in (None, 5, "x", [], {}, {"instance": 5}, word("two") | {"memory": "much"}):
+        assert not cluster.on_stats(payload, 0.0)
 
 
 def test_the_memory_of_this_process_is_plausible() -> None:

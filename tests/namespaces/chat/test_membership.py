@@ -37,7 +37,7 @@ async def test_who_joins_while_the_room_becomes_one_for_a_role_hears_nothing_of_
     eve = await person("eve")
     joining = asyncio.create_task(eve.call("join", {"room": "board"}))
     await gate.reached.wait()
-    await chat.keeper.configure("board", {"policy": "role:staff"}, "admin")
+    await chat.room_admin.configure("board", {"policy": "role:staff"}, "admin")
     gate.open.set()
     assert (await joining)["error"]["code"] == "forbidden"
     await chat.to("board").emit("message", {})
@@ -49,7 +49,7 @@ async def test_who_is_taken_out_while_joining_is_not_in_the_room(chat: Chat, per
     eve = await person("eve")
     joining = asyncio.create_task(eve.call("join", {"room": "board"}))
     await gate.reached.wait()
-    await chat.keeper.remove("board", ["eve"], "admin")
+    await chat.room_admin.remove("board", ["eve"], "admin")
     gate.open.set()
     assert (await joining)["error"]["code"] == "room_not_joined"
     assert (await eve.call("typing", {"room": "board", "typing": True}))["error"]["code"] == "room_not_joined"

@@ -124,7 +124,7 @@ class Late:
         await self.messages.change(Delete("general", drafts[0].data["id"], "moderator", any_author=True))
         await self.inboxes.add(drafts)
 
-    async def withdrawn(self, gone: Sequence[tuple[str, str]]) -> None:
+    async def announce_deleted(self, gone: Sequence[tuple[str, str]]) -> None:
         self.gone += gone
 
 
@@ -137,7 +137,7 @@ async def test_what_is_deleted_before_the_mentioned_are_told_is_quoted_nowhere(t
     late = Late(messages, inboxes)
     alice = Author("alice", "Alice")
     message, _ = await messages.append(Draft("general", alice, "@bob secret", mentions=["bob", "alice"]))
-    await Mentions(messages, Rooms(database), late).tell(message, ["bob", "alice"], "alice")
+    await Mentions(messages, Rooms(database), late).notify(message, ["bob", "alice"], "alice")
     assert await inboxes.list("bob") == ([], False)
     assert [user for user, _ in late.gone] == ["bob"]
     await messages.stop()

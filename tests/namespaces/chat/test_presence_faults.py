@@ -30,8 +30,8 @@ class Somebody:
 async def test_connecting_and_leaving_go_on_and_members_show_as_offline() -> None:
     online = Online(Down(), cast(RoomStore, None))
     client = cast(Client, cast(Any, Somebody()))
-    await online.arrived(client, "alice")
-    await online.left(client, "alice")
-    nobody = await online.among(["alice", "bob"])
+    await online.connected(client, "alice")
+    await online.disconnected(client, "alice")
+    nobody = await online.known_online(["alice", "bob"])
     assert nobody == set()
     assert nobody.partial

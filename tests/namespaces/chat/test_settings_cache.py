@@ -70,7 +70,7 @@ async def test_a_room_is_asked_for_once_in_a_while(known: RoomSettingsCache, sto
 async def test_what_was_changed_is_asked_for_anew_at_once(known: RoomSettingsCache, store: Store) -> None:
     await known.get("lobby")
     store.settings = RoomSettings("lobby", read_only=True)
-    known.forget("lobby")
+    known.invalidate("lobby")
     assert (await known.get("lobby")).read_only
 
 
@@ -79,7 +79,7 @@ async def test_an_answer_from_before_the_change_is_not_kept(known: RoomSettingsC
     asking = asyncio.create_task(known.get("lobby"))
     await store.begun.wait()
     store.settings = RoomSettings("lobby", read_only=True)
-    known.forget("lobby")
+    known.invalidate("lobby")
     store.gate.set()
     assert not (await asking).read_only
     assert (await known.get("lobby")).read_only

@@ -33,7 +33,7 @@ async def type_(client: JsClient, on: bool = True, **place: str) -> None:
 async def test_it_ends_by_itself_and_nothing_is_left_behind(
     chat: Chat, pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(typing_indicator, "LASTS", 0.05)
+    monkeypatch.setattr(typing_indicator, "TYPING_SECONDS", 0.05)
     alice, bob = pair
     await type_(alice)
     await type_(alice, to="bob")
@@ -80,8 +80,8 @@ async def test_a_message_of_who_did_not_type_tells_nobody_of_typing(pair: Pair) 
 
 async def test_one_connection_cannot_type_everywhere(chat: Chat, person: Callable[[str], Awaitable[JsClient]]) -> None:
     alice = await person("alice")
-    await asyncio.gather(*(type_(alice, to=f"user{number}") for number in range(typing_indicator.MAX_EACH + 50)))
-    assert len(chat._typing) == typing_indicator.MAX_EACH
+    await asyncio.gather(*(type_(alice, to=f"user{number}") for number in range(typing_indicator.MAX_PER_CLIENT + 50)))
+    assert len(chat._typing) == typing_indicator.MAX_PER_CLIENT
     await alice.disconnect()
     other = await person("bob")
     await settled(other)

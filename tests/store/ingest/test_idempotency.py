@@ -73,9 +73,9 @@ async def test_old_keys_are_forgotten(db: Database) -> None:
     await requests.enter(KeyedRequest("emit", "old", "d"))
     now += KEPT_MS
     await requests.enter(KeyedRequest("emit", "young", "d"))
-    assert await requests.forget_old() == 0
+    assert await requests.remove_expired() == 0
     now += 1
-    assert await requests.forget_old() == 1
+    assert await requests.remove_expired() == 1
     assert not (await requests.enter(KeyedRequest("emit", "young", "d"))).new
     assert (await requests.enter(KeyedRequest("emit", "old", "d"))).new
     await requests.stop()
@@ -90,7 +90,7 @@ async def test_a_clock_that_is_set_by_an_hour_frees_no_key(db: Database) -> None
         await requests.enter(KeyedRequest("emit", key, "d"))
     for step in (0, 2 * hour, -hour):
         now += step
-        assert await requests.forget_old() == 0
+        assert await requests.remove_expired() == 0
         for key in ("right", "ahead", "behind"):
             assert not (await requests.enter(KeyedRequest("emit", key, "d"))).new
     await requests.stop()

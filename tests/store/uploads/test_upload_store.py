@@ -75,8 +75,8 @@ async def test_a_user_keeps_no_more_than_the_quota_on_two_servers(
     assert len(files(folder)) == 3
     assert (await uploads.save("bob", "x", "text/plain", pieces(b"x"))).size == 1
     assert (await uploads.save("", "x", "text/plain", pieces(b"x" * 1000))).size == 1000
-    assert await uploads.forget("alice") == 3
-    assert await uploads.forget("alice") == 0
+    assert await uploads.erase("alice") == 3
+    assert await uploads.erase("alice") == 0
     assert len(files(folder)) == 2
 
 
