@@ -1,4 +1,4 @@
-"""The events of /admin. An `observer` may look; only an `admin` may act."""
+"""Events of /admin. An `observer` may read; only an `admin` may act."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ log = structlog.get_logger("rtserver.admin")
 
 
 class RoomMembers(Protocol):
-    """Changes who is in the rooms of the chat; `by` is for the audit."""
+    """Reads and changes the members of chat rooms; `by` is for the audit."""
 
     async def add(self, room: str, members: Sequence[Member], by: str) -> list[str]:
-        """The ids of the new ones."""
+        """Returns the ids of the new members."""
 
     async def remove(self, room: str, users: Sequence[str], by: str) -> list[str]:
-        """The ids of those that were members."""
+        """Returns the ids of those that were members."""
 
     async def members(self, room: str, *, after: str, limit: int) -> tuple[list[Member], str | None]:
-        """By id, and the cursor of the next page."""
+        """A page by id, and the cursor of the next page."""
 
 
 class Admin(Namespace, path="/admin"):
-    """`snapshot` gives the counters of this instance since its start (`Metrics.snapshot`)."""
+    """`snapshot` returns the counters of this instance since its start (`Metrics.snapshot`)."""
 
     auth = "required"
     roles = frozenset({ADMIN, OBSERVER})
@@ -80,7 +80,7 @@ class Admin(Namespace, path="/admin"):
         server = {"server": "rtserver", "version": self._version, "instance": self.server.instance_id}
         await client.emit("welcome", {"role": role, **server})
 
-    # Looking
+    # Reading
 
     @event("clients")
     async def list_clients(self, client: Client, payload: payloads.ClientsPayload = payloads.ALL_CLIENTS) -> Ack:
@@ -97,7 +97,7 @@ class Admin(Namespace, path="/admin"):
 
     @event("presence")
     async def presence(self, client: Client, payload: payloads.PresencePayload) -> Ack:
-        """`unavailable` while Redis is down."""
+        """Raises `Unavailable` while Redis is down."""
         devices = await self._presence.devices(payload.users)
         online = await self._presence.online(payload.users)
         given = {user: {"online": user in online, "devices": devices.get(user, {})} for user in payload.users}
@@ -124,10 +124,10 @@ class Admin(Namespace, path="/admin"):
 
     @event("kick")
     async def kick(self, client: Client, payload: payloads.KickPayload) -> Ack:
-        """Closes whole connections. `disconnect` is a reserved name, which clients cannot emit."""
+        """Close whole connections. The event is not called `disconnect`, a reserved name that clients cannot emit."""
         me = acting(client)
         if payload.sid is not None and not looks_like_sid(payload.sid):
-            raise NotFound("There is no such socket")  # a room's name would close everybody in it
+            raise NotFound("There is no such socket")  # the name of a room would close every client in it
         room = payload.sid or user_room(payload.user or "")
         done = await self._directory.close_connections(room)
         count = done["disconnected"]
@@ -140,12 +140,12 @@ class Admin(Namespace, path="/admin"):
     @event("announce")
     async def announce(self, client: Client, payload: payloads.AnnouncePayload) -> Ack:
         me = acting(client)
-        for everybody in [self._directory.operator(name) for name in dict.fromkeys(payload.namespaces)]:
-            await everybody.emit(payload.event, payload.data)
+        for operator in [self._directory.operator(name) for name in dict.fromkeys(payload.namespaces)]:
+            await operator.emit(payload.event, payload.data)
         await self.record("announce", me.user, {"namespaces": payload.namespaces, "name": payload.event})
         return {"ok": True}
 
-    # Telling
+    # Statistics and the log
 
     @server_event("stats")
     async def on_stats(self, *args: Any) -> None:
@@ -167,7 +167,7 @@ class Admin(Namespace, path="/admin"):
             await self.local.volatile.emit("stats", self._cluster.report(own, now))
 
     async def record(self, what: str, by: str, details: Mapping[str, Any]) -> None:
-        """For the server's log, and for every admin that watches."""
+        """Write an action to the server's log and emit it to every connected admin and observer."""
         given = {key: value for key, value in details.items() if value is not None}
         log.info(f"admin_{what}", by=by, **given)
         at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -175,8 +175,8 @@ class Admin(Namespace, path="/admin"):
 
 
 def acting(client: Client) -> Identity:
-    """Who acts; an observer may not."""
+    """The identity of an admin; raises `Forbidden` for an observer."""
     me = identity_of(client)
     if ADMIN not in me.roles:
-        raise Forbidden("An observer may look, but not act")
+        raise Forbidden("An observer may read, but not act")
     return me

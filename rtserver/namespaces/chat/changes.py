@@ -1,8 +1,8 @@
-"""Changing messages: edits, deletions, reactions, and what the others are reaction.
+"""Message changes: edits, deletions and reactions, and their broadcasts.
 
-1. A change is committed, then broadcast, with nothing awaited between: so one instance broadcasts the changes of a room
-   in the order of `rev`. Clients drop one whose `rev` is not above the one they have.
-2. A change that changes nothing is acked and not broadcast.
+1. A change is committed, then broadcast, with no await in between: so one instance broadcasts the changes of a room in
+   the order of `rev`. Clients drop a change whose `rev` is not above the one they have.
+2. A change without effect is acked, but not broadcast.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ Wire = dict[str, Any]
 
 
 class MessageChanges:
+    """The events `edit`, `delete` and `react`, once access is checked."""
+
     def __init__(self, namespace: Namespace, messages: MessageStore, mentions: Mentions, *, max_text: int) -> None:
         self._namespace = namespace
         self._messages = messages
@@ -32,32 +34,37 @@ class MessageChanges:
         self._max_text = max_text
 
     async def edit(self, me: Identity, where: Conversation, payload: EditPayload, *, except_sid: str) -> Wire:
-        """The message as it is now, also reaction to everybody but the socket `except_sid`; the same of those below."""
+        """Edit a message and return it as it is now. All sockets but `except_sid` get the broadcast, here and below.
+
+        Raises `NotFound`, `Forbidden`, `Conflict` for a deleted message, `InvalidPayload`, `Unavailable`.
+        """
         text = clean_text(payload.text, self._max_text)
         data = payload.data if payload.data is UNSET else clean_data(payload.data)
         mentions = await self._mentions.members(where.room, named_in(text, payload.mentions or ()))
         edit = Edit(where.room, payload.id, me.user, _any_author(me, where), text, data, mentions)
         changed, wire = await self._change(edit, where, "messageEdited", except_sid)
-        # An edit that changes nothing may be one repeated because its mentions could not be reaction.
+        # An edit without effect may be the repeat of one whose mentions could not be notified.
         mentioned = changed.mentioned if changed.changed else changed.message.mentions
         if mentioned:
             await self._mentions.notify(changed.message, mentioned, me.user)
         return wire
 
     async def delete(self, me: Identity, where: Conversation, payload: DeletePayload, *, except_sid: str) -> Wire:
+        """Delete a message and return its tombstone; its mention notifications are deleted too."""
         delete = Delete(where.room, payload.id, me.user, _any_author(me, where))
         changed, wire = await self._change(delete, where, "messageDeleted", except_sid)
         await self._mentions.announce_deleted(changed.removed)
         return wire
 
     async def react(self, me: Identity, where: Conversation, payload: ReactPayload, *, except_sid: str) -> Wire:
-        """Tells the others of the reaction only, not of the whole message."""
+        """Add or remove a reaction and return the message. The broadcast carries the reaction, not the whole message."""
         react = React(where.room, payload.id, me.user, clean_emoji(payload.emoji), payload.on)
         changed = await self._messages.change(react)
         wire: Wire = to_builtins(changed.message)
         if changed.changed:
             reaction = {name: wire[name] for name in ("room", "id", "seq", "rev")}
-            reaction |= {"user": me.user, "emoji": react.emoji, "on": react.on, "reactions": wire.get("reactions", [])}
+            reaction |= {"user": me.user, "emoji": react.emoji, "on": react.on}
+            reaction["reactions"] = wire.get("reactions", [])
             await self._broadcast(where, except_sid, "reaction", reaction)
         return wire
 
@@ -73,5 +80,5 @@ class MessageChanges:
 
 
 def _any_author(me: Identity, where: Conversation) -> bool:
-    """In direct conversations nobody may change what others wrote."""
+    """Whether the user may change messages of others: moderators, but not in direct conversations."""
     return where.partner is None and me.has_any_role(MODERATORS)

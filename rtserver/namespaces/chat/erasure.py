@@ -1,8 +1,8 @@
-"""Forgetting a person: connections closed, everything that is kept removed or made anonymous, and everybody reaction.
+"""Erasure of a user: connections are closed, stored data is removed or made anonymous, and clients are informed.
 
-1. Bounded: after `SECONDS` it says that it is not done, and whoever asked asks again. Every batch is a transaction.
-2. Connections are closed first and again at the end. A token that is still good lets its owner in again, and what is
-   written then is of a new person.
+1. A call is bounded: after `SECONDS` it returns `done: false`, and the caller repeats it. Each batch is a transaction.
+2. Connections are closed first and again at the end. A token that is still valid admits the user again; what is written
+   then belongs to a new user.
 """
 
 from __future__ import annotations
@@ -21,32 +21,32 @@ from rtserver.sio.namespace.namespace import Namespace
 from rtserver.store.erasure.erase_user import Step
 
 USER_ERASED = "forgotten"
-"""The event between servers: a user's id."""
+"""The event between servers; its argument is the user id."""
 SECONDS = 20.0
 
 
 class Store(Protocol):
     async def step(self, user: str) -> Step | None:
-        """The next batch; None when nothing is left of `user`."""
+        """Erase the next batch; None when nothing of `user` is left."""
 
     async def record(self, by: str, counts: dict[str, int]) -> None:
-        """Say in the audit that somebody was forgotten; not who."""
+        """Write to the audit that a user was erased, without the user id."""
 
 
 class Files(Protocol):
     async def erase(self, user: str) -> int:
-        """Remove some of the user's files; how many. 0 when none is left."""
+        """Remove some of the user's files and return how many; 0 when none is left."""
 
 
 class ErasureResult(Struct, frozen=True):
-    """`done` is False when there is more: ask again. What was removed or made anonymous, by kind."""
+    """`done` is False when data is left: repeat the call. `counts`: rows removed or made anonymous, by kind."""
 
     done: bool
     counts: dict[str, int]
 
 
 class UserErasure:
-    """`watchers` hear that it was done, and by whom; not of whom."""
+    """`evict_here` drops the user from the caches of this server. `watchers` learn who erased, not who was erased."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class UserErasure:
         self._seconds = seconds
 
     async def erase(self, user: str, by: str) -> ErasureResult:
-        """Raises `Unavailable`; what is gone by then stays gone."""
+        """Erase `user` on behalf of `by`. Raises `Unavailable`; what was erased until then stays erased."""
         deadline = asyncio.get_running_loop().time() + self._seconds
         counts: Counter[str] = Counter()
         await self._close_connections(user)
@@ -98,7 +98,7 @@ class UserErasure:
         await asyncio.gather(*(sockets.disconnect_sockets(close=True) for sockets in everywhere))
 
     async def _announce(self, user: str, step: Step) -> None:
-        """What those who are connected see of it."""
+        """Inform connected clients about a batch, with the events of ordinary changes."""
         tell: Callable[..., Awaitable[None]]
         for room in step.rooms:
             if pair_of(room) is None:

@@ -1,10 +1,10 @@
-"""The events of /chat. Owns the order of their steps; what is stored, where it goes and who may is elsewhere.
+"""Events of /chat. Owns the order of their steps; storage, addressing and access are in other modules.
 
 Rules:
 1. A message is committed, then broadcast (`Poster`), then acked.
-2. A join subscribes the socket before it reads the history, so that no message falls between. One may come
-   twice, and clients drop it by its `seq`.
-3. The sending socket learns from its ack; the user's other devices learn from the broadcast.
+2. A join subscribes the socket before it reads the history, so that no message is missed in between. A message may
+   arrive twice; clients drop it by its `seq`.
+3. The sending socket gets the ack; the user's other devices get the broadcast.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class Chat(Namespace, path="/chat"):
 
     @event("join")
     async def join(self, client: Client, payload: payloads.RoomPayload) -> Ack:
-        """Joining one's own direct conversation only reads it: it reaches all devices without."""
+        """Join a room, or only read an own direct conversation, which reaches all devices without joining."""
         me = identity_of(client)
         where = named_conversation(payload.room, me.user)
         if where.partner is None:
@@ -129,7 +129,7 @@ class Chat(Namespace, path="/chat"):
 
     @server_event(CHANGED)
     async def on_room_changed(self, *args: Any) -> None:
-        """Another server has changed a room; anybody in the cluster may use the event's name."""
+        """Another server has changed a room. The arguments are checked: any server may emit this event."""
         if args and isinstance(args[0], str):
             await self.room_admin.on_room_changed(args[0], args[1:2] == (True,))
 
@@ -149,7 +149,7 @@ class Chat(Namespace, path="/chat"):
 
     @server_event(USER_ERASED)
     async def on_user_erased(self, *args: Any) -> None:
-        """Another server has forgotten a person, who may come back as somebody new."""
+        """Another server has erased a user, who may come back as a new one."""
         if args and isinstance(args[0], str):
             self.poster.direct_rooms.evict(args[0])
 
@@ -219,7 +219,7 @@ class Chat(Namespace, path="/chat"):
 
     @event("read")
     async def read(self, client: Client, payload: payloads.ReadPayload) -> Ack:
-        """For the user's own devices too, in the room or not: they clear their unread mark."""
+        """Move the read cursor. The user's other devices get the broadcast too, joined or not, to clear their mark."""
         me = identity_of(client)
         where = conversation(payload, me.user)
         await self._access.check_read(client, where)
@@ -229,7 +229,7 @@ class Chat(Namespace, path="/chat"):
         return {"ok": True}
 
     async def _sender(self, client: Client, place: payloads.Place) -> tuple[Identity, Conversation]:
-        """Who sends and where, once that is allowed."""
+        """The sender and the conversation, once access is checked; raises `RoomNotJoined` or `Forbidden`."""
         me = identity_of(client)
         where = conversation(place, me.user)
         await self._access.check_participate(client, where)

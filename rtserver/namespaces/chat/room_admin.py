@@ -1,7 +1,7 @@
-"""Keeping rooms: what they are set to and who is in them, changed by backends, admins and moderators.
+"""Room administration: settings and members of rooms, changed by backends, admins and moderators.
 
-The database first, then the sockets and the other servers, then everybody who is told. Whoever calls decides whether
-it is allowed.
+1. The order of a change: the database, the other servers and the sockets, the broadcasts, the watchers.
+2. The caller checks whether the change is allowed.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from rtserver.store.messages.records import Member
 from rtserver.store.rooms.room_settings import RoomSettings
 
 CHANGED = "roomSettings"
-"""The event between servers: a room's name, and whether its policy is another one."""
+"""The event between servers; arguments: the room, and whether its policy changed."""
 CHUNK = 50
-"""Users whose sockets are addressed by one message between servers; the loop serves others in between."""
+"""Users addressed by one message between servers; the event loop runs other work between two chunks."""
 
 Watcher = Callable[[str, str, Mapping[str, Any]], Awaitable[None]]
 
 
 class RoomAdmin:
-    """`watchers` hear of each deed: what, by whom, and the details."""
+    """`watchers` are called after each change, with the action, the acting user and the details."""
 
     def __init__(
         self,
@@ -53,14 +53,14 @@ class RoomAdmin:
         self.watchers: list[Watcher] = []
 
     async def describe(self, room: str) -> RoomSettings:
-        """Raises `NotFound`."""
+        """The settings of a room, with the policy in effect; raises `NotFound`."""
         settings = await self._settings.find(room_conversation(room).room)
         if settings is None:
             raise NotFound("There is no such room")
         return self._with_policy(settings)
 
     async def configure(self, room: str, changes: Mapping[str, Any], by: str, *, except_sid: str = "") -> RoomSettings:
-        """Set it, and make it where there is none. Everybody in it is told, except the socket `except_sid`."""
+        """Change settings and create the room if needed. `roomChanged` goes to all its sockets but `except_sid`."""
         settings, changed = await self._settings.change(room_conversation(room).room, changes, by)
         shown = self._with_policy(settings)
         if changed:
@@ -72,7 +72,7 @@ class RoomAdmin:
         return shown
 
     async def add(self, room: str, members: Sequence[Member], by: str) -> list[str]:
-        """Make them members; the ids of the new ones. The room and their own devices are told."""
+        """Make users members and return the ids of the new ones. `joined` goes to the room and to their devices."""
         added = await self._memberships.add(room_conversation(room).room, members, by)
         await self._announce("joined", room, added)
         if added:
@@ -80,9 +80,9 @@ class RoomAdmin:
         return added
 
     async def remove(self, room: str, users: Sequence[str], by: str) -> list[str]:
-        """End their memberships and take their sockets out, on every server; the ids of those that were members."""
+        """End memberships and take the sockets out on every server; returns the ids of those that were members."""
         removed = await self._memberships.remove(room_conversation(room).room, users, by)
-        # All that were named: a socket may stand in the room although its membership has ended.
+        # All given users: a socket may be in the room although its membership has ended.
         for chunk in _chunks(dict.fromkeys(users)):
             await self._namespace.in_(*map(user_room, chunk)).sockets_leave(room)
         await self._announce("left", room, removed)
@@ -91,14 +91,14 @@ class RoomAdmin:
         return removed
 
     async def members(self, room: str, *, after: str, limit: int) -> tuple[list[Member], str | None]:
-        """A page by id, and the cursor of the next one; raises `NotFound` where there is no such room."""
+        """A page by id, and the cursor of the next page; raises `NotFound` where the room does not exist."""
         found = await self._rooms.members(room_conversation(room).room, after=after, limit=limit + 1)
         if not found and await self._settings.find(room) is None:
             raise NotFound("There is no such room")
         return found[:limit], found[limit - 1].id if len(found) > limit else None
 
     async def on_room_changed(self, room: str, policy: bool) -> None:
-        """A room was changed, here or on another server."""
+        """Handle a change of a room, made here or on another server. `policy`: whether the policy changed."""
         self._settings_cache.invalidate(room)
         if not policy:
             return
@@ -107,7 +107,10 @@ class RoomAdmin:
                 await self._remove_without_role(client, room)
 
     async def recheck(self) -> None:
-        """Put out whoever may not be in a room any more: with Redis the words of other servers were lost."""
+        """Take out every client that may not be in its rooms any more.
+
+        Called when Redis is back: changes announced by other servers were lost while it was down.
+        """
         self._settings_cache.invalidate_all()
         inside: dict[str, list[Client]] = {}
         for client in self._namespace.clients.values():
@@ -126,7 +129,7 @@ class RoomAdmin:
             await asyncio.sleep(0)
 
     async def _remove_without_role(self, client: Client, room: str) -> None:
-        """Out, who could not join any more for want of a role."""
+        """Take the client out if it lacks the role that the room requires."""
         policy = await self._access.policy(room)
         if client.identity is None or not has_role_for(policy, client.identity):
             await self._remove_client(client, room)

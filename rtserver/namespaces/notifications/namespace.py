@@ -1,4 +1,4 @@
-"""The events of /notifications. Every change that one device makes is told to the user's other devices."""
+"""Events of /notifications. A change made by one device is emitted to the user's other devices."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ MAX_DEVICE = 64
 
 Ack = dict[str, Any]
 Push = tuple[str, Ack]
-"""A user, and the notification as it goes out."""
+"""A user, and the payload of `notification`."""
 
 log = structlog.get_logger("rtserver.notifications")
 
 
 class Notifications(Namespace, path=PATH):
-    """`receipt_timeout`: seconds to wait for a device's ack before a push is sent again."""
+    """`receipt_timeout`: seconds to wait for the ack of a device before a push is repeated."""
 
     auth = "required"
 
@@ -55,7 +55,7 @@ class Notifications(Namespace, path=PATH):
         device_of(client)
 
     async def on_connected(self, client: Client) -> None:
-        """Counted once the client is reached by pushes, so that none is missed between the two."""
+        """Emit `unread`. Counted after the client has joined its user room, so that no push is missed in between."""
         user = identity_of(client).user
         try:
             await client.emit("unread", to_builtins(await self._store.open_inbox(user)))
@@ -99,10 +99,10 @@ class Notifications(Namespace, path=PATH):
 
     @event("delivered")
     async def delivered(self, client: Client, payload: payloads.IdsPayload) -> Ack:
-        """What a device got otherwise than by a push, as by `list`."""
+        """Receipts of notifications that the device got without a push, as by `list`."""
         device = device_of(client)
         if device is None:
-            raise Forbidden("Connect with the name of the `device` first")
+            raise Forbidden("Connect with a `device` name first")
         await self._receipts.record(identity_of(client).user, device, dict.fromkeys(payload.ids))
         return {"ok": True}
 
@@ -116,16 +116,16 @@ class Notifications(Namespace, path=PATH):
         await self._emit_to_other_devices(client, "preferences", saved)
         return {"ok": True, "preferences": saved}
 
-    # How notifications get here.
+    # Pushes
 
     async def push(self, pushes: Sequence[Push]) -> None:
-        """To all devices of these users, on every server."""
+        """Push to all devices of these users, on every server."""
         self.push_here(pushes)
         await self.server_side_emit("push", pushes)
 
     @server_event("push")
     def push_here(self, pushes: Sequence[Push]) -> None:
-        """To the devices on this server. Each server waits for the acks of its own."""
+        """Push to the devices on this server. Each server watches the acks of its own devices."""
         rooms = self.server.room_table(PATH)
         for user, note in pushes:
             for client in (*rooms.members(user_room(user)),):
@@ -137,12 +137,12 @@ class Notifications(Namespace, path=PATH):
 
     @server_event("here")
     def connected_here(self, users: Sequence[str]) -> Sequence[str]:
-        """Those of `users` who have a device on this server."""
+        """Those of `users` that have a device on this server."""
         rooms = self.server.room_table(PATH)
         return [user for user in users if rooms.has(user_room(user))]
 
     async def connected_users(self, users: Sequence[str], timeout: float) -> set[str]:
-        """Those of `users` who have a device on any server; of servers that do not answer in time nobody counts."""
+        """Those of `users` that have a device on any server that answers within `timeout` seconds."""
         found = set(self.connected_here(users))
         try:
             answers = await self.server_side_emit_with_ack("here", users, timeout=timeout)
@@ -166,19 +166,19 @@ class Notifications(Namespace, path=PATH):
         return redelivery
 
     async def _changed(self, client: Client, event: str, which: Ack | None, left: Unread) -> Ack:
-        """`which`: what to tell the other devices; None where nothing changed."""
+        """The ack of a change. `which`: the payload for the other devices, None where nothing changed."""
         counts = {"unread": left.count, "unseen": left.unseen}
         if which is not None:
             await self._emit_to_other_devices(client, event, {**which, **counts})
         return {"ok": True, **counts}
 
     async def _emit_to_other_devices(self, client: Client, event: str, payload: Ack) -> None:
-        """The user's other devices; this one has its ack."""
+        """To the user's other devices; this one gets the ack."""
         await self.to(user_room(identity_of(client).user)).except_(client.id).emit(event, payload)
 
 
 def device_of(client: Client) -> str | None:
-    """The name under which the client acks notifications, if it gave one; raises `Refused` for one that is none."""
+    """The device name of the client, None where it gave none; raises `Refused` for an invalid name."""
     device = (client.handshake.auth or {}).get("device")
     if device is None:
         return None

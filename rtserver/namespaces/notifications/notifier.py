@@ -1,4 +1,4 @@
-"""Notifies users: saved first, pushed to every device second. Must not know by which way a backend asked."""
+"""Notifier: saves notifications, then pushes them to every device. Knows nothing of where a request came from."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rtserver.store.notifications.batches import LARGEST, NotificationBatch, Out
 from rtserver.store.notifications.records import Delivered, NotificationDraft
 
 PUSH_BATCH = 50
-"""Notifications in one message between servers: 27 kB each at the most."""
+"""Notifications in one message between servers, of at most 27 kB each."""
 
 T = TypeVar("T")
 
@@ -27,11 +27,12 @@ class Notifier:
         self._namespace = namespace
 
     async def notify(self, drafts: list[NotificationDraft]) -> list[Delivered]:
-        """One notification per draft, in that order.
+        """Save and push; returns one notification per draft, in order.
 
-        One that is not new is the earlier one of the same user and key, and is not pushed again. Raises `Unavailable`
-        when they could not be saved, `Conflict` when that earlier one said something else: of a batch none was
-        pushed then. More are saved in batches, and those before the trouble are out: ask again, with a key.
+        A result that is not new is the earlier notification of the same user and key, and is not pushed again. Raises
+        `Unavailable` when saving failed, `Conflict` when that earlier one has another body. More than `LARGEST` drafts
+        are saved in several batches. After an error nothing of its batch was pushed, but earlier batches were: repeat
+        the call, with keys.
         """
         saved: list[Delivered] = []
         for batch in _batches(drafts, LARGEST):
@@ -41,7 +42,10 @@ class Notifier:
         return saved
 
     async def notify_batches(self, orders: list[NotificationBatch]) -> list[Outcome]:
-        """What becomes of each, in order; saved in one transaction, so that an error is that of all of them."""
+        """Save batches in one transaction and push them; returns one outcome per batch, in order.
+
+        An error concerns all of them: nothing was saved.
+        """
         outcomes = await self._store.save_batches(orders)
         saved = (
             (one.drafts, delivered)
@@ -52,7 +56,7 @@ class Notifier:
         return outcomes
 
     async def withdraw(self, id_: str) -> None:
-        """Delete it, and tell the user's devices; raises `NotFound`."""
+        """Delete a notification and emit `deleted` to the user's devices; raises `NotFound`."""
         user, _, _ = await self._store.find(id_)
         deleted, left = await self._store.delete(user, [id_])
         if deleted:
@@ -60,7 +64,7 @@ class Notifier:
             await self._namespace.to(user_room(user)).emit("deleted", delivered)
 
     async def announce_deleted(self, gone: Sequence[tuple[str, str]]) -> None:
-        """Tell the devices that these were deleted, (user, id) each, with what they quoted."""
+        """Emit `deleted` for notifications that are deleted already; (user, notification id) pairs."""
         for user, id_ in gone:
             left = await self._store.counts(user)
             delivered = {"ids": [id_], "unread": left.count, "unseen": left.unseen}
