@@ -57,7 +57,7 @@ class MessageChanges:
         return wire
 
     async def react(self, me: Identity, where: Conversation, payload: ReactPayload, *, except_sid: str) -> Wire:
-        """Add or remove a reaction and return the message. The broadcast carries the reaction, not the whole message."""
+        """Add or remove a reaction and return the message. The broadcast carries only the reaction."""
         react = React(where.room, payload.id, me.user, clean_emoji(payload.emoji), payload.on)
         changed = await self._messages.change(react)
         wire: Wire = to_builtins(changed.message)

@@ -99,17 +99,17 @@ class UserErasure:
 
     async def _announce(self, user: str, step: Step) -> None:
         """Inform connected clients about a batch, with the events of ordinary changes."""
-        tell: Callable[..., Awaitable[None]]
+        emit: Callable[..., Awaitable[None]]
         for room in step.rooms:
             if pair_of(room) is None:
                 await self._namespace.to(room).emit("left", {"room": room, "user": user})
         for number, message in enumerate(step.messages):
-            tell = self._namespace.to(*backend_conversation(message.room).audience).emit
+            emit = self._namespace.to(*backend_conversation(message.room).audience).emit
             wire = to_builtins(message)
             if step.kind != "reactions":
-                await tell("messageDeleted", wire)
+                await emit("messageDeleted", wire)
                 continue
             reaction = {name: wire[name] for name in ("room", "id", "seq", "rev")}
             taken_back = {"user": user, "emoji": step.emoji[number], "on": False}
-            await tell("reaction", reaction | taken_back | {"reactions": wire.get("reactions", [])})
+            await emit("reaction", reaction | taken_back | {"reactions": wire.get("reactions", [])})
         await asyncio.sleep(0)

@@ -1,9 +1,9 @@
-"""Forgetting a person, a batch at a time: whatever is asked for again goes on where it stopped.
+"""Erasure of a user, one batch at a time; a repeated call continues where the last one stopped.
 
-1. Messages become tombstones of an author without id and name, which no token can have. They keep their numbers, so
-   that rooms stay gapless, and take a new `rev`, so that clients that come back hear of it.
-2. Each step finds its batch by what is left of the person; a step that finds nothing gives way to the next.
-3. The audit keeps that things were done, but not by whom, and not the words.
+1. Messages become tombstones whose author has no id and no name, which no token can have. They keep their `seq`, so
+   that rooms stay gapless, and take a new `rev`, so that returning clients receive the change.
+2. A step finds its batch by the rows that are left; a step that finds none is followed by the next one.
+3. The audit keeps the actions, but neither the user nor the texts.
 """
 
 from __future__ import annotations
@@ -29,32 +29,34 @@ from rtserver.store.notifications.removal import remove_mentions
 from rtserver.store.schema import audit, members, messages, reactions, receipts, rooms
 
 ERASED = ""
-"""The id and the name of the author of a forgotten person's messages."""
+"""The id and name of the author of an erased user's messages."""
 BATCH = 200
 _DIRECT = "dm:"
 
 
 class Step(NamedTuple):
-    """What a batch was: `kind` and how many. `messages` are those of one room that clients shall see anew."""
+    """One batch: the kind and number of its rows. `messages`: of one room, as clients should see them now."""
 
     kind: str
     rows: int
     messages: Sequence[Message] = ()
     emoji: Sequence[str] = ()
-    """For reactions: the one that was taken back, for each of `messages`."""
+    """For reactions: the removed one, for each of `messages`."""
     rooms: Sequence[str] = ()
-    """For memberships: the rooms left."""
+    """For memberships: the rooms that the user left."""
 
 
 _StepFunction = Callable[[AsyncConnection, str], Awaitable[Step]]
 
 
 class EraseUser:
+    """Erases one user at a time, in the steps of `_STEPS`."""
+
     def __init__(self, db: Database) -> None:
         self._db = db
 
     async def step(self, user: str) -> Step | None:
-        """The next batch; None when nothing is left of `user`."""
+        """Erase the next batch in one transaction; None when nothing of `user` is left. Raises `Unavailable`."""
         if checked_key(user) == ERASED:
             return None
         for run in _STEPS:
@@ -65,13 +67,13 @@ class EraseUser:
         return None
 
     async def record(self, by: str, counts: dict[str, int]) -> None:
-        """Say in the audit that somebody was forgotten; not who."""
+        """Write to the audit that a user was erased, without the user id."""
         async with self._db.transaction() as connection:
             await record(connection, [AuditEntry(by, "user.forget", details=counts)])
 
 
 async def _abandoned_direct_rooms(connection: AsyncConnection, user: str) -> Step:
-    """Direct conversations that nobody else is in any more: nothing of them stays."""
+    """Direct rooms without another member: removed entirely."""
     others = members.alias("others")
     shared = sa.exists().where(others.c.room == members.c.room, others.c.user_id != user)
     mine = sa.select(members.c.room).where(members.c.user_id == user, members.c.room.startswith(_DIRECT), ~shared)
@@ -100,7 +102,7 @@ async def _memberships(connection: AsyncConnection, user: str) -> Step:
 
 
 async def _authored(connection: AsyncConnection, user: str) -> Step:
-    """Of one room; also those that the person deleted already."""
+    """The user's messages in one room, also those already deleted."""
     found = await _of_one_room(connection, messages.c.author_id == user)
     if not found:
         return Step("messages", 0)
@@ -120,7 +122,7 @@ async def _authored(connection: AsyncConnection, user: str) -> Step:
 
 
 async def _erase_former_texts(connection: AsyncConnection, found: Sequence[Message]) -> list[tuple[str, str]]:
-    """What the audit keeps of former words of these messages; gives whom these mentioned, each with the message."""
+    """Remove former texts of these messages from the audit; returns their mentions, as (user, message id) pairs."""
     theirs = among(connection, audit.c.target, [message.id for message in found])
     overwritten = (await connection.execute(sa.select(audit.c.target, audit.c.details).where(theirs))).all()
     await connection.execute(sa.update(audit).where(theirs).values(details=None))
@@ -129,7 +131,7 @@ async def _erase_former_texts(connection: AsyncConnection, found: Sequence[Messa
 
 
 async def _deleted(connection: AsyncConnection, user: str) -> Step:
-    """What the person deleted of others, as a moderator."""
+    """Messages of others that the user deleted as a moderator."""
     found = await _of_one_room(connection, messages.c.deleted_by == user)
     return Step("deletions", len(found), await _update(connection, found, deleted_by=ERASED) if found else ())
 
@@ -180,7 +182,7 @@ _STEPS: tuple[_StepFunction, ...] = (
 
 
 async def _of_one_room(connection: AsyncConnection, wanted: sa.ColumnElement[bool]) -> list[Message]:
-    """A batch of them, under the lock of their room."""
+    """A batch of the wanted messages in one room, whose row is locked."""
     room = (await connection.execute(sa.select(messages.c.room).where(wanted).limit(1))).scalar()
     if room is None:
         return []
@@ -194,7 +196,7 @@ async def _read(connection: AsyncConnection, wanted: sa.ColumnElement[bool]) -> 
 
 
 async def _update(connection: AsyncConnection, found: Sequence[Message], **values: Any) -> list[Message]:
-    """Change these messages of one room, whose lock is held; each takes the next `rev`."""
+    """Change messages of one locked room; each takes the next `rev`. Returns them as they are now."""
     if not found:
         return []
     room = found[0].room
