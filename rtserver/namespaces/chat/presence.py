@@ -1,4 +1,4 @@
-"""Presence in the chat: who is online. A failure of the presence service never fails a chat event that can do without.
+"""Presence in the chat. A failing presence service does not fail chat events that can do without it.
 
 `Online` asks the presence service; `PresenceAnnouncer` broadcasts its changes.
 """

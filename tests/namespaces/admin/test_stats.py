@@ -1,4 +1,4 @@
-"""The numbers on the admin dashboard."""
+"""Statistics of the admin dashboard."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ def test_the_first_sample_shows_no_burst() -> None:
     assert Sampler("one").sample(snapshot(eventsIn=100), 1, now=10.0).events_in == 0
 
 
-def test_times_are_told_in_milliseconds() -> None:
+def test_times_are_reported_in_milliseconds() -> None:
     taken = snapshot(handlerP50=0.001, handlerP99=0.25, loopLag=0.0042, redisRoundTrip=0.0005)
     stats = Sampler("one").sample(taken, 1, now=1.0)
     assert (stats.p50, stats.p99, stats.loop_lag, stats.redis_round_trip) == (1.0, 250.0, 4.2, 0.5)
@@ -48,14 +48,14 @@ def test_the_total_adds_counts_and_shows_the_worst_time() -> None:
     assert report["total"]["redisRoundTrip"] == 3
 
 
-def test_an_instance_that_fell_silent_leaves_the_dashboard() -> None:
+def test_an_instance_without_reports_leaves_the_dashboard() -> None:
     cluster = ClusterStats()
     cluster.on_stats(word("two"), 0.0)
     assert len(cluster.report(sampled("one"), 2.9)["instances"]) == 2
     assert len(cluster.report(sampled("one"), 3.1)["instances"]) == 1
 
 
-def test_what_another_program_says_under_the_same_name_is_ignored() -> None:
+def test_invalid_statistics_of_another_program_are_ignored() -> None:
     cluster = ClusterStats()
     for payload in (None, 5, "x", [], {}, {"instance": 5}, word("two") | {"memory": "much"}):
         assert not cluster.on_stats(payload, 0.0)

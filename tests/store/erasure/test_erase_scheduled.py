@@ -1,4 +1,4 @@
-"""rtserver/store/erasure/erase_scheduled.py: nothing scheduled reaches or names a person who was forgotten."""
+"""Erasure from scheduled commands: none reaches or names an erased user."""
 
 from typing import Any
 
@@ -27,12 +27,12 @@ EVE = 'eve "4711" %_\\ é'
         ("emit", {"event": EVE}, {"event": EVE}),
     ],
 )
-async def test_what_is_for_the_person_goes_and_the_rest_stays(kind: str, body: Any, left: Any) -> None:
+async def test_commands_for_the_user_are_removed_and_others_stay(kind: str, body: Any, left: Any) -> None:
     without_eve = body_without(kind, body, EVE)
     assert without_eve == (None if left is None else body | left)
 
 
-async def test_all_of_it_is_found_however_much_there_is(db: Database) -> None:
+async def test_all_pages_of_scheduled_commands_are_searched(db: Database) -> None:
     schedule = Schedule(db)
     for number in range(7):
         await schedule.add("notification", {"user": EVE, "n": number}, FAR, key=None, digest="")

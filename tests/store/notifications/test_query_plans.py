@@ -1,4 +1,4 @@
-"""Nothing that an inbox does costs more because there are many others; on both databases."""
+"""Query plans: the cost of an inbox does not depend on the number of other inboxes; on both databases."""
 
 from typing import Any
 
