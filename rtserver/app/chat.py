@@ -47,12 +47,12 @@ class MentionNotifier:
     async def notify(self, drafts: list[NotificationDraft]) -> None:
         await self._grouped.notify(drafts)
 
-    async def withdrawn(self, gone: Sequence[tuple[str, str]]) -> None:
-        await self._notifier.withdrawn(gone)
+    async def announce_deleted(self, gone: Sequence[tuple[str, str]]) -> None:
+        await self._notifier.announce_deleted(gone)
 
 
 class ChatParts:
-    """`namespace` is /chat; its `poster` and `keeper` do for others what its clients may do; `forgetting` a person."""
+    """`namespace` is /chat: its `poster` and `room_admin` serve backends and admins. `user_erasure` erases a user."""
 
     def __init__(
         self, settings: Settings, database: Database, messages: Messages, presence: Presence, notifier: Notifier
@@ -78,8 +78,8 @@ class ChatParts:
             notifier=self._mentioning,
         )
         chat = self.namespace
-        self.forgetting = UserErasure(
-            chat, EraseUser(database), self._uploads, chat.poster.opening.forget, chat.keeper.watchers
+        self.user_erasure = UserErasure(
+            chat, EraseUser(database), self._uploads, chat.poster.direct_rooms.evict, chat.room_admin.watchers
         )
 
     def upload_parts(self) -> Iterable[UploadsApi]:
@@ -104,7 +104,7 @@ class ChatParts:
             for pause in (0, settings_cache.SECONDS):
                 await asyncio.sleep(pause)
                 try:
-                    await self.namespace.keeper.recheck()
+                    await self.namespace.room_admin.recheck()
                 except EventError as error:
                     log.warning("rooms_not_rechecked", error=error.message)
                     self._redis_came.set()

@@ -124,8 +124,8 @@ class _Composition:
         if self.bus is not None:
             self.bus.on_change(self.rooms.redis_changed)
         chat = self.rooms.namespace
-        admin = Admin(self.metrics.snapshot, self.registry, self.presence, chat.keeper, version=VERSION)
-        chat.keeper.watchers.append(admin.record)
+        admin = Admin(self.metrics.snapshot, self.registry, self.presence, chat.room_admin, version=VERSION)
+        chat.room_admin.watchers.append(admin.record)
         for namespace in (chat, self.inboxes.namespace, admin, *own):
             self.server.add_namespace(namespace)
         self.doors = Ingest(

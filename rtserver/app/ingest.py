@@ -56,7 +56,9 @@ class Ingest:
             schedule=self.schedule,
         )
         owner = f"{instance}:{secrets.token_hex(4)}"
-        self._scheduler = Scheduler(self.schedule, self._execute, metrics, owner=owner, clean=self._requests.forget_old)
+        self._scheduler = Scheduler(
+            self.schedule, self._execute, metrics, owner=owner, clean=self._requests.remove_expired
+        )
         self.intake.on_scheduled = self._scheduler.nudge
         self._consumers = list(self._compose_consumers(settings, metrics, owner))
 

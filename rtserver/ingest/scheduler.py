@@ -44,9 +44,9 @@ Execute = Callable[[str, Any, str], Awaitable[Any]]
 
 
 class Schedule(Protocol):
-    async def take(self, owner: str, limit: int) -> list[ScheduledItem]: ...
+    async def claim(self, owner: str, limit: int) -> list[ScheduledItem]: ...
 
-    async def hold(self, owner: str) -> None: ...
+    async def renew(self, owner: str) -> None: ...
 
     async def release(self, owner: str) -> None: ...
 
@@ -153,7 +153,7 @@ class Scheduler:
         """Lease and execute a batch of due items; return whether there were any."""
         loop = asyncio.get_running_loop()
         until = loop.time() + RENEW_EVERY
-        batch = await self._schedule.take(self._owner, BATCH)
+        batch = await self._schedule.claim(self._owner, BATCH)
         if not batch:
             return False
         self._metrics.scheduled_late = None
@@ -175,7 +175,7 @@ class Scheduler:
         task = asyncio.ensure_future(work)
         try:
             while not (await asyncio.wait({task}, timeout=RENEW_EVERY))[0]:
-                await self._schedule.hold(self._owner)
+                await self._schedule.renew(self._owner)
             task.result()
         finally:
             task.cancel()

@@ -29,7 +29,7 @@ async def run() -> AsyncIterator[Run]:
 
         scheduler = Scheduler(
             server.schedule, execute or through_intake, Metrics(),
-            owner=owner, clean=server.requests.forget_old, clock=lambda: server.now,
+            owner=owner, clean=server.requests.remove_expired, clock=lambda: server.now,
         )  # fmt: skip
         server.intake.on_scheduled = scheduler.nudge
         started.append(scheduler)
@@ -175,7 +175,7 @@ async def test_a_server_that_dies_between_doing_and_noting_it_does_no_harm(serve
     ):
         await servers[0].submit(kind, body)
     servers[0].now = servers[1].now = NOW + 1000
-    for later in await servers[0].schedule.take("dead", 10):
+    for later in await servers[0].schedule.claim("dead", 10):
         await servers[0].intake.execute(checked(later.kind, later.body), origin=f"schedule:{later.id}")
     servers[1].now += LEASE_MS
     await run(servers[1])
@@ -260,9 +260,9 @@ async def test_what_takes_long_stays_with_its_server(servers: list[Backstage], r
     await began.wait()
     held = servers[0].now + LEASE_MS
     servers[0].now = servers[1].now = held - 1
-    await servers[0].schedule.hold("one")
+    await servers[0].schedule.renew("one")
     servers[0].now = servers[1].now = held + 1
-    assert await servers[1].schedule.take("two", 5) == []
+    assert await servers[1].schedule.claim("two", 5) == []
     finish.set()
     await eventually(lambda: _empty(servers[0]))
     await first.stop()
@@ -284,4 +284,4 @@ async def test_stopping_finishes_what_has_begun_and_frees_the_rest(server: Backs
     await asyncio.sleep(0)
     finish.set()
     await stopping
-    assert [later.body["event"] for later in await server.schedule.take("next", 5)] == ["1", "2"]
+    assert [later.body["event"] for later in await server.schedule.claim("next", 5)] == ["1", "2"]

@@ -20,7 +20,7 @@ class ErasureOutcome(Protocol):
 class UserEraser(Protocol):
     """Removes what is kept of a person, and tells whom it concerns. `by` is for the audit."""
 
-    async def forget(self, user: str, by: str) -> ErasureOutcome: ...
+    async def erase(self, user: str, by: str) -> ErasureOutcome: ...
 
 
 class ForgottenAnswer(OkResponse, kw_only=True):
@@ -40,5 +40,5 @@ class UsersApi:
 
         Takes about 20 seconds at the most; ask again until `done`. Asking once more later is harmless.
         """
-        outcome = await self._forgetting.forget(path.user, caller.name)
+        outcome = await self._forgetting.erase(path.user, caller.name)
         return ForgottenAnswer(done=outcome.done, counts=outcome.counts)

@@ -1,7 +1,8 @@
-"""The cluster's directory of clients: who is connected where, as far as an admin may know. Never a token or a cookie.
+"""Client directory of the cluster: where each client is connected. Never contains a token or a cookie.
 
-An instance is reported as missing when it is in the registry, did not answer, and had clients in one of the namespaces
-at its last heartbeat, or timed out. A Node server has no name here: without its answer `missing` may be empty.
+An instance is reported as missing when it is in the registry and did not answer, and either the request timed out or it
+had clients in one of the namespaces at its last heartbeat. A Node server is not in the registry: when only its answer
+is missing, the answer is `partial` and `missing` is empty.
 """
 
 from __future__ import annotations
@@ -26,22 +27,24 @@ USER_PREFIX = user_room("")
 
 
 class ClientDirectory:
+    """The answers of /admin about clients and rooms; each raises `Unavailable` while Redis is down."""
+
     def __init__(self, server: Server, registry: InstanceRegistry) -> None:
         self._server = server
         self._registry = registry
 
     def operator(self, namespace: str) -> Operator:
-        """Everybody in a namespace; raises `NotFound` for one that the server does not have."""
+        """The operator for all clients of a namespace; raises `NotFound` for an unknown namespace."""
         if not self._server.knows(namespace):
             raise NotFound(f'There is no namespace "{namespace}"')
         return self._server.of(namespace)
 
     def operators(self) -> list[Operator]:
-        """One for every namespace of the server, and every name in use of a dynamic one."""
+        """One operator for each namespace, and for each name of a dynamic namespace that is in use."""
         return [self._server.of(namespace) for namespace in self._server.open_namespaces()]
 
     async def clients(self, wanted: ClientsPayload) -> dict[str, Any]:
-        """A page of them ordered by id. No instance is asked for more of them than the page holds."""
+        """A page of clients by id: `{clients, next}`. No instance is asked for more than the page holds, plus one."""
         room = user_room(wanted.user) if wanted.user else wanted.room
         operators = [self.operator(wanted.namespace)] if wanted.namespace else self.operators()
         chosen = [operator.in_(room) if room else operator for operator in operators]
@@ -58,9 +61,9 @@ class ClientDirectory:
         )
 
     async def close_connections(self, room: str) -> dict[str, Any]:
-        """Close the connection of everybody in `room`, in every namespace; gives the number of sockets found.
+        """Close the connections of all clients in `room`, in every namespace: `{disconnected: number of sockets}`.
 
-        Who could not be counted is closed all the same, and the trouble of counting raised after.
+        Connections that could not be counted are closed all the same; then the error of counting is raised.
         """
         addressed = [operator.in_(room) for operator in self.operators()]
         try:
@@ -71,7 +74,7 @@ class ClientDirectory:
         return missing.mark({"disconnected": sum(map(len, found))})
 
     async def rooms(self, wanted: RoomsPayload) -> dict[str, Any]:
-        """A page of the named rooms; the private ones of the sockets are left out."""
+        """A page of rooms by name: `{rooms, next}`, without the private rooms of sockets."""
         everything = await self.operator(wanted.namespace).all_rooms()
         after = wanted.cursor or ""
         found = sorted(room for room in everything if room > after and not looks_like_sid(room))
@@ -81,12 +84,13 @@ class ClientDirectory:
 
 
 def user_of(socket: RemoteSocket) -> str | None:
-    """A Node server does not tell the user, but the socket is in the user's room there too."""
+    """The user of a socket. A Node server does not send it, but its sockets too are in the room of their user."""
     named = (room.removeprefix(USER_PREFIX) for room in sorted(socket.rooms) if room.startswith(USER_PREFIX))
     return socket.user if socket.user is not None else next(named, None)
 
 
 def describe(socket: RemoteSocket) -> dict[str, Any]:
+    """A socket as admins see it."""
     return {
         "sid": socket.id,
         "namespace": socket.namespace,
@@ -100,7 +104,7 @@ def describe(socket: RemoteSocket) -> dict[str, Any]:
 
 
 def _matches(socket: RemoteSocket, wanted: ClientsPayload) -> bool:
-    """What the room that was asked for does not tell by itself."""
+    """Whether the socket matches `user` and `room`, of which the addressed room checks only one."""
     if wanted.user is None:
         return True
     return user_of(socket) == wanted.user and (wanted.room is None or wanted.room in socket.rooms)

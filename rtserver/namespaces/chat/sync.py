@@ -18,9 +18,9 @@ from msgspec import to_builtins
 from rtserver.errors import EventError, RoomNotJoined
 from rtserver.identity import Identity
 from rtserver.namespaces.chat.access import Access
-from rtserver.namespaces.chat.conversation import Conversation, named
+from rtserver.namespaces.chat.conversation import Conversation, named_conversation
 from rtserver.namespaces.chat.interfaces import MessageStore, RoomStore
-from rtserver.namespaces.chat.payloads import Known, SyncPayload
+from rtserver.namespaces.chat.payloads import Position, SyncPayload
 from rtserver.sio.client.client import Client
 from rtserver.store.db.column_types import checked_key
 from rtserver.store.messages.records import Message, ReadState
@@ -40,7 +40,7 @@ class _Room(NamedTuple):
 
     name: str
     where: Conversation
-    known: int | Known
+    position: int | Position
 
 
 class _Budget:
@@ -126,12 +126,12 @@ class RoomSync:
             except RoomNotJoined as error:
                 answers[room.name] = _refusal(error)
                 continue
-            answers[room.name] = missed = await self._missed(room.where.room, state, room.known, budget.for_room)
+            answers[room.name] = missed = await self._missed(room.where.room, state, room.position, budget.for_room)
             budget.spend(len(missed["messages"]) + len(missed["changed"]))
         return answers
 
-    async def _missed(self, room: str, state: ReadState, known: int | Known, limit: int) -> dict[str, Any]:
-        seq, rev = (known.seq, known.rev) if isinstance(known, Known) else (known, None)
+    async def _missed(self, room: str, state: ReadState, position: int | Position, limit: int) -> dict[str, Any]:
+        seq, rev = (position.seq, position.rev) if isinstance(position, Position) else (position, None)
         changed: list[Message] = []
         messages: list[Message] = []
         more_changed, more = False, state.last_seq > seq
@@ -157,14 +157,14 @@ def _resolve(payload: SyncPayload, me: Identity) -> tuple[list[_Room], _Answers]
     """The rooms of the call, and the refusals of names that are not valid. Pure."""
     rooms: list[_Room] = []
     invalid: _Answers = {}
-    for name, known in payload.rooms.items():
+    for name, position in payload.rooms.items():
         try:
-            where = named(name, me.user)
+            where = named_conversation(name, me.user)
             checked_key(where.room)
         except EventError as error:
             invalid[name] = _refusal(error)
         else:
-            rooms.append(_Room(name, where, known))
+            rooms.append(_Room(name, where, position))
     return rooms, invalid
 
 

@@ -1,4 +1,4 @@
-"""What is scheduled for a person, or in a person's name: called off, or sent to the others only."""
+"""Erasure of a user from scheduled commands: cancelled, or addressed to the other users only."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from rtserver.store.db.dialects import among
 from rtserver.store.schema.ingest import scheduled
 
 
-async def forget_scheduled(connection: AsyncConnection, user: str, page: int = 200) -> int:
-    """How many were removed or changed."""
+async def erase_scheduled(connection: AsyncConnection, user: str, page: int = 200) -> int:
+    """Remove `user` from all scheduled commands, `page` rows at a time; returns how many were removed or changed."""
     named = sa.type_coerce(scheduled.c.body, sa.Text).contains(json.dumps(user).decode(), autoescape=True)
     changed, after = 0, ""
     while True:
@@ -21,7 +21,7 @@ async def forget_scheduled(connection: AsyncConnection, user: str, page: int = 2
         rows = list(await connection.execute(query.order_by(scheduled.c.id).limit(page)))
         gone = []
         for row in rows:
-            body = without(row.kind, row.body, user)
+            body = body_without(row.kind, row.body, user)
             if body is None:
                 gone.append(row.id)
             elif body != row.body:
@@ -35,8 +35,8 @@ async def forget_scheduled(connection: AsyncConnection, user: str, page: int = 2
         after = rows[-1].id
 
 
-def without(kind: str, body: Any, user: str) -> Any:
-    """The body without that user; None where nothing is left to do."""
+def body_without(kind: str, body: Any, user: str) -> Any:
+    """The body without the user; None where nothing remains to be done, so that the command is cancelled."""
     if not isinstance(body, dict):
         return body
     sender = body.get("from")
@@ -47,7 +47,7 @@ def without(kind: str, body: Any, user: str) -> Any:
     }
     if left.get("users") == []:
         if kind != "emit" or not body.get("rooms"):
-            return None  # without anybody named it would address everybody
+            return None  # without users and rooms the event would go to all clients
         left["users"] = None
     if left.get("mentions") == []:
         left["mentions"] = None
