@@ -16,6 +16,7 @@ from redis.asyncio import Connection
 from redis.exceptions import ResponseError
 
 from rtserver.cluster.redis.connection import Connect, closed, opened
+from rtserver.cluster.redis.lua import load_script
 
 GROUP = "rtserver"
 START = "0-0"
@@ -24,28 +25,9 @@ DEAD_LENGTH = 10_000
 PATIENCE = 3.0
 """Seconds for one reply, beside the time that a read blocks."""
 
-_SETTLE = """
-redis.call('XACK', KEYS[1], ARGV[1], unpack(ARGV, 2))
-return redis.call('XDEL', KEYS[1], unpack(ARGV, 2))
-"""
-_BURY = """
-redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], '*', unpack(ARGV, 4))
-redis.call('XACK', KEYS[1], ARGV[1], ARGV[2])
-return redis.call('XDEL', KEYS[1], ARGV[2])
-"""
-_SWEEP = """
-local removed = 0
-for _, consumer in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
-  local of = {}
-  for i = 1, #consumer, 2 do of[consumer[i]] = consumer[i + 1] end
-  local gone = of['name'] == ARGV[2] or (of['name'] ~= ARGV[3] and of['idle'] > tonumber(ARGV[4]))
-  if gone and of['pending'] == 0 then
-    redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], of['name'])
-    removed = removed + 1
-  end
-end
-return removed
-"""
+_SETTLE = load_script("rtserver.ingest", "settle")
+_DEAD_LETTER = load_script("rtserver.ingest", "dead_letter")
+_REMOVE_IDLE_CONSUMERS = load_script("rtserver.ingest", "remove_idle_consumers")
 
 
 class StreamEntry(NamedTuple):
@@ -121,12 +103,12 @@ class RedisStreamCommands:
 
     async def dead_letter(self, id: str, fields: Sequence[str | bytes]) -> None:
         """Move an entry to the dead-letter stream, where it has these `fields`: name, value, …"""
-        await self._call("EVAL", _BURY, 2, self._stream, self._dead, GROUP, id, DEAD_LENGTH, *fields)
+        await self._call("EVAL", _DEAD_LETTER, 2, self._stream, self._dead, GROUP, id, DEAD_LENGTH, *fields)
 
     async def remove_idle_consumers(self, idle: float, leaving: bool = False) -> None:
         """Remove consumers without pending entries that were idle for `idle` seconds; with `leaving`, also this one."""
         gone, kept = (self._consumer, "") if leaving else ("", self._consumer)
-        await self._call("EVAL", _SWEEP, 1, self._stream, GROUP, gone, kept, round(idle * 1000))
+        await self._call("EVAL", _REMOVE_IDLE_CONSUMERS, 1, self._stream, GROUP, gone, kept, round(idle * 1000))
 
     async def state(self) -> State:
         """Return how much is left to do."""
