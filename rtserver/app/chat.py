@@ -59,7 +59,7 @@ class MentionNotifier:
 
 
 class ChatParts:
-    """`namespace` is /chat, whose `poster` and `keeper` serve backends too; `erasure` removes users."""
+    """`namespace` is /chat, whose `poster` and `keeper` serve backends too; `user_erasure` erases a user."""
 
     def __init__(
         self, settings: Settings, database: Database, messages: Messages, presence: Presence, notifier: Notifier
@@ -85,7 +85,7 @@ class ChatParts:
             notifier=self._mentions,
         )
         chat = self.namespace
-        self.erasure = UserErasure(
+        self.user_erasure = UserErasure(
             chat, EraseUser(database), self._uploads, chat.poster.opening.forget, chat.keeper.watchers
         )
 

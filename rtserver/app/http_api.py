@@ -58,7 +58,7 @@ class ApiParts:
         yield HistoryApi(self._messages)
         yield RoomsApi(self._chat.namespace.keeper)
         yield RoomPresenceApi(self._server.occupancy)
-        yield UsersApi(self._chat.erasure)
+        yield UsersApi(self._chat.user_erasure)
         yield from self._chat.upload_parts()
         yield NotificationsApi(self._inboxes.store, self._inboxes.notifier)
         yield UserQueriesApi(self._presence, Rooms(self._database), self._inboxes.store)

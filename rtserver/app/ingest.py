@@ -1,4 +1,4 @@
-"""Composition of ingest: the intake for requests of backends, the scheduler, and the consumers of brokers."""
+"""The part of the composition that serves backends: what they may ask for, and the doors that are not HTTP."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from rtserver.telemetry.metrics import Metrics
 
 
 class Ingest:
-    """`intake` executes requests from every source; `schedule` holds those for later."""
+    """`intake` is what every door ends in; `schedule` is what waits for its time."""
 
     def __init__(
         self,
@@ -58,17 +58,17 @@ class Ingest:
         owner = f"{instance}:{secrets.token_hex(4)}"
         self._scheduler = Scheduler(self.schedule, self._execute, metrics, owner=owner, clean=self._requests.forget_old)
         self.intake.on_scheduled = self._scheduler.nudge
-        self._consumers = list(self._compose_consumers(settings, metrics, owner))
+        self._fetching = list(self._compose_fetching(settings, metrics, owner))
 
     async def run(self, _: Any) -> AsyncIterator[None]:
-        """Run with the application; starts after the database and the cluster, stops before them."""
+        """Begins after the database and the cluster, ends before them."""
         await self._requests.start()
         await self._notifying.start()
         await self._scheduler.start()
-        for consumer in self._consumers:
-            await consumer.start()
+        for door in self._fetching:
+            await door.start()
         yield
-        await asyncio.gather(*(consumer.stop() for consumer in self._consumers))
+        await asyncio.gather(*(door.stop() for door in self._fetching))
         await self._scheduler.stop()
         await self._notifying.stop()
         await self._requests.stop()
@@ -79,7 +79,7 @@ class Ingest:
     async def _take(self, request: Request, origin: str | None) -> None:
         await self.intake.take(request, origin=origin)
 
-    def _compose_consumers(
+    def _compose_fetching(
         self, settings: Settings, metrics: Metrics, owner: str
     ) -> Iterator[RedisStreamConsumer | Consumer]:
         if settings.reads_inbox:
@@ -95,7 +95,7 @@ class Ingest:
         assert settings.redis_url is not None  # noqa: S101  see reads_inbox
         stream = settings.inbox_stream
         address = parse_redis_url(settings.redis_url.get_secret_value())
-        # In a Redis Cluster the braces place it on the node of the stream, so that one command can move an entry.
+        # In a Redis Cluster the braces put it where the stream is, so that one step can move an entry.
         dead = f"{{{stream}}}:dead" if address.kind == "cluster" else f"{stream}:dead"
         feed = EntryProcessor(self._take, attempts=1, forsaken=True)
 
@@ -109,7 +109,7 @@ class Ingest:
 
 
 def _extra(name: str) -> Any:
-    """Import a consumer whose packages belong to an extra. Raises `ConfigError` where they are not installed."""
+    """The module of a door whose packages not everybody installs."""
     try:
         return importlib.import_module(f"rtserver.ingest.{name}")
     except ModuleNotFoundError as error:

@@ -40,7 +40,7 @@ class Metrics:
         self.refusals: Counter[str] = Counter()
         self.rejections: Counter[str] = Counter()
         self.drops: Counter[str] = Counter()
-        self.handovers: Counter[str] = Counter()
+        self.handoffs: Counter[str] = Counter()
         self.ends: Counter[str] = Counter()
         self.redis_errors: Counter[str] = Counter()
         self.webhooks: Counter[str] = Counter()
@@ -104,7 +104,7 @@ class Metrics:
         self.redis_errors[code] += 1
 
     def through_door(self, door: str, outcome: str) -> None:
-        """An entry of the inbox, a broker or the schedule is "done", will be "retried", or has "failed"."""
+        """What a backend left in the inbox, a queue or the schedule is "done", "retried", or has "failed"."""
         self.doors[door, outcome] += 1
 
     def webhook(self, outcome: str) -> None:
@@ -115,11 +115,11 @@ class Metrics:
         """A message was dropped."""
         self.drops[reason] += 1
 
-    def handed_over(self, outcome: str) -> None:
+    def handoff(self, outcome: str) -> None:
         """A request for another worker's session was "sent", has "failed", or was rejected as too many were under way
         ("busy").
         """
-        self.handovers[outcome] += 1
+        self.handoffs[outcome] += 1
 
     def handler_quantile(self, q: float) -> float:
         """Return quantile `q` of the handler times in seconds, linear within a bucket as in Prometheus."""
@@ -181,18 +181,18 @@ class _Exposition:
         yield _counter("rtserver_refusals", "Connections refused, by reason", "reason", m.refusals)
         yield _counter("rtserver_rejections", "Input that broke a rule, by code", "code", m.rejections)
         yield _counter("rtserver_dropped", "Messages dropped, by reason", "reason", m.drops)
-        yield _counter("rtserver_handovers", "Requests for other workers, by outcome", "outcome", m.handovers)
+        yield _counter("rtserver_handovers", "Requests for other workers, by outcome", "outcome", m.handoffs)
         yield m.handler_histogram()
         yield CounterMetricFamily("rtserver_slow_clients", "Clients closed as too slow", value=m.slow_clients)
         yield CounterMetricFamily(
-            "rtserver_reads_paused", "Times that reading from a client stopped, as its handlers were behind",
+            "rtserver_reads_paused", "Pauses in reading from a client whose handlers were behind",
             value=m.reads_paused,
         )  # fmt: skip
-        yield _counter("rtserver_connections_ended", "Connections closed as their time was up", "reason", m.ends)
+        yield _counter("rtserver_connections_ended", "Connections closed at their time limit", "reason", m.ends)
         yield GaugeMetricFamily("rtserver_loop_lag_seconds", "How late the event loop runs", value=m.loop_lag)
         yield _counter("rtserver_redis_errors", "Commands that Redis refused, by error code", "code", m.redis_errors)
         doors = CounterMetricFamily(
-            "rtserver_door_entries", "What backends left, by door and outcome", labels=["door", "outcome"]
+            "rtserver_door_entries", "Entries of backends, by source and outcome", labels=["door", "outcome"]
         )
         for (door, outcome), value in m.doors.items():
             doors.add_metric([door, outcome], value)
@@ -209,24 +209,22 @@ class _Exposition:
 def _queues(m: Metrics) -> Iterator[Metric]:
     """Yield the queues: webhooks, the durable inbox, scheduled requests."""
     if m.webhooks_state is not None:
-        yield _counter("rtserver_webhooks", "Webhooks dealt with, by outcome", "outcome", m.webhooks)
+        yield _counter("rtserver_webhooks", "Webhooks processed, by outcome", "outcome", m.webhooks)
         for name, value in zip(("waiting", "oldest_seconds", "parked"), m.webhooks_state, strict=True):
             yield GaugeMetricFamily(f"rtserver_webhooks_{name}", "Webhooks in the queue", value=value)
     if m.inbox is not None:
         for name, text, value in (
-            ("waiting", "Entries that no server has taken", m.inbox.waiting),
-            ("pending", "Entries that a server has taken and not finished", m.inbox.pending),
+            ("waiting", "Entries that no server has claimed", m.inbox.waiting),
+            ("pending", "Entries that a server has claimed and not finished", m.inbox.pending),
             ("oldest_seconds", "Age of the oldest entry", m.inbox.oldest_seconds),
         ):
             yield GaugeMetricFamily(f"rtserver_inbox_{name}", f"Inbox: {text}", value=value)
     if m.scheduled_late is not None:
         yield GaugeMetricFamily(
-            "rtserver_scheduled_late_seconds", "How late the next scheduled thing is", value=m.scheduled_late
+            "rtserver_scheduled_late_seconds", "How late the next scheduled request is", value=m.scheduled_late
         )
     if m.scheduled_failed is not None:
-        yield GaugeMetricFamily(
-            "rtserver_scheduled_failed", "Scheduled things that cannot be carried out", value=m.scheduled_failed
-        )
+        yield GaugeMetricFamily("rtserver_scheduled_failed", "Scheduled requests that failed", value=m.scheduled_failed)
 
 
 def _gauge(name: str, text: str, label: str, values: Counter[str]) -> GaugeMetricFamily:

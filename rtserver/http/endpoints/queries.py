@@ -137,8 +137,8 @@ class UserQueriesApi:
         """Returns those of `user` (repeat it) that are online, in that order; without it all, up to 1,000."""
         if query.user:
             return await self._among(query.user)
-        everybody = await self._presence.all_online(MAX_ONLINE)
-        return OnlineAnswer(online=list(everybody), partial=everybody.partial)
+        found = await self._presence.all_online(MAX_ONLINE)
+        return OnlineAnswer(online=list(found), partial=found.partial)
 
     @operation("POST", "/api/presence", summary="Check which of many users are online", tag="users")
     async def presence_of_many(self, body: PresenceBody) -> OnlineAnswer:
