@@ -42,7 +42,7 @@ __all__ = [
     "server_event",
 ]
 
-# Loaded when first asked for: a plugin or an emitter needs little of the server.
+# Imported at first use: a plugin or an emitter needs little of the server.
 _HOMES = {
     "AckTimeout": "sio.broadcast.adapter",
     "Client": "sio.client.client",

@@ -1,1 +1,1 @@
-"""The composition root: the one place that knows all settings and all concrete classes."""
+"""Composition root: the only folder that knows all settings and all concrete classes."""

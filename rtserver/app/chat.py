@@ -1,10 +1,9 @@
-"""The part of the composition that is the chat: its tables, its namespace, and what keeps its rooms."""
+"""Composition of the chat: its namespace, its tables, uploads, erasure of users, and periodic clean-up."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import suppress
 
 import structlog
 from aiohttp import web
@@ -30,37 +29,45 @@ from rtserver.store.rooms.room_settings import RoomSettingsStore
 from rtserver.store.rooms.room_store import Rooms
 from rtserver.store.uploads.file_storage import FolderStorage
 from rtserver.store.uploads.upload_store import ORPHANED_SECONDS, Uploads
-from rtserver.tasks import run_periodically
+from rtserver.tasks import cancelled, run_periodically
 
 log = structlog.get_logger("rtserver.chat")
 
 
 class MentionNotifier:
-    """Notifies whoever is mentioned; of messages that come together all at once. Between `start` and `stop`."""
+    """Notifies mentioned users, in one batch for messages that arrive together. Works between `start` and `stop`."""
 
     def __init__(self, notifier: Notifier) -> None:
         self._notifier = notifier
-        grouped = NotificationBatcher(notifier)
-        self.start, self.stop = grouped.start, grouped.stop
-        self._grouped = grouped
+        self._batcher = NotificationBatcher(notifier)
+
+    async def start(self) -> None:
+        """Begin to accept notifications."""
+        await self._batcher.start()
+
+    async def stop(self) -> None:
+        """Send what is left."""
+        await self._batcher.stop()
 
     async def notify(self, drafts: list[NotificationDraft]) -> None:
-        await self._grouped.notify(drafts)
+        """Save and push a notification for each draft."""
+        await self._batcher.notify(drafts)
 
     async def announce_deleted(self, gone: Sequence[tuple[str, str]]) -> None:
+        """Report notifications that no longer exist to the devices of their users."""
         await self._notifier.announce_deleted(gone)
 
 
 class ChatParts:
-    """`namespace` is /chat: its `poster` and `room_admin` serve backends and admins. `user_erasure` erases a user."""
+    """`namespace` is /chat, whose `poster` and `room_admin` serve backends too; `user_erasure` erases a user."""
 
     def __init__(
         self, settings: Settings, database: Database, messages: Messages, presence: Presence, notifier: Notifier
     ) -> None:
         self._retention = Retention(database)
-        self._receipts = ReadCursors(database)
-        self._mentioning = MentionNotifier(notifier)
-        self._redis_came = asyncio.Event()
+        self._read_cursors = ReadCursors(database)
+        self._mentions = MentionNotifier(notifier)
+        self._redis_ready = asyncio.Event()
         self._sweep_seconds = settings.chat_sweep_seconds
         folder = FolderStorage(settings.upload_folder or settings.data_dir / "uploads")
         self._uploads = Uploads(database, folder, quota=settings.upload_quota)
@@ -68,14 +75,14 @@ class ChatParts:
         self.namespace = Chat(
             messages,
             Rooms(database),
-            self._receipts,
+            self._read_cursors,
             presence,
             Search(database),
             RoomSettingsStore(database),
             MemberAdmin(database),
             max_text=settings.chat_max_text,
             room_policy=settings.chat_room_policy,
-            notifier=self._mentioning,
+            notifier=self._mentions,
         )
         chat = self.namespace
         self.user_erasure = UserErasure(
@@ -83,44 +90,45 @@ class ChatParts:
         )
 
     def upload_parts(self) -> Iterable[UploadsApi]:
-        """The operations of uploads; none where they are off."""
+        """Return the API operations of uploads; none where uploads are off."""
         if self._upload_limit:
             yield UploadsApi(self._uploads, limit=self._upload_limit, types=self._upload_types)
 
     def upload_pages(self) -> Iterable[UploadedFiles]:
+        """Return the routes of uploaded files; none where uploads are off."""
         if self._upload_limit:
             yield UploadedFiles(self._uploads)
 
     def redis_changed(self, ready: bool) -> None:
-        """Called when Redis comes and when it goes."""
+        """Note that Redis became available or unavailable."""
         if ready:
-            self._redis_came.set()
+            self._redis_ready.set()
 
     async def _recheck(self) -> None:
-        """Twice: another server may come back to Redis later, and take people out of rooms until then."""
+        """Check the members of open rooms after each return of Redis.
+
+        Twice: another server may reconnect later, and remove members from rooms until then.
+        """
         while True:
-            await self._redis_came.wait()
-            self._redis_came.clear()
+            await self._redis_ready.wait()
+            self._redis_ready.clear()
             for pause in (0, settings_cache.SECONDS):
                 await asyncio.sleep(pause)
                 try:
                     await self.namespace.room_admin.recheck()
                 except EventError as error:
                     log.warning("rooms_not_rechecked", error=error.message)
-                    self._redis_came.set()
+                    self._redis_ready.set()
 
     async def run(self, _: web.Application) -> AsyncIterator[None]:
-        """After the database."""
+        """Run with the application; starts after the database."""
         sweeps = [run_periodically(self._retention.sweep, self._sweep_seconds)]
         if self._upload_limit:
             sweeps.append(run_periodically(self._uploads.sweep, ORPHANED_SECONDS))
         tasks = [asyncio.create_task(task) for task in (*sweeps, self._recheck())]
-        await self._receipts.start()
-        await self._mentioning.start()
+        await self._read_cursors.start()
+        await self._mentions.start()
         yield
-        await self._mentioning.stop()
-        await self._receipts.stop()
-        for task in tasks:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        await self._mentions.stop()
+        await self._read_cursors.stop()
+        await cancelled(*tasks)

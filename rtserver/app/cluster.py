@@ -1,15 +1,15 @@
-"""The part of the composition that joins this instance to the others: the way to Redis, the adapter, presence."""
+"""Composition of the cluster: Redis bus, Socket.IO adapter, presence, registry of instances."""
 
 from __future__ import annotations
 
 import os
 import socket
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 from msgspec import to_builtins
 
+from rtserver.clock import iso, now_ms
 from rtserver.cluster.adapter.cluster_adapter import RedisAdapter
 from rtserver.cluster.adapter.python_socketio import PythonSocketIOInput
 from rtserver.cluster.adapter.sharded import ShardedAdapter, ShardedClusterAdapter
@@ -24,7 +24,7 @@ from rtserver.telemetry.metrics import Metrics
 
 
 class Cluster(NamedTuple):
-    """`bus` is None for a server that is alone."""
+    """`bus` is None without Redis."""
 
     bus: RedisBus | None
     adapter: Adapter
@@ -35,6 +35,7 @@ class Cluster(NamedTuple):
 def compose_cluster(
     settings: Settings, metrics: Metrics, instance: str, *, version: str, draining: Callable[[], bool]
 ) -> Cluster:
+    """Make the parts of the cluster. `draining()` tells whether this instance is about to stop."""
     describe = _describer(metrics, instance, version, draining)
     grace, lease = settings.presence_grace, settings.presence_lease
     if settings.redis_url is None:
@@ -62,8 +63,8 @@ def _adapter(settings: Settings, bus: RedisBus, seal: Seal | None) -> Adapter:
 
 
 def _describer(metrics: Metrics, instance: str, version: str, draining: Callable[[], bool]) -> Callable[[], Instance]:
-    """What the other servers may know of this one."""
-    started = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """Return a function that describes this instance to the others."""
+    started = iso(now_ms())
     host, pid = socket.gethostname(), os.getpid()
 
     def describe() -> Instance:

@@ -1,4 +1,4 @@
-"""The composition root: it alone sees all settings and all concrete classes, and the order of start and stop.
+"""Composition root: makes the whole application from settings, and owns the order of start and stop.
 
 start: database → message writer → Redis → presence → Socket.IO
 stop:  not ready → Socket.IO (clients closed, handlers finish) → presence → Redis → message writer → database
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -43,6 +42,7 @@ from rtserver.sio.namespace.namespace import Namespace
 from rtserver.sio.server import Server
 from rtserver.store.db.database import Database
 from rtserver.store.messages.message_store import Messages
+from rtserver.tasks import cancelled
 from rtserver.telemetry.metrics import Metrics
 
 log = structlog.get_logger("rtserver.app")
@@ -56,13 +56,13 @@ SERVER: web.AppKey[Server] = web.AppKey("rtserver.server", Server)
 """`app[SERVER]` is the Socket.IO server of an application made by `create_app`."""
 
 DRAINING: web.AppKey[asyncio.Event] = web.AppKey("rtserver.draining", asyncio.Event)
-"""Set it when the process is about to stop: `/readyz` says so from then on."""
+"""Set it when the process is about to stop: `/readyz` reports it from then on."""
 
 
 def create_app(settings: Settings | None = None, *, namespaces: Iterable[type[Namespace]] = ()) -> web.Application:
-    """The whole server as an aiohttp application; `namespaces` are added to those that the settings name.
+    """Return the whole server as an aiohttp application; `namespaces` are added to those of the settings.
 
-    Raises `ConfigError`, with every fault, when the settings cannot be used.
+    Raises `ConfigError` with every fault where the settings cannot be used.
     """
     settings = settings or Settings()
     own = [cls() for cls in namespaces]
@@ -111,7 +111,7 @@ class _Composition:
             transports=list(settings.transports),
             per_message_deflate=settings.per_message_deflate,
             compression_threshold=settings.compression_threshold,
-            # No middleware of ours looks at polls.
+            # No middleware of the application looks at polls.
             keep_connections=True,
             ping_interval=settings.ping_interval,
             ping_timeout=settings.ping_timeout,
@@ -120,15 +120,15 @@ class _Composition:
             outbox_limit=settings.outbox_limit,
             cors_allowed_origins="*" if "*" in settings.cors_origins else self.origins,
         )
-        self.rooms = ChatParts(settings, self.database, self.messages, self.presence, self.notifier)
+        self.chat = ChatParts(settings, self.database, self.messages, self.presence, self.notifier)
         if self.bus is not None:
-            self.bus.on_change(self.rooms.redis_changed)
-        chat = self.rooms.namespace
+            self.bus.on_change(self.chat.redis_changed)
+        chat = self.chat.namespace
         admin = Admin(self.metrics.snapshot, self.registry, self.presence, chat.room_admin, version=VERSION)
         chat.room_admin.watchers.append(admin.record)
         for namespace in (chat, self.inboxes.namespace, admin, *own):
             self.server.add_namespace(namespace)
-        self.doors = Ingest(
+        self.ingest = Ingest(
             settings, self.database, self.metrics, instance=self.instance,
             notifier=self.notifier, poster=chat.poster, emitter=EmitService(self.server),
         )  # fmt: skip
@@ -141,8 +141,8 @@ class _Composition:
         for part in self._http_parts():
             app.add_routes(part.routes())
         app.cleanup_ctx.extend([
-            self._run_store, self.rooms.run, self.inboxes.run_store, self._run_cluster, self.inboxes.run,
-            self.doors.run, self._watch_loop,
+            self._run_store, self.chat.run, self.inboxes.run_store, self._run_cluster, self.inboxes.run,
+            self.ingest.run, self._watch_loop,
         ])  # fmt: skip
         self.server.attach(app)
         return app
@@ -156,10 +156,10 @@ class _Composition:
         yield MetricsPage(self.metrics)
         parts = ApiParts(
             server=self.server, database=self.database, messages=self.messages, presence=self.presence,
-            doors=self.doors, inboxes=self.inboxes, rooms=self.rooms,
+            ingest=self.ingest, inboxes=self.inboxes, chat=self.chat,
         )  # fmt: skip
         yield compose_api(settings, self.verifier, VERSION, parts)
-        yield from self.rooms.upload_pages()
+        yield from self.chat.upload_pages()
         yield ClientBundle(WEB / "vendor" / "socket.io")
         yield Pages(WEB, development=development)
         if development and can_sign(settings):
@@ -185,17 +185,18 @@ class _Composition:
             await self.bus.stop()
 
     async def _watch_loop(self, _: web.Application) -> AsyncIterator[None]:
-        async with _background(_measure_lag(self.metrics)):
-            yield
+        task = asyncio.create_task(_measure_lag(self.metrics))
+        yield
+        await cancelled(task)
 
 
 def can_sign(settings: Settings) -> bool:
-    """Whether this server can make tokens, or only check those made elsewhere with a private key."""
+    """Whether this server can make tokens; with a public key alone it can only check them."""
     return bool(settings.jwt_secret) or not settings.configured_keys
 
 
 def dev_token(settings: Settings, user: str, name: str, roles: Sequence[str] = ()) -> str:
-    """A token that works for a month, for development mode."""
+    """Return a token for development mode; it is valid for a month."""
     return issue(
         settings.signing_secret(), sub=user, name=name, roles=roles, ttl=DEV_TOKEN_SECONDS,
         audience=settings.jwt_audience, issuer=settings.jwt_issuer, algorithm=settings.signing_algorithm,
@@ -210,19 +211,8 @@ async def _migrate(database: Database, *, automatic: bool) -> None:
     await database.migrate()
 
 
-@asynccontextmanager
-async def _background(work: Any) -> AsyncIterator[None]:
-    task = asyncio.create_task(work)
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
 async def _measure_lag(metrics: Metrics) -> None:
-    """How much later than asked for the event loop comes back."""
+    """Measure how late the event loop runs its timers."""
     loop = asyncio.get_running_loop()
     while True:
         due = loop.time() + LAG_SECONDS

@@ -1,4 +1,4 @@
-"""The part of the composition that is the HTTP API: who carries out which of its operations."""
+"""Composition of the HTTP API: the objects behind its operations."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from rtserver.store.rooms.room_store import Rooms
 
 
 class ApiParts:
-    """What the operations need."""
+    """The parts of the application that the operations use."""
 
     def __init__(
         self,
@@ -39,31 +39,33 @@ class ApiParts:
         database: Database,
         messages: Messages,
         presence: Presence,
-        doors: Ingest,
+        ingest: Ingest,
         inboxes: Inboxes,
-        rooms: ChatParts,
+        chat: ChatParts,
     ) -> None:
         self._server, self._database, self._messages = server, database, messages
-        self._presence, self._doors, self._inboxes = presence, doors, inboxes
-        self._rooms = rooms
+        self._presence, self._ingest, self._inboxes = presence, ingest, inboxes
+        self._chat = chat
 
     def parts(self) -> Iterable[object]:
-        intake = self._doors.intake
+        """Return the objects that have operations."""
+        intake = self._ingest.intake
         yield EmitApi(intake, EmitService(self._server))
         yield NotifyApi(intake)
         yield MessageApi(intake)
         yield BatchApi(intake)
-        yield ScheduledApi(self._doors.schedule)
+        yield ScheduledApi(self._ingest.schedule)
         yield HistoryApi(self._messages)
-        yield RoomsApi(self._rooms.namespace.room_admin)
+        yield RoomsApi(self._chat.namespace.room_admin)
         yield RoomPresenceApi(self._server.occupancy)
-        yield UsersApi(self._rooms.user_erasure)
-        yield from self._rooms.upload_parts()
+        yield UsersApi(self._chat.user_erasure)
+        yield from self._chat.upload_parts()
         yield NotificationsApi(self._inboxes.store, self._inboxes.notifier)
         yield UserQueriesApi(self._presence, Rooms(self._database), self._inboxes.store)
 
 
 def compose_api(settings: Settings, verifier: TokenVerifier, version: str, parts: ApiParts) -> ApiRouter:
+    """Make the routes of the API from the operations of `parts`."""
     key = settings.api_key.get_secret_value() if settings.api_key is not None else None
     return ApiRouter(
         *parts.parts(), credentials=Credentials([key] if key else [], verifier), version=version,

@@ -1,10 +1,9 @@
-"""The part of the composition that is the inboxes: what keeps them, the namespace, the way to users, and webhooks."""
+"""Composition of notifications: inboxes, their namespace, delivery to users, webhooks."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import suppress
 
 from aiohttp import web
 
@@ -19,18 +18,18 @@ from rtserver.store.notifications.expiry import Expiry
 from rtserver.store.notifications.notification_store import Notifications as NotificationStore
 from rtserver.store.notifications.preferences import PreferenceStore
 from rtserver.store.notifications.webhook_queue import WebhookQueue
-from rtserver.tasks import run_periodically
+from rtserver.tasks import cancelled, run_periodically
 from rtserver.telemetry.metrics import Metrics
 from rtserver.webhooks.dispatcher import SLOTS, Dispatcher
 from rtserver.webhooks.sender import Sender
 
 
 class Inboxes:
-    """`namespace` is /notifications, `notifier` saves and pushes, `store` answers what is in an inbox."""
+    """`namespace` is /notifications, `notifier` saves and pushes, `store` reads inboxes."""
 
     def __init__(self, settings: Settings, database: Database, presence: Presence, metrics: Metrics) -> None:
-        wanted = settings.webhook_url is not None
-        self.store = NotificationStore(database, webhook_delay=settings.webhook_delay if wanted else None)
+        webhooks = settings.webhook_url is not None
+        self.store = NotificationStore(database, webhook_delay=settings.webhook_delay if webhooks else None)
         self._deliveries = DeliveryReceipts(database)
         self._expiry = Expiry(database)
         self._presence = presence
@@ -43,28 +42,26 @@ class Inboxes:
         if settings.webhook_url is not None:
             keys = [webhook_key(secret.get_secret_value()) for secret in settings.webhook_secret]
             sender = Sender(settings.webhook_url.get_secret_value(), keys, connections=SLOTS)
-            self._dispatcher = Dispatcher(WebhookQueue(database), sender, self._online, metrics)
+            self._dispatcher = Dispatcher(WebhookQueue(database), sender, self._online_users, metrics)
 
     async def run_store(self, _: web.Application) -> AsyncIterator[None]:
-        """After the database, and before whatever needs inboxes."""
+        """Run with the application; starts after the database and before every user of inboxes."""
         await self._deliveries.start()
         yield
         await self._deliveries.stop()
 
     async def run(self, _: web.Application) -> AsyncIterator[None]:
-        """After the cluster, without which nobody knows who is offline."""
+        """Run with the application; starts after the cluster, which webhooks ask for offline users."""
         sweeping = asyncio.create_task(run_periodically(self._expiry.sweep), name="sweeper")
         if self._dispatcher is not None:
             await self._dispatcher.start()
         yield
         if self._dispatcher is not None:
             await self._dispatcher.stop()
-        sweeping.cancel()
-        with suppress(asyncio.CancelledError):
-            await sweeping
+        await cancelled(sweeping)
 
-    async def _online(self, users: Sequence[str]) -> Collection[str] | None:
-        """Those with a device in the chat or at their inbox; None while this server cannot see the others."""
+    async def _online_users(self, users: Sequence[str]) -> Collection[str] | None:
+        """Return the users with a device in the chat or at their inbox; None while other instances are unreachable."""
         present = await self._presence.online(users)
         if present.partial:
             return None

@@ -1,4 +1,4 @@
-"""Finds a team's own namespaces: `RTSERVER_NAMESPACES=my.module:Tracking`, entry points `rtserver.namespaces`."""
+"""Plugins: namespaces named by `RTSERVER_NAMESPACES=my.module:Tracking` or by entry points `rtserver.namespaces`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GROUP = "rtserver.namespaces"
 
 
 def load(names: Iterable[str]) -> list[Namespace]:
-    """One object of each class named, then of each entry point; raises `ConfigError` with every fault."""
+    """Return an instance of each class in `names`, then of each entry point. Raises `ConfigError` with every fault."""
     faults: list[str] = []
     found: list[Namespace] = []
     for name in names:
@@ -43,7 +43,7 @@ def _import(name: str) -> Any:
 
 
 def _hint(error: ImportError, module: str) -> str:
-    """What to do where the module itself is not found, and not one that it imports."""
+    """Return advice where the module itself is not found, rather than one that it imports."""
     missing = error.name if isinstance(error, ModuleNotFoundError) else None
     if missing is None or not f"{module}.".startswith(f"{missing}."):
         return ""
@@ -56,4 +56,4 @@ def _instance(cls: Any, where: str) -> Namespace:
     try:
         return cls()
     except TypeError as error:
-        raise ConfigError([f"{where} must be made without arguments: {error}."]) from error
+        raise ConfigError([f"{where} must be constructible without arguments: {error}."]) from error

@@ -1,4 +1,4 @@
-"""`rtserver.Server` for an aiohttp application of one's own: code written for `socketio.AsyncServer` runs on it.
+"""`rtserver.Server`: the Socket.IO server for your own aiohttp application, compatible with `socketio.AsyncServer`.
 
 sio = rtserver.Server(cors_allowed_origins="*")
 app = aiohttp.web.Application()
@@ -21,8 +21,10 @@ from rtserver.telemetry.metrics import Metrics
 
 
 class Server(server.Server):
-    """`client_manager=socketio.AsyncRedisManager(url)` joins servers through that Redis, by our own adapter. Who is in
-    rooms each then tells for itself: leases belong to `create_app`.
+    """Takes the arguments of `rtserver.sio.server.Server`.
+
+    `client_manager=socketio.AsyncRedisManager(url)` joins servers through that Redis, by our own adapter. Room presence
+    then covers each server alone: leases belong to `create_app`.
     """
 
     def __init__(self, client_manager: Any = None, *, metrics: Metrics | None = None, **kwargs: Any) -> None:
@@ -38,11 +40,13 @@ class Server(server.Server):
         super().__init__(client_manager=client_manager, metrics=metrics, **kwargs)
 
     async def start(self) -> None:
+        """Connect to Redis, if there is one, and start the server."""
         if self._bus is not None:
             await self._bus.start()
         await super().start()
 
     async def stop(self) -> None:
+        """Close every connection, then the one to Redis."""
         await super().stop()
         if self._bus is not None:
             await self._bus.stop()

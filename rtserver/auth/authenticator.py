@@ -12,11 +12,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from rtserver.auth.bearer import bearer_token
 from rtserver.auth.verifier import MESSAGE, invalid
 from rtserver.errors import Refused
 from rtserver.identity import Identity
-
-_BEARER = "bearer "
 
 
 class Offer(Protocol):
@@ -65,7 +64,7 @@ class TokenAuthenticator:
         return identity
 
     def _find(self, handshake: Offer) -> str | None:
-        found = _in_payload(handshake.auth) or _in_authorization(handshake.headers.get("authorization", ""))
+        found = _in_payload(handshake.auth) or bearer_token(handshake.headers.get("authorization", ""))
         if not found and self._cookie_name is not None:
             found = _in_cookies(handshake.headers.get("cookie", ""), self._cookie_name)
         if not found and self._allow_query:
@@ -80,12 +79,8 @@ def _in_payload(auth: Mapping[str, Any] | None) -> str | None:
         return None
     if not isinstance(token, str):
         raise invalid("it is not a string")
-    return _without_scheme(token) if _has_scheme(token) else token.strip()
-
-
-def _in_authorization(header: str) -> str | None:
-    """Other schemes are ignored: they may be meant for a proxy that requires a password."""
-    return _without_scheme(header) if _has_scheme(header) else None
+    bearer = bearer_token(token)
+    return token.strip() if bearer is None else bearer
 
 
 def _in_cookies(header: str, name: str) -> str | None:
@@ -95,14 +90,6 @@ def _in_cookies(header: str, name: str) -> str | None:
         if key.strip() == name:
             return value.strip().strip('"')
     return None
-
-
-def _has_scheme(text: str) -> bool:
-    return text.lstrip()[: len(_BEARER)].lower() == _BEARER
-
-
-def _without_scheme(text: str) -> str:
-    return text.strip()[len(_BEARER) :].strip()
 
 
 class Revocations(Protocol):

@@ -1,4 +1,4 @@
-"""`rtserver config`: what the settings are, where they come from, what is wrong with them. Knows no other command."""
+"""`rtserver config`: checks, shows and documents the settings. Must not know other commands."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _HIDDEN = "[hidden]"
 
 
 def check(flags: Mapping[str, Any]) -> None:
-    """List [bold]everything[/bold] that is wrong with the settings, at once.
+    """List [bold]every[/bold] fault in the settings at once.
 
-    Ends with 0 when the server can start with them, and with 1 when it cannot.
+    The exit code is 0 when the server can start with them, and 1 when it cannot.
     """
     settings = load_settings(flags, exit_code=FAILED)
     for warning in settings.warnings():
@@ -31,12 +31,12 @@ def check(flags: Mapping[str, Any]) -> None:
 
 
 def env(flags: Mapping[str, Any]) -> None:
-    """Show every setting as it is in force, and where it came from; secrets and passwords are hidden."""
+    """Show the value and the source of every setting; secrets and passwords are hidden."""
     settings = load_settings(flags, exit_code=FAILED)
     lines = list(_lines(settings))
     width = min(max(len(line) for line, _ in lines), 60)
-    for line, origin in lines:
-        typer.echo(f"{line:<{width}}  # {origin}")
+    for line, source in lines:
+        typer.echo(f"{line:<{width}}  # {source}")
 
 
 @app.command()
@@ -52,8 +52,8 @@ app.command("env")(with_flags(env))
 def _lines(settings: Settings) -> Iterator[tuple[str, str]]:
     for name in (name for names in GROUPS.values() for name in names):
         found = settings.found(name)
-        origin = found.source if found.name == variable(name) else f"{found.source} {found.name}"
-        yield f"{variable(name)}={_shown(name, getattr(settings, name))}", origin
+        source = found.source if found.name == variable(name) else f"{found.source} {found.name}"
+        yield f"{variable(name)}={_shown(name, getattr(settings, name))}", source
 
 
 def _shown(name: str, value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Flags made from the settings: one for each, in the groups of docs/settings.md. Does not know what a command does.
+"""Command-line flags of the settings: one for each, in the groups of docs/settings.md. Must not know the commands.
 
 Secrets have no flag: other users of the machine see the arguments of a process.
 """
@@ -25,7 +25,7 @@ _LINK = re.compile(r"\[([^\]]+)\]\([^)]+\)")
 
 
 def with_flags(command: Callable[..., R], settings: Collection[str] = ALL) -> Callable[..., R]:
-    """`command(flags)` as a command whose flags are those settings; only the flags that were given are passed on."""
+    """Turn `command(flags)` into a command with a flag for each of the settings; it gets only those that were given."""
 
     @wraps(command)
     def run(**values: Any) -> R:

@@ -1,4 +1,4 @@
-"""The command `rtserver`: reads flags, prints, chooses exit codes. The work is done in `app` and the services."""
+"""The command `rtserver`: flags, output and exit codes. The work is done in `process`, `workers` and below."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # its tracebacks show local variables, and with them secrets
     context_settings={"help_option_names": ["-h", "--help"]},
     help="A ready-to-run Socket.IO server: chat, notifications and admin out of the box, your own namespaces too.",
-    epilog="Exit codes: 0 done · 1 the settings cannot be used or the work failed · 2 the command was given wrongly",
+    epilog="Exit codes: 0 done · 1 the settings cannot be used or the work failed · 2 wrong usage",
 )
-database = typer.Typer(no_args_is_help=True, help="Look after the database.", rich_markup_mode="rich")
+database = typer.Typer(no_args_is_help=True, help="Maintain the database.", rich_markup_mode="rich")
 app.add_typer(config.app, name="config")
 app.add_typer(database, name="db")
 
@@ -54,8 +54,8 @@ def _options(
 def serve(flags: Mapping[str, Any]) -> None:
     """Run the server.
 
-    Every setting is a flag here, a variable RTSERVER_… of the environment or of the file .env, in this order.
-    Secrets are no flags. [bold]rtserver config check[/bold] tells what would keep the server from starting.
+    Each setting is a flag, an environment variable RTSERVER_… or a line of the file .env; the first of these wins.
+    Secrets have no flag. [bold]rtserver config check[/bold] lists what would keep the server from starting.
     """
     settings = load_settings(flags, exit_code=FAILED)
     log_config.configure(settings.log_level, settings.log_format)
@@ -80,23 +80,23 @@ def token(
     sub: Annotated[str, typer.Option(help="The user's id.", show_default=False)],
     name: Annotated[str | None, typer.Option(help="The name that others see.")] = None,
     role: Annotated[list[str] | None, typer.Option(help="A role, such as admin; may be given several times.")] = None,
-    ttl: Annotated[str, typer.Option(help="How long it is good: 90s, 15m, 1h, 7d, 2w.")] = "1h",
+    ttl: Annotated[str, typer.Option(help="How long it is valid: 90s, 15m, 1h, 7d, 2w.")] = "1h",
 ) -> None:
     """Print a token, signed with the first secret of RTSERVER_JWT_SECRET.
 
-    Nothing else goes to standard output: [bold]TOKEN=$(rtserver token --sub alice --role admin)[/bold].
+    Standard output has nothing else: [bold]TOKEN=$(rtserver token --sub alice --role admin)[/bold].
     """
     seconds = _seconds(ttl)
-    _check_holder(sub, name, role or [])
+    _check_claims(sub, name, role or [])
     settings = load_settings({}, exit_code=USAGE)
     typer.echo(_signed(settings, sub, name, role or [], seconds))
 
 
 @database.command()
 def upgrade() -> None:
-    """Bring the tables of RTSERVER_DATABASE_URL to the form that this version needs.
+    """Upgrade the tables of RTSERVER_DATABASE_URL to this version.
 
-    Safe to run again, and on several servers at once.
+    It is safe to run it again, and on several servers at once.
     """
     settings = load_settings({}, exit_code=FAILED)
     log_config.configure(settings.log_level, settings.log_format)
@@ -116,12 +116,12 @@ def _seconds(ttl: str) -> int:
     return int(match[1]) * _TTL_SECONDS[match[2]]
 
 
-def _check_holder(sub: str, name: str | None, roles: list[str]) -> None:
-    """A token that every server would refuse is better not made."""
+def _check_claims(sub: str, name: str | None, roles: list[str]) -> None:
+    """End the command where every server would reject the token."""
     try:
         identity_of({"sub": sub, "name": name or "", "roles": roles, "exp": 0})
     except ValueError as error:
-        stop(f"The server would refuse this token: {error}.", exit_code=USAGE)
+        stop(f"The server would reject this token: {error}.", exit_code=USAGE)
 
 
 def _signed(settings: Settings, sub: str, name: str | None, roles: list[str], seconds: int) -> str:
@@ -153,4 +153,5 @@ async def _upgrade(settings: Settings) -> None:
 
 
 def main() -> None:
+    """Run the command."""
     app(prog_name="rtserver")

@@ -1,11 +1,11 @@
-"""The one place where an exception becomes an HTTP answer.
+"""Error boundary of HTTP: the only place where an exception becomes a response.
 
 Owns the shape `{"ok": false, "error": {"code", "message", "details"?}}` and its status; must not know what the
 handlers do.
 
-1. `EventError` and `Refused` are meant for the caller: they are told as they are, on every path.
-2. aiohttp's own exceptions (404, 405, 413 …) get that shape under `/api`; elsewhere they stay what they are.
-3. Anything else is a fault of ours: logged with its traceback, told as `internal` and nothing more.
+1. `EventError` and `Refused` are meant for the caller: they are returned as they are, on every path.
+2. aiohttp's own exceptions (404, 405, 413 …) get that shape under `/api`; on other paths they are left alone.
+3. Any other exception is a fault of the server: logged with its traceback, returned as `internal` and nothing more.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ _CODES = {
     503: "unavailable",
     504: "timeout",
 }
-_ADVICE = {415: "This Content-Type is not taken here; JSON needs application/json"}
+_ADVICE = {415: "This Content-Type is not accepted here; JSON needs application/json"}
 _REFUSALS = {"forbidden": 403, "rate_limited": 429, "unavailable": 503}
 _KEPT_HEADERS = ("Allow", "Retry-After", "WWW-Authenticate")
 
 
 @web.middleware
 async def error_boundary(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Install it as the outermost middleware of the application."""
+    """Return a response for every exception of `handler`; install it as the outermost middleware."""
     try:
         return await handler(request)
     except EventError as error:
@@ -63,16 +63,18 @@ async def error_boundary(request: web.Request, handler: Handler) -> web.StreamRe
     except ConnectionError:
         if request.transport is not None:
             raise
-        return web.Response(status=400)  # The peer has gone in the middle of its body; nobody will read this.
+        return web.Response(
+            status=400
+        )  # The client closed the connection while it sent its body, and will not read this.
     except Exception:
         _log.exception("request_failed", method=request.method, path=request.path)
         if request.writer.output_size > 0:
-            raise  # Half an answer is out: only closing the connection is left.
+            raise  # Part of the response was sent: only closing the connection is left.
         return event_error(Internal())
 
 
 def event_error(error: EventError) -> web.Response:
-    """The answer for an error raised on purpose, with Retry-After (seconds) where trying again makes sense."""
+    """Return the response for an error raised on purpose, with Retry-After (seconds) where a retry makes sense."""
     headers = {}
     if isinstance(error, RateLimited):
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
@@ -82,7 +84,7 @@ def event_error(error: EventError) -> web.Response:
 
 
 def refused(refusal: Refused) -> web.Response:
-    """The answer for a caller who was not let in: 401 for a token's faults, else by the code."""
+    """Return the response for a refused caller: 401 where the token is at fault, else a status by the code."""
     data = dict(refusal.data)
     code = data.pop("code", "refused")
     status = 401 if str(code).startswith("token_") else _REFUSALS.get(code, 403)
@@ -94,7 +96,7 @@ def refused(refusal: Refused) -> web.Response:
 
 
 def http_exception(exception: web.HTTPException) -> web.Response:
-    """aiohttp's exception in our shape; its text is left out, as it may quote the request."""
+    """Return aiohttp's exception in our shape, without its text, which may quote the request."""
     status = exception.status
     code = _CODES.get(status, "internal" if status >= 500 else "invalid_payload")
     headers = {name: exception.headers[name] for name in _KEPT_HEADERS if name in exception.headers}
@@ -103,7 +105,7 @@ def http_exception(exception: web.HTTPException) -> web.Response:
 
 
 def json_response(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    """A JSON answer that no cache keeps."""
+    """Return a JSON response that no cache stores."""
     return web.Response(
         body=json.dumps(body),
         status=status,

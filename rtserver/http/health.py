@@ -1,11 +1,11 @@
-"""`/healthz` and `/readyz`: is the process alive, and may it take traffic.
+"""Health probes: `/healthz` (is the process alive) and `/readyz` (may it receive traffic).
 
-Owns the two answers; must not know what is checked: a check is a name and an async callable that raises.
+Owns the two responses; must not know what is checked: a check is a name and an async callable that raises.
 
-1. `/healthz` asks nobody else. A supervisor that restarts on it must not be misled by a database that is down.
-2. Only what worked and works no more is logged: while something is awaited at the start, who asks is told, and whoever
-   makes the connection says what keeps it.
-3. However many ask at once, each check runs once at a time: a probe is no way to load the database.
+1. `/healthz` depends on no other service: a supervisor that restarts on it must not react to a database that is down.
+2. Only the failure of a check that has passed before is logged. While a service is awaited at the start, the probe
+   reports it, and the code that connects to the service logs the reason.
+3. Each check runs once at a time, however many probes there are: probes cannot put load on the database.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _log = structlog.get_logger("rtserver.http")
 
 
 class Health:
-    """`checks` by name; `draining` tells whether the server is on its way out; `timeout` is seconds per check."""
+    """`checks` by name; `draining()` tells whether the server is about to stop; `timeout`: seconds for each check."""
 
     def __init__(
         self,
@@ -42,9 +42,10 @@ class Health:
         self._round: asyncio.Task[dict[str, str]] | None = None
         self._last: dict[str, str] = {}
         self._failed: set[str] = set()
-        """Those whose failure was logged."""
+        """Checks whose failure was logged."""
 
     def routes(self) -> list[web.RouteDef]:
+        """Return the routes of both probes."""
         return [web.get("/healthz", self._healthz), web.get("/readyz", self._readyz)]
 
     async def _healthz(self, request: web.Request) -> web.Response:
@@ -58,7 +59,7 @@ class Health:
         return json_response(body, 200 if ready else 503)
 
     async def check(self) -> dict[str, str]:
-        """`{name: "ok" | "down"}` of every check, at the latest after `timeout` seconds."""
+        """Return `{name: "ok" | "down"}` for every check, within `timeout` seconds."""
         if self._round is None:
             self._round = asyncio.create_task(self._run_all())
             self._round.add_done_callback(self._finished)

@@ -1,7 +1,7 @@
 """The server process: event loop, listening, readiness, orderly stop. The application itself is `app`'s.
 
 `serve` is the same for a single process and for one of several workers. What differs between the two is a
-`ListenerHost`: which sockets there are, and which process is told about readiness and the end.
+`ListenerHost`: which sockets there are, and to whom it reports readiness and the end.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class ListenerHost(Protocol):
     def on_stopping(self) -> None:
         """The server was asked to stop."""
 
-    async def leave_port(self, runner: web.AppRunner) -> None:
+    async def stop_accepting(self, runner: web.AppRunner) -> None:
         """New connections belong to other processes from now on; the clients of this one are about to be closed."""
 
     def on_closed(self) -> None:
@@ -99,7 +99,7 @@ async def serve(app: web.Application, settings: Settings, host: ListenerHost) ->
             print_welcome(settings, url, sys.stdout)
         await shutdown.requested()
         host.on_stopping()
-        await shutdown.drain(settings.drain_delay, settings.drain_seconds, partial(host.leave_port, runner))
+        await shutdown.drain(settings.drain_delay, settings.drain_seconds, partial(host.stop_accepting, runner))
     finally:
         await runner.cleanup()
         host.on_closed()

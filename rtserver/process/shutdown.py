@@ -19,7 +19,7 @@ from rtserver.app.composition import DRAINING, SERVER
 
 log = structlog.get_logger("rtserver")
 
-LeavePort = Callable[[], Awaitable[None]]
+StopAccepting = Callable[[], Awaitable[None]]
 
 
 class Shutdown:
@@ -55,8 +55,8 @@ class Shutdown:
         """Wait until the shutdown is requested."""
         await self._requested.wait()
 
-    async def drain(self, delay: float, seconds: float, leave_port: LeavePort) -> None:
-        """Close every client: `delay` seconds from now, over `seconds`. `leave_port` is awaited between the two."""
+    async def drain(self, delay: float, seconds: float, stop_accepting: StopAccepting) -> None:
+        """Close every client: `delay` seconds from now, over `seconds`. `stop_accepting` is awaited between the two."""
         log.info("stopping")
         self._app[DRAINING].set()
         if delay:
@@ -65,5 +65,5 @@ class Shutdown:
                     await self._hurried.wait()
             except TimeoutError:
                 pass
-        await leave_port()
+        await stop_accepting()
         await self._app[SERVER].drain.run(seconds)

@@ -53,7 +53,7 @@ class StandaloneHost:
         """Report to systemd that the server stops."""
         notify("STOPPING=1")
 
-    async def leave_port(self, runner: web.AppRunner) -> None:
+    async def stop_accepting(self, runner: web.AppRunner) -> None:
         """Stop accepting where systemd keeps the socket and the server is about to end.
 
         New connections then wait in the socket's queue, which systemd owns, for the next server.

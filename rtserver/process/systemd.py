@@ -1,6 +1,6 @@
-"""What systemd gives to a service and wants to hear of it: listening sockets that it holds, readiness.
+"""systemd integration: socket activation (sd_listen_fds(3)) and readiness notification (sd_notify(3)).
 
-Protocols: sd_listen_fds(3) and sd_notify(3). Both are asked for by variables of the environment, and absent without.
+Both are configured by environment variables; without these, the functions do nothing.
 """
 
 from __future__ import annotations
@@ -10,23 +10,23 @@ import socket
 from collections.abc import MutableMapping
 
 FIRST = 3
-"""The number of the first descriptor that is handed over."""
+"""The first inherited descriptor."""
 
 
 def inherited_sockets(environ: MutableMapping[str, str] = os.environ) -> list[socket.socket]:
-    """The listening TCP sockets that were handed to this process, and not to its children."""
+    """Return the listening TCP sockets that systemd passed to this process; its children do not inherit them."""
     if environ.pop("LISTEN_PID", None) != str(os.getpid()):
         return []
     count = int(environ.pop("LISTEN_FDS", "0"))
     environ.pop("LISTEN_FDNAMES", None)
     sockets = [socket.socket(fileno=number) for number in range(FIRST, FIRST + count)]
-    for given in sockets:
-        given.set_inheritable(False)
+    for inherited in sockets:
+        inherited.set_inheritable(False)
     return sockets
 
 
 def notify(state: str, environ: MutableMapping[str, str] = os.environ) -> None:
-    """`READY=1` or `STOPPING=1`. Nobody there to hear it is no fault."""
+    """Send `READY=1` or `STOPPING=1` to systemd; nothing happens where nothing listens."""
     path = environ.get("NOTIFY_SOCKET")
     if not path:
         return

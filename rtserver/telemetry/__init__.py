@@ -1,1 +1,1 @@
-"""Logs and metrics."""
+"""Telemetry: log lines and metrics."""

@@ -1,11 +1,11 @@
-"""How log lines look and what may stand in them. Every line of the process goes through here, also those of libraries.
+"""Log configuration: format, redaction, escaping and rate limit of every line of the process, libraries included.
 
-1. No secret: `log_redaction` sees each value, key and traceback last of all, after everything has become text.
-2. No forged line: control characters in what clients sent are escaped, and a traceback is indented, so that each line
-   that starts at the margin is one that the server wrote, and each `key=value` on it too.
-3. What a stranger gets wrong is no error of ours: aiohttp's tracebacks for requests that cannot be read become a line.
-4. Nor may strangers fill the disk: of each event in `_AT_WILL`, and of each kind of request by rule 3, no more than
-   `MOST` lines are written in a second.
+1. No secrets: `rtserver.telemetry.redaction` processes each value, key and traceback last, after all has become text.
+2. No forged lines: control characters from clients are escaped and tracebacks are indented, so that each line that
+   starts at the margin, and each `key=value` on it, was written by the server.
+3. Invalid requests are no errors of the server: aiohttp's tracebacks for unreadable requests become one line.
+4. Clients cannot fill the disk: of each event in `_CLIENT_TRIGGERED`, and of each kind of request by rule 3, at most
+   `MAX_PER_SECOND` lines are written.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ _QUIET = {
 }
 _ACCESS = "aiohttp.access"
 _SERVER = "aiohttp.server"
-_AT_WILL = frozenset({
+_CLIENT_TRIGGERED = frozenset({
     "packet_rejected", "payload_rejected", "event_rejected", "connect_refused", "session_of_another_instance",
     "handover_failed", "cluster_handler_failed", "cluster_request_failed", "cluster_answer_partial",
 })  # fmt: skip
-"""What any client can cause, or whoever can publish on Redis, as often as they like. The metrics count all of them."""
-MOST = 20
+"""Events that any client, or any publisher on Redis, can cause at any rate. The metrics count all of them."""
+MAX_PER_SECOND = 20
 _MULTILINE = frozenset({"exception", "stack"})
 _OWN = frozenset({"event", "level", "logger", "timestamp"})
-_QUOTED = re.compile(r"""[ \t=\r\n"']""")  # the renderer writes the repr of these, which escapes by itself
+_QUOTED = re.compile(r"""[ \t=\r\n"']""")  # the renderer writes the repr of these, which escapes
 
 
 def configure(
@@ -56,7 +56,7 @@ def configure(
     stream: TextIO | None = None,
     access_log: bool = False,
 ) -> None:
-    """Send every log line of the process to `stream` (standard error). Calling it again replaces what was set."""
+    """Send every log line of the process to `stream` (default: standard error). A second call replaces the first."""
     target = sys.stderr if stream is None else stream
     handler = _Handler(target)
     handler.setFormatter(_formatter(format, colors=target.isatty()))
@@ -67,11 +67,11 @@ def configure(
     for name, lowest in _QUIET.items():
         logging.getLogger(name).setLevel(max(lowest, root.level))
     logging.getLogger(_ACCESS).setLevel(logging.INFO if access_log else logging.WARNING)
-    logging.getLogger(_SERVER).filters[:] = [_tame]
+    logging.getLogger(_SERVER).filters[:] = [_shorten_unreadable]
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
-            _Floods(),
+            _FloodLimit(),
             *_FIRST,
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
@@ -80,9 +80,9 @@ def configure(
     )
 
 
-def _tame(record: logging.LogRecord) -> bool:
-    """Rule 3. The exception's text would quote the request, or the piece of it that came last."""
-    from aiohttp.http_exceptions import HttpProcessingError  # whoever only prints a token does without aiohttp
+def _shorten_unreadable(record: logging.LogRecord) -> bool:
+    """Rule 3. The exception's text would quote the request, or the last part of it."""
+    from aiohttp.http_exceptions import HttpProcessingError  # `rtserver token` does not need aiohttp
     from aiohttp.web import RequestPayloadError
 
     error = record.exc_info[1] if record.exc_info else None
@@ -96,8 +96,8 @@ def _tame(record: logging.LogRecord) -> bool:
     return record.levelno >= logging.getLogger().level
 
 
-class _Floods:
-    """Rule 4. The first line after some were left out tells how many."""
+class _FloodLimit:
+    """Rule 4. The first line after a flood says how many were left out."""
 
     def __init__(self) -> None:
         self._second = 0
@@ -106,7 +106,7 @@ class _Floods:
 
     def __call__(self, _: WrappedLogger, __: str, event: EventDict) -> EventDict:
         name = event["event"]
-        if not isinstance(name, str) or name not in _AT_WILL:
+        if not isinstance(name, str) or name not in _CLIENT_TRIGGERED:
             return event
         left_out = self.left_out(name)
         if left_out is None:
@@ -116,23 +116,23 @@ class _Floods:
         return event
 
     def left_out(self, name: str) -> int | None:
-        """How many were before this one; None for one that is too many itself."""
+        """Count an event; return how many were left out before it, or None when it is one too many itself."""
         if (second := int(time.monotonic())) != self._second:
             self._second = second
             self._seen.clear()
         self._seen[name] += 1
-        if self._seen[name] > MOST:
+        if self._seen[name] > MAX_PER_SECOND:
             self._left_out[name] += 1
             return None
         return self._left_out.pop(name, 0)
 
 
-_unreadable = _Floods()
+_unreadable = _FloodLimit()
 
 
 class _Handler(logging.StreamHandler[TextIO]):
     def handleError(self, record: logging.LogRecord) -> None:
-        """Say no more than that a line was lost: logging's own way shows its arguments, as they were."""
+        """Report only that a line was lost: logging's own report shows the arguments unredacted."""
         error = sys.exc_info()[0]
         if sys.__stderr__ is not None and error is not None:
             with suppress(OSError, ValueError):
@@ -171,7 +171,7 @@ def _redacted(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 
 def _one_line(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """The console's lines; JSON needs none of this, as it escapes by itself."""
+    """Escape keys and values for the console; JSON escapes by itself."""
     return {escape(key): _on_console(key, value) for key, value in event.items()}
 
 
@@ -184,7 +184,7 @@ def _on_console(key: str, value: Any) -> Any:
 
 
 def escape(text: str) -> str:
-    """`text` with all that is not printable written as an escape: line breaks, terminal codes, text direction."""
+    """Return `text` with every unprintable character escaped: line breaks, terminal codes, text direction."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -1,7 +1,8 @@
-"""What is counted, kept as plain numbers and told to Prometheus when it asks.
+"""Metrics: plain counters of one application, converted to Prometheus' format at each scrape.
 
-One `Metrics` per application. Labels are bounded: namespaces are those the server knows, reasons and codes are words of
-the program, never of a client.
+1. Counting is one addition: no library object is touched for a message.
+2. Labels are bounded: namespaces are those that the server knows; reasons and codes are words of the program, never of
+   a client.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _FIRST = HANDLER_BUCKETS[0]
 
 
 class InboxState(NamedTuple):
-    """Of the durable inbox, as Redis tells it: the same for all servers."""
+    """The durable inbox as Redis reports it, the same on all servers: entries, and the age of the oldest."""
 
     waiting: int
     pending: int
@@ -29,6 +30,8 @@ class InboxState(NamedTuple):
 
 
 class Metrics:
+    """The counters. Methods count one occurrence unless they say otherwise."""
+
     def __init__(self) -> None:
         self.connections: Counter[str] = Counter()
         self._handled: Counter[str] = Counter()
@@ -37,7 +40,7 @@ class Metrics:
         self.refusals: Counter[str] = Counter()
         self.rejections: Counter[str] = Counter()
         self.drops: Counter[str] = Counter()
-        self.handovers: Counter[str] = Counter()
+        self.handoffs: Counter[str] = Counter()
         self.ends: Counter[str] = Counter()
         self.redis_errors: Counter[str] = Counter()
         self.webhooks: Counter[str] = Counter()
@@ -57,15 +60,17 @@ class Metrics:
         self._registry.register(_Exposition(self))
 
     def namespace_connected(self, namespace: str) -> None:
+        """A client has joined the namespace."""
         self.connections[namespace] += 1
 
     def namespace_disconnected(self, namespace: str) -> None:
+        """A client has left the namespace."""
         self.connections[namespace] -= 1
         if self.connections[namespace] <= 0:
             del self.connections[namespace]
 
     def event_in(self, namespace: str, seconds: float, code: str | None = None) -> None:
-        """An event was handled in `seconds`; `code` is the error it was answered with."""
+        """An event was handled in `seconds`; `code` is that of the error in its ack, if any."""
         if code is None:
             self._handled[namespace] += 1
         else:
@@ -79,6 +84,7 @@ class Metrics:
         return self._failed + Counter({(namespace, "ok"): count for namespace, count in self._handled.items()})
 
     def events_out(self, namespace: str, count: int) -> None:
+        """`count` events were sent to clients of the namespace."""
         self.sent[namespace] += count
 
     def refused(self, reason: str) -> None:
@@ -86,11 +92,11 @@ class Metrics:
         self.refusals[reason] += 1
 
     def rejected(self, code: str) -> None:
-        """Bytes from outside broke a rule: a packet, a cluster message, a request."""
+        """Input from outside broke a rule: a packet, a cluster message, a request."""
         self.rejections[code] += 1
 
     def ended(self, reason: str) -> None:
-        """A connection was closed because its time was up."""
+        """A connection was closed because its time limit was reached."""
         self.ends[reason] += 1
 
     def redis_refused(self, code: str) -> None:
@@ -102,18 +108,21 @@ class Metrics:
         self.doors[source, outcome] += 1
 
     def webhook(self, outcome: str) -> None:
-        """One was "delivered", "failed" for now or "parked" for good, or needless: "online", "read"."""
+        """A webhook was "delivered", "failed" for now, was "parked" for good, or was needless: "online", "read"."""
         self.webhooks[outcome] += 1
 
     def dropped(self, reason: str) -> None:
+        """A message was dropped."""
         self.drops[reason] += 1
 
-    def handed_over(self, outcome: str) -> None:
-        """A request of another worker's session was "sent" to it, or not: "failed", or too many were ("busy")."""
-        self.handovers[outcome] += 1
+    def handoff(self, outcome: str) -> None:
+        """A request for another worker's session was "sent", has "failed", or was rejected as too many were under way
+        ("busy").
+        """
+        self.handoffs[outcome] += 1
 
     def handler_quantile(self, q: float) -> float:
-        """Quantile `q` of the handler times in seconds, as Prometheus would tell it: linear within a bucket."""
+        """Return quantile `q` of the handler times in seconds, linear within a bucket as in Prometheus."""
         wanted = q * sum(self._handler_counts)
         seen, lower = 0, 0.0
         for bound, count in zip(HANDLER_BUCKETS, self._handler_counts, strict=False):
@@ -123,7 +132,7 @@ class Metrics:
         return lower if wanted else 0.0
 
     def snapshot(self) -> dict[str, Any]:
-        """Totals since the start, for the admin dashboard. Times are in seconds."""
+        """Return totals since the start, for the admin dashboard. Times are in seconds."""
         return {
             "connections": dict(self.connections),
             "eventsIn": self.received.total(),
@@ -139,10 +148,11 @@ class Metrics:
         }
 
     def exposition(self) -> bytes:
-        """Prometheus' text format."""
+        """Return all metrics in Prometheus' text format."""
         return generate_latest(self._registry)
 
     def handler_histogram(self) -> HistogramMetricFamily:
+        """Return the histogram of handler times, in seconds."""
         buckets, seen = [], 0
         for bound, count in zip((*map(str, HANDLER_BUCKETS), "+Inf"), self._handler_counts, strict=True):
             seen += count
@@ -153,7 +163,7 @@ class Metrics:
 
 
 class _Exposition:
-    """Turns the numbers into metric families at the moment of the scrape."""
+    """Converts the counters to metric families at each scrape."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
@@ -171,23 +181,23 @@ class _Exposition:
         yield _counter("rtserver_refusals", "Connections refused, by reason", "reason", m.refusals)
         yield _counter("rtserver_rejections", "Input that broke a rule, by code", "code", m.rejections)
         yield _counter("rtserver_dropped", "Messages dropped, by reason", "reason", m.drops)
-        yield _counter("rtserver_handovers", "Requests for other workers, by outcome", "outcome", m.handovers)
+        yield _counter("rtserver_handovers", "Requests for other workers, by outcome", "outcome", m.handoffs)
         yield m.handler_histogram()
         yield CounterMetricFamily("rtserver_slow_clients", "Clients closed as too slow", value=m.slow_clients)
         yield CounterMetricFamily(
-            "rtserver_reads_paused", "Times that reading from a client stopped, as its handlers were behind",
+            "rtserver_reads_paused", "Pauses in reading from a client whose handlers were behind",
             value=m.reads_paused,
         )  # fmt: skip
-        yield _counter("rtserver_connections_ended", "Connections closed as their time was up", "reason", m.ends)
+        yield _counter("rtserver_connections_ended", "Connections closed at their time limit", "reason", m.ends)
         yield GaugeMetricFamily("rtserver_loop_lag_seconds", "How late the event loop runs", value=m.loop_lag)
         yield _counter("rtserver_redis_errors", "Commands that Redis refused, by error code", "code", m.redis_errors)
         doors = CounterMetricFamily(
-            "rtserver_door_entries", "What backends left, by door and outcome", labels=["door", "outcome"]
+            "rtserver_door_entries", "Entries of backends, by source and outcome", labels=["door", "outcome"]
         )
         for (door, outcome), value in m.doors.items():
             doors.add_metric([door, outcome], value)
         yield doors
-        yield from _waiting(m)
+        yield from _queues(m)
         if m.redis_up is not None:
             yield GaugeMetricFamily("rtserver_redis_up", "Whether Redis answers", value=float(m.redis_up))
         if m.redis_round_trip is not None:
@@ -196,27 +206,25 @@ class _Exposition:
             )
 
 
-def _waiting(m: Metrics) -> Iterator[Metric]:
-    """What backends left that is not done, and what backends were not told yet."""
+def _queues(m: Metrics) -> Iterator[Metric]:
+    """Yield the queues: webhooks, the durable inbox, scheduled requests."""
     if m.webhooks_state is not None:
-        yield _counter("rtserver_webhooks", "Webhooks dealt with, by outcome", "outcome", m.webhooks)
+        yield _counter("rtserver_webhooks", "Webhooks processed, by outcome", "outcome", m.webhooks)
         for name, value in zip(("waiting", "oldest_seconds", "parked"), m.webhooks_state, strict=True):
             yield GaugeMetricFamily(f"rtserver_webhooks_{name}", "Webhooks in the queue", value=value)
     if m.inbox is not None:
         for name, text, value in (
-            ("waiting", "Entries that no server has taken", m.inbox.waiting),
-            ("pending", "Entries that a server has taken and not finished", m.inbox.pending),
+            ("waiting", "Entries that no server has claimed", m.inbox.waiting),
+            ("pending", "Entries that a server has claimed and not finished", m.inbox.pending),
             ("oldest_seconds", "Age of the oldest entry", m.inbox.oldest_seconds),
         ):
             yield GaugeMetricFamily(f"rtserver_inbox_{name}", f"Inbox: {text}", value=value)
     if m.scheduled_late is not None:
         yield GaugeMetricFamily(
-            "rtserver_scheduled_late_seconds", "How late the next scheduled thing is", value=m.scheduled_late
+            "rtserver_scheduled_late_seconds", "How late the next scheduled request is", value=m.scheduled_late
         )
     if m.scheduled_failed is not None:
-        yield GaugeMetricFamily(
-            "rtserver_scheduled_failed", "Scheduled things that cannot be carried out", value=m.scheduled_failed
-        )
+        yield GaugeMetricFamily("rtserver_scheduled_failed", "Scheduled requests that failed", value=m.scheduled_failed)
 
 
 def _gauge(name: str, text: str, label: str, values: Counter[str]) -> GaugeMetricFamily:

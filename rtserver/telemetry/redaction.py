@@ -1,7 +1,9 @@
-"""Takes secrets out of what is about to be logged. Pure; does not know how lines are written.
+"""Redaction of secrets in log records. No I/O; must not know how lines are written.
 
-Told by their shape wherever they stand (a JWT, `Bearer …`, `token=…`, `Cookie: …`, the password of a URL), and by the
-name of the key that they stand under. Too much redacted is a pity; too little is a leak.
+1. A secret is recognised by its form, wherever it occurs: a JWT, `Bearer …`, `token=…`, `Cookie: …`, the password of a
+   URL.
+2. A value is redacted if the name of its key suggests a secret.
+3. In doubt, text is redacted: a missing word is an inconvenience, a logged secret is a leak.
 """
 
 from __future__ import annotations
@@ -19,8 +21,8 @@ _SECRET_KEY = re.compile(
     r"token|secret|passw|pwd|api[-_]?key|authorization|cookie|credential|private[-_]?key|jwt", re.IGNORECASE
 )
 
-# A JWT's first part is base64url of a JSON object, `{"`, `{ ` or `{\n`. The rest may have been cut off. Whole words are
-# looked at one by one: a single pattern would go over a long word again from each place where a JWT might begin.
+# The first part of a JWT is base64url of a JSON object, `{"`, `{ ` or `{\n`. The rest may have been cut off. Words are
+# checked one by one: a single pattern would scan a long word again from each position where a JWT might begin.
 _WORD = re.compile(r"[A-Za-z0-9_=-]{9,}+(?:\.[A-Za-z0-9_=-]*+)*+")
 _JWT_START = re.compile(r"e(?:yJ|yA|wo|w0)[A-Za-z0-9_-]{6}")
 _JWT_ALONE = re.compile(r"eyJ[A-Za-z0-9_-]{16}")
@@ -37,7 +39,7 @@ _PEM = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIV
 
 
 def redact_text(text: str) -> str:
-    """`text` without anything that looks like a secret, and no longer than a log line may be."""
+    """Return `text` without anything that looks like a secret, cut to the length that a log line may have."""
     if len(text) > _LONGEST:
         text = text[:_LONGEST] + "…"
     text = _PEM.sub(REDACTED, text)
@@ -55,7 +57,7 @@ def _without_jwt(word: re.Match[str]) -> str:
 
 
 def redact(value: Any, key: object = "", depth: int = 0) -> Any:
-    """`value` as plain data (text, numbers, lists, dicts) without secrets. `key` is the name that it stands under."""
+    """Return `value` as plain data (text, numbers, lists, dicts) without secrets. `key` is the name of the value."""
     if value is None or isinstance(value, bool):
         return value
     if _SECRET_KEY.search(str(key)):
@@ -81,7 +83,7 @@ def _container(value: Any, depth: int) -> Any:
 
 
 def _sequence(items: list[Any], depth: int) -> list[Any]:
-    """A pair such as `("authorization", "…")`, as headers come in, counts as a key and its value."""
+    """Redact a list. A pair such as `("authorization", "…")`, as in raw headers, counts as a key and its value."""
     if len(items) == 2 and isinstance(items[0], str | bytes):
         name = items[0] if isinstance(items[0], str) else items[0].decode("latin-1")
         return [redact(name, "", depth), redact(items[1], name, depth)]
@@ -91,5 +93,5 @@ def _sequence(items: list[Any], depth: int) -> list[Any]:
 def _repr(value: Any) -> str:
     try:
         return repr(value)
-    except Exception as error:  # noqa: BLE001  a log line must not fail over the object that it mentions
+    except Exception as error:  # noqa: BLE001  a log line must not fail because of an object in it
         return f"<{type(value).__name__}, whose repr raised {type(error).__name__}>"

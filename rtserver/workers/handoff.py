@@ -63,15 +63,15 @@ class HandoffSender:
         name = self._owner(sid) if sid else self._choose_new()
         if name is None or not (self._folder / name).exists():
             return None
-        moving = DetachedRequest(request, self._limit)
-        if self._sending >= MAX_SLOW or (moving.must_read_first and self._reading >= MAX_SLOW):
+        detached = DetachedRequest(request, self._limit)
+        if self._sending >= MAX_SLOW or (detached.must_read_first and self._reading >= MAX_SLOW):
             self._count("busy")
             return _retry_later()
         try:
-            if moving.must_read_first:
-                await self._read(moving)
+            if detached.must_read_first:
+                await self._read(detached)
             other = self._connect(name)
-            return None if other is None else self._move(moving, other)
+            return None if other is None else self._send(detached, other)
         except (OSError, TimeoutError) as error:
             # What was read of the request is lost: the client has to send it again.
             self._count("failed")
@@ -123,25 +123,25 @@ class HandoffSender:
             return None
         return other
 
-    async def _read(self, moving: DetachedRequest) -> None:
+    async def _read(self, detached: DetachedRequest) -> None:
         self._reading += 1
         try:
             async with asyncio.timeout(SECONDS):
-                await moving.read()
+                await detached.read()
         finally:
             self._reading -= 1
 
-    def _move(self, moving: DetachedRequest, other: socket.socket) -> web.StreamResponse:
+    def _send(self, detached: DetachedRequest, other: socket.socket) -> web.StreamResponse:
         try:
-            data = moving.request_bytes()
+            data = detached.request_bytes()
             if data is None:
                 raise ConnectionAbortedError("not alone on its connection")
             data = _framed(data)
-            sent = socket.send_fds(other, [data], [moving.descriptor])
+            sent = socket.send_fds(other, [data], [detached.descriptor])
         except BaseException:
             other.close()
             raise
-        answer = moving.detach()
+        answer = detached.detach()
         self._count("sent")
         if sent == len(data):
             other.close()

@@ -118,7 +118,7 @@ class SharedPort:
     def on_stopping(self) -> None:
         """Nothing to report: the supervisor asked for it."""
 
-    async def leave_port(self, runner: web.AppRunner) -> None:
+    async def stop_accepting(self, runner: web.AppRunner) -> None:
         """Stop accepting: the other workers have the same sockets and take new connections."""
         for site in self._sites:
             await site.stop()

@@ -41,7 +41,7 @@ async def test_events_reach_the_rooms_and_users_that_are_named(
     known: Any = {"folder": tmp_path, "url": redis_server.url, "REDIS_KEY": "ours"}
 
     done = await emit(*GENERAL, "x", "5", '{"a": [null, true, "é"]}', '"text"', **known)
-    assert done == (0, "Redis handed it to 1 server.\n", "")
+    assert done == (0, "Redis delivered it to 1 server.\n", "")
     assert await alice.next("x") == [5, {"a": [None, True, "é"]}, "text"]
     assert (await emit("-n", "chat", "-u", "bob", "-t", "nobody", "y", **known))[0] == 0
     assert await bob.next("y") == []
@@ -56,7 +56,7 @@ async def test_events_reach_the_rooms_and_users_that_are_named(
     assert [len(alice.received(event)) for event in "xyz"] == [2, 0, 1]
 
     endless = await emit(*GENERAL, "x", "-", stdin=b" " * (17 << 20), **known)
-    assert endless == (2, "", "Standard input is more than 16 MiB, and no server takes as much.\n")
+    assert endless == (2, "", "Standard input is more than 16 MiB, and no server accepts as much.\n")
 
     code, out, err = await emit("-n", "/nope", "x", **known)
     assert (code, out) == (0, "")
@@ -72,7 +72,7 @@ async def test_it_speaks_and_signs_as_the_servers_do(
     await alice.call("join", {"room": "general"})
     known: Any = {"folder": tmp_path, "url": redis_server.url}
     assert (await emit(*GENERAL, "x", "1", **known, REDIS_ADAPTER="sharded"))[0] == 0  # not signed
-    assert (await emit(*GENERAL, "x", "2", **known, **spoken))[1] == "Redis handed it to 1 server.\n"
+    assert (await emit(*GENERAL, "x", "2", **known, **spoken))[1] == "Redis delivered it to 1 server.\n"
     assert await alice.next("x") == [2]
     assert (await emit("-n", "/chat", "-u", "alice", "x", "3", **known, **spoken))[0] == 0
     assert await alice.next("x") == [3]
@@ -83,7 +83,7 @@ async def test_a_wrong_use_is_explained_and_ends_with_2(tmp_path: Path, redis_se
         (*GENERAL, "x", "hello"): "Argument 1 is not JSON: hello",
         (*GENERAL, "x", "1", "NaN"): "Argument 2 is not JSON",
         (*GENERAL, "x", "-"): "Standard input is not JSON",
-        (*GENERAL, "x", "-", "-"): "read once only",
+        (*GENERAL, "x", "-", "-"): "read only once",
         (*GENERAL, "disconnect"): "reserved event name",
         ("x",): "--namespace /chat",
         GENERAL: "EVENT",

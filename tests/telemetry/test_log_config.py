@@ -256,8 +256,10 @@ class TestLibraries:
         now[0] += 1
         server.exception("Error handling request", exc_info=BadHttpMessage("it"))
         events = [json.loads(line)["event"] for line in stream.getvalue().splitlines()]
-        assert len(events) == log_config.MOST + 2
-        assert events[-1] == f"Error handling request: BadHttpMessage ({100 - log_config.MOST} like it left out)"
+        assert len(events) == log_config.MAX_PER_SECOND + 2
+        assert (
+            events[-1] == f"Error handling request: BadHttpMessage ({100 - log_config.MAX_PER_SECOND} like it left out)"
+        )
 
     def test_a_fault_of_the_server_stays_an_error_with_its_traceback(self, configure: Configure) -> None:
         stream = configure("json")
@@ -319,10 +321,10 @@ def test_what_strangers_cause_at_will_does_not_flood_the_log(configure: Configur
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]
     rejected = [(line["number"], line.get("left_out")) for line in lines if line["event"] == "packet_rejected"]
     assert rejected == [
-        *((number, None) for number in range(log_config.MOST)),
-        (1000, 1000 - log_config.MOST),
+        *((number, None) for number in range(log_config.MAX_PER_SECOND)),
+        (1000, 1000 - log_config.MAX_PER_SECOND),
         (1001, None),
     ]
     assert [line["event"] for line in lines].count("connect_refused") == 1
     assert [line["event"] for line in lines].count("server_started") == 100
-    assert [line["event"] for line in lines].count("cluster_request_failed") == log_config.MOST
+    assert [line["event"] for line in lines].count("cluster_request_failed") == log_config.MAX_PER_SECOND

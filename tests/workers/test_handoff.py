@@ -35,7 +35,7 @@ Pair = tuple[Served, Served]
 async def worker(name: str, folder: Path) -> tuple[Served, HandoffReceiver]:
     upper, metrics = Upper(), Metrics()
     engine = Engine(upper, metrics, instance_id=name, max_http_buffer_size=LIMIT)
-    engine.peer_workers = HandoffSender(folder, name, LIMIT, metrics.handed_over)
+    engine.peer_workers = HandoffSender(folder, name, LIMIT, metrics.handoff)
     app = web.Application()
     engine.attach(app)
     runner = Runner(app, shutdown_timeout=0.1)
@@ -60,7 +60,7 @@ async def pair(tmp_path: Path) -> AsyncIterator[Pair]:
 
 
 def outcomes(served: Served) -> dict[str, int]:
-    return dict(served.metrics.handovers)
+    return dict(served.metrics.handoffs)
 
 
 def chunks(*parts: bytes) -> bytes:

@@ -1,7 +1,7 @@
-"""Who may use `/api/…`: holders of an API key, services with a token, and for some operations every user with one.
+"""Credentials of `/api/…`: API keys, tokens of services, and for some operations tokens of users.
 
-Owns that decision; must not know how tokens are checked or what the API does. With no key configured the API is off:
-whoever does not show a service's token gets the 404 of a path that does not exist.
+Owns the decision who may call; must not know how tokens are checked or what the API does. Without a configured key the
+API is off: a caller without a service's token gets 404, as for a path that does not exist.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Protocol
 
 from aiohttp import web
 
+from rtserver.auth.bearer import bearer_token
 from rtserver.errors import Forbidden, NotFound, Refused
 from rtserver.identity import Identity
 
@@ -20,23 +21,23 @@ SERVICE = frozenset({"service"})
 
 
 class TokenVerifier(Protocol):
-    """Checks a token."""
+    """Checks tokens."""
 
     async def verify(self, token: str) -> Identity:
-        """Whose token it is; raises `Refused` with a code `token_…`."""
+        """Return the identity of a token; raises `Refused` with a code `token_…`."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """`identity` is None for the holder of an API key. `backend`: may act for every user."""
+    """`identity` is None for the holder of an API key. `backend`: whether it may act for every user."""
 
     identity: Identity | None = None
     backend: bool = True
 
     @property
     def name(self) -> str:
-        """For limits and for the audit."""
+        """The name of the caller in rate limits and in the audit log."""
         return "api key" if self.identity is None else self.identity.user
 
 
@@ -51,7 +52,7 @@ class Credentials:
         self._tokens = tokens
 
     async def backend(self, request: web.Request) -> Caller:
-        """A caller that may do everything; raises `Refused` (401), `Forbidden` or `NotFound` for others."""
+        """Return a caller that may do everything; raises `Refused` (401), `Forbidden` or `NotFound` for others."""
         try:
             caller = await self.user(request)
             if not caller.backend:
@@ -63,7 +64,7 @@ class Credentials:
         return caller
 
     async def user(self, request: web.Request) -> Caller:
-        """A backend, or a user with a good token; raises `Refused` (401) for others."""
+        """Return a backend, or a user with a valid token; raises `Refused` (401) for others."""
         bearer = _bearer(request)
         if bearer is not None and self._is_key(bearer):
             return KEY_HOLDER
@@ -72,14 +73,14 @@ class Credentials:
 
     def _is_key(self, bearer: str) -> bool:
         given = bearer.encode("utf-8", "surrogateescape")
-        # Every key is compared, so that the time taken does not tell which one it was.
+        # Every key is compared, so that the time taken does not reveal which one matched.
         matches = [hmac.compare_digest(given, key) for key in self._keys]
         return True in matches
 
     async def _check_token(self, bearer: str | None) -> Identity:
         if bearer is None:
             raise Refused("Auth failed: send a key or token as `Authorization: Bearer …`", code="token_missing")
-        # A JWT has two dots; anything else was meant as a key.
+        # A JWT has two dots; anything else is meant as a key.
         if self._tokens is None or bearer.count(".") != 2:
             raise Refused("Auth failed: the server has no such key", code="token_invalid")
         return await self._tokens.verify(bearer)
@@ -87,7 +88,6 @@ class Credentials:
 
 def _bearer(request: web.Request) -> str | None:
     lines = request.headers.getall("Authorization", [""])
-    if len(lines) > 1:  # a proxy may have looked at the other one
+    if len(lines) > 1:  # a proxy may have checked the other one
         raise Refused("Auth failed", code="token_invalid")
-    scheme, _, value = lines[0].partition(" ")
-    return value.strip() or None if scheme.lower() == "bearer" else None
+    return bearer_token(lines[0]) or None

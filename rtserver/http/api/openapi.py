@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document of a table of operations. Pure; the schemas are msgspec's own.
+"""OpenAPI 3.1 document of a table of operations. No I/O; the schemas are msgspec's own.
 
 Source: https://spec.openapis.org/oas/v3.1.1.html
 """
@@ -28,8 +28,8 @@ from rtserver.http.api.operations import JSON, Operation
 OPENAPI_PATH = "/api/openapi.json"
 _REF = "#/components/schemas/{name}"
 _INTRODUCTION = (
-    "How backends reach the users of this server. Errors always have the form of `Failure`; its `code` is a promise, "
-    "its `message` is for people. Fields that are not described are refused."
+    "How backends reach the users of this server. Every error has the form of `Failure`; its `code` is a promise, "
+    "its `message` is for people. Unknown fields are rejected."
 )
 _UNAUTHORIZED = "`token_missing`, `token_invalid`, `token_expired` or `token_revoked`"
 
@@ -51,7 +51,7 @@ class Failure(msgspec.Struct):
 
 
 def document(operations: Sequence[Operation], version: str) -> dict[str, Any]:
-    """The document as JSON values."""
+    """Return the document as JSON values."""
     refs, schemas = _schemas(operations)
     paths: dict[str, Any] = {}
     for operation in operations:
@@ -97,7 +97,7 @@ def _described(operation: Operation, refs: dict[Any, Any]) -> dict[str, Any]:
 
 def _security(operation: Operation) -> list[dict[str, list[str]]]:
     match operation.access:
-        case "anybody":
+        case "public":
             return []
         case "backend":
             return [{"backend": []}]
@@ -111,19 +111,19 @@ def _success(operation: Operation, refs: dict[Any, Any]) -> dict[str, Any]:
 
 
 def _failures(operation: Operation) -> dict[str, Any]:
-    """By status; several codes may share one."""
+    """Return the error responses by status; several codes may share one."""
     codes: dict[int, list[str]] = {}
     for error in _errors(operation):
         listed = codes.setdefault(error.http_status, [])
         if error.code not in listed:
             listed.append(error.code)
-    told = {str(status): " or ".join(f"`{code}`" for code in listed) for status, listed in codes.items()}
-    if operation.access != "anybody":
-        told["401"] = _UNAUTHORIZED
+    descriptions = {str(status): " or ".join(f"`{code}`" for code in listed) for status, listed in codes.items()}
+    if operation.access != "public":
+        descriptions["401"] = _UNAUTHORIZED
     if "body" in operation.inputs or operation.takes != JSON:
-        told |= {"408": "`timeout`: the body came too slowly", "415": "`unsupported_media_type`"}
+        descriptions |= {"408": "`timeout`: the body arrived too slowly", "415": "`unsupported_media_type`"}
     content = {JSON: {"schema": {"$ref": _REF.format(name="Failure")}}}
-    return {status: {"description": told[status], "content": content} for status in sorted(told)}
+    return {status: {"description": descriptions[status], "content": content} for status in sorted(descriptions)}
 
 
 def _errors(operation: Operation) -> Iterable[type[EventError]]:
@@ -133,14 +133,14 @@ def _errors(operation: Operation) -> Iterable[type[EventError]]:
         yield InvalidPayload
     if "body" in operation.inputs or operation.takes != JSON:
         yield TooLarge
-    if operation.access != "anybody":
+    if operation.access != "public":
         yield RateLimited
     if operation.access == "backend":
         yield from (Forbidden, NotFound)
 
 
 def _schemas(operations: Sequence[Operation]) -> tuple[dict[Any, Any], dict[str, Any]]:
-    """What to write for each type, and the components that this refers to."""
+    """Return the schema of each type, and the components that these refer to."""
     wanted: list[Any] = [Failure]
     for operation in operations:
         if "body" in operation.inputs:
@@ -154,8 +154,8 @@ def _schemas(operations: Sequence[Operation]) -> tuple[dict[Any, Any], dict[str,
     return dict(zip(unique, refs, strict=True)), dict(sorted(components.items()))
 
 
-def _parameters(operation: Operation, place: str) -> Iterable[dict[str, Any]]:
-    shape = operation.inputs.get(place)
+def _parameters(operation: Operation, location: str) -> Iterable[dict[str, Any]]:
+    shape = operation.inputs.get(location)
     if shape is None:
         return
     (_,), components = msgspec.json.schema_components([shape], ref_template=_REF)
@@ -163,12 +163,12 @@ def _parameters(operation: Operation, place: str) -> Iterable[dict[str, Any]]:
     for name, schema in described["properties"].items():
         schema = _without_null(schema)
         description = schema.pop("description", "")
-        parameter = {"name": name, "in": place, "required": name in described.get("required", ()), "schema": schema}
+        parameter = {"name": name, "in": location, "required": name in described.get("required", ()), "schema": schema}
         yield parameter | ({"description": description} if description else {})
 
 
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """An address has no null: what may be left out is left out."""
+    """Remove null from a schema: a URL has no null, an optional parameter is left out."""
     schema = dict(schema)
     if schema.get("default", 0) is None:
         del schema["default"]

@@ -1,14 +1,14 @@
-"""The table of the HTTP API: from it come the routes, the checks of what is sent, and the OpenAPI document.
+"""Operation table of the HTTP API: the source of its routes, its input checks and the OpenAPI document.
 
-Owns what an operation is and how its handler declares it; must not know any of them.
+Owns what an operation is and how its handler declares it; must not know the operations.
 
     class RoomsApi:
         @operation("GET", "/api/rooms/{room}/messages", summary="Read a room's messages", tag="rooms")
         async def messages(self, path: RoomPath, query: PageQuery) -> MessagesAnswer:
-            \"\"\"The longer text of the document.\"\"\"
+            \"\"\"The description in the OpenAPI document.\"\"\"
 
-A handler names what it needs: `path`, `query` and `body` are converted to their annotation (structs), `caller` is a
-`Caller`, `request` is aiohttp's, for bodies that are not JSON. It returns a struct, or aiohttp's response itself.
+A handler names its inputs as parameters: `path`, `query` and `body` are converted to their annotation (structs),
+`caller` is a `Caller`, `request` is aiohttp's, for other bodies than JSON. It returns a struct or an aiohttp response.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from typing import Any, Literal, TypeVar, get_type_hints
 from rtserver.errors import EventError
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
-Access = Literal["backend", "user", "anybody"]
-"""Who may call: holders of an API key or a service's token; these and every user with a token; anybody."""
+Access = Literal["backend", "user", "public"]
+"""Permitted callers: holders of an API key or a service's token; these and every user with a token; everyone."""
 
 Handler = Callable[..., Awaitable[Any]]
 Decorated = TypeVar("Decorated", bound=Handler)
@@ -34,7 +34,7 @@ _MARK = "__operation__"
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """`errors` are those beyond the ones that every operation has; `takes` and `gives` are media types."""
+    """`errors` come in addition to those of every operation; `takes` and `gives` are media types."""
 
     method: Method
     path: str
@@ -53,7 +53,7 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An operation with the one who carries it out."""
+    """An operation and the method that executes it."""
 
     operation: Operation
     handler: Handler
@@ -71,41 +71,44 @@ def operation(
     gives: str = JSON,
     status: int = 200,
 ) -> Callable[[Decorated], Decorated]:
-    """Enter the decorated method into the table; its annotations and docstring say the rest."""
+    """Add the decorated method to the table.
 
-    def enter(handler: Decorated) -> Decorated:
+    Its name is the operationId, its annotations are the inputs and the answer, its docstring is the description.
+    """
+
+    def add(handler: Decorated) -> Decorated:
         inputs, answer = _declared(handler)
-        entered = Operation(
+        added = Operation(
             method=method, path=path, name=handler.__name__.strip("_"), summary=summary,
             description=inspect.getdoc(handler) or "", tag=tag, access=access, inputs=inputs, answer=answer,
             errors=tuple(errors), takes=takes, gives=gives, status=status,
         )  # fmt: skip
-        setattr(handler, _MARK, entered)
+        setattr(handler, _MARK, added)
         return handler
 
-    return enter
+    return add
 
 
 def endpoints(parts: Iterable[object]) -> list[Endpoint]:
-    """The operations of all `parts`; raises `ValueError` when two are the same."""
+    """Return the operations of all `parts`; raises `ValueError` when two are the same."""
     found = [endpoint for part in parts for endpoint in _of(part)]
     seen: set[tuple[str, str]] = set()
     names: set[str] = set()
     for endpoint in found:
-        entered = endpoint.operation
-        if (entered.method, entered.path) in seen or entered.name in names:
-            raise ValueError(f"{entered.method} {entered.path} ({entered.name}) is in the table twice")
-        seen.add((entered.method, entered.path))
-        names.add(entered.name)
+        each = endpoint.operation
+        if (each.method, each.path) in seen or each.name in names:
+            raise ValueError(f"{each.method} {each.path} ({each.name}) is in the table twice")
+        seen.add((each.method, each.path))
+        names.add(each.name)
     return found
 
 
 def _of(part: object) -> Iterable[Endpoint]:
     for name in vars(type(part)):
         handler = getattr(part, name)
-        entered = getattr(handler, _MARK, None)
-        if isinstance(entered, Operation):
-            yield Endpoint(entered, handler)
+        marked = getattr(handler, _MARK, None)
+        if isinstance(marked, Operation):
+            yield Endpoint(marked, handler)
 
 
 def _declared(handler: Handler) -> tuple[dict[str, Any], Any]:

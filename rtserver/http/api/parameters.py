@@ -1,7 +1,7 @@
-"""What stands in an address: the parts of its path and its query, checked against a struct.
+"""Path and query parameters, checked against a struct.
 
-Owns how text becomes numbers, truth values and lists; must not know what they are for. Stricter than a form: what is
-not in the struct is refused, and so is what is given twice but may be there once.
+Owns the conversion of text to numbers, booleans and lists; must not know their use. A parameter that is not in the
+struct is rejected, and so is a parameter that is given twice and is no list.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _TRUTH = {"true": True, "false": False}
 
 
 def read_path(parts: Mapping[str, str], shape: type[T]) -> T:
-    """Raises `InvalidPayload`."""
+    """Return the path parameters as `shape`; raises `InvalidPayload`."""
     return _convert({name: _value(shape, name, [text]) for name, text in parts.items()}, shape)
 
 
 def read_query(query: MultiMapping[str], shape: type[T]) -> T:
-    """Raises `InvalidPayload`."""
+    """Return the query parameters as `shape`; raises `InvalidPayload`."""
     return _convert({name: _value(shape, name, query.getall(name)) for name in dict.fromkeys(query)}, shape)
 
 
@@ -71,7 +71,7 @@ def _kinds(shape: Any) -> dict[str, inspect.Type]:
 
 
 def _plain(kind: inspect.Type) -> inspect.Type:
-    """Without its description, and without the `None` of what may be left out."""
+    """Return the type without its description, and without the `None` of an optional parameter."""
     if isinstance(kind, inspect.Metadata):
         return _plain(kind.type)
     if isinstance(kind, inspect.UnionType):

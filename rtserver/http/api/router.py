@@ -1,6 +1,6 @@
-"""Makes aiohttp's routes of the table of operations, and carries out one request after the other.
+"""Router of the HTTP API: turns the operation table into aiohttp routes, and executes requests.
 
-Owns the order of checks: who calls, how often, the address, the body. Whoever may not call learns nothing further.
+Owns the order of the checks: caller, rate, path and query, body. A caller that is rejected learns nothing further.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ class CallLimiter:
         self._buckets = TokenBuckets(rate, MAX_CALLERS) if rate is not None else None
 
     def check(self, caller: Caller) -> None:
-        """Raises `RateLimited`."""
+        """Count a request of the caller; raises `RateLimited` past the rate."""
         if self._buckets is not None and (retry_after := self._buckets.take(caller.name)):
             raise RateLimited(retry_after, "Too many requests; slow down")
 
 
 class ApiRouter:
-    """`parts` have the operations; `rate` bounds each caller, `user_rate` those who are no backend."""
+    """`parts` have the operations; `rate` applies to each backend, `user_rate` to each other caller."""
 
     def __init__(
         self,
@@ -52,14 +52,15 @@ class ApiRouter:
         self._document = json.dumps(document([each.operation for each in self._endpoints], version))
 
     def routes(self) -> list[web.RouteDef]:
-        table = [_route(each, self._serving(each)) for each in self._endpoints]
+        """Return a route for each operation, and that of the OpenAPI document."""
+        table = [_route(each, self._handler(each)) for each in self._endpoints]
         return [*table, web.get(OPENAPI_PATH, self._describe, allow_head=False)]
 
     async def _describe(self, _: web.Request) -> web.Response:
         headers = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
         return web.Response(body=self._document, content_type="application/json", headers=headers)
 
-    def _serving(self, endpoint: Endpoint) -> Any:
+    def _handler(self, endpoint: Endpoint) -> Any:
         operation = endpoint.operation
 
         async def serve(request: web.Request) -> web.StreamResponse:
@@ -73,7 +74,7 @@ class ApiRouter:
         return serve
 
     async def _admit(self, request: web.Request, access: Access) -> Caller | None:
-        if access == "anybody":
+        if access == "public":
             return None
         check = self._credentials.backend if access == "backend" else self._credentials.user
         caller = await check(request)
@@ -97,6 +98,6 @@ async def _inputs(request: web.Request, wanted: Any, caller: Caller | None) -> d
 
 
 def _route(endpoint: Endpoint, handler: Any) -> web.RouteDef:
-    # aiohttp's own pattern for a part leaves out braces, which room names of backends may have.
+    # aiohttp's own pattern for a segment excludes braces, which room names may contain.
     path = endpoint.operation.path.replace("}", ":[^/]+}")
     return web.route(endpoint.operation.method, path, handler)

@@ -1,4 +1,4 @@
-"""What a backend may look up: a room's history, who is online, what a user has not read, a user's notifications."""
+"""Queries of backends: room history, online users, unread counts, inboxes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class History(Protocol):
     async def history(
         self, room: str, *, before: int | None, after: int | None, limit: int
     ) -> tuple[list[Message], bool]:
-        """Ascending by `seq`, and whether there are more in the direction asked for."""
+        """Return messages by ascending `seq`, and whether there are more in the requested direction."""
         ...
 
 
@@ -35,7 +35,7 @@ class Inboxes(Protocol):
     async def list(
         self, user: str, *, before: int | None, limit: int, unread: bool, type: str | None
     ) -> tuple[builtins.list[Notification], bool]:
-        """Newest first, and whether there are older ones."""
+        """Return notifications, newest first, and whether there are older ones."""
         ...
 
     async def counts(self, user: str) -> Unread: ...
@@ -59,7 +59,7 @@ class HistoryQuery(Struct, forbid_unknown_fields=True):
 
 class PresenceQuery(Struct, forbid_unknown_fields=True):
     user: Annotated[
-        list[UserId], Meta(max_length=30, description="Whom to ask for; without it, everybody who is online")
+        list[UserId], Meta(max_length=30, description="The users in question; without it, all that are online")
     ] = []
 
 
@@ -68,14 +68,14 @@ class PresenceBody(Struct, forbid_unknown_fields=True):
 
 
 class InboxQuery(Struct, forbid_unknown_fields=True):
-    before: Annotated[Seq, Meta(description="The `seq` to go on from")] | None = None
+    before: Annotated[Seq, Meta(description="Only notifications with a lower `seq`")] | None = None
     limit: Limit = 50
     unread: bool = False
     type: UserId | None = None
 
 
 class MessagesAnswer(OkResponse, kw_only=True, rename="camel"):
-    """By rising `seq`; `more`: there are further ones in the direction asked for."""
+    """By ascending `seq`; `more`: there are further ones in the requested direction."""
 
     messages: list[Message]
     more: bool
@@ -95,7 +95,7 @@ class RoomUnread(Struct, rename="camel"):
 
 
 class UnreadAnswer(OkResponse, kw_only=True, rename="camel"):
-    """`rooms`: those with something unread, the latest activity first; `messages`: of all of them together."""
+    """`rooms`: those with unread messages, latest activity first; `messages`: the sum over all rooms."""
 
     messages: int
     rooms: list[RoomUnread]
@@ -110,12 +110,14 @@ class InboxAnswer(OkResponse, kw_only=True, rename="camel"):
 
 
 class HistoryApi:
+    """The history of a room."""
+
     def __init__(self, history: History) -> None:
         self._history = history
 
     @operation("GET", "/api/rooms/{room}/messages", summary="Read a room's history", tag="chat")
     async def room_messages(self, path: RoomPath, query: HistoryQuery) -> MessagesAnswer:
-        """Direct conversations too, by the name of their room (`dm:…`, as messages carry it)."""
+        """Includes direct conversations, by the name of their room (`dm:…`, as in their messages)."""
         messages, more = await self._history.history(
             path.room, before=query.before, after=query.after, limit=query.limit
         )
@@ -123,25 +125,29 @@ class HistoryApi:
 
 
 class UserQueriesApi:
+    """Presence, unread counts and inboxes of users."""
+
     def __init__(self, presence: Presence, summaries: Summaries, inboxes: Inboxes) -> None:
         self._presence = presence
         self._summaries = summaries
         self._inboxes = inboxes
 
-    @operation("GET", "/api/presence", summary="Ask who is online", tag="users")
+    @operation("GET", "/api/presence", summary="List online users", tag="users")
     async def presence(self, query: PresenceQuery) -> OnlineAnswer:
-        """Those of `user` (repeat it) that are online, in that order; without it all, up to 1,000."""
+        """Returns those of `user` (repeat it) that are online, in that order; without it all, up to 1,000."""
         if query.user:
             return await self._among(query.user)
-        everybody = await self._presence.all_online(MAX_ONLINE)
-        return OnlineAnswer(online=list(everybody), partial=everybody.partial)
+        found = await self._presence.all_online(MAX_ONLINE)
+        return OnlineAnswer(online=list(found), partial=found.partial)
 
-    @operation("POST", "/api/presence", summary="Ask which of many are online", tag="users")
+    @operation("POST", "/api/presence", summary="Check which of many users are online", tag="users")
     async def presence_of_many(self, body: PresenceBody) -> OnlineAnswer:
-        """The same for more users than fit into an address."""
+        """The same for more users than fit into a URL."""
         return await self._among(body.users)
 
-    @operation("GET", "/api/users/{user}/unread", summary="Count what a user has not read", tag="users")
+    @operation(
+        "GET", "/api/users/{user}/unread", summary="Count unread messages and notifications of a user", tag="users"
+    )
     async def unread(self, path: UserPath) -> UnreadAnswer:
         """In the 500 rooms with the latest activity, and in the inbox."""
         summaries = await self._summaries.summaries(path.user)
@@ -151,7 +157,7 @@ class UserQueriesApi:
 
     @operation("GET", "/api/users/{user}/notifications", summary="Read a user's inbox", tag="notifications")
     async def inbox(self, path: UserPath, query: InboxQuery) -> InboxAnswer:
-        """As the user's own devices see it; nothing is marked as read by it."""
+        """As on the user's own devices; nothing is marked as read."""
         notifications, more = await self._inboxes.list(
             path.user, before=query.before, limit=query.limit, unread=query.unread, type=query.type
         )

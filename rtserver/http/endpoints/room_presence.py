@@ -1,4 +1,4 @@
-"""What a backend may look up of who is in a room now, with a device, as opposed to who is a member of it."""
+"""Room presence: the users with a connected device in a room, as opposed to its members."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class RoomPresenceQuery(Struct, forbid_unknown_fields=True):
 
 
 class PresentUser(Struct):
-    """`devices` in the room: in all, and by instance."""
+    """`devices`: how many are in the room; `instances`: the same by instance."""
 
     id: str
     devices: int
@@ -31,8 +31,8 @@ class PresentUser(Struct):
 
 
 class RoomPresenceAnswer(OkResponse, kw_only=True):
-    """By id; `next` is the cursor of the following page, null on the last one. `partial`: a server was silent, so
-    others may be there too."""
+    """By id; `next` is the cursor of the following page, null on the last one. `partial`: a server did not answer, so
+    the list may be incomplete."""
 
     users: list[PresentUser]
     next: str | None
@@ -40,13 +40,15 @@ class RoomPresenceAnswer(OkResponse, kw_only=True):
 
 
 class RoomPresenceApi:
+    """The presence of a room."""
+
     def __init__(self, occupancy: RoomPresence) -> None:
         self._occupancy = occupancy
 
-    @operation("GET", "/api/rooms/{room}/presence", summary="Ask who is in a room now", tag="rooms")
+    @operation("GET", "/api/rooms/{room}/presence", summary="List users present in a room", tag="rooms")
     async def room_presence(self, path: RoomPath, query: RoomPresenceQuery) -> RoomPresenceAnswer:
-        """Users with a device in the room, members or not any more. Nobody is in a direct conversation or in a room
-        that does not exist."""
+        """Users with a device in the room, also when they are no longer members. The list is empty for direct
+        conversations and for rooms that do not exist."""
         found = await self._occupancy.page(NAMESPACE, path.room, query.cursor, query.limit)
         users = [PresentUser(one.user, one.devices, dict(one.instances)) for one in found]
         return RoomPresenceAnswer(users=users, next=found.next, partial=found.partial)

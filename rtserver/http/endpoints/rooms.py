@@ -1,4 +1,4 @@
-"""What a backend may set rooms to, and whom it may put into them and take out."""
+"""Room administration: settings and members."""
 
 from __future__ import annotations
 
@@ -23,33 +23,35 @@ DisplayName = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x0
 
 
 class RoomManager(Protocol):
-    """Changes rooms in the database and tells whom it concerns, on every server. `by` is for the audit."""
+    """Changes rooms in the database and announces it to clients on every server. `by` is for the audit log."""
 
     async def describe(self, room: str) -> RoomSettings:
-        """Raises `NotFound`."""
+        """Return the settings of a room; raises `NotFound`."""
         ...
 
-    async def configure(self, room: str, changes: Mapping[str, Any], by: str) -> RoomSettings: ...
+    async def configure(self, room: str, changes: Mapping[str, Any], by: str) -> RoomSettings:
+        """Change settings of a room, which is made where there is none; return all of them."""
+        ...
 
     async def add(self, room: str, members: Sequence[Member], by: str) -> list[str]:
-        """The ids of the new ones."""
+        """Add members; return the ids of those that were none before."""
         ...
 
     async def remove(self, room: str, users: Sequence[str], by: str) -> list[str]:
-        """The ids of those that were members."""
+        """Remove members; return the ids of those that were members."""
         ...
 
     async def members(self, room: str, *, after: str, limit: int) -> tuple[list[Member], str | None]:
-        """By id, and the cursor of the next page; raises `NotFound`."""
+        """Return a page of members by id, and the cursor of the next one; raises `NotFound`."""
         ...
 
 
 class RoomBody(RoomChanges, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """What is left out stays as it is; null is the default."""
+    """Omitted fields stay as they are; null resets to the default."""
 
 
 class NewMember(Struct, forbid_unknown_fields=True):
-    """`name`: what people read until the user joins with a name of the token's; the id if it is left out."""
+    """`name`: shown until the user joins with the name of a token; the id if omitted."""
 
     id: UserId
     name: DisplayName | None = None
@@ -60,7 +62,7 @@ class MembersBody(Struct, forbid_unknown_fields=True):
 
 
 class MemberBody(Struct, forbid_unknown_fields=True):
-    """`{}` will do."""
+    """May be `{}`."""
 
     name: DisplayName | None = None
 
@@ -71,7 +73,7 @@ class MembersQuery(Struct, forbid_unknown_fields=True):
 
 
 class RemovedQuery(Struct, forbid_unknown_fields=True):
-    user: Annotated[list[UserId], Meta(min_length=1, max_length=MAX_REMOVED, description="Whom to take out")]
+    user: Annotated[list[UserId], Meta(min_length=1, max_length=MAX_REMOVED, description="The members to remove")]
 
 
 class RoomAnswer(OkResponse, kw_only=True):
@@ -86,54 +88,56 @@ class MembersAnswer(OkResponse, kw_only=True):
 
 
 class AddedAnswer(OkResponse, kw_only=True):
-    """Those that were not members before."""
+    """The users that were not members before."""
 
     added: list[str]
 
 
 class RemovedAnswer(OkResponse, kw_only=True):
-    """Those that were members."""
+    """The users that were members."""
 
     removed: list[str]
 
 
 class RoomsApi:
-    def __init__(self, keeping: RoomManager) -> None:
-        self._keeping = keeping
+    """The operations on one room."""
 
-    @operation("GET", "/api/rooms/{room}", summary="Read what a room is set to", tag="rooms", errors=[NotFound])
+    def __init__(self, rooms: RoomManager) -> None:
+        self._rooms = rooms
+
+    @operation("GET", "/api/rooms/{room}", summary="Read the settings of a room", tag="rooms", errors=[NotFound])
     async def room(self, path: RoomPath) -> RoomAnswer:
         """`firstSeq` is the oldest message that is kept, `lastSeq` the newest; `rev` counts changes of messages."""
-        return RoomAnswer(room=await self._keeping.describe(path.room))
+        return RoomAnswer(room=await self._rooms.describe(path.room))
 
-    @operation("PATCH", "/api/rooms/{room}", summary="Set a room", tag="rooms")
+    @operation("PATCH", "/api/rooms/{room}", summary="Change the settings of a room", tag="rooms")
     async def configure_room(self, path: RoomPath, body: RoomBody, caller: Caller) -> RoomAnswer:
-        """Makes the room where there is none. Everybody in it gets `roomChanged`."""
-        return RoomAnswer(room=await self._keeping.configure(path.room, body.changes, caller.name))
+        """Creates the room if there is none. All clients in it get `roomChanged`."""
+        return RoomAnswer(room=await self._rooms.configure(path.room, body.changes, caller.name))
 
     @operation("GET", "/api/rooms/{room}/members", summary="List the members of a room", tag="rooms", errors=[NotFound])
     async def room_members(self, path: RoomPath, query: MembersQuery) -> MembersAnswer:
-        """In pages, by id: who comes or goes meanwhile moves no one to another page."""
-        members, following = await self._keeping.members(path.room, after=query.cursor or "", limit=query.limit)
+        """In pages, by id: members that come or go meanwhile do not shift others to another page."""
+        members, following = await self._rooms.members(path.room, after=query.cursor or "", limit=query.limit)
         return MembersAnswer(members=members, next=following)
 
-    @operation("POST", "/api/rooms/{room}/members", summary="Put users into a room", tag="rooms")
+    @operation("POST", "/api/rooms/{room}/members", summary="Add members to a room", tag="rooms")
     async def add_members(self, path: RoomPath, body: MembersBody, caller: Caller) -> AddedAnswer:
-        """Makes the room where there is none. The room and the devices of the new members get `joined`."""
+        """Creates the room if there is none. The room and the devices of the new members get `joined`."""
         members = [Member(each.id, each.name or each.id) for each in body.members]
-        return AddedAnswer(added=await self._keeping.add(path.room, members, caller.name))
+        return AddedAnswer(added=await self._rooms.add(path.room, members, caller.name))
 
-    @operation("DELETE", "/api/rooms/{room}/members", summary="Take users out of a room", tag="rooms")
+    @operation("DELETE", "/api/rooms/{room}/members", summary="Remove members from a room", tag="rooms")
     async def remove_members(self, path: RoomPath, query: RemovedQuery, caller: Caller) -> RemovedAnswer:
-        """Repeat `user` for each. Their devices are out of the room at once, and get `left`, as the room does."""
-        return RemovedAnswer(removed=await self._keeping.remove(path.room, query.user, caller.name))
+        """Repeat `user` for each. Their devices leave the room at once and get `left`, as does the room."""
+        return RemovedAnswer(removed=await self._rooms.remove(path.room, query.user, caller.name))
 
-    @operation("PUT", "/api/rooms/{room}/members/{user}", summary="Put a user into a room", tag="rooms")
+    @operation("PUT", "/api/rooms/{room}/members/{user}", summary="Add a member to a room", tag="rooms")
     async def put_member(self, path: MemberPath, body: MemberBody, caller: Caller) -> AddedAnswer:
         member = Member(path.user, body.name or path.user)
-        return AddedAnswer(added=await self._keeping.add(path.room, [member], caller.name))
+        return AddedAnswer(added=await self._rooms.add(path.room, [member], caller.name))
 
-    @operation("DELETE", "/api/rooms/{room}/members/{user}", summary="Take a user out of a room", tag="rooms")
+    @operation("DELETE", "/api/rooms/{room}/members/{user}", summary="Remove a member from a room", tag="rooms")
     async def remove_member(self, path: MemberPath, caller: Caller) -> RemovedAnswer:
-        """Nothing happens where the user is no member."""
-        return RemovedAnswer(removed=await self._keeping.remove(path.room, [path.user], caller.name))
+        """Has no effect where the user is no member."""
+        return RemovedAnswer(removed=await self._rooms.remove(path.room, [path.user], caller.name))

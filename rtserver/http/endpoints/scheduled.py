@@ -1,4 +1,4 @@
-"""What backends have put off: looked up, and called off."""
+"""Scheduled requests of backends: listing and cancelling."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ Cursor = Annotated[str, Meta(max_length=60, pattern=r"^[0-9]{1,16}\.[0-9a-v]{1,4
 
 
 class Schedule(Protocol):
-    async def find(self, id: str) -> ScheduledItem | None: ...
+    async def find(self, id: str) -> ScheduledItem | None:
+        """Return a scheduled request; None when it is done or never was."""
+        ...
 
     async def page(
         self, *, kind: str | None, key: str | None, failed: bool, after: str, limit: int
     ) -> tuple[list[ScheduledItem], str | None]:
-        """By due time, and the cursor of the next page."""
+        """Return a page by due time, and the cursor of the next one."""
         ...
 
     async def cancel(self, id: str) -> bool:
-        """Whether it was there. Raises `Conflict` while it is being carried out."""
+        """Cancel a request; return whether there was one. Raises `Conflict` while it is being executed."""
         ...
 
 
@@ -36,7 +38,7 @@ class ScheduledPath(Struct, forbid_unknown_fields=True):
 class ScheduledQuery(Struct, forbid_unknown_fields=True):
     kind: Kind | None = None
     key: UserId | None = None
-    failed: Annotated[bool, Meta(description="Those that cannot be carried out, in place of those that wait")] = False
+    failed: Annotated[bool, Meta(description="List failed requests instead of waiting ones")] = False
     after: Annotated[Cursor, Meta(description="The `next` of the page before")] | None = None
     limit: Limit = 50
 
@@ -47,7 +49,7 @@ class KeyQuery(Struct, forbid_unknown_fields=True):
 
 
 class ScheduledAnswer(OkResponse, kw_only=True, rename="camel"):
-    """By due time; `next` is there when there are more."""
+    """By due time; `next` is present when there are more."""
 
     scheduled: list[ScheduledItem]
     next: str | None = None
@@ -58,42 +60,54 @@ class OneScheduled(OkResponse, kw_only=True, rename="camel"):
 
 
 class ScheduledApi:
+    """The operations on scheduled requests."""
+
     def __init__(self, schedule: Schedule) -> None:
         self._schedule = schedule
 
-    @operation("GET", "/api/scheduled", summary="List what waits for its time", tag="scheduled")
+    @operation("GET", "/api/scheduled", summary="List scheduled requests", tag="scheduled")
     async def scheduled(self, query: ScheduledQuery) -> ScheduledAnswer:
-        """What could not be carried out when its time came is kept with the reason: `failed=true` lists it."""
+        """A request that failed at its time is kept with the reason: `failed=true` lists these."""
         found, more = await self._schedule.page(
             kind=query.kind, key=query.key, failed=query.failed, after=query.after or "", limit=query.limit
         )
         return ScheduledAnswer(scheduled=found, next=more)
 
-    @operation("GET", "/api/scheduled/{id}", summary="Look up one of them", tag="scheduled", errors=[NotFound])
+    @operation("GET", "/api/scheduled/{id}", summary="Read a scheduled request", tag="scheduled", errors=[NotFound])
     async def one_scheduled(self, path: ScheduledPath) -> OneScheduled:
-        """What was carried out is not here any more."""
+        """Executed requests are no longer available."""
         found = await self._schedule.find(path.id)
         if found is None:
             raise NotFound("Nothing is scheduled under that id")
         return OneScheduled(scheduled=found)
 
-    @operation("DELETE", "/api/scheduled/{id}", summary="Call it off", tag="scheduled", errors=[NotFound, Conflict])
+    @operation(
+        "DELETE",
+        "/api/scheduled/{id}",
+        summary="Cancel a scheduled request",
+        tag="scheduled",
+        errors=[NotFound, Conflict],
+    )
     async def cancel(self, path: ScheduledPath) -> OkResponse:
-        """Its key may be used anew. `conflict` while it is being carried out."""
+        """Its key may be used again. `conflict` while it is being executed."""
         if not await self._schedule.cancel(path.id):
             raise NotFound("Nothing is scheduled under that id")
         return OkResponse()
 
     @operation(
-        "DELETE", "/api/scheduled", summary="Call it off by its key", tag="scheduled", errors=[NotFound, Conflict]
+        "DELETE",
+        "/api/scheduled",
+        summary="Cancel a scheduled request by its key",
+        tag="scheduled",
+        errors=[NotFound, Conflict],
     )
     async def cancel_by_key(self, query: KeyQuery) -> OkResponse:
-        """Waiting or failed; its key may be used anew. `conflict` while it is being carried out."""
-        gone = False
+        """Waiting or failed; its key may be used again. `conflict` while it is being executed."""
+        cancelled = False
         for failed in (False, True):
             found, _ = await self._schedule.page(kind=query.kind, key=query.key, failed=failed, after="", limit=10)
             for later in found:
-                gone |= await self._schedule.cancel(later.id)
-        if not gone:
+                cancelled |= await self._schedule.cancel(later.id)
+        if not cancelled:
             raise NotFound("Nothing is scheduled under that key")
         return OkResponse()

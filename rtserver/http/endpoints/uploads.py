@@ -1,8 +1,12 @@
-"""Uploading files, and handing them out: `POST /api/uploads`, `DELETE /api/uploads/{id}`, `GET /uploads/{id}`.
+"""Uploads: `POST /api/uploads`, `DELETE /api/uploads/{id}`, `GET /uploads/{id}`.
 
-1. The address of a file is what opens it: 160 random bits, shown to whoever uploaded it, who puts it into a message.
-2. A file's type is what its owner says, so nothing may come of a lie: browsers do not guess (`nosniff`), run nothing
-   (`sandbox`) and show only pictures, sound and film; the rest is saved.
+1. The URL of a file is its access key: 160 random bits, returned to the uploader, who puts it into a message.
+2. The media type is declared by the uploader and is not trusted: browsers do not guess (`nosniff`), execute nothing
+   (`sandbox`) and display only images, audio and video; other files are downloaded.
+3. Files come from an `UploadStore`, which need not be a folder, so aiohttp's `FileResponse` cannot send them. It would
+   also reject several ranges at once with 416, where this module returns the whole file as RFC 9110 permits, and accept
+   `bytes=-0`, which is unsatisfiable.
+4. A file never changes under its id, so the id is its ETag and ranges need no `If-Range`.
 """
 
 from __future__ import annotations
@@ -26,11 +30,13 @@ from rtserver.store.uploads.upload_store import Upload
 
 AT_ONCE_PER_USER = 4
 AT_ONCE = 100
-"""Uploads under way on this server: each holds a file open."""
-PIECE_SECONDS = 30.0
+"""Concurrent uploads to this server: each holds a file open."""
+CHUNK_SECONDS = 30.0
+"""For the next chunk of a body to arrive."""
 UPLOAD_SECONDS = 600.0
+"""For a whole body to arrive."""
 _SHOWN = re.compile(r"image/(png|jpeg|gif|webp|avif)|audio/[^+]+|video/[^+]+")
-# No control characters; what follows the `$` is for Python, where it also matches before a last line break.
+# No control characters. In Python, `$` also matches before a final line break, which the look-ahead excludes.
 _NAME = r"^[^\x00-\x1f\x7f-\x9f/\\]+$(?!\n)"
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 _HEADERS = {
@@ -45,14 +51,14 @@ _HEADERS = {
 
 
 class UploadStore(Protocol):
-    """Keeps files. An owner of "" is a backend."""
+    """Stores files. The owner "" is a backend."""
 
     async def save(self, owner: str, name: str, type_: str, chunks: AsyncIterator[bytes]) -> Upload:
-        """Raises `TooLarge` past the owner's quota, `Unavailable` when it is not kept."""
+        """Save a file. Raises `TooLarge` past the owner's quota, `Unavailable` when it could not be saved."""
         ...
 
     async def find(self, id: str) -> tuple[Upload, str] | None:
-        """The file and its owner."""
+        """Return the file and its owner."""
         ...
 
     def read(self, id: str, start: int, length: int) -> AsyncGenerator[bytes, None]: ...
@@ -69,23 +75,23 @@ class UploadPath(Struct, forbid_unknown_fields=True):
 
 
 class UploadAnswer(OkResponse, kw_only=True):
-    """`url` is the path of the file on this server; put it into a message's `data`."""
+    """`url` is the path of the file on this server, to be put into a message's `data`."""
 
     upload: Upload
     url: str
 
 
 class UploadsApi:
-    """`types`: the media types that are taken, `video/*` for a kind of them; `limit`: bytes of one file."""
+    """`types`: the media types that are accepted, such as `video/*`; `limit`: the most bytes of one file."""
 
     def __init__(
-        self, keeping: UploadStore, *, limit: int, types: Sequence[str], piece_seconds: float = PIECE_SECONDS
+        self, uploads: UploadStore, *, limit: int, types: Sequence[str], chunk_seconds: float = CHUNK_SECONDS
     ) -> None:
-        self._keeping = keeping
+        self._uploads = uploads
         self._limit = limit
         self._types = frozenset(types)
-        self._piece_seconds = piece_seconds
-        self._under_way: Counter[str] = Counter()
+        self._chunk_seconds = chunk_seconds
+        self._in_progress: Counter[str] = Counter()
 
     @operation("POST", "/api/uploads", summary="Upload a file", tag="uploads", access="user", takes="*/*", status=201)
     async def upload(self, query: UploadQuery, caller: Caller, request: web.Request) -> UploadAnswer:
@@ -94,18 +100,18 @@ class UploadsApi:
         type_ = self._checked_type(request)
         if (request.content_length or 0) > self._limit:
             raise self._too_large()
-        with self._turn(caller.name):
+        with self._slot(caller.name):
             async with _deadline(UPLOAD_SECONDS):
-                saved = await self._keeping.save(owner, query.name, type_, self._pieces(request))
+                saved = await self._uploads.save(owner, query.name, type_, self._chunks(request))
         return UploadAnswer(upload=saved, url=f"/uploads/{saved.id}")
 
     @operation("DELETE", "/api/uploads/{id}", summary="Delete a file", tag="uploads", access="user", errors=[NotFound])
     async def delete_upload(self, path: UploadPath, caller: Caller) -> OkResponse:
-        """One's own; a backend may delete every file."""
-        found = await self._keeping.find(path.id)
+        """Users may delete their own files, backends every file."""
+        found = await self._uploads.find(path.id)
         if found is None or not (caller.backend or (caller.identity and caller.identity.user == found[1])):
             raise NotFound("There is no such file")
-        await self._keeping.delete([path.id])
+        await self._uploads.delete([path.id])
         return OkResponse()
 
     def _checked_type(self, request: web.Request) -> str:
@@ -117,32 +123,32 @@ class UploadsApi:
         return type_
 
     @contextmanager
-    def _turn(self, who: str) -> Iterator[None]:
-        if self._under_way.total() >= AT_ONCE:
+    def _slot(self, caller: str) -> Iterator[None]:
+        if self._in_progress.total() >= AT_ONCE:
             raise Unavailable("Too many files are being uploaded; try again")
-        if self._under_way[who] >= AT_ONCE_PER_USER:
+        if self._in_progress[caller] >= AT_ONCE_PER_USER:
             raise RateLimited(1, "Too many files at once")
-        self._under_way[who] += 1
+        self._in_progress[caller] += 1
         try:
             yield
         finally:
-            self._under_way[who] -= 1
-            self._under_way += Counter()  # without those at zero
+            self._in_progress[caller] -= 1
+            self._in_progress += Counter()  # drops the callers at zero
 
-    async def _pieces(self, request: web.Request) -> AsyncIterator[bytes]:
+    async def _chunks(self, request: web.Request) -> AsyncIterator[bytes]:
         size = 0
         while True:
             try:
-                async with _deadline(self._piece_seconds):
-                    piece = await request.content.readany()
+                async with _deadline(self._chunk_seconds):
+                    chunk = await request.content.readany()
             except web.RequestPayloadError:
                 raise InvalidPayload("The body could not be read") from None
-            if not piece:
+            if not chunk:
                 break
-            size += len(piece)
+            size += len(chunk)
             if size > self._limit:
                 raise self._too_large()
-            yield piece
+            yield chunk
         if size == 0:
             raise InvalidPayload("The file is empty")
 
@@ -151,16 +157,17 @@ class UploadsApi:
 
 
 class UploadedFiles:
-    """Hands files out to whoever has their address."""
+    """Sends a file to every caller that knows its URL."""
 
-    def __init__(self, keeping: UploadStore) -> None:
-        self._keeping = keeping
+    def __init__(self, uploads: UploadStore) -> None:
+        self._uploads = uploads
 
     def routes(self) -> list[web.RouteDef]:
+        """Return the one route."""
         return [web.get("/uploads/{id:[0-9a-v]{32}}", self._serve)]
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
-        found = await self._keeping.find(request.match_info["id"])
+        found = await self._uploads.find(request.match_info["id"])
         if found is None:
             raise web.HTTPNotFound
         upload, _ = found
@@ -181,25 +188,25 @@ class UploadedFiles:
         self, request: web.Request, response: web.StreamResponse, upload: Upload, start: int
     ) -> web.StreamResponse:
         length = response.content_length or 0
-        async with aclosing(self._keeping.read(upload.id, start, length)) as pieces:
+        async with aclosing(self._uploads.read(upload.id, start, length)) as chunks:
             try:
-                first = await anext(pieces, b"")
+                first = await anext(chunks, b"")
             except NotFound:
                 raise web.HTTPNotFound from None
             await response.prepare(request)
             if request.method != "HEAD":
                 await response.write(first)
-                async for piece in pieces:
-                    await response.write(piece)
+                async for chunk in chunks:
+                    await response.write(chunk)
         return response
 
 
 def _range(request: web.Request, size: int) -> tuple[int, int, int]:
-    """Start, end and status; several ranges at once, and other units, are answered with the whole."""
-    asked = _RANGE.fullmatch(request.headers.get("Range", ""))
-    if asked is None or asked.group(1) == asked.group(2) == "":
+    """Return start, end and status. Several ranges at once, and other units than bytes, select the whole file."""
+    wanted = _RANGE.fullmatch(request.headers.get("Range", ""))
+    if wanted is None or wanted.group(1) == wanted.group(2) == "":
         return 0, size, 200
-    first, last = asked.groups()
+    first, last = wanted.groups()
     start = int(first) if first else max(0, size - int(last))
     end = min(size, int(last) + 1) if first and last else size
     return (start, end, 206) if start < end else (0, 0, 416)
@@ -212,7 +219,7 @@ def _disposition(upload: Upload) -> str:
 
 @asynccontextmanager
 async def _deadline(seconds: float) -> AsyncIterator[None]:
-    """A request that is too slow is answered 408."""
+    """Raise `HTTPRequestTimeout` (408) when the block takes longer than `seconds`."""
     try:
         async with asyncio.timeout(seconds):
             yield

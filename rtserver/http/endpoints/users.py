@@ -1,4 +1,4 @@
-"""`DELETE /api/users/{user}`: forget a person."""
+"""`DELETE /api/users/{user}`: erase a user."""
 
 from __future__ import annotations
 
@@ -18,27 +18,31 @@ class ErasureOutcome(Protocol):
 
 
 class UserEraser(Protocol):
-    """Removes what is kept of a person, and tells whom it concerns. `by` is for the audit."""
+    """Erases users. `by` is for the audit."""
 
-    async def erase(self, user: str, by: str) -> ErasureOutcome: ...
+    async def erase(self, user: str, by: str) -> ErasureOutcome:
+        """Remove or anonymise some of the user's data, and announce it to the clients concerned."""
+        ...
 
 
 class ForgottenAnswer(OkResponse, kw_only=True):
-    """`done` is false when there is more: ask again. `counts`: what was removed or made anonymous by this call."""
+    """`done` is false when there is more: repeat the request. `counts`: rows that this one removed or anonymised."""
 
     done: bool
     counts: dict[str, int]
 
 
 class UsersApi:
-    def __init__(self, forgetting: UserEraser) -> None:
-        self._forgetting = forgetting
+    """The erasure of users."""
 
-    @operation("DELETE", "/api/users/{user}", summary="Forget a person", tag="users")
+    def __init__(self, eraser: UserEraser) -> None:
+        self._eraser = eraser
+
+    @operation("DELETE", "/api/users/{user}", summary="Erase a user", tag="users")
     async def forget_user(self, path: UserPath, caller: Caller) -> ForgottenAnswer:
-        """Closes the person's connections; messages become tombstones of nobody, everything else goes.
+        """Closes the user's connections, replaces messages by anonymous tombstones and removes everything else.
 
-        Takes about 20 seconds at the most; ask again until `done`. Asking once more later is harmless.
+        A request takes about 20 seconds at most; repeat it until `done`. Repeating it later does no harm.
         """
-        outcome = await self._forgetting.erase(path.user, caller.name)
+        outcome = await self._eraser.erase(path.user, caller.name)
         return ForgottenAnswer(done=outcome.done, counts=outcome.counts)

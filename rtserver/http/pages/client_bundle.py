@@ -1,7 +1,7 @@
-"""The official Socket.IO client build at `/socket.io/socket.io.js`, as Node's server has it.
+"""Client bundle: the official Socket.IO client build at `/socket.io/socket.io.js`, as Node's server has it.
 
-Owns the list of files and what is said when they are not installed; must not know where they came from. Each path
-is a route of its own, so nothing else in the folder can be named and Engine.IO keeps `/socket.io/` for itself.
+Owns the list of files and the response where they are not installed; must not know where they came from. Each path is
+a route of its own, so that no other file of the folder can be requested and Engine.IO keeps `/socket.io/`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _SCRIPTS = ("socket.io.js", "socket.io.min.js", "socket.io.esm.min.js", "socket.
 NAMES = (*_SCRIPTS, *(f"{name}.map" for name in _SCRIPTS))
 PATHS = frozenset(PREFIX + name for name in NAMES)
 
-# The address carries no version, so every use asks whether it is still this one; mostly the answer is 304.
+# The URL has no version, so browsers revalidate at every use, usually with 304 as the answer.
 _HEADERS = {"Cache-Control": "public, max-age=0, must-revalidate", "Cross-Origin-Resource-Policy": "cross-origin"}
 
 _NOT_INSTALLED = """\
@@ -40,11 +40,12 @@ class ClientBundle:
         self._files = Files()
 
     def routes(self) -> list[web.RouteDef]:
+        """Return a route for each file."""
         return [web.get(path, self._serve) for path in sorted(PATHS)]
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         name = request.path.removeprefix(PREFIX)
-        if name not in NAMES:  # Routes match exactly; this guards the folder should that ever change.
+        if name not in NAMES:  # Routes match exactly; this protects the folder should that ever change.
             raise web.HTTPNotFound
         file = await self._files.get(self._folder / name)
         if file is None:

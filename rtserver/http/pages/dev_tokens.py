@@ -1,11 +1,11 @@
-"""`GET /dev/tokens`: ready tokens for the demo pages of a development server.
+"""Development tokens: `GET /dev/tokens` returns ready tokens for the demo pages.
 
-Owns who may have them: a person at this very machine. Must not know how tokens are made. It is routed in development
-mode only, and then refuses (as if it were not there)
+Owns the decision who may have them: a person at this machine. Must not know how tokens are made. The route exists in
+development mode only. It answers 404 to
 
-1. peers that are not on the loopback interface, and those behind a local proxy or tunnel that names another address,
+1. peers that are not on the loopback interface, and peers behind a local proxy or tunnel that names another address,
    another host or only itself;
-2. a `Host` that is not a loopback name: a web page can point its own name at 127.0.0.1 (DNS rebinding);
+2. a `Host` that is no loopback name: a web page can point its own name at 127.0.0.1 (DNS rebinding);
 3. requests from a page of another origin.
 """
 
@@ -30,12 +30,13 @@ _PROXY_MARKS = ("Forwarded", "Via")
 
 
 class DevTokens:
-    """`{"users": [{id, name, token}], "admin": {id, name, token}}`, fresh ones for each request."""
+    """Returns `{"users": [{id, name, token}], "admin": {id, name, token}}`, with new tokens for each request."""
 
     def __init__(self, issue: Issue) -> None:
         self._issue = issue
 
     def routes(self) -> list[web.RouteDef]:
+        """Return the one route."""
         return [web.get("/dev/tokens", self._serve, allow_head=False)]
 
     async def _serve(self, request: web.Request) -> web.Response:
@@ -52,7 +53,7 @@ class DevTokens:
 
 
 def may_have_tokens(peer: str | None, headers: MultiMapping[str]) -> bool:
-    """Whether a request from the address `peer` comes from this machine and from our own page."""
+    """Whether a request from the address `peer` comes from this machine and from one of our pages."""
     host = headers.get("Host", "")
     origin = headers.get("Origin")
     return (
@@ -67,7 +68,7 @@ def may_have_tokens(peer: str | None, headers: MultiMapping[str]) -> bool:
 
 
 def _forwarded(headers: MultiMapping[str]) -> list[str]:
-    # All lines of a header count: some proxies add a line of their own below the client's.
+    # Every line of a header counts: some proxies add their own line below the client's.
     lines = [line for name in _PROXY_HEADERS for line in headers.getall(name, [])]
     return [hop.strip() for line in lines for hop in line.split(",")]
 

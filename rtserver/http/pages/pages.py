@@ -1,7 +1,7 @@
-"""The static pages: landing, chat and notifications while developing, `/admin/` always.
+"""Static pages: landing, chat and notifications in development mode, `/admin/` in both modes.
 
-Owns which file stands at which address and the headers that confine it; must not know what the pages do. The table of
-addresses is made from the folder once, at start: a request can only pick a key of it, so it cannot name a file.
+Owns which file is at which path, and the security headers; must not know what the pages do. The table of paths is made
+from the folder once, at the start: a request can only select an entry of it, and cannot name a file.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _SHARED_FOLDERS = ("assets", "admin")
 _ICONS = ("favicon.ico", "favicon.svg")
 
 _HEADERS = {
-    # Pages change with the server and are small: ask each time, mostly to hear 304.
+    # Pages change with the server and are small: browsers revalidate each time, usually with 304 as the answer.
     "Cache-Control": "no-cache",
     "Content-Security-Policy": (
         "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; object-src 'none'; "
@@ -33,7 +33,7 @@ _PLAIN = "rtserver is running. Socket.IO clients connect to this address; there 
 
 
 class Pages:
-    """`folder` is `rtserver/web`; the demo pages are there in `development` only."""
+    """`folder` is `rtserver/web`; the demo pages are served in `development` only."""
 
     def __init__(self, folder: Path, *, development: bool) -> None:
         self._files = Files()
@@ -41,7 +41,8 @@ class Pages:
         self._table = _table(folder, demo=development)
 
     def routes(self) -> list[web.RouteDef]:
-        routes = [web.get(address, self._serve) for address in sorted(self._table)]
+        """Return a route for each path of the table; `/` has a plain text where there is no landing page."""
+        routes = [web.get(path, self._serve) for path in sorted(self._table)]
         if "/admin/" in self._table:
             routes.append(web.get("/admin", self._to_admin))
         if "/" not in self._table:
@@ -63,7 +64,7 @@ class Pages:
 
 
 def _table(folder: Path, *, demo: bool) -> dict[str, Path]:
-    """Address → file for everything that may be served."""
+    """Return the file for each path that is served."""
     named = {**(_DEMO_PAGES if demo else {}), **_ADMIN_PAGE, **{f"/{icon}": icon for icon in _ICONS}}
     table = {address: folder / name for address, name in named.items() if (folder / name).is_file()}
     for shared in _SHARED_FOLDERS:

@@ -1,10 +1,15 @@
-"""Files served whole from memory: content type, strong ETag, gzip, conditional requests.
+"""Static files, served from memory: content type, strong ETag, gzip, conditional requests.
 
-Owns how one file becomes an answer; must not know which files there are or who may see them. A caller hands over
-paths from its own allow-list, never text from a request.
+Owns how a file becomes a response; must not know which files there are or who may read them. Callers pass paths from
+their own allow-list, never text from a request.
 
-1. Two encodings of one file are two representations, so each has an ETag of its own (RFC 9110 §8.8.3).
-2. A file is read again when its size or time changes, so that an upgrade needs no restart.
+1. Two encodings of a file are two representations, so each has its own ETag (RFC 9110, section 8.8.3).
+2. A file is read again when its size or modification time changes, so that an upgrade needs no restart.
+3. The ETag is a hash of the content, so that instances behind one proxy agree on it.
+
+aiohttp's `FileResponse` does not fit. Its ETag is made of the modification time, which differs between installations,
+so a browser would download a file again for each instance. It serves a `.gz` sibling even if the file beside it is
+newer, and to clients that send `gzip;q=0`. With uvloop it takes several thread switches for each request.
 """
 
 from __future__ import annotations
@@ -39,7 +44,7 @@ SUFFIXES = frozenset(_TYPES)
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One file in memory. `version` tells whether the file on disk is still this one."""
+    """One file in memory. `version` is compared with the file on disk."""
 
     version: tuple[int, int]
     content_type: str
@@ -59,7 +64,7 @@ class Files:
         self._known: dict[Path, File] = {}
 
     async def get(self, path: Path) -> File | None:
-        """The file as it is on disk now, or None when there is none."""
+        """Return the file as it is on disk now; None when there is none."""
         known = self._known.get(path)
         version = _version(path)
         if version is None:
@@ -75,7 +80,7 @@ class Files:
 
 
 def respond(request: web.Request, file: File, headers: Mapping[str, str]) -> web.Response:
-    """200 with the body in the best encoding that the client accepts, or 304 when it has this one already."""
+    """Return 200 with the smallest encoding that the client accepts, or 304 when the client has it already."""
     zipped = file.gzipped if accepts_gzip(request.headers.get("Accept-Encoding", "")) else None
     etag = file.gzip_etag if zipped is not None else file.etag
     answer = {**headers, "ETag": f'"{etag}"', "X-Content-Type-Options": "nosniff"}

@@ -49,7 +49,7 @@ class Rooms:
     async def me(self, caller: Caller) -> Painted:
         return Painted(room=caller.name, asked=caller.backend)
 
-    @operation("POST", "/api/pictures", summary="Hang", tag="rooms", access="anybody", takes="image/png")
+    @operation("POST", "/api/pictures", summary="Hang", tag="rooms", access="public", takes="image/png")
     async def hang(self, request: web.Request) -> web.Response:
         return web.Response(body=await request.read(), content_type="image/png")
 

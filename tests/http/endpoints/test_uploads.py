@@ -37,7 +37,7 @@ async def client(serve: Serve, tmp_path: Path) -> AsyncIterator[Client]:
     await database.connect()
     await database.migrate()
     uploads = Uploads(database, FolderStorage(tmp_path / "uploads"), quota=5000)
-    api = UploadsApi(uploads, limit=LIMIT, types=["image/*", "text/plain"], piece_seconds=0.2)
+    api = UploadsApi(uploads, limit=LIMIT, types=["image/*", "text/plain"], chunk_seconds=0.2)
     yield await serve(
         ApiRouter(api, credentials=Credentials([KEY], Tokens())), UploadedFiles(uploads), cors=["https://app"]
     )
