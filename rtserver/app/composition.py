@@ -99,12 +99,12 @@ class _Composition:
                 self.verifier, cookie_name=settings.jwt_cookie, allow_query=settings.jwt_query
             ),
             adapter=self.adapter,
-            occupancy=self.presence.rooms,
+            room_presence=self.presence.rooms,
             metrics=self.metrics,
             instance_id=self.instance,
             event_rate=settings.rate_events,
             trusted_proxies=[str(network) for network in settings.trusted_proxies],
-            bounds=bounds(settings),
+            limits=limits(settings),
             identity_leeway=settings.jwt_leeway,
             namespaces=[],
             allow_eio3=settings.allow_eio3,
@@ -190,8 +190,8 @@ class _Composition:
             yield
 
 
-def bounds(settings: Settings) -> Limits:
-    """The settings are named after the bounds, but for one."""
+def limits(settings: Settings) -> Limits:
+    """The settings have the names of the limits, except one."""
     same = (field.name for field in fields(Limits) if field.name != "connect_rate")
     return Limits(connect_rate=settings.rate_connects, **{name: getattr(settings, name) for name in same})
 

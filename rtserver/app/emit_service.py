@@ -45,7 +45,7 @@ class EmitService:
         self._server = server
 
     def check(self, namespace: str) -> None:
-        if not self._server.knows(namespace):
+        if not self._server.has_namespace(namespace):
             raise NotFound(f"There is no namespace {namespace}")
 
     async def emit(

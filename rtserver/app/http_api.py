@@ -54,7 +54,7 @@ class ApiParts:
         yield ScheduledApi(self._doors.schedule)
         yield HistoryApi(self._messages)
         yield RoomsApi(self._rooms.namespace.keeper)
-        yield RoomPresenceApi(self._server.occupancy)
+        yield RoomPresenceApi(self._server.room_presence)
         yield UsersApi(self._rooms.forgetting)
         yield from self._rooms.upload_parts()
         yield NotificationsApi(self._inboxes.store, self._inboxes.notifier)

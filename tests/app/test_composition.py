@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from rtserver.app.composition import SERVER, bounds, create_app
+from rtserver.app.composition import SERVER, create_app, limits
 from rtserver.config.settings import Settings
 from rtserver.rate_limit import Rate
 from rtserver.sio.limits.limits import Limits
@@ -25,12 +25,12 @@ def empty_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_every_bound_is_a_setting() -> None:
     changed = {name: type(getattr(Limits(), name))(7 + at) for at, name in enumerate(SAME)}
     changed |= {"max_attachment_bytes": 1007, "max_backlog_bytes": 1008}
-    assert bounds(Settings(rate_connects="9/m", **changed)) == Limits(connect_rate=Rate(9, 60.0), **changed)
+    assert limits(Settings(rate_connects="9/m", **changed)) == Limits(connect_rate=Rate(9, 60.0), **changed)
 
 
 def test_the_defaults_of_the_settings_are_those_of_the_server_but_for_the_time_of_handlers() -> None:
     """Code written for python-socketio may take its time, so the limit is the application's."""
-    assert bounds(Settings()) == Limits(handler_timeout=30.0)
+    assert limits(Settings()) == Limits(handler_timeout=30.0)
 
 
 def test_the_engine_has_its_bounds() -> None:

@@ -163,7 +163,11 @@ async def test_of_two_thousand_clients_that_come_and_go_nothing_stays(serve):
     assert namespace.here == 0
     assert not server._tasks._running
     assert not server.rooms_of("/").leaving(namespace._everybody._target)
-    assert (server.gate.connections, server.gate.turned_away, dict(server.gate.addresses)) == (0, 0, {})
+    assert (
+        server.connection_limiter.connections,
+        server.connection_limiter.rejected,
+        dict(server.connection_limiter.addresses),
+    ) == (0, 0, {})
     assert not engine.sockets
     assert not engine._lingering
     await eventually(lambda: engine._open_sockets == 0)

@@ -20,19 +20,19 @@ from rtserver.ids import looks_like_sid
 from rtserver.namespaces.admin.payloads import ClientsPayload, RoomsPayload
 from rtserver.sio.broadcast.operator import Operator
 from rtserver.sio.broadcast.remote_socket import RemoteSocket
-from rtserver.sio.server import Server
+from rtserver.sio.dispatch.interfaces import ServerContext
 
 USER_PREFIX = user_room("")
 
 
 class ClientDirectory:
-    def __init__(self, server: Server, registry: InstanceRegistry) -> None:
+    def __init__(self, server: ServerContext, registry: InstanceRegistry) -> None:
         self._server = server
         self._silent = Silent(registry)
 
     def operator(self, namespace: str) -> Operator:
         """Everybody in a namespace; raises `NotFound` for one that the server does not have."""
-        if not self._server.knows(namespace):
+        if not self._server.has_namespace(namespace):
             raise NotFound(f'There is no namespace "{namespace}"')
         return self._server.of(namespace)
 

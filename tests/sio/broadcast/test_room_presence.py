@@ -83,7 +83,7 @@ async def test_the_rooms_of_one_client_are_not_counted_and_who_was_refused_never
     await alice.call("join", ("user:bob", new_sid(), "users"), namespace="/desk")
     with pytest.raises(socketio.exceptions.ConnectionError):
         await python(served.url, "/desk", auth={"token": "bob:locked"})
-    assert sorted(room for (_, room), _ in served.server.occupancy) == ["lobby", "users"]
+    assert sorted(room for (_, room), _ in served.server.room_presence) == ["lobby", "users"]
 
 
 async def test_each_name_of_a_dynamic_namespace_has_rooms_of_its_own(serve, python):
@@ -97,7 +97,7 @@ async def test_each_name_of_a_dynamic_namespace_has_rooms_of_its_own(serve, pyth
     await one.disconnect()
     await eventually(lambda: len(served.server._clients) == 1)
     assert await told(tenants, "lobby", of="/tenant-1") == {}
-    assert len(served.server.occupancy) == 1
+    assert len(served.server.room_presence) == 1
 
 
 async def test_a_namespace_that_did_not_ask_for_it_keeps_nothing(serve, python):
@@ -105,7 +105,7 @@ async def test_a_namespace_that_did_not_ask_for_it_keeps_nothing(serve, python):
     served = await serve(plain, authenticator=Tokens())
     alice = await python(served.url, "/plain", auth={"token": "alice"})
     await alice.call("join", "orders", namespace="/plain")
-    assert len(served.server.occupancy) == 0
+    assert len(served.server.room_presence) == 0
     with pytest.raises(TypeError, match="room_presence"):
         await plain.occupants("orders")
 

@@ -21,11 +21,11 @@ async def test_a_job_that_fails_is_logged_and_the_next_runs(caplog):
             raise RuntimeError
         done.append(what)
 
-    mailbox = EventQueue(tasks)
+    queue = EventQueue(tasks)
     for what in ("one", "bad", "two"):
-        mailbox.put(lambda what=what: job(what))
+        queue.put(lambda what=what: job(what))
     await tasks.finish(5)
-    mailbox.put(lambda: job("three"))
+    queue.put(lambda: job("three"))
     await tasks.finish(5)
     assert done == ["one", "two", "three"]
 
@@ -47,7 +47,7 @@ class Holder:
     """What a backlog needs of a server."""
 
     def __init__(self) -> None:
-        self.bounds = Limits(max_backlog=10, max_backlog_bytes=1000)
+        self.limits = Limits(max_backlog=10, max_backlog_bytes=1000)
         self.metrics = Metrics()
 
 
@@ -59,9 +59,9 @@ def test_a_full_backlog_stops_the_reading_until_there_is_room():
         backlog.add(1)
     assert session.paused
     backlog.add(1)
-    backlog.done(1)
+    backlog.remove(1)
     assert session.paused
-    backlog.done(1)
+    backlog.remove(1)
     assert not session.paused
     assert server.metrics.reads_paused == 1
 

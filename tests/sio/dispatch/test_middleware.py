@@ -100,7 +100,7 @@ async def test_observers_can_be_taken_away(plain):
     await plain.raw.call("/", "echo")
     await client.emit("news")
     assert len(seen) == 2
-    assert not client.server.watched
+    assert not client.server.outgoing_observers
 
 
 async def test_an_observer_that_fails_harms_nobody(plain):
@@ -127,7 +127,7 @@ async def test_of_a_client_that_left_no_observer_stays(plain):
     server = plain.client.server
     plain.client.on_any_outgoing(print)
     await plain.raw.close()
-    await eventually(lambda: not server.watched)
+    await eventually(lambda: not server.outgoing_observers)
 
 
 # Stepping in, for one client

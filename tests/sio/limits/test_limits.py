@@ -56,7 +56,7 @@ class Open(Namespace, path="/"):
 
 def test_the_arguments_of_a_server_are_its_bounds():
     arguments = {"max_rooms": 3, "logger": False}
-    assert Limits(max_depth=2).take(arguments) == Limits(max_depth=2, max_rooms=3)
+    assert Limits(max_depth=2).overridden_by(arguments) == Limits(max_depth=2, max_rooms=3)
     assert arguments == {"logger": False}
 
 
@@ -192,7 +192,7 @@ async def test_reading_stops_while_handlers_are_behind_and_nothing_is_lost(serve
     await client.connect()
     await client.send('2["wait"]', *(f'2{id}["echo",{id}]' for id in range(100)))
     (connection,) = served.server.connections.values()
-    await eventually(lambda: connection.session.paused)
+    await eventually(lambda: connection.engine_session.paused)
     assert connection.backlog.events <= 10
     namespace.go_on.set()
     assert [await client.receive() for _ in range(100)] == [f"3{id}[{id}]" for id in range(100)]
@@ -311,7 +311,7 @@ async def test_one_connection_too_many_is_told_so_and_closed(serve, raw):
     assert (metrics.refusals["rate_limited"], metrics.ends["turned_away"]) == (2, 1)
     assert await first.call("/", "echo", 1) == [1]
     await second.close()
-    await eventually(lambda: served.server.gate.connections == 1)
+    await eventually(lambda: served.server.connection_limiter.connections == 1)
     await (await raw(served.url)).connect()
 
 
@@ -334,7 +334,7 @@ async def test_one_address_has_only_so_many_connections(serve, raw):
     await (await come_from("2001:db8:0:1::1")).connect()
     assert await (await come_from("::ffff:10.0.0.2")).refused() == too_many("address")
     await first.close()
-    await eventually(lambda: "10.0.0.1" not in served.server.gate.addresses)
+    await eventually(lambda: "10.0.0.1" not in served.server.connection_limiter.addresses)
     await (await come_from("10.0.0.1")).connect()
 
 
@@ -359,7 +359,7 @@ async def test_one_user_has_only_so_many_connections(serve, raw):
     assert await third.refused("/other", {"token": "alice"}) == too_many("user")
     assert await third.call("/mine", "echo", 1) == [1]
     await first.close()
-    await eventually(lambda: list(served.server.gate.users) == ["bob"])
+    await eventually(lambda: list(served.server.connection_limiter.users) == ["bob"])
     await third.connect("/other", {"token": "alice"})
 
 
@@ -374,7 +374,7 @@ async def test_connections_of_one_address_come_only_so_fast(serve, raw):
 
 
 async def test_who_is_turned_away_and_never_asks_is_refused_by_http_in_the_end(serve, raw, monkeypatch):
-    monkeypatch.setattr("rtserver.sio.limits.connection_limits.MAX_TURNED_AWAY", 2)
+    monkeypatch.setattr("rtserver.sio.limits.connection_limits.MAX_REJECTED", 2)
     served = await serve(Open(), max_connections=1)
     first = await raw(served.url)
     await first.connect()
@@ -383,7 +383,7 @@ async def test_who_is_turned_away_and_never_asks_is_refused_by_http_in_the_end(s
         await raw(served.url)
     for client in silent:
         await client.close()
-    await eventually(lambda: served.server.gate.turned_away == 0)
+    await eventually(lambda: served.server.connection_limiter.rejected == 0)
     assert await (await raw(served.url)).refused() == too_many("server")
 
 
