@@ -1,4 +1,4 @@
-"""Every private hook of python-socketio, python-engineio and aiohttp that rtserver is built on.
+"""Every private hook of python-socketio, python-engineio, aiohttp and CPython that rtserver is built on.
 
 These libraries do not promise to keep them; pyproject.toml pins the versions known to have them. When an upgrade moves
 one, this file fails and says which, before anything else fails in a way that is harder to read.
@@ -6,7 +6,10 @@ one, this file fails and says which, before anything else fails in a way that is
 
 from __future__ import annotations
 
+import asyncio
+import dis
 import inspect
+import sys
 
 import engineio
 import pytest
@@ -19,6 +22,7 @@ from engineio.async_drivers import aiohttp as driver
 from socketio import async_manager, base_server
 
 from rtserver.engine.server import Engine
+from rtserver.sio.dispatch.eager_coroutines import SUSPENDING_OPCODES, suspending_opcodes
 from rtserver.sio.server import Server
 
 
@@ -196,3 +200,60 @@ async def test_a_runner_asks_one_method_for_its_server_and_calls_it_for_each_con
     server = await runner._make_server()
     assert isinstance(server(), web_protocol.RequestHandler)
     await runner._cleanup_server()
+
+
+# CPython: byte code (`rtserver.sio.dispatch.eager_coroutines`), and coroutines that are driven by hand
+# (`rtserver.sio.dispatch.handler_timeout`).
+
+
+def test_the_opcodes_that_suspend_a_coroutine_are_known_for_this_python():
+    assert sys.implementation.name == "cpython"
+    assert sys.version_info[:2] in SUSPENDING_OPCODES, "handlers are slower on a Python that is not in the table"
+    assert suspending_opcodes() <= dis.opmap.keys()
+
+
+async def _await(awaitable):
+    return await awaitable
+
+
+async def _async_for(iterable):
+    return [item async for item in iterable]
+
+
+async def _async_with(manager):
+    async with manager:
+        pass
+
+
+@pytest.mark.parametrize("function", [_await, _async_for, _async_with])
+def test_every_suspension_compiles_to_a_send_and_a_yield(function):
+    found = {instruction.opname for instruction in dis.get_instructions(function)}
+    assert {"SEND", "YIELD_VALUE"} <= found or "GET_AWAITABLE" in found
+
+
+async def test_a_coroutine_yields_the_future_that_it_awaits_and_is_resumed_by_send_or_throw():
+    future = asyncio.get_running_loop().create_future()
+    for resume in (lambda work: work.send(None), lambda work: work.throw(asyncio.CancelledError())):
+        work = _await(future)
+        assert work.send(None) is future
+        # The task that gets the future expects this mark, which `__await__` of the future sets.
+        assert future._asyncio_future_blocking is True
+        future._asyncio_future_blocking = False
+        if not future.done():
+            future.set_result(5)
+        with pytest.raises((StopIteration, asyncio.CancelledError)) as caught:
+            resume(work)
+        assert getattr(caught.value, "value", 5) == 5
+        future = asyncio.get_running_loop().create_future()
+
+
+async def test_a_task_counts_its_cancellations_and_takes_them_back():
+    task = asyncio.current_task()
+    task.cancel()
+    task.cancel()
+    assert task.cancelling() == 2
+    assert task.uncancel() == 1
+    assert task.uncancel() == 0
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.sleep(0)
+    await asyncio.sleep(0)
