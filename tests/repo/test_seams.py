@@ -1,7 +1,7 @@
 """Every private hook of python-socketio, python-engineio, aiohttp and CPython that rtserver is built on.
 
-These libraries do not promise to keep them; pyproject.toml pins the versions known to have them. When an upgrade moves
-one, this file fails and says which, before anything else fails in a way that is harder to read.
+They are not part of a promised interface; pyproject.toml pins the versions that are known to have them. When an upgrade
+changes one, a test here fails and names it, before other tests fail in ways that are harder to read.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def source(function):
     return inspect.getsource(function)
 
 
-def test_the_engine_class_is_asked_for_and_ours_is_taken():
+def test_python_socketio_creates_our_engine_class():
     assert "self._engineio_server_class()(**engineio_options)" in source(base_server.BaseServer.__init__)
     server = Server()
     assert isinstance(server.eio, Engine)
@@ -65,7 +65,7 @@ def test_a_class_based_namespace_triggers_its_own_methods():
     assert "'on_' + (event or '')" in source(socketio.AsyncNamespace.trigger_event)
 
 
-def test_the_manager_that_we_replace_has_these_methods():
+def test_the_client_manager_has_the_methods_that_ours_replaces():
     manager = async_manager.AsyncManager
     for method, expected in {
         "get_namespaces": ["self"],
@@ -84,7 +84,7 @@ def test_the_manager_that_we_replace_has_these_methods():
     "method",
     ["emit", "call", "enter_room", "leave_room", "close_room", "get_session", "save_session", "disconnect", "rooms"],
 )
-def test_the_public_methods_that_we_carry_out_keep_their_arguments(method):
+def test_the_public_methods_that_we_override_keep_their_arguments(method):
     original = inspect.signature(getattr(socketio.AsyncServer, method))
     ours = inspect.signature(getattr(Server, method))
     assert list(ours.parameters) == list(original.parameters)
@@ -92,7 +92,7 @@ def test_the_public_methods_that_we_carry_out_keep_their_arguments(method):
         assert ours.parameters[name].default == parameter.default or name == "timeout"
 
 
-def test_refusals_of_python_socketio_carry_their_arguments():
+def test_connection_refused_errors_carry_their_arguments():
     assert socketio.exceptions.ConnectionRefusedError("m", 1).error_args == {"message": "m", "data": 1}
     assert socketio.exceptions.ConnectionRefusedError("m").error_args == {"message": "m"}
     assert "message" in socketio.exceptions.ConnectionRefusedError().error_args
@@ -101,7 +101,7 @@ def test_refusals_of_python_socketio_carry_their_arguments():
 @pytest.mark.parametrize(
     "reason", ["CLIENT_DISCONNECT", "SERVER_DISCONNECT", "PING_TIMEOUT", "TRANSPORT_CLOSE", "TRANSPORT_ERROR"]
 )
-def test_reasons_of_a_disconnect_have_these_names(reason):
+def test_disconnect_reasons_have_these_names(reason):
     assert getattr(socketio.AsyncServer.reason, reason) == getattr(engineio.AsyncServer.reason, reason)
 
 
@@ -110,7 +110,7 @@ def test_environ_and_attach_are_where_we_use_them():
     assert parameters(socketio.AsyncServer.attach) == ["self", "app", "socketio_path"]
 
 
-def test_python_socketio_hands_its_json_to_the_engine_packets():
+def test_python_socketio_passes_its_json_module_to_the_engine_packets():
     assert "engineio_options['json'] = json" in source(base_server.BaseServer.__init__)
     Server()
     with pytest.raises(ValueError, match="unexpected character"):

@@ -1,4 +1,4 @@
-"""Which handlers run to their end without a task, read off their byte code."""
+"""Eager coroutines: which functions never wait, judged by their byte code."""
 
 from __future__ import annotations
 
@@ -101,24 +101,24 @@ def suspends(coroutine):
         no_await, await_in_a_nested_function, comprehension, generator_expression, plain_with,
     ],
 )  # fmt: skip
-async def test_a_function_that_never_waits_is_run_at_once(function):
+async def test_a_function_that_never_waits_is_eager(function):
     assert not suspends(function())
     assert is_eager(function)
     assert run_eager(function()) == 5
 
 
 @pytest.mark.parametrize("function", [await_, async_for, async_with, async_comprehension, await_in_a_comprehension])
-async def test_a_function_that_waits_is_not_run_at_once(function):
+async def test_a_function_that_waits_is_not_eager(function):
     assert suspends(function())
     assert not is_eager(function)
 
 
-def test_a_function_that_may_wait_is_not_run_at_once():
+def test_a_function_that_may_wait_is_not_eager():
     assert not is_eager(await_behind_a_condition)
 
 
 @pytest.mark.parametrize("function", [numbers, suspends, opened, len, print, object])
-def test_what_is_no_coroutine_function_is_not_run_at_once(function):
+def test_only_coroutine_functions_are_eager(function):
     assert not is_eager(function)
 
 
@@ -131,19 +131,19 @@ def test_a_method_is_judged_as_its_function():
     assert not is_eager(Holder().await_)
 
 
-@pytest.mark.skipif(not hasattr(inspect, "markcoroutinefunction"), reason="since Python 3.12")
-def test_a_function_marked_as_a_coroutine_function_is_not_run_at_once():
+def test_a_plain_function_marked_as_a_coroutine_function_is_not_eager():
     """Its own byte code never waits, but the coroutine that it returns may."""
-    assert not is_eager(inspect.markcoroutinefunction(lambda: pause()))
+    mark = getattr(inspect, "markcoroutinefunction", lambda function: function)  # since Python 3.12
+    assert not is_eager(mark(lambda: pause()))
 
 
-def test_an_exception_passes_through():
+def test_an_exception_of_an_eager_coroutine_passes_through():
     assert is_eager(raises)
     with pytest.raises(ValueError, match=r"^$"):
         run_eager(raises())
 
 
-async def test_a_coroutine_that_waits_all_the_same_is_an_error_and_is_closed():
+async def test_a_coroutine_that_suspends_unexpectedly_is_closed_with_an_error():
     coroutine = pause()
     with pytest.raises(RuntimeError, match="suspended"):
         run_eager(coroutine)

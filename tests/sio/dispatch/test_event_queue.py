@@ -1,4 +1,4 @@
-"""The queue of one client and the bound of one connection."""
+"""The event queue of one client and the backlog of one connection."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def test_a_job_that_fails_is_logged_and_the_next_runs(caplog):
 
 
 class Session:
-    """What a backlog needs of one."""
+    """A session as a backlog sees it."""
 
     def __init__(self) -> None:
         self.paused = False
@@ -43,16 +43,16 @@ class Session:
         self.paused = False
 
 
-class Holder:
-    """What a backlog needs of a server."""
+class Server:
+    """A server as a backlog sees it."""
 
     def __init__(self) -> None:
         self.limits = Limits(max_backlog=10, max_backlog_bytes=1000)
         self.metrics = Metrics()
 
 
-def test_a_full_backlog_stops_the_reading_until_there_is_room():
-    session, server = Session(), Holder()
+def test_a_full_backlog_pauses_reading_until_there_is_room():
+    session, server = Session(), Server()
     backlog = Backlog(session, server)
     for _ in range(10):
         assert not session.paused
@@ -67,9 +67,9 @@ def test_a_full_backlog_stops_the_reading_until_there_is_room():
 
 
 @pytest.mark.parametrize("sizes", [[1000], [500, 501]])
-def test_what_is_big_counts_as_much(sizes):
+def test_the_size_of_events_is_limited_too(sizes):
     session = Session()
-    backlog = Backlog(session, Holder())
+    backlog = Backlog(session, Server())
     for size in sizes:
         assert not session.paused
         backlog.add(size)

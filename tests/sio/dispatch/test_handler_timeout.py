@@ -1,4 +1,4 @@
-"""The timeout of one handler, and what its coroutine notices of being driven by hand: nothing."""
+"""Handler timeout: coroutines driven by hand behave as awaited ones, but for the limit."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def test_results_and_exceptions_reach_the_coroutine_and_its_caller(wheel):
     assert len(wheel) == 0
 
 
-async def test_past_its_time_the_coroutine_is_cancelled_and_the_task_goes_on(wheel):
+async def test_a_coroutine_beyond_its_time_is_cancelled_and_the_task_continues(wheel):
     cleaned_up = []
 
     async def work():
