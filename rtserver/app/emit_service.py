@@ -49,7 +49,7 @@ class EmitService:
 
     def check(self, namespace: str) -> None:
         """Raise `NotFound` for a namespace that the server does not have."""
-        if not self._server.knows(namespace):
+        if not self._server.has_namespace(namespace):
             raise NotFound(f"There is no namespace {namespace}")
 
     async def emit(self, target: EmitTarget, event: str, args: Sequence[Any], volatile: bool) -> None:

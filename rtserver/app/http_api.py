@@ -57,7 +57,7 @@ class ApiParts:
         yield ScheduledApi(self._ingest.schedule)
         yield HistoryApi(self._messages)
         yield RoomsApi(self._chat.namespace.room_admin)
-        yield RoomPresenceApi(self._server.occupancy)
+        yield RoomPresenceApi(self._server.room_presence)
         yield UsersApi(self._chat.user_erasure)
         yield from self._chat.upload_parts()
         yield NotificationsApi(self._inboxes.store, self._inboxes.notifier)

@@ -1,13 +1,15 @@
-"""Every private hook of python-socketio, python-engineio, aiohttp and redis-py that rtserver is built on.
+"""Every private hook of python-socketio, python-engineio, aiohttp, redis-py and CPython that rtserver is built on.
 
-These libraries do not promise to keep them; pyproject.toml pins the versions known to have them. When an upgrade moves
-one, this file fails and says which, before anything else fails in a way that is harder to read.
+They are not part of a promised interface; pyproject.toml pins the versions that are known to have them. When an upgrade
+changes one, a test here fails and names it, before other tests fail in ways that are harder to read.
 """
 
 from __future__ import annotations
 
 import asyncio
+import dis
 import inspect
+import sys
 from collections.abc import AsyncIterator
 from itertools import pairwise
 
@@ -30,6 +32,7 @@ from socketio import async_manager, base_server
 from rtserver.cluster.redis.connection import connector
 from rtserver.cluster.redis.error_replies import code_of
 from rtserver.engine.server import Engine
+from rtserver.sio.dispatch.eager_coroutines import SUSPENDING_OPCODES, suspending_opcodes
 from rtserver.sio.server import Server
 from tests.support.eventually import eventually
 
@@ -42,7 +45,7 @@ def source(function):
     return inspect.getsource(function)
 
 
-def test_the_engine_class_is_asked_for_and_ours_is_taken():
+def test_python_socketio_creates_our_engine_class():
     assert "self._engineio_server_class()(**engineio_options)" in source(base_server.BaseServer.__init__)
     server = Server()
     assert isinstance(server.eio, Engine)
@@ -73,7 +76,7 @@ def test_a_class_based_namespace_triggers_its_own_methods():
     assert "'on_' + (event or '')" in source(socketio.AsyncNamespace.trigger_event)
 
 
-def test_the_manager_that_we_replace_has_these_methods():
+def test_the_client_manager_has_the_methods_that_ours_replaces():
     manager = async_manager.AsyncManager
     for method, expected in {
         "get_namespaces": ["self"],
@@ -92,7 +95,7 @@ def test_the_manager_that_we_replace_has_these_methods():
     "method",
     ["emit", "call", "enter_room", "leave_room", "close_room", "get_session", "save_session", "disconnect", "rooms"],
 )
-def test_the_public_methods_that_we_carry_out_keep_their_arguments(method):
+def test_the_public_methods_that_we_override_keep_their_arguments(method):
     original = inspect.signature(getattr(socketio.AsyncServer, method))
     ours = inspect.signature(getattr(Server, method))
     assert list(ours.parameters) == list(original.parameters)
@@ -100,7 +103,7 @@ def test_the_public_methods_that_we_carry_out_keep_their_arguments(method):
         assert ours.parameters[name].default == parameter.default or name == "timeout"
 
 
-def test_refusals_of_python_socketio_carry_their_arguments():
+def test_connection_refused_errors_carry_their_arguments():
     assert socketio.exceptions.ConnectionRefusedError("m", 1).error_args == {"message": "m", "data": 1}
     assert socketio.exceptions.ConnectionRefusedError("m").error_args == {"message": "m"}
     assert "message" in socketio.exceptions.ConnectionRefusedError().error_args
@@ -109,7 +112,7 @@ def test_refusals_of_python_socketio_carry_their_arguments():
 @pytest.mark.parametrize(
     "reason", ["CLIENT_DISCONNECT", "SERVER_DISCONNECT", "PING_TIMEOUT", "TRANSPORT_CLOSE", "TRANSPORT_ERROR"]
 )
-def test_reasons_of_a_disconnect_have_these_names(reason):
+def test_disconnect_reasons_have_these_names(reason):
     assert getattr(socketio.AsyncServer.reason, reason) == getattr(engineio.AsyncServer.reason, reason)
 
 
@@ -118,7 +121,7 @@ def test_environ_and_attach_are_where_we_use_them():
     assert parameters(socketio.AsyncServer.attach) == ["self", "app", "socketio_path"]
 
 
-def test_python_socketio_hands_its_json_to_the_engine_packets():
+def test_python_socketio_passes_its_json_module_to_the_engine_packets():
     assert "engineio_options['json'] = json" in source(base_server.BaseServer.__init__)
     Server()
     with pytest.raises(ValueError, match="unexpected character"):
@@ -326,3 +329,60 @@ def test_slots_are_those_of_the_specification_of_redis_cluster():
     assert key_slot(b"123456789") == 0x31C3
     slots = [key_slot(name) for name in (b"{user1000}.following", b"{user1000}.followers", b"user1000")]
     assert all(one == other for one, other in pairwise(slots))
+
+
+# CPython: byte code (`rtserver.sio.dispatch.eager_coroutines`), and coroutines that are driven by hand
+# (`rtserver.sio.dispatch.handler_timeout`).
+
+
+def test_the_opcodes_that_suspend_a_coroutine_are_known_for_this_python():
+    assert sys.implementation.name == "cpython"
+    assert sys.version_info[:2] in SUSPENDING_OPCODES, "handlers are slower on a Python that is not in the table"
+    assert suspending_opcodes() <= dis.opmap.keys()
+
+
+async def _await(awaitable):
+    return await awaitable
+
+
+async def _async_for(iterable):
+    return [item async for item in iterable]
+
+
+async def _async_with(manager):
+    async with manager:
+        pass
+
+
+@pytest.mark.parametrize("function", [_await, _async_for, _async_with])
+def test_every_suspension_compiles_to_a_send_and_a_yield(function):
+    found = {instruction.opname for instruction in dis.get_instructions(function)}
+    assert {"SEND", "YIELD_VALUE"} <= found or "GET_AWAITABLE" in found
+
+
+async def test_a_coroutine_yields_the_future_that_it_awaits_and_is_resumed_by_send_or_throw():
+    future = asyncio.get_running_loop().create_future()
+    for resume in (lambda work: work.send(None), lambda work: work.throw(asyncio.CancelledError())):
+        work = _await(future)
+        assert work.send(None) is future
+        # The task that gets the future expects this mark, which `__await__` of the future sets.
+        assert future._asyncio_future_blocking is True
+        future._asyncio_future_blocking = False
+        if not future.done():
+            future.set_result(5)
+        with pytest.raises((StopIteration, asyncio.CancelledError)) as caught:
+            resume(work)
+        assert getattr(caught.value, "value", 5) == 5
+        future = asyncio.get_running_loop().create_future()
+
+
+async def test_a_task_counts_its_cancellations_and_takes_them_back():
+    task = asyncio.current_task()
+    task.cancel()
+    task.cancel()
+    assert task.cancelling() == 2
+    assert task.uncancel() == 1
+    assert task.uncancel() == 0
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.sleep(0)
+    await asyncio.sleep(0)

@@ -30,7 +30,7 @@ from rtserver.sio.broadcast.remote_socket import RemoteSocket
 from rtserver.sio.broadcast.target import Target
 
 if TYPE_CHECKING:
-    from rtserver.sio.server import Server
+    from rtserver.sio.broadcast.interfaces import AdapterContext
 
 GRACE = 0.1
 """Of the time for an answer: what a server that was silent the last time still gets when all others have answered."""
@@ -209,7 +209,7 @@ class RedisAdapter(ClusterAdapter):
         self._key = key
         self._specific = specific_response_channel
 
-    def bind(self, server: Server) -> None:
+    def bind(self, server: AdapterContext) -> None:
         super().bind(server)
         self._bus.handle_within(server.engine.cork)
 

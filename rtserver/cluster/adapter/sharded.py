@@ -24,7 +24,7 @@ from rtserver.protocol.adapter import Broadcast, Options, Request, RequestType, 
 from rtserver.sio.broadcast.target import Target
 
 if TYPE_CHECKING:
-    from rtserver.sio.server import Server
+    from rtserver.sio.broadcast.interfaces import AdapterContext
 
 
 class ShardedBus(Protocol):
@@ -54,7 +54,7 @@ class ShardedAdapter(ClusterAdapter):
         self._bus = bus
         self._key = key
 
-    def bind(self, server: Server) -> None:
+    def bind(self, server: AdapterContext) -> None:
         super().bind(server)
         if isinstance(self._bus, RedisBus):
             self._bus.handle_within(server.engine.cork)

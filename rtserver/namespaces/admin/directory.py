@@ -21,7 +21,7 @@ from rtserver.ids import looks_like_sid
 from rtserver.namespaces.admin.payloads import ClientsPayload, RoomsPayload
 from rtserver.sio.broadcast.operator import Operator
 from rtserver.sio.broadcast.remote_socket import RemoteSocket
-from rtserver.sio.server import Server
+from rtserver.sio.dispatch.interfaces import ServerContext
 
 USER_PREFIX = user_room("")
 
@@ -29,13 +29,13 @@ USER_PREFIX = user_room("")
 class ClientDirectory:
     """The answers of /admin about clients and rooms; each raises `Unavailable` while Redis is down."""
 
-    def __init__(self, server: Server, registry: InstanceRegistry) -> None:
+    def __init__(self, server: ServerContext, registry: InstanceRegistry) -> None:
         self._server = server
         self._registry = registry
 
     def operator(self, namespace: str) -> Operator:
         """The operator for all clients of a namespace; raises `NotFound` for an unknown namespace."""
-        if not self._server.knows(namespace):
+        if not self._server.has_namespace(namespace):
             raise NotFound(f'There is no namespace "{namespace}"')
         return self._server.of(namespace)
 

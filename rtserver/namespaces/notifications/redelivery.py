@@ -16,7 +16,8 @@ import structlog
 from msgspec import to_builtins
 
 from rtserver.errors import EventError
-from rtserver.sio.client.client import Answer, Client
+from rtserver.sio.broadcast.recipient import AckResult
+from rtserver.sio.client.client import Client
 from rtserver.store.notifications.records import Notification
 from rtserver.tasks import TaskSpawner
 
@@ -74,7 +75,7 @@ class Redelivery:
     def _send(self, push: _Push, note: dict[str, Any]) -> None:
         id_ = note["id"]
 
-        def acked(values: Answer) -> None:
+        def acked(values: AckResult) -> None:
             if values is not None and self._unacked.get(id_) is push:
                 self._drop(id_)
                 self._unresponsive = False
