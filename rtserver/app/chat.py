@@ -47,8 +47,8 @@ class MentionNotifier:
     async def notify(self, drafts: list[NotificationDraft]) -> None:
         await self._grouped.notify(drafts)
 
-    async def announce_deleted(self, gone: Sequence[tuple[str, str]]) -> None:
-        await self._notifier.announce_deleted(gone)
+    async def announce_deleted(self, removed: Sequence[tuple[str, str]]) -> None:
+        await self._notifier.announce_deleted(removed)
 
 
 class ChatParts:
