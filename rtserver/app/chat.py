@@ -53,9 +53,9 @@ class MentionNotifier:
         """Save and push a notification for each draft."""
         await self._batcher.notify(drafts)
 
-    async def announce_deleted(self, gone: Sequence[tuple[str, str]]) -> None:
+    async def announce_deleted(self, removed: Sequence[tuple[str, str]]) -> None:
         """Report notifications that no longer exist to the devices of their users."""
-        await self._notifier.announce_deleted(gone)
+        await self._notifier.announce_deleted(removed)
 
 
 class ChatParts:

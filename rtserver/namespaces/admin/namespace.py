@@ -69,13 +69,16 @@ class Admin(Namespace, path="/admin"):
         self._stats_task: asyncio.Task[None] | None = None
 
     async def on_start(self) -> None:
+        """Start the periodic `stats`."""
         self._directory = ClientDirectory(self.server, self._registry)
         self._stats_task = asyncio.create_task(self._report_periodically(Sampler(self.server.instance_id)))
 
     async def on_stop(self) -> None:
+        """Stop the periodic `stats`."""
         await cancelled(self._stats_task)
 
     async def on_connect(self, client: Client) -> None:
+        """Emit `welcome` with the role, the version and the instance."""
         role = ADMIN if ADMIN in identity_of(client).roles else OBSERVER
         server = {"server": "rtserver", "version": self._version, "instance": self.server.instance_id}
         await client.emit("welcome", {"role": role, **server})
@@ -84,14 +87,17 @@ class Admin(Namespace, path="/admin"):
 
     @event("clients")
     async def list_clients(self, client: Client, payload: payloads.ClientsPayload = payloads.ALL_CLIENTS) -> Ack:
+        """`{clients, next, partial?, missing?}`, see `ClientDirectory.clients`."""
         return {"ok": True, **await self._directory.clients(payload)}
 
     @event("rooms")
     async def list_rooms(self, client: Client, payload: payloads.RoomsPayload) -> Ack:
+        """`{rooms, next, partial?, missing?}`, see `ClientDirectory.rooms`."""
         return {"ok": True, **await self._directory.rooms(payload)}
 
     @event("instances")
     async def list_instances(self, client: Client, payload: payloads.InstancesPayload = payloads.NOTHING) -> Ack:
+        """`{instances, partial?}` from the registry."""
         instances = await self._registry.instances()
         return {"ok": True, "instances": to_builtins(instances), **({"partial": True} if instances.partial else {})}
 
@@ -105,6 +111,7 @@ class Admin(Namespace, path="/admin"):
 
     @event("members")
     async def list_members(self, client: Client, payload: payloads.ListMembersPayload) -> Ack:
+        """`{members: [{id, name}], next}` of a chat room."""
         found, following = await self._room_members.members(
             payload.room, after=payload.cursor or "", limit=payload.limit
         )
@@ -114,11 +121,13 @@ class Admin(Namespace, path="/admin"):
 
     @event("addMembers")
     async def add_members(self, client: Client, payload: payloads.AddMembersPayload) -> Ack:
+        """`{added: [id]}`: make users members of a chat room."""
         me = acting(client)
         return {"ok": True, "added": await self._room_members.add(payload.room, payload.members, me.user)}
 
     @event("removeMembers")
     async def remove_members(self, client: Client, payload: payloads.RemoveMembersPayload) -> Ack:
+        """`{removed: [id]}`: end memberships in a chat room."""
         me = acting(client)
         return {"ok": True, "removed": await self._room_members.remove(payload.room, payload.users, me.user)}
 
@@ -139,6 +148,7 @@ class Admin(Namespace, path="/admin"):
 
     @event("announce")
     async def announce(self, client: Client, payload: payloads.AnnouncePayload) -> Ack:
+        """Emit an event to all clients of the given namespaces; raises `NotFound` before it emits anything."""
         me = acting(client)
         for operator in [self._directory.operator(name) for name in dict.fromkeys(payload.namespaces)]:
             await operator.emit(payload.event, payload.data)
@@ -149,6 +159,7 @@ class Admin(Namespace, path="/admin"):
 
     @server_event("stats")
     async def on_stats(self, *args: Any) -> None:
+        """Statistics of another instance."""
         self._cluster.on_stats(args[0] if args else None, time.monotonic())
 
     async def _report_periodically(self, sampler: Sampler) -> None:

@@ -19,6 +19,8 @@ MAX_INSTANCES = 1000
 
 
 class InstanceStats(Struct, frozen=True, kw_only=True, rename="camel"):
+    """The statistics of one instance; units in the docstring of the module."""
+
     instance: str
     connections: dict[str, int]
     events_in: float

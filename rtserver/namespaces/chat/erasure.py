@@ -26,6 +26,8 @@ SECONDS = 20.0
 
 
 class Store(Protocol):
+    """Erasure in the database."""
+
     async def step(self, user: str) -> Step | None:
         """Erase the next batch; None when nothing of `user` is left."""
 
@@ -34,6 +36,8 @@ class Store(Protocol):
 
 
 class Files(Protocol):
+    """Erasure of uploaded files."""
+
     async def erase(self, user: str) -> int:
         """Remove some of the user's files and return how many; 0 when none is left."""
 

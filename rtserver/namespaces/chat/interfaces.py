@@ -114,7 +114,7 @@ class MentionNotifier(Protocol):
     async def notify(self, drafts: list[NotificationDraft]) -> object:
         """Save and push notifications; one whose key the inbox already has is not pushed again."""
 
-    async def announce_deleted(self, gone: Sequence[tuple[str, str]]) -> None:
+    async def announce_deleted(self, removed: Sequence[tuple[str, str]]) -> None:
         """Announce deleted notifications, as (user, notification id) pairs."""
 
 

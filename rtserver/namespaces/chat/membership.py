@@ -19,6 +19,8 @@ MEMBERS = 200
 
 
 class Membership:
+    """Members of rooms as the events of /chat change and list them."""
+
     def __init__(
         self, namespace: Namespace, rooms: RoomStore, memberships: MembershipStore, access: Access, online: Online
     ) -> None:

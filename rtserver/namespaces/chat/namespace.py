@@ -36,6 +36,8 @@ JOIN_HISTORY = 50
 
 
 class Chat(Namespace, path="/chat"):
+    """Each ack is `{ok: true, …}`; the docstrings of the events list its other fields (details: docs/events.md)."""
+
     auth = "required"
     room_presence = True
 
@@ -70,12 +72,15 @@ class Chat(Namespace, path="/chat"):
         presence.subscribe(PresenceAnnouncer(self, rooms).announce)
 
     async def on_stop(self) -> None:
+        """Drop the typing state."""
         self._typing.close()
 
     async def on_connected(self, client: Client) -> None:
+        """Report the connection to presence."""
         await self._online.connected(client, identity_of(client).user)
 
     async def on_disconnect(self, client: Client, reason: str) -> None:
+        """End typing and report the disconnect to presence."""
         await self._typing.client_disconnected(client.id)
         await self._online.disconnected(client, identity_of(client).user)
 
@@ -103,6 +108,7 @@ class Chat(Namespace, path="/chat"):
 
     @event("leave")
     async def leave(self, client: Client, payload: payloads.RoomPayload) -> Ack:
+        """End the membership, with all devices of the user."""
         me, where = identity_of(client), room_conversation(payload.room)
         await self._typing.end(where.room, me.user)
         await self._membership.leave(client, me, where.room)
@@ -110,17 +116,20 @@ class Chat(Namespace, path="/chat"):
 
     @event("rooms")
     async def rooms(self, client: Client, payload: payloads.EmptyPayload = payloads.EMPTY) -> Ack:
+        """`{rooms: [RoomSummary]}`: the rooms of the user that the user may read."""
         me = identity_of(client)
         return {"ok": True, "rooms": to_builtins(self._access.visible(me, await self._rooms.summaries(me.user)))}
 
     @event("room")
     async def room(self, client: Client, payload: payloads.RoomPayload) -> Ack:
+        """`{room: RoomSettings}`."""
         where = room_conversation(payload.room)
         await self._access.check_view(client, where.room)
         return {"ok": True, "room": to_builtins(await self.room_admin.describe(where.room))}
 
     @event("configure")
     async def configure(self, client: Client, payload: payloads.ConfigurePayload) -> Ack:
+        """`{room: RoomSettings}`: change settings; admins and moderators only."""
         where = room_conversation(payload.room)
         await self._access.check_configure(client, where.room)
         by = identity_of(client).user
@@ -135,6 +144,7 @@ class Chat(Namespace, path="/chat"):
 
     @event("members")
     async def members(self, client: Client, payload: payloads.MembersPayload) -> Ack:
+        """`{members, count, next, partial?}`: a page of the members."""
         me = identity_of(client)
         where = named_conversation(payload.room, me.user)
         await self._access.check_read(client, where)
@@ -143,6 +153,7 @@ class Chat(Namespace, path="/chat"):
 
     @event("online")
     async def online(self, client: Client, payload: payloads.OnlinePayload = payloads.EVERYBODY_NEAR) -> Ack:
+        """`{online: [user], partial?}`."""
         if payload.users is not None:
             return {"ok": True, **await self._online.among(payload.users)}
         return {"ok": True, **await self._online.in_rooms_of(identity_of(client).user)}
@@ -157,6 +168,7 @@ class Chat(Namespace, path="/chat"):
 
     @event("message")
     async def message(self, client: Client, payload: payloads.MessagePayload) -> Ack:
+        """`{message}`: post a message. A repeated nonce returns the first message."""
         me, where = await self._sender(client, payload)
         slow = await self._access.check_write(client, where)
         posted = await self.poster.post_from_client(_draft(me, where, payload, slow), where, except_sid=client.id)
@@ -165,22 +177,26 @@ class Chat(Namespace, path="/chat"):
 
     @event("edit")
     async def edit(self, client: Client, payload: payloads.EditPayload) -> Ack:
+        """`{message}`: edit a message."""
         me, where = await self._sender(client, payload)
         await self._access.check_write(client, where)
         return {"ok": True, "message": await self._changes.edit(me, where, payload, except_sid=client.id)}
 
     @event("delete")
     async def delete(self, client: Client, payload: payloads.DeletePayload) -> Ack:
+        """`{message}`: delete a message; returns its tombstone."""
         me, where = await self._sender(client, payload)
         return {"ok": True, "message": await self._changes.delete(me, where, payload, except_sid=client.id)}
 
     @event("react")
     async def react(self, client: Client, payload: payloads.ReactPayload) -> Ack:
+        """`{message}`: add or remove a reaction."""
         me, where = await self._sender(client, payload)
         return {"ok": True, "message": await self._changes.react(me, where, payload, except_sid=client.id)}
 
     @event("history")
     async def history(self, client: Client, payload: payloads.HistoryPayload) -> Ack:
+        """`{messages, more}`: a page by rising `seq`."""
         where = conversation(payload, identity_of(client).user)
         await self._access.check_read(client, where)
         messages, more = await self._messages.history(
@@ -190,10 +206,12 @@ class Chat(Namespace, path="/chat"):
 
     @event("sync")
     async def sync(self, client: Client, payload: payloads.SyncPayload) -> Ack:
+        """`{rooms: {room: missed or error}}`, see `RoomSync`."""
         return {"ok": True, "rooms": await self._sync.sync(client, identity_of(client), payload)}
 
     @event("search")
     async def search(self, client: Client, payload: payloads.SearchPayload) -> Ack:
+        """`{messages, next}`: a page, newest first."""
         me = identity_of(client)
         where = named_conversation(payload.room, me.user) if payload.room is not None else None
         if where is not None:
@@ -210,6 +228,7 @@ class Chat(Namespace, path="/chat"):
 
     @event("typing")
     async def typing(self, client: Client, payload: payloads.TypingPayload) -> Ack:
+        """Start, prolong or stop typing."""
         me, where = await self._sender(client, payload)
         if payload.typing:
             await self._typing.start(client, me.user, where)

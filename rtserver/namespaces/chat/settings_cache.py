@@ -31,6 +31,8 @@ class _Entry:
 
 
 class RoomSettingsCache:
+    """`clock`: seconds, monotonic."""
+
     def __init__(self, store: RoomSettingsStore, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._store = store
         self._clock = clock

@@ -59,6 +59,8 @@ class _Budget:
 
 
 class RoomSync:
+    """The event `sync`, and the read state that `join` returns."""
+
     def __init__(self, messages: MessageStore, rooms: RoomStore, access: Access) -> None:
         self._messages = messages
         self._rooms = rooms

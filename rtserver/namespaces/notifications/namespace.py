@@ -52,6 +52,7 @@ class Notifications(Namespace, path=PATH):
         self._tasks = Tasks()
 
     async def on_connect(self, client: Client) -> None:
+        """Reject an invalid device name."""
         device_of(client)
 
     async def on_connected(self, client: Client) -> None:
@@ -63,12 +64,14 @@ class Notifications(Namespace, path=PATH):
             log.warning("unread_not_told", user=user, error=error.message)
 
     async def on_disconnect(self, client: Client, reason: str) -> None:
+        """Stop watching the acks of the device."""
         redelivery = self._redeliveries.pop(client.id, None)
         if redelivery is not None:
             redelivery.close()
 
     @event("list")
     async def list(self, client: Client, payload: payloads.ListPayload = payloads.NEWEST) -> Ack:
+        """`{notifications, more}`: a page, newest first."""
         notifications, more = await self._store.list(
             identity_of(client).user,
             before=payload.before,
@@ -80,20 +83,24 @@ class Notifications(Namespace, path=PATH):
 
     @event("unread")
     async def unread(self, client: Client, payload: payloads.Nothing = payloads.NOTHING) -> Ack:
+        """`{count, unseen, types}`."""
         return {"ok": True, **to_builtins(await self._store.counts(identity_of(client).user))}
 
     @event("read")
     async def read(self, client: Client, payload: payloads.MarkPayload) -> Ack:
+        """`{unread, unseen}`: mark notifications as read."""
         changed, left = await self._store.mark_read(identity_of(client).user, payload.ids, payload.up_to)
         return await self._changed(client, "read", payload.which(changed) if changed else None, left)
 
     @event("seen")
     async def seen(self, client: Client, payload: payloads.MarkPayload) -> Ack:
+        """`{unread, unseen}`: mark notifications as seen."""
         changed, left = await self._store.mark_seen(identity_of(client).user, payload.ids, payload.up_to)
         return await self._changed(client, "seen", payload.which(changed) if changed else None, left)
 
     @event("delete")
     async def delete(self, client: Client, payload: payloads.IdsPayload) -> Ack:
+        """`{unread, unseen}`: delete notifications."""
         deleted, left = await self._store.delete(identity_of(client).user, payload.ids)
         return await self._changed(client, "deleted", {"ids": payload.ids} if deleted else None, left)
 
@@ -108,10 +115,12 @@ class Notifications(Namespace, path=PATH):
 
     @event("preferences")
     async def preferences(self, client: Client, payload: payloads.Nothing = payloads.NOTHING) -> Ack:
+        """`{preferences}`."""
         return {"ok": True, "preferences": to_builtins(await self._preferences.get(identity_of(client).user))}
 
     @event("setPreferences")
     async def set_preferences(self, client: Client, payload: payloads.PreferencesPayload) -> Ack:
+        """`{preferences}`: change preferences; returns the new ones."""
         saved = to_builtins(await self._preferences.change(identity_of(client).user, payload.applied_to))
         await self._emit_to_other_devices(client, "preferences", saved)
         return {"ok": True, "preferences": saved}

@@ -11,7 +11,7 @@ from rtserver.namespaces.notifications.interfaces import NotificationStore
 from rtserver.namespaces.notifications.namespace import Notifications
 from rtserver.namespaces.notifications.redelivery import wire_of
 from rtserver.store.notifications.batches import LARGEST, NotificationBatch, Outcome
-from rtserver.store.notifications.records import Delivered, NotificationDraft
+from rtserver.store.notifications.records import Delivered, NotificationDraft, Unread
 
 PUSH_BATCH = 50
 """Notifications in one message between servers, of at most 27 kB each."""
@@ -60,19 +60,20 @@ class Notifier:
         user, _, _ = await self._store.find(id_)
         deleted, left = await self._store.delete(user, [id_])
         if deleted:
-            delivered = {"ids": [id_], "unread": left.count, "unseen": left.unseen}
-            await self._namespace.to(user_room(user)).emit("deleted", delivered)
+            await self._emit_deleted(user, id_, left)
 
-    async def announce_deleted(self, gone: Sequence[tuple[str, str]]) -> None:
+    async def announce_deleted(self, removed: Sequence[tuple[str, str]]) -> None:
         """Emit `deleted` for notifications that are deleted already; (user, notification id) pairs."""
-        for user, id_ in gone:
-            left = await self._store.counts(user)
-            delivered = {"ids": [id_], "unread": left.count, "unseen": left.unseen}
-            await self._namespace.to(user_room(user)).emit("deleted", delivered)
+        for user, id_ in removed:
+            await self._emit_deleted(user, id_, await self._store.counts(user))
+
+    async def _emit_deleted(self, user: str, id_: str, left: Unread) -> None:
+        payload = {"ids": [id_], "unread": left.count, "unseen": left.unseen}
+        await self._namespace.to(user_room(user)).emit("deleted", payload)
 
     async def _push(self, saved: Iterable[tuple[NotificationDraft, Delivered]]) -> None:
-        delivered = [(draft.user, wire_of(one.notification, one.silent)) for draft, one in saved if one.wanted]
-        for batch in _batches(delivered, PUSH_BATCH):
+        pushes = [(draft.user, wire_of(one.notification, one.silent)) for draft, one in saved if one.wanted]
+        for batch in _batches(pushes, PUSH_BATCH):
             await self._namespace.push(batch)
 
 

@@ -122,8 +122,8 @@ class Late:
         await self.messages.change(Delete("general", drafts[0].data["id"], "moderator", any_author=True))
         await self.inboxes.add(drafts)
 
-    async def announce_deleted(self, gone: Sequence[tuple[str, str]]) -> None:
-        self.gone += gone
+    async def announce_deleted(self, removed: Sequence[tuple[str, str]]) -> None:
+        self.gone += removed
 
 
 async def test_a_message_deleted_before_its_notifications_is_not_quoted(tmp_path: Path) -> None:
