@@ -129,6 +129,6 @@ class Silent:
                 missing.update(
                     instance.id
                     for instance in instances
-                    if instance.id not in answer.heard and (answer.partial or instance.connections.get(namespace))
+                    if instance.id not in answer.responders and (answer.partial or instance.connections.get(namespace))
                 )
         return {"partial": True, "missing": sorted(missing)} if partial or missing else {}
