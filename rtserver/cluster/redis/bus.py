@@ -136,13 +136,13 @@ class RedisBus:
 
     def publish(self, channel: str, payload: bytes) -> None:
         """Queue a message and return at once. What cannot be sent in time is dropped and counted."""
-        sealed = payload if self._seal is None else self._seal.signed(channel, payload)
-        self._commands.add("PUBLISH", channel, sealed)
+        signed = payload if self._seal is None else self._seal.sign(channel, payload)
+        self._commands.add("PUBLISH", channel, signed)
 
     def spublish(self, channel: str, payload: bytes) -> None:
         """The same on a sharded channel."""
-        sealed = payload if self._seal is None else self._seal.signed(channel, payload)
-        self._commands.add("SPUBLISH", channel, sealed)
+        signed = payload if self._seal is None else self._seal.sign(channel, payload)
+        self._commands.add("SPUBLISH", channel, signed)
 
     def handle_within(self, turn: AbstractContextManager[None]) -> None:
         """Handle messages that are read together within `turn`, which corks writes; call before `start`."""

@@ -40,7 +40,7 @@ class MessageDelivery:
             return
         if self._seal is not None:
             try:
-                payload = self._seal.opened(channel, payload)
+                payload = self._seal.verify(channel, payload)
             except BadSignature as error:
                 self._note_forgery(channel, str(error))
                 return

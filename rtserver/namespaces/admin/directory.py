@@ -150,6 +150,6 @@ async def missing_instances(
             missing.update(
                 instance.id
                 for instance in instances
-                if instance.id not in answer.heard and (answer.partial or instance.connections.get(namespace))
+                if instance.id not in answer.responders and (answer.partial or instance.connections.get(namespace))
             )
     return MissingInstances(partial or bool(missing), sorted(missing))
