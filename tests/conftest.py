@@ -1,4 +1,4 @@
-"""The fixtures that every test may use; tests/support has what they give out."""
+"""Fixtures for every test; tests/support has the classes behind them."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
@@ -20,7 +20,7 @@ _PROCESSES = pytest.StashKey[Processes]()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files of few tests first: those are of whole servers, and the last of them would be waited for alone."""
+    """Run files with few tests first: they test whole servers, and a slow one at the end would run alone."""
     of_file = Counter(item.path for item in items)
     items.sort(key=lambda item: (of_file[item.path], item.path))
 
@@ -29,7 +29,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Put the log of each process of a failed test into its report."""
+    """Add the log of each process of a failed test to its report."""
     report = yield
     processes = item.stash.get(_PROCESSES, None)
     if report.failed and processes is not None:
@@ -39,7 +39,7 @@ def pytest_runtest_makereport(
 
 @pytest.fixture
 def processes(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Processes]:
-    """Where a test registers processes of its own, so that they end with it and their logs are shown."""
+    """The processes of a test: those registered here end with it, and their logs are shown when it fails."""
     started = request.node.stash[_PROCESSES] = Processes(tmp_path)
     yield started
     started.stop_all()
@@ -95,7 +95,7 @@ async def js() -> AsyncIterator[Callable[..., Awaitable[JsClient]]]:
 
 @pytest.fixture
 def nginx(processes: Processes) -> Callable[[Path, Mapping[str, str]], Awaitable[NginxServer]]:
-    """`await nginx(path, {"listen 8080": "listen {port}", …})` runs that configuration, so changed."""
+    """`await nginx(path, {"listen 8080": "listen {port}", …})` runs that configuration with these replacements."""
 
     async def start(path: Path, replace: Mapping[str, str]) -> NginxServer:
         started = NginxServer(processes, path, replace)

@@ -1,4 +1,4 @@
-"""The chat as the product composes it."""
+"""rtserver/app/chat.py: the chat as it is composed in the product."""
 
 import asyncio
 from pathlib import Path
@@ -18,7 +18,7 @@ from rtserver.telemetry.metrics import Metrics
 from tests.sio.conftest import Tokens
 
 
-async def test_mentions_of_messages_that_come_together_are_few_commits(
+async def test_mentions_of_concurrent_messages_take_few_commits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

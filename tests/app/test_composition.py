@@ -1,4 +1,4 @@
-"""What the settings say is what the server does."""
+"""rtserver/app/composition.py: settings reach the parts that they are for."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ def test_the_engine_gets_its_limits() -> None:
     assert (engine.options.per_message_deflate, engine.options.compression_threshold) == (True, 10)
 
 
-def test_plain_handshakes_may_be_answered_before_aiohttp() -> None:
-    """Nothing of the product asks for more of a request than they have (see rtserver.engine.runner)."""
+def test_the_fast_path_may_answer_handshakes() -> None:
+    """No part of the product needs more of a request than the fast path has (see rtserver.engine.runner)."""
     engine = create_app(Settings(cors_origins=["https://page.example"]))[SERVER].engine
     assert engine.options.keep_connections
     assert not engine.needs_request
     assert engine.options.allow_request is None
 
 
-async def test_a_server_with_settings_of_its_own(server: Any, js: Any) -> None:
+async def test_settings_change_the_running_server(server: Any, js: Any) -> None:
     running = await server(PARSER="msgpack", MAX_CONNECTIONS_PER_USER=1, RATE_CONNECTS="100/s", HANDLER_TIMEOUT=5)
     first = await js(running.url, "/notifications", token=running.token("ada"), parser="msgpack")
     assert (await first.call("list", {}))["ok"]
@@ -44,8 +44,8 @@ async def test_a_server_with_settings_of_its_own(server: Any, js: Any) -> None:
     }  # fmt: skip
 
 
-async def test_the_log_names_a_page_that_may_not_connect_once(server: Any) -> None:
-    """Its browser tells the page nothing, so whoever set the server up has to find the origin somewhere."""
+async def test_a_rejected_origin_is_logged_once(server: Any) -> None:
+    """The browser hides the reason from the page, so the operator has to find the origin in the log."""
     running = await server(CORS_ORIGINS="https://page.example")
     async with aiohttp.ClientSession() as http:
         for _ in range(2):

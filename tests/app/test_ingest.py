@@ -1,4 +1,4 @@
-"""Which doors a server opens, as its settings say."""
+"""rtserver/app/ingest.py: which sources of requests a server consumes."""
 
 import sys
 from pathlib import Path
@@ -30,7 +30,9 @@ def empty_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ({"redis_url": REDIS, "cluster_secret": SECRET, "inbox": True}, True),
     ],
 )
-def test_the_inbox_is_served_with_redis_and_with_a_secret_only_if_asked(settings: dict[str, Any], reads: bool) -> None:
+def test_the_inbox_is_read_with_redis_and_with_a_cluster_secret_only_on_request(
+    settings: dict[str, Any], reads: bool
+) -> None:
     assert Settings(_env_file=None, **settings).reads_inbox is reads
 
 
@@ -38,7 +40,7 @@ def test_the_inbox_is_served_with_redis_and_with_a_secret_only_if_asked(settings
     ("door", "package", "url"),
     [("rabbitmq", "aio_pika", "amqp://guest:hunter2@host/"), ("kafka", "aiokafka", "kafka://host:9092")],
 )
-def test_a_door_whose_packages_are_missing_says_what_to_install(
+def test_a_broker_without_its_packages_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, door: str, package: str, url: str
 ) -> None:
     monkeypatch.delitem(sys.modules, f"rtserver.ingest.{door}", raising=False)
@@ -50,7 +52,7 @@ def test_a_door_whose_packages_are_missing_says_what_to_install(
 
 
 @pytest.mark.parametrize("setting", ["kafka_url", "rabbitmq_url"])
-def test_a_wrong_address_is_refused_without_being_told(setting: str) -> None:
+def test_an_invalid_broker_url_is_rejected_without_being_shown(setting: str) -> None:
     with pytest.raises(ConfigError) as caught:
         Settings(_env_file=None, **{setting: "http://user:hunter2@host"})
     assert f"RTSERVER_{setting.upper()}" in str(caught.value)

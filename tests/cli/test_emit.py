@@ -1,4 +1,4 @@
-"""`rtserver emit` as a person or a script runs it, with a real server and the official client behind it."""
+"""`rtserver emit` from a shell, with a real server and the official client."""
 
 import asyncio
 import os
@@ -19,7 +19,7 @@ GENERAL = ("--namespace", "/chat", "--to", "general")
 async def emit(
     *arguments: str, folder: Path, url: str | None = None, stdin: bytes = b"", **settings: str
 ) -> tuple[int | None, str, str]:
-    """Exit code, standard output, standard error."""
+    """Run the command; return exit code, standard output and standard error."""
     env = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "PYTHONPATH") if name in os.environ}
     env |= {f"RTSERVER_{name}": value for name, value in settings.items()} | {"COLUMNS": "100", "NO_COLOR": "1"}
     env |= {"RTSERVER_REDIS_URL": url} if url else {}
@@ -32,7 +32,7 @@ async def emit(
     return run.returncode, out, err
 
 
-async def test_events_reach_the_rooms_and_users_that_are_named(
+async def test_events_reach_the_given_rooms_and_users(
     server: Start, redis_server: RedisServer, js: Any, tmp_path: Path
 ) -> None:
     running = await server(REDIS_URL=redis_server.url, REDIS_KEY="ours")
@@ -63,7 +63,7 @@ async def test_events_reach_the_rooms_and_users_that_are_named(
     assert "no server that has the namespace /nope" in err
 
 
-async def test_it_speaks_and_signs_as_the_servers_do(
+async def test_it_uses_the_wire_format_and_secret_of_the_servers(
     server: Start, redis_server: RedisServer, js: Any, tmp_path: Path
 ) -> None:
     spoken = {"REDIS_ADAPTER": "sharded", "CLUSTER_SECRET": "a-secret-of-the-tests-that-is-long-enough-0123456789"}
@@ -78,7 +78,7 @@ async def test_it_speaks_and_signs_as_the_servers_do(
     assert await alice.next("x") == [3]
 
 
-async def test_a_wrong_use_is_explained_and_ends_with_2(tmp_path: Path, redis_server: RedisServer) -> None:
+async def test_wrong_usage_is_explained_and_ends_with_2(tmp_path: Path, redis_server: RedisServer) -> None:
     wrong = {
         (*GENERAL, "x", "hello"): "Argument 1 is not JSON: hello",
         (*GENERAL, "x", "1", "NaN"): "Argument 2 is not JSON",
@@ -95,7 +95,7 @@ async def test_a_wrong_use_is_explained_and_ends_with_2(tmp_path: Path, redis_se
         assert told in err
 
 
-async def test_without_a_redis_it_says_what_is_missing(tmp_path: Path) -> None:
+async def test_a_missing_redis_is_explained(tmp_path: Path) -> None:
     code, out, err = await emit(*GENERAL, "x", folder=tmp_path)
     assert (code, out) == (2, "")
     assert "RTSERVER_REDIS_URL" in err
@@ -110,7 +110,7 @@ async def test_without_a_redis_it_says_what_is_missing(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
-async def test_a_redis_that_hangs_is_given_up(tmp_path: Path, redis_server: RedisServer) -> None:
+async def test_a_hanging_redis_times_out(tmp_path: Path, redis_server: RedisServer) -> None:
     redis_server.pause()
     code, out, err = await emit(*GENERAL, "--timeout", "0.3", "x", folder=tmp_path, url=redis_server.url)
     redis_server.resume()

@@ -1,4 +1,4 @@
-"""The command as a person types it: what it prints, where, and with which exit code it ends."""
+"""The command line: what it prints, on which stream, and with which exit code it ends."""
 
 import os
 import socket
@@ -67,23 +67,23 @@ class TestToken:
         assert jwt.get_unverified_header(result.out.strip())["alg"] == "HS512"
 
     @pytest.mark.parametrize("ttl", ["soon", "0", "-1h", "1y", "1.5h", ""])
-    def test_a_wrong_lifetime_is_explained(self, tmp_path: Path, ttl: str) -> None:
+    def test_an_invalid_lifetime_is_explained(self, tmp_path: Path, ttl: str) -> None:
         result = rtserver("token", "--sub", "alice", "--ttl", ttl, folder=tmp_path)
         assert (result.code, result.out) == (2, "")
         assert "--ttl must be" in result.err
 
     @pytest.mark.parametrize("sub", ["", "a\nb", "x" * 201])
-    def test_a_token_that_no_server_would_take_is_not_made(self, tmp_path: Path, sub: str) -> None:
+    def test_a_token_that_servers_would_reject_is_not_made(self, tmp_path: Path, sub: str) -> None:
         result = rtserver("token", "--sub", sub, folder=tmp_path)
         assert (result.code, result.out) == (2, "")
         assert "sub must" in result.err
 
-    def test_without_a_user_it_is_a_wrong_use(self, tmp_path: Path) -> None:
+    def test_a_missing_user_is_wrong_usage(self, tmp_path: Path) -> None:
         result = rtserver("token", folder=tmp_path)
         assert (result.code, result.out) == (2, "")
         assert "--sub" in result.err
 
-    def test_where_there_are_public_keys_alone_it_says_so(self, tmp_path: Path) -> None:
+    def test_a_server_with_only_public_keys_makes_no_tokens(self, tmp_path: Path) -> None:
         public = ed25519.Ed25519PrivateKey.generate().public_key()
         form = serialization.PublicFormat.SubjectPublicKeyInfo
         (tmp_path / "key.pem").write_bytes(public.public_bytes(serialization.Encoding.PEM, form))
@@ -91,7 +91,7 @@ class TestToken:
         assert (result.code, result.out) == (2, "")
         assert "checks tokens, and cannot make them" in result.err
 
-    def test_wrong_settings_are_listed(self, tmp_path: Path) -> None:
+    def test_faults_in_the_settings_are_listed(self, tmp_path: Path) -> None:
         result = rtserver("token", "--sub", "a", folder=tmp_path, MODE="production", JWT_SECRET="weakling")
         assert (result.code, result.out) == (2, "")
         assert "RTSERVER_JWT_SECRET is weak" in result.err
@@ -107,18 +107,18 @@ class TestConfig:
         for name in ("CORS_ORIGIN is not", "PORT must", "JWT_SECRET is missing", "CORS_ORIGINS must"):
             assert f"  - RTSERVER_{name}" in result.err
 
-    def test_check_is_content_with_good_settings(self, tmp_path: Path) -> None:
+    def test_check_accepts_good_settings(self, tmp_path: Path) -> None:
         result = rtserver("config", "check", "--mode", "production", folder=tmp_path, JWT_SECRET=STRONG)
         assert (result.code, result.err) == (0, "")
         assert "good for production" in result.out
 
-    def test_check_warns_of_development_mode_and_leaves_no_trace(self, tmp_path: Path) -> None:
+    def test_check_warns_of_development_mode_and_writes_nothing(self, tmp_path: Path) -> None:
         result = rtserver("config", "check", folder=tmp_path)
         assert result.code == 0
         assert "warning: RTSERVER_MODE is development" in result.err
         assert list(tmp_path.iterdir()) == []
 
-    def test_env_shows_values_and_their_places_but_no_secret(self, tmp_path: Path) -> None:
+    def test_env_shows_values_and_sources_but_no_secret(self, tmp_path: Path) -> None:
         (tmp_path / ".env").write_text("RTSERVER_LOG_LEVEL=debug\n")
         result = rtserver(
             "config", "env", "--port", "9000",
@@ -136,7 +136,7 @@ class TestConfig:
         for secret in (STRONG, STRONG[::-1], "pass-w0rd"):
             assert secret not in result.out
 
-    def test_doc_is_the_reference(self, tmp_path: Path) -> None:
+    def test_doc_prints_the_reference_page(self, tmp_path: Path) -> None:
         result = rtserver("config", "doc", folder=tmp_path, PORT="wrong")
         assert (result.code, result.out) == (0, (ROOT / "docs" / "settings.md").read_text())
 
@@ -150,7 +150,7 @@ class TestDatabase:
         with sqlite3.connect(tmp_path / "new" / "x.db") as database:
             assert database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] > 1
 
-    def test_a_database_that_does_not_answer_is_a_sentence(self, tmp_path: Path) -> None:
+    def test_an_unreachable_database_is_reported_in_a_sentence(self, tmp_path: Path) -> None:
         url = "postgresql://user:pass-w0rd@127.0.0.1:1/db"
         result = rtserver("db", "upgrade", folder=tmp_path, DATABASE_URL=url)
         assert (result.code, result.out) == (1, "")
@@ -159,13 +159,13 @@ class TestDatabase:
 
 
 class TestServe:
-    def test_it_does_not_start_with_faults(self, tmp_path: Path) -> None:
+    def test_it_does_not_start_with_faults_in_the_settings(self, tmp_path: Path) -> None:
         result = rtserver("serve", "--mode", "production", "--port", "x", folder=tmp_path)
         assert (result.code, result.out) == (1, "")
         assert "RTSERVER_PORT must" in result.err
         assert "RTSERVER_JWT_SECRET is missing" in result.err
 
-    def test_several_workers_without_redis_are_refused_with_the_reason(self, tmp_path: Path) -> None:
+    def test_several_workers_without_redis_are_rejected_with_the_reason(self, tmp_path: Path) -> None:
         result = rtserver("serve", "--workers", "2", folder=tmp_path)
         assert result.code == 1
         assert "RTSERVER_REDIS_URL is missing" in result.err
@@ -178,17 +178,17 @@ class TestServe:
         for secret in ("--jwt-secret", "--api-key", "--cluster-secret", "--webhook-secret"):
             assert secret not in text, secret
 
-    def test_help_names_a_page_of_the_docs_by_its_file(self, tmp_path: Path) -> None:
+    def test_help_refers_to_pages_of_the_docs_by_their_file(self, tmp_path: Path) -> None:
         text = rtserver("serve", "--help", folder=tmp_path).out
         assert "docs/deploy.md" in text
         assert "docs/protocol.md" in text
         assert ".md#" not in text
         assert "(#" not in text
 
-    def test_help_says_the_whole_name_of_an_extra(self, tmp_path: Path) -> None:
+    def test_help_shows_the_whole_name_of_an_extra(self, tmp_path: Path) -> None:
         assert "rtserver[kafka]" in rtserver("serve", "--help", folder=tmp_path).out
 
-    def test_a_port_that_is_taken_is_a_sentence(self, tmp_path: Path) -> None:
+    def test_a_port_in_use_is_reported_in_a_sentence(self, tmp_path: Path) -> None:
         with socket.create_server(("127.0.0.1", 0)) as other:
             port = other.getsockname()[1]
             result = rtserver("serve", "--port", str(port), folder=tmp_path)
@@ -196,7 +196,7 @@ class TestServe:
         assert f"Cannot listen on 127.0.0.1:{port}: Address already in use." in result.err
         assert "choose another RTSERVER_PORT" in result.err
 
-    def test_a_namespace_whose_file_is_not_found_says_where_to_look(self, tmp_path: Path) -> None:
+    def test_a_namespace_that_is_not_found_has_a_hint(self, tmp_path: Path) -> None:
         result = rtserver("serve", "--port", "0", folder=tmp_path, NAMESPACES="my_tracking:Tracking")
         assert result.code == 1
         assert "No module named 'my_tracking'. Is its folder on PYTHONPATH?" in result.err
@@ -223,11 +223,11 @@ REFUSALS = {
 
 
 class TestRefusedStart:
-    """Whatever has begun by then ends without a word: one sentence, exit code 1."""
+    """What has been started by then is stopped silently: there is one sentence, and exit code 1."""
 
     @pytest.mark.parametrize("workers", ["1", "2"])
     @pytest.mark.parametrize("name", REFUSALS)
-    def test_it_is_a_sentence_and_an_exit_code(
+    def test_it_prints_a_sentence_and_ends_with_1(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, workers: str
     ) -> None:
         (tmp_path / "picky.py").write_text(PICKY)
@@ -254,5 +254,5 @@ class TestHelp:
             assert word in text
 
     @pytest.mark.parametrize("arguments", [["sreve"], ["serve", "--prot", "1"], ["config", "chek"]])
-    def test_a_wrong_use_ends_with_2(self, tmp_path: Path, arguments: list[str]) -> None:
+    def test_wrong_usage_ends_with_2(self, tmp_path: Path, arguments: list[str]) -> None:
         assert rtserver(*arguments, folder=tmp_path).code == 2

@@ -1,4 +1,4 @@
-"""What a person who configures a server notices: where values come from, and what every wrong one is answered with."""
+"""Settings as an operator sees them: sources of values, and the fault for each wrong one."""
 
 import os
 from pathlib import Path
@@ -83,7 +83,9 @@ class TestSources:
         ("name", "value"),
         [("PORT", "9000"), ("REDIS_URL", "redis://cache:6379/1"), ("DATABASE_URL", "postgres://u:p@db/app")],
     )
-    def test_what_platforms_set_is_honoured(self, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    def test_names_that_platforms_set_are_accepted(
+        self, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+    ) -> None:
         monkeypatch.setenv(name, value)
         found = Settings().found(name.lower())
         assert (found.value, found.name) == (value, name)
@@ -93,24 +95,24 @@ class TestSources:
         monkeypatch.setenv("RTSERVER_PORT", "2")
         assert Settings().port == 2
 
-    def test_other_names_without_the_prefix_are_not_ours(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_other_names_without_the_prefix_are_ignored(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("HOST", "not ours")
         monkeypatch.setenv("MODE", "not ours")
         Path(".env").write_text("POSTGRES_PASSWORD=not-ours\n")
         assert Settings().host == "127.0.0.1"
 
-    def test_empty_is_not_set(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_an_empty_value_counts_as_not_set(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("RTSERVER_REDIS_URL", "")
         monkeypatch.setenv("RTSERVER_PORT", " ")
         assert (Settings().redis_url, Settings().port) == (None, 8000)
 
-    def test_a_file_that_is_no_text_is_named(self) -> None:
+    def test_an_env_file_that_is_no_text_is_a_fault(self) -> None:
         Path(".env").write_bytes(b"RTSERVER_PORT=\xff\xfe\n")
         assert "The file .env cannot be read" in only_fault()
 
 
 class TestUnknownNames:
-    def test_a_misspelt_name_is_answered_with_the_right_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_right_name_is_suggested_for_a_misspelt_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("RTSERVER_JWT_SECERT", STRONG)
         assert only_fault() == "RTSERVER_JWT_SECERT is not a setting: did you mean RTSERVER_JWT_SECRET?"
 
@@ -118,11 +120,11 @@ class TestUnknownNames:
         Path(".env").write_text("RTSERVER_CORS_ORIGIN=https://example.com\n")
         assert "did you mean RTSERVER_CORS_ORIGINS?" in only_fault()
 
-    def test_a_name_in_small_letters_is_answered_with_the_right_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_right_name_is_suggested_for_one_in_lower_case(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("rtserver_port", "1")
         assert only_fault() == "rtserver_port is not a setting: did you mean RTSERVER_PORT?"
 
-    def test_a_name_like_no_other_gets_no_guess(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_nothing_is_suggested_for_a_name_that_resembles_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("RTSERVER_ZZZZZZ", "1")
         assert "did you mean" not in only_fault()
 
@@ -152,7 +154,7 @@ WRONG = [
 
 class TestValues:
     @pytest.mark.parametrize(("name", "value"), WRONG)
-    def test_a_wrong_value_is_named_with_what_is_right(
+    def test_a_wrong_value_is_a_fault_that_says_what_is_right(
         self, monkeypatch: pytest.MonkeyPatch, name: str, value: str
     ) -> None:
         monkeypatch.setenv(PREFIX + name.upper(), value)
@@ -160,8 +162,8 @@ class TestValues:
         assert fault.startswith(f"{PREFIX}{name.upper()} must be ")
         assert fault.endswith(".")
 
-    def test_every_fault_is_told_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Also those between settings, and those of names, when single values are wrong."""
+    def test_all_faults_are_reported_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Faults between settings and unknown names are included, also when single values are wrong."""
         monkeypatch.setenv("RTSERVER_BOGUS_NAME", "1")
         told = faults(mode="production", port="x", cors_origins="*", api_key="short", log_level="loud", workers="2")
         for name in ("BOGUS_NAME", "PORT", "LOG_LEVEL", "JWT_SECRET", "CORS_ORIGINS", "API_KEY", "REDIS_URL"):
@@ -172,16 +174,16 @@ class TestValues:
         monkeypatch.setenv("PORT", "x")
         assert only_fault().startswith("PORT must be")
 
-    def test_a_value_without_end_is_cut_in_the_fault(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_long_value_is_cut_in_the_fault(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("RTSERVER_PORT", "9" * 10_000)
         assert len(only_fault()) < 200
 
-    def test_rates_are_read(self) -> None:
+    def test_rates_are_parsed(self) -> None:
         assert Settings(rate_events="100/m").rate_events == Rate(100, 60.0)
         assert Settings(rate_events="5/s").rate_events == Rate(5)
         assert Settings(rate_events="off").rate_events is None
 
-    def test_origins_are_brought_into_the_form_that_browsers_send(self) -> None:
+    def test_origins_are_normalised_to_what_browsers_send(self) -> None:
         origins = "https://Example.COM/, http://a.test:80,https://b.test:443 ,http://c.test:8080,capacitor://localhost"
         assert Settings(cors_origins=origins).cors_origins == (
             "https://example.com", "http://a.test", "https://b.test", "http://c.test:8080", "capacitor://localhost",
@@ -199,7 +201,7 @@ class TestValues:
             "valkey://h", "valkeys://h", "valkey+unix:///run/valkey.sock", "valkey+sentinel://a/main",
         ],
     )  # fmt: skip
-    def test_every_kind_of_redis_address_is_taken_as_it_is(self, url: str) -> None:
+    def test_every_kind_of_redis_url_is_accepted(self, url: str) -> None:
         redis_url = Settings(redis_url=url).redis_url
         assert redis_url is not None
         assert redis_url.get_secret_value() == url
@@ -211,7 +213,7 @@ class TestValues:
             "postgresql+asyncpg://u@h/db", "postgresql:///db", "postgresql://u@a:5432,b:5432/db",
         ],
     )  # fmt: skip
-    def test_every_kind_of_database_address_is_taken_as_it_is(self, url: str) -> None:
+    def test_every_kind_of_database_url_is_accepted(self, url: str) -> None:
         assert Settings(database_url=url).database_url.get_secret_value() == url
 
 
@@ -222,7 +224,7 @@ class TestProduction:
     def test_it_starts_with_a_public_key_alone(self) -> None:
         assert Settings(mode="production", jwt_public_key=ED25519).algorithms == ("EdDSA",)
 
-    def test_a_missing_secret_is_refused(self) -> None:
+    def test_a_missing_secret_is_rejected(self) -> None:
         assert "RTSERVER_JWT_SECRET is missing" in only_fault(mode="production")
 
     @pytest.mark.parametrize(
@@ -232,7 +234,7 @@ class TestProduction:
             "please-CHANGE-ME-please-please-please-please", "31-characters-are-not-enough-ab",
         ],
     )  # fmt: skip
-    def test_a_weak_secret_is_refused_and_not_shown(self, secret: str) -> None:
+    def test_a_weak_secret_is_rejected_and_not_shown(self, secret: str) -> None:
         fault = only_fault(mode="production", jwt_secret=secret)
         assert fault.startswith("RTSERVER_JWT_SECRET is weak")
         assert secret not in fault.replace("RTSERVER_JWT_SECRET", "")
@@ -246,11 +248,11 @@ class TestProduction:
         assert "HS512 needs 64" in only_fault(mode="production", jwt_secret=secret, jwt_algorithms="HS512")
 
     @pytest.mark.parametrize("origins", ["*", "https://example.com,*", "null"])
-    def test_open_origins_are_refused(self, origins: str) -> None:
+    def test_open_origins_are_rejected(self, origins: str) -> None:
         fault = only_fault(mode="production", jwt_secret=STRONG, cors_origins=origins)
         assert fault.startswith("RTSERVER_CORS_ORIGINS must")
 
-    def test_a_short_api_key_is_refused_and_not_shown(self) -> None:
+    def test_a_short_api_key_is_rejected_and_not_shown(self) -> None:
         fault = only_fault(mode="production", jwt_secret=STRONG, api_key="kurzkurz")
         assert fault.startswith("RTSERVER_API_KEY is weak")
         assert "kurzkurz" not in fault
@@ -266,10 +268,10 @@ class TestBothModes:
         ("name", "value"),
         [("jwt_jwks_url", "https://issuer.example/keys"), ("redis_adapter", "streams")],
     )
-    def test_what_this_release_cannot_do_is_not_taken_in_silence(self, name: str, value: str) -> None:
+    def test_settings_of_a_later_release_are_rejected(self, name: str, value: str) -> None:
         assert "comes with a later release" in only_fault(**{name: value}).replace("come with", "comes with")
 
-    def test_webhooks_are_signed_and_nobody_reads_them_on_the_way(self) -> None:
+    def test_webhooks_must_be_signed_and_encrypted(self) -> None:
         url, secret = "https://backend.example.com/hook?token=x", "whsec_" + "QUFB" * 11
         production = {"mode": "production", "jwt_secret": STRONG}
         assert only_fault(**production, webhook_url=url).startswith("RTSERVER_WEBHOOK_SECRET is missing")
@@ -290,7 +292,7 @@ class TestBothModes:
         assert "ES256 fits none" in only_fault(jwt_secret=STRONG, jwt_algorithms="HS256,ES256")
         assert "every key" in only_fault(jwt_secret=STRONG, jwt_public_key=P256, jwt_algorithms="HS256")
 
-    def test_a_private_key_is_refused_and_not_shown(self) -> None:
+    def test_a_private_key_is_rejected_and_not_shown(self) -> None:
         private = (
             ed25519.Ed25519PrivateKey.generate()
             .private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
@@ -300,7 +302,7 @@ class TestBothModes:
         assert "private key" in fault
         assert private.splitlines()[1] not in fault
 
-    def test_a_short_rsa_key_is_refused(self) -> None:
+    def test_a_short_rsa_key_is_rejected(self) -> None:
         assert "1024 bits" in only_fault(jwt_public_key=pem(rsa.generate_private_key(65537, 1024)))
 
 
@@ -310,49 +312,47 @@ class TestKeys:
         assert settings.signing_secret() == STRONG
         assert [key.material for key in settings.jwt_keys()] == [STRONG.encode(), STRONG[::-1].encode()]
 
-    def test_a_key_is_used_with_the_algorithms_of_its_kind_alone(self) -> None:
+    def test_a_key_is_used_only_with_algorithms_of_its_type(self) -> None:
         settings = Settings(jwt_secret=STRONG, jwt_public_key=P256 + ED25519)
         assert [key.algorithms for key in settings.jwt_keys()] == [("HS256",), ("ES256",), ("EdDSA",)]
 
-    def test_a_pem_may_come_as_text_with_written_line_breaks_or_as_a_file(self) -> None:
+    def test_a_pem_may_be_text_or_a_file_or_have_escaped_line_breaks(self) -> None:
         Path("key.pem").write_text(P256)
         for value in (P256, P256.replace("\n", "\\n"), "key.pem"):
             assert Settings(jwt_public_key=value).algorithms == ("ES256",)
 
-    def test_a_server_with_public_keys_alone_cannot_sign(self) -> None:
+    def test_a_server_with_only_public_keys_cannot_sign(self) -> None:
         with pytest.raises(ConfigError, match="cannot make them"):
             Settings(jwt_public_key=P256).signing_secret()
 
 
 class TestDevelopment:
-    def test_its_own_secret_survives_a_restart_and_is_for_its_user_alone(self, tmp_path: Path) -> None:
+    def test_the_made_secret_survives_a_restart_and_is_readable_by_its_user_only(self, tmp_path: Path) -> None:
         first, again = Settings(), Settings()
         assert first.signing_secret() == again.signing_secret()
         assert (tmp_path / "var" / "dev-secret").stat().st_mode & 0o777 == 0o600
         assert [path.name for path in (tmp_path / "var").iterdir()] == ["dev-secret"]
 
-    def test_each_data_folder_has_its_own(self, tmp_path: Path) -> None:
+    def test_each_data_folder_has_its_own_secret(self, tmp_path: Path) -> None:
         assert Settings(data_dir="a").signing_secret() != Settings(data_dir="b").signing_secret()
 
-    def test_reading_the_settings_alone_writes_nothing(self, tmp_path: Path) -> None:
+    def test_reading_the_settings_writes_nothing(self, tmp_path: Path) -> None:
         Settings()
         assert list(tmp_path.iterdir()) == []
 
-    def test_a_damaged_secret_is_named(self, tmp_path: Path) -> None:
+    def test_a_damaged_secret_is_a_fault(self, tmp_path: Path) -> None:
         (tmp_path / "var").mkdir()
         (tmp_path / "var" / "dev-secret").write_text("")
         with pytest.raises(ConfigError, match="damaged"):
             Settings().signing_secret()
 
-    def test_what_is_unsafe_is_warned_of(self) -> None:
+    def test_unsafe_settings_are_warned_of(self) -> None:
         warned = "\n".join(Settings(host="0.0.0.0", cors_origins="*", jwt_secret="short", jwt_query="on").warnings())
         for name in ("MODE", "HOST", "CORS_ORIGINS", "JWT_SECRET", "JWT_QUERY"):
             assert f"RTSERVER_{name} is" in warned, name
 
     @pytest.mark.parametrize("url", ["redis://:hush@localhost", "redis://localhost/0?password=hush"])
-    def test_a_password_among_the_arguments_of_a_process_is_warned_of(
-        self, url: str, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_password_in_a_flag_is_warned_of(self, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
         [warning] = Settings(mode="production", jwt_secret=STRONG, redis_url=url).warnings()
         assert warning.startswith("RTSERVER_REDIS_URL was given as a flag")
         assert "hush" not in warning
@@ -360,11 +360,11 @@ class TestDevelopment:
         assert Settings(mode="production", jwt_secret=STRONG).warnings() == []
 
     @pytest.mark.parametrize("networks", ["0.0.0.0/0", "10.0.0.0/8,::/0"])
-    def test_trusting_everybody_as_a_proxy_is_warned_of(self, networks: str) -> None:
+    def test_trusting_every_address_as_a_proxy_is_warned_of(self, networks: str) -> None:
         [warning] = Settings(mode="production", jwt_secret=STRONG, trusted_proxies=networks).warnings()
         assert warning.startswith("RTSERVER_TRUSTED_PROXIES")
 
-    def test_a_setting_without_effect_is_warned_of_where_somebody_counts_on_it(self) -> None:
+    def test_a_setting_without_effect_is_warned_of_only_where_it_was_set(self) -> None:
         [warning] = Settings(mode="production", jwt_secret=STRONG, recovery_seconds=60).warnings()
         assert warning.startswith("RTSERVER_RECOVERY_SECONDS has no effect yet")
         assert Settings(mode="production", jwt_secret=STRONG, recovery_seconds=0).warnings() == []
@@ -374,7 +374,7 @@ class TestDevelopment:
 
 
 class TestSecrecy:
-    def test_no_fault_shows_a_secret_or_the_password_of_an_address(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_no_fault_shows_a_secret_or_the_password_of_a_url(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("RTSERVER_REDIS_URL", f"http://user:{PASSWORD}@host/0")
         monkeypatch.setenv("RTSERVER_DATABASE_URL", f"postgresql://user:{PASSWORD}@[host:bad/db")
         monkeypatch.setenv("RTSERVER_JWT_JWKS_URL", f"http://user:{PASSWORD}@host/keys")
@@ -388,7 +388,7 @@ class TestSecrecy:
         assert caught.value.__cause__ is None
         assert len(caught.value.faults) >= 4
 
-    def test_the_settings_show_none_when_they_are_printed(self) -> None:
+    def test_printed_settings_show_no_secret(self) -> None:
         settings = Settings(
             jwt_secret=STRONG, api_key=STRONG, redis_url=f"redis://:{PASSWORD}@h", database_url=f"postgres://u:{PASSWORD}@h/d"
         )  # fmt: skip
@@ -398,8 +398,8 @@ class TestSecrecy:
 
 
 class TestReference:
-    def test_the_documented_settings_are_those_of_this_version(self) -> None:
-        """`rtserver config doc > docs/settings.md` brings it up to date."""
+    def test_the_reference_page_is_up_to_date(self) -> None:
+        """`rtserver config doc > docs/settings.md` updates it."""
         assert (ROOT / "docs" / "settings.md").read_text() == markdown()
 
     def test_every_setting_is_documented_once(self) -> None:

@@ -1,4 +1,4 @@
-"""docs/backends.md as it is lived: a backend's request arrives at the official client."""
+"""docs/backends.md: requests of backends reach the official client, and the code of the page works."""
 
 import asyncio
 import os
@@ -30,7 +30,7 @@ async def running(server: Callable[..., Awaitable[RtServer]]) -> RtServer:
     return await server()
 
 
-async def test_an_emitted_event_reaches_the_room_the_user_and_nobody_else(running: RtServer, js: Any) -> None:
+async def test_an_emitted_event_reaches_only_its_room_and_user(running: RtServer, js: Any) -> None:
     alice, bob, carol = [
         await js(running.url, "/chat", token=running.token(name), transports=["websocket"])
         for name in ("alice", "bob", "carol")
@@ -41,12 +41,12 @@ async def test_an_emitted_event_reaches_the_room_the_user_and_nobody_else(runnin
     assert await post(running, "/api/emit", body) == (200, {"ok": True})
     assert await alice.next("maintenance") == [5, {"a": []}]
     assert await bob.next("maintenance") == [5, {"a": []}]
-    # Carol's answer comes after whatever was sent to her before.
+    # Carol's ack arrives after everything that was sent to her before.
     await carol.call("rooms", {})
     assert carol.received("maintenance") == []
 
 
-async def test_an_event_without_rooms_reaches_everybody_but_those_left_out(running: RtServer, js: Any) -> None:
+async def test_an_event_without_rooms_reaches_all_clients_but_excluded_ones(running: RtServer, js: Any) -> None:
     alice, bob = [await js(running.url, "/chat", token=running.token(name)) for name in ("alice", "bob")]
     body = {"namespace": "/chat", "event": "news", "data": "hello", "except": ["user:bob"]}
     assert await post(running, "/api/emit", body, running.token("shop", roles=("service",))) == (200, {"ok": True})
@@ -55,12 +55,12 @@ async def test_an_event_without_rooms_reaches_everybody_but_those_left_out(runni
     assert bob.received("news") == []
 
 
-async def test_a_namespace_that_the_server_does_not_have_is_not_found(running: RtServer) -> None:
+async def test_an_unknown_namespace_is_not_found(running: RtServer) -> None:
     status, body = await post(running, "/api/emit", {"namespace": "/nope", "event": "news"})
     assert (status, body["error"]["code"]) == (404, "not_found")
 
 
-async def test_a_users_token_does_not_open_the_api(running: RtServer) -> None:
+async def test_a_users_token_gives_no_access_to_the_api(running: RtServer) -> None:
     for token in (running.token("alice"), running.token("root", roles=("admin",))):
         status, body = await post(running, "/api/emit", {"namespace": "/chat", "event": "news"}, token)
         assert (status, body["error"]["code"]) == (403, "forbidden")
@@ -72,7 +72,7 @@ async def test_without_a_key_there_is_no_api(server: Callable[..., Awaitable[RtS
         assert (await post(running, path, {}))[0] == 404
 
 
-async def test_the_example_pushes_once_however_often_it_runs(running: RtServer, js: Any) -> None:
+async def test_the_example_notifies_once_however_often_it_runs(running: RtServer, js: Any) -> None:
     devices = [await js(running.url, "/notifications", token=running.token("alice")) for _ in range(2)]
     arguments = ["alice", "Your order has shipped", "--key", "order-1042"]
     command = [sys.executable, EXAMPLES / "push_notification.py", *arguments]
@@ -91,7 +91,7 @@ async def test_the_example_pushes_once_however_often_it_runs(running: RtServer, 
 
 
 def page_as_script(language: str, server: RtServer) -> bytes:
-    """All that the page shows in a language, one after the other."""
+    """Return all code of the page in a language, in order."""
     blocks = re.findall(rf"^```{language}\n(.*?)^```$", HTTP_PART, re.MULTILINE | re.DOTALL)
     assert len(blocks) >= 6
     return "\n".join(blocks).replace("http://localhost:8000", server.url).encode()
@@ -107,8 +107,8 @@ async def run_page(language: str, server: RtServer) -> str:
     return said.decode()
 
 
-async def test_the_page_works_as_it_is_written_in_every_language(running: RtServer, js: Any) -> None:
-    """And in all of them together it happens once, because of the keys."""
+async def test_the_code_of_the_page_works_in_every_language(running: RtServer, js: Any) -> None:
+    """All languages together take effect once, because of the idempotency keys."""
     alice = await js(running.url, "/chat", token=running.token("alice"), transports=["websocket"])
     bob = await js(running.url, "/chat", token=running.token("bob"), transports=["websocket"])
     inbox = await js(running.url, "/notifications", token=running.token("alice"), transports=["websocket"])

@@ -1,4 +1,4 @@
-"""docs/chat.md as a stranger lives it: the code of the page is copied out and runs, in Node and in Chromium."""
+"""docs/chat.md: the code of the page runs as it is, in Node and in Chromium."""
 
 import asyncio
 import json
@@ -131,7 +131,7 @@ async def test_the_code_of_the_guide_makes_a_chat(server: Callable[..., Awaitabl
 
 @pytest.fixture
 async def page_url(tmp_path: Path) -> AsyncIterator[str]:
-    """The page of the guide, served from an address of its own."""
+    """Serve the page of the guide from another origin."""
     app = web.Application()
     app.router.add_static("/", tmp_path)
     runner = web.AppRunner(app)

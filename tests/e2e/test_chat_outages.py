@@ -1,4 +1,4 @@
-"""Chat messages through everything that happens to Redis and to servers: real processes, real clients, under load."""
+"""Chat under faults of Redis and of servers: real processes and clients, under load."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -17,7 +17,7 @@ from tests.support.talker import ROOM, Talker, until_all_heard
 
 TRANSPORTS = (["polling"], ["websocket"], ["polling", "websocket"])
 REPAIRED_SECONDS = 15
-"""Until nobody is online any more on a server that was killed: the promise at the settings as they are."""
+"""Seconds until the users of a killed server are offline: the promise for the default settings."""
 
 Start = Callable[..., Awaitable[RtServer]]
 Connect = Callable[..., Awaitable[JsClient]]
@@ -32,7 +32,7 @@ async def started(server: Start, count: int, redis_url: str) -> list[RtServer]:
 
 @asynccontextmanager
 async def talking(talkers: list[Talker]) -> AsyncIterator[None]:
-    """While it lasts, all of them talk; afterwards each has heard, or can fetch, every message that was acked."""
+    """All of them send during the block; afterwards each has received, or can fetch, every message that was acked."""
     over = asyncio.Event()
     tasks = [asyncio.create_task(talker.talk(over)) for talker in talkers]
     yield
@@ -49,7 +49,7 @@ async def talking(talkers: list[Talker]) -> AsyncIterator[None]:
 
 
 async def said_more(talkers: list[Talker], count: int = 5) -> None:
-    """Until each has said so many more."""
+    """Wait until each has sent so many more messages."""
     before = [len(talker.said) for talker in talkers]
     await eventually(lambda: all(len(t.said) >= b + count for t, b in zip(talkers, before, strict=True)), 60)
 
@@ -57,7 +57,7 @@ async def said_more(talkers: list[Talker], count: int = 5) -> None:
 async def test_clients_that_move_between_three_servers_miss_nothing(
     server: Start, js: Connect, redis_server: RedisServer
 ) -> None:
-    """The third one is killed under way; who was online there is not, in time, and once."""
+    """The third server is killed meanwhile; its users go offline in time, and only once."""
     servers = await started(server, 3, redis_server.url)
 
     async def client(number: int, at: RtServer) -> JsClient:
@@ -95,7 +95,7 @@ async def test_clients_that_move_between_three_servers_miss_nothing(
 
 
 async def test_no_fault_of_redis_loses_a_message(server: Start, js: Connect, redis_server: RedisServer) -> None:
-    """Live events of an outage are lost (see test_redis_faults.py); what was acked is saved and can be fetched."""
+    """Live events during an outage are lost (see test_redis_faults.py); acked messages are saved and can be fetched."""
     servers = await started(server, 2, redis_server.url)
     talkers = []
     for number, at in zip(range(4), cycle(servers), strict=False):
@@ -120,7 +120,7 @@ async def test_no_fault_of_redis_loses_a_message(server: Start, js: Connect, red
                 faults.channel = "socket.io#/chat#"
                 await getattr(faults, name)()
                 await eventually(lambda before=before: sum(lines("redis_unreachable")) > before)
-                # Those who talk do not wait for Redis.
+                # Clients that send do not wait for Redis.
                 await said_more(talkers, 3)
                 await getattr(faults, f"{name}_end", nothing)()
             await eventually(back, 30)
@@ -131,7 +131,7 @@ async def test_no_fault_of_redis_loses_a_message(server: Start, js: Connect, red
 
 
 async def is_saved(talker: Talker) -> Any:
-    """Everything that it said is in the history, word for word."""
+    """Everything that it sent is in the history, unchanged."""
     texts: dict[int, str] = {}
     more, after = True, 0
     while more:

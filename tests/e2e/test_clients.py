@@ -1,4 +1,4 @@
-"""Unmodified clients against the real process: who gets in, over every transport, and what the others are told."""
+"""Unmodified clients and the real process: authentication and chat over every transport."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TRANSPORTS = [["polling", "websocket"], ["polling"], ["websocket"]]
 
 
 @pytest.mark.parametrize("transports", TRANSPORTS, ids="-then-".join)
-async def test_a_token_decides_who_gets_in(server, js, transports):
+async def test_only_valid_tokens_connect(server, js, transports):
     s = await server()
 
     async def refusal(token: str | None) -> dict[str, Any]:
@@ -42,7 +42,7 @@ async def test_a_token_decides_who_gets_in(server, js, transports):
     assert (await alice.call("message", {"room": "lobby", "text": "still here"}))["ok"]
 
 
-async def test_the_admin_namespace_is_for_admins_and_an_unknown_one_for_nobody(server, js):
+async def test_only_admins_join_admin_and_unknown_namespaces_are_refused(server, js):
     s = await server()
     user = await js(s.url, "/admin", token=s.token("alice"), reconnection=False, wait=False)
     assert await user.connect_error() == {"message": "Unauthorized", "data": {"code": "forbidden"}}
@@ -74,7 +74,7 @@ async def test_the_python_client_chats_with_the_javascript_client(server, js, tr
         await bob.disconnect()
 
 
-async def test_the_python_client_is_told_why_it_is_refused(server):
+async def test_the_python_client_gets_the_reason_of_a_refusal(server):
     s = await server()
     bob = socketio.AsyncClient(reconnection=False)
     told: asyncio.Queue[Any] = asyncio.Queue()

@@ -1,4 +1,4 @@
-"""What nobody's HTTP client sends: the server answers or hangs up, goes on, and tells no secret to its log."""
+"""Hostile HTTP requests: the server answers or disconnects, keeps working, and logs no secret."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -72,7 +72,7 @@ async def status_of(server: RtServer, data: bytes) -> int:
     return int(line.split()[1])
 
 
-async def test_hostile_requests_are_answered_and_leave_no_secret_in_the_log(
+async def test_hostile_requests_are_survived_and_no_secret_is_logged(
     server: Callable[..., Awaitable[RtServer]],
 ) -> None:
     running = await server(LOG_LEVEL="debug")
@@ -88,8 +88,8 @@ async def test_hostile_requests_are_answered_and_leave_no_secret_in_the_log(
     assert token.split(".")[2] not in logs
 
 
-async def test_many_who_are_slow_keep_nobody_waiting(server: Callable[..., Awaitable[RtServer]]) -> None:
-    """Half a body each: what they hold is bounded, and others are answered meanwhile."""
+async def test_many_slow_clients_delay_no_other(server: Callable[..., Awaitable[RtServer]]) -> None:
+    """Each sends half a body: their memory is bounded, and others are answered meanwhile."""
     running = await server()
     begun = request(headers=JSON + b"Content-Length: 1000\r\n", length=False)
     slow = [await asyncio.open_connection("127.0.0.1", running.port) for _ in range(200)]
@@ -102,7 +102,7 @@ async def test_many_who_are_slow_keep_nobody_waiting(server: Callable[..., Await
     assert "Traceback" not in running.logs()
 
 
-async def test_a_backend_that_asks_too_often_is_slowed_down(server: Callable[..., Awaitable[RtServer]]) -> None:
+async def test_a_backend_with_too_many_requests_is_rate_limited(server: Callable[..., Awaitable[RtServer]]) -> None:
     running = await server(RATE_API="2/m")
     assert [await status_of(running, request()) for _ in range(6)] == [200] * 4 + [429] * 2
     assert await status_of(running, request(auth=b"")) == 401

@@ -1,4 +1,4 @@
-"""The HTTP API of two servers on one Redis and one database: it does not matter which one a backend asks."""
+"""The HTTP API of two servers on one Redis and one database: a backend may use either."""
 
 import asyncio
 from collections import Counter
@@ -18,7 +18,7 @@ BOT = {"id": "bot", "name": "Bot"}
 
 
 class Backends:
-    """A backend of each of two servers. `await backends(1, "POST", "/api/emit", {...})` asks the second."""
+    """Backends of two servers. `await backends(1, "POST", "/api/emit", {...})` sends to the second."""
 
     def __init__(self, servers: tuple[RtServer, RtServer], http: aiohttp.ClientSession) -> None:
         self.servers = servers
@@ -39,7 +39,7 @@ BOTH = pytest.mark.parametrize("database", ["sqlite", "postgres"], indirect=True
 
 @pytest.fixture
 def database(request: pytest.FixtureRequest) -> dict[str, str]:
-    """The setting for that database."""
+    """Return the setting for that database."""
     kind = getattr(request, "param", "sqlite")
     return {"DATABASE_URL": request.getfixturevalue("postgres_url")} if kind == "postgres" else {}
 
@@ -67,7 +67,7 @@ def device(backends: Backends, js: Callable[..., Awaitable[JsClient]]) -> Callab
 
 
 @BOTH
-async def test_what_is_posted_here_is_received_and_read_there(
+async def test_requests_to_one_server_reach_clients_of_the_other(
     backends: Backends, device: Callable[..., Awaitable[JsClient]]
 ) -> None:
     alice, bob = await device(1, "alice", "/chat"), await device(0, "bob", "/chat")
@@ -91,7 +91,7 @@ async def test_what_is_posted_here_is_received_and_read_there(
     assert await backends.ok(0, "GET", f"{path}?before=1") == {"ok": True, "messages": [], "more": False}
     assert (await backends.ok(1, "GET", "/api/rooms/nowhere/messages"))["messages"] == []
 
-    # A direct one, to somebody who is not connected, counts as unread like the rest.
+    # A direct message to a user who is not connected counts as unread too.
     direct = (await backends.ok(0, "POST", "/api/messages", {"to": "carol", "text": "Psst", "from": BOT}))["message"]
     assert direct["room"] == "dm:bot:carol"
     assert (await backends.ok(1, "GET", "/api/users/carol/unread"))["rooms"] == [
@@ -102,13 +102,13 @@ async def test_what_is_posted_here_is_received_and_read_there(
     inbox = await backends.ok(1, "GET", "/api/users/alice/notifications?type=mention&unread=true")
     assert [one["type"] for one in inbox["notifications"]] == ["mention"]
 
-    # Who is online is known everywhere.
+    # Presence is known on both servers.
     for at in (0, 1):
         told = await backends.ok(at, "GET", "/api/presence?user=carol&user=bob&user=alice")
         assert told == {"ok": True, "online": ["bob", "alice"], "partial": False}
         assert sorted((await backends.ok(at, "GET", "/api/presence"))["online"]) == ["alice", "bob"]
 
-    # Clients everywhere are asked for acks.
+    # Clients of both servers ack.
     for at, client in ((0, bob), (1, alice)):
         await client.answer("ping?", {"from": at})
     body: dict[str, Any] = {"namespace": "/chat", "event": "ping?", "data": 1, "ack": True, "timeout": 10}
@@ -122,10 +122,10 @@ async def test_what_is_posted_here_is_received_and_read_there(
     assert silent == {"ok": True, "answers": [], "missing": 2, "partial": False}
 
 
-async def test_what_one_client_answers_spoils_nothing_for_the_others(
+async def test_a_bad_ack_of_one_client_does_not_affect_the_others(
     backends: Backends, device: Callable[..., Awaitable[JsClient]]
 ) -> None:
-    """Empty lists need the most memory: two bytes each, and fifty-six once they are read. Bytes have no JSON."""
+    """Empty lists need the most memory: two bytes of JSON, fifty-six when parsed. Bytes have no JSON."""
     answers: dict[str, Any] = {"alice": "here", "bob": "there", "mallory": [[]] * 300_000, "mal": {"$bytes": "AAE="}}
     for number, (user, answer) in enumerate(answers.items()):
         client = await device(number % 2, user, "/chat")
@@ -148,7 +148,7 @@ REPEATED: list[tuple[str, dict[str, Any]]] = [
 
 
 @BOTH
-async def test_a_key_that_is_used_at_once_everywhere_counts_once(backends: Backends) -> None:
+async def test_concurrent_requests_with_one_key_take_effect_once(backends: Backends) -> None:
     for kind, body in REPEATED:
         path = "/api/emit" if kind == "emit" else f"/api/{kind}s"
         answers = await asyncio.gather(*(backends(n % 2, "POST", path, body) for n in range(12)))
@@ -157,7 +157,7 @@ async def test_a_key_that_is_used_at_once_everywhere_counts_once(backends: Backe
         first = without_new(answers[0][1])
         assert all(without_new(told) == first for _, told in answers)
 
-        # The same key with another body is refused, however it comes; without a key it is another one.
+        # The same key with another body is rejected on every path; without a key it is another request.
         other = body | ({"text": "Another"} if kind == "message" else {"data": {"another": 1}})
         for at in (0, 1):
             status, told = await backends(at, "POST", path, other)
@@ -170,12 +170,12 @@ async def test_a_key_that_is_used_at_once_everywhere_counts_once(backends: Backe
 
 
 def without_new(told: dict[str, Any]) -> dict[str, Any]:
-    """What all who use a key at the same time are told alike. How many everyone were is known at the end only."""
+    """Return what concurrent requests with one key have in common. The number reached is known only at the end."""
     notifications = [{**one, "new": None} for one in told.get("notifications", ())]
     return {**told, "notifications": notifications, "new": None, "reached": None}
 
 
-async def test_a_batch_is_saved_in_order_and_told_of(
+async def test_a_batch_is_saved_and_delivered_in_order(
     backends: Backends, device: Callable[..., Awaitable[JsClient]]
 ) -> None:
     alice = await device(1, "alice", "/chat")
@@ -198,7 +198,7 @@ async def test_a_batch_is_saved_in_order_and_told_of(
     ]
 
 
-async def test_without_redis_the_answers_say_that_they_lack_the_others(
+async def test_without_redis_answers_are_marked_as_partial(
     backends: Backends, device: Callable[..., Awaitable[JsClient]], redis_server: RedisServer
 ) -> None:
     client = await device(0, "alice", "/chat")
@@ -210,6 +210,6 @@ async def test_without_redis_the_answers_say_that_they_lack_the_others(
             continue
         assert told == {"ok": True, "answers": ["here"], "missing": 0, "partial": True}
         assert (await backends.ok(0, "GET", "/api/presence?user=bob"))["partial"] is True
-    # What is durable is saved as ever.
+    # Durable requests are saved as usual.
     message = {"room": "general", "text": "Hello", "from": BOT}
     assert (await backends.ok(0, "POST", "/api/messages", message))["message"]["seq"] == 1

@@ -1,4 +1,4 @@
-"""kill -9 of the whole server at random moments, again and again, with clients and backends that ask all the while."""
+"""Repeated kill -9 of the whole server at random moments, with clients and backends that send all the time."""
 
 import asyncio
 import json
@@ -23,18 +23,18 @@ from tests.support.ports import accepts_connections, free_port
 from tests.support.rtserver_process import API_KEY, SECRET, environment, sqlite_url
 
 KILLS = 50
-"""In each of two halves."""
+"""For each of two halves."""
 NOTIFY_KILLS = 15
 SENDERS = 4
 LIVES = 0.06
-"""The longest that a server lives after its first ack, in seconds."""
+"""The longest life of a server after its first ack, in seconds."""
 ROOM = "general"
 PADDING = "x" * 300
 AUTHORIZED = {"Authorization": f"Bearer {API_KEY}"}
 
 
 class Lives:
-    """The lives of one server. `up`: it listens; `answered`: it has answered in this life."""
+    """The runs of one server. `up`: it listens; `answered`: it has answered in this run."""
 
     def __init__(self, server: ForkedServer, port: int, seed: int) -> None:
         self.url = f"http://127.0.0.1:{port}"
@@ -43,7 +43,7 @@ class Lives:
         self._moment = random.Random(seed)
 
     async def live(self, times: int, asking: "Sequence[Sender | Backend]") -> None:
-        """So many of them, each killed a while after it has answered; `asking` ask all the time."""
+        """Run it so many times, and kill it a while after it has answered each time; `asking` send all the time."""
         await self._server.open()
         try:
             async with aiohttp.ClientSession() as http:
@@ -71,7 +71,7 @@ class Lives:
 
 
 class Sender:
-    """One device that sends without end, and again, with the same nonce, whatever has no ack when it comes back."""
+    """A device that sends without end, and after a reconnect repeats messages without an ack, with the same nonce."""
 
     def __init__(self, name: str, lives: Lives) -> None:
         self.name = name
@@ -105,7 +105,7 @@ class Sender:
 
 
 class Backend:
-    """One that notifies without end, and again, with the same key, wherever it got no answer."""
+    """A backend that notifies without end, and repeats requests without an answer, with the same key."""
 
     def __init__(self, name: str, user: str, lives: Lives) -> None:
         self.name, self.user = name, user
@@ -134,7 +134,7 @@ async def _call(socket: aiohttp.ClientWebSocketResponse, event: str, payload: di
 
 
 async def _packet(socket: aiohttp.ClientWebSocketResponse, start: str) -> str:
-    """The rest of the next packet that starts so; those of others in the room are passed over."""
+    """Return the rest of the next packet with this prefix; packets of other users in the room are skipped."""
     while True:
         message = await socket.receive(timeout=30)
         if message.type is not aiohttp.WSMsgType.TEXT:
@@ -182,7 +182,7 @@ async def test_a_hundred_kills_lose_no_acked_message(db: Database, database: str
             assert (found.id, found.seq) == told
 
 
-async def test_a_key_and_its_notification_survive_together_or_not_at_all(
+async def test_a_key_and_its_notification_are_saved_together_or_not_at_all(
     db: Database, database: str, tmp_path: Path
 ) -> None:
     port = free_port()
@@ -206,7 +206,7 @@ async def test_a_key_and_its_notification_survive_together_or_not_at_all(
 
 
 async def _answered(alive: asyncio.Event, running: Sequence[asyncio.Task[None]]) -> None:
-    """Wait for the first answer of this life; raise what has ended one of those who ask."""
+    """Wait for the first answer of this run; raise the exception of a sender that has ended."""
     answer = asyncio.create_task(alive.wait())
     try:
         done, _ = await asyncio.wait({answer, *running}, timeout=30, return_when=asyncio.FIRST_COMPLETED)

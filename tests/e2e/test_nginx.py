@@ -1,4 +1,4 @@
-"""nginx/nginx.conf with the real nginx: two instances look like one server, whatever the transport."""
+"""nginx/nginx.conf with the real nginx: two instances look like one server, over every transport."""
 
 import shutil
 import subprocess
@@ -79,7 +79,7 @@ async def test_two_users_on_two_instances_chat(cluster: Cluster, js: Any, transp
 
     assert (await alice.call("join", {"room": "lobby"}))["ok"]
     assert (await bob.call("join", {"room": "lobby"}))["ok"]
-    for n in range(5):  # Several requests each: with polling every one has to find its own instance again.
+    for n in range(5):  # Several requests each: with polling, each has to reach the instance of its session.
         assert (await alice.call("message", {"room": "lobby", "text": f"ping {n}"}))["ok"]
         assert (await bob.next("message"))[0]["text"] == f"ping {n}"
         assert (await bob.call("message", {"room": "lobby", "text": f"pong {n}"}))["ok"]
@@ -105,7 +105,7 @@ async def test_a_notification_reaches_the_users_devices_on_both(
         assert (await device.next("notification"))[0]["message"] == "Shipped"
 
 
-async def test_a_long_message_passes_whole_by_polling(cluster: Cluster, js: Any) -> None:
+async def test_a_long_message_passes_by_polling(cluster: Cluster, js: Any) -> None:
     alice = await js(cluster.url, "/chat", token=cluster.token("alice"), transports=["polling"])
     bob = await js(cluster.url, "/chat", token=cluster.token("bob"), transports=["polling"])
     for client in (alice, bob):
@@ -128,7 +128,7 @@ async def test_when_an_instance_dies_its_clients_move_to_the_other(cluster: Clus
     assert (await mover.call("join", {"room": "lobby"}))["ok"]
 
 
-async def test_what_a_client_claims_about_its_address_ends_at_nginx(cluster: Cluster, js: Any) -> None:
+async def test_forwarding_headers_of_clients_end_at_nginx(cluster: Cluster, js: Any) -> None:
     await js(
         cluster.url,
         "/chat",
@@ -141,7 +141,7 @@ async def test_what_a_client_claims_about_its_address_ends_at_nginx(cluster: Clu
     assert [client["address"] for client in found] == ["127.0.0.1"]
 
 
-async def test_pages_health_and_the_client_build_come_through_metrics_do_not(cluster: Cluster) -> None:
+async def test_pages_health_and_bundle_are_proxied_and_metrics_are_not(cluster: Cluster) -> None:
     async with aiohttp.ClientSession() as http:
         for path, status in (("/healthz", 200), ("/readyz", 200), ("/admin/", 200), ("/metrics", 404)):
             assert (await http.get(cluster.url + path)).status == status, path

@@ -1,4 +1,4 @@
-"""docs/notifications.md as it is lived: its bell rings in a browser, its receivers know our webhooks from others."""
+"""docs/notifications.md: its bell works in a browser, its receivers accept only signed webhooks."""
 
 import asyncio
 import json
@@ -27,13 +27,13 @@ SECRET = "whsec_" + "QUFB" * 11
 
 
 def block(language: str, mark: str = "") -> str:
-    """A block of code of the guide, by the comment before it."""
+    """Return a code block of the guide, found by the comment before it."""
     found = re.search(rf"{re.escape(mark)}\n?```{language}\n(.*?)```", GUIDE, re.DOTALL)
     assert found, (language, mark)
     return found[1]
 
 
-async def test_the_bell_of_the_guide_rings_counts_and_keeps_in_step(
+async def test_the_bell_of_the_guide_works_on_two_devices(
     server: Callable[..., Awaitable[RtServer]], browser: Browser
 ) -> None:
     app = web.Application()
@@ -100,7 +100,7 @@ async def test_the_bell_of_the_guide_rings_counts_and_keeps_in_step(
         assert errors == []
 
 
-async def test_the_commands_of_the_guide_do_as_they_say(server: Callable[..., Awaitable[RtServer]]) -> None:
+async def test_the_commands_of_the_guide_work(server: Callable[..., Awaitable[RtServer]]) -> None:
     running = await server()
     commands = [command for command in re.findall(r"```sh\n(.*?)```", GUIDE, re.DOTALL) if "curl" in command]
     assert len(commands) == 3
@@ -125,7 +125,7 @@ async def test_the_commands_of_the_guide_do_as_they_say(server: Callable[..., Aw
     ("file", "language", "command"),
     [("receiver.py", "python", [sys.executable]), ("receiver.mjs", "js", ["node"])],
 )
-async def test_the_receivers_of_the_guide_take_ours_once_and_nothing_else(
+async def test_the_receivers_of_the_guide_accept_each_signed_webhook_once(
     processes: Processes, file: str, language: str, command: list[str]
 ) -> None:
     folder, port = processes.new_folder("receiver"), free_port()

@@ -19,7 +19,7 @@ async def readiness(http: aiohttp.ClientSession, server: RtServer) -> tuple[int,
 
 
 async def until(http: aiohttp.ClientSession, server: RtServer, redis: str) -> int:
-    """Ask until Redis is told to be in that state; return the status."""
+    """Probe until Redis is reported in that state; return the status."""
     async with asyncio.timeout(SECONDS):
         while True:
             status, body = await readiness(http, server)
@@ -28,7 +28,7 @@ async def until(http: aiohttp.ClientSession, server: RtServer, redis: str) -> in
             await asyncio.sleep(0.05)
 
 
-async def test_readiness_follows_redis_down_and_up_again_and_liveness_does_not(
+async def test_readiness_follows_redis_and_liveness_does_not(
     server: Callable[..., Awaitable[RtServer]], redis_server: RedisServer
 ) -> None:
     running = await server(REDIS_URL=redis_server.url)
@@ -44,7 +44,7 @@ async def test_readiness_follows_redis_down_and_up_again_and_liveness_does_not(
         assert await until(http, running, "ok") == 200
 
 
-async def test_a_redis_that_hangs_is_down_and_the_answer_still_comes(
+async def test_a_hanging_redis_is_reported_as_down_in_time(
     server: Callable[..., Awaitable[RtServer]], redis_server: RedisServer
 ) -> None:
     running = await server(REDIS_URL=redis_server.url)
@@ -55,7 +55,7 @@ async def test_a_redis_that_hangs_is_down_and_the_answer_still_comes(
         assert await until(http, running, "ok") == 200
 
 
-async def test_the_server_starts_and_lives_without_its_redis(
+async def test_the_server_starts_and_runs_without_its_redis(
     server: Callable[..., Awaitable[RtServer]], redis_server: RedisServer
 ) -> None:
     redis_server.stop()
@@ -67,7 +67,7 @@ async def test_the_server_starts_and_lives_without_its_redis(
         assert await until(http, running, "ok") == 200
 
 
-async def test_an_address_that_never_answers_delays_no_start_and_is_down_in_the_metrics(
+async def test_an_unreachable_redis_delays_no_start_and_is_down_in_the_metrics(
     server: Callable[..., Awaitable[RtServer]],
 ) -> None:
     silent = await asyncio.start_server(lambda _, __: None, "127.0.0.1", 0)
@@ -83,10 +83,10 @@ async def test_an_address_that_never_answers_delays_no_start_and_is_down_in_the_
     assert "hush-hush" not in running.logs()
 
 
-async def test_an_instance_that_may_not_listen_is_not_ready(
+async def test_an_instance_that_may_not_subscribe_is_not_ready(
     server: Callable[..., Awaitable[RtServer]], redis_server: RedisServer
 ) -> None:
-    """It could publish, and PING is answered; but nothing of the others would reach its clients."""
+    """It could publish, and PING is answered, but events of the others would not reach its clients."""
     async with redis.asyncio.Redis.from_url(redis_server.url) as client:
         await client.execute_command("ACL", "SETUSER", "rt", "on", ">hush-hush", "+@all", "~*", "&other")
         url = f"redis://rt:hush-hush@127.0.0.1:{redis_server.port}/0"

@@ -1,4 +1,4 @@
-"""Two instances behind the real nginx, with TLS, are restarted one after the other while clients talk."""
+"""Rolling restart of two instances behind the real nginx, with TLS, while clients send."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TRANSPORTS = (["polling"], ["websocket"], ["polling", "websocket"])
 
 
 async def emit_all_the_time(url: str, key: str, until: asyncio.Event) -> set[int]:
-    """A backend on the HTTP API; gives the statuses that it saw."""
+    """A backend on the HTTP API; returns the statuses that it received."""
     statuses = set()
     event = {"namespace": "/chat", "event": "news", "args": [1]}
     async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {key}"}) as http:
@@ -30,7 +30,7 @@ async def emit_all_the_time(url: str, key: str, until: asyncio.Event) -> set[int
     return statuses
 
 
-async def test_a_rolling_restart_loses_no_message_and_costs_one_reconnect_each(
+async def test_a_rolling_restart_loses_no_message_and_costs_each_client_one_reconnect(
     server: Callable[..., Awaitable[RtServer]],
     nginx: Callable[..., Awaitable[NginxServer]],
     redis_server: RedisServer,
@@ -42,7 +42,7 @@ async def test_a_rolling_restart_loses_no_message_and_costs_one_reconnect_each(
         "DATABASE_URL": sqlite_url(tmp_path / "shared.db"),
         "TRUSTED_PROXIES": "127.0.0.1",
         "DRAIN_SECONDS": 2,
-        # Longer than the two seconds for which nginx stays away from an instance that refused.
+        # Longer than the two seconds for which nginx avoids an instance that refused.
         "DRAIN_DELAY": 3,
     }
     a = await server(INSTANCE="a", **settings)
@@ -69,7 +69,7 @@ async def test_a_rolling_restart_loses_no_message_and_costs_one_reconnect_each(
     await until_all_heard(talkers, said)
     for talker in talkers:
         await talker.stop()
-        # An attempt that failed would be a reconnect too many as well.
+        # A failed attempt counts as an extra reconnect too.
         await talker.client.connected()
         attempts = talker.client.times("manager", "reconnect_attempt")
         assert attempts <= 2, talker.client._story()

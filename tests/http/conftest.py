@@ -1,4 +1,4 @@
-"""A real server on a real socket with just the routes under test, behind the error boundary."""
+"""A server on a real socket with only the routes under test, behind the error boundary."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Protocol

@@ -1,4 +1,4 @@
-"""rtserver/http/cors.py: which pages of other origins may call."""
+"""rtserver/http/cors.py: which pages of other origins may use the API."""
 
 import pytest
 from aiohttp import web
@@ -50,14 +50,14 @@ async def test_a_preflight_is_answered_before_any_handler(client: Client) -> Non
         "https://app.example.com, https://evil.example",
     ],
 )  # fmt: skip
-async def test_another_origin_is_granted_nothing(client: Client, origin: str) -> None:
+async def test_another_origin_gets_no_headers(client: Client, origin: str) -> None:
     answer = await client.post("/api/it", headers={"Origin": origin})
     assert granted(answer.headers) == []
     preflight = await client.options("/api/it", headers={"Origin": origin, **PREFLIGHT})
     assert (preflight.status, granted(preflight.headers)) == (403, [])
 
 
-async def test_errors_are_readable_for_the_page_too(client: Client) -> None:
+async def test_errors_have_cors_headers_too(client: Client) -> None:
     answer = await client.get("/api/none", headers={"Origin": APP})
     assert answer.status == 404
     assert answer.headers["Access-Control-Allow-Origin"] == APP
@@ -69,7 +69,7 @@ async def test_other_paths_are_left_alone(client: Client) -> None:
     assert (await client.options("/page", headers={"Origin": APP, **PREFLIGHT})).status == 405
 
 
-async def test_a_cache_keeps_answers_apart_by_origin(client: Client) -> None:
+async def test_responses_vary_by_origin(client: Client) -> None:
     answer = await client.post("/api/it")
     assert granted(answer.headers) == []
     assert answer.headers["Vary"] == "Origin"

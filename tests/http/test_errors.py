@@ -1,4 +1,4 @@
-"""rtserver/http/errors.py: what a caller is told when a request fails."""
+"""rtserver/http/errors.py: responses to failed requests."""
 
 from collections.abc import Awaitable, Callable
 
@@ -35,9 +35,7 @@ class Failing:
         (Refused("Go away"), 403, "refused"),
     ],
 )
-async def test_an_error_on_purpose_is_told_with_its_code(
-    serve: Serve, error: Exception, status: int, code: str
-) -> None:
+async def test_an_event_error_is_returned_with_its_code(serve: Serve, error: Exception, status: int, code: str) -> None:
     client = await serve(Failing(error))
     for path in ("/api/it", "/page"):
         answer = await client.get(path)
@@ -45,7 +43,7 @@ async def test_an_error_on_purpose_is_told_with_its_code(
         assert (answer.status, body["ok"], body["error"]["code"]) == (status, False, code)
 
 
-async def test_details_are_told_and_so_is_when_to_retry(serve: Serve) -> None:
+async def test_details_and_retry_after_are_returned(serve: Serve) -> None:
     client = await serve(Failing(RateLimited(2.2)))
     answer = await client.get("/api/it")
     assert (answer.status, answer.headers["Retry-After"]) == (429, "3")
@@ -60,7 +58,7 @@ async def test_details_are_told_and_so_is_when_to_retry(serve: Serve) -> None:
     assert (await (await client.get("/api/it")).json())["error"]["details"] == {"seat": 4}
 
 
-async def test_a_refused_token_asks_for_a_bearer(serve: Serve) -> None:
+async def test_a_rejected_token_has_a_www_authenticate_header(serve: Serve) -> None:
     client = await serve(Failing(Refused("Auth failed", code="token_invalid", hint="rotated")))
     answer = await client.get("/api/it")
     assert answer.headers["WWW-Authenticate"] == "Bearer"
@@ -68,7 +66,7 @@ async def test_a_refused_token_asks_for_a_bearer(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("path", ["/api/it", "/page"])
-async def test_a_fault_of_ours_shows_nothing_of_itself(serve: Serve, path: str) -> None:
+async def test_an_unexpected_exception_reveals_nothing(serve: Serve, path: str) -> None:
     client = await serve(Failing(ZeroDivisionError("secret detail")))
     answer = await client.get(path)
     text = await answer.text()
@@ -86,19 +84,19 @@ async def test_an_unknown_api_path_is_json_and_a_page_is_not(serve: Serve) -> No
     assert (await client.get("/none")).content_type == "text/plain"
 
 
-async def test_a_wrong_method_names_the_right_one(serve: Serve) -> None:
+async def test_a_wrong_method_gets_an_allow_header(serve: Serve) -> None:
     client = await serve(Failing(NotFound()))
     answer = await client.post("/api/it")
     assert (answer.status, answer.headers["Allow"]) == (405, "GET,HEAD")
     assert (await answer.json())["error"]["code"] == "method_not_allowed"
 
 
-async def test_a_redirect_passes(serve: Serve) -> None:
+async def test_a_redirect_is_unchanged(serve: Serve) -> None:
     client = await serve(Failing(web.HTTPFound("/page2")))
     assert (await client.get("/api/it", allow_redirects=False)).status == 302
 
 
-async def test_an_answer_that_broke_half_way_is_cut_off_not_continued(serve: Serve) -> None:
+async def test_a_response_that_fails_half_way_closes_the_connection(serve: Serve) -> None:
     class HalfWay:
         def routes(self) -> list[web.RouteDef]:
             return [web.get("/half", self._half)]
@@ -116,7 +114,7 @@ async def test_an_answer_that_broke_half_way_is_cut_off_not_continued(serve: Ser
 
 
 def test_the_boundary_is_a_new_style_middleware() -> None:
-    """aiohttp would take an old-style one for a factory and call it with the application."""
+    """aiohttp would call an old-style middleware as a factory, with the application."""
     from rtserver.http.errors import error_boundary
 
     boundary: Callable[..., Awaitable[web.StreamResponse]] = error_boundary

@@ -1,4 +1,4 @@
-"""rtserver/http/health.py: what a load balancer and a supervisor are told."""
+"""rtserver/http/health.py: responses to load balancers and supervisors."""
 
 import asyncio
 
@@ -21,7 +21,7 @@ async def hanging() -> None:
     await asyncio.Event().wait()
 
 
-async def test_alive_whatever_else_is_down(serve: Serve) -> None:
+async def test_liveness_does_not_depend_on_checks(serve: Serve) -> None:
     client = await serve(Health(instance="a1", version="1.2.3", checks={"redis": broken}))
     answer = await client.get("/healthz")
     assert answer.status == 200
@@ -37,7 +37,7 @@ async def test_ready_when_every_check_passes(serve: Serve) -> None:
     assert body == {"status": "ready", "draining": False, "checks": {"database": "ok", "redis": "ok"}}
 
 
-async def test_not_ready_names_what_is_down_and_no_secrets(serve: Serve) -> None:
+async def test_not_ready_names_the_failed_checks_and_no_secrets(serve: Serve) -> None:
     client = await serve(Health(instance="a", version="1", checks={"database": fine, "redis": broken}))
     answer = await client.get("/readyz")
     assert answer.status == 503
@@ -45,15 +45,15 @@ async def test_not_ready_names_what_is_down_and_no_secrets(serve: Serve) -> None
     assert "secret" not in await answer.text()
 
 
-async def test_hanging_parts_are_down_after_one_timeout_for_all(serve: Serve) -> None:
+async def test_hanging_checks_are_down_after_one_common_timeout(serve: Serve) -> None:
     checks = {"database": hanging, "redis": hanging, "disk": fine}
     client = await serve(Health(instance="a", version="1", checks=checks, timeout=0.05))
     answer = await client.get("/readyz")
     assert (await answer.json())["checks"] == {"database": "down", "redis": "down", "disk": "ok"}
 
 
-async def test_only_what_has_worked_is_said_to_have_failed() -> None:
-    """What is awaited at the start has a log line of its own, where it is awaited."""
+async def test_only_the_failure_of_a_check_that_passed_before_is_logged() -> None:
+    """A service that is awaited at the start is logged by the code that connects to it."""
     up = False
 
     async def check() -> None:
@@ -83,7 +83,7 @@ async def test_a_draining_server_is_not_ready(serve: Serve) -> None:
     assert (await answer.json())["draining"] is True
 
 
-async def test_many_probes_at_once_check_once() -> None:
+async def test_concurrent_probes_share_one_round_of_checks() -> None:
     calls = 0
     go = asyncio.Event()
 
@@ -95,7 +95,7 @@ async def test_many_probes_at_once_check_once() -> None:
     health = Health(instance="a", version="1", checks={"database": slow})
     probes = [asyncio.ensure_future(health.check()) for _ in range(20)]
     await asyncio.sleep(0)
-    probes[0].cancel()  # One prober that hangs up does not spoil the answer of the others.
+    probes[0].cancel()  # A probe that disconnects does not affect the others.
     go.set()
     results = await asyncio.gather(*probes[1:])
     assert results == [{"database": "ok"}] * 19

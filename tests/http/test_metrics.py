@@ -1,4 +1,4 @@
-"""rtserver/http/metrics.py: the page that Prometheus scrapes."""
+"""rtserver/http/metrics.py: the endpoint that Prometheus scrapes."""
 
 from rtserver.http.metrics import MetricsPage
 from tests.http.conftest import Serve
@@ -9,7 +9,7 @@ class Counted:
         return b"rtserver_connections 3\n"
 
 
-async def test_prometheus_gets_text_in_its_format(serve: Serve) -> None:
+async def test_metrics_are_in_the_format_of_prometheus(serve: Serve) -> None:
     client = await serve(MetricsPage(Counted()))
     answer = await client.get("/metrics")
     assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"

@@ -1,4 +1,4 @@
-"""The process's listening socket: who connects and says nothing does not stay."""
+"""rtserver/process/serve.py: idle connections are closed."""
 
 from __future__ import annotations
 

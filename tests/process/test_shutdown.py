@@ -1,4 +1,4 @@
-"""How a server takes its leave: the real process is told to stop, with real clients on it."""
+"""Orderly shutdown: the real process is asked to stop while real clients are connected."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ async def until_unready(http: aiohttp.ClientSession, server: RtServer) -> None:
 
 
 async def handshake(http: aiohttp.ClientSession, server: RtServer) -> int:
-    """The status that a new WebSocket is answered with."""
+    """Return the status of a new WebSocket handshake."""
     try:
         async with http.ws_connect(f"{server.url}/socket.io/?EIO=4&transport=websocket"):
             return 101
@@ -83,13 +83,13 @@ async def until_refused(http: aiohttp.ClientSession, server: RtServer) -> int:
 
 
 @BOTH
-async def test_a_handler_that_runs_gets_its_answer_through(start: Start, js: Any, transports: list[str]) -> None:
+async def test_a_running_handler_can_still_ack(start: Start, js: Any, transports: list[str]) -> None:
     server = await start(DRAIN_SECONDS=0)
     working, idle = await opened(js, server, 2, transports)
     answer = asyncio.create_task(working.call("work", 1))
     await working.next("started")
     server.terminate()
-    # A lost transport, not the server's word to stay away: only after that does a stock client come back by itself.
+    # A lost transport, no disconnect packet: only then do unmodified clients reconnect by themselves.
     assert await idle.disconnected() == "transport close"
     assert not answer.done()
     assert await answer == {"ok": True}
@@ -99,7 +99,7 @@ async def test_a_handler_that_runs_gets_its_answer_through(start: Start, js: Any
 
 
 @BOTH
-async def test_a_handler_may_still_ask_its_client(start: Start, js: Any, transports: list[str]) -> None:
+async def test_a_running_handler_can_still_wait_for_an_ack(start: Start, js: Any, transports: list[str]) -> None:
     server = await start(DRAIN_SECONDS=0)
     (client,) = await opened(js, server, 1, transports)
     await client.answer("question", "yes")
@@ -110,7 +110,7 @@ async def test_a_handler_may_still_ask_its_client(start: Start, js: Any, transpo
     assert await server.exited(10) == 0
 
 
-async def test_nobody_is_refused_before_the_load_balancers_were_told(start: Start, js: Any) -> None:
+async def test_new_clients_are_accepted_until_load_balancers_have_noticed(start: Start, js: Any) -> None:
     server = await start(DRAIN_DELAY=1, DRAIN_SECONDS=0)
     (client,) = await opened(js, server, 1, ["websocket"])
     working = asyncio.create_task(client.call("work", 2))
@@ -121,13 +121,13 @@ async def test_nobody_is_refused_before_the_load_balancers_were_told(start: Star
         assert await handshake(http, server) == 101
         assert (await (await js(server.url, "/work", reconnection=False)).call("work", 0)) == {"ok": True}
         assert await until_refused(http, server) == 503
-        # What is no new session is served as ever.
+        # Everything but new sessions is served as before.
         assert (await http.get(f"{server.url}/healthz")).status == 200
     assert await working == {"ok": True}
     assert await server.exited(10) == 0
 
 
-async def test_clients_go_a_few_at_a_time(start: Start, js: Any) -> None:
+async def test_clients_are_disconnected_a_few_at_a_time(start: Start, js: Any) -> None:
     server = await start(DRAIN_SECONDS=2)
     clients = [client for transports in TRANSPORTS for client in await opened(js, server, 12, transports)]
     loop = asyncio.get_running_loop()
@@ -141,13 +141,13 @@ async def test_clients_go_a_few_at_a_time(start: Start, js: Any) -> None:
     server.terminate()
     await asyncio.gather(*watching)
     pauses = [after - before for before, after in pairwise(gone)]
-    # Eight steps of three; a busy machine may run a few of them together, and can only make pauses longer.
+    # Eight steps of three clients; a busy machine may merge some steps, and can only lengthen the pauses.
     assert sum(pause > 0.1 for pause in pauses) >= 3
     assert gone[-1] - gone[0] > 1
     assert await server.exited(10) == 0
 
 
-async def test_a_second_sigterm_sends_everybody_away_at_once(start: Start, js: Any) -> None:
+async def test_a_second_sigterm_disconnects_all_clients_at_once(start: Start, js: Any) -> None:
     server = await start(DRAIN_SECONDS=600, DRAIN_DELAY=600)
     clients = await opened(js, server, 3, ["websocket"])
     async with aiohttp.ClientSession() as http:
@@ -159,7 +159,7 @@ async def test_a_second_sigterm_sends_everybody_away_at_once(start: Start, js: A
     assert await server.exited(10) == 0
 
 
-async def test_who_hurries_it_does_not_wait_for_a_handler(start: Start, js: Any) -> None:
+async def test_a_second_sigterm_does_not_wait_for_handlers(start: Start, js: Any) -> None:
     server = await start(DRAIN_SECONDS=600)
     (client,) = await opened(js, server, 1, ["websocket"])
     working = asyncio.create_task(client.emit("work", 300))
@@ -174,8 +174,8 @@ async def test_who_hurries_it_does_not_wait_for_a_handler(start: Start, js: Any)
     assert await server.exited(10) == 0
 
 
-async def test_a_reload_ends_nothing(start: Start, js: Any) -> None:
-    """The unit of systemd sends SIGHUP, which several workers understand; here there is one process."""
+async def test_sighup_does_not_end_a_single_process(start: Start, js: Any) -> None:
+    """The systemd unit sends SIGHUP, which is for several workers; here there is one process."""
     server = await start()
     (client,) = await opened(js, server, 1, ["websocket"])
     os.kill(server.pid, signal.SIGHUP)
@@ -185,8 +185,8 @@ async def test_a_reload_ends_nothing(start: Start, js: Any) -> None:
     assert await server.stop() == 0
 
 
-async def test_nobody_waits_for_who_is_not_there(start: Start, js: Any) -> None:
-    """Without Redis there is no other instance: by default nothing is put off."""
+async def test_a_server_without_redis_stops_without_delay(start: Start, js: Any) -> None:
+    """Without Redis there is no other instance to reconnect to, so there is no delay by default."""
     server = await start(DRAIN_SECONDS=None)
     clients = await opened(js, server, 20, ["websocket"])
     server.terminate()
@@ -195,7 +195,7 @@ async def test_nobody_waits_for_who_is_not_there(start: Start, js: Any) -> None:
         assert await client.disconnected() == "transport close"
 
 
-def test_only_who_has_others_beside_it_takes_its_time() -> None:
+def test_only_instances_with_redis_drain_by_default() -> None:
     alone, together = Settings(_env_file=None), Settings(_env_file=None, redis_url="redis://localhost")
     assert (alone.drain_seconds, alone.drain_delay) == (0, 0)
     assert (together.drain_seconds, together.drain_delay) == (30, 3)

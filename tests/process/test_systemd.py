@@ -1,4 +1,4 @@
-"""What systemd does with a service, done by the test: a socket that outlives the server, and a wait for readiness."""
+"""systemd integration: the test takes the part of systemd, with a socket that outlives the server."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def told(tmp_path: Path) -> Iterator[socket.socket]:
 
 
 async def ask_all_the_time(url: str, until: asyncio.Event) -> int:
-    """On new connections; gives how many were answered, and fails at one that was refused."""
+    """Send requests on new connections; return how many were answered. Fails at a refused connection."""
     answered = 0
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as http:
         while not until.is_set():
@@ -79,12 +79,12 @@ async def test_no_connection_is_refused_while_the_only_instance_restarts(
     assert await asking > 0
 
 
-def test_sockets_of_another_process_are_left_alone() -> None:
+def test_sockets_for_another_process_are_ignored() -> None:
     assert inherited_sockets({"LISTEN_PID": "1", "LISTEN_FDS": "1"}) == []
     assert inherited_sockets({}) == []
 
 
-def test_a_service_manager_that_does_not_listen_is_no_trouble(tmp_path: Path) -> None:
+def test_an_absent_service_manager_is_ignored(tmp_path: Path) -> None:
     notify("READY=1", {"NOTIFY_SOCKET": str(tmp_path / "nobody")})
     notify("READY=1", {"NOTIFY_SOCKET": "@rtserver-nobody"})
     notify("READY=1", {})

@@ -1,4 +1,4 @@
-"""What must not wait: for a Redis that is away, say."""
+"""Checks that a coroutine never suspends, for example not for an unreachable Redis."""
 
 from collections.abc import Coroutine
 from typing import Any, TypeVar
@@ -7,7 +7,7 @@ T = TypeVar("T")
 
 
 def at_once(asked: Coroutine[Any, Any, T]) -> T:
-    """What it returns or raises; fails when it waits for anything, however briefly."""
+    """Run a coroutine; return its result or raise its exception. Fails when it suspends."""
     try:
         asked.send(None)
     except StopIteration as returned:

@@ -24,7 +24,7 @@ _ARGUMENTS = (
 
 @asynccontextmanager
 async def chromium() -> AsyncIterator[Browser]:
-    """A headless browser; `await browser.new_page()` opens a tab, `new_context()` another person's."""
+    """A headless browser; `await browser.new_page()` opens a tab, `new_context()` the tab of another user."""
     path = next(filter(None, map(shutil.which, _NAMES)), None)
     assert path, "Chromium is not installed: `make test` installs it"
     async with async_playwright() as playwright:

@@ -1,4 +1,4 @@
-"""Waiting for what has no event to wait for: another process's doing, seen from outside."""
+"""Polling for conditions without an event to wait for, such as the state of another process."""
 
 import asyncio
 import inspect
@@ -7,7 +7,7 @@ from typing import Any
 
 
 async def eventually(condition: Callable[[], Any], seconds: float = 15.0) -> Any:
-    """The first truthy value of `condition`, which may be a coroutine function; fails when there is none in time."""
+    """Return the first truthy value of `condition`, which may be a coroutine function; fail without one in time."""
     async with asyncio.timeout(seconds):
         while True:
             value = condition()

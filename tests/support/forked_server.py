@@ -1,4 +1,4 @@
-"""A server that is back a moment after it was killed: forked from a process that has imported everything.
+"""A server that restarts within moments of a kill: forked from a process that has imported everything.
 
 Run as a program, it forks for each line of standard input a process that serves as `rtserver serve` does, with the
 settings of the environment, and writes its id. At the end of standard input it ends.
@@ -15,7 +15,7 @@ from pathlib import Path
 
 
 class ForkedServer:
-    """`await start()`, `await kill()`, again and again; `close` at the end."""
+    """`await start()` and `await kill()` any number of times; `close` at the end."""
 
     def __init__(self, env: Mapping[str, str], folder: Path) -> None:
         self._env = dict(env)
@@ -45,7 +45,7 @@ class ForkedServer:
         self._pid = int(line)
 
     async def kill(self) -> None:
-        """kill -9, and wait until its port is free: a process that is killed goes when it is its turn."""
+        """Kill it and wait until its port is free: a killed process ends only when it is scheduled."""
         ended = asyncio.Event()
         loop, process = asyncio.get_running_loop(), os.pidfd_open(self._pid)
         try:
@@ -74,12 +74,12 @@ def main() -> None:
     from rtserver.config.settings import Settings
     from rtserver.process import serve
 
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how they ended
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # their exit status is not needed
     settings = Settings()
     with contextlib.suppress(ImportError):
         import uvloop  # noqa: F401  # else each life would load it
     gc.collect()
-    gc.freeze()  # nor need each look through all that was imported
+    gc.freeze()  # spares each child the collection of imported modules
     while sys.stdin.readline():
         child = os.fork()
         if child == 0:

@@ -1,4 +1,4 @@
-"""One official JavaScript client, as a test sees it."""
+"""An official JavaScript client in the Node process, controlled by a test."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ class JsError(AssertionError):
 
 
 class JsClient:
-    """One socket.io-client. Everything it sees is kept: `next` and the others return what came earlier first.
+    """One socket.io-client. All that it receives is kept: `next` and the others return the earliest first.
 
     Every wait has a deadline of 15 s (`seconds=` for another); past it, it fails with a list of what was seen.
     """
@@ -35,7 +35,7 @@ class JsClient:
         self._changed = asyncio.Event()
 
     def saw(self, kind: str, name: str, args: list[Any]) -> None:
-        """Take note of something that the driver reports."""
+        """Record something that the driver reports."""
         self._seen.append((kind, name, args))
         self._unread[kind, name].append(args)
         match kind, name:
@@ -49,7 +49,7 @@ class JsClient:
                 self.engine_id, self.transport = args[0]["id"], args[0]["transport"]
         self._changed.set()
 
-    # What it does
+    # Actions
 
     async def call(self, event: str, *args: Any, seconds: float = SECONDS) -> Any:
         """Emit and return the first argument of the ack."""
@@ -70,11 +70,11 @@ class JsClient:
         await self._ask("emit", event=event, args=list(args), flags=flags)
 
     async def answer(self, event: str, *args: Any) -> None:
-        """From now on, ack each such event of the server with these arguments."""
+        """Ack each such event of the server with these arguments from now on."""
         await self._ask("answer", event=event, args=list(args))
 
     async def raw(self, packet: str | bytes) -> None:
-        """Send a Socket.IO packet as written, such as `2["connect"]`: the client's checks are passed by."""
+        """Send a Socket.IO packet as written, such as `2["connect"]`, without the client's checks."""
         await self._ask("raw", packet=packet)
 
     async def disconnect(self) -> None:
@@ -87,17 +87,17 @@ class JsClient:
         await self.connected()
 
     async def drop(self) -> None:
-        """Lose the connection under the client, which then reconnects by itself."""
+        """Close the connection below the client, which then reconnects by itself."""
         await self._ask("drop")
 
     async def set_auth(self, **auth: Any) -> None:
-        """What the next CONNECT carries."""
+        """Set the payload of the next CONNECT."""
         await self._ask("auth", auth=auth)
 
     async def _ask(self, op: str, **request: Any) -> Any:
         return await self._ask_driver(op, self.name, **request)
 
-    # What it sees
+    # Observations
 
     async def connected(self, seconds: float = SECONDS) -> None:
         """Wait until it is connected; a refusal fails at once."""
@@ -112,12 +112,12 @@ class JsClient:
         await self._until(done, "to be connected", seconds)
 
     async def connect_error(self, seconds: float = SECONDS) -> dict[str, Any]:
-        """The next refusal: `{message, data}`."""
+        """Return the next CONNECT_ERROR: `{message, data}`."""
         error: dict[str, Any] = (await self._next("socket", "connect_error", seconds=seconds))[0]
         return error
 
     async def disconnected(self, seconds: float = SECONDS) -> str:
-        """The reason of the next disconnect."""
+        """Return the reason of the next disconnect."""
         reason: str = (await self._next("socket", "disconnect", seconds=seconds))[0]
         return reason
 
@@ -128,23 +128,23 @@ class JsClient:
     async def next(
         self, event: str, *, where: Callable[..., bool] | None = None, seconds: float = SECONDS
     ) -> list[Any]:
-        """The arguments of the next such event not yet taken; with `where(*args)`, the next that fits."""
+        """Return the arguments of the next such event not returned yet; with `where(*args)`, the next that matches."""
         return await self._next("event", event, where, seconds)
 
     async def io_event(self, name: str, seconds: float = SECONDS) -> list[Any]:
-        """The next event of the Manager: reconnect, reconnect_attempt, open, close, error, ping…"""
+        """Return the next event of the Manager: reconnect, reconnect_attempt, open, close, error, ping…"""
         return await self._next("manager", name, seconds=seconds)
 
     async def engine_event(self, name: str, seconds: float = SECONDS) -> list[Any]:
-        """The next event of the Engine.IO connection: open, upgrade, upgradeError, close."""
+        """Return the next event of the Engine.IO connection: open, upgrade, upgradeError, close."""
         return await self._next("engine", name, seconds=seconds)
 
     def received(self, event: str) -> list[list[Any]]:
-        """The arguments of every such event so far, taken or not."""
+        """Return the arguments of every such event so far."""
         return [args for kind, name, args in self._seen if (kind, name) == ("event", event)]
 
     def times(self, kind: str, name: str) -> int:
-        """How often it saw that; kinds: event, socket, manager, engine."""
+        """Return how often that happened; kinds: event, socket, manager, engine."""
         return sum((kind, name) == seen[:2] for seen in self._seen)
 
     async def _next(

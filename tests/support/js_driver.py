@@ -1,4 +1,4 @@
-"""The Node process that runs the official JavaScript clients: one per test, many clients in it."""
+"""The Node process that runs the official JavaScript clients: one per test, with many clients."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ _LINE_LIMIT = 64 * 1024 * 1024
 
 
 class JsClients:
-    """The Node process. `open` is what the `js` fixture gives out."""
+    """The Node process. `open` is the `js` fixture."""
 
     def __init__(self) -> None:
         self._node: asyncio.subprocess.Process | None = None
@@ -51,7 +51,7 @@ class JsClients:
         return client
 
     async def ask(self, op: str, client: str, **request: Any) -> Any:
-        """Have the driver carry out one operation and return its answer."""
+        """Have the driver execute one operation; return its answer."""
         assert self._node is not None
         assert self._node.stdin is not None
         number = next(self._ids)

@@ -41,7 +41,7 @@ class NginxServer:
             config = _WHOLE.format(scratch=scratch, fragment=config)
         else:
             config = re.sub(r"^\s*http\s*\{", f"http {{\n{scratch}", config, count=1, flags=re.MULTILINE)
-        # As root its workers would become nobody, whom pytest's folders keep out.
+        # As root, its workers would run as the user nobody, who cannot enter pytest's folders.
         if os.geteuid() == 0 and not re.search(r"^\s*user\s", config, re.MULTILINE):
             config = "user root;\n" + config
         config = re.sub(r"^\s*pid\s[^;]*;", "", config, flags=re.MULTILINE)

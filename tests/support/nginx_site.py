@@ -1,4 +1,4 @@
-"""nginx/site.conf as a person would change it, on ports that a test may take, with a certificate of its own."""
+"""nginx/site.conf adapted as its comments say, on free ports, with a certificate of its own."""
 
 import subprocess
 from pathlib import Path
@@ -10,7 +10,7 @@ SITE = Path(__file__).parents[2] / "nginx" / "site.conf"
 
 
 def certificate(folder: Path) -> tuple[Path, Path]:
-    """The paths of a chain and its key, for localhost."""
+    """Make a certificate for localhost; return the paths of its chain and its key."""
     chain, key = folder / "chain.pem", folder / "key.pem"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1",
@@ -21,7 +21,7 @@ def certificate(folder: Path) -> tuple[Path, Path]:
 
 
 def site(a: RtServer, b: RtServer, folder: Path) -> dict[str, str]:
-    """What to replace, for instances `a` and `b`."""
+    """Return the replacements for instances `a` and `b`."""
     chain, key = certificate(folder)
     return {
         "10.0.0.1:8001": f"127.0.0.1:{a.port}",

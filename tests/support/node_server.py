@@ -15,7 +15,7 @@ SCRIPT = Path(__file__).parent / "js" / "server.mjs"
 
 
 class NodeError(Exception):
-    """What Node threw; `responses` are the answers that came before."""
+    """An error thrown in Node; `responses` are the acks received before it."""
 
     def __init__(self, message: str, responses: Any) -> None:
         super().__init__(message)
@@ -23,7 +23,7 @@ class NodeError(Exception):
 
 
 class NodeServer:
-    """`options` go to the adapter: `publishOnSpecificResponseChannel`, `requestsTimeout`, `key`."""
+    """`options` are those of the adapter: `publishOnSpecificResponseChannel`, `requestsTimeout`, `key`."""
 
     def __init__(self, processes: Processes, redis_url: str, **options: Any) -> None:
         node = shutil.which("node")
@@ -39,7 +39,7 @@ class NodeServer:
         self._process.start(lambda: accepts_connections(self.port))
 
     async def do(self, *steps: tuple[Any, ...], namespace: str = "/wire", emitter: bool = False) -> Any:
-        """Walk from the namespace through methods and properties of Node's API; the value of the last one."""
+        """Call a chain of methods and properties of Node's API, from the namespace; return the last value."""
         body = {"with": "emitter" if emitter else "server", "namespace": namespace, "steps": encode(list(steps))}
         async with aiohttp.ClientSession() as http, http.post(self.url, json=body) as response:
             told = decode(await response.json())

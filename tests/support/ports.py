@@ -10,7 +10,7 @@ import socket
 _FIRST, _LAST = 20_000, 32_000
 _WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 _WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-# Test processes that run at once must not take one another's between check and bind.
+# Concurrent test processes must not take each other's ports between check and bind.
 _PORTS = list(range(_FIRST + _WORKER, _LAST, _WORKERS))
 random.shuffle(_PORTS)
 _turn = itertools.cycle(_PORTS)

@@ -19,7 +19,7 @@ _OPTIONS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "of
 
 
 def postgres_folder() -> Path:
-    """The folder with the server and its tools, which Debian keeps out of PATH."""
+    """Return the folder with the server and its tools, which Debian does not have in PATH."""
     found = next((folder for folder in _folders() if all((folder / name).exists() for name in _PROGRAMS)), None)
     assert found, "Postgres is not installed: `make test` installs it"
     return found
@@ -35,7 +35,7 @@ def _folders() -> Iterator[Path]:
 
 
 def _account() -> str | None:
-    """Postgres refuses to run as root: the account to use instead, or None to stay who we are."""
+    """Return the account to run Postgres as, since it refuses to run as root; None to keep the present one."""
     if os.geteuid() != 0:
         return None
     names = {entry.pw_name for entry in pwd.getpwall()}
@@ -100,14 +100,14 @@ class PostgresServer:
         self._process.stop()
 
     def pause(self) -> None:
-        """Freeze it, with every backend: connections are accepted by the kernel, nothing answers."""
+        """Freeze it with every backend process: the kernel accepts connections, nothing answers."""
         self._signal_all(signal.SIGSTOP)
 
     def resume(self) -> None:
         self._signal_all(signal.SIGCONT)
 
     def _signal_all(self, number: signal.Signals) -> None:
-        # Each backend leads a session of its own, so the process group does not reach it.
+        # Each backend process has its own session, so signals to the process group do not reach it.
         for pid in [*_children(self._process.pid), self._process.pid]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
@@ -116,7 +116,7 @@ class PostgresServer:
         """End it and delete its folder."""
         if self._process.running:
             self.resume()
-            self._process.signal(signal.SIGQUIT)  # "immediate": nothing of it is to be kept
+            self._process.signal(signal.SIGQUIT)  # "immediate": its data is not needed
         self._process.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
 

@@ -127,7 +127,7 @@ class Process:
         self._child.wait()
 
     def pause(self) -> None:
-        """Freeze the process: its port still accepts connections, nothing answers."""
+        """Freeze the process: the kernel still accepts connections, nothing answers."""
         self.signal(signal.SIGSTOP)
 
     def resume(self) -> None:
@@ -135,14 +135,14 @@ class Process:
 
 
 class Processes:
-    """The processes of one test: all are ended with it, and their logs go into its report when it fails."""
+    """The processes of one test: all end with it, and their logs are added to its report when it fails."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._all: list[Process] = []
 
     def new_folder(self, name: str) -> Path:
-        """An empty folder for a process that is about to be started."""
+        """Return an empty folder for a process that is about to be started."""
         folder = self.folder / f"{name}-{len(self._all) + 1}"
         folder.mkdir(parents=True)
         return folder
@@ -152,7 +152,7 @@ class Processes:
         return process
 
     def report(self, lines: int = 80) -> list[tuple[str, str]]:
-        """(title, tail of the log) of each process."""
+        """Return (title, tail of the log) of each process."""
         tails = [(process, process.logs().splitlines()[-lines:]) for process in self._all]
         return [(f"log of {process.name}", "\n".join(tail)) for process, tail in tails if tail]
 

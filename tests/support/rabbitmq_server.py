@@ -1,4 +1,4 @@
-"""A real RabbitMQ node, with the port mapper of its own that Erlang wants."""
+"""A RabbitMQ node, with its own port mapper of Erlang."""
 
 import shutil
 from pathlib import Path
@@ -22,7 +22,7 @@ def _port_mapper() -> str:
 
 
 class RabbitServer:
-    """`url`, `stop`, `start`; what is durable outlives a stop."""
+    """`url`, `stop`, `start`; durable queues survive a stop."""
 
     def __init__(self, processes: Processes) -> None:
         folder = processes.new_folder("rabbitmq")

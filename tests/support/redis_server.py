@@ -7,7 +7,7 @@ from tests.support.process import Process, Processes
 
 
 class RedisServer:
-    """`url`, `port`, and what can happen to a Redis: `stop`, `start`, `kill`, `pause`, `resume`.
+    """`url`, `port`, and its faults: `stop`, `start`, `kill`, `pause`, `resume`.
 
     Nothing is kept over a stop. `options` are those of its command line.
     """
@@ -32,7 +32,7 @@ class RedisServer:
         self._process.kill()
 
     def pause(self) -> None:
-        """Freeze it: connections are accepted by the kernel, commands are not answered."""
+        """Freeze it: the kernel accepts connections, commands are not answered."""
         self._process.pause()
 
     def resume(self) -> None:

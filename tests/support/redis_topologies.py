@@ -1,4 +1,4 @@
-"""Redis in its larger forms: with TLS, behind Sentinels, as a Cluster."""
+"""Larger Redis set-ups: with TLS, behind Sentinels, as a Cluster."""
 
 import subprocess
 import time
@@ -23,7 +23,7 @@ def wait_for(condition: Callable[[], Any]) -> None:
 
 
 def certificates(folder: Path) -> None:
-    """A CA of its own (`ca.pem`) and a certificate of it for 127.0.0.1 (`redis.pem`, `redis.key`)."""
+    """Make a CA (`ca.pem`) and a certificate of it for 127.0.0.1 (`redis.pem`, `redis.key`)."""
     (folder / "extensions").write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
     new = "openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc"
     for command in (
@@ -35,7 +35,7 @@ def certificates(folder: Path) -> None:
 
 
 def secure_redis(processes: Processes, folder: Path) -> tuple[RedisServer, int]:
-    """A Redis that also speaks TLS, and on which port."""
+    """Return a Redis with a TLS port, and that port."""
     certificates(folder)
     port = free_port()
     files = {"cert": "redis.pem", "key": "redis.key", "ca-cert": "ca.pem"}
@@ -46,7 +46,7 @@ def secure_redis(processes: Processes, folder: Path) -> tuple[RedisServer, int]:
 
 
 class Sentinels:
-    """A primary, a replica and one Sentinel that has the say, each with a password of its own."""
+    """A primary, a replica and one Sentinel, which alone decides; each has its own password."""
 
     password = "pri/m@ry:1"
     sentinel_password = "sent?nel#2"
@@ -77,7 +77,7 @@ class Sentinels:
 
 
 class Cluster:
-    """Three nodes that share the slots among them."""
+    """Three nodes that share the slots."""
 
     def __init__(self, processes: Processes) -> None:
         options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "1000")
@@ -98,7 +98,7 @@ class Cluster:
         wait_for(lambda: all(self._agrees(client) for client in self.clients))
 
     def move_slot(self, slot: int, source: int, target: int) -> None:
-        """Nothing of what is in it goes along."""
+        """Move a slot without its keys."""
         self.clients[source].flushall()
         name = self.clients[target].execute_command("CLUSTER MYID").decode()
         for client in (self.clients[target], *self.clients):

@@ -19,12 +19,12 @@ from tests.support.process import READY_SECONDS, Process, Processes
 SECRET = "a-secret-of-the-tests-that-is-long-enough-for-HS512-signatures-too-0123456789"
 API_KEY = "an-api-key-of-the-tests-0123456789abcdef"
 RTSERVER = Path(sys.executable).with_name("rtserver")
-# All that a server inherits; a developer's own RTSERVER_…, REDIS_URL or PORT must not reach it.
+# The variables that a server inherits; the developer's RTSERVER_…, REDIS_URL or PORT must not reach it.
 _INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH")
 
 
 class RtServer:
-    """A server process: where it is, tokens for it, and its end.
+    """A server process: its URL, tokens for it, and ways to stop it.
 
     `restart` keeps the port, the database and the settings.
     """
@@ -84,11 +84,11 @@ class RtServer:
         return await asyncio.to_thread(self._process.stop)
 
     async def kill(self) -> None:
-        """kill -9."""
+        """Kill it, as `kill -9` does."""
         await asyncio.to_thread(self._process.kill)
 
     async def restart(self) -> None:
-        """Stop it (unless that is done) and start it again."""
+        """Stop it, if it still runs, and start it again."""
         if self.running:
             await self.stop()
         await self.start()
@@ -100,7 +100,7 @@ class RtServer:
         self._process.resume()
 
     def terminate(self) -> None:
-        """SIGTERM, without waiting."""
+        """Send SIGTERM without waiting."""
         self._process.terminate()
 
     async def exited(self, seconds: float = 30) -> int:
@@ -117,7 +117,7 @@ async def _answers(http: aiohttp.ClientSession, url: str) -> bool:
 
 
 class RtServers:
-    """Starts servers for one test. `start` is what the `server` fixture gives out."""
+    """Starts servers for one test. `start` is the `server` fixture."""
 
     def __init__(self, processes: Processes, migrated: Path) -> None:
         self._processes = processes
@@ -144,7 +144,7 @@ class RtServers:
         return server
 
     def _migrate(self, env: dict[str, str], folder: Path) -> None:
-        """`rtserver db upgrade`; for SQLite a copy of a database made once, which is quicker."""
+        """Create the tables: `rtserver db upgrade`, or for SQLite a copy of a database made once, which is faster."""
         path = folder / "rtserver.db"
         if env.get("RTSERVER_DATABASE_URL") != sqlite_url(path):
             db_upgrade(env, folder)
@@ -161,7 +161,7 @@ def sqlite_url(path: Path) -> str:
 
 
 def environment(folder: Path, **settings: object) -> dict[str, str]:
-    """The environment of a server in that folder: the defaults of the tests, then `settings`."""
+    """Return the environment of a server in that folder: the defaults of the tests, overridden by `settings`."""
     defaults: dict[str, object] = {
         "MODE": "production",
         "HOST": "127.0.0.1",
@@ -185,7 +185,7 @@ def db_upgrade(env: dict[str, str], folder: Path) -> None:
 
 
 def _copy_database(source: Path, target: Path) -> None:
-    # Through SQLite, which takes along what still stands in the write-ahead log.
+    # Through SQLite, which includes what is still in the write-ahead log.
     with sqlite3.connect(source) as connection:
         connection.execute("VACUUM INTO ?", [str(target)])
     connection.close()

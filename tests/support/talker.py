@@ -1,4 +1,4 @@
-"""A chat client as it should be: what is not acked it says again, and after a break it asks what it missed."""
+"""Chat client that follows the guide: it repeats messages without an ack, and syncs after each reconnect."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FOREVER = 3600.0
 
 
 class Talker:
-    """One user in one room, on one client after the other."""
+    """One user in one room, on a series of clients."""
 
     def __init__(self, client: JsClient, name: str) -> None:
         self.client = client
@@ -52,7 +52,7 @@ class Talker:
         return answer
 
     async def move(self, client: JsClient) -> None:
-        """To a client elsewhere, which is connected; whatever is not acked by now is said there."""
+        """Continue on another connected client, which repeats all messages without an ack."""
         left, self.client = self.client, client
         self._clients.append(client)
         self._watching.append(asyncio.create_task(self._catch_up(client)))
@@ -65,10 +65,10 @@ class Talker:
                 await client.call("join", {"room": ROOM})
                 await self.fetch(client)
             except JsError:
-                continue  # Gone again: the next connect does it.
+                continue  # Disconnected again: the next connect does it.
 
     async def fetch(self, client: JsClient) -> None:
-        """Everything from the first gap on."""
+        """Fetch all messages from the first gap on."""
         more = True
         while more:
             known, after = self.heard, 0
@@ -83,7 +83,7 @@ class Talker:
             task.cancel()
 
     def assert_told_once(self) -> None:
-        """No client was sent a message twice."""
+        """Fail if a client received a message twice."""
         for client in self._clients:
             told = [message["seq"] for (message,) in client.received("message")]
             assert len(told) == len(set(told)), client._story()

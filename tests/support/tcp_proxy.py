@@ -1,4 +1,4 @@
-"""A TCP proxy that can stop forwarding without closing anything, as a network does that forgets a connection."""
+"""TCP proxy that can stop forwarding without closing connections, as a network that drops their state."""
 
 import asyncio
 import contextlib
@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 
 class TcpProxy:
-    """`freeze()`: the connections of now go nowhere any more; later ones work. `frozen`: those not closed yet."""
+    """`freeze()`: present connections stop forwarding, later ones work. `frozen`: those that are not closed yet."""
 
     def __init__(self) -> None:
         self.port = 0

@@ -1,4 +1,4 @@
-"""What an operator finds in the log: one line for one event, from every library, never a secret or a forged line."""
+"""Log lines: one for each event, libraries included, without secrets and without forged lines."""
 
 import io
 import json
@@ -96,7 +96,7 @@ class TestSecrets:
         assert_no_token(written.getvalue())
         assert "Error handling request" in written.getvalue()
 
-    def test_secrets_are_known_by_the_name_they_stand_under(self, written: io.StringIO) -> None:
+    def test_secrets_are_recognised_by_their_key(self, written: io.StringIO) -> None:
         secret = "tHe-VaLuE"
         log().info(
             "event", token=secret, api_key=secret, apiKey=secret, JWT_SECRET=secret, db_password=secret, password=4711,
@@ -107,7 +107,7 @@ class TestSecrets:
         assert "4711" not in written.getvalue()
         assert "x.test" in written.getvalue()
 
-    def test_the_password_of_an_address(self, written: io.StringIO) -> None:
+    def test_the_password_of_a_url(self, written: io.StringIO) -> None:
         log().warning("redis_down", url="rediss://user:p@ss-word@cache:6379/0", error="at redis://:pa55@h:1 failed")
         text = written.getvalue()
         assert "ss-word" not in text
@@ -115,7 +115,7 @@ class TestSecrets:
         assert "cache:6379" in text
 
     @pytest.mark.parametrize("stream_fails_with", [BrokenPipeError, ValueError])
-    def test_a_line_that_cannot_be_written_is_not_shown_raw_elsewhere(
+    def test_a_line_that_cannot_be_written_is_not_shown_raw(
         self, configure: Configure, capfd: pytest.CaptureFixture[str], stream_fails_with: type[Exception]
     ) -> None:
         class Broken(io.StringIO):
@@ -154,11 +154,11 @@ def test_nothing_of_a_secret_is_left(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["client_connected", "token_refused", "The secret is out", "http://h:8000/path", "10.0.0.1:5000", "a=b"]
 )
-def test_ordinary_text_stays(text: str) -> None:
+def test_ordinary_text_is_unchanged(text: str) -> None:
     assert redact_text(text) == text
 
 
-def test_values_that_could_hang_or_break_the_log_do_not() -> None:
+def test_hostile_values_neither_hang_nor_break_the_log() -> None:
     loop: dict[str, Any] = {}
     loop["self"] = loop
 
@@ -180,8 +180,8 @@ def test_values_that_could_hang_or_break_the_log_do_not() -> None:
 
 
 @pytest.mark.parametrize("piece", ["ewo", "eyA", "ew0", "eyJ.", "ewoAAAAAA", "Bearer ", "token=", "cookie"])
-def test_no_text_takes_longer_than_its_length_explains(piece: str) -> None:
-    """Anybody can have 8 kB of a request quoted in a log line; the event loop waits while it is looked through."""
+def test_redaction_takes_linear_time(piece: str) -> None:
+    """Any client can have 8 kB of a request quoted in a log line, and redaction blocks the event loop."""
 
     def seconds(length: int) -> float:
         text = (piece * length)[:length]
@@ -191,13 +191,13 @@ def test_no_text_takes_longer_than_its_length_explains(piece: str) -> None:
 
 
 @pytest.mark.parametrize("before", ["", "x", "20", "a.b.", "framework_handlers.", "token_of="])
-def test_a_token_is_found_wherever_it_begins(before: str) -> None:
+def test_a_token_is_found_at_every_position(before: str) -> None:
     assert PARTS[1][:20] not in redact_text(before + TOKEN)
     assert PARTS[1][:20] not in redact_text(f"{before}ewogImFsZyI6.{PARTS[1]}")
 
 
 class TestForgery:
-    def test_a_client_cannot_write_a_line_of_its_own(self, configure: Configure) -> None:
+    def test_a_client_cannot_forge_a_line(self, configure: Configure) -> None:
         stream = configure("console")
         forged = "x\n2026-01-01T00:00:00Z [info     ] admin_login user=root\r\x1b[2K\u2028\x85"
         log().info("connect", name=forged, nested={forged: [forged]}, **{forged: 1})
@@ -206,7 +206,7 @@ class TestForgery:
         assert len(stream.getvalue().splitlines()) == 3
         assert not {"\x1b", "\r", "\u2028", "\x85"} & set(stream.getvalue())
 
-    def test_nor_with_an_exception(self, configure: Configure) -> None:
+    def test_an_exception_cannot_forge_a_line(self, configure: Configure) -> None:
         stream = configure("console")
         try:
             raise ValueError("x\n2026-01-01T00:00:00Z [info     ] admin_login\x1b[0m")
@@ -217,12 +217,12 @@ class TestForgery:
         assert all(line.startswith("    ") for line in rest)
         assert "\x1b" not in stream.getvalue()
 
-    def test_nor_a_field(self, configure: Configure) -> None:
+    def test_a_client_cannot_forge_a_field(self, configure: Configure) -> None:
         stream = configure("console")
         log().info("connect", name="bob role=admin")
         assert "name='bob role=admin'" in stream.getvalue()
 
-    def test_every_line_is_json_whatever_a_client_sends(self, configure: Configure) -> None:
+    def test_every_line_is_valid_json(self, configure: Configure) -> None:
         stream = configure("json")
         log().info("connect", name="x\ny\u2028\ud800", big=1 << 80, nan=float("nan"), odd=object(), **{"a\nb": 1})
         log().info("plain", n=1)
@@ -233,7 +233,7 @@ class TestForgery:
 
 class TestLibraries:
     @pytest.mark.parametrize("mistake", [BadHttpMessage(f"it was {TOKEN}"), web.RequestPayloadError("gzip")])
-    def test_a_request_that_cannot_be_read_is_a_line_and_no_error(
+    def test_an_unreadable_request_is_logged_as_one_line_and_no_error(
         self, configure: Configure, mistake: Exception
     ) -> None:
         stream = configure("json")
@@ -246,7 +246,7 @@ class TestLibraries:
         logging.getLogger("aiohttp.server").exception("Error handling request", exc_info=mistake)
         assert stream.getvalue() == ""
 
-    def test_requests_that_cannot_be_read_do_not_flood_the_log(self, configure: Configure, monkeypatch: Any) -> None:
+    def test_unreadable_requests_do_not_flood_the_log(self, configure: Configure, monkeypatch: Any) -> None:
         now = [500.0]
         monkeypatch.setattr(log_config.time, "monotonic", lambda: now[0])
         stream, server = configure("json"), logging.getLogger("aiohttp.server")
@@ -261,14 +261,14 @@ class TestLibraries:
             events[-1] == f"Error handling request: BadHttpMessage ({100 - log_config.MAX_PER_SECOND} like it left out)"
         )
 
-    def test_a_fault_of_the_server_stays_an_error_with_its_traceback(self, configure: Configure) -> None:
+    def test_a_fault_of_the_server_is_an_error_with_a_traceback(self, configure: Configure) -> None:
         stream = configure("json")
         logging.getLogger("aiohttp.server").exception("Error handling request", exc_info=ValueError("ours"))
         line = json.loads(stream.getvalue())
         assert line["level"] == "error"
         assert "ours" in line["exception"]
 
-    def test_their_lines_look_like_ours(self, configure: Configure) -> None:
+    def test_lines_of_libraries_have_the_same_format(self, configure: Configure) -> None:
         stream = configure("json")
         logging.getLogger("some.library").warning("it is %s", "late")
         log().info("ours")
@@ -276,7 +276,7 @@ class TestLibraries:
         assert (theirs["event"], theirs["level"], theirs["logger"]) == ("it is late", "warning", "some.library")
         assert theirs.keys() == ours.keys()
 
-    def test_requests_are_logged_on_demand_alone(self, configure: Configure) -> None:
+    def test_requests_are_logged_only_on_demand(self, configure: Configure) -> None:
         stream = configure()
         logging.getLogger("aiohttp.access").info("GET /")
         assert stream.getvalue() == ""
@@ -285,7 +285,7 @@ class TestLibraries:
         assert "GET /" in stream.getvalue()
 
     def test_socketio_adds_no_output_of_its_own(self, configure: Configure, capfd: pytest.CaptureFixture[str]) -> None:
-        """python-socketio hangs a handler on a logger that has no level; the same line would come twice, unredacted."""
+        """python-socketio adds a handler to loggers without a level; each line would appear twice, unredacted."""
         import socketio
 
         stream = configure()
@@ -295,7 +295,7 @@ class TestLibraries:
         assert stream.getvalue().count("trouble") == 2
         assert "".join(capfd.readouterr()) == ""
 
-    def test_the_level_holds_for_everybody(self, configure: Configure) -> None:
+    def test_the_level_applies_to_every_logger(self, configure: Configure) -> None:
         stream = configure(level="warning")
         log().info("quiet")
         logging.getLogger("x").info("quiet")
@@ -304,7 +304,7 @@ class TestLibraries:
         assert "loud" in stream.getvalue()
 
 
-def test_what_strangers_cause_at_will_does_not_flood_the_log(configure: Configure, monkeypatch: Any) -> None:
+def test_events_that_clients_trigger_do_not_flood_the_log(configure: Configure, monkeypatch: Any) -> None:
     now = [100.0]
     monkeypatch.setattr(log_config.time, "monotonic", lambda: now[0])
     stream = configure("json")

@@ -1,4 +1,4 @@
-"""The numbers behind the dashboard and /metrics."""
+"""rtserver/telemetry/metrics.py: the numbers of the dashboard and of /metrics."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from rtserver.telemetry.metrics import HANDLER_BUCKETS, Metrics
 
 
-def test_quantiles_of_handler_times_are_told_within_their_bucket():
+def test_quantiles_of_handler_times_are_within_their_bucket():
     metrics = Metrics()
     assert metrics.handler_quantile(0.5) == 0
     for hundredth in range(100):
@@ -29,7 +29,7 @@ def test_events_are_counted_by_namespace_and_outcome():
     assert "rtserver_handler_seconds_count 2.0" in text
 
 
-def test_a_namespace_that_everybody_left_is_not_listed():
+def test_an_empty_namespace_is_not_listed():
     metrics = Metrics()
     metrics.namespace_connected("/chat")
     metrics.namespace_disconnected("/chat")

@@ -1,4 +1,4 @@
-"""Servers of several workers; one is shared by the tests that leave it as it was."""
+"""Servers with several workers."""
 
 import asyncio
 import json

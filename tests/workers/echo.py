@@ -1,4 +1,4 @@
-"""The namespace of these tests: an echo, one room for all, and which worker one is on."""
+"""Namespace of these tests: an echo, and one room with all clients."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A namespace whose module ends the process at once, as long as there is a file `broken`; each try leaves a line."""
+"""Namespace whose module ends the process while a file `broken` exists; each attempt adds a line to `tries`."""
 
 from pathlib import Path
 

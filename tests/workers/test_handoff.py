@@ -1,4 +1,4 @@
-"""A request that came to the wrong worker, on its way to the right one: what clients send, and what is at its socket.
+"""Connection handoff: requests that reach the wrong worker, and invalid data at the handoff socket.
 
 Two workers in this process, each with a port of its own, so that a test chooses who gets a request first.
 """
@@ -48,7 +48,7 @@ async def worker(name: str, folder: Path) -> tuple[Served, HandoffReceiver]:
 
 @pytest.fixture
 async def pair(tmp_path: Path) -> AsyncIterator[Pair]:
-    """Workers `one` and `two`; nothing may have gone wrong where nobody looks."""
+    """Workers `one` and `two`; fails on exceptions that only the event loop saw."""
     unseen: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: unseen.append(context))
     made = [await worker(name, tmp_path) for name in ("one", "two")]
@@ -67,8 +67,8 @@ def chunks(*parts: bytes) -> bytes:
     return b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (*parts, b""))
 
 
-async def test_bodies_that_have_to_be_read_first_arrive_whole(pair: Pair) -> None:
-    """In chunks, compressed, and more than is read at once; the connection stays good for whomever comes next."""
+async def test_chunked_and_compressed_bodies_arrive_whole(pair: Pair) -> None:
+    """In chunks, compressed, and larger than one read; the connection can be reused afterwards."""
     one, two = pair
     query, there = await one.poll_session()
     other_query, here = await two.poll_session()
@@ -86,7 +86,7 @@ async def test_bodies_that_have_to_be_read_first_arrive_whole(pair: Pair) -> Non
 
 
 @pytest.mark.parametrize("how", ["known", "chunked", "compressed"])
-async def test_what_is_too_large_is_refused_as_if_it_had_come_to_the_right_worker(pair: Pair, how: str) -> None:
+async def test_a_too_large_body_is_rejected_as_by_the_right_worker(pair: Pair, how: str) -> None:
     one, two = pair
     body = b"4" + b"x" * (LIMIT + 1)
 
@@ -105,8 +105,8 @@ async def test_what_is_too_large_is_refused_as_if_it_had_come_to_the_right_worke
     assert outcomes(two) == {"sent": 1}
 
 
-async def test_a_request_with_another_one_behind_it_stays_and_loses_its_connection(pair: Pair) -> None:
-    """The second one, or a part of it, has been read here: moved without it, its rest would be a request of its own."""
+async def test_a_pipelined_request_is_not_handed_over_and_its_connection_closes(pair: Pair) -> None:
+    """Part of the second request was read here: after a handoff, its rest would count as a request of its own."""
     one, two = pair
     query, there = await one.poll_session()
     behind = [request("POST", query, b"4second"), b"POST /engine.io/", request("GET", "", path="/admin/")]
@@ -120,7 +120,7 @@ async def test_a_request_with_another_one_behind_it_stays_and_loses_its_connecti
     assert await there.received(1) == ["alone"]
 
 
-async def test_who_sends_slowly_is_in_the_way_of_no_usual_request(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_slow_requests_do_not_block_other_handoffs(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     one, two = pair
     monkeypatch.setattr(handoff, "MAX_SLOW", 3)
     query, there = await one.poll_session()
@@ -144,7 +144,7 @@ async def test_who_sends_slowly_is_in_the_way_of_no_usual_request(pair: Pair, mo
     assert await there.received(7) == [*["yes"] * 5, "h", "again"]
 
 
-async def test_who_does_not_finish_a_body_is_not_waited_for(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unfinished_body_times_out(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     one, two = pair
     monkeypatch.setattr(handoff, "SECONDS", 0.1)
     query, there = await one.poll_session()
@@ -154,7 +154,7 @@ async def test_who_does_not_finish_a_body_is_not_waited_for(pair: Pair, monkeypa
     assert there.messages == there.reasons == []
 
 
-async def test_nothing_is_read_for_a_worker_that_is_not_there(pair: Pair) -> None:
+async def test_the_body_is_not_read_for_an_unknown_worker(pair: Pair) -> None:
     _, two = pair
     for sid in ("gone-x", "one.new-x", "../one-x", "two-x"):
         answer = await two.ask(request("POST", f"EIO=4&transport=polling&sid={sid}", b"2\r\n4h", **CHUNKED))
@@ -162,7 +162,7 @@ async def test_nothing_is_read_for_a_worker_that_is_not_there(pair: Pair) -> Non
     assert outcomes(two) == {}
 
 
-# Its socket, which only processes of this user can reach.
+# The handoff socket, which only processes of this user can reach.
 
 Attack = Callable[[socket.socket, int], None]
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -201,7 +201,7 @@ ATTACKS: dict[str, Attack] = {
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-async def test_what_is_no_handover_is_dropped_and_leaves_nothing(pair: Pair, tmp_path: Path, attack: str) -> None:
+async def test_an_invalid_handoff_is_dropped_and_leaves_no_descriptor(pair: Pair, tmp_path: Path, attack: str) -> None:
     one, two = pair
     query, there = await one.poll_session()
     before = len(os.listdir("/proc/self/fd"))
@@ -216,9 +216,7 @@ async def test_what_is_no_handover_is_dropped_and_leaves_nothing(pair: Pair, tmp
     assert await there.received(1) == ["well"]
 
 
-async def test_a_handover_that_stops_half_way_is_given_up(
-    pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_incomplete_handoff_times_out(pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(handoff_receiver, "SECONDS", 0.1)
     ours, theirs = socket.socketpair()
     with socket.socket(socket.AF_UNIX) as end:
@@ -228,7 +226,7 @@ async def test_a_handover_that_stops_half_way_is_given_up(
         await _ended(ours)
 
 
-async def test_without_a_free_descriptor_handovers_wait_and_nothing_spins(
+async def test_handoffs_wait_for_a_free_descriptor_without_a_busy_loop(
     pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(handoff_receiver, "PAUSE", 0.05)
@@ -253,7 +251,7 @@ async def test_without_a_free_descriptor_handovers_wait_and_nothing_spins(
     assert {line["event"] for line in logs} == {"handovers_wait"}
 
 
-async def test_of_several_descriptors_one_is_taken(pair: Pair, tmp_path: Path) -> None:
+async def test_of_several_descriptors_only_one_is_accepted(pair: Pair, tmp_path: Path) -> None:
     before = len(os.listdir("/proc/self/fd"))
     (ours, theirs), (kept, given) = socket.socketpair(), socket.socketpair()
     with socket.socket(socket.AF_UNIX) as end:
@@ -269,7 +267,7 @@ async def test_of_several_descriptors_one_is_taken(pair: Pair, tmp_path: Path) -
 
 
 async def _ended(end: socket.socket) -> None:
-    """Its other end is closed, everywhere; nothing was sent there."""
+    """Wait until every copy of the other end is closed; nothing may have been sent there."""
     end.setblocking(False)
     with end:
         async with asyncio.timeout(10):

@@ -1,4 +1,4 @@
-"""`rtserver serve --workers N`, as a client and an operator see it: the real processes, one port, no proxy."""
+"""`rtserver serve --workers N`: real processes on one port, without a proxy."""
 
 import asyncio
 import fcntl
@@ -22,7 +22,7 @@ CLIENTS = 12
 OPENED = ("engine", "open")
 
 
-async def test_clients_that_only_poll_reach_each_other_over_three_workers(several: Start, js: Any) -> None:
+async def test_polling_clients_reach_each_other_across_three_workers(several: Start, js: Any) -> None:
     server = await several()
     clients = [await js(server.url, "/echo", transports=["polling"]) for _ in range(CLIENTS)]
     for number, client in enumerate(clients):
@@ -35,7 +35,7 @@ async def test_clients_that_only_poll_reach_each_other_over_three_workers(severa
     workers = workers_of(clients)
     assert len(workers) > 1, f"the test needs clients of several workers: {workers}"
 
-    # One more client that upgrades, a POST larger than one read, and the numbers of all workers.
+    # One more client that upgrades, a POST larger than one read, and the metrics of all workers.
     upgraded = await js(server.url, "/echo")
     await upgraded.upgraded()
     big = "x" * 400_000
@@ -71,7 +71,7 @@ async def test_a_killed_worker_is_replaced_and_its_clients_come_back(several: St
     assert await server.stop() == 0
 
 
-async def test_workers_that_do_not_last_are_tried_again_ever_later_until_none_is_left(several: Start) -> None:
+async def test_failing_workers_are_restarted_with_growing_pauses_until_the_supervisor_gives_up(several: Start) -> None:
     server = await several(WORKERS=2, NAMESPACES="tests.workers.fragile:Fragile")
     broken, tries = server.folder / "broken", server.folder / "tries"
     broken.touch()
@@ -99,8 +99,8 @@ def test_the_pauses_grow_up_to_half_a_minute() -> None:
 
 
 @pytest.mark.timeout(300)  # six workers start one after the other
-async def test_sighup_moves_each_client_once_and_refuses_nobody(several: Start, js: Any) -> None:
-    """Asked again while it rolls, it rolls once more."""
+async def test_sighup_moves_each_client_once_and_refuses_no_connection(several: Start, js: Any) -> None:
+    """A second SIGHUP during the restart causes another restart."""
     server = await several(WORKERS=2, DRAIN_SECONDS=1)
 
     async def opened(*transports: str) -> Any:
@@ -108,7 +108,7 @@ async def test_sighup_moves_each_client_once_and_refuses_nobody(several: Start, 
 
     kinds = [["polling"], ["websocket"], ["polling", "websocket"]]
     clients = [await opened(*transports) for transports in kinds * 3]
-    # Who talks has POSTs under way when its session is closed.
+    # Clients that send have POSTs in flight when their session is closed.
     talking = [asyncio.create_task(_talk(client)) for client in clients]
     for _ in range(2):
         os.kill(server.pid, signal.SIGHUP)
@@ -129,7 +129,7 @@ async def test_sighup_moves_each_client_once_and_refuses_nobody(several: Start, 
 
 
 def _assert_moved_once_a_roll(client: Any, started: list[str]) -> None:
-    """At the first attempt, and told so by the server."""
+    """Each move took one attempt, after the server closed the connection."""
     workers = [str(args[0]["id"]).partition("-")[0] for kind, name, args in client._seen if (kind, name) == OPENED]
     generations = [started.index(worker) // 2 for worker in workers]
     assert generations == sorted(set(generations)), client._story()
@@ -146,11 +146,11 @@ async def _talk(client: Any) -> None:
 
 
 async def _connect_until(server: RtServer, done: Callable[[], bool]) -> int:
-    """How many new connections were made, of which none was refused."""
+    """Return how many new connections were made; fails when one was refused."""
     connects = 0
     async with asyncio.timeout(200):
         while not done():
-            async with aiohttp.ClientSession() as http:  # a connection of its own each time
+            async with aiohttp.ClientSession() as http:  # a new connection each time
                 assert (await http.get(server.url + "/healthz")).status == 200
             connects += 1
             await asyncio.sleep(0.01)
@@ -181,7 +181,7 @@ async def test_workers_end_when_their_supervisor_is_killed(several: Start) -> No
             await asyncio.sleep(0.05)
 
 
-async def test_a_sid_of_no_worker_or_of_a_dead_one_is_unknown(several: Start) -> None:
+async def test_a_sid_of_an_unknown_or_dead_worker_is_rejected(several: Start) -> None:
     server = await several(WORKERS=2)
     names = [line["instance"] for line in logged(server, "worker_started")]
     hostile = ["gone99-x", f"{names[0]}-x", f"{names[1]}-x", "../x-y", f"{names[0]}.new-x", "-", "%00-x", "é-x"]
@@ -193,7 +193,7 @@ async def test_a_sid_of_no_worker_or_of_a_dead_one_is_unknown(several: Start) ->
             async with http.post(server.url + "/socket.io/", params=params, data="4x" * 1000) as answer:
                 assert answer.status == 400, sid
 
-    # What cleans up old files leaves the folder of the Unix sockets alone.
+    # The folder of the Unix sockets is locked against clean-up of old files.
     folder = _folder_of(server.pid)
     with pytest.raises(BlockingIOError), _opened(folder) as descriptor:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -201,7 +201,9 @@ async def test_a_sid_of_no_worker_or_of_a_dead_one_is_unknown(several: Start) ->
     assert not folder.exists()
 
 
-async def test_a_fault_at_the_start_is_said_once_and_ends_the_command(server: Any, redis_server: RedisServer) -> None:
+async def test_a_fault_at_the_start_is_reported_once_and_ends_the_command(
+    server: Any, redis_server: RedisServer
+) -> None:
     with pytest.raises(AssertionError, match="ended with 1") as failure:
         await server(REDIS_URL=redis_server.url, NAMESPACES="no.such:Thing", WORKERS=3)
     assert str(failure.value).count("cannot be imported") == 1

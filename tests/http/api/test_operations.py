@@ -1,4 +1,4 @@
-"""The table of operations: the route, the checks and the document that one line brings with it."""
+"""The operation table: route, input checks and OpenAPI document of each operation."""
 
 from typing import Annotated, Any
 
@@ -73,7 +73,7 @@ async def ask(client: Client, path: str, method: str = "GET", **options: Any) ->
         ("?user=a&user=null&user=", {"limit": 5, "onlyNew": False, "user": ["a", "null", ""], "before": None}),
     ],
 )
-async def test_a_query_is_read_by_its_types(client: Client, query: str, asked: dict[str, Any]) -> None:
+async def test_query_parameters_are_converted_to_their_types(client: Client, query: str, asked: dict[str, Any]) -> None:
     assert await ask(client, f"/api/rooms/a/paint{query}") == (200, {"ok": True, "room": "a", "asked": asked})
 
 
@@ -84,12 +84,12 @@ async def test_a_query_is_read_by_its_types(client: Client, query: str, asked: d
         "limit=9999999999999999999999", "limit=5&limit=6", "onlyNew=1", "onlyNew=True", "only_new=true", "x=1", "=1",
     ],
 )  # fmt: skip
-async def test_a_query_that_is_not_quite_right_is_refused(client: Client, query: str) -> None:
+async def test_an_invalid_query_is_rejected(client: Client, query: str) -> None:
     assert await ask(client, f"/api/rooms/a/paint?{query}") == (400, "invalid_payload")
 
 
 @pytest.mark.parametrize("room", ["a/b", "a b", "ä", "{x}", "100%", "dm:a:b", "#1", "?", "a\nb"])
-async def test_a_room_is_found_whatever_its_name(client: Client, room: str) -> None:
+async def test_every_room_name_works_in_a_path(client: Client, room: str) -> None:
     from urllib.parse import quote
 
     from yarl import URL
@@ -99,7 +99,7 @@ async def test_a_room_is_found_whatever_its_name(client: Client, room: str) -> N
     assert (answer.status, await answer.json()) == (201, {"ok": True, "room": room, "asked": "red"})
 
 
-async def test_errors_of_a_handler_and_of_the_address(client: Client) -> None:
+async def test_errors_of_handlers_and_paths_have_one_shape(client: Client) -> None:
     assert await ask(client, "/api/rooms/a/paint", "PUT", json={"colour": "black"}) == (409, "conflict")
     assert await ask(client, "/api/rooms/%00/paint") == (400, "invalid_payload")
     assert await ask(client, f"/api/rooms/{'x' * 1001}/paint") == (400, "invalid_payload")
@@ -107,7 +107,7 @@ async def test_errors_of_a_handler_and_of_the_address(client: Client) -> None:
     assert await ask(client, "/api/rooms//paint") == (404, "not_found")
 
 
-async def test_a_users_token_is_enough_where_that_is_said(client: Client) -> None:
+async def test_a_users_token_is_accepted_where_declared(client: Client) -> None:
     told = {}
     for name, bearer in {"key": KEY, "service": "a.shop.jwt", "user": "an.admin.jwt"}.items():
         answer = await client.get("/api/me", headers={"Authorization": f"Bearer {bearer}"})
@@ -118,12 +118,12 @@ async def test_a_users_token_is_enough_where_that_is_said(client: Client) -> Non
     assert (await client.get("/api/me")).status == 401
 
 
-async def test_raw_bodies_go_through(client: Client) -> None:
+async def test_raw_bodies_reach_the_handler(client: Client) -> None:
     answer = await client.post("/api/pictures", data=b"\x00\xff")
     assert (answer.status, await answer.read()) == (200, b"\x00\xff")
 
 
-async def test_who_asks_too_often_is_told_when_to_come_back(serve: Serve) -> None:
+async def test_too_many_requests_are_rejected_with_retry_after(serve: Serve) -> None:
     api = ApiRouter(Rooms(), credentials=Credentials([KEY], Tokens()), rate=Rate(1, 60.0), user_rate=Rate(1, 60.0))
     client = await serve(api)
     for bearer in (KEY, "an.admin.jwt"):  # each has a bucket of its own
@@ -134,12 +134,12 @@ async def test_who_asks_too_often_is_told_when_to_come_back(serve: Serve) -> Non
         assert (await answers[-1].json())["error"]["code"] == "rate_limited"
 
 
-def test_an_operation_is_in_the_table_once() -> None:
+def test_a_duplicate_operation_is_an_error() -> None:
     with pytest.raises(ValueError, match="twice"):
         endpoints([Rooms(), Rooms()])
 
 
-def test_the_document_says_all_of_it() -> None:
+def test_the_document_describes_every_operation() -> None:
     told = document([endpoint.operation for endpoint in endpoints([Rooms()])], "1.2")
     look, paint = (told["paths"]["/api/rooms/{room}/paint"][method] for method in ("get", "put"))
     assert look["description"] == "Look at it closely."

@@ -1,4 +1,4 @@
-"""rtserver/http/endpoints/queries.py: what a backend may look up."""
+"""rtserver/http/endpoints/queries.py: queries of backends."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +18,7 @@ MESSAGE = Message("m1", 1, "general", Author("bot", "Bot"), "Hello", "2026-11-22
 
 
 class Answers:
-    """Stands in for the store and the presence; notes what was asked."""
+    """Stands in for the store and the presence; records the calls."""
 
     partial = False
 
@@ -63,7 +63,7 @@ async def get(client: Client, path: str) -> Any:
     return body if answer.status == 200 else (answer.status, body["error"]["code"])
 
 
-async def test_a_rooms_history_comes_in_pages(client: Client, answers: Answers) -> None:
+async def test_a_rooms_history_is_paged(client: Client, answers: Answers) -> None:
     told = await get(client, "/api/rooms/a%2Fb/messages?before=7&limit=2")
     assert (told["messages"][0]["text"], told["more"]) == ("Hello", True)
     await get(client, "/api/rooms/general/messages")
@@ -77,12 +77,12 @@ async def test_a_rooms_history_comes_in_pages(client: Client, answers: Answers) 
     "query",
     ["before=1&after=1", "before=-1", "limit=0", "limit=101", "after=9007199254740992", "after=x", "page=2", "room=b"],
 )
-async def test_a_page_that_is_not_quite_right_is_refused(client: Client, answers: Answers, query: str) -> None:
+async def test_invalid_paging_is_rejected(client: Client, answers: Answers, query: str) -> None:
     assert await get(client, f"/api/rooms/general/messages?{query}") == (400, "invalid_payload")
     assert answers.asked == []
 
 
-async def test_those_asked_for_that_are_online_come_back_in_order(client: Client, answers: Answers) -> None:
+async def test_online_users_are_returned_in_the_requested_order(client: Client, answers: Answers) -> None:
     told = await get(client, "/api/presence?user=carol&user=bob&user=alice&user=carol")
     assert told == {"ok": True, "online": ["carol", "alice"], "partial": False}
     many = {"users": [f"u{n}" for n in range(999)] + ["alice"]}
@@ -93,7 +93,7 @@ async def test_those_asked_for_that_are_online_come_back_in_order(client: Client
     assert await get(client, "/api/presence") == {"ok": True, "online": ["alice", "carol", "dora"], "partial": True}
 
 
-async def test_what_a_user_has_not_read_is_counted_by_room_and_type(client: Client) -> None:
+async def test_unread_is_counted_by_room_and_type(client: Client) -> None:
     assert await get(client, "/api/users/alice/unread") == {
         "ok": True,
         "messages": 5,
@@ -102,7 +102,7 @@ async def test_what_a_user_has_not_read_is_counted_by_room_and_type(client: Clie
     }
 
 
-async def test_an_inbox_is_read_as_its_user_sees_it(client: Client, answers: Answers) -> None:
+async def test_an_inbox_is_returned_as_its_user_sees_it(client: Client, answers: Answers) -> None:
     assert await get(client, "/api/users/a%3Ab/notifications?unread=true&type=order&before=9&limit=3") == {
         "ok": True,
         "notifications": [],
@@ -111,7 +111,7 @@ async def test_an_inbox_is_read_as_its_user_sees_it(client: Client, answers: Ans
     assert answers.asked == [("a:b", {"before": 9, "limit": 3, "unread": True, "type": "order"})]
 
 
-async def test_only_backends_may_look(client: Client) -> None:
+async def test_only_backends_may_query(client: Client) -> None:
     for path in ("/api/presence", "/api/rooms/a/messages", "/api/users/a/unread", "/api/users/a/notifications"):
         assert (await client.get(path)).status == 401
         assert (await client.delete(path, headers=AUTH)).status == 405

@@ -1,4 +1,4 @@
-"""rtserver/http/endpoints/scheduled.py: what a backend may learn of what it put off, and call off."""
+"""rtserver/http/endpoints/scheduled.py: listing and cancelling scheduled requests."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -40,7 +40,7 @@ async def add(schedule: Schedule, n: int, key: str | None = None) -> str:
     return (await schedule.add("emit", {"n": n}, FAR + n, key=key, digest="d"))[0]
 
 
-async def test_what_waits_is_listed_page_by_page(client: Client, schedule: Schedule) -> None:
+async def test_scheduled_requests_are_paged(client: Client, schedule: Schedule) -> None:
     ids = [await add(schedule, n) for n in range(3)]
     status, first = await call(client, "GET", "/api/scheduled?limit=2")
     assert (status, [each["id"] for each in first["scheduled"]]) == (200, ids[:2])
@@ -52,7 +52,7 @@ async def test_what_waits_is_listed_page_by_page(client: Client, schedule: Sched
     assert ([each["id"] for each in second["scheduled"]], second["next"]) == (ids[2:], None)
 
 
-async def test_one_is_looked_up_and_called_off_by_id_or_key(client: Client, schedule: Schedule) -> None:
+async def test_a_scheduled_request_is_read_and_cancelled_by_id_or_key(client: Client, schedule: Schedule) -> None:
     id_ = await add(schedule, 1, key="order/1")
     status, body = await call(client, "GET", f"/api/scheduled/{id_}")
     assert (status, body["scheduled"]["key"]) == (200, "order/1")
@@ -64,7 +64,7 @@ async def test_one_is_looked_up_and_called_off_by_id_or_key(client: Client, sche
     assert (await call(client, "DELETE", "/api/scheduled?kind=emit&key=order/1"))[0] == 404
 
 
-async def test_what_failed_is_listed_with_its_reason(client: Client, schedule: Schedule) -> None:
+async def test_failed_requests_are_listed_with_the_reason(client: Client, schedule: Schedule) -> None:
     id_ = await add(schedule, 1, key="k")
     await schedule.park(id_, "not_found: There is no namespace /x")
     assert (await call(client, "GET", "/api/scheduled"))[1]["scheduled"] == []
@@ -76,12 +76,12 @@ async def test_what_failed_is_listed_with_its_reason(client: Client, schedule: S
 @pytest.mark.parametrize(
     "query", ["after=x", "after=1.%00", "after=-1.a", "limit=0", "limit=101", "kind=x", "failed=maybe", "user=ada"]
 )
-async def test_a_senseless_query_is_refused(client: Client, query: str) -> None:
+async def test_an_invalid_query_is_rejected(client: Client, query: str) -> None:
     status, body = await call(client, "GET", f"/api/scheduled?{query}")
     assert (status, body["error"]["code"]) == (400, "invalid_payload")
 
 
-async def test_calling_off_needs_to_say_what(client: Client, schedule: Schedule) -> None:
+async def test_cancelling_requires_an_id_or_a_key(client: Client, schedule: Schedule) -> None:
     await add(schedule, 1)
     assert (await call(client, "DELETE", "/api/scheduled"))[0] == 400
     assert (await call(client, "DELETE", "/api/scheduled?key=k"))[0] == 400

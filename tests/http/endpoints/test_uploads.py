@@ -1,4 +1,4 @@
-"""rtserver/http/endpoints/uploads.py: what a browser may send, and what it is handed out."""
+"""rtserver/http/endpoints/uploads.py: which uploads are accepted, and how files are sent."""
 
 import asyncio
 import gzip
@@ -53,7 +53,7 @@ async def send(
     return answer.status, told if told["ok"] else told["error"]["code"]
 
 
-async def test_a_file_is_sent_and_shown_to_whoever_has_its_address(client: Client) -> None:
+async def test_an_uploaded_file_is_sent_to_everyone_with_its_url(client: Client) -> None:
     status, told = await send(client, b"picture", query="?name=K%C3%A4tzchen%22.png")
     assert status == 201
     assert told["url"] == f"/uploads/{told['upload']['id']}"
@@ -80,7 +80,7 @@ async def test_a_file_is_sent_and_shown_to_whoever_has_its_address(client: Clien
         ("bytes=" + "9" * 30 + "-", 200, b"0123456789"),
     ],
 )  # fmt: skip
-async def test_a_player_asks_for_a_part(client: Client, asked: str, status: int, body: bytes) -> None:
+async def test_a_range_request_gets_a_part(client: Client, asked: str, status: int, body: bytes) -> None:
     _, told = await send(client, b"0123456789", "text/plain")
     answer = await client.get(told["url"], headers={"Range": asked})
     assert (answer.status, await answer.read()) == (status, body)
@@ -90,7 +90,7 @@ async def test_a_player_asks_for_a_part(client: Client, asked: str, status: int,
         assert answer.headers["Content-Range"] == f"bytes {start}-{start + len(body) - 1}/10"
 
 
-async def test_a_file_with_a_script_in_it_runs_nowhere(client: Client) -> None:
+async def test_a_file_with_a_script_is_downloaded_and_sandboxed(client: Client) -> None:
     _, told = await send(client, b"<svg onload=alert(1)>", "image/svg+xml")
     answer = await client.get(told["url"])
     assert answer.headers["Content-Disposition"].startswith("attachment")
@@ -108,7 +108,7 @@ async def chunks(count: int) -> AsyncIterator[bytes]:
         yield b"x" * 100
 
 
-async def test_what_is_too_large_too_slow_or_of_another_kind_is_refused(client: Client, tmp_path: Path) -> None:
+async def test_too_large_too_slow_and_disallowed_uploads_are_rejected(client: Client, tmp_path: Path) -> None:
     assert await send(client, b"x" * (LIMIT + 1)) == (413, "too_large")
     assert await send(client, chunks(11)) == (413, "too_large")
     assert await send(client, b"") == (400, "invalid_payload")
@@ -124,13 +124,13 @@ async def test_what_is_too_large_too_slow_or_of_another_kind_is_refused(client: 
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """The server tells nobody what it does with its folder."""
+    """Poll, as the server does not report what it does with its folder."""
     async with asyncio.timeout(15):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 
-async def test_a_connection_that_breaks_off_leaves_nothing_behind(client: Client, tmp_path: Path) -> None:
+async def test_an_interrupted_upload_leaves_no_file(client: Client, tmp_path: Path) -> None:
     reader, writer = await asyncio.open_connection(client.host, client.port)
     head = "POST /api/uploads HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer alice..\r\nContent-Type: image/png\r\n"
     writer.write(f"{head}Content-Length: 500\r\n\r\nonly this".encode())
@@ -160,7 +160,7 @@ async def test_only_known_users_upload_and_only_owners_delete(client: Client) ->
     assert (await client.get(f"/uploads/{'a' * 32}")).status == 404
 
 
-async def test_a_users_place_is_bounded_and_a_backends_is_not(client: Client) -> None:
+async def test_users_have_a_quota_and_backends_have_none(client: Client) -> None:
     for _ in range(5):
         assert (await send(client, b"x" * LIMIT))[0] == 201
     assert await send(client, b"x") == (413, "too_large")
@@ -169,7 +169,7 @@ async def test_a_users_place_is_bounded_and_a_backends_is_not(client: Client) ->
         assert (await send(client, b"x" * LIMIT, bearer=KEY))[0] == 201
 
 
-async def test_many_uploads_at_once_wait_for_their_turn(client: Client) -> None:
+async def test_concurrent_uploads_of_a_user_are_limited(client: Client) -> None:
     begun = [asyncio.create_task(send(client, trickle())) for _ in range(6)]
     statuses = sorted([(await task)[0] for task in begun])
     assert statuses == [408, 408, 408, 408, 429, 429]

@@ -25,7 +25,7 @@ async def test_the_demo_pages_get_tokens(client: Client) -> None:
     assert body["admin"]["token"] == "admin|Admin|admin"
 
 
-async def test_a_page_of_another_site_gets_none(client: Client) -> None:
+async def test_a_page_of_another_site_gets_no_tokens(client: Client) -> None:
     for headers in (
         {"Host": "evil.example:8000"},
         {"Origin": "https://evil.example"},
@@ -40,17 +40,17 @@ def headers(given: dict[str, str] | None = None) -> CIMultiDict[str]:
 
 
 @pytest.mark.parametrize("peer", ["127.0.0.1", "127.8.0.1", "::1", "::ffff:127.0.0.1"])
-def test_peers_of_this_machine_are_let_in(peer: str) -> None:
+def test_peers_on_this_machine_are_accepted(peer: str) -> None:
     assert may_have_tokens(peer, headers())
 
 
 @pytest.mark.parametrize("peer", [None, "", "192.168.1.5", "::ffff:10.0.0.1", "fe80::1", "unix", "127.0.0.1x"])
-def test_peers_of_other_machines_are_not(peer: str | None) -> None:
+def test_peers_on_other_machines_are_rejected(peer: str | None) -> None:
     assert not may_have_tokens(peer, headers())
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:80", "127.0.0.1:8000", "[::1]:8000"])
-def test_loopback_names_are_let_in(host: str) -> None:
+def test_loopback_host_names_are_accepted(host: str) -> None:
     assert may_have_tokens("127.0.0.1", headers({"Host": host}))
 
 
@@ -58,12 +58,12 @@ def test_loopback_names_are_let_in(host: str) -> None:
     "host",
     ["", "evil.example", "localhost.evil.example", "127.0.0.1.nip.io", "10.0.0.1", "[::1", "a@evil.example", "[]"],
 )
-def test_other_names_for_this_machine_are_not(host: str) -> None:
-    """DNS rebinding: a page's own name may resolve to 127.0.0.1, but it still stands in Host."""
+def test_other_host_names_of_this_machine_are_rejected(host: str) -> None:
+    """DNS rebinding: the name of a page may resolve to 127.0.0.1, but Host still contains it."""
     assert not may_have_tokens("127.0.0.1", headers({"Host": host}))
 
 
-def test_our_own_page_may_ask_also_through_a_proxy_on_this_machine() -> None:
+def test_our_page_may_use_a_proxy_on_this_machine() -> None:
     own = headers({"Origin": "http://localhost:8000", "Sec-Fetch-Site": "same-origin"})
     assert may_have_tokens("127.0.0.1", own)
     assert may_have_tokens("127.0.0.1", headers({"X-Forwarded-Host": "localhost:5173"}))
@@ -80,10 +80,10 @@ def test_our_own_page_may_ask_also_through_a_proxy_on_this_machine() -> None:
         {"X-Forwarded-Host": "demo.example"}, {"X-Forwarded-Host": "localhost, demo.example"},
     ],
 )  # fmt: skip
-def test_everything_else_is_not(given: dict[str, str]) -> None:
+def test_forwarded_and_cross_site_requests_are_rejected(given: dict[str, str]) -> None:
     assert not may_have_tokens("127.0.0.1", headers(given))
 
 
-def test_a_forged_forwarding_line_does_not_hide_the_proxys_own() -> None:
+def test_a_forged_forwarding_header_does_not_hide_that_of_the_proxy() -> None:
     lines = CIMultiDict([("Host", "localhost"), ("X-Forwarded-For", "127.0.0.1"), ("X-Forwarded-For", "203.0.113.9")])
     assert not may_have_tokens("127.0.0.1", lines)

@@ -1,4 +1,4 @@
-"""rtserver/http/pages/pages.py: the pages that people open."""
+"""rtserver/http/pages/pages.py: the static pages."""
 
 from pathlib import Path
 
@@ -41,14 +41,14 @@ async def client(serve: Serve, folder: Path) -> Client:
         ("/assets/logo.svg", "<svg/>", "image/svg+xml"),
     ],
 )
-async def test_each_page_is_at_its_address(client: Client, path: str, text: str, content_type: str) -> None:
+async def test_each_page_is_at_its_path(client: Client, path: str, text: str, content_type: str) -> None:
     answer = await client.get(path)
     assert (answer.status, answer.content_type) == (200, content_type)
     assert text in await answer.text()
 
 
 @pytest.mark.parametrize("path", ["/", "/chat", "/admin/", "/assets/css/site.css"])
-async def test_pages_are_confined(client: Client, path: str) -> None:
+async def test_pages_have_security_headers(client: Client, path: str) -> None:
     headers = (await client.get(path)).headers
     policy = headers["Content-Security-Policy"]
     assert "default-src 'self'" in policy
@@ -59,19 +59,19 @@ async def test_pages_are_confined(client: Client, path: str) -> None:
     assert headers["Referrer-Policy"] == "no-referrer"
 
 
-async def test_a_page_seen_before_is_not_sent_again(client: Client) -> None:
+async def test_an_unchanged_page_is_answered_with_304(client: Client) -> None:
     first = await client.get("/chat")
     second = await client.get("/chat", headers={"If-None-Match": first.headers["ETag"]})
     assert second.status == 304
 
 
-async def test_an_edited_page_shows_at_the_next_load(client: Client, folder: Path) -> None:
+async def test_an_edited_page_is_served_without_a_restart(client: Client, folder: Path) -> None:
     await client.get("/chat")
     folder.joinpath("chat.html").write_text("<h1>better chat</h1>")
     assert "better" in await (await client.get("/chat")).text()
 
 
-async def test_admin_without_the_slash_finds_the_page(client: Client) -> None:
+async def test_admin_without_the_slash_redirects(client: Client) -> None:
     answer = await client.get("/admin")
     assert (answer.status, answer.url.path) == (200, "/admin/")
 
@@ -84,7 +84,7 @@ async def test_admin_without_the_slash_finds_the_page(client: Client) -> None:
         "/assets/css/site.css%00", "//etc/passwd", "/assets//etc/passwd", "/assets/..%5c..%5csecret.html",
     ],
 )  # fmt: skip
-async def test_nothing_else_of_the_disk_is_reachable(client: Client, path: str) -> None:
+async def test_no_other_file_is_reachable(client: Client, path: str) -> None:
     answer = await client.session.get(URL(str(client.make_url("")).rstrip("/") + path, encoded=True))
     assert answer.status in (400, 404), path
     assert "SECRET" not in await answer.text()

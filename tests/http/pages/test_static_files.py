@@ -1,4 +1,4 @@
-"""rtserver/http/pages/static_files.py and bundle.py: the client build as browsers fetch it."""
+"""rtserver/http/pages/static_files.py and client_bundle.py: the client bundle as browsers request it."""
 
 import gzip
 from pathlib import Path
@@ -15,7 +15,7 @@ IDENTITY = {"Accept-Encoding": "identity"}
 
 
 class EngineIo:
-    """Stands where Engine.IO is mounted."""
+    """Stands in for Engine.IO at its path."""
 
     def routes(self) -> list[web.RouteDef]:
         return [web.route("*", "/socket.io/", self._answer)]
@@ -41,7 +41,7 @@ async def client(serve: Serve, folder: Path) -> Client:
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_each_build_has_the_type_that_browsers_insist_on(client: Client, name: str) -> None:
+async def test_each_build_has_the_right_content_type(client: Client, name: str) -> None:
     answer = await client.get(f"/socket.io/{name}")
     expected = "application/json" if name.endswith(".map") else "application/javascript"
     assert answer.status == 200
@@ -50,7 +50,7 @@ async def test_each_build_has_the_type_that_browsers_insist_on(client: Client, n
     assert answer.headers["ETag"].startswith('"')
 
 
-async def test_the_second_load_costs_nothing(client: Client) -> None:
+async def test_a_second_request_is_answered_with_304(client: Client) -> None:
     for encoding in ("gzip", "identity"):
         first = await client.get("/socket.io/socket.io.js", headers={"Accept-Encoding": encoding})
         for tag in (first.headers["ETag"], f"W/{first.headers['ETag']}", f'"x", {first.headers["ETag"]}', "*"):
@@ -68,7 +68,7 @@ async def test_an_etag_of_another_version_or_encoding_gets_the_whole_file(client
         assert (answer.status, await answer.read()) == (200, SCRIPT)
 
 
-async def test_compressed_for_those_who_take_it(serve: Serve, folder: Path) -> None:
+async def test_gzip_is_sent_to_clients_that_accept_it(serve: Serve, folder: Path) -> None:
     client = await serve(ClientBundle(folder))
     url = client.make_url("/socket.io/socket.io.js")
     async with client.session.get(url, headers={"Accept-Encoding": "gzip, br"}) as answer:
@@ -81,7 +81,7 @@ async def test_compressed_for_those_who_take_it(serve: Serve, folder: Path) -> N
         assert await answer.read() == SCRIPT
 
 
-async def test_head_tells_the_size_without_the_body(client: Client) -> None:
+async def test_head_returns_the_size_without_the_body(client: Client) -> None:
     answer = await client.head("/socket.io/socket.io.js", headers=IDENTITY)
     assert (answer.status, answer.headers["Content-Length"]) == (200, str(len(SCRIPT)))
     assert await answer.read() == b""
@@ -95,7 +95,7 @@ async def test_head_tells_the_size_without_the_body(client: Client) -> None:
         "/socket.io/socket.io.js%00", "/socket.io/SOCKET.IO.JS",
     ],
 )  # fmt: skip
-async def test_nothing_else_of_the_disk_is_reachable(client: Client, path: str) -> None:
+async def test_no_other_file_is_reachable(client: Client, path: str) -> None:
     url = URL(f"{client.make_url('')}".rstrip("/") + path, encoded=True)
     answer = await client.session.get(url)
     body = await answer.text()
@@ -104,11 +104,11 @@ async def test_nothing_else_of_the_disk_is_reachable(client: Client, path: str) 
     assert "secret" not in body
 
 
-async def test_engine_io_keeps_its_own_address(client: Client) -> None:
+async def test_engine_io_keeps_its_path(client: Client) -> None:
     assert await (await client.post("/socket.io/?EIO=4&transport=polling")).text() == "engine"
 
 
-async def test_not_installed_says_what_to_do_and_works_once_done(serve: Serve, folder: Path) -> None:
+async def test_a_missing_bundle_is_explained_and_served_once_installed(serve: Serve, folder: Path) -> None:
     script = folder / "socket.io.min.js"
     script.unlink()
     client = await serve(ClientBundle(folder))
@@ -129,7 +129,7 @@ async def test_an_upgraded_client_is_served_without_a_restart(client: Client, fo
     assert (second.status, await second.read()) == (200, b"new")
 
 
-async def test_pages_of_allowed_origins_may_load_it_with_crossorigin(client: Client) -> None:
+async def test_pages_of_allowed_origins_may_load_the_bundle(client: Client) -> None:
     answer = await client.get("/socket.io/socket.io.js", headers={"Origin": "https://app.example.com"})
     assert answer.headers["Access-Control-Allow-Origin"] == "https://app.example.com"
     assert answer.headers["Vary"] == "Accept-Encoding, Origin"
