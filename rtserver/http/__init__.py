@@ -1,0 +1,1 @@
+"""HTTP: the API, the pages, health and metrics, CORS, and the error boundary of requests."""
