@@ -10,6 +10,7 @@ Rules:
 
 from __future__ import annotations
 
+from collections.abc import Callable, Container, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from multidict import CIMultiDict
@@ -85,8 +86,13 @@ def read_handshake(path: str, head: bytes, transport: asyncio.Transport) -> Fast
     query = _parse_query(query_string)
     if query is None or query.get("transport") != "websocket" or query.get("EIO") != "4":
         return None
-    headers = _parse_headers(lines)
-    if headers is None or "sid" in query or "host" not in headers or "content-length" in headers:
+    headers: CIMultiDict[str] = CIMultiDict()
+    if (
+        not _parse_headers(lines, headers, headers.add)
+        or "sid" in query
+        or "host" not in headers
+        or "content-length" in headers
+    ):
         return None
     if headers.get("upgrade", "").lower() != "websocket":
         return None
@@ -102,8 +108,11 @@ def read(path: str, max_body: int, origin: str | None, head: bytes, begin: int) 
     method, _, rest = first.partition(" ")
     target, _, version = rest.partition(" ")
     sid = _polled_session(path, target)
-    headers = _parse_headers(lines)
-    if version != "HTTP/1.1" or sid is None or headers is None or headers.get("origin") != origin:
+    # A dict is enough here, and faster; of a repeated header the first one counts.
+    headers: dict[str, str] = {}
+    if version != "HTTP/1.1" or sid is None or not _parse_headers(lines, headers, headers.setdefault):
+        return None
+    if headers.get("origin") != origin:
         return None
     if headers.get("connection", "keep-alive").lower() != "keep-alive" or "upgrade" in headers:
         return None
@@ -135,19 +144,18 @@ def _parse_query(query_string: str) -> dict[str, str] | None:
     return query if len(query) == len(pairs) else None
 
 
-def _parse_headers(lines: list[str]) -> CIMultiDict[str] | None:
-    """None where one is not plain."""
-    headers: CIMultiDict[str] = CIMultiDict()
+def _parse_headers(lines: list[str], headers: Container[str], add: Callable[[str, str], object]) -> bool:
+    """Add each header to `headers`, with its name in lower case; False where one is not plain."""
     for line in lines:
         name, colon, value = line.partition(":")
         name = name.lower()
         if not colon or not name or not _TOKEN.issuperset(name) or name in _LEFT_TO_AIOHTTP:
-            return None
+            return False
         if (name in _ONCE and name in headers) or not value.isprintable():
-            return None
-        headers.add(name, value.strip(" \t"))
-    return headers
+            return False
+        add(name, value.strip(" \t"))
+    return True
 
 
-def _is_text(headers: CIMultiDict[str]) -> bool:
+def _is_text(headers: Mapping[str, str]) -> bool:
     return not headers.get("content-type", "").startswith("application/octet-stream")

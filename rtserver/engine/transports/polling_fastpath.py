@@ -41,7 +41,14 @@ from rtserver.engine.session.interfaces import Reason
 from rtserver.engine.session.prepared_message import Part
 from rtserver.engine.session.session import Session
 from rtserver.engine.session.state import EngineState
-from rtserver.engine.transports import polling_rules
+from rtserver.engine.transports.polling_rules import (
+    OverlappingRequest,
+    begin_poll,
+    begin_post,
+    decode,
+    deliver,
+    end_poll,
+)
 from rtserver.protocol import engineio_packets
 from rtserver.timer_wheel import Timer
 
@@ -196,8 +203,8 @@ class FastPollingProtocol(asyncio.Protocol, Timer):
 
     def _get(self, session: Session) -> None:
         try:
-            parts = polling_rules.begin_poll(session)
-        except polling_rules.OverlappingRequest:
+            parts = begin_poll(session)
+        except OverlappingRequest:
             self._respond(BAD, BAD_BODY)
             return
         if parts:
@@ -214,14 +221,14 @@ class FastPollingProtocol(asyncio.Protocol, Timer):
     def _answer_poll(self) -> None:
         session = self._session
         if session is not None and self._state == WOKEN:
-            self._respond_parts(polling_rules.end_poll(session))
+            self._respond_parts(end_poll(session))
             self._next_request()
 
     def _post(self, session: Session, body: bytes) -> None:
         try:
-            polling_rules.begin_post(session)
-            packets = iter(polling_rules.decode(body, 4, self._engine.max_packets))
-        except polling_rules.OverlappingRequest:
+            begin_post(session)
+            packets = iter(decode(body, 4, self._engine.max_packets))
+        except OverlappingRequest:
             self._respond(BAD, BAD_BODY)
         except engineio_packets.PayloadError as error:
             self._reject(session, error)
@@ -230,7 +237,7 @@ class FastPollingProtocol(asyncio.Protocol, Timer):
 
     def _deliver(self, session: Session, packets: Iterator[engineio_packets.Packet]) -> None:
         try:
-            if polling_rules.deliver(session, packets):
+            if deliver(session, packets):
                 self._respond(OK_POSTED, b"ok")
                 return
         except engineio_packets.PayloadError as error:
