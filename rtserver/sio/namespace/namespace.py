@@ -101,7 +101,7 @@ class Namespace:
         return Operator(self.server.adapter, name)
 
     @property
-    def _everybody(self) -> Operator:
+    def _all_clients(self) -> Operator:
         if not isinstance(self.path, str):
             raise TypeError("a dynamic namespace addresses its clients by self.of(name)")
         return Operator(self.server.adapter, self.path)
@@ -115,47 +115,47 @@ class Namespace:
         return MappingProxyType(dict(rooms.clients) if rooms is not None else {})
 
     def to(self, *rooms: str | Iterable[str]) -> Operator:
-        return self._everybody.to(*rooms)
+        return self._all_clients.to(*rooms)
 
     in_ = to
 
     def except_(self, *rooms: str | Iterable[str]) -> Operator:
-        return self._everybody.except_(*rooms)
+        return self._all_clients.except_(*rooms)
 
     @property
     def volatile(self) -> Operator:
-        return self._everybody.volatile
+        return self._all_clients.volatile
 
     @property
     def local(self) -> Operator:
-        return self._everybody.local
+        return self._all_clients.local
 
     def compress(self, on: bool) -> Operator:
-        return self._everybody.compress(on)
+        return self._all_clients.compress(on)
 
     def timeout(self, seconds: float) -> Operator:
-        return self._everybody.timeout(seconds)
+        return self._all_clients.timeout(seconds)
 
     async def emit(self, event: str, *args: Any) -> None:
-        await self._everybody.emit(event, *args)
+        await self._all_clients.emit(event, *args)
 
     async def emit_with_ack(self, event: str, *args: Any) -> list[Any]:
-        return await self._everybody.emit_with_ack(event, *args)
+        return await self._all_clients.emit_with_ack(event, *args)
 
     async def fetch_sockets(self) -> list[RemoteSocket]:
-        return await self._everybody.fetch_sockets()
+        return await self._all_clients.fetch_sockets()
 
     async def sockets_join(self, *rooms: str | Iterable[str]) -> None:
-        await self._everybody.sockets_join(*rooms)
+        await self._all_clients.sockets_join(*rooms)
 
     async def sockets_leave(self, *rooms: str | Iterable[str]) -> None:
-        await self._everybody.sockets_leave(*rooms)
+        await self._all_clients.sockets_leave(*rooms)
 
     async def disconnect_sockets(self, close: bool = False) -> None:
-        await self._everybody.disconnect_sockets(close)
+        await self._all_clients.disconnect_sockets(close)
 
     async def all_rooms(self) -> set[str]:
-        return await self._everybody.all_rooms()
+        return await self._all_clients.all_rooms()
 
     async def occupants(
         self,
@@ -187,11 +187,11 @@ class Namespace:
 
     async def server_side_emit(self, name: str, *args: Any) -> None:
         """Call `@server_event(name)` on the other servers."""
-        await self._everybody.server_side_emit(name, *args)
+        await self._all_clients.server_side_emit(name, *args)
 
     async def server_side_emit_with_ack(self, name: str, *args: Any, timeout: float = DEFAULT_ACK_TIMEOUT) -> list[Any]:
         """The return values of `@server_event(name)` on the other servers; `timeout` is in seconds."""
-        return await self._everybody.server_side_emit_with_ack(name, *args, timeout=timeout)
+        return await self._all_clients.server_side_emit_with_ack(name, *args, timeout=timeout)
 
 
 def path_text(namespace: Namespace) -> str:

@@ -60,6 +60,12 @@ def test_limits_are_arguments_of_the_server():
     assert arguments == {"logger": False}
 
 
+@pytest.mark.parametrize(("former", "now"), [("bounds", "limits"), ("occupancy", "room_presence")])
+def test_a_former_name_of_an_argument_is_rejected(former, now):
+    with pytest.raises(TypeError, match=now):
+        Server(**{former: None})
+
+
 async def test_the_room_limit_applies_to_sockets_join_too(serve, raw):
     """Rooms beyond the limit are left out and counted: one client in too many rooms must not stop the others."""
     served = await serve(Open(), max_rooms=3, max_room_length=5)
