@@ -94,7 +94,7 @@ class Namespace:
         self.middleware += (step,)
         return step
 
-    # Addressing clients, cluster-wide: see `rtserver.sio.broadcast.operator.Operator`.
+    # Addressing clients, cluster-wide. Each method starts a `rtserver.sio.broadcast.operator.Operator`.
 
     def of(self, name: str) -> Operator:
         """All clients of one concrete namespace; needed where `path` is a pattern or a function."""
@@ -115,46 +115,59 @@ class Namespace:
         return MappingProxyType(dict(rooms.clients) if rooms is not None else {})
 
     def to(self, *rooms: str | Iterable[str]) -> Operator:
+        """Address the members of these rooms; a client in several of them is addressed once."""
         return self._all_clients.to(*rooms)
 
     in_ = to
 
     def except_(self, *rooms: str | Iterable[str]) -> Operator:
+        """Address all clients except the members of these rooms."""
         return self._all_clients.except_(*rooms)
 
     @property
     def volatile(self) -> Operator:
+        """Address all clients; the event may be dropped for those that are not ready to receive it."""
         return self._all_clients.volatile
 
     @property
     def local(self) -> Operator:
+        """Address the clients of this server only."""
         return self._all_clients.local
 
     def compress(self, on: bool) -> Operator:
+        """With `False`, the event is not compressed, even where WebSockets are."""
         return self._all_clients.compress(on)
 
     def timeout(self, seconds: float) -> Operator:
+        """Set how long `emit_with_ack` waits."""
         return self._all_clients.timeout(seconds)
 
     async def emit(self, event: str, *args: Any) -> None:
+        """Emit to all clients. Does not wait for delivery."""
         await self._all_clients.emit(event, *args)
 
     async def emit_with_ack(self, event: str, *args: Any) -> list[Any]:
+        """Emit to all clients and return the first ack argument of each; raises `AckTimeout`."""
         return await self._all_clients.emit_with_ack(event, *args)
 
     async def fetch_sockets(self) -> list[RemoteSocket]:
+        """Snapshots of all sockets of the namespace."""
         return await self._all_clients.fetch_sockets()
 
     async def sockets_join(self, *rooms: str | Iterable[str]) -> None:
+        """Make all clients join these rooms."""
         await self._all_clients.sockets_join(*rooms)
 
     async def sockets_leave(self, *rooms: str | Iterable[str]) -> None:
+        """Make all clients leave these rooms."""
         await self._all_clients.sockets_leave(*rooms)
 
     async def disconnect_sockets(self, close: bool = False) -> None:
+        """Disconnect all clients; with `close`, close their connections."""
         await self._all_clients.disconnect_sockets(close)
 
     async def all_rooms(self) -> set[str]:
+        """The names of all rooms, socket ids included."""
         return await self._all_clients.all_rooms()
 
     async def occupants(

@@ -12,6 +12,7 @@ from rtserver.config.field_types import DEEPEST
 from rtserver.errors import TooLarge
 from rtserver.sio.limits.limits import Limits
 from rtserver.sio.namespace.namespace import Namespace, event
+from rtserver.sio.server import Server
 from rtserver.telemetry.metrics import Metrics
 from tests.sio.conftest import Tokens, eventually
 
