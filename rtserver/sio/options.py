@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from rtserver.telemetry.metrics import Metrics
 
 
+RENAMED = {"bounds": "limits", "occupancy": "room_presence"}
+"""Former names of options. They are rejected, as python-engineio ignores arguments that it does not know."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerOptions:
     """Each field is an argument of `Server`, and so is each field of `Limits`."""
@@ -52,8 +56,10 @@ class ServerOptions:
     def from_arguments(cls, arguments: dict[str, Any]) -> ServerOptions:
         """The options that `arguments` names, which are removed from it. What is left is for the engine.
 
-        Raises `ValueError` for a rate that cannot be parsed.
+        Raises `ValueError` for a rate that cannot be parsed, `TypeError` for the former name of an option.
         """
+        for former in RENAMED.keys() & arguments.keys():
+            raise TypeError(f"the argument {former!r} is now called {RENAMED[former]!r}")
         named = {option.name: arguments.pop(option.name) for option in fields(cls) if option.name in arguments}
         if isinstance(rate := named.get("event_rate"), str):
             named["event_rate"] = Rate.parse(rate)

@@ -74,10 +74,8 @@ class Server(SocketIOServerApi):
         self.concurrent_handlers = options.async_handlers
         self.middleware: tuple[Callable[[Client], Any], ...] = ()
         self.outgoing_observers = OutgoingObserverTable()
-        tracked = options.room_presence
-        self.room_presence = (
-            RoomPresence(self.instance_id) if tracked is None else tracked
-        )  # one without users is false
+        room_presence = options.room_presence  # compared with None, as one without users is false
+        self.room_presence = RoomPresence(self.instance_id) if room_presence is None else room_presence
         self._registry = NamespaceRegistry(self.room_presence)
         self.rooms_of = self._registry.rooms
         self._clients: dict[str, Client] = {}

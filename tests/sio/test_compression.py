@@ -114,7 +114,7 @@ async def test_a_broadcast_reaches_compressed_and_other_clients(serve, js, line)
     assert many.count()[1] > 2 * len(LONG + "x" * len(BYTES))
 
 
-async def test_messages_below_the_threshold_or_without_the_flag_are_not_compressed(serve, js, line):
+async def test_compress_false_sends_a_message_uncompressed(serve, js, line):
     served = await serve(desk := Desk(), per_message_deflate=True)
     url, line = await line(served)
     client = await js(url, transports=["websocket"])

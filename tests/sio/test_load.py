@@ -162,7 +162,7 @@ async def test_two_thousand_clients_leave_nothing_behind(serve):
     server = served.server
     assert namespace.here == 0
     assert not server._tasks._running
-    assert not server.rooms_of("/").leaving(namespace._everybody._target)
+    assert not server.rooms_of("/").leaving(namespace._all_clients._target)
     assert (
         server.connection_limiter.connections,
         server.connection_limiter.rejected,

@@ -44,15 +44,20 @@ class Adapter:
     server: AdapterContext
 
     def bind(self, server: AdapterContext) -> None:
+        """Set the server whose clients this adapter addresses."""
         self.server = server
 
-    async def start(self) -> None: ...
+    async def start(self) -> None:
+        """Called when the server starts."""
 
-    async def stop(self) -> None: ...
+    async def stop(self) -> None:
+        """Called when the server stops, after its clients have left."""
 
-    def namespace_added(self, nsp: str) -> None: ...
+    def namespace_added(self, nsp: str) -> None:
+        """Called when a namespace opens on this server."""
 
-    def namespace_removed(self, nsp: str) -> None: ...
+    def namespace_removed(self, nsp: str) -> None:
+        """Called when a dynamic namespace closes on this server."""
 
     # Operations on the whole cluster.
 
@@ -78,24 +83,30 @@ class Adapter:
         return responses
 
     async def fetch_sockets(self, nsp: str, target: Target) -> list[RemoteSocket]:
+        """Snapshots of the selected sockets."""
         return self.local_sockets(nsp, target)
 
     async def all_rooms(self, nsp: str) -> set[str]:
+        """The names of all rooms, socket ids included."""
         return self.local_rooms(nsp)
 
     async def sockets_join(self, nsp: str, target: Target, rooms: Iterable[str]) -> None:
+        """Make the selected clients join rooms."""
         self.local_join(nsp, target, rooms)
 
     async def sockets_leave(self, nsp: str, target: Target, rooms: Iterable[str]) -> None:
+        """Make the selected clients leave rooms."""
         self.local_leave(nsp, target, rooms)
 
     async def disconnect_sockets(self, nsp: str, target: Target, close: bool) -> None:
+        """Disconnect the selected clients; with `close`, close their connections."""
         await self.local_disconnect(nsp, target, close)
 
     async def server_side_emit(self, nsp: str, args: list[Any]) -> None:
         """Call the `@server_event` handlers of the other servers; a single server has none."""
 
     async def server_side_emit_with_ack(self, nsp: str, args: list[Any], timeout: float) -> list[Any]:
+        """The return values of the `@server_event` handlers of the other servers; `timeout` is in seconds."""
         return []
 
     # The same on this server only.
@@ -106,6 +117,7 @@ class Adapter:
         return rooms is not None and rooms.has(room)
 
     def local_broadcast(self, nsp: str, args: list[Any], target: Target) -> None:
+        """Encode `[event, *args]` once and send it to the selected clients of this server."""
         server = self.server
         rooms = server.rooms_of(nsp)
         if rooms is None:
@@ -177,6 +189,7 @@ class Adapter:
         ]
 
     def local_rooms(self, nsp: str) -> set[str]:
+        """The rooms that have members on this server, socket ids included."""
         rooms = self.server.rooms_of(nsp)
         return rooms.names() if rooms is not None else set()
 

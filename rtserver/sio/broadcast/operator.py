@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from rtserver.protocol.packets import RESERVED_EVENTS
 from rtserver.sio.broadcast.remote_socket import RemoteSocket
-from rtserver.sio.broadcast.target import EVERYBODY, Page, Target
+from rtserver.sio.broadcast.target import ALL_CLIENTS, Page, Target
 
 if TYPE_CHECKING:
     from rtserver.sio.broadcast.adapter import Adapter
@@ -27,7 +27,7 @@ class Operator:
 
     __slots__ = ("_adapter", "_namespace", "_target")
 
-    def __init__(self, adapter: Adapter, namespace: str, target: Target = EVERYBODY) -> None:
+    def __init__(self, adapter: Adapter, namespace: str, target: Target = ALL_CLIENTS) -> None:
         self._adapter = adapter
         self._namespace = namespace
         self._target = target

@@ -47,5 +47,5 @@ class Target(msgspec.Struct, frozen=True):
     flags: Flags = NO_FLAGS
 
 
-EVERYBODY = Target()
+ALL_CLIENTS = Target()
 """All clients of the namespace."""

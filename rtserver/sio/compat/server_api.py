@@ -146,6 +146,7 @@ class SocketIOServerApi(socketio.AsyncServer):  # type: ignore[misc]  # python-s
             raise exceptions.TimeoutError() from None
 
     async def enter_room(self, sid: str, room: str, namespace: str | None = None) -> None:
+        """Make a client join a room, on whichever server it is."""
         client = self._context.find(sid, namespace or "/")
         if client is not None:
             await client.join(room)
@@ -153,6 +154,7 @@ class SocketIOServerApi(socketio.AsyncServer):  # type: ignore[misc]  # python-s
             await self._context.adapter.sockets_join(namespace or "/", Target(rooms=(sid,)), [room])
 
     async def leave_room(self, sid: str, room: str, namespace: str | None = None) -> None:
+        """Make a client leave a room, on whichever server it is."""
         client = self._context.find(sid, namespace or "/")
         if client is not None:
             await client.leave(room)
@@ -160,18 +162,23 @@ class SocketIOServerApi(socketio.AsyncServer):  # type: ignore[misc]  # python-s
             await self._context.adapter.sockets_leave(namespace or "/", Target(rooms=(sid,)), [room])
 
     async def close_room(self, room: str, namespace: str | None = None) -> None:
+        """Make all members leave a room, cluster-wide."""
         await self._context.adapter.sockets_leave(namespace or "/", Target(rooms=(room,)), [room])
 
     def rooms(self, sid: str, namespace: str | None = None) -> list[str]:
+        """The rooms of a client of this server, its own id included."""
         return cast("list[str]", self.manager.get_rooms(sid, namespace or "/"))
 
     async def get_session(self, sid: str, namespace: str | None = None) -> Any:
+        """The user session of a client of this server; raises `KeyError` for an unknown one."""
         return self._require(sid, namespace).user_session
 
     async def save_session(self, sid: str, session: Any, namespace: str | None = None) -> None:
+        """Replace the user session of a client of this server; raises `KeyError` for an unknown one."""
         self._require(sid, namespace).user_session = session
 
     async def disconnect(self, sid: str, namespace: str | None = None, ignore_queue: bool = False) -> None:
+        """Disconnect a client; with `ignore_queue`, only when it is on this server."""
         client = self._context.find(sid, namespace or "/")
         if client is not None:
             await client.disconnect()

@@ -117,7 +117,7 @@ class Connection(JoinedNamespaces):
         elif self.server.concurrent_handlers:
             self._handle_concurrently(client, args, id, size)
         elif client.event_queue.idle:
-            # `event_queue.put`, written out: it would need a job object for every event.
+            # The idle case of `EventQueue.put`, repeated here: `put` would need a job object for every event.
             queue = client.event_queue
             queue.idle = False
             pending = dispatcher.handle_event(client, args, id)

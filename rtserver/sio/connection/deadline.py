@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger("rtserver.sio")
 
 MAX_WAIT = 3600.0
-"""Expiry is in wall-clock time, which may be set meanwhile: check it again every hour."""
+"""Seconds. Expiry is in wall-clock time, and the clock may be set, so it is checked again every hour."""
 
 REJECTED_SECONDS = 1.0
 """How long a rejected connection stays open, so that the client can read the reason."""
@@ -38,6 +38,7 @@ class Deadline(Timer):
         self._set(join_within)
 
     def cancel(self) -> None:
+        """Stop the timer."""
         self._connection.server.engine.wheel.stop(self)
 
     def shorten(self) -> None:

@@ -3,7 +3,7 @@
 Why not `asyncio.timeout`: it schedules a timer of the event loop for each call, and has to run inside a coroutine of
 its own. Here every event would pay for both, although most handlers never suspend, and hardly any times out.
 
-So the handler's coroutine is driven by hand, as `await` (PEP 380's `yield from`) would drive it:
+Therefore the handler's coroutine is driven by hand, as `await` (PEP 380's `yield from`) would drive it:
 
 1. `work.send(None)` runs it up to its first suspension. When it ends before, `StopIteration` carries its result, and
    no timer was needed.
@@ -12,11 +12,11 @@ So the handler's coroutine is driven by hand, as `await` (PEP 380's `yield from`
 3. From there on `_yield_from` continues the delegation: it yields each awaited object to the task, and passes the
    task's answer (a value, or an exception such as CancelledError) into the coroutine by `send` or `throw`. The plain
    `yield from work` cannot be used here, since it would begin with `send(None)` and lose the object awaited first.
-4. When time is up, the timer cancels the task. As in `asyncio.timeout`, `cancelling()` tells that cancellation from
-   one that somebody else asked for, and `uncancel()` takes it back, so that the task can go on.
+4. When time is up, the timer cancels the task. As in `asyncio.timeout`, `cancelling()` distinguishes that
+   cancellation from one of another origin, and `uncancel()` takes it back, so that the task can continue.
 
 `types.coroutine` makes the generator awaitable. tests/repo/test_seams.py holds the behaviour of CPython and asyncio
-on which this stands.
+on which this depends.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ FinishedResult = list[Any] | _NoAck
 """The result of a handler that has finished: the values of the ack, or `NO_ACK`."""
 
 HandlerResult = FinishedResult | Coroutine[Any, Any, Any]
-"""What `Handler.event` returns, told apart by its type, so that a handler that never waits needs no task:
+"""What `Handler.event` returns, distinguished by its type, so that a handler that never waits needs no task:
 
 1. A list: the handler has finished, and these are the values of the ack.
 2. `NO_ACK`: no handler took the event, or it must not be acknowledged.

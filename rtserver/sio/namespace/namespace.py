@@ -94,14 +94,14 @@ class Namespace:
         self.middleware += (step,)
         return step
 
-    # Addressing clients, cluster-wide: see `rtserver.sio.broadcast.operator.Operator`.
+    # Addressing clients, cluster-wide. Each method starts a `rtserver.sio.broadcast.operator.Operator`.
 
     def of(self, name: str) -> Operator:
         """All clients of one concrete namespace; needed where `path` is a pattern or a function."""
         return Operator(self.server.adapter, name)
 
     @property
-    def _everybody(self) -> Operator:
+    def _all_clients(self) -> Operator:
         if not isinstance(self.path, str):
             raise TypeError("a dynamic namespace addresses its clients by self.of(name)")
         return Operator(self.server.adapter, self.path)
@@ -115,47 +115,60 @@ class Namespace:
         return MappingProxyType(dict(rooms.clients) if rooms is not None else {})
 
     def to(self, *rooms: str | Iterable[str]) -> Operator:
-        return self._everybody.to(*rooms)
+        """Address the members of these rooms; a client in several of them is addressed once."""
+        return self._all_clients.to(*rooms)
 
     in_ = to
 
     def except_(self, *rooms: str | Iterable[str]) -> Operator:
-        return self._everybody.except_(*rooms)
+        """Address all clients except the members of these rooms."""
+        return self._all_clients.except_(*rooms)
 
     @property
     def volatile(self) -> Operator:
-        return self._everybody.volatile
+        """Address all clients; the event may be dropped for those that are not ready to receive it."""
+        return self._all_clients.volatile
 
     @property
     def local(self) -> Operator:
-        return self._everybody.local
+        """Address the clients of this server only."""
+        return self._all_clients.local
 
     def compress(self, on: bool) -> Operator:
-        return self._everybody.compress(on)
+        """With `False`, the event is not compressed, even where WebSockets are."""
+        return self._all_clients.compress(on)
 
     def timeout(self, seconds: float) -> Operator:
-        return self._everybody.timeout(seconds)
+        """Set how long `emit_with_ack` waits."""
+        return self._all_clients.timeout(seconds)
 
     async def emit(self, event: str, *args: Any) -> None:
-        await self._everybody.emit(event, *args)
+        """Emit to all clients. Does not wait for delivery."""
+        await self._all_clients.emit(event, *args)
 
     async def emit_with_ack(self, event: str, *args: Any) -> list[Any]:
-        return await self._everybody.emit_with_ack(event, *args)
+        """Emit to all clients and return the first ack argument of each; raises `AckTimeout`."""
+        return await self._all_clients.emit_with_ack(event, *args)
 
     async def fetch_sockets(self) -> list[RemoteSocket]:
-        return await self._everybody.fetch_sockets()
+        """Snapshots of all sockets of the namespace."""
+        return await self._all_clients.fetch_sockets()
 
     async def sockets_join(self, *rooms: str | Iterable[str]) -> None:
-        await self._everybody.sockets_join(*rooms)
+        """Make all clients join these rooms."""
+        await self._all_clients.sockets_join(*rooms)
 
     async def sockets_leave(self, *rooms: str | Iterable[str]) -> None:
-        await self._everybody.sockets_leave(*rooms)
+        """Make all clients leave these rooms."""
+        await self._all_clients.sockets_leave(*rooms)
 
     async def disconnect_sockets(self, close: bool = False) -> None:
-        await self._everybody.disconnect_sockets(close)
+        """Disconnect all clients; with `close`, close their connections."""
+        await self._all_clients.disconnect_sockets(close)
 
     async def all_rooms(self) -> set[str]:
-        return await self._everybody.all_rooms()
+        """The names of all rooms, socket ids included."""
+        return await self._all_clients.all_rooms()
 
     async def occupants(
         self,
@@ -187,11 +200,11 @@ class Namespace:
 
     async def server_side_emit(self, name: str, *args: Any) -> None:
         """Call `@server_event(name)` on the other servers."""
-        await self._everybody.server_side_emit(name, *args)
+        await self._all_clients.server_side_emit(name, *args)
 
     async def server_side_emit_with_ack(self, name: str, *args: Any, timeout: float = DEFAULT_ACK_TIMEOUT) -> list[Any]:
         """The return values of `@server_event(name)` on the other servers; `timeout` is in seconds."""
-        return await self._everybody.server_side_emit_with_ack(name, *args, timeout=timeout)
+        return await self._all_clients.server_side_emit_with_ack(name, *args, timeout=timeout)
 
 
 def path_text(namespace: Namespace) -> str:

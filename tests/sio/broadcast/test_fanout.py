@@ -88,7 +88,7 @@ async def test_a_client_that_leaves_during_a_burst_does_not_affect_others(serve,
     assert await seen == ['2["news",1]', '2["news",2]', "1"]
 
 
-async def test_broadcasts_received_together_from_redis_are_sent_together(serve, raw):
+async def test_broadcasts_inside_one_corked_block_are_sent_together(serve, raw):
     hall = Hall()
     served = await serve(hall)
     client = await raw(served.url)

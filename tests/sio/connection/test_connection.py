@@ -101,7 +101,7 @@ async def test_a_packet_that_breaks_the_protocol_closes_the_connection(served, r
 
 
 @pytest.mark.parametrize("message", ["x", "9", "", "4", "٤", "5", "0{}", "bnot base64"])
-async def test_bytes_that_are_no_engine_packet_close_the_connection(served, raw, message):
+async def test_bytes_that_are_no_engine_packet_leave_nothing_behind(served, raw, message):
     client = await raw(served.url)
     await client.connect()
     await client.engine_send(message)

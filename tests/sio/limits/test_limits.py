@@ -12,6 +12,7 @@ from rtserver.config.field_types import DEEPEST
 from rtserver.errors import TooLarge
 from rtserver.sio.limits.limits import Limits
 from rtserver.sio.namespace.namespace import Namespace, event
+from rtserver.sio.server import Server
 from rtserver.telemetry.metrics import Metrics
 from tests.sio.conftest import Tokens, eventually
 
@@ -58,6 +59,12 @@ def test_limits_are_arguments_of_the_server():
     arguments = {"max_rooms": 3, "logger": False}
     assert Limits(max_depth=2).overridden_by(arguments) == Limits(max_depth=2, max_rooms=3)
     assert arguments == {"logger": False}
+
+
+@pytest.mark.parametrize(("former", "now"), [("bounds", "limits"), ("occupancy", "room_presence")])
+def test_a_former_name_of_an_argument_is_rejected(former, now):
+    with pytest.raises(TypeError, match=now):
+        Server(**{former: None})
 
 
 async def test_the_room_limit_applies_to_sockets_join_too(serve, raw):
