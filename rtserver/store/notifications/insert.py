@@ -124,13 +124,13 @@ class _Numbering:
                 raise Conflict("Another notification of this user has the same key")
             self.result.delivered.append(Delivered(earlier[0], False))
             return
-        note = self._numbered(draft, digest)
+        note = self._assign(draft, digest)
         if draft.key is not None:
             self._inboxes.known[draft.user, draft.key] = (note, digest)
         late = draft.expires_at is not None and draft.expires_at <= self._now
         self.result.delivered.append(Delivered(note, True, self._quiet.get(draft.user, False), late))
 
-    def _numbered(self, draft: NotificationDraft, digest: str | None) -> Notification:
+    def _assign(self, draft: NotificationDraft, digest: str | None) -> Notification:
         """The notification of a draft whose key is new, with the next number of the inbox."""
         self._inboxes.last_seqs[draft.user] = seq = self._inboxes.last_seqs[draft.user] + 1
         muted = self._inboxes.preferences.get(draft.user, NO_PREFERENCES).mutes(draft)
