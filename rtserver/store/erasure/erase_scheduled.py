@@ -19,17 +19,17 @@ async def erase_scheduled(connection: AsyncConnection, user: str, page: int = 20
     while True:
         query = sa.select(scheduled.c.id, scheduled.c.kind, scheduled.c.body).where(named, scheduled.c.id > after)
         rows = list(await connection.execute(query.order_by(scheduled.c.id).limit(page)))
-        gone = []
+        cancelled = []
         for row in rows:
             body = body_without(row.kind, row.body, user)
             if body is None:
-                gone.append(row.id)
+                cancelled.append(row.id)
             elif body != row.body:
                 await connection.execute(sa.update(scheduled).where(scheduled.c.id == row.id).values(body=body))
                 changed += 1
-        if gone:
-            await connection.execute(sa.delete(scheduled).where(among(connection, scheduled.c.id, gone)))
-        changed += len(gone)
+        if cancelled:
+            await connection.execute(sa.delete(scheduled).where(among(connection, scheduled.c.id, cancelled)))
+        changed += len(cancelled)
         if len(rows) < page:
             return changed
         after = rows[-1].id
@@ -43,7 +43,7 @@ def body_without(kind: str, body: Any, user: str) -> Any:
     if user in (body.get("user"), body.get("to")) or (isinstance(sender, dict) and sender.get("id") == user):
         return None
     left: dict[str, Any] = {
-        name: _but(body[name], user) for name in ("users", "mentions") if isinstance(body.get(name), list)
+        name: _without(body[name], user) for name in ("users", "mentions") if isinstance(body.get(name), list)
     }
     if left.get("users") == []:
         if kind != "emit" or not body.get("rooms"):
@@ -54,5 +54,5 @@ def body_without(kind: str, body: Any, user: str) -> Any:
     return body | left
 
 
-def _but(users: list[Any], user: str) -> list[Any]:
+def _without(users: list[Any], user: str) -> list[Any]:
     return [one for one in users if one != user]

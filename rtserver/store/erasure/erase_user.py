@@ -150,8 +150,8 @@ async def _reacted(connection: AsyncConnection, user: str) -> Step:
     seqs = {seq for seq, _ in rows}
     found = await _read(connection, sa.and_(messages.c.room == room, messages.c.seq.in_(seqs)))
     changed = {message.seq: message for message in await _update(connection, found)}
-    seen = [(changed[seq], emoji) for seq, emoji in rows if seq in changed]
-    return Step("reactions", len(rows), [message for message, _ in seen], [emoji for _, emoji in seen])
+    visible = [(changed[seq], emoji) for seq, emoji in rows if seq in changed]
+    return Step("reactions", len(rows), [message for message, _ in visible], [emoji for _, emoji in visible])
 
 
 async def _read_marks(connection: AsyncConnection, user: str) -> Step:

@@ -179,8 +179,8 @@ class Schedule:
                 raise Conflict("It is being executed")
             await connection.execute(sa.delete(scheduled).where(scheduled.c.id == row.id))
             if row.key is not None:
-                its = sa.and_(requests.c.kind == row.kind, requests.c.key == row.key)
-                await connection.execute(sa.delete(requests).where(its))
+                same_key = sa.and_(requests.c.kind == row.kind, requests.c.key == row.key)
+                await connection.execute(sa.delete(requests).where(same_key))
         return True
 
     async def _change(self, id: str, **values: Any) -> None:

@@ -47,14 +47,14 @@ async def append(
     known = await _replayed(connection, drafts)
     slow = ((n, one) for n, one in enumerate(drafts) if one.slow_seconds is not None and _nonce(one) not in known)
     refused = await check_slow_mode(connection, slow, now)
-    accepted = [draft for place, draft in enumerate(drafts) if place not in refused]
+    accepted = [draft for position, draft in enumerate(drafts) if position not in refused]
     appended = number(accepted, last_seqs, known, new_id, iso(now))
     fresh = [message for message, new in appended if new]
     if fresh:
         await connection.execute(sa.insert(messages), [_row(message, now) for message in fresh])
         await _advance_rooms(connection, {m.room: m.seq for m in fresh}, now)
     saved = iter(appended)
-    return [refused[place] if place in refused else next(saved) for place in range(len(drafts))]
+    return [refused[position] if position in refused else next(saved) for position in range(len(drafts))]
 
 
 def number(

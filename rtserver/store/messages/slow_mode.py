@@ -45,13 +45,13 @@ async def check_slow_mode(
     """
     accepted: dict[tuple[str, str], set[str | None]] = {}
     refused: dict[int, RateLimited] = {}
-    for place, draft in drafts:
+    for position, draft in drafts:
         author = (draft.room, draft.author.id)
         if author in accepted:
             if draft.nonce is None or draft.nonce not in accepted[author]:
-                refused[place] = RateLimited(draft.slow_seconds or 0, _SLOW_DOWN)
+                refused[position] = RateLimited(draft.slow_seconds or 0, _SLOW_DOWN)
         elif wait := await _wait_seconds(connection, draft, now):
-            refused[place] = RateLimited(wait, _SLOW_DOWN)
+            refused[position] = RateLimited(wait, _SLOW_DOWN)
         else:
             accepted[author] = {draft.nonce}
     return refused

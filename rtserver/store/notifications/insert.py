@@ -41,7 +41,7 @@ class _Entry:
     note: Notification
     key: str | None
     digest: str | None
-    swallowed: list[tuple[str, str | None]] = field(default_factory=list)
+    former_keys: list[tuple[str, str | None]] = field(default_factory=list)
 
 
 @dataclass
@@ -124,13 +124,13 @@ class _Numbering:
                 raise Conflict("Another notification of this user has the same key")
             self.result.delivered.append(Delivered(earlier[0], False))
             return
-        note = self._numbered(draft, digest)
+        note = self._assign(draft, digest)
         if draft.key is not None:
             self._inboxes.known[draft.user, draft.key] = (note, digest)
         late = draft.expires_at is not None and draft.expires_at <= self._now
         self.result.delivered.append(Delivered(note, True, self._quiet.get(draft.user, False), late))
 
-    def _numbered(self, draft: NotificationDraft, digest: str | None) -> Notification:
+    def _assign(self, draft: NotificationDraft, digest: str | None) -> Notification:
         """The notification of a draft whose key is new, with the next number of the inbox."""
         self._inboxes.last_seqs[draft.user] = seq = self._inboxes.last_seqs[draft.user] + 1
         muted = self._inboxes.preferences.get(draft.user, NO_PREFERENCES).mutes(draft)
@@ -150,7 +150,7 @@ class _Numbering:
     def _grow(self, entry: _Entry, draft: NotificationDraft, digest: str | None, note: Notification) -> None:
         """Replace what the row of a group says; its former key becomes a grouped key."""
         if entry.key is not None:
-            entry.swallowed.append((entry.key, entry.digest))
+            entry.former_keys.append((entry.key, entry.digest))
         entry.note, entry.key, entry.digest = note, draft.key, digest
         if note.id not in self.result.fresh:
             self.result.grown[note.id] = (draft.user, entry)
@@ -176,13 +176,13 @@ async def _save(connection: AsyncConnection, numbered: Numbered) -> None:
         await connection.execute(sa.insert(notifications), rows)
     if numbered.grown:
         await _grow(connection, numbered.grown)
-    swallowed = [
+    former_keys = [
         {"user_id": user, "key": key, "notification_id": entry.note.id, "digest": digest}
         for user, entry in (*numbered.fresh.values(), *numbered.grown.values())
-        for key, digest in entry.swallowed
+        for key, digest in entry.former_keys
     ]
-    if swallowed:
-        await connection.execute(sa.insert(grouped_keys), swallowed)
+    if former_keys:
+        await connection.execute(sa.insert(grouped_keys), former_keys)
 
 
 async def _grow(connection: AsyncConnection, grown: dict[str, tuple[str, _Entry]]) -> None:
@@ -218,9 +218,9 @@ def _repeated_query(dialect: str) -> sa.CompoundSelect[Any]:
     text = sa.bindparam("keys", type_=sa.Text)
     own, former = (matches_json(dialect, [of.c.user_id, of.c.key], text) for of in (notifications, grouped_keys))
     current = sa.select(notifications.c.user_id, notifications.c.key, notifications.c.digest, *note_columns())
-    swallowed = sa.select(grouped_keys.c.user_id, grouped_keys.c.key, grouped_keys.c.digest, *note_columns())
-    its = notifications.c.id == grouped_keys.c.notification_id
-    return sa.union_all(current.where(own), swallowed.join(notifications, its).where(former))
+    earlier = sa.select(grouped_keys.c.user_id, grouped_keys.c.key, grouped_keys.c.digest, *note_columns())
+    same = notifications.c.id == grouped_keys.c.notification_id
+    return sa.union_all(current.where(own), earlier.join(notifications, same).where(former))
 
 
 async def _groups(connection: AsyncConnection, drafts: Iterable[NotificationDraft], now: int) -> dict[_Group, _Entry]:

@@ -53,5 +53,5 @@ async def remove_mentions(
     found: dict[str, list[tuple[str, str]]] = {}
     for user, key, id_ in await connection.execute(query):
         found.setdefault(keys[user, key], []).append((user, id_))
-    await remove_notifications(connection, [id_ for removed in found.values() for _, id_ in removed])
+    await remove_notifications(connection, [id_ for pairs in found.values() for _, id_ in pairs])
     return found

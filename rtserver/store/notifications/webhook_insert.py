@@ -33,8 +33,8 @@ async def queue_webhooks(
     grown = [row["notification_id"] for row in rows if row["body"]["data"]["notification"]["count"] > 1]
     if grown:
         untried = sa.and_(among(connection, webhooks.c.notification_id, grown), webhooks.c.attempts == 0)
-        gone = sa.delete(webhooks).where(untried).returning(webhooks.c.notification_id, webhooks.c.due_at)
-        due = {row.notification_id: row.due_at for row in await connection.execute(gone)}
+        replaced = sa.delete(webhooks).where(untried).returning(webhooks.c.notification_id, webhooks.c.due_at)
+        due = {row.notification_id: row.due_at for row in await connection.execute(replaced)}
         for row in rows:  # a group that keeps growing must not delay its webhook
             if row["due_at"] == now + delay:
                 row["due_at"] = due.get(row["notification_id"], row["due_at"])

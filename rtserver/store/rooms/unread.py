@@ -89,12 +89,12 @@ def _columns(chosen: sa.FromClause) -> list[sa.ColumnElement[Any]]:
     own_last = sa.select(sa.func.max(own.c.seq)).where(own.c.author_id == USER, own.c.room == chosen.c.room)
     # Explicit: inside the counts SQLAlchemy would correlate it wrongly, to the last message in any of the rooms.
     last = own_last.correlate(chosen).scalar_subquery()
-    gone, naming = messages.alias("gone"), messages.alias("naming")
-    deleted = _count(gone, chosen, last).where(gone.c.deleted_at.is_not(None))
+    tombstones, mentioning_messages = messages.alias("gone"), messages.alias("naming")
+    deleted = _count(tombstones, chosen, last).where(tombstones.c.deleted_at.is_not(None))
     # Searched in the JSON text of the list; LIKE would ignore case.
-    listed = sa.type_coerce(naming.c.mentions, sa.Text)
-    mentioning = _count(naming, chosen, last).where(
-        naming.c.mentions.is_not(None), sa.func.replace(listed, NAMED, "") != listed
+    listed = sa.type_coerce(mentioning_messages.c.mentions, sa.Text)
+    mentioning = _count(mentioning_messages, chosen, last).where(
+        mentioning_messages.c.mentions.is_not(None), sa.func.replace(listed, NAMED, "") != listed
     )
     columns = [chosen.c.room, chosen.c.last_seq, chosen.c.first_seq, chosen.c.last_rev, receipts.c.seq, last]
     return [*columns, deleted.scalar_subquery(), mentioning.scalar_subquery()]
