@@ -13,6 +13,7 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent.parent
 PROJECT = HERE.parent
+SERVERS = HERE / "servers"
 BUILD = HERE / "build"
 NODE_FOLDER = BUILD / "node"
 SECONDS = 600.0
@@ -53,7 +54,7 @@ def installed(package: str) -> str:
     return str(json.loads(manifest.read_text())["version"])
 
 
-def said(command: Sequence[str]) -> str:
+def output_of(command: Sequence[str]) -> str:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     except (OSError, subprocess.SubprocessError) as error:
@@ -81,7 +82,7 @@ def python_with_rtserver(python: str) -> tuple[str, dict[str, Any]]:
     """The interpreter with rtserver in it, installed into a venv of its own where it is not there yet."""
     for candidate in (python, str(_venv_of(python) / "bin" / "python")):
         try:
-            return candidate, json.loads(said([candidate, "-c", _ABOUT]))
+            return candidate, json.loads(output_of([candidate, "-c", _ABOUT]))
         except Unavailable:
             continue
     venv = _venv_of(python)
@@ -89,9 +90,9 @@ def python_with_rtserver(python: str) -> tuple[str, dict[str, Any]]:
     inside = str(venv / "bin" / "python")
     _run([inside, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
           "--constraint", str(PROJECT / "requirements.lock"), "--editable", str(PROJECT)])  # fmt: skip
-    return inside, json.loads(said([inside, "-c", _ABOUT]))
+    return inside, json.loads(output_of([inside, "-c", _ABOUT]))
 
 
 def _venv_of(python: str) -> Path:
-    version = said([python, "-c", "import sys; print('%d.%d.%d' % sys.version_info[:3])"])
+    version = output_of([python, "-c", "import sys; print('%d.%d.%d' % sys.version_info[:3])"])
     return BUILD / f"venv-{version}"

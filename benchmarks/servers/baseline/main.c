@@ -1,4 +1,4 @@
-// The floor: the least that a server on this kernel can do for the same traffic. One epoll loop in C that looks only at
+// Baseline: the least that a server on this kernel can do for the same traffic. One epoll loop in C that looks only at
 // what it must and answers what the generator waits for; it checks nothing, and nobody could use it for anything else.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -93,7 +93,7 @@ static size_t upgrade(int fd, const uint8_t *bytes, size_t length)
     memcpy(answers, UPGRADE, sizeof UPGRADE - 1);
     answer_length = sizeof UPGRADE - 1;
     char open[120];
-    snprintf(open, sizeof open, "0{\"sid\":\"floor\",\"upgrades\":[],\"pingInterval\":%.0f,\"pingTimeout\":20000,",
+    snprintf(open, sizeof open, "0{\"sid\":\"baseline\",\"upgrades\":[],\"pingInterval\":%.0f,\"pingTimeout\":20000,",
              ping_interval * 1000);
     answer(open, (const uint8_t *)"\"maxPayload\":1000000}", 21);
     enlist(fd);
@@ -117,7 +117,7 @@ static size_t take_frame(int fd, uint8_t *bytes, size_t length)
     if (size > 2 && text[1] == '2')
         event(fd, text + 2, size - 2);
     else if (size == 2 && text[1] == '0')
-        answer("40", (const uint8_t *)"{\"sid\":\"floor\"}", 15);
+        answer("40", (const uint8_t *)"{\"sid\":\"baseline\"}", 18);
     return header + size;
 }
 
@@ -172,7 +172,7 @@ static void start(int port)
     poller = epoll_create1(EPOLL_CLOEXEC);
     watch(listener, EPOLL_CTL_ADD, EPOLLIN);
     if (bind(listener, (void *)&here, sizeof here) || listen(listener, 4096)) {
-        perror("floor_server");
+        perror("baseline_server");
         exit(1);
     }
 }

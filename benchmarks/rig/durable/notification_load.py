@@ -15,8 +15,9 @@ import time
 from functools import partial
 
 import aiohttp
-from cross_load import cpu, quantile
-from durable_load import Client
+
+from rig.durable.message_load import Client
+from rig.figures import cpu, quantile
 
 USERS = 10_000
 REQUEST = 1000

@@ -20,6 +20,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import cast
 
+from rig.figures import cpu, quantile
+
 ROOMS = 100
 SENDERS = 20
 BYTES = 64
@@ -28,7 +30,6 @@ JOIN_SECONDS = 20.0
 DRAIN_SECONDS = 5.0
 PROBE = "0"
 """In the place of an event's number, which begins at 1."""
-TICK = os.sysconf("SC_CLK_TCK")
 
 
 class Client(asyncio.Protocol):
@@ -88,13 +89,6 @@ async def client(port: int, packet: Callable[[bytes], None]) -> Client:
     return made
 
 
-def cpu(pid: int) -> float:
-    """Seconds that the kernel charged the process, all threads."""
-    with open(f"/proc/{pid}/stat") as file:
-        fields = file.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
-
-
 class Receipts:
     def __init__(self) -> None:
         self.expected: int | None = None
@@ -140,10 +134,6 @@ async def until_every_room_hears(sender: Client, receipts: Receipts) -> None:
         for room in missing:
             sender.send(b'42["room","r%d","%d:%b:0:"]' % (room, room, PROBE.encode()))
         await asyncio.sleep(0.05)
-
-
-def quantile(values: list[float], share: float) -> float:
-    return values[min(len(values) - 1, int(len(values) * share))] if values else 0.0
 
 
 async def main(

@@ -1,4 +1,4 @@
-// The connections of the floor: what has been read and what is still to be sent.
+// Connections of the baseline server: unread input and unsent output.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>

@@ -7,7 +7,7 @@ from html import escape
 from statistics import median
 from typing import Any
 
-from rig.table import number
+from rig.figures import number
 
 GROUP_FACTOR = 10
 PAGE_P99_MS = 10.0

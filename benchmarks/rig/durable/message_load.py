@@ -21,7 +21,7 @@ from contextlib import suppress
 from functools import partial
 from typing import cast
 
-from cross_load import cpu, quantile
+from rig.figures import cpu, quantile
 
 ROOM = 20
 TEXT = "x" * 64

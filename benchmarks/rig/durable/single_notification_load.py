@@ -17,7 +17,7 @@ from collections import defaultdict
 from itertools import count
 from typing import cast
 
-from cross_load import cpu, quantile
+from rig.figures import cpu, quantile
 
 USERS = 1000
 DRAIN_SECONDS = 20.0

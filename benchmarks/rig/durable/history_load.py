@@ -15,8 +15,8 @@ import sys
 import time
 
 import sqlalchemy as sa
-from cross_load import quantile
 
+from rig.figures import quantile
 from rtserver.store.db.database import Database
 from rtserver.store.messages.message_store import Messages
 from rtserver.store.schema import messages, rooms

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rig.install import BUILD, Unavailable
-from rig.servers import free_port, stop
+from rig.processes import free_port, stop
 
 START_SECONDS = 30.0
 

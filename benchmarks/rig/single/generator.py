@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any
 
 from rig.install import BUILD, HERE, compile_c
-from rig.servers import Running
+from rig.single.server_process import Running
 
 SOURCES = HERE / "load"
 PROGRAM = BUILD / "load"
