@@ -1,7 +1,7 @@
-"""Two servers and one Redis: what an event costs that goes from a client of one to a client of the other.
+"""Benchmark of two servers on one Redis: the cost of an event from a client of one to a client of the other.
 
 Both servers have one core to themselves, Redis and the generator the other. Rounds are interleaved. README.md says how
-to read the outcome, which goes to results/cluster.{md,svg,json}.
+to read the results, which go to results/cluster.{md,svg,json}.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ from rig.processes import await_http, await_port, free_port, process, rig_module
 
 LIMIT_SECONDS = 120.0
 RUNS = {"full": (0, False), "rate": (0, True), "foreign": (1, False)}
-"""full: events for clients at the other server, as many as can be; rate: the same at a rate; foreign: for clients at
-the same server, no business of the other's. Where the receivers are (1: where the senders are), and whether at a rate.
+"""Where the receivers are (1: at the server of the senders), and whether events are sent at a rate.
+
+full: events for clients at the other server, as fast as possible; rate: the same at a rate; foreign: events for clients
+at the same server, which do not concern the other one.
 """
 
 

@@ -1,7 +1,7 @@
-"""What saved things cost: messages of /chat from the client's event to its ack, history, and notifications.
+"""Benchmark of saved data: messages of /chat from the client's event to its ack, history, and notifications.
 
 The server has one core to itself; the database, where it is a process, and the generator have the other. README.md says
-how to read the outcome, which goes to results/durable.{md,svg,json}.
+how to read the results, which go to results/durable.{md,svg,json}.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def served(stack: ExitStack, run: str, url: str, options: argparse.Namespace) ->
 
 
 def history(url: str, options: argparse.Namespace) -> dict[str, Any]:
-    """On the server's core, with the store alone: what is asked is the time in the database."""
+    """Run with the store alone, on the server's core: it measures the time in the database."""
     return generate("history_load", [options.messages], [url], options.cores[0], options.python)
 
 

@@ -1,7 +1,7 @@
 """Run rtserver, Node's socket.io, stock python-socketio and Bun side by side and write results/.
 
-The server has one core to itself and the generator another; rounds are interleaved, so that what disturbs the machine
-disturbs everybody. README.md says how to read the outcome.
+The server has one core to itself and the generator another; rounds are interleaved, so that a disturbance of the
+machine affects all of them. README.md says how to read the results.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def main() -> int:
         sys.exit(f"The load generator needs a C compiler: {error}")
     servers = find(options.servers, options.python)
     if not servers:
-        sys.exit("None of the servers can be had here.")
+        sys.exit("None of the servers is available here.")
     about = describe(options)
     kept = other_runs(options, [run.name for run in runs]) if options.again else []
     records: list[dict[str, Any]] = []
@@ -90,13 +90,13 @@ def words(text: str) -> list[str]:
 
 
 def raise_file_limit() -> None:
-    """Servers and generators inherit it: 10,000 connections need as many files on either side."""
+    """Raise the limit of open files, for 10,000 connections on either side. Servers and generators inherit it."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def find(names: Sequence[str], pythons: Sequence[str]) -> list[ServerUnderTest]:
-    """The servers that can be had here; the reason is printed for those that cannot."""
+    """The servers that are available here; for the others the reason is printed."""
     finders: list[tuple[str, Callable[[], ServerUnderTest]]] = []
     if "rtserver" in names:
         finders += [("rtserver", partial(servers_under_test.rtserver, python)) for python in pythons]
@@ -125,13 +125,13 @@ def attempt(name: str, work: Callable[[], Any]) -> Any:
 
 
 def other_runs(options: argparse.Namespace, names: Sequence[str]) -> list[dict[str, Any]]:
-    """What the folder for the results has of runs that are not made now."""
+    """The records of earlier runs, in the folder for results, that are not repeated now."""
     records = json.loads((options.out / "results.json").read_text())["runs"]
     return [record for record in records if record["run"] not in names]
 
 
 def rotated(servers: list[ServerUnderTest], by: int) -> list[ServerUnderTest]:
-    """Another server is first in each round, so that none has always the same neighbour."""
+    """Begin each round with another server."""
     shift = by % len(servers) if servers else 0
     return servers[shift:] + servers[:shift]
 

@@ -20,7 +20,7 @@ STOP_SECONDS = 5.0
 
 @contextmanager
 def process(command: list[str], core: int, environment: dict[str, str] | None = None) -> Iterator[int]:
-    """The id of a process on `core`; ended at the end."""
+    """Start `command` on `core`, yield its process id, and stop it at the end."""
     BUILD.mkdir(exist_ok=True)
     with (BUILD / f"cluster-{Path(command[-2]).name}.log").open("ab") as log:
         started = subprocess.Popen(
@@ -38,7 +38,7 @@ def process(command: list[str], core: int, environment: dict[str, str] | None = 
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """None of them has anything to save: killed when it does not go at once."""
+    """Terminate the process; kill it after a few seconds. No server of the benchmarks has anything to save."""
     process.terminate()
     try:
         process.wait(STOP_SECONDS)

@@ -1,4 +1,4 @@
-"""The servers of the cluster benchmark."""
+"""Servers of the cluster benchmark: which program with which versions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""cluster.md and cluster.svg."""
+"""Table and chart of the cluster benchmark: cluster.md and cluster.svg."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rig.cluster.servers_under_test import ServerUnderTest
 from rig.figures import number
 
 TARGETS = {"node-classic": 0.8, "stock": 0.25}
-"""What rtserver's CPU may be of these at most."""
+"""Upper bounds of rtserver's CPU, as a share of these."""
 P99_MS = 5.0
 LEFT, PLOT, BAR, GAP, TOP = 190, 420, 18, 10, 60
 
@@ -69,7 +69,7 @@ def _met(met: bool, target: object) -> str:
 
 
 def chart(servers: list[ServerUnderTest], records: list[dict[str, Any]]) -> str:
-    """A bar for each server of server: CPU of both for an event that crosses."""
+    """A bar for each pair of servers: CPU of both for an event from one to the other."""
     found = [(server.name, _median(records, "full", server.name, "cpu_us")) for server in servers]
     bars = [(name, figure) for name, figure in found if figure is not None]
     longest = max((figure for _, figure in bars), default=1.0)

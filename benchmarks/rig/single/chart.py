@@ -1,4 +1,4 @@
-"""results.svg: each server's figure as a multiple of Node's, on a logarithmic scale, Node's being the line."""
+"""Chart results.svg: each server's figure as a multiple of Node's, on a logarithmic scale; the line is Node."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _height(line: Line, names: list[str]) -> int:
 
 
 def _cost(line: Line, name: str) -> float | None:
-    """The ratio to Node, turned over where more is better."""
+    """The ratio to Node, inverted where more is better."""
     cell: Cell | None = line.cells.get(name)
     if cell is None or not cell.ratio:
         return None

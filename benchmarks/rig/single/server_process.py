@@ -1,4 +1,4 @@
-"""One server process: started on its core, asked what it holds, stopped."""
+"""Process of a server under test: started on its core, queried for its registries, stopped."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Running:
         return self.process.pid
 
     def registries(self) -> dict[str, int]:
-        """How many sessions, clients and rooms the server says it holds."""
+        """The numbers of sessions, clients and rooms that the server reports."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         try:
             connection.request("GET", "/registries")
@@ -42,7 +42,7 @@ class Running:
 
 @contextmanager
 def running(server: ServerUnderTest, core: int, environment: Mapping[str, str], log: Path) -> Iterator[Running]:
-    """A fresh server process, all of its threads on `core`, that answers requests; stopped at the end."""
+    """Start a server with all threads on `core`, yield it once it answers, and stop it at the end."""
     port = free_port()
     variables = {"BENCH_NODE": str(NODE_FOLDER), **environment}
     with log.open("wb") as output:

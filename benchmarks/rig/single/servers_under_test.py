@@ -1,4 +1,4 @@
-"""The servers that are compared: which program with which versions."""
+"""Servers under test: which program with which versions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ServerUnderTest:
     """Without the port, which comes last."""
     python: tuple[int, int] | None = None
     unsupported_runs: frozenset[str] = frozenset()
-    """Names of runs that are not for it."""
+    """Names of runs that it does not support."""
 
     @property
     def is_rtserver(self) -> bool:
@@ -47,7 +47,7 @@ def rtserver(python: str) -> ServerUnderTest:
 
 
 def stock(pythons: Sequence[str]) -> ServerUnderTest:
-    """On the newest of these."""
+    """python-socketio on the newest of these interpreters."""
     python, about = max(map(python_with_rtserver, pythons), key=lambda found: found[1]["python"])
     command = [python, str(SERVERS / "stock_server.py")]
     return ServerUnderTest(

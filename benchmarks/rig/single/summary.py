@@ -1,4 +1,4 @@
-"""From the outputs of all runs to the table: medians, their spread, ratios to Node, targets met or missed."""
+"""Summary of all runs: medians, their spread, ratios to Node, targets met or missed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Cell:
     ratio: float | None = None
     """To Node's median."""
     met: bool | None = None
-    """None where there is no target, or nothing to compare with."""
+    """None without a target, or without a figure to compare with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ def summarize(rows: Iterable[Row], servers: list[ServerUnderTest], records: list
 
 
 def _cell(row: Row, server: str, records: list[dict[str, Any]]) -> Cell | None:
-    """Only runs in which every message was accounted for count."""
+    """Only runs without a fault count."""
     outputs = [r["output"] for r in records if r["run"] == row.run and r["server"] == server and r["output"].get("ok")]
     figures = [row.read(output) for output in outputs]
     if not figures:

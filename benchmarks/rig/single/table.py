@@ -1,4 +1,4 @@
-"""results.md: the table for people."""
+"""Tables of results.md."""
 
 from __future__ import annotations
 

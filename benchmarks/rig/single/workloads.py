@@ -1,4 +1,4 @@
-"""What is measured: the runs of the load generator, and the rows of the table that are read from them.
+"""Workloads: the runs of the load generator, and the rows of the table that are read from them.
 
 A run is one invocation of the generator against a fresh server; several rows may be read from one run.
 """
@@ -49,7 +49,7 @@ class Row:
     target: Target
     more_is_better: bool = False
     in_chart: bool = True
-    """Whether it says something as a multiple of Node's."""
+    """Whether the ratio to Node is meaningful."""
 
     def read(self, output: Mapping[str, Any]) -> float:
         value: Any = output

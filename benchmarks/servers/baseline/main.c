@@ -1,5 +1,5 @@
 // Baseline: the least that a server on this kernel can do for the same traffic. One epoll loop in C that looks only at
-// what it must and answers what the generator waits for; it checks nothing, and nobody could use it for anything else.
+// what it must and answers what the generator waits for. It checks nothing and serves no other purpose.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -17,8 +17,9 @@
 #include "session.h"
 
 enum { ROOMS = 16384, PER_ROOM = 64, TURN = 1 << 16, MESSAGE = 65536 };
-static const char UPGRADE[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                              "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";  // of the generator's key
+static const char UPGRADE[] =
+    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";  // for the generator's fixed key
 
 static int rooms[ROOMS][PER_ROOM], room_size[ROOMS];
 static int listener;
