@@ -36,7 +36,7 @@ check: $(VENV)/.dev ## lint, formats, types, imports and dependencies of Python,
 	$(BIN)/clang-format --dry-run --Werror $(C_FILES)
 
 bench: setup ## measure against Node, stock python-socketio and Bun; BENCH_ARGS="--quick" for a short look
-	@$(BIN)/python benchmarks/run.py $(BENCH_ARGS)
+	@$(BIN)/python benchmarks/single.py $(BENCH_ARGS)
 
 bench-cluster: setup ## measure two servers on one Redis against Node and stock python-socketio
 	@$(BIN)/python benchmarks/cluster.py $(BENCH_ARGS)

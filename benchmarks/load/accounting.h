@@ -1,4 +1,4 @@
-// What a process has used, by the kernel's own books.
+// Resource usage of a process, as accounted by the kernel.
 #pragma once
 #include <sys/types.h>
 

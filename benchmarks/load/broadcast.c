@@ -1,4 +1,4 @@
-// One client says something, everybody hears it: so many under way, or at a rate.
+// Broadcasts from one client to all clients: a fixed number in flight, or at a rate.
 #include <stdio.h>
 
 #include "faults.h"

@@ -1,4 +1,4 @@
-// Rooms of a few: in each, one member speaks and all of its members hear, and nobody else.
+// Small rooms: in each, one member sends; all members of the room must receive, and no other client.
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -40,7 +40,7 @@ void rooms_join(client *c)
     tcp_flush();
 }
 
-// The first members speak: client n is in room n.
+// The first member of each room sends: client n is in room n.
 static void speak(uint32_t which, nanos at)
 {
     char head[40];

@@ -1,4 +1,4 @@
-// Node's socket.io as it comes: its default WebSocket implementation (ws), HTTP of the standard library.
+// Node's socket.io with default settings: its WebSocket implementation (ws), HTTP of the standard library.
 const { createServer } = require("node:http");
 const { createRequire } = require("node:module");
 const { Server } = createRequire(`${process.env.BENCH_NODE}/`)("socket.io");

@@ -1,4 +1,4 @@
-"""cluster.md and cluster.svg."""
+"""Table and chart of the cluster benchmark: cluster.md and cluster.svg."""
 
 from __future__ import annotations
 
@@ -7,33 +7,33 @@ from html import escape
 from statistics import median
 from typing import Any
 
-from rig.cross_kinds import CrossKind
-from rig.table import number
+from rig.cluster.servers_under_test import ServerUnderTest
+from rig.figures import number
 
 TARGETS = {"node-classic": 0.8, "stock": 0.25}
-"""What rtserver's CPU may be of these at most."""
+"""Upper bounds of rtserver's CPU, as a share of these."""
 P99_MS = 5.0
 LEFT, PLOT, BAR, GAP, TOP = 190, 420, 18, 10, 60
 
 
-def table(kinds: list[CrossKind], records: list[dict[str, Any]], rate: float) -> str:
+def table(servers: list[ServerUnderTest], records: list[dict[str, Any]], rate: float) -> str:
     out = [
         "# Two servers and one Redis",
         "",
         f"{time.strftime('%Y-%m-%d')}; medians of {_rounds(records)} rounds.",
         "",
-        *(f"- **{kind.name}**: {kind.version}" for kind in kinds),
+        *(f"- **{server.name}**: {server.version}" for server in servers),
         "",
         "| servers | CPU of both, µs per event from one to the other, at full load | events/s "
         f"| p50 at {rate:,.0f}/s, ms | p99, ms | CPU of both then, µs "
         "| CPU of a server for an event that is none of its business, µs |",
         "|---|---|---|---|---|---|---|",
     ]
-    for kind in kinds:
-        figures = [_median(records, "full", kind.name, key) for key in ("cpu_us", "per_second")]
-        figures += [_median(records, "rate", kind.name, key) for key in ("p50_ms", "p99_ms", "cpu_us")]
-        figures.append(_median(records, "foreign", kind.name, "cpu_b_us"))
-        out.append(f"| {kind.name} | {' | '.join('–' if f is None else number(f) for f in figures)} |")
+    for server in servers:
+        figures = [_median(records, "full", server.name, key) for key in ("cpu_us", "per_second")]
+        figures += [_median(records, "rate", server.name, key) for key in ("p50_ms", "p99_ms", "cpu_us")]
+        figures.append(_median(records, "foreign", server.name, "cpu_b_us"))
+        out.append(f"| {server.name} | {' | '.join('–' if f is None else number(f) for f in figures)} |")
     out += ["", *_verdicts(records)]
     if failed := [f"{r['run']} of {r['server']}" for r in records if not r["ok"]]:
         out += ["", "Failed, or lost or repeated events, and are not counted: " + ", ".join(failed) + "."]
@@ -68,9 +68,9 @@ def _met(met: bool, target: object) -> str:
     return f"target ≤ {target}: {'met ✓' if met else '**missed ✗**'}"
 
 
-def chart(kinds: list[CrossKind], records: list[dict[str, Any]]) -> str:
-    """A bar for each kind of server: CPU of both for an event that crosses."""
-    found = [(kind.name, _median(records, "full", kind.name, "cpu_us")) for kind in kinds]
+def chart(servers: list[ServerUnderTest], records: list[dict[str, Any]]) -> str:
+    """A bar for each pair of servers: CPU of both for an event from one to the other."""
+    found = [(server.name, _median(records, "full", server.name, "cpu_us")) for server in servers]
     bars = [(name, figure) for name, figure in found if figure is not None]
     longest = max((figure for _, figure in bars), default=1.0)
     height = TOP + len(bars) * (BAR + GAP) + GAP

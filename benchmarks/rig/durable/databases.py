@@ -1,4 +1,4 @@
-"""A fresh SQLite file or a Postgres of its own, as durable as each is by default: a commit is on the disk."""
+"""Databases of the benchmark: a fresh SQLite file or a Postgres of its own. A commit is on the disk, as by default."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rig.install import BUILD, Unavailable
-from rig.servers import free_port, stop
+from rig.processes import free_port, stop
 
 START_SECONDS = 30.0
 
 
 @contextmanager
 def database(kind: str, core: int) -> Iterator[str]:
-    """The URL of an empty database of `kind`, sqlite or postgres; removed at the end. The server of it has `core`."""
+    """Yield the URL of an empty database of `kind`, sqlite or postgres; remove it at the end. Its server has `core`."""
     BUILD.mkdir(exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="rtserver-bench-"))
     try:
@@ -65,7 +65,7 @@ def _postgres(folder: Path, core: int) -> Iterator[str]:
 
 
 def _programs() -> Path:
-    """Debian keeps them out of PATH."""
+    """The folder of Postgres' programs; Debian keeps them out of PATH."""
     debian = Path("/usr/lib/postgresql").glob("*/bin")
     folders = sorted(debian, key=lambda found: float(found.parent.name), reverse=True)
     if program := shutil.which("postgres"):
@@ -77,7 +77,7 @@ def _programs() -> Path:
 
 
 def _account() -> str | None:
-    """Postgres refuses to run as root."""
+    """The account for Postgres, which refuses to run as root; None for the present one."""
     if os.geteuid() != 0:
         return None
     names = {entry.pw_name for entry in pwd.getpwall()}

@@ -1,10 +1,10 @@
-"""The generator of the benchmark of durable messages: senders in rooms of /chat, each waiting for the ack of its last.
+"""Load generator for saved messages: senders in rooms of /chat, each waits for the ack of its last message.
 
-    python durable_load.py PORT PID SENDERS SECONDS WARM < TOKENS
+    python -m rig.durable.message_load PORT PID SENDERS SECONDS WARM < TOKENS
 
 TOKENS has one JWT a line. Clients are in rooms of `ROOM`, all of them members of theirs; with fewer senders than that
 the rest of the one room listens. Latency is from the write of a message to the read of its ack. Every ack is checked,
-and every listener must have got every message of its room once, in the order of `seq`. Writes one line of JSON.
+and every listener must have received every message of its room once, in the order of `seq`. Writes one line of JSON.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from contextlib import suppress
 from functools import partial
 from typing import cast
 
-from cross_load import cpu, quantile
+from rig.figures import cpu, quantile
 
 ROOM = 20
 TEXT = "x" * 64
@@ -40,7 +40,7 @@ class Client(asyncio.Protocol):
         self.room = room
         self.acked = acked
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.heard = 0
+        self.received = 0
         self.faults = 0
         self.saved = 0
         self.last = 0
@@ -83,11 +83,11 @@ class Client(asyncio.Protocol):
                 size, begin = int.from_bytes(buffer[at + 2 : at + 10], "big"), at + 10
             if len(buffer) < begin + size:
                 break
-            self.take(bytes(buffer[begin : begin + size]))
+            self.on_packet(bytes(buffer[begin : begin + size]))
             at = begin + size
         del buffer[:at]
 
-    def take(self, text: bytes) -> None:
+    def on_packet(self, text: bytes) -> None:
         if text.startswith(b'42/chat,["message",'):
             self._heard(text)
         elif text.startswith(b"43/chat,"):
@@ -100,10 +100,10 @@ class Client(asyncio.Protocol):
             self.send(b"40" + self.namespace + json.dumps({"token": self.token}).encode())
 
     def _heard(self, text: bytes) -> None:
-        """Whether all came is counted at the end; here it is their order."""
+        """Check the order; missing messages are counted at the end."""
         found = SEQ.search(text)
         seq = int(found[1]) if found else 0
-        self.heard += 1
+        self.received += 1
         if seq <= self.last:
             self.faults += 1
         self.last = seq
@@ -175,7 +175,7 @@ async def main(port: int, pid: int, senders: int, seconds: float, warm: float) -
     with suppress(TimeoutError):
         await asyncio.wait_for(load.idle.wait(), DRAIN_SECONDS)
     await heard_all(load, clients)
-    missing = sum(wanted(load, client) - client.heard for client in clients)
+    missing = sum(wanted(load, client) - client.received for client in clients)
     faults = load.refused + sum(client.faults for client in clients)
     latencies = sorted(load.latencies)
     print(
@@ -196,14 +196,14 @@ async def main(port: int, pid: int, senders: int, seconds: float, warm: float) -
 
 
 def wanted(load: Load, client: Client) -> int:
-    """The messages of its room but its own, of which it has the acks."""
+    """The number of messages of the other senders of its room; for its own it has the acks."""
     return load.saved.get(client.room, 0) - client.saved
 
 
 async def heard_all(load: Load, clients: list[Client]) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(DRAIN_SECONDS):
-            while any(client.heard < wanted(load, client) for client in clients):  # noqa: ASYNC110
+            while any(client.received < wanted(load, client) for client in clients):  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
 
 

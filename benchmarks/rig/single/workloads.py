@@ -1,4 +1,4 @@
-"""What is measured: the runs of the load generator, and the rows of the table that are read from them.
+"""Workloads: the runs of the load generator, and the rows of the table that are read from them.
 
 A run is one invocation of the generator against a fresh server; several rows may be read from one run.
 """
@@ -29,7 +29,7 @@ class Target:
 
     of_node: float | None = None
     of_node_311: float | None = None
-    of_floor: float | None = None
+    of_baseline: float | None = None
     absolute: float | None = None
 
     def node_factor(self, python: tuple[int, int] | None) -> float | None:
@@ -49,7 +49,7 @@ class Row:
     target: Target
     more_is_better: bool = False
     in_chart: bool = True
-    """Whether it says something as a multiple of Node's."""
+    """Whether the ratio to Node is meaningful."""
 
     def read(self, output: Mapping[str, Any]) -> float:
         value: Any = output
@@ -84,7 +84,7 @@ ROWS = (
     Row("echo-1", "echo-1", "acked echo, 1 client × 1", "µs/event", "cpu_us", ECHO),
     Row("bcast", "bcast", "broadcast to 1,000, 64 B", "µs/delivery", "cpu_us", Target(of_node=0.65)),
     Row("bcast-5000", "bcast-5000", "broadcast to 5,000, 64 B", "µs/delivery", "cpu_us",
-        Target(of_node=0.6, of_floor=1.4)),
+        Target(of_node=0.6, of_baseline=1.4)),
     Row("rooms", "rooms", "rooms of 10 among 1,000", "µs/delivery", "cpu_us", Target(of_node=0.65)),
     Row("rate", "rate", "5 broadcasts a second to 1,000, p99", "ms", "latency_ms.p99", Target(absolute=15)),
     Row("idle", "idle", "10,000 idle connections answering pings", "% CPU", "cpu_percent", Target(absolute=1.5)),

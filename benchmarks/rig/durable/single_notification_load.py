@@ -1,6 +1,6 @@
-"""Notifications to one user each, with a key each, by callers of the HTTP API that wait for the answer to their last.
+"""Load generator for notifications to single users, each with a key. Callers wait for the answer to their last request.
 
-    python single_load.py PORT PID CALLERS SECONDS WARM < KEY
+    python -m rig.durable.single_notification_load PORT PID CALLERS SECONDS WARM < KEY
 
 The users take turns. Every answer must be new and under the key that it was asked with first, and the numbers of each
 user must have no gap at the end. Writes one line of JSON.
@@ -17,7 +17,7 @@ from collections import defaultdict
 from itertools import count
 from typing import cast
 
-from cross_load import cpu, quantile
+from rig.figures import cpu, quantile
 
 USERS = 1000
 DRAIN_SECONDS = 20.0
@@ -25,7 +25,7 @@ LENGTH = re.compile(rb"\r\ncontent-length: (\d+)\r\n", re.IGNORECASE)
 
 
 class Load:
-    """What all callers share: the next key, and what became of each request."""
+    """State that all callers share: the next key, and the outcome of each request."""
 
     def __init__(self, key: str) -> None:
         self.key = key
@@ -36,12 +36,12 @@ class Load:
         self.going = True
         self.calling = 0
 
-    def answered(self, user: str, head: bytes, body: bytes, sent_at: float) -> None:
-        told = json.loads(body)
-        if not head.startswith(b"HTTP/1.1 200") or not told["new"] or told["notifications"][0]["user"] != user:
+    def on_answer(self, user: str, head: bytes, body: bytes, sent_at: float) -> None:
+        answer = json.loads(body)
+        if not head.startswith(b"HTTP/1.1 200") or not answer["new"] or answer["notifications"][0]["user"] != user:
             self.wrong += 1
             return
-        self.seqs[user].append(told["notifications"][0]["seq"])
+        self.seqs[user].append(answer["notifications"][0]["seq"])
         now = time.perf_counter()
         self.late.append((now, now - sent_at))
 
@@ -59,7 +59,7 @@ class Caller(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self._load.calling += 1
-        self._ask()
+        self._send()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._load.wrong += self._load.going
@@ -70,17 +70,17 @@ class Caller(asyncio.Protocol):
         length = LENGTH.search(head + b"\r\n")
         if end and length is not None and len(body) >= int(length[1]):
             self._buffer = b""
-            self._load.answered(self._user, head, body, self._sent_at)
-            self._ask()
+            self._load.on_answer(self._user, head, body, self._sent_at)
+            self._send()
 
-    def _ask(self) -> None:
+    def _send(self) -> None:
         if not self._load.going:
             self._load.calling -= 1
             return
         number = next(self._load.numbers)
         self._user = f"user{number % USERS}"
-        asked = {"type": "bench", "message": "x" * 64, "user": self._user, "key": f"bench-{number}"}
-        body = json.dumps(asked).encode()
+        request = {"type": "bench", "message": "x" * 64, "user": self._user, "key": f"bench-{number}"}
+        body = json.dumps(request).encode()
         self._sent_at = time.perf_counter()
         self._transport.write(
             b"POST /api/notifications HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer %b\r\n"

@@ -1,11 +1,10 @@
-"""One server process: started on its core, asked what it holds, stopped."""
+"""Process of a server under test: started on its core, queried for its registries, stopped."""
 
 from __future__ import annotations
 
 import http.client
 import json
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -14,15 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rig.install import NODE_FOLDER, Unavailable
-from rig.kinds import Kind
+from rig.processes import free_port, stop
+from rig.single.servers_under_test import ServerUnderTest
 
 START_SECONDS = 30.0
-STOP_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    kind: Kind
+    server: ServerUnderTest
     process: subprocess.Popen[bytes]
     port: int
 
@@ -31,7 +30,7 @@ class Running:
         return self.process.pid
 
     def registries(self) -> dict[str, int]:
-        """How many sessions, clients and rooms the server says it holds."""
+        """The numbers of sessions, clients and rooms that the server reports."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         try:
             connection.request("GET", "/registries")
@@ -42,51 +41,35 @@ class Running:
 
 
 @contextmanager
-def running(kind: Kind, core: int, environment: Mapping[str, str], log: Path) -> Iterator[Running]:
-    """A fresh server process, all of its threads on `core`, that answers requests; stopped at the end."""
+def running(server: ServerUnderTest, core: int, environment: Mapping[str, str], log: Path) -> Iterator[Running]:
+    """Start a server with all threads on `core`, yield it once it answers, and stop it at the end."""
     port = free_port()
     variables = {"BENCH_NODE": str(NODE_FOLDER), **environment}
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [*kind.command, str(port)],
+            [*server.command, str(port)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             env={**os.environ, **variables},
             preexec_fn=lambda: os.sched_setaffinity(0, {core}),
         )
-    server = Running(kind, process, port)
+    running = Running(server, process, port)
     try:
-        _await_ready(server)
-        yield server
+        _await_ready(running)
+        yield running
     finally:
         stop(process)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _await_ready(server: Running) -> None:
+def _await_ready(running: Running) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
-        if server.process.poll() is not None:
-            raise Unavailable(f"{server.kind.name} ended with {server.process.returncode}; see its log")
+        if running.process.poll() is not None:
+            raise Unavailable(f"{running.server.name} ended with {running.process.returncode}; see its log")
         try:
-            server.registries()
+            running.registries()
             return
         except (OSError, http.client.HTTPException, ValueError):
             time.sleep(0.05)
-    raise Unavailable(f"{server.kind.name} did not answer within {START_SECONDS:.0f} s")
-
-
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """None of them has anything to save: killed when it does not go at once."""
-    process.terminate()
-    try:
-        process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    raise Unavailable(f"{running.server.name} did not answer within {START_SECONDS:.0f} s")

@@ -1,12 +1,13 @@
-"""results.md: the table for people."""
+"""Tables of results.md."""
 
 from __future__ import annotations
 
 from statistics import median
 from typing import Any
 
-from rig.kinds import Kind
-from rig.summary import Cell, Line, target_text
+from rig.figures import number
+from rig.single.servers_under_test import ServerUnderTest
+from rig.single.summary import Cell, Line, target_text
 
 LATENCY_RUNS = {
     "echo": ("acked echo, 100 × 10", "latency_ms"),
@@ -22,11 +23,15 @@ QUANTILES = ("p50", "p99", "p999")
 
 
 def markdown(
-    lines: list[Line], kinds: list[Kind], about: dict[str, Any], records: list[dict[str, Any]], faults: list[str]
+    lines: list[Line],
+    servers: list[ServerUnderTest],
+    about: dict[str, Any],
+    records: list[dict[str, Any]],
+    faults: list[str],
 ) -> str:
-    names = [kind.name for kind in kinds]
+    names = [server.name for server in servers]
     out = ["# Results", "", _about(about), ""]
-    out += [f"- **{kind.name}**: {kind.version}" for kind in kinds]
+    out += [f"- **{server.name}**: {server.version}" for server in servers]
     out += ["", "Median (lowest–highest) of each server, × its ratio to Node. ✓ target met, ✗ target missed.", ""]
     out += ["| workload | unit | " + " | ".join(names) + " | target for rtserver |"]
     out += ["|---|---|" + "---|" * (len(names) + 1)]
@@ -84,11 +89,3 @@ def _latency_line(run: str, names: list[str], records: list[dict[str, Any]]) -> 
         figures = [number(median(output[key][quantile] for output in outputs)) for quantile in QUANTILES if outputs]
         cells.append(" / ".join(figures) or "–")
     return f"| {title} | {' | '.join(cells)} |" if set(cells) != {"–"} else None
-
-
-def number(value: float) -> str:
-    """Three figures, no more."""
-    if value == 0 or abs(value) >= 1000:
-        return f"{value:,.0f}"
-    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
-    return f"{value:.{digits}f}"

@@ -1,5 +1,5 @@
-// The floor: the least that a server on this kernel can do for the same traffic. One epoll loop in C that looks only at
-// what it must and answers what the generator waits for; it checks nothing, and nobody could use it for anything else.
+// Baseline: the least that a server on this kernel can do for the same traffic. One epoll loop in C that looks only at
+// what it must and answers what the generator waits for. It checks nothing and serves no other purpose.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -17,8 +17,9 @@
 #include "session.h"
 
 enum { ROOMS = 16384, PER_ROOM = 64, TURN = 1 << 16, MESSAGE = 65536 };
-static const char UPGRADE[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                              "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";  // of the generator's key
+static const char UPGRADE[] =
+    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";  // for the generator's fixed key
 
 static int rooms[ROOMS][PER_ROOM], room_size[ROOMS];
 static int listener;
@@ -93,7 +94,7 @@ static size_t upgrade(int fd, const uint8_t *bytes, size_t length)
     memcpy(answers, UPGRADE, sizeof UPGRADE - 1);
     answer_length = sizeof UPGRADE - 1;
     char open[120];
-    snprintf(open, sizeof open, "0{\"sid\":\"floor\",\"upgrades\":[],\"pingInterval\":%.0f,\"pingTimeout\":20000,",
+    snprintf(open, sizeof open, "0{\"sid\":\"baseline\",\"upgrades\":[],\"pingInterval\":%.0f,\"pingTimeout\":20000,",
              ping_interval * 1000);
     answer(open, (const uint8_t *)"\"maxPayload\":1000000}", 21);
     enlist(fd);
@@ -117,7 +118,7 @@ static size_t take_frame(int fd, uint8_t *bytes, size_t length)
     if (size > 2 && text[1] == '2')
         event(fd, text + 2, size - 2);
     else if (size == 2 && text[1] == '0')
-        answer("40", (const uint8_t *)"{\"sid\":\"floor\"}", 15);
+        answer("40", (const uint8_t *)"{\"sid\":\"baseline\"}", 18);
     return header + size;
 }
 
@@ -172,7 +173,7 @@ static void start(int port)
     poller = epoll_create1(EPOLL_CLOEXEC);
     watch(listener, EPOLL_CTL_ADD, EPOLLIN);
     if (bind(listener, (void *)&here, sizeof here) || listen(listener, 4096)) {
-        perror("floor_server");
+        perror("baseline_server");
         exit(1);
     }
 }

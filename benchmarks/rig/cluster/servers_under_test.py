@@ -1,16 +1,15 @@
-"""The servers of the cluster benchmark."""
+"""Servers of the cluster benchmark: which program with which versions."""
 
 from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass, field
 
-from rig.install import Unavailable, installed, python_with_rtserver, said
-from rig.kinds import SERVERS
+from rig.install import SERVERS, Unavailable, installed, output_of, python_with_rtserver
 
 
 @dataclass(frozen=True, slots=True)
-class CrossKind:
+class ServerUnderTest:
     name: str
     version: str
     command: list[str]
@@ -22,19 +21,21 @@ class CrossKind:
         return self.environment.get("BENCH_ADAPTER", "")
 
 
-def cross_kinds(python: str) -> list[CrossKind]:
+def servers_under_test(python: str) -> list[ServerUnderTest]:
     python, about = python_with_rtserver(python)
     ours = f"rtserver {about['rtserver']}, Python {'.'.join(map(str, about['python']))}"
     node = f"socket.io {_installed('socket.io')}, redis-adapter {_installed('@socket.io/redis-adapter')}"
-    node = f"{node}, Node {said(['node', '--version'])}"
-    kinds = []
+    node = f"{node}, Node {output_of(['node', '--version'])}"
+    servers = []
     for adapter in ("classic", "sharded"):
         environment = {"BENCH_ADAPTER": adapter}
         ours_command = [python, str(SERVERS / "cluster_rtserver.py")]
-        kinds.append(CrossKind(f"rtserver-{adapter}", ours, ours_command, environment))
-        kinds.append(CrossKind(f"node-{adapter}", node, ["node", str(SERVERS / "cluster_node.js")], environment))
+        servers.append(ServerUnderTest(f"rtserver-{adapter}", ours, ours_command, environment))
+        servers.append(
+            ServerUnderTest(f"node-{adapter}", node, ["node", str(SERVERS / "cluster_node.js")], environment)
+        )
     stock = f"python-socketio {about['python-socketio']}, its Redis manager"
-    return [*kinds, CrossKind("stock", stock, [python, str(SERVERS / "cluster_stock.py")])]
+    return [*servers, ServerUnderTest("stock", stock, [python, str(SERVERS / "cluster_stock.py")])]
 
 
 def redis_program() -> str:

@@ -1,6 +1,6 @@
-"""Pages of 50 out of the history of one room of many messages, by the store itself.
+"""Benchmark of history: pages of 50 messages of one long room, read by the store alone.
 
-    python history_load.py MESSAGES < URL
+    python -m rig.durable.history_load MESSAGES < URL
 
 Pages are read one after the other: some from the end, some before and after cursors anywhere. Each is checked. Writes
 one line of JSON.
@@ -15,8 +15,8 @@ import sys
 import time
 
 import sqlalchemy as sa
-from cross_load import quantile
 
+from rig.figures import quantile
 from rtserver.store.db.database import Database
 from rtserver.store.messages.message_store import Messages
 from rtserver.store.schema import messages, rooms
@@ -29,7 +29,7 @@ TEXT = "A message of the usual length, as people write them to one another. "
 
 
 async def fill(db: Database, count: int) -> None:
-    """Rows as `append` leaves them, many at a time."""
+    """Insert rows like those of `append`, many at a time."""
     async with db.transaction() as connection:
         await connection.execute(sa.insert(rooms).values(room=ROOM, last_seq=count, active_at=count))
     for first in range(1, count + 1, BATCH):

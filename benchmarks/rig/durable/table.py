@@ -1,4 +1,4 @@
-"""durable.md and durable.svg."""
+"""Tables and chart of the durable benchmark: durable.md and durable.svg."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from html import escape
 from statistics import median
 from typing import Any
 
-from rig.table import number
+from rig.figures import number
 
 GROUP_FACTOR = 10
 PAGE_P99_MS = 10.0
@@ -108,7 +108,7 @@ def chart(records: list[dict[str, Any]]) -> str:
         'role="img" aria-label="Saved messages a second">',
         "<style>text{font:12px system-ui,sans-serif;fill:#1f2328}.t{font-size:15px;font-weight:600}.o{fill:#1a7f37}"
         "@media(prefers-color-scheme:dark){text{fill:#e6edf3}.o{fill:#3fb950}}</style>",
-        '<text class="t" x="16" y="24">Messages a second: saved, told to a room of 20, acked</text>',
+        '<text class="t" x="16" y="24">Messages a second: saved, sent to a room of 20, acked</text>',
     ]
     for at, (name, figure) in enumerate(bars):
         y = TOP + at * (BAR + GAP)

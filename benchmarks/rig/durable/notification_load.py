@@ -1,6 +1,6 @@
-"""One notification to 10,000 users, of whom 1,000 are connected: how long until all is saved and has arrived.
+"""Load generator for one notification to 10,000 users, 1,000 of them connected: time until all are saved and received.
 
-    python notify_load.py PORT PID < LINES
+    python -m rig.durable.notification_load PORT PID < LINES
 
 LINES: the API key, then one JWT for each user that is connected (user0, user1, …). Ten requests of 1,000 users each
 are made at once. Each client must get the notification once. Writes one line of JSON.
@@ -15,8 +15,9 @@ import time
 from functools import partial
 
 import aiohttp
-from cross_load import cpu, quantile
-from durable_load import Client
+
+from rig.durable.message_load import Client
+from rig.figures import cpu, quantile
 
 USERS = 10_000
 REQUEST = 1000
@@ -25,7 +26,7 @@ SECONDS = 60.0
 
 
 class Device(Client):
-    """Connected to /notifications; `arrived` gets the moment of each notification."""
+    """Connected to /notifications; `arrived` has the time of each notification."""
 
     namespace = b"/notifications,"
 
@@ -33,13 +34,13 @@ class Device(Client):
         super().__init__(token, "", lambda client, packet: None)
         self.arrived: list[float] = []
 
-    def take(self, text: bytes) -> None:
+    def on_packet(self, text: bytes) -> None:
         if text.startswith(b'42/notifications,["notification",'):
             self.arrived.append(time.perf_counter())
         elif text.startswith(b"40/notifications,"):
             self.ready.set_result(None)
         else:
-            super().take(text)
+            super().on_packet(text)
 
 
 async def main(port: int, pid: int) -> None:

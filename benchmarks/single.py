@@ -1,7 +1,7 @@
 """Run rtserver, Node's socket.io, stock python-socketio and Bun side by side and write results/.
 
-The server has one core to itself and the generator another; rounds are interleaved, so that what disturbs the machine
-disturbs everybody. README.md says how to read the outcome.
+The server has one core to itself and the generator another; rounds are interleaved, so that a disturbance of the
+machine affects all of them. README.md says how to read the results.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rig import load, servers
-from rig.chart import svg
 from rig.install import BUILD, HERE, Unavailable, install_node_packages
-from rig.kinds import Kind, bun_kind, floor_kind, node_kind, rtserver_kind, stock_kind
-from rig.summary import summarize
-from rig.table import markdown
-from rig.workloads import ROWS, RUNS, Run
+from rig.single import generator, server_process, servers_under_test
+from rig.single.chart import svg
+from rig.single.servers_under_test import ServerUnderTest
+from rig.single.summary import summarize
+from rig.single.table import markdown
+from rig.single.workloads import ROWS, RUNS, Run
 
 RESULTS = HERE / "results"
-NAMES = ("rtserver", "node", "stock", "bun", "floor")
+NAMES = ("rtserver", "node", "stock", "bun", "baseline")
 RUN_SECONDS = 180.0
 MAX_ROUNDS = 20
 FULL = "--warm 1 --dur 4"
@@ -39,21 +39,21 @@ def main() -> int:
     raise_file_limit()
     runs = [run for run in RUNS if not options.only or run.name in options.only]
     try:
-        load.compile_generator()
+        generator.compile_generator()
     except Unavailable as error:
         sys.exit(f"The load generator needs a C compiler: {error}")
-    kinds = find(options.servers, options.python)
-    if not kinds:
-        sys.exit("None of the servers can be had here.")
+    servers = find(options.servers, options.python)
+    if not servers:
+        sys.exit("None of the servers is available here.")
     about = describe(options)
     kept = other_runs(options, [run.name for run in runs]) if options.again else []
     records: list[dict[str, Any]] = []
     for round_number in range(options.rounds):
         for run in runs:
-            able = [kind for kind in kinds if run.name not in kind.cannot]
-            records += [measure(run, kind, round_number, options) for kind in rotated(able, round_number)]
+            able = [server for server in servers if run.name not in server.unsupported_runs]
+            records += [measure(run, server, round_number, options) for server in rotated(able, round_number)]
         about.update(rounds=round_number + 1, load_after=round(os.getloadavg()[0], 2))
-        write(kinds, about, [*kept, *records], options.out)
+        write(servers, about, [*kept, *records], options.out)
     print((options.out / "results.md").read_text())
     return 1 if any(not record["output"]["ok"] for record in records) else 0
 
@@ -76,6 +76,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     known = {run.name for run in RUNS}
     if unknown := (set(options.only) - known) | (set(options.servers) - set(NAMES)):
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
+    if options.again and not (options.out / "results.json").exists():
+        parser.error(f"--again needs the figures of an earlier run: {options.out / 'results.json'} is missing")
     if not 1 <= options.rounds <= MAX_ROUNDS:
         parser.error(f"--rounds must be from 1 to {MAX_ROUNDS}")
     if not set(options.cores) <= os.sched_getaffinity(0) or len(set(options.cores)) != 2:
@@ -88,29 +90,29 @@ def words(text: str) -> list[str]:
 
 
 def raise_file_limit() -> None:
-    """Servers and generators inherit it: 10,000 connections need as many files on either side."""
+    """Raise the limit of open files, for 10,000 connections on either side. Servers and generators inherit it."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def find(names: Sequence[str], pythons: Sequence[str]) -> list[Kind]:
-    """The servers that can be had here; the reason is printed for those that cannot."""
-    finders: list[tuple[str, Callable[[], Kind]]] = []
+def find(names: Sequence[str], pythons: Sequence[str]) -> list[ServerUnderTest]:
+    """The servers that are available here; for the others the reason is printed."""
+    finders: list[tuple[str, Callable[[], ServerUnderTest]]] = []
     if "rtserver" in names:
-        finders += [("rtserver", partial(rtserver_kind, python)) for python in pythons]
+        finders += [("rtserver", partial(servers_under_test.rtserver, python)) for python in pythons]
     if "node" in names:
-        finders.append(("node", node_kind))
+        finders.append(("node", servers_under_test.node))
     if "stock" in names:
-        finders.append(("stock", partial(stock_kind, pythons)))
+        finders.append(("stock", partial(servers_under_test.stock, pythons)))
     if "bun" in names:
-        finders.append(("bun", bun_kind))
-    if "floor" in names:
-        finders.append(("floor", floor_kind))
+        finders.append(("bun", servers_under_test.bun))
+    if "baseline" in names:
+        finders.append(("baseline", servers_under_test.baseline))
     if {"node", "bun"} & set(names):
         attempt("npm packages", install_node_packages)
-    found = [kind for name, finder in finders if (kind := attempt(name, finder)) is not None]
-    for kind in found:
-        print(f"{kind.name}: {kind.version}")
+    found = [server for name, finder in finders if (server := attempt(name, finder)) is not None]
+    for server in found:
+        print(f"{server.name}: {server.version}")
     return found
 
 
@@ -123,35 +125,35 @@ def attempt(name: str, work: Callable[[], Any]) -> Any:
 
 
 def other_runs(options: argparse.Namespace, names: Sequence[str]) -> list[dict[str, Any]]:
-    """What the folder for the results has of runs that are not made now."""
+    """The records of earlier runs, in the folder for results, that are not repeated now."""
     records = json.loads((options.out / "results.json").read_text())["runs"]
     return [record for record in records if record["run"] not in names]
 
 
-def rotated(kinds: list[Kind], by: int) -> list[Kind]:
-    """Another server is first in each round, so that none has always the same neighbour."""
-    shift = by % len(kinds) if kinds else 0
-    return kinds[shift:] + kinds[:shift]
+def rotated(servers: list[ServerUnderTest], by: int) -> list[ServerUnderTest]:
+    """Begin each round with another server."""
+    shift = by % len(servers) if servers else 0
+    return servers[shift:] + servers[:shift]
 
 
-def measure(run: Run, kind: Kind, round_number: int, options: argparse.Namespace) -> dict[str, Any]:
+def measure(run: Run, server: ServerUnderTest, round_number: int, options: argparse.Namespace) -> dict[str, Any]:
     arguments = f"{QUICK if options.quick else FULL} {run.arguments} {run.quick if options.quick else ''}"
     environment = run.quick_environment if options.quick else run.environment
     server_core, generator_core = options.cores
-    log = BUILD / f"{kind.name}-{run.name}.log"
+    log = BUILD / f"{server.name}-{run.name}.log"
     try:
-        with servers.running(kind, server_core, environment, log) as server:
-            output = load.generate(server, generator_core, arguments, RUN_SECONDS)
-    except (load.Failed, Unavailable) as error:
+        with server_process.running(server, server_core, environment, log) as running:
+            output = generator.generate(running, generator_core, arguments, RUN_SECONDS)
+    except (generator.Failed, Unavailable) as error:
         output = {"ok": False, "first_fault": str(error)}
-    report(run, kind, output)
-    return {"run": run.name, "server": kind.name, "round": round_number, "output": output}
+    report(run, server, output)
+    return {"run": run.name, "server": server.name, "round": round_number, "output": output}
 
 
-def report(run: Run, kind: Kind, output: dict[str, Any]) -> None:
+def report(run: Run, server: ServerUnderTest, output: dict[str, Any]) -> None:
     figures = [f"{row.read(output):.3g} {row.unit}" for row in ROWS if row.run == run.name and output["ok"]]
     figures = figures or [f"FAILED: {output['first_fault']}"]
-    print(f"{time.strftime('%H:%M:%S')} {run.name:12} {kind.name:14} {', '.join(figures)}", flush=True)
+    print(f"{time.strftime('%H:%M:%S')} {run.name:12} {server.name:14} {', '.join(figures)}", flush=True)
 
 
 def describe(options: argparse.Namespace) -> dict[str, Any]:
@@ -172,21 +174,21 @@ def cpu_model() -> str:
     return platform.machine()
 
 
-def write(kinds: list[Kind], about: dict[str, Any], records: list[dict[str, Any]], folder: Path) -> None:
-    lines = summarize(ROWS, kinds, records)
+def write(servers: list[ServerUnderTest], about: dict[str, Any], records: list[dict[str, Any]], folder: Path) -> None:
+    lines = summarize(ROWS, servers, records)
     faults = [
         f"{record['run']}, {record['server']}, round {record['round'] + 1}: {record['output'].get('first_fault')}"
         for record in records
         if not record["output"]["ok"]
     ]
     folder.mkdir(parents=True, exist_ok=True)
-    versions = {kind.name: kind.version for kind in kinds}
+    versions = {server.name: server.version for server in servers}
     runs = ",\n ".join(json.dumps(record) for record in records)
     text = f'{{"about": {json.dumps(about)},\n"servers": {json.dumps(versions, indent=1)},\n"runs": [\n {runs}\n]}}\n'
     (folder / "results.json").write_text(text)
-    text = markdown(lines, kinds, about, records, faults)
+    text = markdown(lines, servers, about, records, faults)
     (folder / "results.md").write_text(text)
-    (folder / "results.svg").write_text(svg(lines, kinds))
+    (folder / "results.svg").write_text(svg(lines, servers))
 
 
 if __name__ == "__main__":

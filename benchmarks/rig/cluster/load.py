@@ -1,11 +1,11 @@
-"""The generator of the cluster benchmark: clients at two servers, events from one to the other, each of them checked.
+"""Load generator of the cluster benchmark: clients at two servers, events from one to the other, each of them checked.
 
-    python cross_load.py PORT_A PORT_B PID_A PID_B NEAR RATE SECONDS WARM
+    python -m rig.cluster.load PORT_A PORT_B PID_A PID_B NEAR RATE SECONDS WARM
 
-RATE 0: as fast as the servers can, with `WINDOW` events under way.
+RATE 0: as fast as the servers can, with `WINDOW` events in flight.
 
 Senders at A emit `room` with a room's name and a text; one client is in each room: at B, or (NEAR = 1) at A, so that
-the traffic is none of B's business. Latency is from write to read. Writes one line of JSON.
+the traffic does not concern B. Latency is from write to read. Writes one line of JSON.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import cast
 
+from rig.figures import cpu, quantile
+
 ROOMS = 100
 SENDERS = 20
 BYTES = 64
@@ -27,12 +29,11 @@ WINDOW = 200
 JOIN_SECONDS = 20.0
 DRAIN_SECONDS = 5.0
 PROBE = "0"
-"""In the place of an event's number, which begins at 1."""
-TICK = os.sysconf("SC_CLK_TCK")
+"""Stands in the place of an event's number; those begin at 1."""
 
 
 class Client(asyncio.Protocol):
-    """One Socket.IO client over a WebSocket; `packet` gets what follows the CONNECT."""
+    """One Socket.IO client over a WebSocket; `packet` receives all packets after the CONNECT."""
 
     def __init__(self, packet: Callable[[bytes], None]) -> None:
         self.packet = packet
@@ -69,9 +70,9 @@ class Client(asyncio.Protocol):
             if len(self.buffer) < begin + size:
                 return
             text, self.buffer = self.buffer[begin : begin + size], self.buffer[begin + size :]
-            self.take(text)
+            self.on_packet(text)
 
-    def take(self, text: bytes) -> None:
+    def on_packet(self, text: bytes) -> None:
         if text[:1] == b"0":
             self.send(b"40")
         elif text == b"2":
@@ -88,19 +89,12 @@ async def client(port: int, packet: Callable[[bytes], None]) -> Client:
     return made
 
 
-def cpu(pid: int) -> float:
-    """Seconds that the kernel charged the process, all threads."""
-    with open(f"/proc/{pid}/stat") as file:
-        fields = file.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
-
-
 class Receipts:
     def __init__(self) -> None:
         self.expected: int | None = None
         self.all_joined = asyncio.Event()
         self.all_seen = asyncio.Event()
-        self.heard: set[int] = set()
+        self.reached: set[int] = set()
         """Rooms that a probe has reached."""
         self.seen = [0] * ROOMS
         self.latencies: list[float] = []
@@ -118,7 +112,7 @@ class Receipts:
         name, body = json.loads(text[2:])
         room, number, sent, _ = body.split(":")
         if number == PROBE:
-            self.heard.add(int(room))
+            self.reached.add(int(room))
             return
         self.seen[int(room)] += 1
         if name != "room" or int(number) != self.seen[int(room)]:
@@ -134,16 +128,12 @@ class Receipts:
             self.all_seen.set()
 
 
-async def until_every_room_hears(sender: Client, receipts: Receipts) -> None:
-    """A sharded adapter subscribes to a room some time after it was joined."""
-    while missing := set(range(ROOMS)) - receipts.heard:
+async def until_every_room_receives(sender: Client, receipts: Receipts) -> None:
+    """Wait until every room receives: a sharded adapter subscribes to a room some time after it was joined."""
+    while missing := set(range(ROOMS)) - receipts.reached:
         for room in missing:
             sender.send(b'42["room","r%d","%d:%b:0:"]' % (room, room, PROBE.encode()))
         await asyncio.sleep(0.05)
-
-
-def quantile(values: list[float], share: float) -> float:
-    return values[min(len(values) - 1, int(len(values) * share))] if values else 0.0
 
 
 async def main(
@@ -159,7 +149,7 @@ async def main(
         await receipts.all_joined.wait()
     senders = [await client(port_a, lambda _: None) for _ in range(SENDERS)]
     async with asyncio.timeout(JOIN_SECONDS):
-        await until_every_room_hears(senders[0], receipts)
+        await until_every_room_receives(senders[0], receipts)
     numbers = [0] * ROOMS
     total = 0
 

@@ -1,4 +1,4 @@
-"""The load generator: compiled once, run on a core of its own, its one line of JSON read."""
+"""Load generator in C: compiled once, run on a core of its own; its result is one line of JSON."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any
 
 from rig.install import BUILD, HERE, compile_c
-from rig.servers import Running
+from rig.single.server_process import Running
 
 SOURCES = HERE / "load"
 PROGRAM = BUILD / "load"
@@ -17,7 +17,7 @@ GRACE_SECONDS = 30.0
 
 
 class Failed(Exception):
-    """The generator could not do its work at all."""
+    """The generator gave no result."""
 
 
 def compile_generator() -> None:
@@ -25,7 +25,7 @@ def compile_generator() -> None:
 
 
 def generate(server: Running, core: int, arguments: str, limit: float) -> dict[str, Any]:
-    """One run of at most `limit` seconds. `ok` in what it gives says whether every message came once and in order."""
+    """One run of at most `limit` seconds. `ok` in the result: every message arrived once and in order."""
     where = ["--port", str(server.port), "--pid", str(server.pid), "--max", str(limit)]
     command = [str(PROGRAM), *arguments.split(), *where]
     try:
@@ -48,7 +48,7 @@ def generate(server: Running, core: int, arguments: str, limit: float) -> dict[s
 
 
 def _add_waves(output: dict[str, Any], server: Running) -> None:
-    """What the waves tell together. The first is half as large as the others."""
+    """Add the figures of all waves together. The first wave is half as large as the others."""
     half, first, *_, last = output["waves"]
     output["connects_per_second"] = median(wave["connects_per_second"] for wave in output["waves"][1:])
     output["leave_growth"] = first["leave_us"] / half["leave_us"] if half["leave_us"] else 1.0

@@ -1,4 +1,4 @@
-"""results.svg: each server's figure as a multiple of Node's, on a logarithmic scale, Node's being the line."""
+"""Chart results.svg: each server's figure as a multiple of Node's, on a logarithmic scale; the line is Node."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from html import escape
 from math import log2
 
-from rig.kinds import Kind
-from rig.summary import Cell, Line
+from rig.single.servers_under_test import ServerUnderTest
+from rig.single.summary import Cell, Line
 
 LOWEST, HIGHEST = 1 / 16, 16.0
 LEFT, PLOT, RIGHT = 390, 520, 60
@@ -27,8 +27,8 @@ STYLE = """
 """
 
 
-def svg(lines: list[Line], kinds: list[Kind]) -> str:
-    names = [kind.name for kind in kinds if kind.name != "node"]
+def svg(lines: list[Line], servers: list[ServerUnderTest]) -> str:
+    names = [server.name for server in servers if server.name != "node"]
     names.sort(key=lambda name: (not name.startswith("rtserver"), name != "rtserver-3.13", name))
     shown = [line for line in lines if line.row.in_chart and "node" in line.cells and len(line.cells) > 1]
     height = TOP + sum(_height(line, names) for line in shown) + BOTTOM
@@ -51,7 +51,7 @@ def _height(line: Line, names: list[str]) -> int:
 
 
 def _cost(line: Line, name: str) -> float | None:
-    """The ratio to Node, turned over where more is better."""
+    """The ratio to Node, inverted where more is better."""
     cell: Cell | None = line.cells.get(name)
     if cell is None or not cell.ratio:
         return None
@@ -76,8 +76,8 @@ def _legend(names: list[str]) -> Iterator[str]:
 def _grid(height: int) -> Iterator[str]:
     ratio = LOWEST
     while ratio <= HIGHEST:
-        x, kind = _x(ratio), "node" if ratio == 1 else "grid"
-        yield f'<line class="{kind}" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP - 6}" y2="{height - BOTTOM + 4}"/>'
+        x, server = _x(ratio), "node" if ratio == 1 else "grid"
+        yield f'<line class="{server}" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP - 6}" y2="{height - BOTTOM + 4}"/>'
         label = "Node" if ratio == 1 else f"×{ratio:g}" if ratio > 1 else f"×1/{1 / ratio:g}"
         yield f'<text class="faint" x="{x:.1f}" y="{height - BOTTOM + 20}" text-anchor="middle">{label}</text>'
         ratio *= 2

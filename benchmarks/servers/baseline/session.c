@@ -9,7 +9,7 @@
 session sessions[FILES];
 int members[FILES], member_count;
 int poller, sessions_open;
-static int member_of[FILES];  // where each stands among the members
+static int member_of[FILES];  // the index of each among the members
 
 void watch(int fd, int how, uint32_t what)
 {
@@ -54,7 +54,7 @@ void put(int fd, const uint8_t *bytes, size_t length)
     if (sent == (ssize_t)length)
         return;
     if (sent < 0)
-        sent = 0;  // a connection that is gone tells so when it is read
+        sent = 0;  // a closed connection is detected when it is read
     keep(&s->unsent, &s->unsent_length, bytes + sent, length - (size_t)sent);
     watch(fd, EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT);
 }
