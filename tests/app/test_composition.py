@@ -35,7 +35,7 @@ def test_the_defaults_of_the_settings_are_those_of_the_server_but_for_the_time_o
 
 def test_the_engine_has_its_bounds() -> None:
     engine = create_app(Settings(max_packets=5, outbox_limit=5000, max_payload=6000))[SERVER].engine
-    assert (engine.max_packets, engine.outbox_limit, engine.max_payload) == (5, 5000, 6000)
+    assert (engine.options.max_packets, engine.options.outbox_limit, engine.options.max_payload) == (5, 5000, 6000)
     assert (engine.options.per_message_deflate, engine.options.compression_threshold) == (False, 1024)
     engine = create_app(Settings(per_message_deflate=True, compression_threshold=10))[SERVER].engine
     assert (engine.options.per_message_deflate, engine.options.compression_threshold) == (True, 10)
