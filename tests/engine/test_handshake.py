@@ -1,12 +1,53 @@
-"""The cookie with the session id, which the handshake sets."""
+"""Handshakes: the checks without a connection, and the cookie with the session id."""
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
-from rtserver.engine.handshake import cookie_header
+from rtserver.engine.handshake import accepted_revision, check_transport, cookie_header
+from rtserver.engine.http.responses import BAD_METHOD, BAD_REQUEST, BAD_VERSION, STOPPING, Refusal
 from tests.engine.conftest import POLLING
 from tests.engine.wire import request
+
+
+def asked(method: str = "GET", upgrade: str = "", **query: str) -> Any:
+    return SimpleNamespace(method=method, headers={"Upgrade": upgrade}, query=query)
+
+
+@pytest.mark.parametrize(
+    ("request_", "transport", "code"),
+    [
+        (asked(method="POST"), "polling", BAD_METHOD),
+        (asked(upgrade="websocket"), "polling", BAD_REQUEST),
+        (asked(), "websocket", BAD_REQUEST),
+    ],
+)
+def test_method_and_transport_must_match(request_: Any, transport: str, code: int) -> None:
+    with pytest.raises(Refusal) as refusal:
+        check_transport(request_, transport)
+    assert refusal.value.code == code
+    check_transport(asked(), "polling")
+    check_transport(asked(upgrade="WebSocket"), "websocket")
+
+
+def test_a_stopping_server_refuses_before_it_looks_at_the_revision() -> None:
+    options: Any = SimpleNamespace(allow_eio3=False)
+    with pytest.raises(Refusal) as refusal:
+        accepted_revision(asked(EIO="3"), options, accepting=False)
+    assert refusal.value.code == STOPPING
+
+
+def test_revision_3_has_to_be_allowed() -> None:
+    options: Any = SimpleNamespace(allow_eio3=False)
+    assert accepted_revision(asked(EIO="4"), options, accepting=True) == 4
+    with pytest.raises(Refusal) as refusal:
+        accepted_revision(asked(EIO="3"), options, accepting=True)
+    assert refusal.value.code == BAD_VERSION
+    options.allow_eio3 = True
+    assert accepted_revision(asked(EIO="3"), options, accepting=True) == 3
 
 
 def test_a_cookie_name_alone_gets_safe_attributes():
