@@ -1,4 +1,4 @@
-"""The timer wheel: never early, at most a tick late, and whatever is set, moved or stopped is so."""
+"""Timer wheel: timers fire never early and at most a tick late; setting, moving and stopping them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def wait(wheel, seconds, bell=None):
 
 
 @pytest.mark.parametrize("seconds", [0, 0.001, TICK, 2.5 * TICK, 0.03])
-async def test_it_is_never_early(wheel, seconds):
+async def test_a_timer_never_fires_early(wheel, seconds):
     began = asyncio.get_running_loop().time()
     bell = await wait(wheel, seconds)
     assert bell.times[0] - began >= seconds
@@ -50,7 +50,7 @@ async def test_it_is_never_early(wheel, seconds):
     assert not bell.is_set
 
 
-async def test_more_than_a_turn_of_the_wheel_is_not_early_either():
+async def test_a_timer_of_several_revolutions_never_fires_early():
     wheel = Wheel(0.0002)
     began = asyncio.get_running_loop().time()
     seconds = 0.0002 * (SLOTS * 2 + 7)
@@ -59,7 +59,7 @@ async def test_more_than_a_turn_of_the_wheel_is_not_early_either():
     assert len(bell.times) == 1
 
 
-async def test_they_ring_in_order(wheel):
+async def test_timers_fire_in_order(wheel):
     order, bells = [], []
     for number in (3, 1, 2):
         bell = Bell()
@@ -70,7 +70,7 @@ async def test_they_ring_in_order(wheel):
     assert order == [1, 2, 3]
 
 
-async def test_setting_it_anew_moves_it(wheel):
+async def test_starting_a_timer_again_moves_it(wheel):
     moved = Bell()
     wheel.start(moved, 2 * TICK)
     wheel.start(moved, 3600)
@@ -79,7 +79,7 @@ async def test_setting_it_anew_moves_it(wheel):
     assert len(wheel) == 1
 
 
-async def test_a_stopped_one_does_not_ring(wheel):
+async def test_a_stopped_timer_does_not_fire(wheel):
     stopped = Bell()
     wheel.start(stopped, 2 * TICK)
     wheel.stop(stopped)
@@ -89,7 +89,7 @@ async def test_a_stopped_one_does_not_ring(wheel):
     assert len(wheel) == 0
 
 
-async def test_one_that_rings_may_stop_or_move_another_of_the_same_tick(wheel):
+async def test_a_timer_may_stop_or_move_another_of_the_same_tick(wheel):
     first, second = Bell(), Bell()
     for bell, other in ((first, second), (second, first)):
         bell.then = lambda other=other: wheel.stop(other)
@@ -98,7 +98,7 @@ async def test_one_that_rings_may_stop_or_move_another_of_the_same_tick(wheel):
     assert len(first.times) + len(second.times) == 1
 
 
-async def test_one_that_rings_may_start_itself_again(wheel):
+async def test_a_timer_may_start_itself_again(wheel):
     bell = Bell()
     bell.then = lambda: len(bell.times) < 3 and wheel.start(bell, TICK)
     wheel.start(bell, TICK)
@@ -106,7 +106,7 @@ async def test_one_that_rings_may_start_itself_again(wheel):
     assert len(bell.times) == 3
 
 
-async def test_a_loop_that_was_held_up_catches_up(wheel):
+async def test_a_delayed_loop_catches_up(wheel):
     bells = [Bell() for _ in range(10)]
     for number, bell in enumerate(bells):
         wheel.start(bell, number * TICK)
@@ -118,15 +118,15 @@ async def test_a_loop_that_was_held_up_catches_up(wheel):
     assert all(len(bell.times) == 1 for bell in bells)
 
 
-async def test_an_idle_wheel_costs_nothing(wheel):
+async def test_an_idle_wheel_has_no_loop_timer(wheel):
     await wait(wheel, TICK)
     assert wheel._handle is None
     await wait(wheel, TICK)
     assert len(wheel) == 0
 
 
-async def test_a_wheel_looks_once_a_tick_and_does_not_spin(wheel):
-    """The event loop's clock may be a fraction of a millisecond behind when its timer fires."""
+async def test_a_wheel_wakes_once_per_tick(wheel):
+    """The event loop's clock may be a fraction of a millisecond early when its timer fires."""
     looks = []
     turn = wheel._advance
     wheel._advance = lambda: (looks.append(wheel._position), turn())
@@ -134,7 +134,7 @@ async def test_a_wheel_looks_once_a_tick_and_does_not_spin(wheel):
     assert len(looks) == len(set(looks))
 
 
-async def test_a_closed_wheel_rings_no_more(wheel):
+async def test_a_closed_wheel_fires_no_timer(wheel):
     bell = Bell()
     wheel.start(bell, TICK)
     wheel.close()

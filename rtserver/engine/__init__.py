@@ -1,1 +1,1 @@
-"""Engine.IO: sessions and transports. Knows bytes and sessions, nothing of namespaces or events."""
+"""Engine.IO server: sessions over WebSocket and long polling. It has no knowledge of namespaces and events."""

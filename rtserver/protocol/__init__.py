@@ -1,1 +1,1 @@
-"""Pure protocol code: bytes to values and back. No I/O, no asyncio, no knowledge of what an event means."""
+"""Protocols without I/O: bytes to values and back. No asyncio, and no knowledge of the meaning of events."""

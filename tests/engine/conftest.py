@@ -1,4 +1,4 @@
-"""A real aiohttp server with an engine, and above it a layer that writes down what it gets."""
+"""A real aiohttp server with an engine, and above it a layer that records what it receives."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ POLLING = "EIO=4&transport=polling"
 
 
 class Recorder:
-    """What the layer above sees of one session. `echo` sends every message back."""
+    """The `MessageReceiver` of one session. `echo`: send every message back."""
 
     def __init__(self, session: Session, echo: bool = False) -> None:
         self.session = session
@@ -66,7 +66,7 @@ class Recorder:
                 await self._changed.wait()
 
 
-class Upper:
+class Listener:
     def __init__(self) -> None:
         self.echo = False
         self.needs_request = False
@@ -83,9 +83,9 @@ class Upper:
 
 
 class Served:
-    def __init__(self, engine: Engine, upper: Upper, metrics: Metrics, runner: web.AppRunner) -> None:
+    def __init__(self, engine: Engine, listener: Listener, metrics: Metrics, runner: web.AppRunner) -> None:
         self.engine = engine
-        self.upper = upper
+        self.listener = listener
         self.metrics = metrics
         self.runner = runner
         self.port: int = runner.addresses[0][1]
@@ -98,28 +98,28 @@ class Served:
         return wire
 
     async def ask(self, raw: bytes) -> Answer:
-        """One request on a connection of its own."""
+        """Send one request on a new connection."""
         return await (await self.wire()).ask(raw)
 
     async def poll_session(self, query: str = POLLING) -> tuple[str, Recorder]:
-        """A polling session that is open: the query of its requests, and what the server has of it."""
+        """Open a polling session; returns the query of its requests, and its recorder."""
         answer = await self.ask(request("GET", query))
         assert answer.status == 200, answer
-        recorder = self.upper.last
+        recorder = self.listener.last
         return f"{query}&sid={recorder.session.id}", recorder
 
     async def poll_session_3(self, query: str = "EIO=3&transport=polling") -> tuple[str, Recorder]:
-        """The same for revision 3, which has to be allowed."""
+        """The same with revision 3, which the engine must allow."""
         return await self.poll_session(query)
 
     async def websocket(self, query: str = "EIO=4&transport=websocket") -> tuple[Wire, Recorder]:
         wire = await self.wire()
         await wire.upgrade(query)
         sid = await wire.opened()
-        return wire, next(recorder for recorder in self.upper.sessions if recorder.session.id == sid)
+        return wire, next(recorder for recorder in self.listener.sessions if recorder.session.id == sid)
 
     async def upgraded(self) -> tuple[Wire, Recorder, str]:
-        """A session that went from polling to WebSocket; with the query of its polling requests."""
+        """Open a session and upgrade it to WebSocket; returns also the query of its polling requests."""
         query, recorder = await self.poll_session()
         wire = await self.probing(recorder)
         await wire.frame("5")
@@ -134,7 +134,7 @@ class Served:
         return wire
 
     async def polling(self, query: str, **headers: str) -> asyncio.Task[Answer]:
-        """A GET that hangs on the server."""
+        """Send a GET that hangs on the server."""
         wire = await self.wire()
         session = self.engine.sockets[query.rpartition("=")[2]]
         await wire.send(request("GET", query, **headers))
@@ -143,7 +143,7 @@ class Served:
 
     @property
     def traces(self) -> dict[str, Any]:
-        """What the engine still knows of sessions and connections; empty when nobody is there."""
+        """Sessions, connections and timers that the engine still has; empty when there are none."""
         engine = self.engine
         found = {
             "sessions": list(engine.sockets),
@@ -173,7 +173,7 @@ async def eventually(
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Both loops that the server runs on: their transports differ in what they promise."""
+    """Both event loops that the server supports: their transports differ in detail."""
     loops = {"asyncio": asyncio.new_event_loop}
     with suppress(ImportError):
         import uvloop
@@ -190,7 +190,7 @@ Serve = Callable[..., Awaitable[Served]]
 async def serve() -> AsyncIterator[Serve]:
     """`await serve(**options of the engine)`; `tls`, `runner` and `middlewares` are aiohttp's.
 
-    Plain WebSocket handshakes do not pass aiohttp, as in the product, unless `plain` is False.
+    Plain WebSocket handshakes take the fast path, as in production, unless `plain` is False.
     """
     started: list[Served] = []
 
@@ -203,15 +203,15 @@ async def serve() -> AsyncIterator[Serve]:
         plain: bool = True,
         **options: Any,
     ) -> Served:
-        upper, metrics = Upper(), Metrics()
-        upper.echo = echo
-        engine = Engine(upper, metrics, **options)
+        listener, metrics = Listener(), Metrics()
+        listener.echo = echo
+        engine = Engine(listener, metrics, **options)
         app = web.Application(middlewares=middlewares)
         engine.attach(app)
         app_runner = (Runner if plain else web.AppRunner)(app, shutdown_timeout=0.1, **dict(runner))
         await app_runner.setup()
         await web.TCPSite(app_runner, "127.0.0.1", 0, ssl_context=tls).start()
-        served = Served(engine, upper, metrics, app_runner)
+        served = Served(engine, listener, metrics, app_runner)
         started.append(served)
         return served
 

@@ -1,4 +1,4 @@
-"""Bytes that nobody should send: the server goes on, tells nothing in its log but one line each, and keeps nothing."""
+"""Random garbage: the server keeps working, logs at most a line for each, and keeps no state."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def packet(random):
 
 
 def packed(payload, random):
-    """Compressed as a client does it, and now and then not quite."""
+    """Compressed as by a client, and sometimes damaged."""
     packer = zlib.compressobj(random.randrange(1, 10), zlib.DEFLATED, -random.randrange(9, 16))
     raw = packer.compress(payload.encode() if isinstance(payload, str) else payload)
     raw += packer.flush(random.choice([zlib.Z_SYNC_FLUSH, zlib.Z_SYNC_FLUSH, zlib.Z_FINISH]))
@@ -38,7 +38,7 @@ def packed(payload, random):
 
 
 def frames(random):
-    """Frames that are good, nearly good, and none."""
+    """Valid, nearly valid and invalid frames."""
     out = b""
     for _ in range(random.randrange(1, 8)):
         payload = random.choice([packet(random), garbage(random)])
@@ -57,7 +57,7 @@ def body(random):
 
 
 def http(random, sids):
-    """A request of any kind, often for a session that is there."""
+    """A request of any kind, often for an open session."""
     query = "&".join(
         part
         for part in (
@@ -107,7 +107,7 @@ async def served_poll(served, random):
 
 
 async def throw(wire, first, second, random):
-    """Write it in one or several pieces, and read a little of what comes back."""
+    """Write it in one or several pieces, and read a part of the responses."""
     raw = first + second
     try:
         while raw:
@@ -118,16 +118,16 @@ async def throw(wire, first, second, random):
         async with asyncio.timeout(0.01):
             await wire.reader.read(1000)
     except (ConnectionError, TimeoutError, RuntimeError):
-        pass  # Closed by the server; uvloop says so with a RuntimeError.
+        pass  # Closed by the server, which uvloop reports as a RuntimeError.
 
 
 def is_fault(record):
-    """Whatever has a traceback, but for what aiohttp says of requests that are no HTTP."""
+    """Log records with a traceback, except aiohttp's about requests that are not HTTP."""
     return record.exc_info and not isinstance(record.exc_info[1], HttpProcessingError | web.RequestPayloadError)
 
 
 @pytest.mark.parametrize(("seed", "compressing"), [(0, False), (1, False), (2, False), (3, True), (4, True)])
-async def test_garbage_of_every_kind(serve, caplog, monkeypatch, seed, compressing):
+async def test_random_garbage_leaves_the_server_working(serve, caplog, monkeypatch, seed, compressing):
     monkeypatch.setattr("rtserver.engine.session.session.LINGER_SECONDS", 0.05)
     served = await serve(
         allow_eio3=True, echo=True, max_http_buffer_size=5000, max_packets=20, ping_interval=0.3, ping_timeout=0.2,
@@ -145,5 +145,5 @@ async def test_garbage_of_every_kind(serve, caplog, monkeypatch, seed, compressi
     await served.deserted()
     assert faults == []
     assert [record for record in caplog.records if is_fault(record)] == []
-    assert all(len(session.reasons) == 1 for session in served.upper.sessions)
+    assert all(len(session.reasons) == 1 for session in served.listener.sessions)
     assert recorder.messages == ["still there?"]

@@ -1,4 +1,4 @@
-"""The first request of a connection: plain WebSocket handshakes are answered at once, everything else is aiohttp's."""
+"""Fast path for handshakes: plain WebSocket handshakes are answered at once, all other requests by aiohttp."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ QUERY = "EIO=4&transport=websocket"
 
 @pytest.fixture
 def handlers(monkeypatch):
-    """The connections that aiohttp has had."""
+    """The connections that reached aiohttp."""
     seen = []
     made = RequestHandler.connection_made
 
@@ -25,7 +25,7 @@ def handlers(monkeypatch):
     return seen
 
 
-async def test_a_plain_handshake_never_gets_to_aiohttp(serve, handlers):
+async def test_a_plain_handshake_never_reaches_aiohttp(serve, handlers):
     served = await serve(echo=True)
     wire = await served.wire()
     await wire.upgrade(f"{QUERY}&token=a.b-c_d&t=x")
@@ -54,7 +54,7 @@ async def test_frames_right_behind_the_handshake_are_read(serve, handlers):
         "EIO=4&transport=websocket&b64",
     ],
 )
-async def test_what_is_not_plain_is_aiohttps(serve, handlers, query):
+async def test_an_unusual_handshake_is_left_to_aiohttp(serve, handlers, query):
     served = await serve(allow_eio3=True)
     answer = await served.ask(upgrade(query))
     assert answer.status == 101
@@ -80,7 +80,7 @@ async def test_what_is_not_plain_is_aiohttps(serve, handlers, query):
         (b"\x16\x03\x01\x02\x00\x01\r\n\r\n", 400),
     ],
 )
-async def test_refusals_and_other_requests_are_answered_as_without_it(serve, handlers, raw, status):
+async def test_refusals_and_other_requests_are_answered_as_by_aiohttp(serve, handlers, raw, status):
     served = await serve()
     other = await serve(plain=False)
     answer = await served.ask(raw)
@@ -91,7 +91,7 @@ async def test_refusals_and_other_requests_are_answered_as_without_it(serve, han
     assert served.metrics.snapshot()["rejections"] == other.metrics.snapshot()["rejections"]
 
 
-async def test_a_handshake_in_two_pieces_is_aiohttps(serve, handlers):
+async def test_a_handshake_in_two_pieces_is_left_to_aiohttp(serve, handlers):
     served = await serve(echo=True)
     wire = await served.wire()
     raw = upgrade(QUERY)
@@ -112,14 +112,14 @@ async def test_a_handshake_in_two_pieces_is_aiohttps(serve, handlers):
         ("X-Odd", "a\tb\x01"),
     ],
 )
-async def test_a_doubtful_head_is_judged_by_aiohttp(serve, handlers, header, value):
+async def test_a_doubtful_head_is_left_to_aiohttp(serve, handlers, header, value):
     served = await serve()
     wire = await served.wire()
     await wire.send(upgrade(QUERY, **{header: value}))
     await eventually(lambda: handlers)
 
 
-async def test_many_that_connect_and_say_nothing_leave_nothing_behind(serve):
+async def test_many_connections_without_a_request_leave_no_trace(serve):
     served = await serve()
     wires = [await served.wire() for _ in range(20)]
     await eventually(lambda: len(served.engine._state.idle_connections) == 20)
@@ -129,7 +129,7 @@ async def test_many_that_connect_and_say_nothing_leave_nothing_behind(serve):
     assert not len(served.engine._state.idle_wheel)
 
 
-async def test_who_says_nothing_is_closed_in_the_end(serve, monkeypatch):
+async def test_a_connection_without_a_request_is_closed(serve, monkeypatch):
     monkeypatch.setattr("rtserver.engine.runner.IDLE_SECONDS", 0.05)
     monkeypatch.setattr("rtserver.engine.server.IDLE_TICK", 0.05)
     served = await serve()
@@ -137,7 +137,7 @@ async def test_who_says_nothing_is_closed_in_the_end(serve, monkeypatch):
     await wire.ended()
 
 
-async def test_an_origin_that_may_connect_is_told_so_and_another_refused(serve, handlers):
+async def test_an_allowed_origin_gets_cors_headers_and_another_is_refused(serve, handlers):
     served = await serve(cors_allowed_origins=["https://page.example"])
     answer = await served.ask(upgrade(QUERY, Origin="https://page.example"))
     assert answer.headers["access-control-allow-origin"] == "https://page.example"

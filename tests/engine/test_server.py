@@ -1,6 +1,6 @@
-"""What the engine answers to each kind of request: statuses and bodies as Node's engine.io 6.6 has them.
+"""Responses of the engine to each kind of request: statuses and bodies are those of Node's engine.io 6.6.
 
-The table was checked against engine.io 6.6.12 with the same bytes; where an answer differs on purpose, it says so.
+The table was checked against engine.io 6.6.12 with the same bytes. Intended differences have a comment.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ ON_A_SESSION = [
     ("POST", "EIO=4&transport=websocket", BAD_REQUEST),
     ("GET", "EIO=3&transport=polling", BAD_REQUEST),
     ("GET", "transport=polling", BAD_REQUEST),
-    # Node answers 500 without a body, as if the fault were its own.
+    # Node answers 500 without a body, as for an error of the server.
     ("PUT", POLLING, BAD_METHOD),
     ("DELETE", POLLING, BAD_METHOD),
 ]
@@ -66,7 +66,7 @@ UPGRADES = [
 
 
 @pytest.mark.parametrize(("method", "query", "body"), HANDSHAKES)
-async def test_a_request_that_opens_nothing_is_refused(serve, method, query, body):
+async def test_an_invalid_handshake_is_refused(serve, method, query, body):
     served = await serve()
     answer = await served.ask(request(method, query, b"4a" if method in ("POST", "PUT") else None))
     assert (answer.status, answer.json()) == (400, body)
@@ -75,7 +75,7 @@ async def test_a_request_that_opens_nothing_is_refused(serve, method, query, bod
 
 
 @pytest.mark.parametrize(("method", "query", "body"), ON_A_SESSION)
-async def test_a_request_that_does_not_fit_its_session_is_refused(serve, method, query, body):
+async def test_a_request_that_does_not_match_its_session_is_refused(serve, method, query, body):
     served = await serve(echo=True)
     own, recorder = await served.poll_session()
     asked = request(method, f"{query}&sid={recorder.session.id}", b"4a" if method in ("POST", "PUT") else None)
@@ -86,7 +86,7 @@ async def test_a_request_that_does_not_fit_its_session_is_refused(serve, method,
 
 
 @pytest.mark.parametrize(("query", "text"), UPGRADES)
-async def test_a_websocket_that_opens_nothing_is_refused(serve, query, text):
+async def test_an_invalid_websocket_request_is_refused(serve, query, text):
     served = await serve()
     wire = await served.wire()
     answer = await wire.ask(upgrade(query))
@@ -109,7 +109,7 @@ async def test_an_empty_sid_opens_a_session(serve):
 
 
 @pytest.mark.parametrize(("transports", "refused"), [(["polling"], "websocket"), (["websocket"], "polling")])
-async def test_a_transport_that_is_off_is_unknown(serve, transports, refused):
+async def test_a_disabled_transport_is_unknown(serve, transports, refused):
     served = await serve(transports=transports)
     asked = upgrade if refused == "websocket" else lambda query: request("GET", query)
     answer = await served.ask(asked(f"EIO=4&transport={refused}"))
@@ -117,13 +117,13 @@ async def test_a_transport_that_is_off_is_unknown(serve, transports, refused):
 
 
 @pytest.mark.parametrize("query", ["EIO=3&transport=polling", "transport=polling", "EIO=2&transport=polling"])
-async def test_everything_but_4_is_revision_3_where_that_is_allowed(serve, query):
+async def test_every_eio_but_4_is_revision_3_where_that_is_allowed(serve, query):
     served = await serve(allow_eio3=True)
     answer = await served.ask(request("GET", query))
     length, _, packet = answer.text.partition(":")
     assert len(packet) == int(length)
-    assert json.loads(packet[1:])["sid"] == served.upper.last.session.id
-    assert served.upper.last.session.revision == 3
+    assert json.loads(packet[1:])["sid"] == served.listener.last.session.id
+    assert served.listener.last.session.revision == 3
 
 
 @pytest.mark.parametrize("query", [POLLING, "EIO=4&transport=websocket"])
@@ -140,10 +140,10 @@ async def test_allow_request_refuses(serve, query, verdict, message):
     else:
         answer = await served.ask(request("GET", query, X_Try="1"))
         assert (answer.status, answer.json()) == (403, {"code": 4, "message": message})
-    assert not served.upper.sessions
+    assert not served.listener.sessions
 
 
-async def test_allow_request_lets_in_and_is_asked_once_a_session(serve):
+async def test_allow_request_accepts_and_is_called_once_per_session(serve):
     asked = []
 
     async def allow(request):
@@ -156,8 +156,8 @@ async def test_allow_request_lets_in_and_is_asked_once_a_session(serve):
     assert asked == [None, None]
 
 
-async def test_it_asks_in_the_order_of_node(serve):
-    """A wrong method is told before the version, the version after `allow_request`."""
+async def test_checks_run_in_the_order_of_node(serve):
+    """A wrong method is reported before a wrong version, and that after `allow_request`."""
 
     async def refuse(_):
         return False
@@ -168,14 +168,14 @@ async def test_it_asks_in_the_order_of_node(serve):
     assert (await served.ask(request("GET", "EIO=3&transport=x&sid=nobody"))).json() == UNKNOWN_TRANSPORT
 
 
-async def test_session_ids_are_never_repeated_and_name_their_instance(serve):
+async def test_session_ids_are_unique_and_begin_with_the_instance_id(serve):
     served = await serve(instance_id="abc123")
     ids = {served.engine.generate_id() for _ in range(1000)}
     assert len(ids) == 1000
     assert all(id.startswith("abc123-") for id in ids)
 
 
-# The surface of python-engineio.
+# Methods of python-engineio.
 
 
 async def test_send_and_disconnect_by_id(serve):
@@ -204,7 +204,7 @@ async def test_disconnect_ends_every_session(serve):
     assert one.reasons == two.reasons == [Reason.FORCED_CLOSE]
 
 
-async def test_it_is_quiet_only_when_the_last_word_is_out_by_either_transport(serve):
+async def test_it_is_drained_only_when_the_last_packets_are_sent_over_either_transport(serve):
     served = await serve()
     wire, recorder = await served.websocket()
     query, polling = await served.poll_session()
@@ -224,7 +224,7 @@ async def test_it_is_quiet_only_when_the_last_word_is_out_by_either_transport(se
     assert not served.traces
 
 
-async def test_a_server_about_to_stop_opens_no_sessions_and_serves_those_it_has(serve):
+async def test_a_stopping_server_opens_no_sessions_and_serves_the_open_ones(serve):
     served = await serve()
     query, recorder = await served.poll_session()
     served.engine.stop_accepting()
@@ -236,7 +236,7 @@ async def test_a_server_about_to_stop_opens_no_sessions_and_serves_those_it_has(
     assert not served.metrics.rejections
 
 
-async def test_many_clients_that_come_and_go_leave_nothing(serve):
+async def test_many_short_lived_clients_leave_no_trace(serve):
     served = await serve(echo=True)
     leaving = itertools.cycle(["abort", "close", "packet", "server"])
 
@@ -260,4 +260,4 @@ async def test_many_clients_that_come_and_go_leave_nothing(serve):
     for _ in range(5):
         await asyncio.gather(*(come_and_go(next(leaving)) for _ in range(40)))
     await served.deserted()
-    await eventually(lambda: all(len(recorder.reasons) == 1 for recorder in served.upper.sessions))
+    await eventually(lambda: all(len(recorder.reasons) == 1 for recorder in served.listener.sessions))

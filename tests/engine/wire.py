@@ -1,4 +1,4 @@
-"""A client that writes bytes: HTTP requests and WebSocket frames exactly as a test spells them."""
+"""Raw client: HTTP requests and WebSocket frames, byte for byte as a test writes them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 from rtserver.protocol.frames import BINARY, CLOSE, PART, TEXT, FrameReader, Message, unmask
 
 SECONDS = 5.0
-_masks = random.Random(6455)  # the same in each run: frames stand in the names of tests
+_masks = random.Random(6455)  # the same in each run: frames are part of test ids
 PATH = "/engine.io/"
 POLLING = "EIO=4&transport=polling"
 WEBSOCKET = {
@@ -40,7 +40,7 @@ class Answer:
 
 
 def request(method: str, query: str = "", body: bytes | None = None, path: str = PATH, **headers: str) -> bytes:
-    """One HTTP/1.1 request; underscores in the names of headers are dashes."""
+    """One HTTP/1.1 request; underscores in header names become dashes."""
     fields = {"Host": "test"} | {name.replace("_", "-"): value for name, value in headers.items()}
     if body is not None and "Transfer-Encoding" not in fields:
         fields.setdefault("Content-Length", str(len(body)))
@@ -54,7 +54,7 @@ def upgrade(query: str, path: str = PATH, **headers: str) -> bytes:
 
 
 def client_frame(payload: str | bytes, opcode: int | None = None, first: int | None = None, mask: bool = True) -> bytes:
-    """A frame as a client sends it; `first` is its whole first byte, for frames that may not be."""
+    """A frame of a client; `first`: its first byte, for invalid frames."""
     raw = bytearray(payload.encode() if isinstance(payload, str) else payload)
     if first is None:
         first = 0x80 | (opcode if opcode is not None else TEXT if isinstance(payload, str) else BINARY)
@@ -74,7 +74,7 @@ def client_frame(payload: str | bytes, opcode: int | None = None, first: int | N
 
 
 def fed(reader: FrameReader, data: bytes, found: list[Message] | None = None) -> list[Message]:
-    """The messages that a reader makes of these bytes, behind those `found` already."""
+    """The messages that a reader yields for these bytes, appended to `found`."""
     found = [] if found is None else found
     found.extend(message for message in reader.feed(data) if message is not PART)
     return found
@@ -107,7 +107,7 @@ class Wire:
         return await self.answer()
 
     async def answer(self) -> Answer:
-        """The next HTTP answer."""
+        """The next HTTP response."""
         async with asyncio.timeout(SECONDS):
             head = (await self.reader.readuntil(b"\r\n\r\n")).decode()
             first, *lines = head.rstrip().split("\r\n")
@@ -157,14 +157,14 @@ class Wire:
         return payload.decode()
 
     async def opened(self) -> str:
-        """The session id of the open packet that comes first."""
+        """Read the open packet; returns its session id."""
         packet = await self.text()
         assert packet[0] == "0"
         sid: str = json.loads(packet[1:])["sid"]
         return sid
 
     async def close_code(self) -> int | None:
-        """Wait for the close frame and the end of the connection; pings and messages before it are passed over."""
+        """Wait for the close frame and the end of the connection; earlier pings and messages are skipped."""
         while True:
             opcode, payload = await self.receive()
             if opcode == CLOSE:
@@ -172,7 +172,7 @@ class Wire:
                 return int.from_bytes(payload[:2], "big") if payload else None
 
     async def ended(self) -> bytes:
-        """Wait until the server closes the connection; what came before."""
+        """Wait until the server closes the connection; returns the bytes before that."""
         async with asyncio.timeout(SECONDS):
             return await self.reader.read(-1)
 
@@ -182,5 +182,5 @@ class Wire:
             await self.writer.wait_closed()
 
     def abort(self) -> None:
-        """Reset the connection, as a process that dies."""
+        """Reset the connection, as when a process dies."""
         self.writer.transport.abort()

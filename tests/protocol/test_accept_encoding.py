@@ -1,4 +1,4 @@
-"""Who gets a compressed answer."""
+"""Which clients get a compressed response."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ from rtserver.protocol.accept_encoding import accepts_gzip
         ("", False), ("br", False), ("gzip;q=0", False), ("gzip; q=0.000", False), ("gzipped", False), (";;,,=", False),
     ],
 )  # fmt: skip
-def test_who_takes_gzip(header: str, accepted: bool) -> None:
+def test_which_headers_accept_gzip(header: str, accepted: bool) -> None:
     assert accepts_gzip(header) is accepted

@@ -1,4 +1,4 @@
-"""Payloads of polling in protocol revisions 4 and 3; a payload that is none only ever raises `PayloadError`."""
+"""Payloads of long polling in revisions 4 and 3; an invalid one raises nothing but `PayloadError`."""
 
 from __future__ import annotations
 
@@ -34,23 +34,23 @@ def packets(parts):
 
 
 @given(PARTS)
-def test_revision_4_comes_back(parts):
+def test_revision_4_round_trips(parts):
     assert decode(encode(parts), MANY) == packets(parts)
 
 
 @given(PARTS)
-def test_revision_3_comes_back_as_text(parts):
+def test_revision_3_round_trips_as_text(parts):
     assert decode3(encode3(parts), MANY) == packets(parts)
 
 
 @given(PARTS)
-def test_revision_3_comes_back_as_bytes(parts):
+def test_revision_3_round_trips_as_bytes(parts):
     assert decode3_binary(encode3_binary(parts), MANY) == packets(parts)
 
 
 @given(st.binary(max_size=40))
 @pytest.mark.parametrize("revision", [3, 4])
-def test_a_binary_message_comes_back_from_a_text_frame(revision, data):
+def test_a_binary_message_round_trips_as_text(revision, data):
     assert decode_packet(encode_binary(data, revision), revision) == (MESSAGE, data)
 
 
@@ -71,26 +71,26 @@ def test_revision_3_counts_a_character_beyond_the_bmp_as_two():
         decode3("2:4😀1:2", MANY)
 
 
-def test_revision_3_passes_over_empty_packets():
+def test_revision_3_skips_empty_packets():
     assert decode3("0:2:4a", MANY) == [("4", "a")]
     assert decode3("0:2:4é", MANY) == [("4", "é")]
 
 
 @pytest.mark.parametrize("packet", ["", "7", "9x", "a", "é", "B", " 4", "²"])
-def test_a_packet_has_a_type(packet):
+def test_a_packet_without_a_type_is_rejected(packet):
     for revision in (3, 4):
         with pytest.raises(PayloadError):
             decode_packet(packet, revision)
 
 
 @pytest.mark.parametrize("body", ["", SEPARATOR, "4a" + SEPARATOR, SEPARATOR + "4a", "4a\x1ex", "b!", "bAQI", "bA\n="])
-def test_what_is_no_payload_of_revision_4(body):
+def test_invalid_payloads_of_revision_4(body):
     with pytest.raises(PayloadError):
         decode(body, MANY)
 
 
 @pytest.mark.parametrize("body", ["", "4a", ":4a", "3:4a", "-1:4a", "1e1:4a", "+2:4a", "²:4a", "2:4a1", "99999999999999:4", "5:b4A=", "3:bAQ"])  # fmt: skip  # noqa: E501
-def test_what_is_no_text_payload_of_revision_3(body):
+def test_invalid_text_payloads_of_revision_3(body):
     with pytest.raises(PayloadError):
         decode3(body, MANY)
 
@@ -101,13 +101,13 @@ def test_what_is_no_text_payload_of_revision_3(body):
      b"\x00\x02\xff4", b"\x01\x01\xff\x03", b"\x00\x01\xff\xff", b"\x01\x00\xff",
      b"\x00" + b"\x01" * 400 + b"\xff4", b"4a"],
 )  # fmt: skip
-def test_what_is_no_binary_payload_of_revision_3(body):
+def test_invalid_binary_payloads_of_revision_3(body):
     with pytest.raises(PayloadError):
         decode3_binary(body, MANY)
 
 
 @pytest.mark.parametrize(("codec", "body"), [(decode, "4a\x1e4b\x1e4c"), (decode3, "2:4a2:4b2:4c"), (decode3_binary, b"\x00\x01\xff4" * 3)])  # fmt: skip  # noqa: E501
-def test_the_packets_of_a_payload_are_counted(codec, body):
+def test_the_packets_of_a_payload_are_limited(codec, body):
     assert len(codec(body, 3)) == 3
     with pytest.raises(PayloadError):
         codec(body, 2)

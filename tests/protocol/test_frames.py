@@ -1,4 +1,4 @@
-"""Frames of a client are read as RFC 6455 has them, and everything else is refused with the right close code."""
+"""Frames of a client are parsed by RFC 6455, and violations are refused with the right close code."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def read(data, max_size=MAX):
 
 
 def refused(data, max_size=MAX, reader=None):
-    """The close code for these bytes."""
+    """The close code that these bytes lead to."""
     with pytest.raises(FrameError) as caught:
         fed(reader or FrameReader(max_size, websocket_mask), data)
     return caught.value.code
@@ -50,7 +50,7 @@ def opcode(message):
 
 
 def fragments(opcode, *parts):
-    """One message in several frames."""
+    """One message, fragmented into several frames."""
     out = b""
     for at, part in enumerate(parts):
         final = 0x80 if at == len(parts) - 1 else 0
@@ -59,13 +59,13 @@ def fragments(opcode, *parts):
 
 
 @given(MESSAGES)
-def test_messages_come_out_as_they_went_in(messages):
+def test_messages_round_trip(messages):
     data = b"".join(map(client_frame, messages))
     assert read(data) == [(opcode(message), message) for message in messages]
 
 
 @given(MESSAGES, st.data())
-def test_it_does_not_matter_how_the_bytes_are_cut(messages, data):
+def test_bytes_may_arrive_in_any_pieces(messages, data):
     raw = b"".join(map(client_frame, messages))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(raw)), max_size=20)))
     reader = FrameReader(MAX, websocket_mask)
@@ -86,7 +86,7 @@ def test_every_form_of_length_is_read_and_written(size):
     assert head == (2 if size < 126 else 4 if size < 65536 else 10)
 
 
-def test_a_frame_may_be_cut_at_every_byte():
+def test_a_frame_may_be_split_at_every_byte():
     raw = client_frame("4" + "é" * 100) + client_frame(b"\x00" * 300) + client_frame("", opcode=PING)
     for cut in range(len(raw) + 1):
         reader = FrameReader(MAX, websocket_mask)
@@ -95,18 +95,18 @@ def test_a_frame_may_be_cut_at_every_byte():
         ]  # fmt: skip
 
 
-def test_byte_by_byte_costs_no_more_than_linear_time():
+def test_bytes_one_by_one_take_linear_time():
     raw = client_frame(bytes(1_000_000))
     reader = FrameReader(1_000_000, websocket_mask)
     began = time.process_time()
     found = [message for at in range(len(raw)) for message in fed(reader, raw[at : at + 1])]
     assert [len(payload) for _, payload in found] == [1_000_000]
-    # Copying anew what is there for each byte would be 500 GB.
+    # Copying the buffer for each byte would be 500 GB.
     assert time.process_time() - began < 15
 
 
 @given(st.binary(min_size=4, max_size=4), st.binary(max_size=100))
-def test_the_slow_way_of_unmasking_agrees_with_the_fast_one(mask, payload):
+def test_both_ways_of_unmasking_agree(mask, payload):
     fast, slow = bytearray(payload), bytearray(payload)
     websocket_mask(mask, fast)
     unmask(mask, slow)
@@ -114,7 +114,7 @@ def test_the_slow_way_of_unmasking_agrees_with_the_fast_one(mask, payload):
 
 
 @given(MESSAGES)
-def test_the_shortcut_for_short_texts_agrees_with_the_long_way(messages):
+def test_the_shortcut_for_short_texts_agrees_with_feed(messages):
     reader = FrameReader(MAX, websocket_mask)
     for message in messages:
         raw = client_frame(message)
@@ -125,7 +125,7 @@ def test_the_shortcut_for_short_texts_agrees_with_the_long_way(messages):
         assert reader.short_text(raw[:-1]) is None
 
 
-def test_the_shortcut_keeps_off_while_a_message_is_under_way():
+def test_the_shortcut_is_not_used_within_a_fragmented_message():
     reader = FrameReader(MAX, websocket_mask)
     assert fed(reader, client_frame("be", first=TEXT)) == []
     assert reader.short_text(client_frame("whole")) is None
@@ -134,7 +134,7 @@ def test_the_shortcut_keeps_off_while_a_message_is_under_way():
     assert reader.short_text(client_frame("whole")) is None
 
 
-# What RFC 6455 forbids.
+# Violations of RFC 6455.
 
 
 def test_a_frame_without_mask_is_refused():
@@ -155,13 +155,13 @@ def test_unknown_opcodes_are_refused(kind, final):
 
 
 @pytest.mark.parametrize("kind", [CLOSE, PING, PONG])
-def test_control_frames_are_whole_and_short(kind):
+def test_control_frames_are_unfragmented_and_short(kind):
     assert refused(client_frame("", first=kind)) == PROTOCOL_ERROR
     assert refused(client_frame(b"x" * 126, first=0x80 | kind)) == PROTOCOL_ERROR
     assert refused(client_frame(b"x" * 70000, first=0x80 | kind)) == PROTOCOL_ERROR
 
 
-def test_the_longest_control_frame_is_taken_whatever_the_limit_of_messages():
+def test_the_longest_control_frame_is_accepted_at_any_message_limit():
     assert read(client_frame(b"x" * 125, PING), max_size=100) == [(PING, b"x" * 125)]
     reader = FrameReader(100, websocket_mask)
     assert fed(reader, client_frame(b"x" * 90, first=BINARY)) == []
@@ -169,7 +169,7 @@ def test_the_longest_control_frame_is_taken_whatever_the_limit_of_messages():
     assert fed(reader, client_frame(b"x" * 10, first=0x80)) == [(BINARY, b"x" * 100)]
 
 
-def test_fragments_are_put_together_with_control_frames_between_them():
+def test_fragments_are_assembled_with_control_frames_between_them():
     raw = (
         client_frame("Hel", first=TEXT) + client_frame("1", PING) + client_frame("l", first=CONTINUATION)
         + client_frame("2", PONG) + client_frame("o", first=0x80)
@@ -178,18 +178,18 @@ def test_fragments_are_put_together_with_control_frames_between_them():
 
 
 @pytest.mark.parametrize("first", [0x81, 0x82, 0x01, 0x02])
-def test_a_message_does_not_begin_within_a_message(first):
+def test_a_message_within_a_fragmented_message_is_refused(first):
     assert refused(client_frame("a", first=TEXT) + client_frame("b", first=first)) == PROTOCOL_ERROR
 
 
 @pytest.mark.parametrize("first", [0x00, 0x80])
-def test_nothing_is_not_continued(first):
+def test_a_continuation_without_a_message_is_refused(first):
     assert refused(client_frame("a", first=first)) == PROTOCOL_ERROR
     assert refused(fragments(TEXT, "a", "b") + client_frame("c", first=first)) == PROTOCOL_ERROR
 
 
 @pytest.mark.parametrize("text", [b"\xff", b"\xc3", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xc0\x80", b"ok\x80"])
-def test_text_is_utf8(text):
+def test_text_must_be_utf8(text):
     assert refused(client_frame(text, TEXT)) == INVALID_DATA
     with pytest.raises(FrameError) as caught:
         FrameReader(MAX, websocket_mask).short_text(client_frame(text, TEXT))
@@ -206,30 +206,30 @@ def test_a_character_may_be_split_over_fragments():
 
 
 @pytest.mark.parametrize("code", [1000, 1001, 1002, 1003, 1007, 1011, 1014, 3000, 3999, 4000, 4999])
-def test_valid_closes_are_taken(code):
+def test_valid_close_frames_are_accepted(code):
     payload = code.to_bytes(2, "big") + b"bye"
     assert read(client_frame(payload, CLOSE)) == [(CLOSE, payload)]
 
 
 @pytest.mark.parametrize("code", [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535])
-def test_codes_that_are_not_for_the_wire_are_refused(code):
+def test_reserved_close_codes_are_refused(code):
     assert refused(client_frame(code.to_bytes(2, "big"), CLOSE)) == PROTOCOL_ERROR
 
 
-def test_a_close_is_empty_or_a_code_and_text():
+def test_a_close_frame_is_empty_or_a_code_and_text():
     assert read(client_frame(b"", CLOSE)) == [(CLOSE, b"")]
     assert refused(client_frame(b"\x03", CLOSE)) == PROTOCOL_ERROR
     assert refused(client_frame(b"\x03\xe8\xff", CLOSE)) == INVALID_DATA
 
 
-def test_what_came_before_the_fault_is_not_lost():
+def test_messages_before_an_error_are_delivered():
     found = []
     with pytest.raises(FrameError):
         fed(FrameReader(MAX), client_frame("4a") + client_frame(b"4b") + client_frame("4c", mask=False), found)
     assert found == [(TEXT, "4a"), (BINARY, b"4b")]
 
 
-def test_a_frame_is_not_looked_at_before_it_is_asked_for():
+def test_frames_are_parsed_lazily():
     reader = FrameReader(MAX)
     messages = reader.feed(client_frame("4a") + client_frame("be", first=TEXT) + client_frame("4b", mask=False))
     assert not reader.more
@@ -239,11 +239,11 @@ def test_a_frame_is_not_looked_at_before_it_is_asked_for():
         next(messages)
 
 
-# The limit.
+# The size limit.
 
 
 @pytest.mark.parametrize("limit", [0, 5, 124, 125, 126, 1000, 65535, 65536])
-def test_a_message_is_as_long_as_the_limit_and_no_longer(limit):
+def test_a_message_may_have_exactly_the_maximum_size(limit):
     assert read(client_frame(b"x" * limit), limit) == [(BINARY, b"x" * limit)]
     assert read(client_frame("x" * limit), limit) == [(TEXT, "x" * limit)]
     for message in ("x" * (limit + 1), b"x" * (limit + 1)):
@@ -257,7 +257,7 @@ def test_fragments_count_together():
 
 
 @pytest.mark.parametrize("size", [101, 70_000, 2**63 - 1, 2**64 - 1])
-def test_what_is_too_long_is_refused_before_any_of_it_is_kept(size):
+def test_a_message_that_is_too_long_is_refused_before_it_is_buffered(size):
     head = b"\x82" + (b"\xff" + size.to_bytes(8, "big") if size > 65535 else b"\xfe" + size.to_bytes(2, "big"))
     reader = FrameReader(100, websocket_mask)
     assert refused(head, reader=reader) == TOO_BIG
@@ -265,7 +265,7 @@ def test_what_is_too_long_is_refused_before_any_of_it_is_kept(size):
 
 
 @given(st.binary(max_size=400))
-def test_garbage_gives_messages_or_a_frame_error(data):
+def test_garbage_yields_messages_or_a_frame_error(data):
     code, messages = None, []
     try:
         fed(FrameReader(200, websocket_mask), data, messages)
@@ -276,7 +276,7 @@ def test_garbage_gives_messages_or_a_frame_error(data):
 
 
 @given(st.binary(max_size=60).map(lambda tail: b"\x81\x85" + tail), st.integers(0, 60))
-def test_garbage_means_the_same_however_it_is_cut(data, cut):
+def test_garbage_means_the_same_in_any_pieces(data, cut):
     def outcome(*pieces):
         reader, found = FrameReader(200, websocket_mask), []
         try:

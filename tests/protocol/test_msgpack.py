@@ -1,4 +1,4 @@
-"""MessagePack from Node: what it means is kept, what JSON could not carry is not let in."""
+"""MessagePack of Node: values are preserved, and what JSON cannot carry is converted or refused."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -18,17 +18,17 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
 
 
 @given(VALUES.filter(lambda value: "inf" not in repr(value)))
-def test_values_survive_the_way(value: Any) -> None:
+def test_values_round_trip(value: Any) -> None:
     assert msgpack.loads(msgpack.dumps(value)) == value
 
 
 @given(VALUES)
-def test_another_implementation_reads_the_same(value: Any) -> None:
+def test_another_implementation_agrees(value: Any) -> None:
     assert reference.unpackb(msgpack.dumps(value), strict_map_key=False) == value
 
 
 @given(st.binary())
-def test_garbage_is_refused_in_one_way_only(data: bytes) -> None:
+def test_garbage_raises_msgpack_errors_only(data: bytes) -> None:
     try:
         msgpack.loads(data)
     except msgpack.MsgpackError:
@@ -46,7 +46,7 @@ def test_garbage_is_refused_in_one_way_only(data: bytes) -> None:
         (b"\xd6\xff\x5a\x4a\xf6\xa5", "2018-01-02T03:04:05.000Z"),
     ],
 )
-def test_what_only_msgpack_can_say_becomes_what_a_browser_would_get(data: bytes, value: Any) -> None:
+def test_values_outside_json_are_converted(data: bytes, value: Any) -> None:
     assert msgpack.loads(data) == value
 
 
@@ -55,17 +55,17 @@ def test_what_only_msgpack_can_say_becomes_what_a_browser_would_get(data: bytes,
     [b"", b"\xc1", b"\x92\x01", b"\x01\x01", b"\x91" * 100 + b"\xc0", b"\x91" * 100_000, b"\xa1\xff", b"\xd4\x05\0",
      b"\x81\xc4\x01a\x01", b"\x81\x90\x01", b"\x81\xc0\x01", b"\xdd\xff\xff\xff\xff"],
 )  # fmt: skip
-def test_what_is_no_acceptable_message_is_refused(data: bytes) -> None:
+def test_unacceptable_messages_are_refused(data: bytes) -> None:
     with pytest.raises(msgpack.MsgpackError):
         msgpack.loads(data)
 
 
-def test_integers_that_javascript_could_not_hold_go_out_as_floats() -> None:
+def test_integers_beyond_64_bit_are_sent_as_floats() -> None:
     assert msgpack.loads(msgpack.dumps({"big": [2**70, 10**400], "small": 1})) == {"big": [2.0**70, None], "small": 1}
 
 
 @pytest.mark.parametrize("value", ["\ud800", object(), {"a": [lambda: None]}])
-def test_what_cannot_be_sent_is_a_type_error(value: Any) -> None:
+def test_a_value_that_cannot_be_sent_raises_a_type_error(value: Any) -> None:
     with pytest.raises(TypeError):
         msgpack.dumps(value)
 
@@ -76,7 +76,7 @@ def test_a_date_arrives_as_text() -> None:
 
 
 def colliding(count: int) -> list[bytes]:
-    """Arrays as map keys that would all have one hash, as Python hashes tuples of integers."""
+    """Arrays as map keys that all have the same hash, as tuples of integers in Python."""
     whole, p1, p2, p5 = 2**64, 0x9E3779B185EBCA87, 0xC2B2AE3D27D4EB4F, 0x27D4EB2F165667C5
     keys: list[bytes] = []
     first = 0
@@ -93,8 +93,8 @@ def colliding(count: int) -> list[bytes]:
 
 
 @pytest.mark.parametrize("way", [lambda bomb: bomb, lambda bomb: b"\x91\x81\xa1a" + bomb])
-def test_keys_that_collide_are_refused_before_they_are_compared(way, monkeypatch) -> None:
-    """A million bytes of them would stop the server for half a minute."""
+def test_colliding_keys_are_refused_before_they_are_compared(way, monkeypatch) -> None:
+    """A million bytes of them would block the server for half a minute."""
     bomb = b"\xdf" + (2000).to_bytes(4, "big") + b"".join(key + b"\x00" for key in colliding(2000))
     whole_maps = []
     plain = msgpack._plain
@@ -107,13 +107,13 @@ def test_keys_that_collide_are_refused_before_they_are_compared(way, monkeypatch
 @pytest.mark.parametrize(
     "data", [b"\x91" * 100_000, b"\xdd\x00\x00\x00\x01" * 100_000, b"\xdf\x00\x00\x00\x01\x01" * 100_000]
 )
-def test_nesting_without_end_is_refused(data: bytes) -> None:
+def test_too_deep_nesting_is_refused(data: bytes) -> None:
     for message in (data, data + b"\xde", data + b"\x01\xdf"):
         with pytest.raises(msgpack.MsgpackError):
             msgpack.loads(message)
 
 
-def test_large_maps_are_read_as_small_ones_are() -> None:
+def test_large_maps_are_decoded_like_small_ones() -> None:
     value = {f"{at}": [at, {"deep": {str(n): b"\xde\xdf" for n in range(20)}}, "\u07ff"] for at in range(100)}
     assert msgpack.loads(msgpack.dumps(value)) == value
     assert msgpack.loads(b"\xde\x00\x01\x05\xcb\x7f\xf8" + bytes(6)) == {"5": None}

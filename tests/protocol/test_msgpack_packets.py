@@ -1,4 +1,4 @@
-"""Packets of the msgpack parser: what arrives is what the text parser would have brought, and rubbish is refused."""
+"""Packets of the msgpack parser: they decode to the same as those of the text parser, and garbage is refused."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ pack = msgpack.packb
 
 
 @given(NAMESPACES, IDS, st.lists(WITH_BYTES, max_size=4))
-def test_an_event_arrives_as_it_was_sent(namespace, id, args):
+def test_events_round_trip(namespace, id, args):
     assert decode(encode(EVENT, namespace, ["news", *args], id)) == Packet(EVENT, namespace, ["news", *args], id)
 
 
 @given(NAMESPACES, st.integers(0, 10**15 - 1), st.lists(WITH_BYTES, max_size=4))
-def test_an_ack_arrives_as_it_was_sent(namespace, id, args):
+def test_acks_round_trip(namespace, id, args):
     assert decode(encode(ACK, namespace, args, id)) == Packet(ACK, namespace, args, id)
 
 
 @given(st.binary() | WITH_BYTES.map(pack) | st.dictionaries(st.sampled_from(["type", "nsp", "id", "data"]),
        st.integers(-1, 9) | st.just("/") | WITH_BYTES).map(pack))  # fmt: skip
-def test_garbage_is_refused_and_nothing_else_happens(message):
+def test_garbage_raises_packet_errors_only(message):
     try:
         packet = decode(message)
     except PacketError:
@@ -88,7 +88,7 @@ EVENT_FIELDS = {"type": 2, "nsp": "/", "data": ["a"]}
         b"\x83\xa4type\x02\xa3nsp\xa1/\xa4data\x91\xa1\xff",
     ],
 )  # fmt: skip
-def test_a_broken_rule_is_an_error(message):
+def test_a_violated_rule_is_an_error(message):
     with pytest.raises(PacketError):
         decode(message)
 
@@ -109,7 +109,7 @@ def test_the_depth_is_that_of_the_text_parser():
         decode(pack({**event, "data": ["a", nested(3)]}), max_depth=3)
 
 
-def test_what_a_browser_writes_becomes_what_json_would_have_brought():
+def test_values_of_a_browser_are_converted_as_by_json():
     head = b"\x83\xa4type\x02\xa3nsp\xa1/\xa4data\x92\xa1a"
     assert decode(head + b"\xcb\x7f\xf8\0\0\0\0\0\0").data == ["a", None]  # NaN
     assert decode(head + b"\xd4\0\0").data == ["a", None]  # undefined
@@ -123,7 +123,7 @@ class Order(msgspec.Struct, rename="camel"):
     at: datetime
 
 
-def test_what_goes_out_has_its_json_form_and_bytes_stay_bytes():
+def test_output_is_converted_as_by_json_except_bytes():
     at = datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC)
     data = ["a", Order("1", at), float("nan"), (1, {2: float("inf")}), 2**80, bytearray(b"x"), memoryview(b"y")]
     assert msgpack.unpackb(encode(EVENT, "/", data)) == {
@@ -134,6 +134,6 @@ def test_what_goes_out_has_its_json_form_and_bytes_stay_bytes():
 
 
 @pytest.mark.parametrize("value", [object(), "\ud800", {("a",): 1}])
-def test_what_cannot_be_sent_is_a_type_error(value):
+def test_a_value_that_cannot_be_sent_raises_a_type_error(value):
     with pytest.raises(TypeError):
         encode(EVENT, "/", ["a", value])

@@ -1,4 +1,4 @@
-"""Socket.IO packets: the rules at the top of `rtserver.protocol.packets`, one by one."""
+"""Socket.IO packets: each rule of `rtserver.protocol.packets`."""
 
 import pytest
 from hypothesis import given
@@ -33,7 +33,7 @@ IDS = st.none() | st.integers(0, 10**15 - 1)
 
 
 def received(encoded, max_attachments=1000):
-    """What the other side makes of an encoded packet."""
+    """Decode an encoded packet as the other side would."""
     text, *attachments = encoded
     packet = decode(text.decode(), max_attachments)
     if not packet.attachments:
@@ -46,19 +46,19 @@ def received(encoded, max_attachments=1000):
 
 
 @given(NAMESPACES, IDS, st.lists(WITH_BYTES, max_size=4))
-def test_an_event_arrives_as_it_was_sent(namespace, id, args):
+def test_events_round_trip(namespace, id, args):
     packet = received(encode(EVENT, namespace, ["news", *args], id))
     assert (packet.type, packet.namespace, packet.id, packet.data) == (EVENT, namespace, id, ["news", *args])
 
 
 @given(NAMESPACES, IDS, st.lists(WITH_BYTES, max_size=4))
-def test_an_ack_arrives_as_it_was_sent(namespace, id, args):
+def test_acks_round_trip(namespace, id, args):
     packet = received(encode(ACK, namespace, args, id))
     assert (packet.type, packet.namespace, packet.id, packet.data) == (ACK, namespace, id, args)
 
 
 @given(st.text(max_size=60) | st.from_regex(r"[0-6]([0-9]{0,3}-)?(/[a-z]{0,3},?)?[0-9]{0,17}[\[{].{0,30}"))
-def test_garbage_is_refused_and_nothing_else_happens(text):
+def test_garbage_raises_packet_errors_only(text):
     try:
         packet = decode(text)
     except PacketError:
@@ -67,7 +67,7 @@ def test_garbage_is_refused_and_nothing_else_happens(text):
 
 
 @given(WITH_BYTES, st.lists(st.binary(max_size=3), min_size=1, max_size=5))
-def test_garbled_attachments_are_refused_and_nothing_else_happens(value, attachments):
+def test_garbled_attachments_raise_packet_errors_only(value, attachments):
     assembler = Assembler(Packet(EVENT, "/", ["x", value, {"_placeholder": True, "num": 0}], None, len(attachments)))
     try:
         whole = [assembler.add(attachment) for attachment in attachments][-1]
@@ -117,17 +117,17 @@ def test_valid_packets(text, packet):
         '0{"token":"' + "x" * MAX_CONNECT_LENGTH + '"}',  # rule 5
     ],
 )  # fmt: skip
-def test_a_broken_rule_is_an_error(text):
+def test_a_violated_rule_is_an_error(text):
     with pytest.raises(PacketError):
         decode(text)
 
 
-def test_an_emoji_cut_in_two_closes_nothing():
+def test_half_an_emoji_does_not_close_the_connection():
     assert decode('2["say","cut \\ud83d"]').data == ["say", "cut \ufffd"]
     assert decode_event('2["say","cut \\ud83d"]')[1] == ["say", "cut \ufffd"]
 
 
-def test_the_number_of_attachments_is_bounded():
+def test_the_number_of_attachments_is_limited():
     assert decode('53-["a"]', max_attachments=3).attachments == 3
     with pytest.raises(PacketError, match="number of attachments"):
         decode('54-["a"]', max_attachments=3)
@@ -152,7 +152,7 @@ PLACE = '{"_placeholder":true,"num":%s}'
         (f'52-["a",{PLACE % 0},{{"deep":[{PLACE % 0}]}}]', 2),
     ],
 )
-def test_each_attachment_has_exactly_one_place(text, count):
+def test_each_attachment_has_exactly_one_placeholder(text, count):
     assembler = Assembler(decode(text))
     for _ in range(count - 1):
         assert assembler.add(b"x") is None
@@ -160,7 +160,7 @@ def test_each_attachment_has_exactly_one_place(text, count):
         assembler.add(b"x")
 
 
-def test_attachments_find_their_places_anywhere():
+def test_placeholders_may_be_anywhere_in_the_payload():
     assembler = Assembler(decode(f'52-/chat,7["a",{{"b":[{PLACE % 1}]}},{PLACE % 0}]'))
     assert assembler.add(b"first") is None
     assert assembler.add(b"second") == Packet(EVENT, "/chat", ["a", {"b": [b"second"]}, b"first"], 7, 2)

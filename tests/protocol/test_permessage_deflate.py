@@ -1,4 +1,4 @@
-"""Compression of WebSocket messages as RFC 7692 has it: what is agreed on, what is sent, and what is not taken."""
+"""permessage-deflate by RFC 7692: negotiation, compression, and messages that are refused."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def refused(data, max_size=MAX):
 
 
 def outcome(reading):
-    """What it gives, or the code that it is refused with."""
+    """The messages, or the close code of the error."""
     try:
         return reading()
     except FrameError as error:
@@ -51,7 +51,7 @@ def outcome(reading):
 
 
 def as_client(payload, bits=15, level=6, flush=zlib.Z_SYNC_FLUSH):
-    """The payload of a compressed message, by zlib alone."""
+    """The payload of a compressed message, made by zlib without rtserver."""
     packer = zlib.compressobj(level, zlib.DEFLATED, -bits)
     packed = packer.compress(payload) + packer.flush(flush)
     return packed[:-4] if flush != zlib.Z_FINISH else packed
@@ -76,7 +76,7 @@ def as_client(payload, bits=15, level=6, flush=zlib.Z_SYNC_FLUSH):
          "; server_max_window_bits=12"),
     ],
 )  # fmt: skip
-def test_the_first_offer_that_can_be_met_is_taken(header, bits, limit):
+def test_the_first_acceptable_offer_is_accepted(header, bits, limit):
     assert negotiate(header) == (bits, ANSWER + limit)
 
 
@@ -91,13 +91,13 @@ def test_the_first_offer_that_can_be_met_is_taken(header, bits, limit):
         "Server_no_context_takeover",
     ],
 )  # fmt: skip
-def test_an_offer_with_a_wrong_parameter_is_declined(parameters):
+def test_an_offer_with_an_invalid_parameter_is_declined(parameters):
     assert negotiate(f"permessage-deflate; {parameters}") is None
     assert negotiate(f"permessage-deflate; {parameters}, permessage-deflate") == (15, ANSWER)
 
 
 @pytest.mark.parametrize("header", ["foo", "foo; bar=baz, permessage-frame", "Permessage-Deflate"])
-def test_other_extensions_are_not_taken(header):
+def test_other_extensions_are_declined(header):
     assert negotiate(header) is None
 
 
@@ -108,7 +108,7 @@ def test_other_extensions_are_not_taken(header):
         'a;b="c\\"', 'a;b=c"d"', "a b", "a;b c", "a;b=c d", "a=b", "é", "a;b=(c)", "a\n", "a\x00", 'a;b="c"d',
     ],
 )  # fmt: skip
-def test_a_header_that_is_none_is_refused(header):
+def test_a_malformed_header_is_refused(header):
     with pytest.raises(HeaderError):
         negotiate(header)
     with pytest.raises(HeaderError):
@@ -116,16 +116,16 @@ def test_a_header_that_is_none_is_refused(header):
 
 
 @given(st.text())
-def test_any_header_is_read_or_refused(header):
+def test_any_header_is_parsed_or_refused(header):
     with suppress(HeaderError):
         assert negotiate(header) is None or "permessage-deflate" in header
 
 
-# Out.
+# Compression.
 
 
 @given(SHRINKING | st.binary(max_size=2000), st.integers(9, 15), st.sampled_from([TEXT, BINARY]))
-def test_whoever_has_the_agreed_window_can_read_a_frame(payload, bits, opcode):
+def test_a_frame_can_be_read_with_the_agreed_window(payload, bits, opcode):
     raw = Deflate(0, bits).frame(payload, opcode)
     if raw[0] == 0x80 | opcode:
         assert raw == frame(payload, opcode)
@@ -138,14 +138,14 @@ def test_whoever_has_the_agreed_window_can_read_a_frame(payload, bits, opcode):
 
 @pytest.mark.parametrize("bits", range(9, 16))
 @pytest.mark.parametrize("size", [1, 511, 512, 513, 1024, 40_000, 100_000])
-def test_a_window_is_kept_to_with_repetitions_at_any_distance(bits, size):
+def test_the_window_is_respected_with_repetitions_at_any_distance(bits, size):
     words = random.Random(size).randbytes(size)
     payload = words + words + b"x" * 300 + words
     packed = deflate(payload, bits)
     assert zlib.decompressobj(-bits).decompress(packed + b"\x00\x00\xff\xff") == payload
 
 
-def test_what_is_small_or_would_grow_goes_out_as_it_is():
+def test_small_and_incompressible_messages_are_sent_uncompressed():
     assert Deflate(101).frame(b"a" * 100, TEXT) == frame(b"a" * 100, TEXT)
     assert Deflate(100).frame(b"a" * 100, TEXT)[0] == 0xC1
     noise = random.Random(1).randbytes(5000)
@@ -153,11 +153,11 @@ def test_what_is_small_or_would_grow_goes_out_as_it_is():
     assert Deflate(0).frame(b"", TEXT) == frame(b"", TEXT)
 
 
-# In.
+# Inflation.
 
 
 @given(SHRINKING | st.binary(max_size=500), st.integers(9, 15), st.integers(0, 9))
-def test_what_a_client_compresses_comes_out_the_same(payload, bits, level):
+def test_messages_of_a_client_are_inflated(payload, bits, level):
     assert inflate(as_client(payload, bits, level), MAX) == payload
     assert inflate(as_client(payload, bits, level, zlib.Z_FULL_FLUSH), MAX) == payload
 
@@ -186,18 +186,18 @@ def test_an_empty_message_is_one_byte_or_none():
 @example(b"\xff")
 @example(b"\x00" * 300)
 @example(b"\x03\x00" * 150)
-def test_garbage_is_a_message_or_refused(data):
+def test_garbage_is_inflated_or_refused(data):
     assert outcome(lambda: len(inflate(data, 1000)) <= 1000) in (True, INVALID_DATA, TOO_BIG)
 
 
 @given(st.binary(max_size=300))
-def test_garbage_in_frames_is_a_message_or_refused(data):
+def test_garbage_in_frames_is_a_message_or_is_refused(data):
     for first in range(256):
         raw = client_frame(data, first=first)
         assert outcome(lambda: bool(read(raw))) in (True, False, PROTOCOL_ERROR, INVALID_DATA, TOO_BIG)  # noqa: B023
 
 
-def test_a_message_that_is_cut_short_or_damaged_is_refused():
+def test_a_truncated_or_damaged_message_is_refused():
     packed = as_client(b"Hello, hello, hello: this is it. " * 5)
     for cut in range(1, len(packed) - 1):
         assert refused(client_frame(packed[:cut], first=0xC1)) == INVALID_DATA, cut
@@ -218,7 +218,7 @@ def test_a_client_may_not_refer_to_its_last_message():
 
 
 @pytest.mark.parametrize("size", [100, 50_000])
-def test_a_message_of_the_largest_size_is_taken_and_no_larger_one(size):
+def test_a_message_may_have_exactly_the_maximum_size(size):
     assert read(client_frame(as_client(b"a" * size), first=0xC2), max_size=size) == [(BINARY, b"a" * size)]
     assert refused(client_frame(as_client(b"a" * (size + 1)), first=0xC2), max_size=size) == TOO_BIG
 
@@ -242,12 +242,12 @@ def test_a_zip_bomb_is_not_inflated(monkeypatch):
     assert inflated == [MAX + 1]
 
 
-def test_the_compressed_size_is_bounded_too_before_it_is_kept():
+def test_the_compressed_size_is_limited_before_it_is_buffered():
     assert refused(client_frame(b"", first=0xC2)[:1] + b"\xfe\xff\xff", max_size=1000) == TOO_BIG
     assert refused(client_frame(bytes(600), first=0x42) + client_frame(bytes(600), first=0x80), 1000) == TOO_BIG
 
 
-def test_a_compressed_message_may_come_in_fragments_with_pings_between():
+def test_a_compressed_message_may_be_fragmented_with_pings_between():
     packed = as_client(b"Hello" * 100)
     parts = [packed[at : at + 3] for at in range(0, len(packed), 3)]
     raw = client_frame(parts[0], first=0x41)
@@ -255,13 +255,13 @@ def test_a_compressed_message_may_come_in_fragments_with_pings_between():
         raw += client_frame(part, first=CONTINUATION) + client_frame(b"?", PING)
     raw += client_frame(b"", first=0x80 | CONTINUATION)
     assert read(raw) == [(PING, b"?")] * (len(parts) - 1) + [(TEXT, "Hello" * 100)]
-    # Cut anywhere, it is the same.
+    # In any pieces the result is the same.
     for cut in range(len(raw)):
         reader = InflatingReader(MAX, websocket_mask)
         assert fed(reader, raw[:cut]) + fed(reader, raw[cut:]) == read(raw)
 
 
-def test_messages_that_are_not_compressed_come_as_ever():
+def test_uncompressed_messages_are_accepted():
     raw = client_frame("é") + client_frame("a" * 300) + client_frame(b"\x01")
     raw += client_frame(as_client(b"x"), first=0xC1)
     raw += client_frame("a", first=TEXT) + client_frame("b", first=0x80) + client_frame("c")
@@ -269,30 +269,30 @@ def test_messages_that_are_not_compressed_come_as_ever():
 
 
 @pytest.mark.parametrize("first", [0xC0, 0x40, 0xC8, 0xC9, 0xCA, 0xE1, 0xD1, 0xF2, 0xA1, 0x91, 0xC3, 0xCB, 0x49])
-def test_only_the_first_frame_of_a_message_may_have_the_bit(first):
+def test_rsv1_is_allowed_in_the_first_frame_only(first):
     assert refused(client_frame(b"\x00", first=0x41) + client_frame(b"\x00", first=first)) == PROTOCOL_ERROR
     assert refused(client_frame(b"\x00", first=first)) == PROTOCOL_ERROR
 
 
 @pytest.mark.parametrize("first", [0xC1, 0xC2, 0x41, 0x42])
-def test_no_message_begins_within_a_message(first):
+def test_a_message_within_a_fragmented_message_is_refused(first):
     assert refused(client_frame(b"\x00", first=0x41) + client_frame(b"\x00", first=first)) == PROTOCOL_ERROR
 
 
 @pytest.mark.parametrize("first", [0xC1, 0xC2, 0x41, 0x42])
-def test_the_bit_is_refused_where_nothing_was_agreed_on(first):
+def test_rsv1_is_refused_without_the_extension(first):
     with pytest.raises(FrameError) as caught:
         fed(FrameReader(MAX, websocket_mask), client_frame(b"\x00", first=first))
     assert caught.value.code == PROTOCOL_ERROR
 
 
-def test_text_is_checked_once_it_is_inflated():
+def test_inflated_text_must_be_utf8():
     assert refused(client_frame(as_client(b"\xff\xfe"), first=0xC1)) == INVALID_DATA
     assert read(client_frame(as_client(b"\xff\xfe"), first=0xC2)) == [(BINARY, b"\xff\xfe")]
     assert read(client_frame(as_client("é".encode()), first=0xC1)) == [(TEXT, "é")]
 
 
-def test_what_came_before_a_broken_message_is_told():
+def test_messages_before_an_error_are_delivered():
     found = []
     raw = client_frame("a") + client_frame(as_client(b"b"), first=0xC1) + client_frame(b"\xff", first=0xC1)
     with pytest.raises(FrameError):

@@ -131,7 +131,7 @@ def test_python_socketio_passes_its_json_module_to_the_engine_packets():
 # python-engineio.
 
 
-def test_the_engine_keeps_its_options_and_its_surface():
+def test_the_engine_keeps_the_options_and_methods_of_python_engineio():
     server = Server(ping_interval=3, ping_timeout=2, max_http_buffer_size=77, cookie="io", transports=["polling"])
     engine = server.engine
     assert (engine.ping_interval, engine.ping_timeout, engine.max_http_buffer_size) == (3, 2, 77)
@@ -143,15 +143,15 @@ def test_the_engine_keeps_its_options_and_its_surface():
         assert inspect.iscoroutinefunction(ours) == inspect.iscoroutinefunction(original)
 
 
-def test_the_environ_of_a_request_carries_the_request():
+def test_the_environ_of_a_request_contains_the_request():
     assert parameters(driver.translate_request) == ["request"]
     assert "'aiohttp.request': request" in source(driver.translate_request)
 
 
-# aiohttp: taking a connection over (`rtserver.engine.http.takeover`, `rtserver.engine.transports.polling`).
+# aiohttp: connection takeover (`rtserver.engine.http.takeover`, `rtserver.engine.transports.polling_fastpath`).
 
 
-def test_a_request_handler_can_be_left_behind():
+def test_a_connection_can_be_detached_from_its_request_handler():
     handler = web_protocol.RequestHandler
     assert {"_message_tail", "_current_request", "_payload_parser"} <= set(handler.__slots__)
     assert {"_reading_paused", "_buffer_paused", "transport"} <= set(BaseProtocol.__slots__)
@@ -162,19 +162,19 @@ def test_a_request_handler_can_be_left_behind():
     assert "while not self._force_close" in source(handler.start)
 
 
-def test_a_connection_can_be_kept_and_handed_back():
+def test_a_connection_can_be_taken_over_and_handed_back():
     assert {"_messages", "_logging_enabled", "_close", "_force_close", "_manager"} <= set(
         web_protocol.RequestHandler.__slots__
     )
     assert {"_paused", "_parser"} <= set(BaseProtocol.__slots__)
-    # The manager makes the handlers of its server, and `data_received` takes what they were not there for.
+    # The manager creates the handlers of its server, and `data_received` of a new one accepts earlier bytes.
     assert "return RequestHandler(self, loop=self._loop, **self._kwargs)" in source(web.Server.__call__)
     assert parameters(web_protocol.RequestHandler.data_received) == ["self", "data"]
     assert isinstance(web.Response().compression, bool)
 
 
-def test_a_request_can_be_taken_out_with_its_connection():
-    """`rtserver.engine.http.detach`: what was read of it, what came behind it, and whether it is alone there."""
+def test_a_request_can_be_detached_with_its_connection():
+    """`rtserver.engine.http.detach`: what has been read of the request and behind it, and whether it is alone."""
     handler = web_protocol.RequestHandler
     assert {"_messages", "_message_tail", "_close", "_force_close"} <= set(handler.__slots__)
     assert {"_reading_paused", "_upgraded"} <= set(BaseProtocol.__slots__)
@@ -191,18 +191,18 @@ def test_a_request_can_be_taken_out_with_its_connection():
     assert message <= set(dir(http_parser.RawRequestMessage))
 
 
-def test_the_end_of_a_connection_is_told_to_the_body_of_its_request():
+def test_a_lost_connection_is_reported_to_the_body_of_its_request():
     assert "set_exception(self._payload, exc)" in source(web.BaseRequest._cancel)
     assert "_payload" in inspect.getsource(web.BaseRequest.__init__)
 
 
-def test_masks_are_undone_in_place():
+def test_payloads_are_unmasked_in_place():
     data = bytearray(b"abcdef")
     websocket_mask(b"\x01\x02\x03\x04", data)
     assert data == bytearray(byte ^ (at % 4 + 1) for at, byte in enumerate(b"abcdef"))
 
 
-async def test_a_runner_asks_one_method_for_its_server_and_calls_it_for_each_connection():
+async def test_a_runner_gets_its_server_from_one_method_and_calls_it_for_each_connection():
     assert "self._server = await self._make_server()" in source(web_runner.BaseRunner.setup)
     assert "server = self._runner.server" in source(web_runner.TCPSite.start)
     assert "loop.create_server(\n            server," in source(web_runner.TCPSite.start)

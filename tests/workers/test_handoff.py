@@ -24,7 +24,7 @@ from rtserver.telemetry.metrics import Metrics
 from rtserver.workers import handoff, handoff_receiver
 from rtserver.workers.handoff import HandoffSender
 from rtserver.workers.handoff_receiver import HandoffReceiver
-from tests.engine.conftest import Served, Upper, eventually
+from tests.engine.conftest import Listener, Served, eventually
 from tests.engine.wire import Wire, request
 
 LIMIT = 300_000
@@ -33,8 +33,8 @@ Pair = tuple[Served, Served]
 
 
 async def worker(name: str, folder: Path) -> tuple[Served, HandoffReceiver]:
-    upper, metrics = Upper(), Metrics()
-    engine = Engine(upper, metrics, instance_id=name, max_http_buffer_size=LIMIT)
+    listener, metrics = Listener(), Metrics()
+    engine = Engine(listener, metrics, instance_id=name, max_http_buffer_size=LIMIT)
     engine.peer_workers = HandoffSender(folder, name, LIMIT, metrics.handoff)
     app = web.Application()
     engine.attach(app)
@@ -43,7 +43,7 @@ async def worker(name: str, folder: Path) -> tuple[Served, HandoffReceiver]:
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     adopting = HandoffReceiver(folder, name, runner.server, LIMIT)  # type: ignore[arg-type]
     adopting.start()
-    return Served(engine, upper, metrics, runner), adopting
+    return Served(engine, listener, metrics, runner), adopting
 
 
 @pytest.fixture

@@ -1,1 +1,1 @@
-"""HTTP below the transports: takeover of connections, the fast-path parser, responses, CORS."""
+"""HTTP below the transports: connection takeover, fast-path parser, handshakes, responses, CORS."""

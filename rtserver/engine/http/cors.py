@@ -39,7 +39,7 @@ class OriginPolicy:
     ) -> None:
         """`credentials`: browsers may send cookies. `own_host`: pages of the server's own host are allowed too.
 
-        `log_rejected`: log each rejected origin once, as its browser does not tell the page why it was rejected.
+        `log_rejected`: log each rejected origin once, as the page does not learn from its browser why it was rejected.
         """
         self._off = isinstance(allowed, list | tuple) and not allowed and not own_host
         self._open = allowed == "*" or (isinstance(allowed, list | tuple | set | frozenset) and "*" in allowed)

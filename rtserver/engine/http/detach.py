@@ -91,6 +91,7 @@ class DetachedRequest:
 
     @property
     def descriptor(self) -> int:
+        """The file descriptor of the connection."""
         return int(self._handler.transport.get_extra_info("socket").fileno())
 
     def detach(self) -> TakenOver:

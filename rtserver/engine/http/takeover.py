@@ -6,7 +6,7 @@ them anew for each poll. So the engine lets aiohttp parse and route a request, a
 
 1. The response is written to the transport by the engine, in one write together with the first frame or the body.
 2. `transport.set_protocol` gives the transport an asyncio protocol of the engine. From here on aiohttp sees no bytes.
-3. aiohttp's `RequestHandler` is told that its connection is lost, with its `transport` set to None first. It then frees
+3. `connection_lost` of aiohttp's `RequestHandler` is called, with its `transport` set to None first. It then frees the
    task, request, parser and headers, and cannot close the socket.
 4. The handler coroutine returns `TakenOver`, a response that writes nothing. aiohttp may still log it.
 

@@ -1,1 +1,1 @@
-"""Engine.IO sessions and what leaves through them."""
+"""Sessions: their outbox, the interfaces between the parts of the engine, and the state that these share."""

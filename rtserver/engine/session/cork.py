@@ -1,9 +1,9 @@
 """Corking: frames written during one event-loop iteration are flushed together at its end.
 
 Most of the cost of sending a small frame is the system call. A client that gets ten events within one event-loop
-iteration (from ten handlers, or from ten messages of one read of the Redis connection) should cost one `send`, not
-ten. The term is from TCP: `TCP_CORK` holds partial segments back in the same way. Corking everything would cost the
-many clients that get a single frame a list and a second visit, so it begins with the second frame:
+iteration (from ten handlers, or from ten messages of one read of the Redis connection) should not cost ten `send`s.
+The term is from TCP: `TCP_CORK` holds partial segments back in the same way. Corking every frame would cost a list and
+a second visit for each of the many clients that get a single one, so it begins with the second frame:
 
 1. An iteration has a number, `current_iteration`. The first broadcast frame of an iteration is sent directly, and the
    session notes the number in `sent_at` (`rtserver.sio.broadcast.fanout`).
@@ -12,8 +12,8 @@ many clients that get a single frame a list and a second visit, so it begins wit
 3. At the end of the iteration every registered writer is flushed: its frames leave in one `send`.
 4. The number costs nothing in an iteration that does not ask for it. The first call of `current_iteration` schedules
    the end by `call_soon`; it runs in the next pass of the loop, behind all callbacks that were ready in this one.
-5. Used as a context manager, the block counts as one iteration, which ends with it. So a batch of messages from Redis
-   is flushed before the next batch is read. Inside an iteration that has begun already the block has no effect.
+5. Used as a context manager, the block counts as one iteration, which ends with it: so the messages of one read from
+   Redis are handled as one iteration. Inside an iteration that has begun already the block has no effect.
 """
 
 from __future__ import annotations

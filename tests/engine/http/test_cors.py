@@ -1,4 +1,4 @@
-"""Which pages may connect, and what browsers are told."""
+"""Origin checks, and the CORS headers of responses."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def cors(answer):
 
 
 @pytest.mark.parametrize("allowed", [PAGE, [PAGE, "https://other.example.com"], "*", lambda origin: origin == PAGE, lambda origin, environ: "PATH_INFO" in environ])  # fmt: skip  # noqa: E501
-async def test_a_page_that_may_connect_is_told_so(serve, allowed):
+async def test_an_allowed_page_gets_cors_headers(serve, allowed):
     served = await serve(cors_allowed_origins=allowed)
     answer = await served.ask(request("GET", POLLING, Origin=PAGE))
     assert answer.status == 200
@@ -27,13 +27,13 @@ async def test_a_page_that_may_connect_is_told_so(serve, allowed):
 
 
 @pytest.mark.parametrize("allowed", [None, "https://other.example.com", [f"{PAGE}.evil.example"], lambda origin: False])
-async def test_a_page_that_may_not_is_refused_over_either_transport(serve, allowed):
+async def test_other_pages_are_refused_over_either_transport(serve, allowed):
     served = await serve(cors_allowed_origins=allowed)
     answer = await served.ask(request("GET", POLLING, Origin=PAGE))
     assert (answer.status, answer.json(), cors(answer)) == (403, FORBIDDEN, {})
     answer = await served.ask(upgrade("EIO=4&transport=websocket", Origin=PAGE))
     assert (answer.status, cors(answer)) == (400, {})
-    assert not served.upper.sessions
+    assert not served.listener.sessions
 
 
 @pytest.mark.parametrize(
@@ -44,29 +44,29 @@ async def test_a_page_that_may_not_is_refused_over_either_transport(serve, allow
         ([], "cross-site", 200), (None, "same-origin", 200), (None, "same-site", 200), (None, None, 200),
     ],
 )  # fmt: skip
-async def test_the_script_of_a_foreign_page_does_not_read_with_its_visitors_cookies(serve, allowed, site, status):
-    """Browsers load scripts without an Origin, but say of what site the page is."""
+async def test_a_script_element_of_a_foreign_page_is_refused(serve, allowed, site, status):
+    """Browsers load scripts without an Origin header, but with Sec-Fetch-Site."""
     served = await serve(cors_allowed_origins=allowed, allow_eio3=True)
     headers = {"Sec_Fetch_Site": site} if site else {}
     for revision in "34":
         answer = await served.ask(request("GET", f"EIO={revision}&transport=polling&j=0", **headers))
         assert answer.status == status
         assert status == 200 or answer.json() == FORBIDDEN
-    # Whatever is no script has an Origin where it comes from another site's page.
+    # All other requests of a page of another site have an Origin.
     assert (await served.ask(request("GET", POLLING, **headers))).status == 200
-    assert len(served.upper.sessions) == (3 if status == 200 else 1)
+    assert len(served.listener.sessions) == (3 if status == 200 else 1)
 
 
 @pytest.mark.parametrize("allowed", ["*", lambda origin: True])
-async def test_an_origin_that_is_none_is_refused_before_there_is_a_session(serve, allowed):
+async def test_an_invalid_origin_is_refused_before_a_session_is_opened(serve, allowed):
     served = await serve(cors_allowed_origins=allowed)
     for raw in (request("GET", POLLING, Origin="PAGE"), upgrade("EIO=4&transport=websocket", Origin="PAGE")):
         answer = await served.ask(raw.replace(b"PAGE", b"http://\xff"))
         assert answer.status in (400, 403)
-    assert not served.upper.sessions
+    assert not served.listener.sessions
 
 
-async def test_a_page_that_may_not_cannot_use_a_session_it_knows(serve):
+async def test_a_page_that_is_not_allowed_cannot_use_an_open_session(serve):
     served = await serve(cors_allowed_origins="https://other.example.com")
     query, recorder = await served.poll_session()
     assert (await served.ask(request("POST", query, b"4a", Origin=PAGE))).status == 403
@@ -77,49 +77,49 @@ async def test_a_page_that_may_not_cannot_use_a_session_it_knows(serve):
 
 
 @pytest.mark.parametrize("origin", ["http://test", "https://test"])
-async def test_pages_of_the_own_host_may_connect(serve, origin):
+async def test_pages_of_the_servers_own_host_may_connect(serve, origin):
     served = await serve()
     headers = {"X-Forwarded-Proto": "https"} if origin.startswith("https") else {}
     assert (await served.ask(request("GET", POLLING, Origin=origin, **headers))).status == 200
 
 
 @pytest.mark.parametrize("origin", ["null", "http://test.evil.example", "http://evil.example/http://test", "file://"])
-async def test_strange_origins_are_not_the_own_host(serve, origin):
+async def test_similar_origins_are_not_the_own_host(serve, origin):
     served = await serve()
     assert (await served.ask(request("GET", POLLING, Origin=origin))).status == 403
 
 
-async def test_who_sends_no_origin_is_no_browser(serve):
+async def test_a_request_without_origin_is_allowed(serve):
     served = await serve(cors_allowed_origins=PAGE)
     answer = await served.ask(request("GET", POLLING))
     assert (answer.status, cors(answer)) == (200, {})
 
 
-async def test_an_empty_list_switches_the_check_off(serve):
+async def test_an_empty_list_disables_the_check(serve):
     served = await serve(cors_allowed_origins=[])
     answer = await served.ask(request("GET", POLLING, Origin=PAGE))
     assert (answer.status, cors(answer)) == (200, {})
 
 
-async def test_credentials_can_be_kept_out(serve):
+async def test_credentials_can_be_disabled(serve):
     served = await serve(cors_allowed_origins="*", cors_credentials=False)
     answer = await served.ask(request("GET", POLLING, Origin=PAGE))
     assert cors(answer) == {"access-control-allow-origin": PAGE}
 
 
-async def test_refusals_can_be_read_by_the_page(serve):
+async def test_an_allowed_page_can_read_refusals(serve):
     served = await serve(cors_allowed_origins="*")
     answer = await served.ask(request("GET", f"{POLLING}&sid=nobody", Origin=PAGE))
     assert (answer.status, cors(answer)["access-control-allow-origin"]) == (400, PAGE)
 
 
-async def test_every_answer_of_a_session_carries_the_headers(serve):
+async def test_every_response_of_a_session_has_the_headers(serve):
     served = await serve(cors_allowed_origins="*", echo=True)
     query, _ = await served.poll_session()
     wire = await served.wire()
     for asked in (request("POST", query, b"4a", Origin=PAGE), request("GET", query, Origin=PAGE)) * 2:
         assert cors(await wire.ask(asked))["access-control-allow-origin"] == PAGE
-    # The same connection, as through a proxy, for another page.
+    # The same connection, as through a proxy, used by another page.
     answer = await wire.ask(request("POST", query, b"4a", Origin="https://two.example.com"))
     assert cors(answer)["access-control-allow-origin"] == "https://two.example.com"
     assert "access-control-allow-origin" not in (await wire.ask(request("POST", query, b"4a"))).headers
@@ -138,7 +138,7 @@ async def test_preflights_are_answered_as_node_does(serve):
     }
 
 
-async def test_a_preflight_of_a_page_that_may_not_allows_nothing(serve):
+async def test_a_preflight_of_another_page_is_refused(serve):
     served = await serve(cors_allowed_origins="https://other.example.com")
     answer = await served.ask(request("OPTIONS", POLLING, Origin=PAGE))
     assert (answer.status, cors(answer)) == (403, {})

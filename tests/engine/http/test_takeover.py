@@ -1,4 +1,4 @@
-"""A WebSocket's connection is taken from aiohttp whole: no byte lost, nothing left behind, nobody confused."""
+"""Connection takeover from aiohttp for a WebSocket: no byte is lost, and no aiohttp object is left."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rtserver.engine.session.session import Session
 from rtserver.engine.transports.websocket import WebSocket
 from rtserver.protocol.frames import FrameReader
 from rtserver.telemetry.metrics import Metrics
-from tests.engine.conftest import Upper, eventually
+from tests.engine.conftest import Listener, eventually
 from tests.engine.wire import POLLING, WEBSOCKET, Wire, client_frame, request, upgrade
 
 QUERY = "EIO=4&transport=websocket"
@@ -27,7 +27,7 @@ QUERY = "EIO=4&transport=websocket"
 
 @pytest.fixture(params=["aiohttp", "plain"])
 def serve(request, serve):
-    """With aiohttp's own runner, and with the one that answers plain handshakes itself."""
+    """With aiohttp's runner, and with rtserver's, which answers plain handshakes itself."""
     return partial(serve, plain=request.param == "plain")
 
 
@@ -43,7 +43,7 @@ def certificate(tmp_path_factory):
     return cert, key
 
 
-async def test_the_handshake_is_answered_as_rfc_6455_has_it(serve):
+async def test_the_handshake_response_follows_rfc_6455(serve):
     served = await serve()
     answer = await (await served.wire()).upgrade()
     assert answer.headers["upgrade"] == "websocket"
@@ -64,7 +64,7 @@ async def test_the_handshake_is_answered_as_rfc_6455_has_it(serve):
         {"Connection": "keep-alive"},
     ],
 )
-async def test_a_handshake_that_is_none_is_refused(serve, headers):
+async def test_an_invalid_handshake_is_refused(serve, headers):
     served = await serve()
     wire = await served.wire()
     assert (await wire.ask(upgrade(QUERY, **headers))).status == 400
@@ -72,13 +72,13 @@ async def test_a_handshake_that_is_none_is_refused(serve, headers):
     assert not served.engine.sockets
 
 
-async def test_a_handshake_is_a_get(serve):
+async def test_a_handshake_must_be_a_get(serve):
     served = await serve()
     assert (await served.ask(request("POST", QUERY, b"", **WEBSOCKET))).status == 400
     assert not served.engine.sockets
 
 
-async def test_extensions_and_protocols_that_are_offered_are_not_taken(serve):
+async def test_offered_extensions_and_protocols_are_not_accepted(serve):
     served = await serve()
     wire = await served.wire()
     offered = {"Sec-WebSocket-Extensions": "permessage-deflate", "Sec-WebSocket-Protocol": "chat"}
@@ -94,11 +94,11 @@ async def test_frames_in_the_same_segment_as_the_handshake_are_not_lost(serve, f
     await wire.send(upgrade(QUERY) + b"".join(client_frame(f"4{number:0300}") for number in range(frames)))
     assert (await wire.answer()).status == 101
     await wire.opened()
-    messages = await served.upper.last.received(frames)
+    messages = await served.listener.last.received(frames)
     assert [int(message) for message in messages] == list(range(frames))
 
 
-async def test_the_handshake_may_be_cut_at_every_byte(serve):
+async def test_the_handshake_may_be_split_at_every_byte(serve):
     served = await serve()
     raw = upgrade(QUERY) + client_frame("4early")
     for cut in range(1, len(raw), 3):
@@ -108,11 +108,11 @@ async def test_the_handshake_may_be_cut_at_every_byte(serve):
         await wire.send(raw[cut:])
         assert (await wire.answer()).status == 101
         await wire.opened()
-        assert await served.upper.last.received(1) == ["early"]
+        assert await served.listener.last.received(1) == ["early"]
         wire.abort()
 
 
-async def test_frames_that_come_while_a_request_is_considered_are_not_lost(serve):
+async def test_frames_that_arrive_during_allow_request_are_not_lost(serve):
     considering, decided = asyncio.Event(), asyncio.Event()
 
     async def consider(_):
@@ -126,10 +126,10 @@ async def test_frames_that_come_while_a_request_is_considered_are_not_lost(serve
     await wire.send(*(client_frame(f"4{'b' * 1000}") for _ in range(200)))
     decided.set()
     assert (await wire.answer()).status == 101
-    assert len(await served.upper.last.received(201)) == 201
+    assert len(await served.listener.last.received(201)) == 201
 
 
-async def test_a_refused_handshake_with_frames_behind_it_is_no_request(serve):
+async def test_frames_behind_a_refused_handshake_are_not_read_as_a_request(serve):
     served = await serve()
     wire = await served.wire()
     answer = await wire.ask(upgrade("EIO=3&transport=websocket") + client_frame("4a") + request("GET", "x"))
@@ -160,7 +160,7 @@ async def test_it_works_over_tls(serve, certificate):
     assert await wire.text() == "4early"
     await wire.frame("4" + "x" * 300_000)
     assert len(await wire.text()) == 300_001
-    recorder = served.upper.last
+    recorder = served.listener.last
     recorder.send("last")
     recorder.session.close("forced close")
     assert await wire.text() == "4last"
@@ -169,7 +169,7 @@ async def test_it_works_over_tls(serve, certificate):
     await served.deserted()
 
 
-async def test_a_fault_over_tls_closes_with_its_code(serve, certificate):
+async def test_a_protocol_error_over_tls_closes_with_its_code(serve, certificate):
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(*certificate)
     served = await serve(tls=context)
@@ -194,7 +194,7 @@ async def test_the_access_log_has_one_line_with_101(serve, caplog):
 
 
 class Census:
-    """What objects of these kinds there are beyond those that were there before."""
+    """Counts the objects of these types that were created since."""
 
     def __init__(self, *kinds):
         self._kinds = kinds
@@ -208,7 +208,7 @@ class Census:
         return [thing for thing in self._all() if id(thing) not in self._known]
 
 
-async def test_nothing_of_aiohttp_is_kept_for_an_open_websocket(serve):
+async def test_no_aiohttp_object_is_kept_for_an_open_websocket(serve):
     census = Census(web.Request, RequestHandler, StreamWriter)
     served = await serve(echo=True)
     wire, _ = await served.websocket()
@@ -219,8 +219,8 @@ async def test_nothing_of_aiohttp_is_kept_for_an_open_websocket(serve):
     assert await wire.text() == "4still works"
 
 
-async def test_memory_is_freed_without_the_collector(serve):
-    """10,000 clients that come and go shall not wait for the garbage collector."""
+async def test_memory_is_freed_without_the_garbage_collector(serve):
+    """The memory of clients that disconnect must not depend on the garbage collector."""
     served = await serve()
     census = Census(Session, WebSocket, FrameReader, web.Request, RequestHandler)
     gc.disable()
@@ -229,7 +229,7 @@ async def test_memory_is_freed_without_the_collector(serve):
             wire = (await served.websocket())[0]
             wire.abort()
         await served.deserted()
-        served.upper.sessions.clear()
+        served.listener.sessions.clear()
         await eventually(lambda: not served.runner.server.connections)
         assert census.new() == []
     finally:
@@ -247,7 +247,7 @@ async def test_it_works_where_handlers_are_cancelled_with_their_connection(serve
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-async def test_middlewares_may_look_at_the_answer(serve):
+async def test_middlewares_see_the_response(serve):
     statuses = []
 
     @web.middleware
@@ -266,8 +266,8 @@ async def test_middlewares_may_look_at_the_answer(serve):
 
 
 async def test_a_shutdown_ends_open_websockets_and_polls():
-    upper = Upper()
-    engine = Engine(upper, Metrics())
+    listener = Listener()
+    engine = Engine(listener, Metrics())
     app = web.Application()
     engine.attach(app)
     runner = web.AppRunner(app, shutdown_timeout=5)
@@ -278,8 +278,8 @@ async def test_a_shutdown_ends_open_websockets_and_polls():
     await socket.upgrade()
     await socket.opened()
     await poll.ask(request("GET", POLLING))
-    await poll.send(request("GET", f"{POLLING}&sid={upper.last.session.id}"))
-    await eventually(lambda: upper.last.session.poll)
+    await poll.send(request("GET", f"{POLLING}&sid={listener.last.session.id}"))
+    await eventually(lambda: listener.last.session.poll)
     closing = asyncio.create_task(socket.close_code())
     async with asyncio.timeout(4):
         await engine.disconnect()
@@ -289,11 +289,11 @@ async def test_a_shutdown_ends_open_websockets_and_polls():
         await eventually(lambda: engine.is_drained)
         await engine.shutdown()
         await runner.cleanup()
-    assert [recorder.reasons for recorder in upper.sessions] == [["forced close"], ["forced close"]]
+    assert [recorder.reasons for recorder in listener.sessions] == [["forced close"], ["forced close"]]
     await poll.ended()
 
 
-async def test_a_client_that_leaves_during_the_handshake_leaves_nothing(serve, caplog):
+async def test_a_client_that_disconnects_during_the_handshake_leaves_no_trace(serve, caplog):
     considering, decided = asyncio.Event(), asyncio.Event()
 
     async def consider(_):

@@ -1,4 +1,4 @@
-"""One message, encoded once for each form in which somebody takes it."""
+"""Prepared messages: encoded once for each encoding that a recipient needs."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ FORMS = [
 
 
 @pytest.mark.parametrize(("revision", "base64", "frames"), FORMS)
-def test_each_client_gets_the_form_it_takes(revision, base64, frames):
+def test_each_client_gets_its_encoding(revision, base64, frames):
     assert MESSAGE.frames_for(revision, base64) == b"".join(frames)
 
 
-def test_the_common_form_is_that_of_revision_4():
+def test_the_common_encoding_is_that_of_revision_4():
     assert MESSAGE.frames == MESSAGE.frames_for(4, False)
 
 
 @pytest.mark.parametrize(("revision", "base64"), [(4, False), (4, True), (3, False), (3, True)])
-def test_it_is_encoded_once_for_all(revision, base64):
+def test_it_is_encoded_once_for_all_recipients(revision, base64):
     assert MESSAGE.frames is MESSAGE.frames
     assert MESSAGE.frames_for(revision, base64) is MESSAGE.frames_for(revision, base64)
     text = PreparedMessage(b"42[]")
@@ -38,7 +38,7 @@ def test_its_parts_and_size_are_those_of_its_packets():
     assert MESSAGE.size == 6 + 2 + 1
 
 
-def test_binary_alone():
+def test_a_binary_message_without_text():
     message = PreparedMessage.binary(b"\x01")
     assert message.parts == (b"\x01",)
     assert message.frames == frame(b"\x01", BINARY)

@@ -1,4 +1,4 @@
-"""What holds for a session over either transport: it ends once, and is silent afterwards."""
+"""Sessions over either transport: they end once, and send and receive nothing afterwards."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.engine.conftest import eventually
 
 @pytest.fixture(params=["polling", "websocket", "upgraded"])
 def opened(request, serve):
-    """`await opened()` gives a server and one session of it, by each transport."""
+    """`await opened()` returns a server and the recorder of one session, for each transport."""
 
     async def open(**options):
         served = await serve(**options)
@@ -67,7 +67,7 @@ async def test_a_receiver_may_close_its_session_in_the_middle_of_a_message(opene
     await eventually(lambda: session.id not in served.engine.sockets)
 
 
-async def test_wrong_heartbeats_are_told_apart_from_packets(opened):
+async def test_a_heartbeat_in_the_wrong_direction_is_rejected(opened):
     _, recorder = await opened()
     with pytest.raises(PayloadError):
         recorder.session.receive_text("2")
@@ -75,13 +75,13 @@ async def test_wrong_heartbeats_are_told_apart_from_packets(opened):
     assert recorder.messages == []
 
 
-async def test_silence_ends_it(opened):
+async def test_a_missing_heartbeat_ends_it(opened):
     served, recorder = await opened(ping_interval=0.05, ping_timeout=0.05)
     assert await recorder.closed() == Reason.PING_TIMEOUT
     await served.deserted()
 
 
-async def test_a_poll_that_waits_is_told_of_a_ping_timeout(serve):
+async def test_a_hanging_poll_is_answered_at_a_ping_timeout(serve):
     served = await serve(ping_interval=0.05, ping_timeout=0.1)
     query, recorder = await served.poll_session()
     assert (await (await served.polling(query))).text == "2"
@@ -90,7 +90,7 @@ async def test_a_poll_that_waits_is_told_of_a_ping_timeout(serve):
     assert (await poll).text == "1"
 
 
-async def test_a_polling_client_that_never_comes_back_is_forgotten(serve, monkeypatch):
+async def test_a_session_lingers_only_for_a_limited_time(serve, monkeypatch):
     monkeypatch.setattr("rtserver.engine.session.session.LINGER_SECONDS", 0.05)
     served = await serve()
     _, recorder = await served.poll_session()

@@ -1,4 +1,4 @@
-"""Long polling, over connections of one request and over one that is used again and again."""
+"""Long polling, over connections of one request and over keep-alive connections."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MANY = 10_000
 
 @pytest.fixture(params=["new connection", "used connection"])
 def connect(request, serve):
-    """A connection for one more request of a session: a fresh one, or one that has carried a request before."""
+    """A connection for another request of a session: a new one, or a keep-alive connection."""
 
     async def connect(served, query):
         wire = await served.wire()
@@ -41,7 +41,7 @@ def get(query, **headers):
 # The handshake.
 
 
-async def test_the_handshake_says_what_the_session_is(serve):
+async def test_the_handshake_describes_the_session(serve):
     served = await serve(ping_interval=1.5, ping_timeout=0.25, max_http_buffer_size=1234)
     answer = await served.ask(get(POLLING))
     assert answer.status == 200
@@ -49,7 +49,7 @@ async def test_the_handshake_says_what_the_session_is(serve):
     assert answer.headers["cache-control"] == "no-store"
     assert answer.text[0] == "0"
     assert json.loads(answer.text[1:]) == {
-        "sid": served.upper.last.session.id,
+        "sid": served.listener.last.session.id,
         "upgrades": ["websocket"],
         "pingInterval": 1500,
         "pingTimeout": 250,
@@ -58,7 +58,7 @@ async def test_the_handshake_says_what_the_session_is(serve):
 
 
 @pytest.mark.parametrize("options", [{"allow_upgrades": False}, {"transports": ["polling"]}])
-async def test_no_upgrade_is_offered_where_there_is_none(serve, options):
+async def test_no_upgrade_is_offered_where_it_is_disabled(serve, options):
     served = await serve(**options)
     answer = await served.ask(get(POLLING))
     assert json.loads(answer.text[1:])["upgrades"] == []
@@ -67,7 +67,7 @@ async def test_no_upgrade_is_offered_where_there_is_none(serve, options):
 # GET.
 
 
-async def test_a_poll_takes_what_waits(serve, connect):
+async def test_a_poll_receives_what_is_queued(serve, connect):
     served = await serve()
     query, recorder = await served.poll_session()
     wire = await connect(served, query)
@@ -133,7 +133,7 @@ async def test_a_poll_whose_connection_is_lost_ends_the_session(serve, connect):
     [("gzip, deflate, br", True), ("br;q=1.0, GZIP; q=0.8", True), ("*", True), ("identity", False), (None, False),
      ("gzip;q=0", False), ("deflate, gzip; q=0.000", False), ("*, gzip;q=0", False), ("br, *;q=0", False)],
 )  # fmt: skip
-async def test_a_large_answer_is_compressed_for_those_who_can(serve, connect, accepts, can):
+async def test_a_large_response_is_compressed_for_clients_that_accept_gzip(serve, connect, accepts, can):
     served = await serve()
     query, recorder = await served.poll_session()
     wire = await connect(served, query)
@@ -147,7 +147,7 @@ async def test_a_large_answer_is_compressed_for_those_who_can(serve, connect, ac
 # POST.
 
 
-async def test_a_post_of_very_many_packets_is_delivered_whole(serve, connect):
+async def test_a_post_of_very_many_packets_is_delivered_completely(serve, connect):
     served = await serve()
     query, recorder = await served.poll_session()
     wire = await connect(served, query)
@@ -157,7 +157,7 @@ async def test_a_post_of_very_many_packets_is_delivered_whole(serve, connect):
 
 
 @pytest.mark.parametrize("size", [100, 65_535, 65_537, 300_000, 999_999])
-async def test_a_post_of_any_size_is_delivered_whole(serve, connect, size):
+async def test_a_post_of_any_size_is_delivered_completely(serve, connect, size):
     served = await serve()
     query, recorder = await served.poll_session()
     wire = await connect(served, query)
@@ -165,21 +165,21 @@ async def test_a_post_of_any_size_is_delivered_whole(serve, connect, size):
     assert recorder.messages == ["x" * size]
 
 
-async def test_a_post_may_be_cut_at_every_byte(serve, connect):
+async def test_a_post_may_be_split_at_every_byte(serve, connect):
     served = await serve()
     query, recorder = await served.poll_session()
     wire = await connect(served, query)
     raw = post(query, "4é\x1e4b")
     for cut in range(1, len(raw)):
         wire.writer.write(raw[:cut])
-        # Not together: the server's turn comes between them.
+        # In separate segments, so that the server runs between them.
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         assert (await wire.ask(raw[cut:])).text == "ok", cut
     assert recorder.messages == ["é", "b"] * (len(raw) - 1)
 
 
-async def test_a_post_may_come_byte_by_byte(serve, connect):
+async def test_a_post_may_arrive_byte_by_byte(serve, connect):
     served = await serve()
     query, recorder = await served.poll_session()
     wire = await connect(served, query)
@@ -190,7 +190,7 @@ async def test_a_post_may_come_byte_by_byte(serve, connect):
     assert recorder.messages == ["é", "b"]
 
 
-async def test_a_post_may_come_in_chunks(serve, connect):
+async def test_a_post_may_be_chunked(serve, connect):
     served = await serve()
     query, recorder = await served.poll_session()
     wire = await connect(served, query)
@@ -215,7 +215,7 @@ async def test_a_post_past_the_limit_gets_413_and_ends_the_session(serve, connec
     await served.deserted()
 
 
-async def test_a_compressed_post_is_bounded_by_what_comes_out(serve):
+async def test_a_compressed_post_is_limited_by_its_decompressed_size(serve):
     served = await serve(max_http_buffer_size=100_000)
     query, recorder = await served.poll_session()
     bomb = gzip.compress(b"4" * 20_000_000)
@@ -260,7 +260,7 @@ async def test_a_post_that_never_ends_does_not_outlive_its_session(serve, how):
 @pytest.mark.parametrize(
     "body", ["", "4a\x1exyz", "\x1e", "4a\x1e", "7", "b?", b"4\xff", "2", "4a\x1e2probe", "4a\x1e2"]
 )
-async def test_a_post_that_is_no_payload_is_refused_and_ends_the_session(serve, connect, body):
+async def test_an_invalid_payload_is_refused_and_ends_the_session(serve, connect, body):
     served = await serve()
     query, recorder = await served.poll_session()
     wire = await connect(served, query)
@@ -272,7 +272,7 @@ async def test_a_post_that_is_no_payload_is_refused_and_ends_the_session(serve, 
     await served.deserted()
 
 
-async def test_bytes_are_no_payload_of_revision_4(serve, connect):
+async def test_revision_4_refuses_binary_payloads(serve, connect):
     served = await serve()
     query, recorder = await served.poll_session()
     wire = await connect(served, query)
@@ -280,7 +280,7 @@ async def test_bytes_are_no_payload_of_revision_4(serve, connect):
     assert await recorder.closed() == "parse error"
 
 
-async def test_the_packets_of_a_post_are_bounded(serve, connect):
+async def test_the_packets_of_a_post_are_limited(serve, connect):
     served = await serve(max_packets=3)
     query, recorder = await served.poll_session()
     wire = await connect(served, query)
@@ -289,7 +289,7 @@ async def test_the_packets_of_a_post_are_bounded(serve, connect):
     assert await recorder.closed() == "parse error"
 
 
-async def test_packets_without_meaning_here_are_passed_over(serve, connect):
+async def test_packets_of_other_states_are_ignored(serve, connect):
     served = await serve()
     query, recorder = await served.poll_session()
     wire = await connect(served, query)
@@ -351,7 +351,7 @@ async def test_a_session_that_closes_while_paused_answers_its_post(serve, connec
 # The end.
 
 
-async def test_a_session_closed_between_polls_tells_the_next_one(serve, connect):
+async def test_a_session_closed_between_polls_answers_the_next_poll(serve, connect):
     served = await serve()
     query, recorder = await served.poll_session()
     wire = await connect(served, query)
@@ -365,8 +365,8 @@ async def test_a_session_closed_between_polls_tells_the_next_one(serve, connect)
     await served.deserted()
 
 
-async def test_a_post_for_a_session_that_is_over_leads_to_nothing_and_the_next_poll_is_told(serve, connect):
-    """A refusal would have the client take its transport for broken, and no poll would come to be told."""
+async def test_a_post_to_a_closed_session_has_no_effect_and_the_next_poll_is_answered(serve, connect):
+    """After a refusal the client would take its transport for broken and not poll again."""
     served = await serve()
     query, recorder = await served.poll_session()
     wire = await connect(served, query)
@@ -378,7 +378,7 @@ async def test_a_post_for_a_session_that_is_over_leads_to_nothing_and_the_next_p
     await served.deserted()
 
 
-async def test_nobody_waits_for_a_poll_of_a_client_that_says_goodbye_too(serve, connect):
+async def test_a_session_does_not_linger_when_the_client_closes_it_too(serve, connect):
     served = await serve()
     query, recorder = await served.poll_session()
     wire = await connect(served, query)
@@ -388,7 +388,7 @@ async def test_nobody_waits_for_a_poll_of_a_client_that_says_goodbye_too(serve, 
     await served.deserted()
 
 
-async def test_a_session_closed_during_a_poll_tells_that_one(serve, connect):
+async def test_a_session_closed_during_a_poll_answers_that_poll(serve, connect):
     served = await serve()
     query, recorder = await served.poll_session()
     wire = await connect(served, query)
@@ -401,7 +401,7 @@ async def test_a_session_closed_during_a_poll_tells_that_one(serve, connect):
     await served.deserted()
 
 
-async def test_what_waits_is_bounded_and_volatile_messages_do_not_wait(serve):
+async def test_the_queue_is_limited_and_volatile_messages_are_not_queued(serve):
     served = await serve(outbox_limit=1000)
     query, recorder = await served.poll_session()
     recorder.send("dropped", volatile=True)
@@ -419,13 +419,13 @@ async def test_what_waits_is_bounded_and_volatile_messages_do_not_wait(serve):
 # JSONP.
 
 
-async def test_jsonp_answers_with_a_call(serve):
+async def test_jsonp_responds_with_a_callback(serve):
     served = await serve(echo=True)
     answer = await served.ask(get(f"{POLLING}&j=3x;alert(1)"))
     assert answer.text.startswith('___eio[31]("0{')
     assert answer.headers["content-type"] == "text/javascript; charset=UTF-8"
     assert answer.headers["x-content-type-options"] == "nosniff"
-    query = f"{POLLING}&j=0&sid={served.upper.last.session.id}"
+    query = f"{POLLING}&j=0&sid={served.listener.last.session.id}"
     assert (await served.ask(post(query, "d=4%22%3C%2Fscript%3E%E2%80%A8+%F0%9F%98%80"))).text == "ok"
     answer = await served.ask(get(query))
     assert answer.text == '___eio[0]("4\\"\\u003c/script>\\u2028 😀");'
@@ -449,7 +449,7 @@ async def test_jsonp_forms_are_unescaped_as_node_does(serve, form, message):
 
 
 @pytest.mark.parametrize("form", ["", "e=4a", "4a", "d", "&d=4a", "a=1&b=2&c=3&d=4"])
-async def test_jsonp_garbage_ends_the_session(serve, form):
+async def test_an_invalid_jsonp_form_ends_the_session(serve, form):
     served = await serve()
     query, recorder = await served.poll_session(f"{POLLING}&j=0")
     assert (await served.ask(post(query, form))).status == 400
@@ -459,7 +459,7 @@ async def test_jsonp_garbage_ends_the_session(serve, form):
 # Revision 3.
 
 
-async def test_revision_3_speaks_its_own_payloads(serve):
+async def test_revision_3_uses_its_own_payload_encoding(serve):
     served = await serve(allow_eio3=True, echo=True)
     query, recorder = await served.poll_session_3()
     assert (await served.ask(post(query, "4:4😀a0:1:2"))).text == "ok"
@@ -479,7 +479,7 @@ async def test_revision_3_without_binary_gets_base64(serve):
     assert (await served.ask(get(query))).text == "6:b4AQID"
 
 
-async def test_revision_3_is_not_pinged_and_pings_itself(serve):
+async def test_a_client_of_revision_3_sends_the_pings(serve):
     served = await serve(allow_eio3=True, ping_interval=0.1, ping_timeout=0.1)
     query, recorder = await served.poll_session_3()
     poll = await served.polling(query)
@@ -534,7 +534,7 @@ async def test_messages_keep_their_order_under_load(serve, connect):
     assert seen == [str(number) for number in range(2000)]
 
 
-async def test_one_message_for_many_is_the_same_for_each(serve):
+async def test_a_broadcast_is_the_same_for_each_recipient(serve):
     served = await serve()
     sessions = [await served.poll_session() for _ in range(3)]
     message = PreparedMessage(b"4all", b"\x01")
@@ -544,14 +544,14 @@ async def test_one_message_for_many_is_the_same_for_each(serve):
         assert (await served.ask(get(query))).text == "4all\x1ebAQ=="
 
 
-async def test_a_wire_that_speaks_no_http_is_answered_by_aiohttp(serve):
+async def test_a_connection_that_is_not_http_is_answered_by_aiohttp(serve):
     served = await serve()
     wire: Wire = await served.wire()
     assert (await wire.ask(b"no http at all\r\n\r\n")).status == 400
 
 
-async def test_many_small_messages_that_wait_count_for_what_they_take(serve):
-    """A message of one byte takes some sixty."""
+async def test_many_small_queued_messages_count_with_their_overhead(serve):
+    """A queued message of one byte needs about sixty."""
     served = await serve(outbox_limit=100_000)
     _, recorder = await served.poll_session()
     count = 0

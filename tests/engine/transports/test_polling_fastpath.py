@@ -1,4 +1,4 @@
-"""Polls on a connection that was kept: answered as aiohttp's way answers them, and handed back where that is needed."""
+"""Fast path of long polling: answers as through aiohttp, and connections handed back to it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tests.engine.wire import Wire, request
 
 
 async def opened(served: Served, **headers: str) -> tuple[Wire, str]:
-    """A connection that was kept with its handshake, and the query of the session's requests."""
+    """A connection that was taken over after its handshake, and the query of the session's requests."""
     wire = await served.wire()
     answer = await wire.ask(request("GET", POLLING, **headers))
     assert answer.status == 200
     assert len(served.engine._state.idle_connections) == 1
-    return wire, f"{POLLING}&sid={served.upper.last.session.id}"
+    return wire, f"{POLLING}&sid={served.listener.last.session.id}"
 
 
 async def test_a_client_polls_and_posts_over_one_connection(serve):
@@ -38,27 +38,27 @@ async def test_a_client_polls_and_posts_over_one_connection(serve):
     assert len(served.engine._state.idle_connections) == 1
 
 
-async def test_a_poll_that_hangs_takes_along_all_that_comes_in_one_turn(serve):
+async def test_a_hanging_poll_receives_all_messages_of_one_iteration(serve):
     served = await serve()
     wire, query = await opened(served)
     await wire.send(request("GET", query))
-    await eventually(lambda: served.upper.last.session.poll is not None)
+    await eventually(lambda: served.listener.last.session.poll is not None)
     for message in ("one", "two", b"three"):
-        served.upper.last.send(message)
+        served.listener.last.send(message)
     assert (await wire.answer()).text == "4one\x1e4two\x1ebdGhyZWU="
 
 
-async def test_a_request_may_come_split_at_every_byte(serve):
+async def test_a_request_may_be_split_at_every_byte(serve):
     served = await serve()
     wire, query = await opened(served)
     for byte in request("POST", query, b"4caf\xc3\xa9\x1e4b"):
         await wire.send(bytes([byte]))
         await asyncio.sleep(0)
     assert (await wire.answer()).body == b"ok"
-    assert served.upper.last.messages == ["café", "b"]
+    assert served.listener.last.messages == ["café", "b"]
 
 
-async def test_requests_that_do_not_wait_for_answers_are_answered_in_order(serve):
+async def test_pipelined_requests_are_answered_in_order(serve):
     served = await serve(echo=True)
     wire, query = await opened(served)
     get = request("GET", query)
@@ -89,14 +89,14 @@ async def test_requests_that_do_not_wait_for_answers_are_answered_in_order(serve
         b"GET /" + b"a" * polling_fastpath.MAX_HEAD + b" HTTP/1.1\r\nHost: a\r\n\r\n",
     ],
 )
-async def test_whatever_is_not_plain_is_answered_as_if_the_connection_had_never_been_kept(serve, raw):
+async def test_an_unusual_request_is_answered_as_by_aiohttp(serve, raw):
     served = await serve()
     wire, query = await opened(served)
-    # The same bytes on a connection of their own go through aiohttp alone.
+    # The same bytes on a new connection are answered by aiohttp alone.
     other = await serve()
     _, twin = await opened(other)
     for side in (served, other):
-        side.upper.last.send("so that no poll hangs")
+        side.listener.last.send("so that no poll hangs")
     answer = await wire.ask(raw.replace(b"%SID%", query.rpartition("=")[2].encode()))
     expected = await other.ask(raw.replace(b"%SID%", twin.rpartition("=")[2].encode()))
     assert (answer.status, answer.body) == (expected.status, expected.body)
@@ -104,7 +104,7 @@ async def test_whatever_is_not_plain_is_answered_as_if_the_connection_had_never_
 
 
 @pytest.mark.parametrize("part", [b"P", b"POST /x HTTP/1.1\r\nHost: a\r\nX: ", b"GET / HTTP/1.1\r\nHost: a\r\n\r"])
-async def test_the_rest_of_a_request_that_came_in_part_with_the_first_is_not_taken_for_one_of_its_own(serve, part):
+async def test_a_partial_second_request_is_never_parsed_as_a_request_of_its_own(serve, part):
     served = await serve()
     wire = await served.wire()
     answer = await wire.ask(request("GET", POLLING) + part)
@@ -113,15 +113,15 @@ async def test_the_rest_of_a_request_that_came_in_part_with_the_first_is_not_tak
     assert not served.engine._state.idle_connections
 
 
-async def test_line_ends_behind_the_first_request_do_no_harm(serve):
+async def test_line_ends_behind_the_first_request_are_ignored(serve):
     served = await serve()
     wire = await served.wire()
     await wire.ask(request("GET", POLLING) + b"\r\n\r\n")
-    query = f"{POLLING}&sid={served.upper.last.session.id}"
+    query = f"{POLLING}&sid={served.listener.last.session.id}"
     assert (await wire.ask(request("POST", query, b"4x"))).body == b"ok"
 
 
-async def test_a_client_that_does_not_read_its_answers_is_not_read_either(serve):
+async def test_reading_pauses_while_a_client_does_not_read_its_responses(serve):
     served = await serve()
     wire, query = await deaf(served)
     post, count = request("POST", query, b"6"), 5000
@@ -135,7 +135,7 @@ async def test_a_client_that_does_not_read_its_answers_is_not_read_either(serve)
     await sending
 
 
-async def test_a_client_that_never_reads_its_answers_is_cut_off(serve, monkeypatch):
+async def test_a_client_that_never_reads_its_responses_is_aborted(serve, monkeypatch):
     monkeypatch.setattr(polling_fastpath, "IDLE_SECONDS", 0.01)
     served = await serve()
     wire, query = await deaf(served)
@@ -149,11 +149,11 @@ async def test_a_client_that_never_reads_its_answers_is_cut_off(serve, monkeypat
         await sending
 
 
-async def test_a_client_that_asks_without_end_leaves_a_turn_to_the_others(serve):
+async def test_a_client_that_never_stops_sending_does_not_block_the_loop(serve):
     served = await serve()
     wire, query = await opened(served)
     post, count = request("POST", query, b"4x"), 20_000
-    loop, messages, turns = asyncio.get_running_loop(), served.upper.last.messages, [0]
+    loop, messages, turns = asyncio.get_running_loop(), served.listener.last.messages, [0]
 
     def turn():
         turns.append(len(messages))
@@ -172,7 +172,7 @@ async def test_a_client_that_asks_without_end_leaves_a_turn_to_the_others(serve)
 
 
 async def deaf(served: Served) -> tuple[Wire, str]:
-    """A kept connection with hardly any room for answers that the client does not read."""
+    """A connection on the fast path with tiny buffers, whose client does not read its responses."""
     listening = socket.socket()
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     listening.connect(("127.0.0.1", served.port))
@@ -181,26 +181,26 @@ async def deaf(served: Served) -> tuple[Wire, str]:
     assert answer.status == 200
     (connection,) = served.engine._state.idle_connections
     connection._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-    return wire, f"{POLLING}&sid={served.upper.last.session.id}"
+    return wire, f"{POLLING}&sid={served.listener.last.session.id}"
 
 
 async def test_a_second_poll_is_refused_and_ends_the_session(serve):
     served = await serve()
     wire, query = await opened(served)
     await wire.send(request("GET", query))
-    await eventually(lambda: served.upper.last.session.poll is not None)
+    await eventually(lambda: served.listener.last.session.poll is not None)
     second = await served.wire()
     assert (await second.ask(request("GET", query))).status == 400
     assert (await wire.answer()).text == "1"
-    assert await served.upper.last.closed() == "transport error"
+    assert await served.listener.last.closed() == "transport error"
 
 
-async def test_a_payload_that_is_none_is_refused_and_ends_the_session(serve):
+async def test_an_invalid_payload_is_refused_and_ends_the_session(serve):
     served = await serve()
     wire, query = await opened(served)
     answer = await wire.ask(request("POST", query, b"9what"))
     assert (answer.status, answer.json()) == (400, {"code": 3, "message": "Bad request"})
-    assert await served.upper.last.closed() == "parse error"
+    assert await served.listener.last.closed() == "parse error"
     assert (await wire.ask(request("GET", query))).text == "1"
     assert (await wire.ask(request("GET", query))).json()["code"] == 1
 
@@ -209,26 +209,26 @@ async def test_a_posted_close_packet_releases_the_poll(serve):
     served = await serve()
     wire, query = await opened(served)
     await wire.send(request("GET", query))
-    await eventually(lambda: served.upper.last.session.poll is not None)
+    await eventually(lambda: served.listener.last.session.poll is not None)
     assert (await served.ask(request("POST", query, b"1"))).body == b"ok"
     assert (await wire.answer()).text == "6"
-    assert await served.upper.last.closed() == "transport close"
+    assert await served.listener.last.closed() == "transport close"
 
 
 async def test_a_poll_whose_connection_is_lost_ends_the_session(serve):
     served = await serve()
     wire, query = await opened(served)
     await wire.send(request("GET", query))
-    await eventually(lambda: served.upper.last.session.poll is not None)
+    await eventually(lambda: served.listener.last.session.poll is not None)
     wire.abort()
-    assert await served.upper.last.closed() == "transport error"
+    assert await served.listener.last.closed() == "transport error"
     await eventually(lambda: not served.engine._state.idle_connections)
 
 
 async def test_the_answer_to_a_post_waits_while_the_layer_above_is_busy(serve):
     served = await serve()
     wire, query = await opened(served)
-    recorder = served.upper.last
+    recorder = served.listener.last
     receive = recorder.receive
 
     def busy_after_the_first(message):
@@ -245,7 +245,7 @@ async def test_the_answer_to_a_post_waits_while_the_layer_above_is_busy(serve):
     assert recorder.messages == ["1", "2", "3", "4"]
 
 
-async def test_the_page_of_another_origin_is_judged_anew(serve):
+async def test_a_request_of_another_origin_is_checked_by_aiohttp(serve):
     served = await serve(cors_allowed_origins=["http://good"])
     wire, query = await opened(served, Origin="http://good")
     posted = await wire.ask(request("POST", query, b"4x", Origin="http://good"))
@@ -254,7 +254,7 @@ async def test_the_page_of_another_origin_is_judged_anew(serve):
     assert (await wire.ask(request("POST", query, b"4x", Origin="http://evil"))).status == 403
 
 
-async def test_an_application_that_looks_at_every_request_keeps_seeing_them(serve):
+async def test_middlewares_of_the_application_see_every_request(serve):
     seen = []
 
     @web.middleware
@@ -265,7 +265,7 @@ async def test_an_application_that_looks_at_every_request_keeps_seeing_them(serv
     served = await serve(middlewares=[look])
     wire = await served.wire()
     await wire.ask(request("GET", POLLING))
-    query = f"{POLLING}&sid={served.upper.last.session.id}"
+    query = f"{POLLING}&sid={served.listener.last.session.id}"
     assert (await wire.ask(request("POST", query, b"4x"))).body == b"ok"
     assert seen == ["GET", "POST"]
     assert not served.engine._state.idle_connections
@@ -280,7 +280,7 @@ async def test_an_idle_connection_is_closed(serve, monkeypatch):
     await eventually(lambda: not served.engine._state.idle_connections)
 
 
-async def test_nothing_is_left_of_a_thousand_polls(serve):
+async def test_a_thousand_polls_leave_no_trace(serve):
     served = await serve(echo=True)
     wire, query = await opened(served)
     for _ in range(1000):

@@ -1,4 +1,4 @@
-"""The upgrade from polling to WebSocket: nothing is lost, nothing strange is sent, and a failed one changes nothing."""
+"""Upgrade from polling to WebSocket: no message is lost, and a failed upgrade leaves the session as it was."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def test_what_waits_for_a_poll_goes_over_the_websocket(serve):
     assert [(await wire.receive())[1] for _ in range(3)] == [b"4a", b"\x01", b"4b"]
 
 
-async def test_messages_go_by_polling_until_the_upgrade_is_done(serve):
+async def test_messages_use_polling_until_the_upgrade_is_complete(serve):
     served = await serve()
     query, recorder = await served.poll_session()
     wire = await served.probing(recorder)
@@ -62,7 +62,7 @@ async def test_messages_go_by_polling_until_the_upgrade_is_done(serve):
     assert seen == ["4b", "4c", "4end"]
 
 
-async def test_a_client_that_takes_no_binary_over_the_websocket_gets_base64(serve):
+async def test_a_websocket_without_binary_support_gets_base64(serve):
     served = await serve(echo=True)
     _, recorder = await served.poll_session()
     wire = await served.wire()
@@ -71,7 +71,7 @@ async def test_a_client_that_takes_no_binary_over_the_websocket_gets_base64(serv
     assert [await wire.text() for _ in range(2)] == ["3probe", "bAQID"]
 
 
-async def test_the_whole_upgrade_may_come_in_one_segment(serve):
+async def test_the_whole_upgrade_may_arrive_in_one_segment(serve):
     served = await serve(echo=True)
     _, recorder = await served.poll_session()
     wire = await served.wire()
@@ -82,7 +82,7 @@ async def test_the_whole_upgrade_may_come_in_one_segment(serve):
 
 
 @pytest.mark.parametrize("packets", [["4hi"], ["5"], ["2"], ["2probe", "2probe"], ["2probe", "x"], [b"\x01"], ["2probe", b""], [""]])  # fmt: skip  # noqa: E501
-async def test_anything_else_ends_the_upgrade_and_not_the_session(serve, packets):
+async def test_any_other_packet_aborts_the_upgrade_but_not_the_session(serve, packets):
     served = await serve(echo=True)
     query, recorder = await served.poll_session()
     wire = await served.wire()
@@ -101,7 +101,7 @@ async def test_anything_else_ends_the_upgrade_and_not_the_session(serve, packets
 @pytest.mark.parametrize(
     "broken", [client_frame("2probe", mask=False), client_frame(b"\xff", TEXT), client_frame(b"", CLOSE)]
 )
-async def test_broken_frames_end_the_upgrade_and_not_the_session(serve, broken):
+async def test_invalid_frames_abort_the_upgrade_but_not_the_session(serve, broken):
     served = await serve(echo=True)
     query, recorder = await served.poll_session()
     wire = await served.wire()
@@ -111,7 +111,7 @@ async def test_broken_frames_end_the_upgrade_and_not_the_session(serve, broken):
     await works_by_polling(served, query, recorder)
 
 
-async def test_a_probe_that_is_cut_off_leaves_the_session(serve):
+async def test_a_lost_probe_leaves_the_session_open(serve):
     served = await serve(echo=True)
     query, recorder = await served.poll_session()
     wire = await served.probing(recorder)
@@ -120,7 +120,7 @@ async def test_a_probe_that_is_cut_off_leaves_the_session(serve):
     await works_by_polling(served, query, recorder)
 
 
-async def test_an_upgrade_that_does_not_go_on_is_given_up(serve, monkeypatch):
+async def test_an_upgrade_that_does_not_complete_is_aborted(serve, monkeypatch):
     monkeypatch.setattr("rtserver.engine.transports.upgrade.UPGRADE_SECONDS", 0.2)
     served = await serve(echo=True)
     query, recorder = await served.poll_session()
@@ -167,7 +167,7 @@ async def test_http_on_an_upgraded_session_is_refused(serve, method):
     assert await wire.text() == "4mine"
 
 
-async def test_no_upgrade_where_upgrades_are_off(serve):
+async def test_no_upgrade_where_upgrades_are_disabled(serve):
     served = await serve(allow_upgrades=False, echo=True)
     query, recorder = await served.poll_session()
     wire = await served.wire()
@@ -176,7 +176,7 @@ async def test_no_upgrade_where_upgrades_are_off(serve):
     await works_by_polling(served, query, recorder)
 
 
-async def test_a_session_that_closes_takes_its_probe_along(serve):
+async def test_a_session_that_closes_aborts_its_upgrade(serve):
     served = await serve()
     query, recorder = await served.poll_session()
     wire = await served.probing(recorder)
@@ -186,7 +186,7 @@ async def test_a_session_that_closes_takes_its_probe_along(serve):
     await served.deserted()
 
 
-async def test_the_heartbeat_goes_on_across_the_upgrade(serve):
+async def test_the_heartbeat_continues_across_the_upgrade(serve):
     served = await serve(ping_interval=0.05, ping_timeout=1)
     query, recorder = await served.poll_session()
     assert (await (await served.polling(query))).text == "2"
@@ -205,7 +205,7 @@ async def test_nothing_is_lost_or_reordered_when_messages_flow_during_upgrades(s
         emitting = asyncio.create_task(emit(recorder, 300))
         seen: list[str] = []
         wire = await served.probing(recorder)
-        # Polls go on until one is released with nothing, as a client does that pauses its polling.
+        # Poll until a poll is released with a NOOP, as a client does that pauses polling.
         while (packets := (await served.ask(request("GET", query))).text.split("\x1e")) != ["6"]:
             seen += [packet[1:] for packet in packets if packet[0] == "4"]
         await wire.frame("5")

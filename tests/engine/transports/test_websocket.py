@@ -1,4 +1,4 @@
-"""The WebSocket transport: packets in and out, broken frames, slow and silent clients."""
+"""WebSocket transport: packets in both directions, invalid frames, slow and silent clients."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def test_the_open_packet_offers_no_upgrade(serve):
     await wire.upgrade()
     packet = json.loads((await wire.text())[1:])
     assert packet == {
-        "sid": served.upper.last.session.id,
+        "sid": served.listener.last.session.id,
         "upgrades": [],
         "pingInterval": 500,
         "pingTimeout": 1250,
@@ -45,7 +45,7 @@ async def test_the_open_packet_offers_no_upgrade(serve):
     }
 
 
-async def test_the_parts_of_a_message_stay_together_and_in_order(serve):
+async def test_a_message_and_its_attachments_stay_together_and_in_order(serve):
     served = await serve()
     wire, recorder = await served.websocket()
     recorder.session.push(PreparedMessage(b"451-[]", b"\x01", b"\x02"))
@@ -55,7 +55,7 @@ async def test_the_parts_of_a_message_stay_together_and_in_order(serve):
     ]  # fmt: skip
 
 
-async def test_frames_may_be_cut_at_every_byte(serve):
+async def test_frames_may_be_split_at_every_byte(serve):
     served = await serve()
     wire, recorder = await served.websocket()
     raw = client_frame("4é") + client_frame(b"\x01")
@@ -67,7 +67,7 @@ async def test_frames_may_be_cut_at_every_byte(serve):
     assert await recorder.received(2 * len(raw) + 2) == ["é", b"\x01"] * (len(raw) + 1)
 
 
-async def test_a_client_that_takes_no_binary_frames_gets_base64(serve):
+async def test_a_client_without_binary_support_gets_base64(serve):
     served = await serve(echo=True)
     wire, recorder = await served.websocket(f"{WEBSOCKET}&b64=1")
     await wire.frame("bAQID", "4a", b"\x04")
@@ -75,7 +75,7 @@ async def test_a_client_that_takes_no_binary_frames_gets_base64(serve):
     assert recorder.messages == [b"\x01\x02\x03", "a", b"\x04"]
 
 
-async def test_revision_3_has_the_packet_type_before_binary_data(serve):
+async def test_revision_3_puts_the_packet_type_before_binary_data(serve):
     served = await serve(allow_eio3=True, echo=True)
     wire, recorder = await served.websocket("EIO=3&transport=websocket")
     await wire.frame("4a", b"\x04\x01\x02", "b4AQID", "2")
@@ -86,7 +86,7 @@ async def test_revision_3_has_the_packet_type_before_binary_data(serve):
 
 
 @pytest.mark.parametrize("packet", [b"", b"\x03\x01", "3", "x", "b", "bAQID"])
-async def test_what_is_no_packet_of_revision_3_closes(serve, packet):
+async def test_an_invalid_packet_of_revision_3_closes_the_session(serve, packet):
     served = await serve(allow_eio3=True)
     wire, recorder = await served.websocket("EIO=3&transport=websocket")
     await wire.frame(packet)
@@ -95,7 +95,7 @@ async def test_what_is_no_packet_of_revision_3_closes(serve, packet):
 
 
 @pytest.mark.parametrize("packet", ["", "7", "x4", "2", "2probe", "b?", "é"])
-async def test_what_is_no_packet_closes(serve, packet):
+async def test_an_invalid_packet_closes_the_session(serve, packet):
     served = await serve()
     wire, recorder = await served.websocket()
     await wire.frame("4before", packet, "4after")
@@ -106,7 +106,7 @@ async def test_what_is_no_packet_closes(serve, packet):
     await served.deserted()
 
 
-async def test_packets_without_meaning_here_are_passed_over(serve):
+async def test_packets_of_other_states_are_ignored(serve):
     served = await serve()
     wire, recorder = await served.websocket()
     await wire.frame("0", "5", "6", "3", "4a")
@@ -155,7 +155,7 @@ async def test_broken_frames_close_with_the_right_code(serve, raw, code):
     await served.deserted()
 
 
-async def test_a_client_that_goes_on_sending_still_reads_why_it_was_closed(serve):
+async def test_a_client_that_keeps_sending_still_receives_the_close_frame(serve):
     served = await serve(max_http_buffer_size=1_000_000)
     wire, recorder = await served.websocket()
     recorder.send("last words")
@@ -185,7 +185,7 @@ async def test_a_close_is_answered_with_its_code(serve, payload):
     await served.deserted()
 
 
-async def test_a_connection_that_is_cut_ends_the_session(serve):
+async def test_a_lost_connection_ends_the_session(serve):
     served = await serve()
     wire, recorder = await served.websocket()
     wire.abort()
@@ -217,7 +217,7 @@ async def test_a_half_open_connection_ends_with_a_ping_timeout(serve):
     served = await serve(ping_interval=0.05, ping_timeout=0.05)
     wire, recorder = await served.websocket()
     assert await wire.text() == "2"
-    # Nothing comes any more, as if the network were gone: no answer to the ping, no FIN.
+    # Nothing arrives any more, as if the network were down: no answer to the ping, no FIN.
     assert await recorder.closed() == "ping timeout"
     assert (await wire.receive())[0] == CLOSE
     await served.deserted()
@@ -231,7 +231,7 @@ async def test_revision_3_pings_by_itself(serve):
     assert await recorder.closed() == "ping timeout"
 
 
-async def test_a_client_that_we_do_not_read_is_not_taken_for_dead(serve):
+async def test_a_paused_client_does_not_time_out(serve):
     served = await serve(ping_interval=0.03, ping_timeout=0.03)
     wire, recorder = await served.websocket()
     recorder.session.pause()
@@ -247,7 +247,7 @@ async def test_a_client_that_we_do_not_read_is_not_taken_for_dead(serve):
 # Flow control.
 
 
-async def test_reads_pause_when_told_and_nothing_is_lost(serve):
+async def test_a_pause_stops_reading_and_loses_nothing(serve):
     served = await serve()
     wire, recorder = await served.websocket()
     session, take, most = recorder.session, recorder.receive, 20_000
@@ -269,7 +269,7 @@ async def test_reads_pause_when_told_and_nothing_is_lost(serve):
     assert [int(message) for message in recorder.messages] == list(range(most))
 
 
-async def test_a_client_that_sends_without_end_leaves_a_turn_to_the_others(serve):
+async def test_a_client_that_never_stops_sending_does_not_block_the_loop(serve):
     served = await serve()
     wire, recorder = await served.websocket()
     loop, count = asyncio.get_running_loop(), 100_000
@@ -284,13 +284,13 @@ async def test_a_client_that_sends_without_end_leaves_a_turn_to_the_others(serve
     loop.call_soon(turn)
     wire.writer.write(client_frame("4") * count)
     await eventually(lambda: len(recorder.messages) == count)
-    # The end of one read and the beginning of the next may share a turn.
+    # The end of one read and the beginning of the next may share an iteration.
     assert max(later - earlier for earlier, later in itertools.pairwise(turns)) <= 2 * MAX_MESSAGES
 
 
 @pytest.fixture
 def shares(monkeypatch):
-    """How many frames each turn took in."""
+    """How many frames each event-loop iteration delivered."""
     shares = []
     deliver = WebSocket._deliver
 
@@ -304,7 +304,7 @@ def shares(monkeypatch):
     return shares
 
 
-async def test_pings_are_answered_in_turns_and_in_order(serve, shares):
+async def test_pings_are_answered_in_order_over_several_iterations(serve, shares):
     served = await serve()
     wire, _ = await served.websocket()
     await wire.send(b"".join(client_frame(b"%d" % number, opcode=PING) for number in range(1000)))
@@ -312,7 +312,7 @@ async def test_pings_are_answered_in_turns_and_in_order(serve, shares):
     assert max(shares) <= MAX_MESSAGES
 
 
-async def test_fragments_are_put_together_in_turns(serve, shares):
+async def test_fragments_are_assembled_over_several_iterations(serve, shares):
     served = await serve()
     wire, recorder = await served.websocket()
     parts = b"".join(client_frame(b"%d" % (number % 10), first=CONTINUATION) for number in range(1000))
@@ -321,7 +321,7 @@ async def test_fragments_are_put_together_in_turns(serve, shares):
     assert max(shares) <= MAX_MESSAGES
 
 
-async def test_a_flood_holds_up_nobody_and_ends_with_its_connection(serve):
+async def test_a_flood_blocks_no_other_client_and_ends_with_its_connection(serve):
     served = await serve()
     wire, recorder = await served.websocket()
     other, _ = await served.websocket()
@@ -334,7 +334,7 @@ async def test_a_flood_holds_up_nobody_and_ends_with_its_connection(serve):
     assert len(recorder.messages) < 1_000_000
 
 
-async def test_what_came_before_a_pause_is_handed_on_one_by_one_as_it_came(serve):
+async def test_messages_read_before_a_pause_are_delivered_in_order(serve):
     served = await serve()
     wire, recorder = await served.websocket()
     session = recorder.session
@@ -362,7 +362,7 @@ async def test_a_client_of_version_2_that_pings_and_does_not_read_is_closed_as_s
     wire = await served.wire(sock=listening)
     await wire.upgrade("EIO=3&transport=websocket")
     await wire.opened()
-    recorder = served.upper.last
+    recorder = served.listener.last
     transport = recorder.session.socket._transport
     transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     transport.set_write_buffer_limits(2000)
@@ -383,7 +383,7 @@ async def test_a_pause_holds_the_sender_back(serve):
     await recorder.received(10)
 
 
-async def test_what_came_with_the_upgrade_waits_while_paused(serve):
+async def test_messages_behind_the_upgrade_wait_while_paused(serve):
     served = await serve()
     _, recorder = await served.poll_session()
     recorder.session.pause()
@@ -401,8 +401,8 @@ async def test_what_came_with_the_upgrade_waits_while_paused(serve):
 
 
 async def slow_reader(served):
-    """A WebSocket client whose system takes little and which reads nothing; it answers pings all the same."""
-    known = len(served.upper.sessions)
+    """A WebSocket client with small buffers that reads no messages, but answers pings."""
+    known = len(served.listener.sessions)
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     sock.setblocking(False)
@@ -410,11 +410,11 @@ async def slow_reader(served):
     reader, writer = await asyncio.open_connection(sock=sock, limit=1)
     wire = Wire(reader, writer)
     await wire.send(upgrade(WEBSOCKET))
-    await eventually(lambda: len(served.upper.sessions) > known)
-    return wire, served.upper.last
+    await eventually(lambda: len(served.listener.sessions) > known)
+    return wire, served.listener.last
 
 
-async def test_a_slow_reader_that_answers_pings_is_closed_in_the_end(serve, monkeypatch):
+async def test_a_slow_reader_that_answers_pings_is_closed(serve, monkeypatch):
     monkeypatch.setattr("rtserver.engine.transports.websocket_writer.SLOW_SECONDS", 0.2)
     served = await serve(outbox_limit=200_000, ping_interval=0.1, ping_timeout=5)
     wire, recorder = await slow_reader(served)
@@ -431,7 +431,7 @@ async def test_a_slow_reader_that_answers_pings_is_closed_in_the_end(serve, monk
             if transport.get_write_buffer_size() < 250_000:
                 recorder.send("x" * 50_000)
             else:
-                # Volatile messages are the first to go.
+                # Volatile messages are dropped first.
                 before = transport.get_write_buffer_size()
                 recorder.send("x" * 50_000, volatile=True)
                 assert transport.get_write_buffer_size() <= before
@@ -461,8 +461,8 @@ async def test_a_reader_that_catches_up_in_time_is_not_closed(serve):
     assert recorder.session.send is not None
 
 
-async def test_frames_arrive_whole_and_in_order_however_they_leave(serve):
-    """Straight to the socket, in part, behind what waits, between pings and pongs, one or many in a turn."""
+async def test_frames_arrive_complete_and_in_order_by_every_way_of_sending(serve):
+    """Written directly, in part, behind buffered frames, between pings and pongs, one or many per iteration."""
     served = await serve(ping_interval=0.02, ping_timeout=60, outbox_limit=50_000_000)
     wire, recorder = await slow_reader(served)
     wire.reader._limit = 2**16
@@ -500,7 +500,7 @@ async def test_frames_arrive_whole_and_in_order_however_they_leave(serve):
     assert not recorder.reasons
 
 
-async def test_far_too_much_at_once_closes_at_once(serve):
+async def test_four_times_the_outbox_limit_closes_immediately(serve):
     served = await serve(outbox_limit=100_000)
     wire, recorder = await slow_reader(served)
     for _ in range(100):
@@ -511,7 +511,7 @@ async def test_far_too_much_at_once_closes_at_once(serve):
     await served.deserted()
 
 
-async def test_many_small_messages_that_wait_count_for_what_they_take(serve):
+async def test_many_small_queued_messages_count_with_their_overhead(serve):
     served = await serve(outbox_limit=100_000)
     wire, recorder = await slow_reader(served)
     transport = recorder.session.socket._transport
@@ -527,7 +527,7 @@ async def test_many_small_messages_that_wait_count_for_what_they_take(serve):
     await served.deserted()
 
 
-async def test_a_client_that_pings_and_does_not_read_costs_no_memory(serve):
+async def test_a_client_that_sends_pings_without_reading_costs_no_memory(serve):
     served = await serve()
     wire, recorder = await slow_reader(served)
     transport = recorder.session.socket._transport
@@ -539,10 +539,10 @@ async def test_a_client_that_pings_and_does_not_read_costs_no_memory(serve):
     assert transport.get_write_buffer_size() <= before
 
 
-# The server's end.
+# Closing by the server.
 
 
-async def test_what_was_sent_before_a_close_arrives(serve):
+async def test_messages_sent_before_a_close_arrive(serve):
     served = await serve()
     wire, recorder = await served.websocket()
     for _ in range(20):
@@ -559,7 +559,7 @@ async def test_what_was_sent_before_a_close_arrives(serve):
     await served.deserted()
 
 
-async def test_a_client_that_does_not_answer_a_close_is_dropped(serve, monkeypatch):
+async def test_a_client_that_does_not_answer_a_close_is_aborted(serve, monkeypatch):
     monkeypatch.setattr("rtserver.engine.transports.websocket.LINGER_SECONDS", 0.05)
     monkeypatch.setattr("rtserver.engine.transports.websocket.CLOSE_SECONDS", 0.1)
     served = await serve()
@@ -573,7 +573,7 @@ async def test_a_client_that_does_not_answer_a_close_is_dropped(serve, monkeypat
     deaf.abort()
 
 
-async def test_an_ordinary_client_library_is_content(serve):
+async def test_a_standard_client_library_works(serve):
     served = await serve(echo=True)
     async with aiohttp.ClientSession() as http, http.ws_connect(f"{served.url}/engine.io/?{WEBSOCKET}") as ws:
         await ws.receive()

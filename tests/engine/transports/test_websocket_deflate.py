@@ -1,4 +1,4 @@
-"""WebSockets with permessage-deflate: agreed on at the handshake, compressed both ways, and shared by a broadcast."""
+"""WebSockets with permessage-deflate: negotiation, compression in both directions, frames shared by a broadcast."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ COMPRESSED = 0x40
 
 
 async def opened(served, query=QUERY, offer=OFFER):
-    """A WebSocket whose client offers compression, and what the server has of it."""
+    """A WebSocket whose client offers compression, and the recorder of its session."""
     wire = await served.wire()
     answer = await wire.upgrade(query, Sec_WebSocket_Extensions=offer)
     assert answer.headers["sec-websocket-extensions"].startswith(ANSWER)
     sid = await wire.opened()
-    return wire, next(recorder for recorder in served.upper.sessions if recorder.session.id == sid)
+    return wire, next(recorder for recorder in served.listener.sessions if recorder.session.id == sid)
 
 
 def packed(text):
@@ -39,13 +39,13 @@ def packed(text):
 
 
 async def compressed(wire, bits=15):
-    """The next message, which has to be a compressed one: opcode and what it inflates to."""
+    """The next message, which must be compressed: its opcode and inflated payload."""
     first, payload = await wire.raw_frame()
     assert first & 0x70 == COMPRESSED
     return first & 0x0F, zlib.decompressobj(-bits).decompress(payload + b"\x00\x00\xff\xff")
 
 
-async def test_nothing_is_agreed_on_unless_it_is_switched_on(serve):
+async def test_compression_is_not_negotiated_unless_enabled(serve):
     served = await serve(echo=True)
     wire = await served.wire()
     answer = await wire.upgrade(QUERY, Sec_WebSocket_Extensions=OFFER)
@@ -57,7 +57,7 @@ async def test_nothing_is_agreed_on_unless_it_is_switched_on(serve):
     assert await wire.close_code() == 1002
 
 
-async def test_a_client_that_offers_nothing_gets_nothing_compressed(serve):
+async def test_a_client_without_an_offer_gets_no_compression(serve):
     served = await serve(echo=True, per_message_deflate=True)
     wire, recorder = await served.websocket()
     await wire.frame("4" + LONG)
@@ -77,7 +77,7 @@ async def test_a_client_that_offers_nothing_gets_nothing_compressed(serve):
         ("something-else", None),
     ],
 )
-async def test_the_answer_says_what_was_agreed_on(serve, offer, answer):
+async def test_the_response_names_the_agreed_parameters(serve, offer, answer):
     served = await serve(echo=True, per_message_deflate=True)
     wire = await served.wire()
     assert (await wire.upgrade(Sec_WebSocket_Extensions=offer)).headers.get("sec-websocket-extensions") == answer
@@ -86,7 +86,7 @@ async def test_the_answer_says_what_was_agreed_on(serve, offer, answer):
     assert await wire.text() == "4goes on"
 
 
-async def test_offers_may_stand_in_several_headers(serve):
+async def test_offers_may_be_in_several_headers(serve):
     served = await serve(per_message_deflate=True)
     raw = upgrade(QUERY, Sec_WebSocket_Extensions="permessage-deflate; x")
     again = b"\r\nSec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=9\r\n\r\n"
@@ -95,14 +95,14 @@ async def test_offers_may_stand_in_several_headers(serve):
 
 
 @pytest.mark.parametrize("header", ["", "permessage-deflate;", "permessage-deflate; a=(b)"])
-async def test_a_header_that_is_none_is_refused_and_opens_no_session(serve, header):
+async def test_a_malformed_header_is_refused_and_opens_no_session(serve, header):
     served = await serve(per_message_deflate=True)
     answer = await served.ask(upgrade(QUERY, Sec_WebSocket_Extensions=header))
     assert (answer.status, answer.text) == (400, "Invalid or unacceptable Sec-WebSocket-Extensions header")
     assert not served.traces
 
 
-async def test_messages_are_compressed_both_ways(serve):
+async def test_messages_are_compressed_in_both_directions(serve):
     served = await serve(echo=True, per_message_deflate=True)
     wire, recorder = await opened(served)
     await wire.send(client_frame(packed("4é" + LONG), first=0xC1), client_frame(packed(b"\xff" * 5000), first=0xC2))
@@ -113,7 +113,7 @@ async def test_messages_are_compressed_both_ways(serve):
     assert recorder.messages == ["é" + LONG, b"\xff" * 5000, LONG]
 
 
-async def test_short_messages_and_those_that_would_grow_are_sent_as_they_are(serve):
+async def test_short_and_incompressible_messages_are_sent_uncompressed(serve):
     served = await serve(echo=True, per_message_deflate=True, compression_threshold=100)
     wire, recorder = await opened(served)
     noise = random.Random(1).randbytes(3000)
@@ -126,7 +126,7 @@ async def test_short_messages_and_those_that_would_grow_are_sent_as_they_are(ser
     assert await compressed(wire) == (TEXT, b"4" + b"b" * 99)
 
 
-async def test_the_window_of_the_client_is_kept_to(serve):
+async def test_the_window_size_of_the_client_is_respected(serve):
     served = await serve(per_message_deflate=True)
     words = random.Random(1).randbytes(800)
     wire, recorder = await opened(served, offer="permessage-deflate; server_max_window_bits=9")
@@ -141,7 +141,7 @@ async def test_the_window_of_the_client_is_kept_to(serve):
         (f"{QUERY}&b64=1", [(TEXT, b"4" + LONG.encode()), (TEXT, b"b" + b"AAAA" * 1000)]),
     ],
 )
-async def test_clients_of_other_kinds_get_their_form_compressed(serve, query, expected):
+async def test_other_revisions_get_their_encoding_compressed(serve, query, expected):
     served = await serve(per_message_deflate=True, allow_eio3=True)
     wire, recorder = await opened(served, query)
     recorder.session.push(PreparedMessage(b"4" + LONG.encode(), bytes(3000)))
@@ -159,7 +159,7 @@ async def test_an_upgraded_session_is_compressed_too(serve):
     assert await compressed(wire) == (TEXT, ("4" + LONG).encode())
 
 
-async def test_the_heartbeat_and_the_end_are_as_ever(serve):
+async def test_heartbeat_and_close_work_as_without_compression(serve):
     served = await serve(per_message_deflate=True, ping_interval=0.05, ping_timeout=5)
     wire, recorder = await opened(served)
     assert await wire.text() == "2"
@@ -172,7 +172,7 @@ async def test_the_heartbeat_and_the_end_are_as_ever(serve):
     await served.deserted()
 
 
-async def test_a_message_to_many_is_compressed_once_for_all_who_can_share_it(serve, monkeypatch):
+async def test_a_broadcast_is_compressed_once_per_set_of_parameters(serve, monkeypatch):
     made = []
     real = permessage_deflate.deflate
     monkeypatch.setattr(permessage_deflate, "deflate", lambda *args: made.append(args[1]) or real(*args))
@@ -191,7 +191,7 @@ async def test_a_message_to_many_is_compressed_once_for_all_who_can_share_it(ser
     assert made == [15, 9]
 
 
-async def test_a_message_may_be_left_as_it_is(serve):
+async def test_a_message_may_opt_out_of_compression(serve):
     served = await serve(per_message_deflate=True)
     wire, recorder = await opened(served)
     message = PreparedMessage(b"4" + LONG.encode())
@@ -212,7 +212,7 @@ async def test_a_message_may_be_left_as_it_is(serve):
         (client_frame(packed("4a"), first=0xE1), 1002),
     ],
 )
-async def test_what_breaks_the_rules_closes_with_the_right_code(serve, raw, code):
+async def test_a_violation_closes_with_the_right_code(serve, raw, code):
     served = await serve(per_message_deflate=True, max_http_buffer_size=4000)
     wire, recorder = await opened(served)
     await wire.send(client_frame(packed("4before"), first=0xC1) + raw)
@@ -237,8 +237,8 @@ async def test_a_slow_reader_of_compressed_messages_is_closed(serve):
         await wire.ended()
 
 
-async def test_it_keeps_no_memory_between_messages(serve):
-    """Each message can be read alone, whatever came before."""
+async def test_no_memory_is_kept_between_messages(serve):
+    """Each message can be inflated without the ones before."""
     served = await serve(echo=True, per_message_deflate=True)
     wire, _ = await opened(served)
     for _ in range(3):
@@ -246,7 +246,7 @@ async def test_it_keeps_no_memory_between_messages(serve):
         assert await compressed(wire) == (TEXT, ("4" + LONG).encode())
 
 
-async def test_chromium_agrees_and_talks_compressed(serve, browser):
+async def test_chromium_negotiates_and_exchanges_compressed_messages(serve, browser):
     served = await serve(echo=True, per_message_deflate=True, cors_allowed_origins="*")
     carried = 0
 
@@ -292,8 +292,8 @@ async def test_chromium_agrees_and_talks_compressed(serve, browser):
     proxy.close()
 
 
-async def test_of_a_read_full_of_bombs_one_is_inflated_at_a_time(serve, monkeypatch):
-    """What waits for a handler waits compressed: a thousandth of what it will be."""
+async def test_of_many_zip_bombs_in_one_read_one_is_inflated_at_a_time(serve, monkeypatch):
+    """Messages that wait for a handler stay compressed."""
     inflated = []
     inflate = permessage_deflate.inflate
     monkeypatch.setattr(permessage_deflate, "inflate", lambda data, most: inflated.append(1) or inflate(data, most))
@@ -317,7 +317,7 @@ async def test_of_a_read_full_of_bombs_one_is_inflated_at_a_time(serve, monkeypa
     assert [len(message) for message in await recorder.received(100)] == [999_999] * 100
 
 
-async def test_large_messages_of_one_read_are_inflated_in_turns(serve):
+async def test_large_messages_of_one_read_are_spread_over_iterations(serve):
     served = await serve(per_message_deflate=True, max_http_buffer_size=1_000_000)
     wire, recorder = await opened(served)
     loop, turns = asyncio.get_running_loop(), [0]
@@ -330,5 +330,5 @@ async def test_large_messages_of_one_read_are_inflated_in_turns(serve):
     loop.call_soon(turn)
     await wire.send(client_frame(packed("4" + "x" * 999_999), first=0xC1) * 50)
     await recorder.received(50)
-    # The end of one read and the beginning of the next may share a turn.
+    # The end of one read and the beginning of the next may share an iteration.
     assert max(later - earlier for earlier, later in itertools.pairwise(turns)) <= 2

@@ -1,4 +1,4 @@
-"""How the frames of one turn of the event loop leave, on uvloop; more of their order is in test_websocket.py."""
+"""Direct and corked writes within one event-loop iteration; their order is tested in test_websocket.py."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PING, PONG, TEXT = 9, 10, 1
 
 
 def straight(recorder) -> list[bytes]:
-    """What goes straight to the socket from now on, write by write."""
+    """The direct writes to the socket from now on."""
     writes: list[bytes] = []
     socket = recorder.session.socket
     send = socket._send
@@ -19,7 +19,7 @@ def straight(recorder) -> list[bytes]:
     return writes
 
 
-async def test_the_answers_to_frames_of_one_read_leave_as_one(serve):
+async def test_the_answers_to_frames_of_one_read_are_one_write(serve):
     served = await serve(echo=True)
     wire, recorder = await served.websocket()
     writes = straight(recorder)
@@ -34,8 +34,8 @@ async def test_the_answers_to_frames_of_one_read_leave_as_one(serve):
     assert writes == [b"\x81\x044one"]
 
 
-async def test_a_large_message_right_behind_a_pong_stays_whole(serve):
-    """The pong waits for the end of the turn; the message, too large for the system's buffer, must not overtake it."""
+async def test_a_large_message_right_behind_a_pong_is_not_reordered(serve):
+    """The pong is buffered; the message, too large for the socket's buffer, must not overtake it."""
     served = await serve()
     wire, recorder = await served.websocket()
     other, trigger = await served.websocket()
@@ -47,7 +47,7 @@ async def test_a_large_message_right_behind_a_pong_stays_whole(serve):
     assert got == {PONG: b"there?", TEXT: b"4" + large.encode()}
 
 
-def test_a_borrowed_socket_stays_open_when_it_is_thrown_away():
+def test_a_borrowed_socket_stays_open_when_it_is_deleted():
     here, there = socket.socketpair()
     with here, there:
         borrowed = BorrowedSocket(here.family, here.type, here.proto, here.fileno())
