@@ -1,5 +1,5 @@
-"""rtserver and Node's Socket.IO servers with `createShardedAdapter` are one cluster, both ways: what holds for the
-classic adapter holds for this one."""
+"""rtserver and Node's Socket.IO servers with `createShardedAdapter` are one cluster, both ways: runs the tests of the
+classic adapter."""
 
 import asyncio
 from types import FunctionType
@@ -42,8 +42,8 @@ for _name in THE_SAME:
     globals()[_name] = again(getattr(classic, _name))
 
 
-async def test_a_room_has_a_channel_as_long_as_somebody_is_in_it(cluster: Cluster) -> None:
-    """And only servers with members listen to it: one subscription for each of them."""
+async def test_a_room_has_a_subscription_while_it_has_members(cluster: Cluster) -> None:
+    """Only servers with members of the room are subscribed: one subscription each."""
     async with redis.asyncio.Redis.from_url(cluster.redis.url) as client:
 
         async def listened_by(count: int) -> bool:
@@ -58,8 +58,8 @@ async def test_a_room_has_a_channel_as_long_as_somebody_is_in_it(cluster: Cluste
         await eventually(lambda: listened_by(0))
 
 
-async def test_the_rooms_of_all_servers_are_known(cluster: Cluster) -> None:
-    """Node has no such request in this protocol; rtserver gathers them from the sockets."""
+async def test_all_rooms_returns_the_rooms_of_every_server(cluster: Cluster) -> None:
+    """Node has no such request in this protocol; rtserver collects the rooms of the sockets."""
     clients = await cluster.clients(cluster.room)
     found = await cluster.rts[0].ask(("allRooms",))
     assert {cluster.room, *(client.id for client in clients)} <= set(found["value"])
