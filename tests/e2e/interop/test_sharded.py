@@ -14,16 +14,16 @@ from tests.support.eventually import eventually
 pytestmark = pytest.mark.parametrize("members", ["sharded"], indirect=True, scope="module")
 
 THE_SAME = (
-    "test_a_broadcast_gathers_the_acks_of_every_server",
+    "test_a_broadcast_collects_the_acks_of_every_server",
     "test_a_broadcast_reaches_the_members_of_rooms_but_not_the_excepted",
-    "test_a_fetched_socket_can_be_acted_upon_wherever_it_is",
+    "test_a_fetched_socket_can_be_used_wherever_it_is",
     "test_a_thousand_events_arrive_in_order",
-    "test_acks_that_are_missing_are_told_with_those_that_came",
+    "test_missing_acks_raise_an_error_with_those_that_came",
     "test_bytes_of_a_server_side_emit_reach_node",
     "test_every_kind_of_value_arrives_as_it_was_sent",
-    "test_fetch_sockets_finds_everybody_and_tells_no_secret",
-    "test_flags_hold_across_servers",
-    "test_rooms_that_are_numbers_are_reached",
+    "test_fetch_sockets_returns_all_sockets_without_secrets",
+    "test_flags_work_across_servers",
+    "test_rooms_with_numbers_as_names_are_reached",
     "test_server_side_emit_reaches_the_other_servers",
     "test_sockets_are_moved_between_rooms_and_disconnected",
 )
