@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -39,7 +39,7 @@ _EARLIEST = 10**12
 _LATEST = 2**53
 
 
-class EmitTarget(NamedTuple):
+class EmitTarget(msgspec.Struct, frozen=True):
     """Where an event goes: the members of any of `rooms` (none: everybody in the namespace), except the members of
     `except_`."""
 

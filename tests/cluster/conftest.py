@@ -1,4 +1,4 @@
-"""Real servers on a real Redis, in this process."""
+"""Fixtures: real servers on a real Redis, in this process."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -33,7 +33,7 @@ async def bus(redis_server: RedisServer) -> AsyncIterator[MakeBus]:
 
 @pytest.fixture
 async def redis_client(redis_server: RedisServer) -> AsyncIterator[redis.asyncio.Redis]:
-    """Anybody else on the same Redis."""
+    """Another client of the same Redis."""
     client = redis.asyncio.Redis.from_url(redis_server.url)
     yield client
     await client.aclose()

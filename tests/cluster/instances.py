@@ -88,7 +88,7 @@ class Instance:
 
 
 class Browser:
-    """A client that keeps what it hears, and answers "ask" with its `answer`."""
+    """A client that keeps the events that it gets, and acknowledges "ask" with its `answer`."""
 
     def __init__(self) -> None:
         self.sio = socketio.AsyncClient(reconnection=False)

@@ -1,4 +1,4 @@
-"""A steady stream of numbers from one bus to another, and what came of it."""
+"""Load: a steady stream of numbers from one bus to another, and which of them arrived."""
 
 import asyncio
 import contextlib
@@ -24,7 +24,7 @@ async def nothing() -> None:
 
 @dataclass
 class Outage:
-    """`published`: how many live events fell into it; `lost`: how many of them were never heard."""
+    """`published`: number of live events during the outage; `lost`: number of them that never arrived."""
 
     published: int
     lost: int
@@ -54,7 +54,7 @@ class Load:
         task.cancel()
 
     async def flowing(self, count: int = 50) -> None:
-        """What is published from now on is heard."""
+        """Wait until numbers that are published from now on arrive."""
         wanted = self.sent + count
         await eventually(lambda: self.received and self.received[-1] >= wanted)
 
@@ -64,7 +64,7 @@ class Load:
         heal: Callable[[], Awaitable[Any]] = nothing,
         noticed: Callable[[], bool] = lambda: True,
     ) -> Outage:
-        """Only what was published in the outage may be lost, and nothing may come late, twice or out of order."""
+        """Only events published during the outage may be lost; none may come late, twice or out of order."""
         first, downs = self.received[-1] + 1, self._downs
         with capture_logs() as logs:
             await fault()

@@ -1,4 +1,4 @@
-"""The durable inbox and the schedule as they are lived: what a backend leaves reaches people once, come what may."""
+"""Durable inbox and schedule with whole servers: entries reach users once, whatever fails."""
 
 import asyncio
 import json
@@ -61,7 +61,7 @@ async def inbox_of(js: Any, server: RtServer, user: str) -> list[str]:
     return [one["message"] for one in reversed(listed)]
 
 
-async def test_what_backends_leave_reaches_people_once_on_two_servers(
+async def test_entries_reach_users_once_with_two_servers(
     servers: list[RtServer], client: redis.asyncio.Redis, js: Any
 ) -> None:
     ada, bob = [await js(each.url, "/chat", token=each.token("ada")) for each in servers]
@@ -110,7 +110,7 @@ HOSTILE: list[dict[Any, Any]] = [
 ]
 
 
-async def test_whatever_cannot_be_carried_out_goes_to_the_dead_with_its_reason(
+async def test_entries_that_can_never_be_executed_go_to_the_dead_letter_stream(
     server: Start, redis_server: RedisServer, client: redis.asyncio.Redis, js: Any
 ) -> None:
     running = await server(REDIS_URL=redis_server.url)
@@ -128,7 +128,7 @@ async def test_whatever_cannot_be_carried_out_goes_to_the_dead_with_its_reason(
     assert "Traceback" not in running.logs()
 
 
-async def test_nothing_is_lost_or_doubled_when_a_server_is_killed_at_work(
+async def test_nothing_is_lost_or_repeated_when_a_server_is_killed_while_it_works(
     servers: list[RtServer], client: redis.asyncio.Redis, js: Any
 ) -> None:
     count = 300
@@ -154,7 +154,7 @@ async def test_nothing_is_lost_or_doubled_when_a_server_is_killed_at_work(
 
 
 @pytest.mark.parametrize("servers", ["sqlite"], indirect=True)
-async def test_what_is_scheduled_comes_once_from_two_servers_also_when_one_is_killed(
+async def test_scheduled_items_are_executed_once_by_two_servers_also_when_one_is_killed(
     servers: list[RtServer], client: redis.asyncio.Redis, js: Any
 ) -> None:
     bell = await js(servers[1].url, "/notifications", token=servers[1].token("ada"))
@@ -172,7 +172,7 @@ async def test_what_is_scheduled_comes_once_from_two_servers_also_when_one_is_ki
 
 
 @pytest.mark.parametrize("servers", ["postgres"], indirect=True)
-async def test_when_the_one_that_carries_out_what_is_scheduled_is_killed_the_other_goes_on(
+async def test_when_the_server_that_executes_scheduled_items_is_killed_the_other_goes_on(
     servers: list[RtServer], client: redis.asyncio.Redis, js: Any
 ) -> None:
     bells = [await js(each.url, "/notifications", token=each.token("ada")) for each in servers]
@@ -198,7 +198,7 @@ async def instance_of(server: RtServer) -> str:
         return str((await response.json())["instance"])
 
 
-async def test_what_fell_due_while_no_server_ran_comes_at_once_and_in_order(
+async def test_items_that_became_due_while_no_server_ran_are_executed_at_once_in_order(
     server: Start, redis_server: RedisServer, client: redis.asyncio.Redis, js: Any
 ) -> None:
     running = await server(REDIS_URL=redis_server.url)
@@ -217,7 +217,7 @@ async def _count(js: Any, running: RtServer, wanted: int) -> bool:
     return len(await inbox_of(js, running, "ada")) == wanted
 
 
-async def test_while_the_database_is_away_entries_wait_and_none_goes_to_the_dead(
+async def test_while_the_database_is_down_entries_wait_and_none_is_dead_lettered(
     server: Start, redis_server: RedisServer, postgres_server: PostgresServer, client: redis.asyncio.Redis, js: Any
 ) -> None:
     running = await server(REDIS_URL=redis_server.url, DATABASE_URL=postgres_server.url)
@@ -234,7 +234,7 @@ async def test_while_the_database_is_away_entries_wait_and_none_goes_to_the_dead
     assert await client.exists(f"{STREAM}:dead") == 0
 
 
-async def test_with_a_cluster_secret_the_inbox_is_not_served_unasked(
+async def test_with_a_cluster_secret_the_inbox_is_off_by_default(
     server: Start, redis_server: RedisServer, client: redis.asyncio.Redis
 ) -> None:
     secret = "0123456789abcdef-0123456789ABCDEF"
@@ -245,7 +245,7 @@ async def test_with_a_cluster_secret_the_inbox_is_not_served_unasked(
 
 
 def documented(section: str, language: str) -> str:
-    """The code of that section of docs/backends.md, as one program."""
+    """Return the code of that section of docs/backends.md, as one program."""
     page = (ROOT / "docs" / "backends.md").read_text()
     text = page.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
     return "\n".join(re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL))
@@ -255,7 +255,7 @@ def documented(section: str, language: str) -> str:
     ("language", "command"),
     [("sh", ["bash", "-e"]), ("python", [sys.executable]), ("js", ["node", "--input-type=module"])],
 )
-async def test_the_documented_examples_reach_people(
+async def test_the_documented_examples_work(
     server: Start, redis_server: RedisServer, client: redis.asyncio.Redis, js: Any, language: str, command: list[str]
 ) -> None:
     running = await server(REDIS_URL=redis_server.url)

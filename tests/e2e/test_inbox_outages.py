@@ -1,5 +1,4 @@
-"""The durable inbox while Redis is killed, emptied and fails over: what it has told a backend, and kept, reaches people
-once."""
+"""Durable inbox while Redis is killed, emptied and fails over: entries that it confirmed and kept reach users once."""
 
 import asyncio
 import json
@@ -31,9 +30,9 @@ Start = Callable[..., Awaitable[RtServer]]
 
 
 class Backend:
-    """Leaves one entry after the other, without keys; those that Redis did not answer for it gives up.
+    """Adds entries without keys, one after the other; those that Redis does not confirm are dropped.
 
-    `told`: the numbers of those that Redis has, and `copies` replicas of it.
+    `told`: the numbers of the entries that Redis and `copies` replicas have.
     """
 
     def __init__(self, client: redis.asyncio.Redis, copies: int = 0) -> None:
@@ -74,7 +73,7 @@ class Backend:
 
 
 async def delivered_once(database: Database) -> set[int]:
-    """What has reached people; none of it did so twice."""
+    """Return the entries that reached users; none did so twice."""
     async with database.reading() as connection:
         numbers = list(map(int, (await connection.execute(sa.select(notifications.c.message))).scalars()))
     assert len(numbers) == len(set(numbers))
@@ -82,7 +81,7 @@ async def delivered_once(database: Database) -> set[int]:
 
 
 async def lag(server: RtServer) -> dict[str, float]:
-    """What the metrics tell of the inbox; nothing while Redis is away."""
+    """Return the metrics of the inbox; None while Redis is down."""
     headers = {"Authorization": f"Bearer {server.api_key}"}
     async with aiohttp.ClientSession(headers=headers) as http, http.get(f"{server.url}/metrics") as response:
         lines = (await response.text()).splitlines()
@@ -90,7 +89,7 @@ async def lag(server: RtServer) -> dict[str, float]:
     return {name: float(value) for name, value in told}
 
 
-async def test_what_redis_told_and_kept_is_delivered_once_through_a_kill_and_a_flush(
+async def test_entries_that_redis_confirmed_and_kept_are_delivered_once_through_a_kill_and_a_flush(
     server: Start, processes: Processes
 ) -> None:
     kept = RedisServer(processes, "--appendonly", "yes", "--appendfsync", "always")
@@ -134,10 +133,10 @@ async def test_what_redis_told_and_kept_is_delivered_once_through_a_kill_and_a_f
     await database.close()
 
 
-async def test_what_a_replica_had_is_delivered_once_after_a_failover(
+async def test_entries_on_the_replica_are_delivered_once_after_a_failover(
     server: Start, processes: Processes, postgres_url: str
 ) -> None:
-    """Entries that were done, and are there again since the replica had not heard of it, are known by their ids."""
+    """Entries that were done, and whose removal the replica did not get, are recognized by their ids."""
     sentinels = await asyncio.to_thread(Sentinels, processes)
     login, sentinel_login = (quote(each, safe="") for each in (Sentinels.password, Sentinels.sentinel_password))
     url = f"redis+sentinel://:{login}@127.0.0.1:{sentinels.port}/main/0?sentinel_password={sentinel_login}"
@@ -167,7 +166,7 @@ async def _unknown(server: RtServer) -> bool:
 
 
 async def _in_hand(client: redis.asyncio.Redis) -> bool:
-    """Whether two servers have some."""
+    """Whether two servers have pending entries."""
     return len((await client.xpending(STREAM, "rtserver"))["consumers"]) == 2
 
 

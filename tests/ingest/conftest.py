@@ -1,4 +1,4 @@
-"""The doors on real stores; what they would push or broadcast is noted."""
+"""Fixtures: ingest on real stores; pushes and broadcasts are recorded."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ NOW = 1_795_359_845_123
 
 @dataclass
 class Backstage:
-    """One server's parts behind its intake. `down`: nothing can be saved."""
+    """The intake of one server and what is behind it. `down`: nothing can be saved."""
 
     db: Database
     now: int = NOW
@@ -49,7 +49,7 @@ class Backstage:
         )  # fmt: skip
 
     async def submit(self, kind: str, body: Any, *, origin: str | None = None) -> IngestResult:
-        """What any source of requests does with an entry."""
+        """Check and submit a request, as every source does."""
         return await self.intake.submit(checked(kind, body), origin=origin)
 
     async def start(self) -> None:

@@ -1,4 +1,4 @@
-"""rtserver/ingest/batching.py: who asks at the same time is saved together, and one who is refused harms nobody."""
+"""rtserver/ingest/batching.py: concurrent requests are saved together, and a rejected one affects no other."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -14,7 +14,7 @@ from rtserver.store.notifications.records import NotificationDraft
 
 
 class Saving:
-    """Notes what was saved together; "bad" is a conflict, "bug" a fault after saving, "down" no database."""
+    """Records what was saved together; "bad" is a conflict, "bug" an error after the commit, "down" no database."""
 
     def __init__(self) -> None:
         self.saved: list[list[str]] = []
@@ -50,34 +50,34 @@ async def grouped(saving: Saving) -> AsyncIterator[NotificationBatcher]:
 
 
 async def ask(grouped: NotificationBatcher, *requests: str) -> list[Any]:
-    """One request a word, a user a letter group: "a b" asks for two users."""
+    """One request per text, one user per word: "a b" is for two users."""
     drafts = [[NotificationDraft(user, "t", "m") for user in request.split()] for request in requests]
     return await asyncio.gather(*map(grouped.notify, drafts), return_exceptions=True)
 
 
-async def test_what_is_asked_for_together_is_saved_together(grouped: NotificationBatcher, saving: Saving) -> None:
+async def test_concurrent_requests_are_saved_in_one_transaction(grouped: NotificationBatcher, saving: Saving) -> None:
     told = await ask(grouped, "a", "b c", "d")
     assert told == [[("a", True)], [("b", True), ("c", True)], [("d", True)]]
     assert saving.saved == [["a", "b", "c", "d"]]
 
 
-async def test_one_that_is_refused_leaves_the_others_saved_once(grouped: NotificationBatcher, saving: Saving) -> None:
+async def test_a_rejected_request_leaves_the_others_saved_once(grouped: NotificationBatcher, saving: Saving) -> None:
     told = await ask(grouped, "a", "bad", "b", "c")
     assert [type(one) for one in told] == [list, Conflict, list, list]
     assert sorted(user for users in saving.saved for user in users) == ["a", "b", "c"]
 
 
-async def test_a_fault_after_saving_saves_nothing_again(grouped: NotificationBatcher, saving: Saving) -> None:
+async def test_an_error_after_the_commit_saves_nothing_again(grouped: NotificationBatcher, saving: Saving) -> None:
     told = await ask(grouped, "a", "bug", "b")
     assert [type(one) for one in told] == [Internal] * 3
     assert saving.saved == [["a", "bug", "b"]]
 
 
-async def test_a_database_that_is_down_is_everybodys(grouped: NotificationBatcher) -> None:
+async def test_an_unavailable_database_fails_all_requests(grouped: NotificationBatcher) -> None:
     assert [type(one) for one in await ask(grouped, "a", "down")] == [Unavailable] * 2
 
 
-async def test_a_large_request_is_a_group_by_itself(grouped: NotificationBatcher, saving: Saving) -> None:
+async def test_a_large_request_has_a_transaction_of_its_own(grouped: NotificationBatcher, saving: Saving) -> None:
     many = " ".join(f"u{number}" for number in range(SMALL + 1))
     await ask(grouped, many, "a")
     assert sorted(map(len, saving.saved)) == [1, SMALL + 1]

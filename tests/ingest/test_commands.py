@@ -1,4 +1,4 @@
-"""rtserver/ingest/commands.py: what a backend may ask for, in every door."""
+"""rtserver/ingest/commands.py: the requests of backends."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ EMIT = {"namespace": "/chat", "event": "news"}
         (1795359845123, 1795359845123),
     ],
 )
-def test_a_moment_is_iso_8601_or_milliseconds(written: str | int, ms: int) -> None:
+def test_a_time_is_iso_8601_or_milliseconds(written: str | int, ms: int) -> None:
     assert moment_ms(written) == ms
 
 
@@ -30,7 +30,7 @@ def test_a_moment_is_iso_8601_or_milliseconds(written: str | int, ms: int) -> No
     "written",
     ["", "tomorrow", "2026-11-22T15:04:05", "2026-11-22", 1795359845, 0, -5, 2**60, "9" * 10_000, "2026-13-01T00:00Z"],
 )
-def test_a_moment_without_a_zone_or_in_seconds_is_refused_rather_than_guessed(written: str | int) -> None:
+def test_a_time_without_a_zone_or_in_seconds_is_rejected(written: str | int) -> None:
     with pytest.raises(msgspec.ValidationError, match="`at`"):
         msgspec.convert({**NOTICE, "at": written}, NotifyRequest)
 
@@ -52,7 +52,7 @@ def test_a_notification_goes_to_users_the_members_of_a_room_or_everyone(to: dict
         {"user": "a\0"},
     ],
 )
-def test_a_notification_whose_readers_are_unclear_is_refused(to: dict[str, Any]) -> None:
+def test_a_notification_with_ambiguous_recipients_is_rejected(to: dict[str, Any]) -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert({"type": "t", "message": "m", **to}, NotifyRequest)
 
@@ -68,14 +68,14 @@ def test_a_message_goes_to_one_room_or_one_user(to: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(("shape", "body"), [(NotifyRequest, NOTICE), (MessageRequest, MESSAGE)])
-def test_data_has_its_bound_at_every_door(shape: Any, body: dict[str, Any]) -> None:
+def test_data_is_bounded_for_every_kind(shape: Any, body: dict[str, Any]) -> None:
     msgspec.convert({**body, "data": "x" * 16_000}, shape)
     with pytest.raises(TooLarge):
         msgspec.convert({**body, "data": "x" * 17_000}, shape)
 
 
 @pytest.mark.parametrize(("shape", "body"), [(NotifyRequest, NOTICE), (MessageRequest, MESSAGE), (EmitRequest, EMIT)])
-def test_unknown_fields_are_refused(shape: Any, body: dict[str, Any]) -> None:
+def test_unknown_fields_are_rejected(shape: Any, body: dict[str, Any]) -> None:
     msgspec.convert(body, shape)
     with pytest.raises(msgspec.ValidationError, match="unknown field"):
         msgspec.convert({**body, "urgent": True}, shape)

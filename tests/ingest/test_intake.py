@@ -1,4 +1,4 @@
-"""rtserver/ingest/intake.py: what is asked for is carried out once, or put off, or refused; on both databases."""
+"""rtserver/ingest/intake.py: requests are executed once, scheduled, or rejected; on both databases."""
 
 import asyncio
 from typing import Any
@@ -24,7 +24,7 @@ def done(server: Backstage) -> int:
 
 
 @pytest.mark.parametrize(("kind", "body"), KINDS)
-async def test_the_same_key_and_body_are_carried_out_once(server: Backstage, kind: str, body: dict[str, Any]) -> None:
+async def test_the_same_key_and_body_are_executed_once(server: Backstage, kind: str, body: dict[str, Any]) -> None:
     first = await server.submit(kind, body | {"key": "k"})
     again = await server.submit(kind, dict(reversed((body | {"key": "k"}).items())))
     assert (first.new, again.new, done(server)) == (True, False, 1)
@@ -44,7 +44,7 @@ async def test_the_same_key_with_another_body_is_a_conflict(server: Backstage, k
 
 
 @pytest.mark.parametrize(("kind", "body"), KINDS)
-async def test_of_many_at_once_on_two_servers_one_is_carried_out(
+async def test_one_of_many_concurrent_requests_on_two_servers_is_executed(
     servers: list[Backstage], kind: str, body: dict[str, Any]
 ) -> None:
     submitting = [servers[at % 2].submit(kind, body | {"key": "k"}) for at in range(20)]
@@ -53,7 +53,7 @@ async def test_of_many_at_once_on_two_servers_one_is_carried_out(
     assert len({one.message.id if one.message else "" for one in taken}) == 1
 
 
-async def test_fifty_at_once_on_two_servers_agree_whose_body_the_key_has(servers: list[Backstage]) -> None:
+async def test_fifty_concurrent_requests_on_two_servers_agree_on_the_body_of_the_key(servers: list[Backstage]) -> None:
     bodies = [NOTICE | {"key": "k", "message": message} for message in ("Shipped", "Lost")]
     submitting = [servers[at % 2].submit("notification", bodies[at // 2 % 2]) for at in range(50)]
     taken = await asyncio.gather(*submitting, return_exceptions=True)
@@ -66,7 +66,7 @@ async def test_fifty_at_once_on_two_servers_agree_whose_body_the_key_has(servers
     assert (await servers[0].notifications.list("ada"))[0] == [told[0]]
 
 
-async def test_one_bad_notification_among_many_at_once_fails_alone(servers: list[Backstage]) -> None:
+async def test_one_invalid_notification_among_many_concurrent_ones_fails_alone(servers: list[Backstage]) -> None:
     """Refused before the database saw it, by its key, and by an inbox that has its key from elsewhere."""
     await servers[0].notifications.add([NotificationDraft("ada", "order", "before", key="n7")])
     await servers[0].submit("notification", NOTICE | {"key": "n8"})
@@ -84,7 +84,7 @@ async def test_one_bad_notification_among_many_at_once_fails_alone(servers: list
     assert (await servers[1].submit("notification", bodies[7] | {"user": "bob"})).new, "the key is free"
 
 
-async def test_a_notification_and_its_key_are_one_commit_and_many_share_it(server: Backstage) -> None:
+async def test_notifications_and_their_keys_are_committed_together(server: Backstage) -> None:
     before = server.db.commits
     await server.submit("notification", NOTICE | {"key": "k"})
     assert server.db.commits == before + 1
@@ -96,7 +96,7 @@ async def test_a_notification_and_its_key_are_one_commit_and_many_share_it(serve
 
 
 @pytest.mark.parametrize(("kind", "body"), KINDS[:2])
-async def test_what_a_crash_cut_short_is_made_good_by_asking_again(
+async def test_a_request_cut_short_by_a_crash_is_completed_by_a_retry(
     servers: list[Backstage], kind: str, body: dict[str, Any]
 ) -> None:
     """The key was entered, and then the database went."""
@@ -108,7 +108,7 @@ async def test_what_a_crash_cut_short_is_made_good_by_asking_again(
     assert done(servers[1]) == 1
 
 
-async def test_what_was_refused_leaves_its_key_free(server: Backstage) -> None:
+async def test_a_rejected_request_leaves_its_key_free(server: Backstage) -> None:
     with pytest.raises(InvalidPayload):
         await server.submit("message", MESSAGE | {"key": "k", "room": "\ud800"})
     with pytest.raises(NotFound):
@@ -118,7 +118,7 @@ async def test_what_was_refused_leaves_its_key_free(server: Backstage) -> None:
     assert done(server) == 2
 
 
-async def test_what_came_without_a_key_is_known_by_its_origin(servers: list[Backstage]) -> None:
+async def test_a_request_without_a_key_is_identified_by_its_origin(servers: list[Backstage]) -> None:
     for kind, body in KINDS[:2]:
         for server in servers:
             await server.submit(kind, body, origin="stream:1-0")
@@ -126,7 +126,7 @@ async def test_what_came_without_a_key_is_known_by_its_origin(servers: list[Back
     assert done(servers[1]) == 0
 
 
-async def test_a_room_or_everyone_is_told_once_each_and_counted(server: Backstage) -> None:
+async def test_the_users_of_a_room_or_everyone_are_notified_once_each_and_counted(server: Backstage) -> None:
     rooms = Rooms(server.db)
     for number in range(5):
         await rooms.join("general", Member(f"u{number}", "U"))
@@ -141,7 +141,7 @@ async def test_a_room_or_everyone_is_told_once_each_and_counted(server: Backstag
 
 
 @pytest.mark.parametrize(("kind", "body"), KINDS)
-async def test_what_has_a_time_is_put_off_until_then(server: Backstage, kind: str, body: dict[str, Any]) -> None:
+async def test_a_request_with_a_time_is_scheduled(server: Backstage, kind: str, body: dict[str, Any]) -> None:
     nudged: list[int] = []
     server.intake.on_scheduled = nudged.append
     taken = await server.submit(kind, body | {"at": iso(NOW + 60_000), "key": "k"})
@@ -155,13 +155,13 @@ async def test_what_has_a_time_is_put_off_until_then(server: Backstage, kind: st
     assert later.kind == kind
 
 
-async def test_what_is_due_already_is_carried_out_at_once(server: Backstage) -> None:
+async def test_a_request_that_is_due_already_is_executed_at_once(server: Backstage) -> None:
     for ago in (0, 1, 3_600_000):
         assert (await server.submit("emit", EMIT | {"at": NOW - ago})).scheduled is None
     assert server.emitted == ["news"] * 3
 
 
-async def test_nothing_is_put_off_for_more_than_a_year(server: Backstage) -> None:
+async def test_no_request_is_scheduled_for_more_than_a_year(server: Backstage) -> None:
     assert (await server.submit("emit", EMIT | {"at": NOW + FURTHEST_MS})).scheduled
     with pytest.raises(InvalidPayload):
         await server.submit("emit", EMIT | {"at": NOW + FURTHEST_MS + 1})
@@ -177,7 +177,7 @@ HOSTILE: list[Any] = [
 ]  # fmt: skip
 
 
-async def test_garbage_is_refused_and_leaves_nothing(server: Backstage) -> None:
+async def test_an_invalid_request_is_rejected_and_leaves_nothing(server: Backstage) -> None:
     for body in HOSTILE:
         with pytest.raises(EventError) as caught:
             await server.submit("notification", body)

@@ -1,7 +1,6 @@
-"""rtserver/ingest/kafka.py by contract: a topic in memory that answers as aiokafka does.
+"""rtserver/ingest/kafka.py against a topic in memory that behaves as aiokafka does.
 
-No broker runs in the tests, since Kafka brings a whole JVM. That the names and arguments are aiokafka's own is checked
-against the real package.
+No broker runs in the tests, since Kafka needs a JVM. Names and arguments are checked against the real package.
 """
 
 import asyncio
@@ -29,7 +28,7 @@ PART = TopicPartition(TOPIC, 0)
 
 
 class Broker:
-    """One partition: its records, the committed offset, the dead. `refuse`: connections to refuse; `fail_commits`."""
+    """One partition: records, committed offset, dead letters. `refuse` and `fail_commits` make calls fail."""
 
     def __init__(self) -> None:
         self.records: list[ConsumerRecord[Any, Any]] = []
@@ -100,7 +99,7 @@ class Hands:
         self.took: list[tuple[Any, str | None]] = []
         self.decide: Callable[[Any], None] = lambda request: None
 
-    async def take(self, request: Request, origin: str | None) -> None:
+    async def submit(self, request: Request, origin: str | None) -> None:
         self.decide(request)
         self.took.append((getattr(request, "event", None), origin))
 
@@ -119,11 +118,11 @@ def broker(monkeypatch: pytest.MonkeyPatch) -> Broker:
 
 def door_of(hands: Hands, attempts: int = 5) -> KafkaConsumer:
     return KafkaConsumer(
-        parse_kafka_url("kafka://a:9092,b"), TOPIC, EntryProcessor(hands.take, attempts=attempts), Metrics()
+        parse_kafka_url("kafka://a:9092,b"), TOPIC, EntryProcessor(hands.submit, attempts=attempts), Metrics()
     )
 
 
-async def test_records_are_carried_out_in_order_and_committed(broker: Broker) -> None:
+async def test_records_are_executed_in_order_and_committed(broker: Broker) -> None:
     hands = Hands()
     for number in range(200):
         broker.event(str(number))
@@ -159,7 +158,7 @@ async def test_nothing_is_committed_before_it_is_saved(broker: Broker) -> None:
     assert hands.events == ["precious"]
 
 
-async def test_poison_goes_to_the_dead_with_its_reason_and_place(broker: Broker) -> None:
+async def test_records_that_can_never_be_executed_go_to_the_dead_letter_topic(broker: Broker) -> None:
     hands = Hands()
 
     def bug(request: Any) -> None:
@@ -185,7 +184,7 @@ async def test_poison_goes_to_the_dead_with_its_reason_and_place(broker: Broker)
     assert broker.dead[2][1]["place"] == b"0:2"
 
 
-async def test_a_broker_that_goes_is_asked_again_and_what_was_not_committed_fetched_again(broker: Broker) -> None:
+async def test_after_a_reconnect_uncommitted_records_are_fetched_again(broker: Broker) -> None:
     hands = Hands()
     broker.refuse = 2
     broker.fail_commits = 1
@@ -198,7 +197,7 @@ async def test_a_broker_that_goes_is_asked_again_and_what_was_not_committed_fetc
 
 
 @pytest.mark.parametrize("kind", ["Consumer", "Producer"])
-def test_the_real_package_takes_what_the_door_says(kind: str) -> None:
+def test_the_real_package_accepts_the_arguments_of_the_consumer(kind: str) -> None:
     real, stand_in = getattr(aiokafka, f"AIOKafka{kind}"), {"Consumer": Consumer, "Producer": Producer}[kind]
     options = kafka._options(parse_kafka_url("kafkas://user:secret@host?mechanism=SCRAM-SHA-512"))
     own = {"group_id", "enable_auto_commit", "auto_offset_reset"} if kind == "Consumer" else {"acks"}

@@ -33,13 +33,13 @@ def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitServer]:
 
 
 class Hands:
-    """Takes requests; `decide` may raise."""
+    """Records requests; `decide` may raise."""
 
     def __init__(self) -> None:
         self.took: list[tuple[Any, str | None]] = []
         self.decide: Callable[[Any], None] = lambda request: None
 
-    async def take(self, request: Request, origin: str | None) -> None:
+    async def submit(self, request: Request, origin: str | None) -> None:
         await asyncio.sleep(0)
         self.decide(request)
         self.took.append((getattr(request, "event", None), origin))
@@ -50,7 +50,7 @@ class Hands:
 
 
 def down(_: Any) -> None:
-    """As with a database that is down."""
+    """Behave as with a database that is down."""
     raise Unavailable
 
 
@@ -81,7 +81,7 @@ class Backend:
 
 @pytest.fixture
 def name(request: pytest.FixtureRequest) -> str:
-    """A queue of the test's own."""
+    """A queue for this test only."""
     return f"{QUEUE}.{abs(hash(request.node.name))}"
 
 
@@ -98,7 +98,7 @@ async def door(rabbit: RabbitServer, name: str) -> AsyncIterator[Callable[..., A
     made: list[RabbitMQConsumer] = []
 
     async def make(hands: Hands, attempts: int = 5) -> RabbitMQConsumer:
-        one = RabbitMQConsumer(rabbit.url, name, EntryProcessor(hands.take, attempts=attempts), Metrics())
+        one = RabbitMQConsumer(rabbit.url, name, EntryProcessor(hands.submit, attempts=attempts), Metrics())
         made.append(one)
         await one.start()
         return one
@@ -117,7 +117,7 @@ async def _declared(backend: Backend) -> bool:
         return False
 
 
-async def test_messages_are_carried_out_in_order_and_acknowledged(door: Any, backend: Backend) -> None:
+async def test_messages_are_executed_in_order_and_acknowledged(door: Any, backend: Backend) -> None:
     hands = Hands()
     one = await door(hands)
     await eventually(lambda: _declared(backend))
@@ -131,8 +131,8 @@ async def test_messages_are_carried_out_in_order_and_acknowledged(door: Any, bac
     assert (await backend.length(), await backend.length(".dead")) == (0, 0)
 
 
-async def test_what_is_not_done_is_given_to_another_server(door: Any, backend: Backend) -> None:
-    """The database of the first one is down; the second one's is not."""
+async def test_unfinished_messages_are_delivered_to_another_server(door: Any, backend: Backend) -> None:
+    """The database of the first server is down; that of the second is not."""
     broken, whole = Hands(), Hands()
     broken.decide = down
     one = await door(broken)
@@ -145,7 +145,7 @@ async def test_what_is_not_done_is_given_to_another_server(door: Any, backend: B
     await eventually(lambda: whole.events == ["precious"])
 
 
-async def test_poison_goes_to_the_dead_with_its_reason(door: Any, backend: Backend) -> None:
+async def test_messages_that_can_never_be_executed_go_to_the_dead_letter_queue(door: Any, backend: Backend) -> None:
     hands = Hands()
 
     def decide(request: Any) -> None:
@@ -178,13 +178,15 @@ async def test_poison_goes_to_the_dead_with_its_reason(door: Any, backend: Backe
     assert await backend.length() == 0
 
 
-async def test_what_a_lost_connection_had_is_given_to_another_server(
+async def test_messages_of_a_lost_connection_are_delivered_to_another_server(
     rabbit: RabbitServer, name: str, backend: Backend, door: Any
 ) -> None:
     cut, whole = Hands(), Hands()
     cut.decide = down
     async with TcpProxy().to(rabbit.port) as proxy:
-        one = RabbitMQConsumer(f"amqp://guest:guest@127.0.0.1:{proxy.port}/", name, EntryProcessor(cut.take), Metrics())
+        one = RabbitMQConsumer(
+            f"amqp://guest:guest@127.0.0.1:{proxy.port}/", name, EntryProcessor(cut.submit), Metrics()
+        )
         await one.start()
         await eventually(lambda: _declared(backend))
         await backend.send("precious")
@@ -198,16 +200,16 @@ async def _taken(backend: Backend) -> bool:
     return await backend.length() == 0
 
 
-async def test_the_documented_example_is_carried_out(rabbit: RabbitServer) -> None:
+async def test_the_documented_example_works(rabbit: RabbitServer) -> None:
     page = (ROOT / "docs" / "backends.md").read_text()
     section = page.partition("\n## RabbitMQ\n")[2].partition("\n## ")[0]
     code = section.partition("```python\n")[2].partition("```")[0]
     hands: list[Any] = []
 
-    async def take(request: Request, origin: str | None) -> None:
+    async def submit(request: Request, origin: str | None) -> None:
         hands.append(request)
 
-    one = RabbitMQConsumer(rabbit.url, QUEUE, EntryProcessor(take), Metrics())
+    one = RabbitMQConsumer(rabbit.url, QUEUE, EntryProcessor(submit), Metrics())
     connection = await aio_pika.connect(rabbit.url)
     await one.start()
     backend = Backend(await connection.channel(), QUEUE)

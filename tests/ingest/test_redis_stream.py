@@ -1,4 +1,4 @@
-"""rtserver/ingest/redis_stream.py: what is left in the stream is handed over until it is done, whatever happens."""
+"""rtserver/ingest/redis_stream.py: entries of the stream are delivered until they are done, whatever happens."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -20,13 +20,13 @@ DEAD = "rtserver:inbox:dead"
 
 
 class Hands:
-    """Takes entries as `decide` says: None is done, a text the reason why never, an exception: given up."""
+    """Processes entries by `decide`: None is done, a text the reason of a dead letter, an exception leaves it open."""
 
     def __init__(self) -> None:
         self.took: list[str] = []
         self.decide: Callable[[StreamEntry], Any] = lambda entry: None
 
-    async def carry(self, entries: Sequence[StreamEntry], settle: Settle) -> None:
+    async def process(self, entries: Sequence[StreamEntry], settle: Settle) -> None:
         for entry in entries:
             self.took.append(body(entry))
             fate = self.decide(entry)
@@ -46,14 +46,14 @@ MakeInbox = Callable[..., Any]
 
 @pytest.fixture
 async def inbox(redis_server: RedisServer) -> AsyncIterator[MakeInbox]:
-    """`await inbox(hands)`: one more server's, started."""
+    """`await inbox(hands)`: the consumer of one more server, started."""
     made: list[RedisStreamConsumer] = []
 
     async def make(
         hands: Hands, *, lease: float = 5.0, url: str = redis_server.url, dead: str = DEAD
     ) -> RedisStreamConsumer:
         one = RedisStreamConsumer(
-            connector(url, key=STREAM), hands.carry, Metrics(),
+            connector(url, key=STREAM), hands.process, Metrics(),
             stream=STREAM, dead=dead, consumer=f"c{len(made)}", lease=lease,
         )  # fmt: skip
         made.append(one)
@@ -74,7 +74,7 @@ async def empty(client: redis.asyncio.Redis) -> bool:
     return await client.xlen(STREAM) == 0
 
 
-async def test_what_was_left_before_and_after_the_start_is_handed_over_in_order_and_removed(
+async def test_entries_from_before_and_after_the_start_are_processed_in_order_and_removed(
     inbox: MakeInbox, redis_client: redis.asyncio.Redis
 ) -> None:
     hands = Hands()
@@ -97,7 +97,7 @@ async def test_each_entry_goes_to_one_of_several_servers(inbox: MakeInbox, redis
     assert sorted(map(int, hands[0].took + hands[1].took)) == list(range(300))
 
 
-async def test_what_can_never_be_carried_out_goes_to_the_dead_with_the_reason(
+async def test_entries_that_can_never_be_executed_go_to_the_dead_letter_stream(
     inbox: MakeInbox, redis_client: redis.asyncio.Redis
 ) -> None:
     hands = Hands()
@@ -111,7 +111,7 @@ async def test_what_can_never_be_carried_out_goes_to_the_dead_with_the_reason(
     assert hands.took == ["bad", "good"]
 
 
-async def test_what_a_dead_server_took_is_taken_over_after_its_lease(
+async def test_entries_of_a_dead_server_are_claimed_after_its_lease(
     inbox: MakeInbox, redis_client: redis.asyncio.Redis
 ) -> None:
     await leave(redis_client, "orphan")
@@ -123,7 +123,7 @@ async def test_what_a_dead_server_took_is_taken_over_after_its_lease(
     assert hands.took == ["orphan"]
 
 
-async def test_what_a_server_still_works_on_is_not_taken_over(
+async def test_entries_that_a_server_still_works_on_are_not_claimed(
     inbox: MakeInbox, redis_client: redis.asyncio.Redis
 ) -> None:
     busy, idle, finish = Hands(), Hands(), asyncio.Event()
@@ -148,7 +148,7 @@ async def _renewed(client: redis.asyncio.Redis, seen: dict[str, Any]) -> bool:
     return bool(pending["time_since_delivered"] < seen["time_since_delivered"]) or seen["time_since_delivered"] < 50
 
 
-async def test_what_fails_each_time_goes_to_the_dead_and_holds_up_nobody(
+async def test_entries_that_fail_each_time_go_to_the_dead_letter_stream_and_delay_no_others(
     inbox: MakeInbox, redis_client: redis.asyncio.Redis
 ) -> None:
     hands = Hands()
@@ -163,7 +163,9 @@ async def test_what_fails_each_time_goes_to_the_dead_and_holds_up_nobody(
     assert hands.took.count("hot") == MAX_DELIVERIES
 
 
-async def test_a_redis_that_lost_everything_is_served_on(inbox: MakeInbox, redis_client: redis.asyncio.Redis) -> None:
+async def test_the_consumer_goes_on_after_redis_has_lost_its_data(
+    inbox: MakeInbox, redis_client: redis.asyncio.Redis
+) -> None:
     hands = Hands()
     await inbox(hands)
     await leave(redis_client, "before")
@@ -173,7 +175,9 @@ async def test_a_redis_that_lost_everything_is_served_on(inbox: MakeInbox, redis
     await eventually(lambda: hands.took == ["before", "after"])
 
 
-async def test_another_thing_under_our_name_is_waited_out(inbox: MakeInbox, redis_client: redis.asyncio.Redis) -> None:
+async def test_a_key_of_another_type_in_place_of_the_stream_is_waited_out(
+    inbox: MakeInbox, redis_client: redis.asyncio.Redis
+) -> None:
     hands = Hands()
     await redis_client.set(STREAM, "something else")
     one = await inbox(hands)
@@ -184,7 +188,7 @@ async def test_another_thing_under_our_name_is_waited_out(inbox: MakeInbox, redi
     await eventually(lambda: hands.took == ["1"])
 
 
-async def test_another_thing_under_the_name_of_the_dead_holds_up_nobody(
+async def test_a_key_of_another_type_in_place_of_the_dead_letter_stream_delays_nothing(
     inbox: MakeInbox, redis_client: redis.asyncio.Redis
 ) -> None:
     hands = Hands()
@@ -209,9 +213,7 @@ async def test_redis_may_stop_and_start(inbox: MakeInbox, redis_server: RedisSer
         redis_server.start()
 
 
-async def test_whoever_leaves_is_struck_off_and_so_are_the_dead(
-    inbox: MakeInbox, redis_client: redis.asyncio.Redis
-) -> None:
+async def test_stopped_and_dead_consumers_are_removed(inbox: MakeInbox, redis_client: redis.asyncio.Redis) -> None:
     await redis_client.xgroup_create(STREAM, "rtserver", id="0", mkstream=True)
     await redis_client.xgroup_createconsumer(STREAM, "rtserver", "dead")
     await leave(redis_client, "kept")
@@ -232,7 +234,7 @@ async def _consumers(client: redis.asyncio.Redis, *either: set[bytes]) -> bool:
     return {each["name"] for each in await client.xinfo_consumers(STREAM, "rtserver")} in either
 
 
-async def test_the_metrics_tell_what_waits(inbox: MakeInbox, redis_client: redis.asyncio.Redis) -> None:
+async def test_the_metrics_report_waiting_entries(inbox: MakeInbox, redis_client: redis.asyncio.Redis) -> None:
     hands, finish = Hands(), asyncio.Event()
     hands.decide = lambda entry: finish
     one = await inbox(hands, lease=0.2)
@@ -248,7 +250,7 @@ async def test_the_metrics_tell_what_waits(inbox: MakeInbox, redis_client: redis
     assert b"rtserver_inbox_waiting 0.0" in one._metrics.exposition()
 
 
-async def test_entries_of_any_bytes_are_handed_over_as_they_are(
+async def test_entries_of_any_bytes_are_passed_on_unchanged(
     inbox: MakeInbox, redis_client: redis.asyncio.Redis
 ) -> None:
     seen: list[Any] = []
@@ -263,7 +265,7 @@ async def test_entries_of_any_bytes_are_handed_over_as_they_are(
     assert max(len(value) for _, fields in await redis_client.xrange(DEAD) for value in fields.values()) < 100_000
 
 
-async def test_in_a_redis_cluster_it_is_read_where_it_lives(processes: Any, inbox: MakeInbox) -> None:
+async def test_in_a_redis_cluster_the_stream_is_read_at_its_node(processes: Any, inbox: MakeInbox) -> None:
     cluster = Cluster(processes)
     hands = Hands()
     hands.decide = lambda entry: "no" if body(entry) == "bad" else None
@@ -276,10 +278,10 @@ async def test_in_a_redis_cluster_it_is_read_where_it_lives(processes: Any, inbo
         await eventually(lambda: client.xlen("{rtserver:inbox}:dead"))
 
 
-async def test_an_orphan_behind_many_that_others_work_on_is_found(
+async def test_an_orphan_behind_many_leased_entries_is_found(
     inbox: MakeInbox, redis_client: redis.asyncio.Redis
 ) -> None:
-    """Redis looks at ten entries in one step; these come first, and are fresh."""
+    """Redis examines ten entries per call; these come first, and are leased."""
     await leave(redis_client, *map(str, range(40)), "orphan")
     await redis_client.xgroup_create(STREAM, "rtserver", id="0")
     await redis_client.xreadgroup("rtserver", "busy", {STREAM: ">"}, count=40)

@@ -1,4 +1,4 @@
-"""rtserver/ingest/scheduler.py: what was put off comes at its time, once, in order, whatever goes wrong."""
+"""rtserver/ingest/scheduler.py: items are executed when due, once, in order, whatever fails."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -41,25 +41,23 @@ async def run() -> AsyncIterator[Run]:
         await scheduler.stop()
 
 
-async def put_off(server: Backstage, event: str, ms: int, **more: Any) -> None:
+async def schedule(server: Backstage, event: str, ms: int, **more: Any) -> None:
     await server.submit("emit", EMIT | {"event": event, "at": NOW + ms, **more})
 
 
-async def test_what_was_put_off_comes_when_the_clock_says_so(server: Backstage, run: Run) -> None:
-    await put_off(server, "later", 60_000)
+async def test_scheduled_items_are_executed_when_due(server: Backstage, run: Run) -> None:
+    await schedule(server, "later", 60_000)
     await run(server)
     await asyncio.sleep(0)
     server.now = NOW + 59_999
-    await put_off(server, "soon", 60_000)  # wakes it
+    await schedule(server, "soon", 60_000)  # wakes it
     assert server.emitted == []
     server.now = NOW + 60_000
     await eventually(lambda: sorted(server.emitted) == ["later", "soon"])
     await eventually(lambda: _empty(server))
 
 
-async def test_an_entry_that_is_given_out_again_when_its_time_is_over_is_not_done_twice(
-    server: Backstage, run: Run
-) -> None:
+async def test_an_entry_that_is_delivered_again_after_its_time_is_executed_once(server: Backstage, run: Run) -> None:
     later: list[tuple[str, dict[str, Any]]] = [
         ("notification", {"user": "ada", "type": "t", "message": "m", "at": NOW + 10}),
         ("message", {"room": "general", "from": {"id": "shop"}, "text": "hi", "at": NOW + 10}),
@@ -77,12 +75,12 @@ async def test_an_entry_that_is_given_out_again_when_its_time_is_over_is_not_don
 
 async def test_a_clock_that_is_set_forward_is_noticed(server: Backstage, run: Run) -> None:
     await run(server)
-    await put_off(server, "far", HOUR_MS)
+    await schedule(server, "far", HOUR_MS)
     server.now = NOW + HOUR_MS + 1
     await eventually(lambda: server.emitted == ["far"], seconds=8)
 
 
-async def test_a_clock_that_is_set_back_stops_nothing_and_loses_nothing(server: Backstage, run: Run) -> None:
+async def test_a_clock_that_is_set_back_loses_nothing(server: Backstage, run: Run) -> None:
     failing = [True]
 
     async def execute(kind: str, body: Any, origin: str) -> None:
@@ -91,14 +89,14 @@ async def test_a_clock_that_is_set_back_stops_nothing_and_loses_nothing(server: 
             raise RuntimeError
         server.emitted.append(body["event"])
 
-    await put_off(server, "again", 1)
-    await put_off(server, "ahead", HOUR_MS + 1)
+    await schedule(server, "again", 1)
+    await schedule(server, "ahead", HOUR_MS + 1)
     server.now = NOW + HOUR_MS
     await run(server, execute=execute)
     await eventually(lambda: not failing)
     await eventually(lambda: _attempts(server, 1, 0))
     server.now = NOW + 10  # while it rests, and waits a second before it tries one of them again
-    await put_off(server, "soon", 20)
+    await schedule(server, "soon", 20)
     await eventually(lambda: server.emitted == ["again"], seconds=8)
     server.now = NOW + 20
     await eventually(lambda: server.emitted == ["again", "soon"], seconds=8)
@@ -106,10 +104,10 @@ async def test_a_clock_that_is_set_back_stops_nothing_and_loses_nothing(server: 
     await eventually(lambda: server.emitted == ["again", "soon", "ahead"], seconds=8)
 
 
-async def test_a_clock_that_is_set_forward_at_work_repeats_nothing(
+async def test_a_clock_that_is_set_forward_during_execution_repeats_nothing(
     servers: list[Backstage], run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """To the other server it looks as if the first one had died."""
+    """To the other server it looks as if the first had died."""
     monkeypatch.setattr("rtserver.ingest.scheduler.RENEW_EVERY", 3600.0)
     began, finish = asyncio.Event(), asyncio.Event()
 
@@ -140,10 +138,10 @@ async def test_a_clock_that_is_set_forward_at_work_repeats_nothing(
     assert left.body["event"] == "later"
 
 
-async def test_what_fell_due_long_ago_comes_in_order_of_its_time(servers: list[Backstage], run: Run) -> None:
+async def test_items_that_were_due_long_ago_are_executed_in_order(servers: list[Backstage], run: Run) -> None:
     order = [f"e{number}" for number in range(120)]
     for number in reversed(range(120)):
-        await put_off(servers[0], f"e{number}", number + 1)
+        await schedule(servers[0], f"e{number}", number + 1)
     came: list[str] = []
     for at, server in enumerate(servers):
         server.now = NOW + 10_000
@@ -156,9 +154,9 @@ async def test_what_fell_due_long_ago_comes_in_order_of_its_time(servers: list[B
     assert came == order
 
 
-async def test_two_servers_carry_each_out_once(servers: list[Backstage], run: Run) -> None:
+async def test_two_servers_execute_each_item_once(servers: list[Backstage], run: Run) -> None:
     for number in range(60):
-        await put_off(servers[number % 2], f"e{number}", 1000 + number % 3)
+        await schedule(servers[number % 2], f"e{number}", 1000 + number % 3)
     for at, server in enumerate(servers):
         await run(server, owner=str(at))
     for server in servers:
@@ -167,7 +165,9 @@ async def test_two_servers_carry_each_out_once(servers: list[Backstage], run: Ru
     assert sorted(servers[0].emitted + servers[1].emitted) == sorted(f"e{number}" for number in range(60))
 
 
-async def test_a_server_that_dies_between_doing_and_noting_it_does_no_harm(servers: list[Backstage], run: Run) -> None:
+async def test_a_server_that_dies_between_execution_and_removal_causes_no_repeat(
+    servers: list[Backstage], run: Run
+) -> None:
     for kind, body in (
         ("notification", {"user": "ada", "type": "t", "message": "m", "at": NOW + 1}),
         ("message", {"room": "general", "from": {"id": "shop"}, "text": "hi", "at": NOW + 1}),
@@ -188,7 +188,7 @@ async def _empty(server: Backstage) -> bool:
     return (await server.schedule.page())[0] == []
 
 
-async def test_while_the_database_is_away_all_wait_and_no_attempt_counts(server: Backstage, run: Run) -> None:
+async def test_while_the_database_is_down_all_items_wait_and_no_attempt_counts(server: Backstage, run: Run) -> None:
     for number in range(3):
         notice = {"user": "ada", "type": "t", "message": str(number), "at": NOW + 1 + number}
         await server.submit("notification", notice)
@@ -208,11 +208,13 @@ async def test_while_the_database_is_away_all_wait_and_no_attempt_counts(server:
     await eventually(lambda: server.pushed == ["ada:0", "ada:1", "ada:2"])
 
 
-async def test_poison_is_kept_with_its_reason_and_holds_up_nobody(server: Backstage, run: Run) -> None:
+async def test_an_item_that_can_never_be_executed_is_kept_as_failed_and_delays_no_others(
+    server: Backstage, run: Run
+) -> None:
     await server.schedule.add("emit", {"namespace": "/gone", "event": "x"}, NOW, key=None, digest="")
     await server.schedule.add("nonsense", {}, NOW, key=None, digest="")
     await server.schedule.add("emit", ["?"], NOW, key=None, digest="")
-    await put_off(server, "good", 1)
+    await schedule(server, "good", 1)
     server.now = NOW + 10
     scheduler = await run(server)
     await eventually(lambda: server.emitted == ["good"])
@@ -222,14 +224,14 @@ async def test_poison_is_kept_with_its_reason_and_holds_up_nobody(server: Backst
     assert b"rtserver_scheduled_failed 3.0" in scheduler._metrics.exposition()  # type: ignore[attr-defined]
 
 
-async def test_a_fault_of_ours_is_tried_again_after_pauses_and_then_kept(server: Backstage, run: Run) -> None:
+async def test_after_an_internal_error_an_item_is_retried_and_then_kept_as_failed(server: Backstage, run: Run) -> None:
     tried: list[int] = []
 
     async def broken(kind: str, body: Any, origin: str) -> None:
         tried.append(server.now)
         raise RuntimeError
 
-    await put_off(server, "bug", 1)
+    await schedule(server, "bug", 1)
     server.now = NOW + 10
     scheduler = await run(server, execute=broken)
     for attempt in range(1, ATTEMPTS + 1):
@@ -246,14 +248,14 @@ async def _attempts(server: Backstage, *wanted: int) -> bool:
     return [later.attempts for later in every] == list(wanted)
 
 
-async def test_what_takes_long_stays_with_its_server(servers: list[Backstage], run: Run) -> None:
+async def test_a_slow_item_keeps_its_lease(servers: list[Backstage], run: Run) -> None:
     began, finish = asyncio.Event(), asyncio.Event()
 
     async def slow(kind: str, body: Any, origin: str) -> None:
         began.set()
         await finish.wait()
 
-    await put_off(servers[0], "slow", 1)
+    await schedule(servers[0], "slow", 1)
     for server in servers:
         server.now = NOW + 10
     first = await run(servers[0], execute=slow)
@@ -268,7 +270,7 @@ async def test_what_takes_long_stays_with_its_server(servers: list[Backstage], r
     await first.stop()
 
 
-async def test_stopping_finishes_what_has_begun_and_frees_the_rest(server: Backstage, run: Run) -> None:
+async def test_stopping_finishes_running_items_and_releases_the_rest(server: Backstage, run: Run) -> None:
     began, finish = asyncio.Event(), asyncio.Event()
 
     async def slow(kind: str, body: Any, origin: str) -> None:
@@ -276,7 +278,7 @@ async def test_stopping_finishes_what_has_begun_and_frees_the_rest(server: Backs
         await finish.wait()
 
     for number in range(3):
-        await put_off(server, str(number), number + 1)
+        await schedule(server, str(number), number + 1)
     server.now = NOW + 10
     scheduler = await run(server, execute=slow)
     await began.wait()

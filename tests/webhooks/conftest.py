@@ -1,4 +1,4 @@
-"""A receiver of webhooks that does as it is told, and the databases of the store's suite."""
+"""Fixtures: a receiver of webhooks, and the databases of the tests of the store."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -25,7 +25,7 @@ class Received(NamedTuple):
 
 
 class Receiver:
-    """`url`; what came is in `received`. `answer` says what it does; 204 to begin with."""
+    """Listens on `url`; requests are in `received`. `answer` handles them, with 204 at first."""
 
     def __init__(self) -> None:
         self.received: list[Received] = []

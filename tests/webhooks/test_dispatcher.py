@@ -1,4 +1,4 @@
-"""The queue of webhooks and who empties it; on both databases, with a real receiver."""
+"""Webhook queue and dispatcher, on both databases, with a real receiver."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ from tests.webhooks.conftest import Receiver
 
 
 class Server:
-    """What one server has of it."""
+    """The parts of one server."""
 
     def __init__(self, db: Database, url: str) -> None:
         self.inbox = Notifications(db, webhook_delay=0)
@@ -49,7 +49,7 @@ class Server:
             return list(await connection.execute(sa.select(webhooks).order_by(webhooks.c.id)))
 
     async def all_due(self) -> None:
-        """As if the pauses were over."""
+        """Make all webhooks due."""
         async with self._db.transaction() as connection:
             await connection.execute(sa.update(webhooks).values(due_at=0))
 
@@ -62,7 +62,7 @@ async def server(db: Database, receiver: Receiver) -> AsyncIterator[Server]:
     await server.sender.stop()
 
 
-async def test_who_is_offline_is_told_to_the_backend_once(server: Server, receiver: Receiver) -> None:
+async def test_the_backend_is_called_once_for_a_user_who_is_offline(server: Server, receiver: Receiver) -> None:
     [id_] = await server.notify("ann")
     assert await server.dispatcher.deliver_due()
     assert not await server.dispatcher.deliver_due()
@@ -74,7 +74,9 @@ async def test_who_is_offline_is_told_to_the_backend_once(server: Server, receiv
     assert server.metrics.webhooks == {"delivered": 1}
 
 
-async def test_who_is_online_or_has_read_it_is_not(server: Server, receiver: Receiver) -> None:
+async def test_the_backend_is_not_called_for_a_user_who_is_online_or_has_read_it(
+    server: Server, receiver: Receiver
+) -> None:
     server.online = {"ann"}
     await server.notify("ann")
     [read] = await server.notify("bob")
@@ -87,7 +89,7 @@ async def test_who_is_online_or_has_read_it_is_not(server: Server, receiver: Rec
     assert server.metrics.webhooks == {"online": 1, "read": 2}
 
 
-async def test_while_nobody_knows_who_is_online_it_waits(server: Server, receiver: Receiver) -> None:
+async def test_webhooks_wait_while_presence_is_unknown(server: Server, receiver: Receiver) -> None:
     server.online = None
     await server.notify("ann")
     await server.dispatcher.deliver_due()
@@ -105,7 +107,9 @@ async def test_without_a_receiver_nothing_is_queued(db: Database, server: Server
     assert await server.rows() == []
 
 
-async def test_a_failure_is_tried_again_later_and_later_with_the_same_id(server: Server, receiver: Receiver) -> None:
+async def test_a_failed_webhook_is_retried_with_growing_pauses_and_the_same_id(
+    server: Server, receiver: Receiver
+) -> None:
     receiver.says(503)
     await server.notify("ann")
     pauses: list[float] = []
@@ -132,7 +136,7 @@ async def test_a_failure_is_tried_again_later_and_later_with_the_same_id(server:
     assert (await server.queue.state()) == (0, None, 1)
 
 
-async def test_two_servers_and_one_webhook(open_database: OpenDatabase, receiver: Receiver) -> None:
+async def test_two_servers_deliver_a_webhook_once(open_database: OpenDatabase, receiver: Receiver) -> None:
     servers = [Server(await open_database(), receiver.url) for _ in range(2)]
     for server in servers:
         await server.sender.start()
@@ -151,7 +155,7 @@ async def test_two_servers_and_one_webhook(open_database: OpenDatabase, receiver
         await server.sender.stop()
 
 
-async def test_what_a_dead_server_had_is_delivered_by_another(
+async def test_webhooks_of_a_dead_server_are_delivered_by_another(
     server: Server, receiver: Receiver, open_database: OpenDatabase
 ) -> None:
     await server.notify("ann")
@@ -165,7 +169,7 @@ async def test_what_a_dead_server_had_is_delivered_by_another(
     assert await server.rows() == []
 
 
-async def test_a_group_that_grows_is_told_once_as_it_is(server: Server, receiver: Receiver) -> None:
+async def test_a_growing_group_is_delivered_once_in_its_last_state(server: Server, receiver: Receiver) -> None:
     for number in range(1, 6):
         await server.notify("ann", group="post", message=f"{number} replies")
     [row] = await server.rows()
@@ -183,7 +187,7 @@ async def test_a_group_that_grows_is_told_once_as_it_is(server: Server, receiver
     assert len(await server.rows()) == 2, "one was tried, and keeps its id and body"
 
 
-async def test_quiet_hours_put_it_off_and_muting_forbids_it(
+async def test_quiet_hours_delay_a_webhook_and_muting_prevents_it(
     server: Server, preference_store: PreferenceStore, receiver: Receiver
 ) -> None:
     now = datetime.now(UTC)
@@ -198,7 +202,7 @@ async def test_quiet_hours_put_it_off_and_muting_forbids_it(
     assert abs(row.due_at - end.replace(second=0, microsecond=0).timestamp() * 1000) < 1000
 
 
-async def test_a_running_dispatcher_outlives_trouble(
+async def test_a_running_dispatcher_survives_failures(
     server: Server, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "POLL", 0.01)

@@ -1,4 +1,4 @@
-"""What counts as taken by a receiver that is slow, broken or hostile."""
+"""Webhook sender: which responses of a slow, broken or hostile receiver count as success."""
 
 import asyncio
 import socket
@@ -22,7 +22,7 @@ async def sender(receiver: Receiver) -> AsyncIterator[Sender]:
 
 
 async def outcome_of_raw(answer: bytes, *, reset: bool = False) -> str | None:
-    """What the sender says of a receiver that answers these bytes and closes."""
+    """Return what the sender reports for a receiver that sends these bytes and closes."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -51,7 +51,7 @@ async def test_every_2xx_is_success(sender: Sender, receiver: Receiver, status: 
 
 
 @pytest.mark.parametrize("status", [300, 304, 400, 401, 404, 410, 429, 500, 503])
-async def test_nothing_else_is(sender: Sender, receiver: Receiver, status: int) -> None:
+async def test_every_other_status_is_a_failure(sender: Sender, receiver: Receiver, status: int) -> None:
     receiver.says(status)
     assert str(status) in str(await sender.send("id", b"{}"))
 
@@ -63,7 +63,7 @@ async def test_a_redirect_is_not_followed(sender: Sender, receiver: Receiver, st
     assert len(receiver.received) == 1
 
 
-async def test_a_slow_receiver_is_given_up(sender: Sender, receiver: Receiver) -> None:
+async def test_a_slow_receiver_times_out(sender: Sender, receiver: Receiver) -> None:
     async def never(_: web.Request) -> web.StreamResponse:
         await asyncio.sleep(60)
         return web.Response()
@@ -72,7 +72,7 @@ async def test_a_slow_receiver_is_given_up(sender: Sender, receiver: Receiver) -
     assert "0.5 seconds" in str(await sender.send("id", b"{}"))
 
 
-async def test_an_endless_answer_is_not_read(sender: Sender, receiver: Receiver) -> None:
+async def test_an_endless_response_is_not_read(sender: Sender, receiver: Receiver) -> None:
     async def endless(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
         await response.prepare(request)
@@ -96,11 +96,11 @@ async def test_garbage_is_a_failure(answer: bytes) -> None:
     assert "do-not-show" not in outcome
 
 
-async def test_a_2xx_that_breaks_off_was_a_2xx() -> None:
+async def test_a_2xx_with_an_incomplete_body_is_success() -> None:
     assert await outcome_of_raw(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nshort") is None
 
 
-async def test_nobody_at_that_address() -> None:
+async def test_an_unreachable_receiver_is_a_failure() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -1,4 +1,4 @@
-"""Signatures are those of Standard Webhooks: any library of theirs can check them."""
+"""Webhook signatures: those of Standard Webhooks, which its libraries can verify."""
 
 from rtserver.auth.keys import webhook_key
 from rtserver.webhooks.signing import headers

@@ -1,4 +1,4 @@
-"""Two servers, one Redis, one database, one backend: it hears of each user who is offline, once."""
+"""Webhooks of two servers on one Redis and one database: the backend is called once per user who is offline."""
 
 import asyncio
 import base64
@@ -17,7 +17,7 @@ from tests.webhooks.conftest import Receiver
 KEY = b"a key of the tests, 32 bytes long"
 
 
-async def test_the_backend_hears_once_of_who_is_offline_everywhere(
+async def test_the_backend_is_called_once_for_a_user_who_is_offline_on_both_servers(
     server: Callable[..., Awaitable[RtServer]],
     redis_server: RedisServer,
     postgres_url: str,

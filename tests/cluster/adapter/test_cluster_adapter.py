@@ -1,4 +1,4 @@
-"""Several servers are one: what a user of one sees of the users of another."""
+"""Cluster adapter: several servers act as one."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -58,7 +58,7 @@ async def test_a_thousand_events_arrive_in_order_on_the_other_instance(cluster: 
     assert there.heard == [("n", number) for number in range(1000)]
 
 
-async def test_an_event_that_wants_acks_does_not_fall_behind_those_after_it(cluster: Cluster) -> None:
+async def test_a_broadcast_with_acks_keeps_its_order_among_other_broadcasts(cluster: Cluster) -> None:
     one, two = await cluster()
     there = await two.client()
     order: list[str] = []
@@ -95,7 +95,7 @@ async def test_fetch_sockets_finds_the_sockets_of_every_instance(cluster: Cluste
     await eventually(lambda: not there.connected)
 
 
-async def test_sockets_join_leave_and_go_across_instances(cluster: Cluster) -> None:
+async def test_sockets_join_leave_and_disconnect_across_instances(cluster: Cluster) -> None:
     one, two = await cluster()
     here, there = await one.client("red"), await two.client("red")
     await one.chat.to("red").sockets_join("gold", "silver")
@@ -118,14 +118,14 @@ async def test_server_side_emit_reaches_the_other_servers_only(cluster: Cluster)
     assert one.chat.heard == []
 
 
-async def test_a_server_without_the_handler_is_missing_from_the_answers_of_a_server_side_emit(cluster: Cluster) -> None:
+async def test_a_server_without_the_handler_is_missing_in_the_responses_to_a_server_side_emit(cluster: Cluster) -> None:
     one, _, _ = await cluster(3)
     with pytest.raises(AckTimeout) as caught:
         await one.adapter.server_side_emit_with_ack("/chat", ["slow"], 0.2)
     assert caught.value.responses == []
 
 
-async def test_a_broadcast_gathers_the_acks_of_every_instance(cluster: Cluster) -> None:
+async def test_a_broadcast_collects_the_acks_of_every_instance(cluster: Cluster) -> None:
     one, two, _ = await cluster(3)
     for instance, answer in ((one, {"from": "one"}), (two, b"\xff"), (two, None)):
         browser = await instance.client("red" if answer else "mute")
@@ -135,7 +135,7 @@ async def test_a_broadcast_gathers_the_acks_of_every_instance(cluster: Cluster) 
     assert await one.chat.to("nobody").timeout(5).emit_with_ack("ask") == []
 
 
-async def test_missing_acks_are_an_error_that_carries_those_that_came(cluster: Cluster) -> None:
+async def test_missing_acks_raise_an_error_with_the_acks_that_came(cluster: Cluster) -> None:
     one, two = await cluster()
     here, there = await one.client(), await two.client()
     there.answer = None
@@ -154,7 +154,7 @@ async def test_a_client_that_leaves_without_answering_is_not_waited_for(cluster:
     assert await asyncio.wait_for(asking, 5) == [there.answer]
 
 
-async def test_a_silent_server_makes_the_answer_partial_and_that_is_told(
+async def test_an_unresponsive_server_makes_the_result_partial_and_is_logged(
     cluster: Cluster, redis_client: redis.asyncio.Redis
 ) -> None:
     one, two = await cluster(requests_timeout=0.3)
@@ -180,7 +180,7 @@ async def eventually_complete(instance: Instance) -> None:
             continue
 
 
-async def test_while_redis_is_down_the_local_part_is_answered_at_once(
+async def test_while_redis_is_down_the_local_part_is_returned_at_once(
     cluster: Cluster, redis_server: RedisServer
 ) -> None:
     one, two = await cluster()
@@ -226,7 +226,7 @@ async def test_another_prefix_is_another_cluster(cluster: Cluster) -> None:
     assert (here.heard, there.heard) == ([("x",)], [("y",)])
 
 
-async def test_a_message_for_a_room_that_nobody_is_in_is_not_even_decoded(
+async def test_a_broadcast_for_a_room_without_members_is_not_decoded(
     cluster: Cluster, redis_client: redis.asyncio.Redis
 ) -> None:
     (one,) = await cluster(1)
@@ -251,7 +251,7 @@ async def test_a_message_of_another_namespace_on_our_channel_is_ignored(
 
 
 @pytest.mark.parametrize("channel", [CHAT.broadcast, CHAT.request, CHAT.response, "socketio"])
-async def test_garbage_on_any_channel_is_counted_and_harms_nobody(
+async def test_garbage_on_any_channel_is_counted_and_has_no_effect(
     cluster: Cluster, redis_client: redis.asyncio.Redis, channel: str
 ) -> None:
     one, two = await cluster()
@@ -267,7 +267,7 @@ async def test_garbage_on_any_channel_is_counted_and_harms_nobody(
         assert two.metrics.rejections["cluster_message"] == len(garbage)
 
 
-async def test_requests_of_old_servers_about_one_socket_are_answered_by_who_has_it(
+async def test_requests_of_old_servers_for_one_socket_get_a_response_from_its_server(
     cluster: Cluster, bus: MakeBus
 ) -> None:
     (one,), other = await cluster(1), await bus()
@@ -296,9 +296,7 @@ async def test_a_value_that_cannot_be_sent_fails_where_it_is_emitted(cluster: Cl
         await one.chat.emit("x", object())
 
 
-async def test_a_namespace_that_is_gone_is_no_longer_counted(
-    cluster: Cluster, redis_client: redis.asyncio.Redis
-) -> None:
+async def test_a_removed_namespace_is_no_longer_counted(cluster: Cluster, redis_client: redis.asyncio.Redis) -> None:
     one, two = await cluster()
     await two.stop()
     here = await one.client()

@@ -1,4 +1,4 @@
-"""Whoever can write to Redis can say anything on the cluster's channels: it is counted, ignored, and harms nobody."""
+"""Hostile messages: anything may be published on the channels of the cluster; it is counted and ignored."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ def link(instance: Instance) -> Any:
 
 
 async def settled(instance: Instance, client: redis.asyncio.Redis) -> None:
-    """Everything published before has been looked at."""
+    """Wait until everything published before has been handled."""
     instance.chat.heard.clear()
     await client.publish(CHAT.request, b'{"uid":"x","type":6,"data":["note","settled"]}')
     await eventually(lambda: instance.chat.heard == ["settled"])
@@ -57,7 +57,7 @@ PAYLOADS |= st.dictionaries(st.sampled_from(NAMES), JUNK, max_size=8).flatmap(
 
 
 @pytest.mark.parametrize("channel", [CHAT.broadcast, CHAT.request, CHAT.response, "socketio"])
-async def test_no_message_stops_a_server_or_fails_in_it(
+async def test_no_message_stops_a_server_or_raises_in_it(
     cluster: Cluster, redis_client: redis.asyncio.Redis, channel: str
 ) -> None:
     one, two = await cluster()
@@ -127,7 +127,7 @@ BAD_ANSWERS = [
 ]  # fmt: skip
 
 
-async def test_an_answer_without_what_was_asked_is_no_answer(
+async def test_a_response_without_the_requested_field_is_rejected(
     cluster: Cluster, redis_client: redis.asyncio.Redis
 ) -> None:
     (one,) = await cluster(1)
@@ -148,10 +148,10 @@ async def test_an_answer_without_what_was_asked_is_no_answer(
     assert one.metrics.rejections["cluster_message"] == len(BAD_ANSWERS) + 5
 
 
-async def test_what_concerns_nobody_here_is_not_even_decoded(
+async def test_messages_without_a_local_recipient_are_not_decoded(
     cluster: Cluster, redis_client: redis.asyncio.Redis
 ) -> None:
-    """No message here could be decoded: what was looked at would be counted."""
+    """None of these messages can be decoded, so each that is decoded would be counted."""
     (one,) = await cluster(1)
     await one.client("red")
     own = link(one).uid.encode()
@@ -169,7 +169,7 @@ async def test_what_concerns_nobody_here_is_not_even_decoded(
     assert one.metrics.rejections == {"cluster_message": 1}
 
 
-async def test_answers_of_strangers_and_repeated_ones_change_nothing(
+async def test_repeated_responses_and_those_of_unknown_senders_change_nothing(
     cluster: Cluster, redis_client: redis.asyncio.Redis
 ) -> None:
     one, two = await cluster(requests_timeout=0.5)
@@ -190,7 +190,7 @@ async def test_answers_of_strangers_and_repeated_ones_change_nothing(
     assert sockets.partial
 
 
-async def test_a_server_that_answers_late_is_waited_for_again(
+async def test_a_server_that_responds_late_is_waited_for_again(
     cluster: Cluster, redis_client: redis.asyncio.Redis
 ) -> None:
     one, _ = await cluster(requests_timeout=0.3)
@@ -209,7 +209,7 @@ async def test_a_server_that_answers_late_is_waited_for_again(
         assert not link(one)._open  # nothing of the late request is kept
 
 
-async def test_requests_at_the_same_time_get_their_own_answers(cluster: Cluster) -> None:
+async def test_concurrent_requests_get_their_own_responses(cluster: Cluster) -> None:
     one, two = await cluster()
     reds = [await two.client("red") for _ in range(3)]
     blue = await two.client("blue")
@@ -222,7 +222,7 @@ async def test_requests_at_the_same_time_get_their_own_answers(cluster: Cluster)
     ]
 
 
-async def test_a_request_with_the_id_of_ours_is_not_answered_to_ourselves(
+async def test_a_request_with_the_id_of_our_own_gets_no_response(
     cluster: Cluster, redis_client: redis.asyncio.Redis
 ) -> None:
     (one,) = await cluster(1)
@@ -233,10 +233,10 @@ async def test_a_request_with_the_id_of_ours_is_not_answered_to_ourselves(
     assert replies.responses == []
 
 
-async def test_no_more_requests_run_at_a_time_than_there_is_place_for(
+async def test_the_number_of_requests_that_run_concurrently_is_bounded(
     cluster: Cluster, redis_client: redis.asyncio.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Others say how many there are, and a handler how long each of them takes."""
+    """Other servers choose their number, and a handler how long each of them takes."""
     monkeypatch.setattr(request_handlers, "MAX_RUNNING", 10)
     (one,) = await cluster(1)
     client = await one.client()
@@ -248,14 +248,16 @@ async def test_no_more_requests_run_at_a_time_than_there_is_place_for(
         await redis_client.publish(CHAT.request, msgpack.packb(asking))
     await eventually(lambda: one.metrics.rejections["cluster_busy"] == 20)
     assert len(one.adapter._request_handlers._tasks) == 10
-    # What is over at once is still done, and so is what clients and this server ask.
+    # Requests that finish at once are still executed, and so are those of clients and of this server.
     await redis_client.publish(CHAT.request, b'{"uid":"x","type":2,"opts":{"rooms":[]},"rooms":["red"]}')
     await eventually(lambda: one.chat.clients[client.id].rooms == {"red"})
     assert await one.chat.to("red").timeout(5).emit_with_ack("ask") == ["yes"]
     assert ("ask",) not in client.heard
 
 
-async def test_ids_that_would_be_sent_back_are_short(cluster: Cluster, redis_client: redis.asyncio.Redis) -> None:
+async def test_ids_that_would_be_repeated_in_responses_have_a_bounded_length(
+    cluster: Cluster, redis_client: redis.asyncio.Redis
+) -> None:
     (one,) = await cluster(1)
     for field in ("uid", "requestId"):
         body = {"uid": "x", "requestId": "r", "type": 1, field: "x" * 201}
@@ -264,9 +266,7 @@ async def test_ids_that_would_be_sent_back_are_short(cluster: Cluster, redis_cli
     assert one.metrics.rejections == {"cluster_message": 2}
 
 
-async def test_thousands_of_sockets_of_a_server_are_all_told(
-    cluster: Cluster, redis_client: redis.asyncio.Redis
-) -> None:
+async def test_a_response_lists_thousands_of_sockets(cluster: Cluster, redis_client: redis.asyncio.Redis) -> None:
     (one,) = await cluster(1)
     replies = PendingReplies(1, items="sockets")
     handshake = {"headers": {"user-agent": "x" * 80}}

@@ -1,4 +1,4 @@
-"""A backend with python-socketio's own manager reaches our clients, and nothing on its channel harms us."""
+"""Input from python-socketio: its manager reaches our clients, and no message on its channel does harm."""
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -127,7 +127,7 @@ JUNK = st.recursive(
 
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.binary() | st.dictionaries(st.sampled_from(FIELDS), JUNK).map(lambda body: json.dumps(body).encode()))
-def test_no_message_is_more_than_refused(payload: bytes) -> None:
+def test_no_message_has_a_worse_effect_than_its_rejection(payload: bytes) -> None:
     adapter = Adapter()
     server: Any = _NoRooms()
     adapter.bind(server)

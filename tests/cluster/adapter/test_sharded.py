@@ -1,4 +1,4 @@
-"""Instances that share sharded channels: on one Redis, on a Redis Cluster, through interruptions and with garbage."""
+"""Sharded adapter: on one Redis, on a Redis Cluster, through interruptions and with garbage."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -31,7 +31,7 @@ async def listening(client: redis.asyncio.Redis, room: str) -> int:
     return int((await client.execute_command("PUBSUB", "SHARDNUMSUB", f"socket.io#/chat#{room}#"))[1])
 
 
-async def test_a_room_joined_and_left_quickly_ends_as_it_was_left(
+async def test_a_room_joined_and_left_in_quick_succession_ends_in_the_last_state(
     cluster: Make, redis_client: redis.asyncio.Redis
 ) -> None:
     [one, two] = await cluster(2, adapter=ShardedAdapter)
@@ -53,7 +53,7 @@ async def is_listened(client: redis.asyncio.Redis, room: str, count: int) -> boo
     return await listening(client, room) == count
 
 
-async def test_after_an_interruption_all_rooms_are_listened_to_before_it_is_ready(
+async def test_after_an_interruption_all_rooms_are_subscribed_before_it_is_ready(
     cluster: Make, redis_server: RedisServer, redis_client: redis.asyncio.Redis
 ) -> None:
     [one, two] = await cluster(2, adapter=ShardedAdapter)
@@ -88,7 +88,7 @@ async def test_garbage_is_counted_and_stops_nothing(cluster: Make, redis_client:
     assert two.metrics.rejections["cluster_message"] - before == 2 * len(garbage)
 
 
-async def test_a_redis_without_sharded_channels_is_refused_with_a_sentence(processes: Processes) -> None:
+async def test_a_redis_without_sharded_channels_is_rejected_with_a_message(processes: Processes) -> None:
     old = RedisServer(processes, "--rename-command", "SSUBSCRIBE", "NEVER")
     old.start()
     with pytest.raises(ConfigError, match="needs Redis 7"):
@@ -97,8 +97,8 @@ async def test_a_redis_without_sharded_channels_is_refused_with_a_sentence(proce
     await require_sharded_channels(parse_redis_url(old.url))  # it may come later
 
 
-async def test_on_a_redis_cluster_every_room_is_at_its_node(processes: Processes) -> None:
-    """Rooms, requests and answers work over all nodes, and when a slot moves, its rooms go with it."""
+async def test_on_a_redis_cluster_every_room_is_on_the_node_of_its_slot(processes: Processes) -> None:
+    """Rooms, requests and responses work over all nodes, and when a slot moves, its rooms move with it."""
     nodes = Cluster(processes)
     url = "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in nodes.nodes)
     one, two = instances = [Instance(url, adapter=ShardedClusterAdapter) for _ in range(2)]
@@ -137,10 +137,10 @@ async def has_heard(instance: Instance, room: str, browser: object, more_than: i
 
 
 @pytest.mark.parametrize("adapter", [RedisAdapter, ShardedAdapter])
-async def test_only_signed_messages_are_taken(
+async def test_only_signed_messages_are_accepted(
     cluster: Make, redis_client: redis.asyncio.Redis, adapter: type[Adapter]
 ) -> None:
-    """Two instances with the secret work; others, and what is sent a second time, are refused and counted."""
+    """Two instances with the secret work; messages of others, and repeated ones, are rejected and counted."""
     [one, two] = await cluster(2, adapter=adapter, secret="s" * 16 + "t" * 16)
     browser, other = await two.client("a"), await one.client("a")
     await eventually(lambda: reaches(one, "a", browser))
@@ -156,7 +156,7 @@ async def test_only_signed_messages_are_taken(
     assert len(browser.heard) == before + 1
 
 
-async def test_node_is_refused_by_those_who_sign(
+async def test_unsigned_messages_of_node_are_rejected(
     cluster: Make, redis_server: RedisServer, processes: Processes
 ) -> None:
     [one] = await cluster(1, secret="s" * 16 + "t" * 16)
@@ -176,7 +176,7 @@ async def reaches(instance: Instance, room: str, browser: object) -> bool:
 
 
 async def replayed(client: redis.asyncio.Redis, one: Instance, two: Instance, browser: object) -> None:
-    """One message arrives; the same bytes once more are refused."""
+    """One message arrives; the same bytes are rejected the second time."""
     async with client.pubsub() as tap:
         await tap.execute_command("SUBSCRIBE" if type(one.adapter) is not ShardedAdapter else "SSUBSCRIBE",
                                   "socket.io#/chat#")  # fmt: skip

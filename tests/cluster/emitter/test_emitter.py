@@ -1,4 +1,4 @@
-"""Other processes emit through Redis."""
+"""Emitters: other processes emit through Redis."""
 
 import asyncio
 import sys
@@ -18,7 +18,7 @@ from tests.support.redis_server import RedisServer
 Cluster = Callable[..., Awaitable[list[Instance]]]
 
 
-async def test_an_emitter_does_what_a_server_could(cluster: Cluster, redis_server: RedisServer) -> None:
+async def test_an_emitter_has_the_operations_of_a_server(cluster: Cluster, redis_server: RedisServer) -> None:
     one, two = await cluster()
     a, b = await one.client("red"), await two.client("red", "blue")
     async with Emitter(redis_server.url) as emitter:
@@ -56,13 +56,13 @@ async def test_an_emitter_survives_the_loss_of_its_connection(
         await eventually(lambda: browser.heard == [("x", 1), ("x", 2)])
 
 
-async def test_an_emitter_says_when_redis_is_not_there() -> None:
+async def test_an_emitter_raises_unavailable_without_redis() -> None:
     async with Emitter(f"redis://127.0.0.1:{free_port()}") as emitter:
         with pytest.raises(Unavailable):
             await emitter.emit("x")
 
 
-async def test_an_emitter_refuses_what_clients_take_for_the_lifecycle(redis_server: RedisServer) -> None:
+async def test_an_emitter_rejects_reserved_event_names(redis_server: RedisServer) -> None:
     async with Emitter(redis_server.url) as emitter:
         with pytest.raises(ValueError, match="reserved"):
             await emitter.emit("disconnect")
@@ -70,9 +70,7 @@ async def test_an_emitter_refuses_what_clients_take_for_the_lifecycle(redis_serv
             await emitter.server_side_emit("connection")
 
 
-async def test_an_emitter_has_the_steps_of_the_servers_operator_itself(
-    cluster: Cluster, redis_server: RedisServer
-) -> None:
+async def test_an_emitter_has_the_methods_of_the_servers_operator(cluster: Cluster, redis_server: RedisServer) -> None:
     one, two = await cluster()
     a, b = await one.client("red"), await two.client("blue")
     async with Emitter(redis_server.url) as emitter:
@@ -90,7 +88,7 @@ async def test_an_emitter_has_the_steps_of_the_servers_operator_itself(
         assert b.heard == [("x", 2), ("x", 4), ("end",)]
 
 
-async def test_what_no_server_would_take_fails_where_it_is_emitted(redis_server: RedisServer) -> None:
+async def test_a_message_that_every_server_would_reject_raises_at_the_emitter(redis_server: RedisServer) -> None:
     async with Emitter(redis_server.url) as emitter:
         with pytest.raises(ValueError, match="more than any server takes"):
             await emitter.emit("x", b"\0" * 17_000_000)
@@ -136,8 +134,8 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
-async def test_a_worker_that_was_forked_emits_as_well(cluster: Cluster, redis_server: RedisServer) -> None:
-    """As under gunicorn with --preload, or Celery's pool."""
+async def test_a_forked_worker_emits(cluster: Cluster, redis_server: RedisServer) -> None:
+    """As with gunicorn --preload, or the pool of Celery."""
     (one,) = await cluster(1)
     browser = await one.client()
     run = await asyncio.create_subprocess_exec(sys.executable, "-c", FORKING, redis_server.url)
@@ -145,6 +143,6 @@ async def test_a_worker_that_was_forked_emits_as_well(cluster: Cluster, redis_se
     await eventually(lambda: browser.heard == [("x", "parent"), ("x", "child")])
 
 
-def test_without_asyncio_too_it_says_when_redis_is_not_there() -> None:
+def test_the_emitter_without_asyncio_raises_unavailable_without_redis() -> None:
     with SyncEmitter(f"redis://127.0.0.1:{free_port()}") as emitter, pytest.raises(Unavailable):
         emitter.emit("x")

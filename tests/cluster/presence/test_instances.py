@@ -1,4 +1,4 @@
-"""Which instances are in the cluster, and pages of their sockets. A server that is alone answers like a cluster."""
+"""Instance registry, and pages of sockets of all instances. A single server answers like a cluster."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -67,7 +67,7 @@ async def test_instances_come_and_go(bus: MakeBus) -> None:
     await one.presence.stop()
 
 
-async def test_what_others_write_there_is_left_out(bus: MakeBus, redis_client: redis.asyncio.Redis) -> None:
+async def test_invalid_records_in_redis_are_left_out(bus: MakeBus, redis_client: redis.asyncio.Redis) -> None:
     one = Member(bus)
     registry = await one.start("one")
     p = "{rtserver:presence}"
@@ -82,7 +82,7 @@ async def test_what_others_write_there_is_left_out(bus: MakeBus, redis_client: r
     await one.presence.stop()
 
 
-async def test_without_redis_only_oneself_is_known_and_the_answer_says_so(
+async def test_without_redis_the_registry_has_this_instance_only_and_is_partial(
     bus: MakeBus, redis_server: RedisServer
 ) -> None:
     one = Member(bus)
@@ -93,7 +93,7 @@ async def test_without_redis_only_oneself_is_known_and_the_answer_says_so(
     await one.presence.stop()
 
 
-async def test_a_page_of_sockets_holds_no_more_of_each_server_than_asked_for(
+async def test_a_page_of_sockets_has_a_bounded_number_from_each_server(
     cluster: Callable[..., Awaitable[list[Running]]],
 ) -> None:
     servers = await cluster(2)

@@ -1,4 +1,4 @@
-"""Who is online. The first half holds for every presence, the rest for that of a cluster."""
+"""Presence. The first half is run for every implementation, the rest for that of a cluster."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -22,7 +22,7 @@ HEARTBEAT = 0.3
 
 
 class Watcher:
-    """What one server was told to tell."""
+    """The changes that one server announced."""
 
     def __init__(self, presence: Presence) -> None:
         self.told: list[tuple[str, bool]] = []
@@ -33,7 +33,7 @@ class Watcher:
 
 
 class Cluster:
-    """Servers with a presence on one Redis. `kill` ends one as `kill -9` would: nothing is said any more."""
+    """Servers with a presence on one Redis. `kill` ends one as `kill -9` would: it reports nothing more."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -78,7 +78,7 @@ class Cluster:
 
 
 async def is_online(presence: Presence, *users: str, limit: int = 1000) -> bool:
-    """Whether exactly these are."""
+    """Whether exactly these users are online."""
     return sorted(await presence.all_online(limit)) == sorted(users)
 
 
@@ -100,7 +100,7 @@ async def presence(request: pytest.FixtureRequest, cluster: Cluster) -> AsyncIte
     await memory.stop()
 
 
-async def test_a_user_comes_with_the_first_device_and_goes_after_the_last(presence: Presence) -> None:
+async def test_a_user_comes_online_with_the_first_device_and_goes_offline_after_the_last(presence: Presence) -> None:
     watcher = Watcher(presence)
     await presence.connected("alice", "phone")
     await presence.connected("alice", "laptop")
@@ -120,7 +120,7 @@ async def test_a_user_comes_with_the_first_device_and_goes_after_the_last(presen
     assert await presence.all_online() == []
 
 
-async def test_who_is_back_within_the_grace_was_never_away(presence: Presence) -> None:
+async def test_a_user_who_returns_within_the_grace_is_not_announced(presence: Presence) -> None:
     watcher = Watcher(presence)
     for number in range(5):
         await presence.connected("alice", f"s{number}")
@@ -132,7 +132,7 @@ async def test_who_is_back_within_the_grace_was_never_away(presence: Presence) -
     assert [online for user, online in watcher.told if user == "alice"] == [True, False]
 
 
-async def test_a_device_that_is_told_twice_counts_once(presence: Presence) -> None:
+async def test_a_device_that_is_reported_twice_counts_once(presence: Presence) -> None:
     watcher = Watcher(presence)
     await presence.connected("alice", "phone")
     await presence.connected("alice", "phone")
@@ -143,7 +143,7 @@ async def test_a_device_that_is_told_twice_counts_once(presence: Presence) -> No
     assert watcher.told == [("alice", True), ("alice", False)]
 
 
-async def test_a_failing_subscriber_holds_up_nobody(presence: Presence) -> None:
+async def test_a_failing_subscriber_does_not_affect_others(presence: Presence) -> None:
     async def failing(user: str, online: bool) -> None:
         raise RuntimeError("bug")
 
@@ -153,7 +153,7 @@ async def test_a_failing_subscriber_holds_up_nobody(presence: Presence) -> None:
     await eventually(lambda: watcher.told == [("alice", True)])
 
 
-async def test_odd_names_are_users_like_any_other(presence: Presence) -> None:
+async def test_unusual_user_ids_work(presence: Presence) -> None:
     names = ["", "a b", "é😀", "*", "{x}", "a:b", "\n\0", "\ud800", "0", "x" * 5000, "{rtserver:presence}:online"]
     for name in names:
         await presence.connected(name, "sid")
@@ -178,13 +178,13 @@ async def test_devices_are_counted(presence: Presence) -> None:
     assert await presence.devices([]) == {}
 
 
-async def test_an_answer_of_everybody_is_not_partial(presence: Presence) -> None:
+async def test_a_complete_answer_is_not_partial(presence: Presence) -> None:
     await presence.connected("alice", "a")
     assert not (await presence.online(["alice", "bob"])).partial
     assert not (await presence.all_online()).partial
 
 
-async def test_nobody_asked_for_is_nobody_online(presence: Presence) -> None:
+async def test_a_query_for_no_users_returns_none(presence: Presence) -> None:
     assert await presence.online([]) == set()
     assert await presence.all_online(limit=0) == []
 
@@ -192,7 +192,7 @@ async def test_nobody_asked_for_is_nobody_online(presence: Presence) -> None:
 # A cluster.
 
 
-async def test_devices_on_two_servers_are_one_user_and_each_change_is_told_once(cluster: Cluster) -> None:
+async def test_devices_on_two_servers_are_one_user_and_each_change_is_announced_once(cluster: Cluster) -> None:
     one, two, three = [await cluster.join() for _ in range(3)]
     await asyncio.gather(one.connected("alice", "a"), two.connected("alice", "b"), three.connected("alice", "c"))
     assert await one.online(["alice"]) == await three.online(["alice"]) == {"alice"}
@@ -207,7 +207,7 @@ async def test_devices_on_two_servers_are_one_user_and_each_change_is_told_once(
     assert sorted(cluster.told) == [("alice", False), ("alice", True), ("bob", False), ("bob", True)]
 
 
-async def test_who_moves_to_another_server_was_never_away(cluster: Cluster) -> None:
+async def test_a_user_who_moves_to_another_server_is_not_announced(cluster: Cluster) -> None:
     one, two = await cluster.join(), await cluster.join()
     await one.connected("alice", "a")
     await one.disconnected("alice", "a")
@@ -243,8 +243,8 @@ async def test_the_users_of_a_stopped_server_go_offline_after_the_grace(cluster:
     assert sorted(cluster.told) == [("alice", False), ("alice", True), ("bob", True)]
 
 
-async def test_a_crowd_is_cleared_up_after_its_server_died(cluster: Cluster) -> None:
-    """All at once, however many heartbeats' worth of users it had."""
+async def test_many_users_of_a_dead_server_go_offline(cluster: Cluster) -> None:
+    """All of them, even if that takes the work of many heartbeats."""
     one, two = [await cluster.join(lease=2.1, heartbeat=1.0) for _ in range(2)]
     users = [f"user{number}" for number in range(3000)]
     await asyncio.gather(*(one.connected(user, user) for user in users))
@@ -255,7 +255,7 @@ async def test_a_crowd_is_cleared_up_after_its_server_died(cluster: Cluster) -> 
     assert len(cluster.told) == len(set(cluster.told)) == 6000
 
 
-async def test_after_flushall_everything_is_right_within_a_heartbeat_and_nobody_is_told_again(
+async def test_after_flushall_presence_is_restored_within_a_heartbeat_without_announcements(
     cluster: Cluster, redis_client: redis.asyncio.Redis
 ) -> None:
     one, two = await cluster.join(), await cluster.join()
@@ -269,7 +269,7 @@ async def test_after_flushall_everything_is_right_within_a_heartbeat_and_nobody_
     assert await two.online(["alice", "bob"]) == {"bob"}
 
 
-async def test_who_leaves_right_after_flushall_still_goes_offline_once(
+async def test_a_user_who_leaves_right_after_flushall_goes_offline_once(
     cluster: Cluster, redis_client: redis.asyncio.Redis
 ) -> None:
     one, _ = await cluster.join(heartbeat=60), await cluster.join(heartbeat=60)
@@ -304,7 +304,7 @@ async def test_while_redis_is_down_presence_is_what_the_server_sees_itself(
     assert ("bob", False) not in cluster.told
 
 
-async def test_a_hung_redis_holds_up_no_connect(cluster: Cluster, redis_server: RedisServer) -> None:
+async def test_a_hung_redis_delays_no_connect(cluster: Cluster, redis_server: RedisServer) -> None:
     one = await cluster.join()
     redis_server.pause()
     for name in ("alice", "bob"):
@@ -318,7 +318,9 @@ async def test_a_hung_redis_holds_up_no_connect(cluster: Cluster, redis_server: 
     await eventually(partial(is_online, two, "alice", "bob"))
 
 
-async def test_redis_down_at_the_start_is_made_good_later(cluster: Cluster, redis_server: RedisServer) -> None:
+async def test_users_are_reported_later_if_redis_is_down_at_the_start(
+    cluster: Cluster, redis_server: RedisServer
+) -> None:
     redis_server.stop()
     one = await cluster.join(wait=False)
     await one.connected("alice", "a")
@@ -331,7 +333,7 @@ async def test_redis_down_at_the_start_is_made_good_later(cluster: Cluster, redi
     await eventually(lambda: ("alice", False) in cluster.told)
 
 
-async def test_a_server_that_was_frozen_past_its_lease_says_again_who_is_here(cluster: Cluster) -> None:
+async def test_a_server_that_was_frozen_beyond_its_lease_reports_its_users_again(cluster: Cluster) -> None:
     one = await cluster.join(heartbeat=60)
     two = await cluster.join()
     await one.connected("alice", "a")
@@ -341,7 +343,7 @@ async def test_a_server_that_was_frozen_past_its_lease_says_again_who_is_here(cl
     assert await two.online(["alice"]) == {"alice"}
 
 
-async def test_a_redis_that_hung_for_longer_than_the_leases_last_costs_nobody_his_presence(
+async def test_users_stay_online_when_redis_hangs_for_longer_than_the_lease(
     cluster: Cluster, redis_server: RedisServer
 ) -> None:
     one, two = await cluster.join(), await cluster.join()
@@ -357,10 +359,10 @@ async def test_a_redis_that_hung_for_longer_than_the_leases_last_costs_nobody_hi
     assert sorted(cluster.told) == [("alice", True), ("bob", True), ("carol", False), ("carol", True)]
 
 
-async def test_what_others_write_into_the_keys_is_repaired(cluster: Cluster, redis_client: redis.asyncio.Redis) -> None:
-    """Keys of a wrong type, users that nobody has, instances that never were: counted, and gone after a while.
+async def test_foreign_values_in_the_keys_are_repaired(cluster: Cluster, redis_client: redis.asyncio.Redis) -> None:
+    """Keys of a wrong type, users without a device, instances that never existed: counted, and removed after a while.
 
-    The grace outlasts the heartbeat, as it does by default: whoever is declared dead by a stranger objects in time.
+    The grace is longer than the heartbeat, as by default: an instance that is wrongly declared dead reports in time.
     """
     one, two = await cluster.join(grace=4.0), await cluster.join(grace=4.0)
     await one.connected("alice", "a")
@@ -393,10 +395,10 @@ async def test_what_others_write_into_the_keys_is_repaired(cluster: Cluster, red
     await eventually(lambda: ("alice", False) in cluster.told)
 
 
-async def test_a_crowd_that_others_invent_for_a_server_is_thrown_away_unread(
+async def test_too_many_foreign_users_of_a_server_are_removed_unread(
     cluster: Cluster, redis_client: redis.asyncio.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """To read a million names would take longer than Redis is waited for, again and again."""
+    """Reading a million names would exceed the timeout, at every heartbeat."""
     monkeypatch.setattr(scripts, "MAX_FOREIGN_USERS", 100)
     one, key = await cluster.join(), "{rtserver:presence}:on:i0"
     await one.connected("alice", "a")
@@ -431,9 +433,7 @@ async def test_a_heartbeat_costs_the_same_for_ten_users_and_a_thousand(
     assert many < 20_000
 
 
-async def test_nothing_is_kept_for_good_of_a_cluster_that_is_no_more(
-    cluster: Cluster, redis_client: redis.asyncio.Redis
-) -> None:
+async def test_all_keys_of_a_stopped_cluster_expire(cluster: Cluster, redis_client: redis.asyncio.Redis) -> None:
     one = await cluster.join()
     await one.connected("alice", "a")
     await one._beat()
@@ -442,7 +442,7 @@ async def test_nothing_is_kept_for_good_of_a_cluster_that_is_no_more(
     assert all([0 < await redis_client.pttl(key) <= 3_600_000 for key in keys])
 
 
-async def test_two_servers_of_one_name_are_told_of(
+async def test_two_servers_with_one_instance_id_are_logged(
     cluster: Cluster, redis_server: RedisServer, capfd: pytest.CaptureFixture[str]
 ) -> None:
     one = await cluster.join()

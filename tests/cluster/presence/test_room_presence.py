@@ -1,4 +1,4 @@
-"""Who is in a room now. The first half holds on one server without Redis as in a cluster, the rest in a cluster."""
+"""Room presence. The first half is run on one server without Redis and in a cluster, the rest in a cluster."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -27,7 +27,7 @@ async def cluster(redis_server: RedisServer) -> AsyncIterator[Cluster]:
 
 @pytest.fixture(params=["memory", "redis"])
 async def servers(request: pytest.FixtureRequest, cluster: Cluster) -> AsyncIterator[tuple[RoomPresence, RoomPresence]]:
-    """Where clients are, and where the question is asked: without Redis the same."""
+    """The server with the clients, and the one that is queried: without Redis the same."""
     if request.param == "redis":
         one, two = await cluster.join(), await cluster.join()
         yield one.rooms, two.rooms
@@ -43,7 +43,7 @@ async def counted(asked: RoomPresence, room: str = "general", namespace: str = C
 
 
 async def tells(asked: RoomPresence, expected: dict[str, int], room: str = "general") -> bool:
-    """Whether these are in the room, and the answer lacks nobody."""
+    """Whether exactly these are in the room, and the answer is complete."""
     found = await asked.page(CHAT, room)
     return {one.user: one.devices for one in found} == expected and not found.partial
 
@@ -72,7 +72,7 @@ async def test_users_are_in_a_room_with_their_devices_until_the_last_has_left(
     assert len(here) == 2
 
 
-async def test_those_asked_for_are_found_in_the_order_asked(servers: tuple[RoomPresence, RoomPresence]) -> None:
+async def test_requested_users_are_returned_in_the_order_requested(servers: tuple[RoomPresence, RoomPresence]) -> None:
     here, asked = servers
     users = [f"user{number}" for number in range(250)]
     for user in users:
@@ -84,7 +84,7 @@ async def test_those_asked_for_are_found_in_the_order_asked(servers: tuple[RoomP
     assert await asked.among(CHAT, "elsewhere", users) == []
 
 
-async def test_a_crowded_room_is_told_in_pages(servers: tuple[RoomPresence, RoomPresence]) -> None:
+async def test_a_large_room_is_returned_in_pages(servers: tuple[RoomPresence, RoomPresence]) -> None:
     here, asked = servers
     users = sorted(f"user{number}" for number in range(25))
     for user in users:
@@ -103,8 +103,8 @@ async def test_a_crowded_room_is_told_in_pages(servers: tuple[RoomPresence, Room
     assert len(await asked.page(*ROOM, limit=0)) == 1
 
 
-async def test_odd_and_long_names_are_names_like_any_other(servers: tuple[RoomPresence, RoomPresence]) -> None:
-    """None is taken for another, or for the end of one."""
+async def test_unusual_and_long_names_work(servers: tuple[RoomPresence, RoomPresence]) -> None:
+    """No name is confused with another, or with the beginning of one."""
     here, asked = servers
     names = [
         "", "a", "a b", "ab", "é😀", "*", "{x}", "a:b", "\n\0", "a\0", "a\0b", "\0", "\ud800", "0", "\xff", "x" * 1000
@@ -124,7 +124,7 @@ async def test_odd_and_long_names_are_names_like_any_other(servers: tuple[RoomPr
     await eventually(partial(tells, asked, everybody, "a"))
 
 
-async def test_who_flaps_is_told_as_it_stands_in_the_end(servers: tuple[RoomPresence, RoomPresence]) -> None:
+async def test_quick_joins_and_leaves_end_in_the_last_state(servers: tuple[RoomPresence, RoomPresence]) -> None:
     here, asked = servers
     for number in range(300):
         here.entered(ROOM, "alice")
@@ -140,7 +140,7 @@ async def test_who_flaps_is_told_as_it_stands_in_the_end(servers: tuple[RoomPres
 
 
 def entries(client: redis.asyncio.Redis, instance: str = "i0") -> Callable[[], Awaitable[list[bytes]]]:
-    """What Redis has of an instance, without the mark."""
+    """The entries of an instance in Redis, without the mark of the epoch."""
 
     async def read() -> list[bytes]:
         return [entry for entry in await client.zrange(f"{{rtserver:presence}}:in:{instance}", 0, -1)
@@ -163,7 +163,7 @@ async def test_devices_on_two_servers_are_one_user(cluster: Cluster) -> None:
     assert page.next == "alice"
 
 
-async def test_joining_waits_for_nothing_and_a_turn_of_joins_is_one_call(
+async def test_joining_does_not_wait_and_the_joins_of_one_iteration_are_one_call(
     cluster: Cluster, redis_client: redis.asyncio.Redis
 ) -> None:
     one = await cluster.join(heartbeat=60)
@@ -184,7 +184,7 @@ async def test_joining_waits_for_nothing_and_a_turn_of_joins_is_one_call(
     assert await calls() == before + 1
 
 
-async def test_who_was_on_a_killed_server_is_gone_within_its_lease(
+async def test_users_of_a_killed_server_are_gone_within_its_lease(
     cluster: Cluster, redis_client: redis.asyncio.Redis
 ) -> None:
     one, two, three = [await cluster.join() for _ in range(3)]
@@ -197,9 +197,7 @@ async def test_who_was_on_a_killed_server_is_gone_within_its_lease(
     assert await redis_client.exists("{rtserver:presence}:in:i0") == 0
 
 
-async def test_a_server_that_stops_takes_its_users_along_at_once(
-    cluster: Cluster, redis_client: redis.asyncio.Redis
-) -> None:
+async def test_users_of_a_stopped_server_are_gone_at_once(cluster: Cluster, redis_client: redis.asyncio.Redis) -> None:
     one, two = await cluster.join(lease=60), await cluster.join(lease=60)
     one.rooms.entered(ROOM, "alice")
     await eventually(partial(tells, two.rooms, {"alice": 1}))
@@ -208,8 +206,8 @@ async def test_a_server_that_stops_takes_its_users_along_at_once(
     assert await redis_client.exists("{rtserver:presence}:in:i0") == 0
 
 
-async def test_a_silent_server_makes_the_answer_partial_until_it_is_declared_dead(cluster: Cluster) -> None:
-    """Its clients may have left, and others come."""
+async def test_an_unresponsive_server_makes_the_answer_partial_until_it_is_declared_dead(cluster: Cluster) -> None:
+    """Clients may have left it, or joined."""
     one, two = [await cluster.join(lease=3.0, heartbeat=0.5) for _ in range(2)]
     one.rooms.entered(ROOM, "alice")
     two.rooms.entered(ROOM, "bob")
@@ -245,7 +243,7 @@ async def test_after_flushall_everything_is_exact_within_a_heartbeat_and_partial
     await eventually(partial(tells, one.rooms, {"alice": 1, "bob": 1}))
 
 
-async def test_while_redis_is_down_a_server_knows_of_itself_and_afterwards_of_all(
+async def test_while_redis_is_down_a_server_knows_its_own_users_and_afterwards_all(
     cluster: Cluster, redis_server: RedisServer
 ) -> None:
     one, two = await cluster.join(), await cluster.join()
@@ -265,9 +263,7 @@ async def test_while_redis_is_down_a_server_knows_of_itself_and_afterwards_of_al
     await eventually(partial(tells, two.rooms, {"alice": 1, "bob": 1, "carol": 1}))
 
 
-async def test_a_hung_redis_is_not_waited_for_and_costs_nobody_the_room(
-    cluster: Cluster, redis_server: RedisServer
-) -> None:
+async def test_a_hung_redis_delays_no_answer_and_removes_no_user(cluster: Cluster, redis_server: RedisServer) -> None:
     one, two = await cluster.join(), await cluster.join()
     one.rooms.entered(ROOM, "alice")
     one.rooms.entered(ROOM, "bob")
@@ -283,7 +279,7 @@ async def test_a_hung_redis_is_not_waited_for_and_costs_nobody_the_room(
     assert not one.rooms._dirty
 
 
-async def test_what_others_write_into_the_key_is_repaired(cluster: Cluster, redis_client: redis.asyncio.Redis) -> None:
+async def test_foreign_values_in_the_key_are_repaired(cluster: Cluster, redis_client: redis.asyncio.Redis) -> None:
     one, two = await cluster.join(), await cluster.join()
     one.rooms.entered(ROOM, "alice")
     await eventually(partial(tells, two.rooms, {"alice": 1}))
@@ -309,10 +305,10 @@ async def test_what_others_write_into_the_key_is_repaired(cluster: Cluster, redi
     await eventually(repaired)
 
 
-async def test_many_rooms_are_said_again_while_clients_come_and_go(
+async def test_many_rooms_are_reported_again_while_clients_come_and_go(
     cluster: Cluster, redis_client: redis.asyncio.Redis
 ) -> None:
-    """What changes while everything is said again is not lost."""
+    """Changes during the full report are not lost."""
     one, two = await cluster.join(), await cluster.join()
     for number in range(3000):
         one.rooms.entered((CHAT, f"room{number}"), "alice")

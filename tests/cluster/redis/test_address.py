@@ -1,4 +1,4 @@
-"""rtserver/cluster/redis/address.py: every way to write where Redis is, and what is said of a wrong one."""
+"""rtserver/cluster/redis/address.py: every form of a Redis address, and the messages for invalid ones."""
 
 import re
 from pathlib import Path
@@ -37,11 +37,11 @@ def test_every_kind_of_address(url: str, kind: str, hosts: tuple[tuple[str, int]
     [("p%40ss%2Fw%3A%23%3F%25", "p@ss/w:#?%"), ("a@b:c", "a@b:c"), ("%C3%A4%20+%2B", "ä ++"), ("100%25", "100%")],
 )
 @pytest.mark.parametrize("where", ["redis://u:{}@h/1", "unix://u:{}@/run/r.sock", "redis+sentinel://u:{}@a:1,b/m"])
-def test_a_password_may_be_of_any_characters(where: str, written: str, password: str) -> None:
+def test_a_password_may_contain_any_character(where: str, written: str, password: str) -> None:
     assert parse_redis_url(where.format(written)).login == {"username": "u", "password": password}
 
 
-def test_what_the_options_say() -> None:
+def test_options_are_parsed() -> None:
     address = parse_redis_url("redis+sentinel://u:p@a/m?sentinel_username=su&sentinel_password=s%26p&db=2")
     assert address.sentinel_login == {"username": "su", "password": "s&p"}
     assert (address.login, address.db) == ({"username": "u", "password": "p"}, 2)
@@ -62,7 +62,7 @@ def test_what_the_options_say() -> None:
         "redis+sentinel://a//0", "redis+cluster://:{}@a/1", "redis+cluster://a,,b", "memory://", "redis+x://:{}@h", "",
     ],
 )  # fmt: skip
-def test_a_bad_address_is_refused_in_a_sentence_without_any_of_it(url: str) -> None:
+def test_an_invalid_address_is_rejected_with_a_message_that_contains_none_of_it(url: str) -> None:
     with pytest.raises(ValueError, match=re.compile("^(it|its|the|after|a) [^\n]+$")) as caught:
         parse_redis_url(url.replace("{}", SECRET))
     assert SECRET not in str(caught.value)

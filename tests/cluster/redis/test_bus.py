@@ -1,4 +1,4 @@
-"""The bus to Redis: what is published arrives, and nothing that happens to Redis is felt for long."""
+"""Redis bus: messages arrive, and it recovers from everything that happens to Redis."""
 
 import asyncio
 
@@ -39,7 +39,7 @@ async def test_a_thousand_messages_arrive_in_the_order_they_were_published(bus: 
     assert inbox.payloads == [b"%d" % number for number in range(1000)]
 
 
-async def test_what_is_subscribed_before_the_start_is_heard_once_ready(redis_server: RedisServer) -> None:
+async def test_a_subscription_from_before_the_start_gets_messages_once_ready(redis_server: RedisServer) -> None:
     inbox = Inbox()
     one = RedisBus(redis_server.url, Metrics())
     one.subscribe("ne?s*", inbox, pattern=True)
@@ -50,7 +50,7 @@ async def test_what_is_subscribed_before_the_start_is_heard_once_ready(redis_ser
     await one.stop()
 
 
-async def test_after_unsubscribing_nothing_is_heard(bus: MakeBus, redis_client: redis.asyncio.Redis) -> None:
+async def test_after_unsubscribing_no_message_arrives(bus: MakeBus, redis_client: redis.asyncio.Redis) -> None:
     inbox, one = Inbox(), await bus()
     one.subscribe("news", inbox)
     assert await one.wait_subscribed("news")
@@ -84,7 +84,7 @@ async def test_a_failing_handler_is_counted_and_the_next_message_is_handled(bus:
     assert metrics.rejections == {"cluster_message": 2, "cluster_handler": 1}
 
 
-async def test_answers_come_to_those_who_asked(bus: MakeBus) -> None:
+async def test_each_caller_gets_its_own_reply(bus: MakeBus) -> None:
     one = await bus()
     assert 0 < await one.ping() < 1
     answers = await asyncio.gather(*(one.ask("ECHO", str(number)) for number in range(500)))
@@ -122,7 +122,9 @@ async def test_an_unreachable_address_is_survived() -> None:
     assert "secret" not in str(logs)
 
 
-async def test_killed_connections_come_back_and_hear_again(bus: MakeBus, redis_client: redis.asyncio.Redis) -> None:
+async def test_killed_connections_are_reopened_and_get_messages_again(
+    bus: MakeBus, redis_client: redis.asyncio.Redis
+) -> None:
     inbox, one = Inbox(), await bus()
     one.subscribe("news", inbox)
     assert await one.wait_subscribed("news")
@@ -151,7 +153,7 @@ async def test_an_idle_connection_that_was_killed_loses_no_message(
     assert not sender.metrics.drops
 
 
-async def test_a_restart_is_one_line_down_and_one_line_up_whatever_is_published(
+async def test_a_restart_of_redis_is_two_log_lines_however_much_is_published(
     bus: MakeBus, redis_server: RedisServer
 ) -> None:
     inbox, one = Inbox(), await bus()
@@ -170,7 +172,9 @@ async def test_a_restart_is_one_line_down_and_one_line_up_whatever_is_published(
     assert [line["event"] for line in logs] == ["redis_unreachable", "redis_connected"]
 
 
-async def test_what_waited_too_long_for_redis_is_dropped_and_counted(bus: MakeBus, redis_server: RedisServer) -> None:
+async def test_messages_that_waited_too_long_for_redis_are_dropped_and_counted(
+    bus: MakeBus, redis_server: RedisServer
+) -> None:
     inbox, one = Inbox(), await bus(max_age=0.0)
     one.subscribe("news", inbox)
     redis_server.stop()
@@ -223,8 +227,8 @@ async def test_a_full_buffer_drops_the_oldest_and_counts_them(redis_server: Redi
     assert metrics.drops["redis_publish"] == 3
 
 
-async def test_what_is_too_large_for_the_buffer_is_lost_alone(bus: MakeBus) -> None:
-    """Not everything that waits before it, which it would push out on its way."""
+async def test_a_message_larger_than_the_buffer_is_the_only_one_lost(bus: MakeBus) -> None:
+    """Messages that wait before it are not dropped to make room for it."""
     inbox, one = Inbox(), await bus(max_bytes=50_000)
     one.subscribe("news", inbox)
     assert await one.wait_subscribed("news")
@@ -239,7 +243,7 @@ async def test_what_is_too_large_for_the_buffer_is_lost_alone(bus: MakeBus) -> N
     assert one.metrics.drops == {"redis_publish": 1}  # type: ignore[attr-defined]
 
 
-async def test_what_was_published_goes_out_before_the_bus_stops(bus: MakeBus) -> None:
+async def test_published_messages_are_sent_before_the_bus_stops(bus: MakeBus) -> None:
     inbox, sender, receiver = Inbox(), await bus(), await bus()
     receiver.subscribe("news", inbox)
     assert await receiver.wait_subscribed("news")
@@ -248,7 +252,7 @@ async def test_what_was_published_goes_out_before_the_bus_stops(bus: MakeBus) ->
     await eventually(lambda: inbox.payloads == [b"last words"])
 
 
-async def test_a_password_that_redis_refuses_is_an_outage_not_a_crash(
+async def test_a_rejected_password_is_an_outage_not_a_crash(
     bus: MakeBus, redis_server: RedisServer, redis_client: redis.asyncio.Redis
 ) -> None:
     await redis_client.config_set("requirepass", "changed")

@@ -1,4 +1,4 @@
-"""What happens to a real Redis happens here under load: only live events of the outage are lost, and order is kept."""
+"""Faults of a real Redis under load: only live events of the outage are lost, and order is kept."""
 
 import asyncio
 import contextlib
@@ -43,7 +43,7 @@ async def load(redis_server: RedisServer) -> AsyncIterator[Load]:
 
 
 class Faults:
-    """Each is a fault and its end."""
+    """Each method is a fault, or (`NAME_end`) its end."""
 
     channel = CHANNEL
     """One that the servers listen to."""
@@ -131,7 +131,7 @@ async def test_a_fault_loses_live_events_of_the_outage_only(
 
 
 async def unready(load: Load) -> bool:
-    """The truth for `/readyz` and the metrics, while it lasts."""
+    """During the outage, readiness and metrics report it."""
     for bus in (load.sender, load.receiver):
         if not bus.ready:
             assert bus.metrics.redis_up is False
@@ -141,13 +141,11 @@ async def unready(load: Load) -> bool:
 
 
 async def connections(client: redis.asyncio.Redis, count: int) -> bool:
-    """Nothing is left behind at Redis: one connection each way for every server."""
+    """Whether each server has exactly two connections: no old one is left at Redis."""
     return sum(each["name"] == "rtserver" for each in await client.client_list()) == count
 
 
-async def test_what_a_publisher_lost_with_its_connection_is_counted(
-    load: Load, redis_client: redis.asyncio.Redis
-) -> None:
+async def test_messages_lost_with_the_connection_are_counted(load: Load, redis_client: redis.asyncio.Redis) -> None:
     outage = await load.survive(
         lambda: redis_client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
     )
@@ -158,7 +156,7 @@ async def test_what_a_publisher_lost_with_its_connection_is_counted(
 async def test_a_short_outage_of_publishers_only_is_bridged_by_the_buffer(
     load: Load, redis_server: RedisServer
 ) -> None:
-    """A restart that all survive: what waited is sent when Redis is back, and no more than the buffer's age."""
+    """Queued messages are sent when Redis is back, unless they are too old."""
     outage = await load.survive(
         lambda: asyncio.to_thread(redis_server.stop), lambda: asyncio.to_thread(redis_server.start)
     )
@@ -178,9 +176,7 @@ async def test_forgotten_connections_are_noticed_and_replaced(redis_server: Redi
         assert 2 <= outage.lines("redis_unreachable") == outage.lines("redis_connected") <= 4
 
 
-async def test_a_full_redis_loses_no_live_event_and_says_that_it_is_full(
-    load: Load, redis_client: redis.asyncio.Redis
-) -> None:
+async def test_a_full_redis_loses_no_live_event_and_is_logged(load: Load, redis_client: redis.asyncio.Redis) -> None:
     await redis_client.config_set("maxmemory-policy", "noeviction")
     await redis_client.config_set("maxmemory", "1mb")
     with capture_logs() as logs:
@@ -198,7 +194,7 @@ async def test_a_full_redis_loses_no_live_event_and_says_that_it_is_full(
     assert await load.sender.ask("SET", "key", "value") == b"OK"
 
 
-async def test_a_user_that_may_do_too_little_is_an_outage_with_a_reason(
+async def test_a_redis_user_without_the_needed_rights_is_an_outage_with_a_reason(
     redis_server: RedisServer, redis_client: redis.asyncio.Redis
 ) -> None:
     await redis_client.execute_command("ACL", "SETUSER", "rt", "on", ">hush", "+@all", "~*", "resetchannels")
@@ -215,7 +211,7 @@ async def test_a_user_that_may_do_too_little_is_an_outage_with_a_reason(
     assert "permission" in logs[0]["error"]
 
 
-async def test_the_rights_that_the_docs_name_are_enough(
+async def test_the_rights_in_the_docs_are_sufficient(
     redis_server: RedisServer, redis_client: redis.asyncio.Redis
 ) -> None:
     rights = "on >hush -@all +@connection +@pubsub +@read +@write +@scripting ~{rtserver* &*"
@@ -228,8 +224,8 @@ async def test_the_rights_that_the_docs_name_are_enough(
         assert not load.sender.metrics.redis_errors
 
 
-async def test_an_address_that_never_answers_is_an_outage_of_one_line() -> None:
-    """It accepts, and says nothing: the server starts all the same, and goes on trying."""
+async def test_an_address_that_never_replies_is_an_outage_of_one_log_line() -> None:
+    """It accepts connections and sends nothing: the server starts all the same, and goes on trying."""
     accepted: list[asyncio.StreamWriter] = []
     server = await asyncio.start_server(lambda _, writer: accepted.append(writer), "127.0.0.1", 0)
     bus = RedisBus(f"redis://:hush@127.0.0.1:{server.sockets[0].getsockname()[1]}/0", Metrics(), **QUICK)  # type: ignore[arg-type]
@@ -247,7 +243,7 @@ async def test_an_address_that_never_answers_is_an_outage_of_one_line() -> None:
     server.close()
 
 
-async def test_a_name_that_is_none_is_an_outage_of_one_line() -> None:
+async def test_an_unknown_host_name_is_an_outage_of_one_log_line() -> None:
     bus = RedisBus("redis://:hush@no-such-host.invalid/0", Metrics(), **QUICK)  # type: ignore[arg-type]
     with capture_logs() as logs:
         await bus.start()
@@ -260,7 +256,7 @@ async def test_a_name_that_is_none_is_an_outage_of_one_line() -> None:
     assert "hush" not in str(logs)
 
 
-async def test_something_else_than_redis_at_the_address_is_an_outage() -> None:
+async def test_another_server_than_redis_is_an_outage() -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n$-5\r\n*99999999999\r\n" * 10)
         await writer.drain()

@@ -1,4 +1,4 @@
-"""What comes from the other end of a connection to Redis, were it not Redis: read in order, in turns, or the end."""
+"""RESP protocol: replies are read in order and in portions; garbage ends the connection."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Talk = Callable[[Callable[[Any], None]], Awaitable[tuple[RespProtocol, asyncio.S
 
 @pytest.fixture
 async def talk() -> AsyncIterator[Talk]:
-    """`pipe, far = await talk(take)`: an open pipe, and the other end of it."""
+    """`protocol, far = await talk(on_reply)`: an open connection, and its other end."""
     ends: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
     server = await asyncio.start_server(lambda _, writer: ends.put_nowait(writer), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
@@ -36,7 +36,7 @@ async def talk() -> AsyncIterator[Talk]:
     server.close()
 
 
-async def test_answers_come_whole_and_in_order_however_they_are_cut(talk: Talk) -> None:
+async def test_replies_are_complete_and_in_order_however_they_are_split(talk: Talk) -> None:
     answers: list[Any] = []
     done = asyncio.Event()
     pipe, far = await talk(lambda answer: (answers.append(answer), answer == b"end" and done.set()))
@@ -51,7 +51,7 @@ async def test_answers_come_whole_and_in_order_however_they_are_cut(talk: Talk) 
     assert not pipe.lost.done()
 
 
-async def test_a_flood_of_answers_leaves_others_their_turns(talk: Talk) -> None:
+async def test_a_flood_of_replies_leaves_time_for_the_rest_of_the_event_loop(talk: Talk) -> None:
     taken, between = 0, []
     done = asyncio.Event()
 
@@ -85,7 +85,7 @@ async def test_garbage_ends_the_connection(talk: Talk, raw: bytes) -> None:
     assert not answers
 
 
-async def test_what_the_receiver_raises_ends_the_connection(talk: Talk) -> None:
+async def test_an_exception_of_the_receiver_ends_the_connection(talk: Talk) -> None:
     def take(answer: Any) -> None:
         raise answer
 
@@ -95,14 +95,14 @@ async def test_what_the_receiver_raises_ends_the_connection(talk: Talk) -> None:
         await pipe.lost
 
 
-async def test_the_end_of_the_other_side_is_told(talk: Talk) -> None:
+async def test_a_connection_closed_by_redis_is_reported(talk: Talk) -> None:
     pipe, far = await talk(lambda answer: None)
     far.close()
     with pytest.raises(ConnectionError):
         await pipe.lost
 
 
-def test_commands_are_packed_with_what_they_hold() -> None:
+def test_commands_are_packed() -> None:
     assert pack(("PUBLISH", "caf\u00e9", b"\xff", 7, 1.5)) == (
         b"*5\r\n$7\r\nPUBLISH\r\n$5\r\ncaf\xc3\xa9\r\n$1\r\n\xff\r\n$1\r\n7\r\n$3\r\n1.5\r\n"
     )

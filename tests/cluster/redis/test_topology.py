@@ -1,4 +1,4 @@
-"""Every kind of address leads to a real Redis: TLS, a socket, Sentinels through a failover, a Cluster."""
+"""Redis topologies, each with a real Redis: TLS, a Unix socket, Sentinels through a failover, a Cluster."""
 
 import asyncio
 import contextlib
@@ -27,7 +27,7 @@ PASSWORD = "p@ss/w:#?%+ ä"
 
 @contextlib.asynccontextmanager
 async def refused(url: str) -> AsyncIterator[list[Any]]:
-    """The log of a bus that does not get in."""
+    """Return the log of a bus that cannot connect."""
     bus = RedisBus(url, Metrics(), **QUICK)  # type: ignore[arg-type]
     with capture_logs() as logs:
         await bus.start()
@@ -37,7 +37,7 @@ async def refused(url: str) -> AsyncIterator[list[Any]]:
         await bus.stop()
 
 
-async def test_tls_with_a_ca_of_ones_own(processes: Processes, tmp_path: Path) -> None:
+async def test_tls_with_a_private_ca(processes: Processes, tmp_path: Path) -> None:
     server, port = await asyncio.to_thread(secure_redis, processes, tmp_path)
     async with loaded(f"valkeys://127.0.0.1:{port}/0?ssl_ca_certs={tmp_path / 'ca.pem'}") as load:
         outage = await load.survive(lambda: asyncio.to_thread(server.stop), lambda: asyncio.to_thread(server.start))
@@ -49,7 +49,9 @@ async def test_tls_with_a_ca_of_ones_own(processes: Processes, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("scheme", ["unix", "valkey+unix"])
-async def test_a_socket_and_a_password_of_any_characters(processes: Processes, tmp_path: Path, scheme: str) -> None:
+async def test_a_unix_socket_and_a_password_of_any_characters(
+    processes: Processes, tmp_path: Path, scheme: str
+) -> None:
     path = tmp_path / "redis.sock"
     server = RedisServer(processes, "--unixsocket", str(path), "--requirepass", PASSWORD)
     await asyncio.to_thread(server.start)
@@ -85,8 +87,8 @@ async def test_a_failover_by_sentinel_loses_live_events_of_the_outage_only(proce
         assert secret not in shown
 
 
-async def test_a_cluster_is_one_place(processes: Processes) -> None:
-    """Its keys have an owner, every node hears, and who listens is counted at all nodes; a dead node is survived."""
+async def test_a_redis_cluster_works_through_the_node_that_owns_the_slot(processes: Processes) -> None:
+    """Keys go to their owner, messages reach every node, subscribers of all are counted; a dead node is survived."""
     cluster = await asyncio.to_thread(Cluster, processes)
     first = cluster.nodes[0].port
     async with loaded(f"redis+cluster://127.0.0.1:{free_port()},127.0.0.1:{first}") as load:
@@ -118,6 +120,6 @@ async def count(bus: RedisBus, number: int) -> bool:
 
 
 async def asked(bus: RedisBus) -> None:
-    """Redis says that the key has moved; the bus goes after it."""
+    """Redis replies that the key has moved; the bus follows it."""
     with contextlib.suppress(Exception):
         await bus.ask("GET", "{rtserver}:x")

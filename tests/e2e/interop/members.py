@@ -1,4 +1,4 @@
-"""The members of a mixed cluster, and clients of each; both kinds of servers are driven in the words of Node's API."""
+"""The members of a mixed cluster, and clients of each. Both kinds of servers are driven by the names of Node's API."""
 
 import asyncio
 import itertools
@@ -30,7 +30,7 @@ class Rt:
         return told["value"]
 
     async def ask(self, *steps: tuple[Any, ...], namespace: str = "/wire") -> Any:
-        """The value and whether it is partial."""
+        """Return the value and whether it is partial."""
         assert self.control is not None
         told = await self.control.call("do", namespace, steps)
         if "error" in told:
@@ -48,7 +48,7 @@ class Rt:
 
 
 class Cluster:
-    """`node` and `rts`: the servers. Rooms are named by `room`, so that no test hears another one's."""
+    """`node` and `rts`: the servers. `room` returns unique room names, so that tests do not get each other's events."""
 
     def __init__(self, redis_server: RedisServer, node: NodeServer, rts: list[Rt], open_client: Open) -> None:
         self.redis = redis_server
@@ -80,7 +80,7 @@ class Cluster:
         return list(clients)
 
     async def _listened(self, room: str) -> None:
-        """Until every server listens to the room: who joins is not told when that is, neither in Node."""
+        """Wait until every server is subscribed to the room; a join does not wait for that, neither in Node."""
         async with redis.asyncio.Redis.from_url(self.redis.url) as client, asyncio.timeout(15):
             while await self.listeners(client, room) < 1 + len(self.rts):  # noqa: ASYNC110  # Redis tells nobody
                 await asyncio.sleep(0.01)

@@ -16,7 +16,7 @@ both_channels = pytest.mark.parametrize("members", ["shared", "specific"], indir
 
 
 async def heard_until(client: JsClient, event: str) -> list[Any]:
-    """The arguments of every `event` until the end was told."""
+    """Return the arguments of every `event` until the end event."""
     await client.next("end")
     return [args[0] if len(args) == 1 else args for args in client.received(event)]
 
@@ -44,8 +44,8 @@ async def test_a_broadcast_reaches_the_members_of_rooms_but_not_the_excepted(clu
 
 
 @both_ways
-async def test_flags_hold_across_servers(cluster: Cluster, asker: str) -> None:
-    """On Node with sharded channels a local broadcast overtakes those that wait for Redis: one after the other."""
+async def test_flags_work_across_servers(cluster: Cluster, asker: str) -> None:
+    """On Node with sharded channels, a local broadcast overtakes those that wait for Redis; so one after the other."""
     clients = await cluster.clients(cluster.room)
     ask = cluster.member(asker).do
     await ask(("volatile",), ("to", cluster.room), ("emit", "x", "volatile"))
@@ -82,8 +82,8 @@ async def test_a_date_of_node_arrives_as_text_as_it_does_on_node(cluster: Cluste
 
 
 @both_ways
-async def test_rooms_that_are_numbers_are_reached(cluster: Cluster, asker: str) -> None:
-    """To Node, 7 and "7" are two rooms; to us they are one."""
+async def test_rooms_with_numbers_as_names_are_reached(cluster: Cluster, asker: str) -> None:
+    """To Node, 7 and "7" are two rooms; here they are one."""
     number = 1_000_000 + int(cluster.room.removeprefix("room"))
     counted, named = await cluster.client(cluster.node, number), await cluster.client(cluster.rts[1], str(number))
     left_out = await cluster.client(cluster.node, number, cluster.room)
@@ -127,7 +127,7 @@ async def test_a_thousand_events_arrive_in_order(cluster: Cluster, asker: str) -
 
 @both_ways
 @both_channels
-async def test_fetch_sockets_finds_everybody_and_tells_no_secret(cluster: Cluster, asker: str) -> None:
+async def test_fetch_sockets_returns_all_sockets_without_secrets(cluster: Cluster, asker: str) -> None:
     clients = await cluster.clients(cluster.room)
     secrets = {"auth": {"token": "s3cret-auth"}, "query": {"token": "s3cret-query"}}
     headers = {"cookie": "id=s3cret-cookie", "authorization": "Bearer s3cret-bearer", "x-token": "s3cret-header"}
@@ -151,7 +151,7 @@ async def test_fetch_sockets_finds_everybody_and_tells_no_secret(cluster: Cluste
 
 @both_ways
 @both_channels
-async def test_a_fetched_socket_can_be_acted_upon_wherever_it_is(cluster: Cluster, asker: str) -> None:
+async def test_a_fetched_socket_can_be_used_wherever_it_is(cluster: Cluster, asker: str) -> None:
     clients = await cluster.clients(cluster.room)
     for client in clients:
         await client.answer("ask", f"I am {client.name}")
@@ -242,7 +242,9 @@ async def test_bytes_of_a_server_side_emit_reach_node(cluster: Cluster) -> None:
 
 @both_ways
 @both_channels
-async def test_server_side_answers_that_are_missing_are_told_with_those_that_came(cluster: Cluster, asker: str) -> None:
+async def test_missing_responses_to_a_server_side_emit_raise_an_error_with_those_that_came(
+    cluster: Cluster, asker: str
+) -> None:
     """rtserver has no handler for "slow", and Node's never answers."""
     step = ("serverSideEmitWithAck", "slow")
     with pytest.raises(NodeError) as caught:
@@ -254,7 +256,7 @@ async def test_server_side_answers_that_are_missing_are_told_with_those_that_cam
 
 @both_ways
 @both_channels
-async def test_a_broadcast_gathers_the_acks_of_every_server(cluster: Cluster, asker: str) -> None:
+async def test_a_broadcast_collects_the_acks_of_every_server(cluster: Cluster, asker: str) -> None:
     clients = [*await cluster.clients(cluster.room), *await cluster.clients(cluster.room, f"{cluster.room}-x")]
     answers = [{"n": 1}, "é", None, b"\x00\xff", [1, 2], 5]
     for client, answer in zip(clients, answers, strict=True):
@@ -269,7 +271,7 @@ async def test_a_broadcast_gathers_the_acks_of_every_server(cluster: Cluster, as
 
 @both_ways
 @both_channels
-async def test_acks_that_are_missing_are_told_with_those_that_came(cluster: Cluster, asker: str) -> None:
+async def test_missing_acks_raise_an_error_with_those_that_came(cluster: Cluster, asker: str) -> None:
     clients = await cluster.clients(cluster.room)
     await clients[0].answer("ask", "node")
     await clients[1].answer("ask", "rtserver")

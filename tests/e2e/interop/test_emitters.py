@@ -1,4 +1,4 @@
-"""Other processes reach the clients of a mixed cluster: by Node's emitter, ours, and python-socketio's manager."""
+"""Emitters in a mixed cluster: Node's emitter, ours, and the manager of python-socketio."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -16,7 +16,7 @@ both_emitters = pytest.mark.parametrize("kind", ["@socket.io/redis-emitter", "rt
 
 
 async def tell(cluster: Cluster, kind: str, *steps: tuple[Any, ...], namespace: str = "/wire") -> None:
-    """In the words of Node's emitter."""
+    """By the names of Node's emitter."""
     if kind == "@socket.io/redis-emitter":
         await cluster.node.do(*steps, namespace=namespace, emitter=True)
         return
@@ -25,7 +25,7 @@ async def tell(cluster: Cluster, kind: str, *steps: tuple[Any, ...], namespace: 
 
 
 @both_emitters
-async def test_an_emitter_addresses_rooms_and_leaves_out_others(cluster: Cluster, kind: str) -> None:
+async def test_an_emitter_addresses_rooms_and_excludes_others(cluster: Cluster, kind: str) -> None:
     red, blue, mute = (f"{cluster.room}-{name}" for name in ("red", "blue", "mute"))
     reds, both, muted = [
         await cluster.clients(red), await cluster.clients(red, blue), await cluster.clients(blue, mute),

@@ -1,5 +1,5 @@
-"""rtserver and Node's Socket.IO servers with `createShardedAdapter` are one cluster, both ways: what holds for the
-classic adapter holds for this one."""
+"""rtserver and Node's Socket.IO servers with `createShardedAdapter` are one cluster, both ways: runs the tests of the
+classic adapter."""
 
 import asyncio
 from types import FunctionType
@@ -14,16 +14,16 @@ from tests.support.eventually import eventually
 pytestmark = pytest.mark.parametrize("members", ["sharded"], indirect=True, scope="module")
 
 THE_SAME = (
-    "test_a_broadcast_gathers_the_acks_of_every_server",
+    "test_a_broadcast_collects_the_acks_of_every_server",
     "test_a_broadcast_reaches_the_members_of_rooms_but_not_the_excepted",
-    "test_a_fetched_socket_can_be_acted_upon_wherever_it_is",
+    "test_a_fetched_socket_can_be_used_wherever_it_is",
     "test_a_thousand_events_arrive_in_order",
-    "test_acks_that_are_missing_are_told_with_those_that_came",
+    "test_missing_acks_raise_an_error_with_those_that_came",
     "test_bytes_of_a_server_side_emit_reach_node",
     "test_every_kind_of_value_arrives_as_it_was_sent",
-    "test_fetch_sockets_finds_everybody_and_tells_no_secret",
-    "test_flags_hold_across_servers",
-    "test_rooms_that_are_numbers_are_reached",
+    "test_fetch_sockets_returns_all_sockets_without_secrets",
+    "test_flags_work_across_servers",
+    "test_rooms_with_numbers_as_names_are_reached",
     "test_server_side_emit_reaches_the_other_servers",
     "test_sockets_are_moved_between_rooms_and_disconnected",
 )
@@ -42,8 +42,8 @@ for _name in THE_SAME:
     globals()[_name] = again(getattr(classic, _name))
 
 
-async def test_a_room_has_a_channel_as_long_as_somebody_is_in_it(cluster: Cluster) -> None:
-    """And only servers with members listen to it: one subscription for each of them."""
+async def test_a_room_has_a_subscription_while_it_has_members(cluster: Cluster) -> None:
+    """Only servers with members of the room are subscribed: one subscription each."""
     async with redis.asyncio.Redis.from_url(cluster.redis.url) as client:
 
         async def listened_by(count: int) -> bool:
@@ -58,8 +58,8 @@ async def test_a_room_has_a_channel_as_long_as_somebody_is_in_it(cluster: Cluste
         await eventually(lambda: listened_by(0))
 
 
-async def test_the_rooms_of_all_servers_are_known(cluster: Cluster) -> None:
-    """Node has no such request in this protocol; rtserver gathers them from the sockets."""
+async def test_all_rooms_returns_the_rooms_of_every_server(cluster: Cluster) -> None:
+    """Node has no such request in this protocol; rtserver collects the rooms of the sockets."""
     clients = await cluster.clients(cluster.room)
     found = await cluster.rts[0].ask(("allRooms",))
     assert {cluster.room, *(client.id for client in clients)} <= set(found["value"])

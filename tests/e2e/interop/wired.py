@@ -34,7 +34,7 @@ class Wire(Namespace, path="/wire"):
 
 
 class Control(Namespace, path="/control"):
-    """`do` walks through the operator's methods by the names that they have in Node."""
+    """`do` calls the operator's methods by their names in Node."""
 
     auth = "none"
 
@@ -49,7 +49,7 @@ class Control(Namespace, path="/control"):
 
 
 async def walk(at: Any, steps: list[list[Any]]) -> Any:
-    """Through methods and properties, by the names that they have in Node."""
+    """Call methods and properties by their names in Node."""
     for name, *args in steps:
         at = await _step(at, name, args)
     return at

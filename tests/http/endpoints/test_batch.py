@@ -1,4 +1,4 @@
-"""rtserver/http/endpoints/batch.py: many requests in one, in order, each with an answer of its own."""
+"""rtserver/http/endpoints/batch.py: many requests in one, in order, each with a result of its own."""
 
 import asyncio
 from typing import Any
@@ -16,7 +16,7 @@ from tests.http.endpoints.test_publish import AUTH, EMIT, KEY, NOTICE, Backend
 
 
 class Slow(Backend):
-    """Notes who is carried out side by side; takes a turn of the loop for each."""
+    """Records how many requests run concurrently; each takes an iteration of the event loop."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ async def results_of(client: Client, entries: list[Any]) -> list[dict[str, Any]]
     return results
 
 
-async def test_each_entry_has_an_answer_of_its_own_in_order(client: Client, backend: Slow) -> None:
+async def test_each_entry_has_a_result_of_its_own_in_order(client: Client, backend: Slow) -> None:
     entries = [
         {"kind": "notification", "body": {**NOTICE, "data": {"large": "x" * 1000}}},
         {"kind": "notification", "body": {**NOTICE, "message": ""}},
@@ -86,13 +86,13 @@ async def test_a_room_gets_its_messages_in_the_order_given(client: Client, backe
     assert backend.most == 5  # and rooms do not wait for each other
 
 
-async def test_trouble_with_one_does_not_stop_the_others(client: Client, backend: Slow) -> None:
+async def test_a_failed_entry_does_not_stop_the_others(client: Client, backend: Slow) -> None:
     backend.down = True
     told = await results_of(client, [post("a"), post("b")])
     assert [one["error"]["code"] for one in told] == ["unavailable", "unavailable"]
 
 
-async def test_what_was_not_begun_in_time_says_so(serve: Serve, backend: Slow) -> None:
+async def test_an_entry_that_was_not_begun_in_time_reports_a_timeout(serve: Serve, backend: Slow) -> None:
     client = await serve(ApiRouter(BatchApi(backend, seconds=-1), credentials=Credentials([KEY])))
     told = await results_of(client, [post("a")])
     assert told[0]["error"]["code"] == "timeout"
@@ -121,7 +121,7 @@ async def test_a_batch_names_a_bounded_number_of_users(client: Client, backend: 
     assert backend.saved == {}
 
 
-def test_entries_that_share_nothing_go_side_by_side() -> None:
+def test_entries_that_share_no_room_and_no_user_run_concurrently() -> None:
     def step(kind: str, **body: Any) -> Request:
         return checked(kind, body)
 
@@ -148,7 +148,7 @@ def test_entries_that_share_nothing_go_side_by_side() -> None:
 
 
 async def test_an_invalid_entry_delays_no_other(client: Client, backend: Slow) -> None:
-    """It has no room and no user, so it stands in a window with anything but a request for everybody."""
+    """It has no room and no user, so any window may contain it."""
     everybody = {"kind": "emit", "body": EMIT}
     invalid = {"kind": "pigeon", "body": {}}
     results = await results_of(client, [invalid, everybody, invalid, post("a", room="a"), invalid, post("b", room="b")])
@@ -157,5 +157,5 @@ async def test_an_invalid_entry_delays_no_other(client: Client, backend: Slow) -
 
 
 def test_no_entries_make_no_window() -> None:
-    """Nothing hangs on it: a batch without entries is rejected."""
+    """A batch without entries is rejected earlier, so this has no effect on responses."""
     assert list(windows([], ordering_keys, CONCURRENCY)) == []

@@ -1,4 +1,4 @@
-"""Publishing over HTTP: what a backend may send, and who is a backend."""
+"""Publishing over HTTP: valid and invalid requests, and credentials."""
 
 import asyncio
 import gzip
@@ -29,7 +29,7 @@ NOTICE = {"user": "alice", "type": "order", "message": "Shipped"}
 
 
 class Backend:
-    """Takes what the API passes on; knows one namespace, and keeps notifications by user and key."""
+    """Intake and ack emitter in memory: has one namespace, and keeps notifications by user and key."""
 
     def __init__(self) -> None:
         self.emitted: list[tuple[Any, ...]] = []
@@ -124,7 +124,7 @@ async def code_of(client: Client, path: str, body: Any, headers: dict[str, str] 
 # Emit
 
 
-async def test_an_event_goes_out_as_addressed(client: Client, backend: Backend) -> None:
+async def test_an_event_is_emitted_to_its_target(client: Client, backend: Backend) -> None:
     body = {
         "namespace": "/chat", "event": "news", "args": [1, {"a": None}, "x"], "rooms": ["a", "b"], "users": ["bob"],
         "except": ["c"], "volatile": True,
@@ -155,20 +155,18 @@ async def test_data_is_one_argument_and_args_are_several(
         {"args": "x"}, {"volatile": "yes"}, {"volatile": 1}, {"event": "a\x00b"}, {"rooms": ["a\x00"]},
     ],
 )  # fmt: skip
-async def test_a_request_that_is_not_quite_right_reaches_nobody(
-    client: Client, backend: Backend, fault: dict[str, Any]
-) -> None:
-    """`room` for `rooms`, or a list that came out empty, must not become a broadcast to everybody."""
+async def test_an_invalid_request_reaches_nobody(client: Client, backend: Backend, fault: dict[str, Any]) -> None:
+    """`room` in place of `rooms`, or an empty list, must not become a broadcast to everybody."""
     body = {"namespace": "/chat", "event": "news", **fault}
     assert await code_of(client, "/api/emit", body) == (400, "invalid_payload")
     assert backend.emitted == []
 
 
-async def test_a_namespace_that_is_not_there(client: Client) -> None:
+async def test_an_unknown_namespace_is_not_found(client: Client) -> None:
     assert await code_of(client, "/api/emit", {**EMIT, "namespace": "/none"}) == (404, "not_found")
 
 
-async def test_the_answers_of_clients_are_waited_for(client: Client, backend: Backend) -> None:
+async def test_acks_of_clients_are_waited_for(client: Client, backend: Backend) -> None:
     for asked, missing in ((2, 1), (1, 0), (None, 0)):
         backend.asked = asked
         answer = await client.post("/api/emit", json={**EMIT, "ack": True, "timeout": 2.5}, headers=AUTH)
@@ -184,9 +182,7 @@ async def test_the_answers_of_clients_are_waited_for(client: Client, backend: Ba
         {"key": "k"}, {"at": "2030-01-01T00:00:00Z"},
     ],
 )  # fmt: skip
-async def test_acks_go_with_what_is_sent_now_and_to_all(
-    client: Client, backend: Backend, fault: dict[str, Any]
-) -> None:
+async def test_acks_exclude_volatile_key_and_time(client: Client, backend: Backend, fault: dict[str, Any]) -> None:
     assert await code_of(client, "/api/emit", {**EMIT, "ack": True, **fault}) == (400, "invalid_payload")
     assert backend.emitted == []
 
@@ -194,7 +190,7 @@ async def test_acks_go_with_what_is_sent_now_and_to_all(
 # Notifications
 
 
-async def test_a_notification_is_told_back_as_saved(client: Client) -> None:
+async def test_a_notification_is_returned_as_saved(client: Client) -> None:
     answer = await client.post("/api/notifications", json={**NOTICE, "data": {"id": 7}}, headers=AUTH)
     body = await answer.json()
     assert (answer.status, body["ok"], len(body["notifications"])) == (200, True, 1)
@@ -213,7 +209,7 @@ async def test_many_users_get_one_each(client: Client, backend: Backend) -> None
     assert all(len(inbox) == 1 for inbox in backend.saved.values())
 
 
-async def test_a_retry_with_the_same_key_gives_the_first_one_again(client: Client, backend: Backend) -> None:
+async def test_a_retry_with_the_same_key_returns_the_first_notification(client: Client, backend: Backend) -> None:
     for new in (True, False):
         answer = await client.post("/api/notifications", json={**NOTICE, "key": "order-7"}, headers=AUTH)
         told = (await answer.json())["notifications"][0]
@@ -230,9 +226,7 @@ async def test_a_retry_with_the_same_key_gives_the_first_one_again(client: Clien
         {"user": "a\x00"}, {"message": "a\x00"},
     ],
 )  # fmt: skip
-async def test_a_notification_that_is_not_quite_right_is_not_saved(
-    client: Client, backend: Backend, fault: dict[str, Any]
-) -> None:
+async def test_an_invalid_notification_is_not_saved(client: Client, backend: Backend, fault: dict[str, Any]) -> None:
     assert await code_of(client, "/api/notifications", {**NOTICE, **fault}) == (400, "invalid_payload")
     assert backend.saved == {}
 
@@ -242,7 +236,7 @@ async def test_a_notification_with_too_much_data_is_too_large(client: Client, ba
     assert await code_of(client, "/api/notifications", {**NOTICE, "data": "x" * 16_382}) == (200, "")
 
 
-async def test_not_saved_means_no_2xx_but_try_again(client: Client, backend: Backend) -> None:
+async def test_a_request_that_is_not_saved_gets_503(client: Client, backend: Backend) -> None:
     backend.down = True
     answer = await client.post("/api/notifications", json=NOTICE, headers=AUTH)
     assert answer.status == 503
@@ -250,7 +244,7 @@ async def test_not_saved_means_no_2xx_but_try_again(client: Client, backend: Bac
     assert (await answer.json())["error"]["code"] == "unavailable"
 
 
-async def test_many_without_names_are_counted(client: Client) -> None:
+async def test_notified_users_without_names_are_counted(client: Client) -> None:
     for whom in ({"everyone": True}, {"room": "general"}):
         body = {"type": "news", "message": "Hello", **whom}
         answer = await client.post("/api/notifications", json=body, headers=AUTH)
@@ -260,7 +254,7 @@ async def test_many_without_names_are_counted(client: Client) -> None:
 # Messages
 
 
-async def test_a_message_is_told_back_as_saved(client: Client, backend: Backend) -> None:
+async def test_a_message_is_returned_as_saved(client: Client, backend: Backend) -> None:
     body = {"room": "general", "text": "Hello", "from": {"id": "bot", "name": "Bot"}, "replyTo": "m0", "key": "k"}
     answer = await client.post("/api/messages", json=body, headers=AUTH)
     told = await answer.json()
@@ -279,9 +273,7 @@ async def test_a_message_is_told_back_as_saved(client: Client, backend: Backend)
         {"at": 5}, {"nonce": "n"},
     ],
 )  # fmt: skip
-async def test_a_message_that_is_not_quite_right_is_not_posted(
-    client: Client, backend: Backend, fault: dict[str, Any]
-) -> None:
+async def test_an_invalid_message_is_not_posted(client: Client, backend: Backend, fault: dict[str, Any]) -> None:
     body = {"room": "general", "text": "Hello", "from": {"id": "bot"}, **fault}
     assert await code_of(client, "/api/messages", body) == (400, "invalid_payload")
     assert backend.posted == []
@@ -295,7 +287,7 @@ async def test_a_message_that_is_not_quite_right_is_not_posted(
         ("/api/messages", {"to": "bob", "text": "Hello", "from": {"id": "bot"}}),
     ],
 )
-async def test_what_has_a_time_is_scheduled(client: Client, path: str, body: dict[str, Any]) -> None:
+async def test_a_request_with_a_time_is_scheduled(client: Client, path: str, body: dict[str, Any]) -> None:
     answer = await client.post(path, json={**body, "at": "2027-01-01T00:00:00Z"}, headers=AUTH)
     scheduled = {"id": "later1", "at": "2027-01-01T00:00:00.000Z"}
     told = await answer.json()
@@ -320,7 +312,7 @@ async def test_what_has_a_time_is_scheduled(client: Client, path: str, body: dic
         b'{"namespace":"/chat","event":"a","data":{"a":[{"b":1,"b":1}]}}',
     ],
 )  # fmt: skip
-async def test_what_is_not_strict_json_is_refused(client: Client, backend: Backend, path: str, body: bytes) -> None:
+async def test_invalid_json_is_rejected(client: Client, backend: Backend, path: str, body: bytes) -> None:
     answer = await client.post(path, data=body, headers=JSON)
     assert (answer.status, (await answer.json())["error"]["code"]) == (400, "invalid_payload")
     assert backend.emitted == []
@@ -338,9 +330,7 @@ async def test_a_body_past_the_limit_is_not_read_to_its_end(client: Client) -> N
         assert (answer.status, (await answer.json())["error"]["code"]) == (413, "too_large")
 
 
-async def test_a_body_that_trickles_in_is_not_waited_for_for_ever(
-    client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_body_that_arrives_too_slowly_times_out(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bodies, "BODY_SECONDS", 0.2)
     ended = asyncio.Event()
 
@@ -353,7 +343,7 @@ async def test_a_body_that_trickles_in_is_not_waited_for_for_ever(
     ended.set()
 
 
-async def test_a_body_at_the_limit_is_taken(client: Client, backend: Backend) -> None:
+async def test_a_body_at_the_limit_is_accepted(client: Client, backend: Backend) -> None:
     empty = len(json.dumps({**EMIT, "data": ""}))
     body = json.dumps({**EMIT, "data": "x" * (MAX_BODY_BYTES - empty)})
     assert len(body) == MAX_BODY_BYTES
@@ -371,7 +361,7 @@ async def test_a_compressed_bomb_counts_by_its_real_size(client: Client, backend
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "", "json"])
-async def test_only_json_is_taken_for_json(client: Client, backend: Backend, kind: str) -> None:
+async def test_only_the_content_type_of_json_is_accepted(client: Client, backend: Backend, kind: str) -> None:
     answer = await client.post("/api/emit", data=json.dumps(EMIT).encode(), headers={**AUTH, "Content-Type": kind})
     error = (await answer.json())["error"]
     assert (answer.status, error["code"]) == (415, "unsupported_media_type")
@@ -379,7 +369,7 @@ async def test_only_json_is_taken_for_json(client: Client, backend: Backend, kin
     assert backend.emitted == []
 
 
-async def test_a_charset_after_the_type_is_fine(client: Client) -> None:
+async def test_a_charset_after_the_content_type_is_accepted(client: Client) -> None:
     headers = {**AUTH, "Content-Type": "application/json; charset=UTF-8"}
     assert (await client.post("/api/emit", data=json.dumps(EMIT), headers=headers)).status == 200
 
@@ -388,7 +378,7 @@ async def test_a_charset_after_the_type_is_fine(client: Client) -> None:
 
 
 @pytest.mark.parametrize("authorization", [f"Bearer {KEY}", f"bearer {KEY}", "Bearer old key", "Bearer a.shop.jwt"])
-async def test_keys_in_force_and_service_tokens_are_let_in(client: Client, authorization: str) -> None:
+async def test_valid_keys_and_service_tokens_are_accepted(client: Client, authorization: str) -> None:
     assert await code_of(client, "/api/emit", EMIT, {"Authorization": authorization}) == (200, "")
 
 
@@ -408,7 +398,7 @@ async def test_keys_in_force_and_service_tokens_are_let_in(client: Client, autho
         ("Bearer an.admin.jwt", 403, "forbidden"),
     ],
 )
-async def test_everybody_else_is_not(
+async def test_all_other_credentials_are_rejected(
     client: Client, backend: Backend, authorization: str | None, status: int, code: str
 ) -> None:
     headers = {} if authorization is None else {"Authorization": authorization}
@@ -417,7 +407,7 @@ async def test_everybody_else_is_not(
     assert backend.emitted == []
 
 
-async def test_who_may_not_call_learns_nothing_about_the_body(client: Client) -> None:
+async def test_an_unauthorized_caller_learns_nothing_about_the_body(client: Client) -> None:
     answer = await client.post("/api/emit", data=b"x" * 2_000_000)
     assert answer.status == 401
     assert "`Authorization: Bearer …`" in (await answer.json())["error"]["message"]

@@ -1,4 +1,4 @@
-"""The wire of Node's classic Redis adapter, against bytes that Node made."""
+"""Classic adapter protocol, against bytes that Node produced."""
 
 import json
 import math
@@ -33,7 +33,7 @@ def _deep(levels: int) -> Any:
 ACKED = bytes.fromhex("83a47479706509a9726571756573744964a66768696a6b6ca67061636b657481a26f6bc3")
 
 
-def test_a_broadcast_of_node_is_read() -> None:
+def test_a_broadcast_of_node_is_decoded() -> None:
     message = wire.decode_broadcast(EMITTED)
     assert (message.uid, message.nsp) == ("emitter", "/chat")
     assert message.args == ["hi", {"a": 1, "b": b"\x01\x02\x03", "d": 1.5}]
@@ -52,7 +52,7 @@ def test_a_broadcast_of_node_is_read() -> None:
         ({"type": 2, "data": ["e", dict.fromkeys(map(str, range(20)), 1)]}, {}),
     ],
 )
-def test_a_broadcast_means_the_same_in_its_usual_form_and_in_others(uid: Any, packet: Any, opts: Any) -> None:
+def test_the_fast_and_the_general_decoder_agree_on_broadcasts(uid: Any, packet: Any, opts: Any) -> None:
     message = wire.decode_broadcast(msgpack.packb([uid, packet, opts]))
     more = wire.decode_broadcast(msgpack.packb([uid, packet, opts, "more"]))
     assert (message.uid, message.nsp, message.args, message.options) == (uid, more.nsp, more.args, more.options)
@@ -74,18 +74,18 @@ def test_a_broadcast_means_the_same_in_its_usual_form_and_in_others(uid: Any, pa
         ({"type": 2, "data": ["e"]}, {"rooms": ["a"] * 200_001}),
     ],
 )
-def test_what_is_no_broadcast_is_none_in_whatever_form(packet: Any, opts: Any, more: list[Any]) -> None:
+def test_both_decoders_reject_the_same_broadcasts(packet: Any, opts: Any, more: list[Any]) -> None:
     with pytest.raises(MalformedMessage):
         wire.decode_broadcast(msgpack.packb(["u", packet, opts, *more]))
 
 
-def test_a_broadcast_request_of_node_is_read() -> None:
+def test_a_broadcast_request_of_node_is_decoded() -> None:
     request = wire.decode_request(ASKED)
     assert (request.type, request.uid, request.request_id) == (RequestType.BROADCAST, "abcdef", "ghijkl")
     assert (request.nsp, request.args, request.options) == ("/chat", ["ask", 1], Options(flags={"timeout": 1000}))
 
 
-def test_an_ack_of_node_is_read_and_ours_is_the_same_bytes() -> None:
+def test_an_ack_of_node_is_decoded_and_ours_has_the_same_bytes() -> None:
     response = wire.decode_response(ACKED)
     assert (response.request_id, response.type) == ("ghijkl", RequestType.BROADCAST_ACK)
     assert response.body["packet"] == {"ok": True}
@@ -103,7 +103,7 @@ def test_our_broadcasts_are_what_node_would_have_sent() -> None:
     assert request == ASKED
 
 
-def test_our_requests_are_json_unless_they_carry_bytes() -> None:
+def test_our_requests_are_json_unless_they_contain_bytes() -> None:
     request = wire.encode_request(RequestType.SERVER_SIDE_EMIT, uid="abcdef", data=["x", 1])
     assert json.loads(request) == {"uid": "abcdef", "type": 6, "data": ["x", 1]}
     request = wire.encode_request(RequestType.SERVER_SIDE_EMIT, uid="abcdef", request_id="r", data=["x", b"\xff"])
@@ -127,7 +127,7 @@ def test_our_requests_are_json_unless_they_carry_bytes() -> None:
         ({"type": 6, "uid": "u", "data": ["x", 1]}, {"args": ["x", 1]}),
     ],
 )  # fmt: skip
-def test_every_request_is_read(sent: dict[str, Any], expected: dict[str, Any]) -> None:
+def test_every_request_is_decoded(sent: dict[str, Any], expected: dict[str, Any]) -> None:
     request = wire.decode_request(json.dumps(sent).encode())
     assert {name: getattr(request, name) for name in expected} == expected
     assert request.type == sent["type"]
@@ -147,7 +147,7 @@ def test_every_request_is_read(sent: dict[str, Any], expected: dict[str, Any]) -
         b'{"type": 6, "data": ["x", ' + b"[" * 500 + b"]" * 500 + b"]}",
     ],
 )  # fmt: skip
-def test_a_malformed_request_is_refused(payload: bytes) -> None:
+def test_a_malformed_request_is_rejected(payload: bytes) -> None:
     with pytest.raises(MalformedMessage):
         wire.decode_request(payload)
 
@@ -162,7 +162,7 @@ def test_a_malformed_request_is_refused(payload: bytes) -> None:
         ["u", {"type": 2, "data": ["disconnect"]}, {}],
     ],
 )  # fmt: skip
-def test_a_malformed_broadcast_is_refused(message: Any) -> None:
+def test_a_malformed_broadcast_is_rejected(message: Any) -> None:
     with pytest.raises(MalformedMessage):
         wire.decode_broadcast(msgpack.packb(message))
 
@@ -177,7 +177,7 @@ BODIES = st.dictionaries(st.sampled_from(FIELDS), JUNK)
 
 
 @given(st.binary() | BODIES.map(msgpack.packb) | JUNK.map(msgpack.packb))
-def test_garbage_is_refused_in_one_way_only(payload: bytes) -> None:
+def test_garbage_raises_malformed_message_only(payload: bytes) -> None:
     for decode in (wire.decode_broadcast, wire.decode_request, wire.decode_response):
         try:
             decode(payload)
@@ -185,7 +185,7 @@ def test_garbage_is_refused_in_one_way_only(payload: bytes) -> None:
             continue
 
 
-def test_a_count_that_is_none_is_refused() -> None:
+def test_an_invalid_client_count_is_rejected() -> None:
     for count in (None, -1, 1.5, "3", True):
         response = wire.decode_response(json.dumps({"type": 8, "requestId": "r", "clientCount": count}).encode())
         with pytest.raises(MalformedMessage):

@@ -1,4 +1,4 @@
-"""The envelopes and channels of the sharded adapter, and what happens to those that are none."""
+"""Sharded adapter protocol: envelopes and channels, valid and invalid ones."""
 
 import contextlib
 from typing import Any
@@ -28,7 +28,7 @@ envelopes = st.fixed_dictionaries(
 
 
 @pytest.mark.parametrize("args", [["x", 1, {"a": [None]}], ["x", b"\x00\xff"]])
-def test_a_broadcast_is_read_as_it_was_written(args: list[Any]) -> None:
+def test_a_decoded_broadcast_equals_the_encoded_one(args: list[Any]) -> None:
     message = sharded.decode_message(sharded.encode_broadcast("u", "/n", args, SOME), "/n")
     assert message == Broadcast("u", "/n", args, SOME)
 
@@ -38,7 +38,7 @@ def test_a_broadcast_with_acks_is_a_request() -> None:
     assert message == Request(RequestType.BROADCAST, "u", "r", SOME, nsp="/n", args=["x"])
 
 
-def test_a_message_of_another_namespace_is_not_ours() -> None:
+def test_a_message_of_another_namespace_is_ignored() -> None:
     assert sharded.decode_message(sharded.encode_broadcast("u", "/n", ["x"], SOME), "/m") is None
 
 
@@ -51,7 +51,7 @@ def test_a_message_of_another_namespace_is_not_ours() -> None:
         (RequestType.BROADCAST_ACK, {"packet": {"a": 1}}),
     ],
 )
-def test_an_answer_has_the_names_of_the_classic_adapter(kind: RequestType, fields: dict[str, Any]) -> None:
+def test_a_response_has_the_field_names_of_the_classic_adapter(kind: RequestType, fields: dict[str, Any]) -> None:
     payload = sharded.encode_response(kind, uid="u", nsp="/n", request_id="r", **fields)
     response = sharded.decode_response(payload, "/n")
     assert response is not None
@@ -59,8 +59,8 @@ def test_an_answer_has_the_names_of_the_classic_adapter(kind: RequestType, field
     assert fields.items() <= response.body.items()
 
 
-def test_only_a_room_of_its_own_name_has_a_channel() -> None:
-    """Node takes what is twenty UTF-16 units long for a socket id."""
+def test_a_room_name_as_long_as_a_socket_id_has_no_channel() -> None:
+    """Node takes a name of twenty UTF-16 units for a socket id."""
     channels = sharded.ShardedChannels("key", "/n")
     assert channels.broadcast_to(["room"]) == "key#/n#room#"
     for rooms in ([], ["a", "b"], ["x" * 20], ["😀" * 10]):
@@ -69,7 +69,7 @@ def test_only_a_room_of_its_own_name_has_a_channel() -> None:
 
 
 @given(st.binary(max_size=100) | envelopes.map(json.dumps) | envelopes.map(msgpack.dumps))
-def test_garbage_is_malformed_or_not_for_us(payload: bytes) -> None:
+def test_garbage_is_malformed_or_ignored(payload: bytes) -> None:
     for decode in (sharded.decode_message, sharded.decode_response):
         with contextlib.suppress(MalformedMessage):
             decode(payload, "/n")

@@ -1,4 +1,4 @@
-"""Messages between instances that are signed: who may say something, when, and how often."""
+"""Message signing: which messages are accepted, when, and how often."""
 
 import time
 
@@ -23,12 +23,12 @@ def clock() -> Clock:
     return Clock()
 
 
-def test_what_one_instance_signs_another_opens(clock: Clock) -> None:
+def test_a_message_signed_by_one_instance_is_verified_by_another(clock: Clock) -> None:
     payload = Seal([SECRET], clock=clock).sign("room", b"hello")
     assert Seal([SECRET], clock=clock).verify("room", payload) == b"hello"
 
 
-def test_a_message_is_opened_once(clock: Clock) -> None:
+def test_a_message_is_accepted_once(clock: Clock) -> None:
     seal = Seal([SECRET], clock=clock)
     payload = seal.sign("room", b"hello")
     seal.verify("room", payload)
@@ -38,7 +38,7 @@ def test_a_message_is_opened_once(clock: Clock) -> None:
             seal.verify("room", payload)
 
 
-def test_a_restarted_instance_opens_nothing_that_the_one_before_it_may_have_opened(clock: Clock) -> None:
+def test_a_restarted_instance_rejects_messages_from_before_its_start(clock: Clock) -> None:
     old = Seal([SECRET], clock=clock)
     payload = old.sign("room", b"hello")
     clock.now += SKEW + 1
@@ -50,7 +50,7 @@ def test_a_restarted_instance_opens_nothing_that_the_one_before_it_may_have_open
     assert restarted.verify("room", old.sign("room", b"hello")) == b"hello"
 
 
-def test_a_clock_that_was_ahead_at_the_start_and_is_put_right_shuts_nobody_out_for_long(
+def test_after_correcting_a_clock_that_was_ahead_at_the_start_messages_are_soon_accepted(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock.now += 3600
@@ -61,7 +61,7 @@ def test_a_clock_that_was_ahead_at_the_start_and_is_put_right_shuts_nobody_out_f
     assert early.verify("room", Seal([SECRET], clock=clock).sign("room", b"hello")) == b"hello"
 
 
-def test_a_clock_that_goes_ahead_and_is_put_right_shuts_nobody_out_for_long(clock: Clock) -> None:
+def test_after_correcting_a_clock_that_went_ahead_messages_are_soon_accepted(clock: Clock) -> None:
     one, other, payloads = Seal([SECRET], clock=clock), Seal([SECRET], clock=clock), []
 
     def talk(seconds: int) -> None:
@@ -82,7 +82,7 @@ def test_a_clock_that_goes_ahead_and_is_put_right_shuts_nobody_out_for_long(cloc
             one.verify("room", payload)
 
 
-def test_a_message_is_good_for_its_channel_only(clock: Clock) -> None:
+def test_a_message_is_valid_on_its_channel_only(clock: Clock) -> None:
     seal = Seal([SECRET], clock=clock)
     with pytest.raises(BadSignature, match="wrong signature"):
         seal.verify("room2", seal.sign("room", b"hello"))
@@ -91,14 +91,14 @@ def test_a_message_is_good_for_its_channel_only(clock: Clock) -> None:
 
 
 @pytest.mark.parametrize("seconds", [-WINDOW - 1, WINDOW + 1])
-def test_a_message_from_another_time_is_refused(clock: Clock, seconds: float) -> None:
+def test_a_message_outside_the_time_window_is_rejected(clock: Clock, seconds: float) -> None:
     payload = Seal([SECRET], clock=clock).sign("room", b"hello")
     clock.now += seconds
     with pytest.raises(BadSignature, match="too old"):
         Seal([SECRET], clock=clock).verify("room", payload)
 
 
-def test_every_changed_byte_is_noticed(clock: Clock) -> None:
+def test_every_changed_byte_is_detected(clock: Clock) -> None:
     seal = Seal([SECRET], clock=clock)
     payload = seal.sign("room", b"hello")
     for place in range(len(payload)):
@@ -109,15 +109,15 @@ def test_every_changed_byte_is_noticed(clock: Clock) -> None:
 
 
 @given(st.binary(max_size=200), st.text(max_size=20))
-def test_garbage_is_refused_and_nothing_else_happens(garbage: bytes, channel: str) -> None:
+def test_garbage_raises_bad_signature_only(garbage: bytes, channel: str) -> None:
     seal = Seal([SECRET])
     for payload in (garbage, b"\xc1rt1" + garbage, seal.sign(channel, b"")[:-1]):
         with pytest.raises(BadSignature):
             seal.verify(channel, payload)
 
 
-def test_a_secret_is_changed_without_a_pause(clock: Clock) -> None:
-    """The new one is added behind the old one everywhere, then put first, then the old one is taken away."""
+def test_a_secret_is_rotated_without_interruption(clock: Clock) -> None:
+    """The new secret is added behind the old one everywhere, then moved to the front, then the old one is removed."""
     old, both, turned, new = ([SECRET], [SECRET, OTHER], [OTHER, SECRET], [OTHER])
     for senders, receivers in ((old, both), (both, old), (both, turned), (turned, both), (turned, new), (new, turned)):
         payload = Seal(senders, clock=clock).sign("room", b"hello")
@@ -126,7 +126,9 @@ def test_a_secret_is_changed_without_a_pause(clock: Clock) -> None:
         Seal(new, clock=clock).verify("room", Seal(old, clock=clock).sign("room", b"hello"))
 
 
-def test_what_is_remembered_is_bounded_and_nothing_gets_in_twice(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_remembered_nonces_are_bounded_and_no_message_is_accepted_twice(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("rtserver.protocol.adapter.signing.MAX_REMEMBERED", 10)
     seal, payloads = Seal([SECRET], clock=clock), []
     for _ in range(20):
