@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
-from rtserver.config import field_types as kind
+from rtserver.config import field_types
 
 
 class LogSettings(BaseModel):
@@ -15,7 +15,7 @@ class LogSettings(BaseModel):
     GROUP: ClassVar[str] = "Logs"
     model_config = ConfigDict(use_attribute_docstrings=True)
 
-    log_level: kind.LogLevel = "info"
+    log_level: field_types.LogLevel = "info"
     """The least important level that is logged."""
-    log_format: kind.LogFormat = "console"
+    log_format: field_types.LogFormat = "console"
     """`console` for people, `json` for log collectors. Both go to standard error."""
