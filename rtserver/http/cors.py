@@ -67,6 +67,7 @@ class Cors:
 
     @web.middleware
     async def preflight(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Answer preflights (204, or `Forbidden`); pass on every other request. A middleware."""
         if not self._is_preflight(request):
             return await handler(request)
         headers = preflight_headers(request.headers.get(hdrs.ORIGIN), self._allowed)
@@ -75,6 +76,7 @@ class Cors:
         return web.Response(status=204, headers=headers)
 
     async def mark(self, request: web.Request, response: web.StreamResponse) -> None:
+        """Add the CORS headers to a response. A handler of `on_response_prepare`."""
         if not self._covers(request.path):
             return
         origin = request.headers.get(hdrs.ORIGIN)

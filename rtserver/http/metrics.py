@@ -28,6 +28,7 @@ class MetricsPage:
         self._metrics = metrics
 
     def routes(self) -> list[web.RouteDef]:
+        """Return the one route."""
         return [web.get("/metrics", self._scrape)]
 
     async def _scrape(self, request: web.Request) -> web.Response:

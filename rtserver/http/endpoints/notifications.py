@@ -13,12 +13,16 @@ from rtserver.store.notifications.records import Notification, Receipt
 
 
 class NotificationFinder(Protocol):
+    """Looks up saved notifications."""
+
     async def find(self, id_: str) -> tuple[str, Notification, tuple[Receipt, ...]]:
         """Return its user, its present content and its delivery receipts; raises `NotFound`."""
         ...
 
 
 class NotificationWithdrawer(Protocol):
+    """Withdraws notifications."""
+
     async def withdraw(self, id_: str) -> None:
         """Delete it and report that to the user's devices; raises `NotFound`."""
         ...

@@ -18,6 +18,8 @@ MAX_ONLINE = 1000
 
 
 class History(Protocol):
+    """The saved messages of rooms."""
+
     async def history(
         self, room: str, *, before: int | None, after: int | None, limit: int
     ) -> tuple[list[Message], bool]:
@@ -26,23 +28,37 @@ class History(Protocol):
 
 
 class Presence(Protocol):
-    async def online(self, users: Sequence[str]) -> PartialSet[str]: ...
+    """Online users of the whole cluster. Results are partial where a server did not answer."""
 
-    async def all_online(self, limit: int = 1000) -> PartialList[str]: ...
+    async def online(self, users: Sequence[str]) -> PartialSet[str]:
+        """Return those of `users` that are online."""
+        ...
+
+    async def all_online(self, limit: int = 1000) -> PartialList[str]:
+        """Return at most `limit` online users."""
+        ...
 
 
 class Inboxes(Protocol):
+    """The saved notifications of users."""
+
     async def list(
         self, user: str, *, before: int | None, limit: int, unread: bool, type: str | None
     ) -> tuple[builtins.list[Notification], bool]:
         """Return notifications, newest first, and whether there are older ones."""
         ...
 
-    async def counts(self, user: str) -> Unread: ...
+    async def counts(self, user: str) -> Unread:
+        """Count the unread notifications of a user."""
+        ...
 
 
 class Summaries(Protocol):
-    async def summaries(self, user: str) -> list[RoomSummary]: ...
+    """The rooms of users."""
+
+    async def summaries(self, user: str) -> list[RoomSummary]:
+        """Return the rooms of a user, latest activity first."""
+        ...
 
 
 class HistoryQuery(Struct, forbid_unknown_fields=True):

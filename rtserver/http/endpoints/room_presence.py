@@ -14,7 +14,11 @@ NAMESPACE = "/chat"
 
 
 class RoomPresence(Protocol):
-    async def page(self, namespace: str, room: str, after: str | None, limit: int) -> Occupants: ...
+    """The users present in rooms, of the whole cluster."""
+
+    async def page(self, namespace: str, room: str, after: str | None, limit: int) -> Occupants:
+        """Return at most `limit` users of a room by id, beginning after the id `after`."""
+        ...
 
 
 class RoomPresenceQuery(Struct, forbid_unknown_fields=True):

@@ -134,6 +134,7 @@ class RoomsApi:
 
     @operation("PUT", "/api/rooms/{room}/members/{user}", summary="Add a member to a room", tag="rooms")
     async def put_member(self, path: MemberPath, body: MemberBody, caller: Caller) -> AddedAnswer:
+        """As `POST /api/rooms/{room}/members`, for one user."""
         member = Member(path.user, body.name or path.user)
         return AddedAnswer(added=await self._rooms.add(path.room, [member], caller.name))
 

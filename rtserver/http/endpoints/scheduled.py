@@ -16,6 +16,8 @@ Cursor = Annotated[str, Meta(max_length=60, pattern=r"^[0-9]{1,16}\.[0-9a-v]{1,4
 
 
 class Schedule(Protocol):
+    """The saved requests that are due later, and those that failed."""
+
     async def find(self, id: str) -> ScheduledItem | None:
         """Return a scheduled request; None when it is done or never was."""
         ...

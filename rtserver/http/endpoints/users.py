@@ -10,6 +10,8 @@ from rtserver.http.api.structs import OkResponse, UserPath
 
 
 class ErasureOutcome(Protocol):
+    """`done`: whether nothing is left; `counts`: rows by kind."""
+
     @property
     def done(self) -> bool: ...
 
