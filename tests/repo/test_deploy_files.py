@@ -1,4 +1,4 @@
-"""The files that a server is deployed with name what there is, agree with each other, and are valid.
+"""Deployment files name existing settings, paths and ports, agree with each other, and are valid.
 
 Where a tool is missing that would judge one of them (HAProxy, Caddy, systemd), that test is skipped. No container is
 built: what the files say is checked against the checkout.
@@ -32,15 +32,15 @@ FILES = [
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_every_setting_that_is_named_is_one(path: Path) -> None:
+def test_every_named_setting_exists(path: Path) -> None:
     settings = {variable(name) for name in Settings.rules()}
     named = set(re.findall(r"RTSERVER_[A-Z_]*[A-Z]\b(?!_)", path.read_text()))
     assert named <= settings | {"RTSERVER_MAX"}, named - settings
 
 
 @pytest.mark.parametrize("path", PROXIES, ids=lambda path: path.name)
-def test_a_proxy_lets_go_of_idle_connections_before_rtserver_does(path: Path) -> None:
-    """Else a request meets a connection that is just being closed, and a POST is not repeated."""
+def test_a_proxy_closes_idle_connections_before_rtserver_does(path: Path) -> None:
+    """Otherwise a request meets a connection that is being closed, and a POST is not repeated."""
     limits = re.findall(r"^\s*(?:keepalive_timeout|timeout http-keep-alive|keepalive) (\d+)s", path.read_text(), re.M)
     limits += re.findall(r"pool-purge-delay (\d+)s", path.read_text())
     assert limits
@@ -56,12 +56,12 @@ def test_a_proxy_waits_longer_than_a_poll_may_take(path: Path) -> None:
     assert all(int(wait) > settings.ping_interval + settings.ping_timeout for wait in waits)
 
 
-def test_a_reload_of_the_unit_is_what_workers_understand() -> None:
+def test_a_reload_of_the_unit_sends_the_signal_that_replaces_workers() -> None:
     lines = (ROOT / "deploy" / "rtserver@.service").read_text().splitlines()
     assert "ExecReload=/bin/kill -HUP $MAINPID" in lines
 
 
-def test_the_container_is_built_from_what_there_is() -> None:
+def test_the_container_is_built_from_existing_files() -> None:
     lines = (ROOT / "Containerfile").read_text().splitlines()
     copied = [
         word for line in lines if line.startswith("COPY ") and "--from" not in line for word in line.split()[1:-1]
@@ -73,14 +73,14 @@ def test_the_container_is_built_from_what_there_is() -> None:
         assert f"!{name}" in admitted, name
 
 
-def test_the_container_runs_as_nobody_in_particular_and_holds_no_secret() -> None:
+def test_the_container_runs_unprivileged_and_holds_no_secret() -> None:
     last = (ROOT / "Containerfile").read_text().rpartition("\nFROM ")[2]
     assert re.search(r"^USER [1-9]", last, re.MULTILINE)
     assert "HEALTHCHECK" in last
     assert not re.search(r"SECRET|API_KEY|PASSWORD|_URL", last)
 
 
-def test_what_compose_mounts_is_there_and_its_secrets_are_not() -> None:
+def test_compose_mounts_existing_files_and_holds_no_secrets() -> None:
     text = (ROOT / "compose.yaml").read_text()
     for name in re.findall(r'"\./([^:"]+):', text):
         assert (ROOT / name).exists(), name
@@ -89,12 +89,12 @@ def test_what_compose_mounts_is_there_and_its_secrets_are_not() -> None:
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
-def test_a_unit_is_one_that_systemd_takes(unit: Path, tmp_path: Path) -> None:
+def test_systemd_accepts_the_units(unit: Path, tmp_path: Path) -> None:
     verify = shutil.which("systemd-analyze")
     if verify is None:
         pytest.skip("systemd-analyze is not installed")
     for path in UNITS:
-        # verify wants the programs to be there.
+        # systemd-analyze verify needs the programs to exist.
         text = path.read_text().replace("/opt/rtserver/.venv/bin/rtserver", "/bin/true")
         (tmp_path / path.name.replace("@", "@a")).write_text(text)
     command = [verify, "verify", str(tmp_path / unit.name.replace("@", "@a"))]
@@ -104,7 +104,7 @@ def test_a_unit_is_one_that_systemd_takes(unit: Path, tmp_path: Path) -> None:
 
 @pytest.fixture
 def haproxy(tmp_path: Path) -> list[str]:
-    """A command that reads the configuration at `tmp_path`, which has a certificate."""
+    """The command that reads the configuration at `tmp_path`, where a certificate is too."""
     if (found := shutil.which("haproxy", path="/usr/sbin:/usr/bin:/usr/local/sbin")) is None:
         pytest.skip("HAProxy is not installed")
     chain, key = certificate(tmp_path)
@@ -115,13 +115,13 @@ def haproxy(tmp_path: Path) -> list[str]:
     return [found, "-f", str(tmp_path / "haproxy.cfg")]
 
 
-def test_haproxy_takes_its_configuration(haproxy: list[str]) -> None:
+def test_haproxy_accepts_its_configuration(haproxy: list[str]) -> None:
     done = subprocess.run([*haproxy, "-c"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
-async def test_haproxy_counts_and_hides_what_rtserver_would_read(haproxy: list[str], tmp_path: Path) -> None:
-    """However a request is written: HAProxy sees it raw, and rtserver decodes it."""
+async def test_haproxy_counts_and_blocks_paths_as_rtserver_decodes_them(haproxy: list[str], tmp_path: Path) -> None:
+    """HAProxy sees the raw request, rtserver the decoded one: the spelling must make no difference."""
 
     async def answer(request: web.Request) -> web.Response:
         return web.Response(text=request.path)
@@ -168,7 +168,7 @@ async def wait_for_port(port: int, running: asyncio.subprocess.Process) -> None:
     raise AssertionError("HAProxy did not start")
 
 
-def test_caddy_takes_its_configuration() -> None:
+def test_caddy_accepts_its_configuration() -> None:
     if (caddy := shutil.which("caddy")) is None:
         pytest.skip("Caddy is not installed")
     command = [caddy, "validate", "--adapter", "caddyfile", "--config", str(ROOT / "caddy" / "Caddyfile")]

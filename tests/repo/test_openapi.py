@@ -1,4 +1,4 @@
-"""/api/openapi.json is a valid document, and the server does what it says: schemathesis tries it out."""
+"""/api/openapi.json is a valid document, and the server conforms to it (checked by schemathesis)."""
 
 import asyncio
 import re
@@ -22,7 +22,7 @@ HOW = ["--generation-deterministic", "--continue-on-failure", "--warnings", "off
 
 
 async def document_of(server: RtServer) -> dict[str, Any]:
-    """It is there for everybody, also without a key."""
+    """The document; it needs no key."""
     async with aiohttp.ClientSession() as http, http.get(f"{server.url}/api/openapi.json") as answer:
         assert answer.status == 200
         document: dict[str, Any] = await answer.json()
@@ -41,7 +41,7 @@ def listed(page: str) -> set[str]:
 
 
 async def try_out(server: RtServer, *options: str) -> None:
-    """Requests that are good, at the bounds and beyond them, to each operation."""
+    """Valid requests, requests at the bounds and invalid ones, to each operation."""
     command = [SCHEMATHESIS, "run", f"{server.url}/api/openapi.json", *CHECKS, *HOW, *options]
     key = ["-H", f"Authorization: Bearer {server.api_key}"]
     run = await asyncio.create_subprocess_exec(
@@ -52,7 +52,7 @@ async def try_out(server: RtServer, *options: str) -> None:
     assert "Traceback" not in server.logs()
 
 
-async def test_the_document_is_valid_and_the_page_lists_all_of_it(
+async def test_the_document_is_valid_and_the_page_lists_all_operations(
     server: Callable[..., Awaitable[RtServer]],
 ) -> None:
     running = await server(API_KEY=None, UPLOAD_LIMIT=10_000)
@@ -70,15 +70,15 @@ async def test_the_document_is_valid_and_the_page_lists_all_of_it(
 
 
 @pytest.mark.timeout(240)
-async def test_the_server_keeps_to_its_document(server: Callable[..., Awaitable[RtServer]]) -> None:
+async def test_the_server_conforms_to_its_document(server: Callable[..., Awaitable[RtServer]]) -> None:
     running = await server(RATE_API="off", UPLOAD_LIMIT=10_000)
     await try_out(running, "--phases", "fuzzing", "--max-examples", "10")
 
 
 @pytest.mark.timeout(240)
-async def test_the_server_keeps_to_its_document_on_postgres(
+async def test_the_server_conforms_to_its_document_on_postgres(
     server: Callable[..., Awaitable[RtServer]], postgres_url: str
 ) -> None:
-    """At the bounds: what a database has no place for is refused before it gets there."""
+    """Values that the database cannot store are rejected before they reach it."""
     running = await server(RATE_API="off", UPLOAD_LIMIT=10_000, DATABASE_URL=postgres_url)
     await try_out(running, "--phases", "coverage")

@@ -1,4 +1,4 @@
-"""`honcho start`: the shipped Procfile brings up both instances and nginx, in development mode, from nothing."""
+"""Procfile: `honcho start` starts both instances and nginx in development mode, without preparation."""
 
 import asyncio
 import os
@@ -17,14 +17,14 @@ from tests.support.repository import ROOT
 
 
 def checkout(folder: Path) -> dict[str, int]:
-    """Lay out what a checkout has, with free ports for 8000, 8001 and 8002; return those."""
+    """Copy the files of a checkout, with free ports for 8000, 8001 and 8002; return the ports."""
     ports = {name: free_port() for name in ("8000", "8001", "8002")}
     for name in ("Procfile", "nginx/nginx.conf", "nginx/instance.sh"):
         text = (ROOT / name).read_text()
         for old, new in ports.items():
             text = text.replace(old, str(new))
         if name == "nginx/nginx.conf" and os.geteuid() == 0:
-            text = f"user root;\n{text}"  # pytest's folders are closed to nobody.
+            text = f"user root;\n{text}"  # pytest's folders are not readable for the user nobody
         path = folder / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
@@ -32,7 +32,7 @@ def checkout(folder: Path) -> dict[str, int]:
 
 
 async def ready(http: aiohttp.ClientSession, port: int) -> None:
-    """An instance that has just begun to listen may still be on its way to Redis."""
+    """An instance that listens may not yet be connected to Redis."""
 
     async def says_so() -> bool:
         return (await http.get(f"http://localhost:{port}/readyz")).status == 200

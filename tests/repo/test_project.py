@@ -1,4 +1,4 @@
-"""What the repository itself promises: the layout, the lock files, the licences, the make targets."""
+"""Rules of the repository: layout, lock files, licences, make targets, the top bar of the pages."""
 
 import json
 import re
@@ -31,12 +31,12 @@ def pins() -> dict[str, str]:
     return {canonicalize_name(pin.name): str(pin.specifier) for pin in requirements}
 
 
-def test_everything_a_newcomer_looks_for_is_at_the_top() -> None:
+def test_the_usual_files_are_at_the_top() -> None:
     missing = sorted(name for name in TOP_LEVEL if not (ROOT / name).exists())
     assert not missing
 
 
-def test_nothing_that_is_made_or_fetched_is_committed() -> None:
+def test_no_generated_or_fetched_file_is_committed() -> None:
     made = re.compile(r"(^|/)(node_modules|\.venv|__pycache__|vendor|var|\.env)(/|$)")
     assert not [path for path in tracked() if made.search(path)]
 
@@ -50,14 +50,14 @@ def test_every_dependency_is_locked_at_a_version_it_allows(requirement: str) -> 
 
 
 @pytest.mark.parametrize("name", ["requirements.lock", "package-lock.json"])
-def test_a_lock_file_ties_nobody_to_one_registry(name: str) -> None:
+def test_a_lock_file_names_no_registry(name: str) -> None:
     """Installs must work behind a company's mirror too."""
     text = (ROOT / name).read_text()
     assert '"resolved"' not in text
     assert not re.search(r"(registry|pypi|files)\.[a-z.]*(org|io)|--(extra-)?index-url|@ (file|https?):", text)
 
 
-def test_the_npm_lock_file_is_of_this_package_json() -> None:
+def test_the_npm_lock_file_matches_package_json() -> None:
     wanted = json.loads((ROOT / "package.json").read_text())
     locked = json.loads((ROOT / "package-lock.json").read_text())["packages"][""]
     for kind in ("dependencies", "devDependencies"):
@@ -65,11 +65,11 @@ def test_the_npm_lock_file_is_of_this_package_json() -> None:
 
 
 @pytest.mark.parametrize("target", ["setup", "run", "test", "check", "clean"])
-def test_make_knows_the_documented_targets(target: str) -> None:
+def test_make_has_the_documented_targets(target: str) -> None:
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
 
-def test_third_party_licences_travel_with_the_browser_client() -> None:
+def test_third_party_licences_ship_with_the_browser_client() -> None:
     vendor = ROOT / "rtserver" / "web" / "vendor"
     if not vendor.exists():
         pytest.skip("the browser client was not fetched: make setup")
@@ -79,12 +79,20 @@ def test_third_party_licences_travel_with_the_browser_client() -> None:
     assert (vendor / "socket.io" / "LICENSE").read_text()
 
 
-def test_what_the_page_for_the_night_names_is_really_logged_and_measured() -> None:
+def test_all_pages_have_the_same_top_bar() -> None:
+    """The bar is static HTML on each page, so that it shows before any script runs; the copies must not diverge."""
+    pages = [*(ROOT / "rtserver/web").glob("*.html"), ROOT / "rtserver/web/admin/index.html"]
+    bars = {page.name: re.search(r'<header class="topbar">.*?</header>', page.read_text(), re.DOTALL) for page in pages}
+    assert len(pages) == 4
+    assert len({bar and bar[0].replace(' aria-current="page"', "") for bar in bars.values()}) == 1
+
+
+def test_names_on_the_on_call_page_are_logged_or_measured() -> None:
     page = (ROOT / "docs/on-call.md").read_text()
     sources = "".join(path.read_text() for path in (ROOT / "rtserver").rglob("*.py"))
     named = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)[`{]", page))
     assert {"rtserver_redis_up", "database_trouble"} < named
     for name in named:
-        # Counters get their "_total" from the library, and some gauges their last word from a table.
+        # The library adds "_total" to counters; the last word of some gauges comes from a table.
         known = (name, name.removesuffix("_total"), re.sub("_[a-z]+_seconds$", "_{name}", name))
         assert any(f'"{form}"' in sources or f" {form}=" in sources or f"({form}=" in sources for form in known), name

@@ -1,4 +1,4 @@
-"""nginx/site.conf with the real nginx: TLS, HTTP/2, limits, and instances that come and go."""
+"""nginx/site.conf with the real nginx: TLS, HTTP/2, limits, and instances that start and stop."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ async def front(
     return Front(f"https://127.0.0.1:{running.port}", a, b)
 
 
-async def test_pages_come_by_http_2_and_too_much_is_refused(front: Front, js: Any) -> None:
+async def test_pages_use_http_2_and_limits_reject(front: Front, js: Any) -> None:
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=False)) as http:
         handshakes = f"{front.url}/socket.io/?EIO=4&transport=polling"
         statuses = [(await http.get(handshakes)).status for _ in range(16)]
         assert set(statuses) == {200, 429}
         assert statuses[:8] == [200] * 8
-        for disguise in ("sid=", "SID=b-x", "x=1;sid=b-x"):  # a session to nginx, perhaps; none to rtserver
+        for disguise in ("sid=", "SID=b-x", "x=1;sid=b-x"):  # may look like a session to nginx, but is none to rtserver
             assert (await http.get(f"{handshakes}&{disguise}")).status == 429, disguise
         # Neither the requests of a session nor pages count as new sessions.
         assert (await http.get(f"{handshakes}&sid=b-nobody")).status == 400
@@ -65,7 +65,7 @@ async def test_pages_come_by_http_2_and_too_much_is_refused(front: Front, js: An
         assert (await asked.communicate())[0] == b"2"
 
 
-async def test_how_large_a_file_may_be_is_for_the_server_to_say(front: Front) -> None:
+async def test_the_server_limits_the_size_of_files(front: Front) -> None:
     headers = {"Authorization": f"Bearer {front.a.token('alice')}", "Content-Type": "image/png"}
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=False), headers=headers) as http:
         sent = await http.post(f"{front.url}/api/uploads", data=b"x" * 4_000_000)
@@ -74,7 +74,7 @@ async def test_how_large_a_file_may_be_is_for_the_server_to_say(front: Front) ->
         assert (refused.status, (await refused.json())["error"]["code"]) == (413, "too_large")
 
 
-async def test_an_address_is_the_one_that_nginx_saw(front: Front, js: Any) -> None:
+async def test_the_client_address_is_the_one_that_nginx_sees(front: Front, js: Any) -> None:
     options = {"transports": ["websocket"], "rejectUnauthorized": False}
     forged = {"X-Forwarded-For": "6.6.6.6", "X-Forwarded-Proto": "http"}
     await js(front.url, "/chat", token=front.a.token("mallory"), extraHeaders=forged, **options)

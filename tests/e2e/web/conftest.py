@@ -1,4 +1,4 @@
-"""A development server and tabs on it; a test fails when a page made the browser complain."""
+"""Fixtures: a development server and browser tabs on it. A test fails when a page causes a browser error."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -18,4 +18,4 @@ async def development(server: Callable[..., Awaitable[RtServer]]) -> RtServer:
 async def tabs(browser: Browser, development: RtServer) -> AsyncIterator[Tabs]:
     opened = Tabs(browser, development.url)
     yield opened
-    assert opened.complaints == []
+    assert opened.errors == []

@@ -1,4 +1,4 @@
-"""What stands between a page and its server, and keeps the answers to what the page asks."""
+"""Man in the middle of a page and its server that can hold back the answers to requests."""
 
 from collections.abc import Callable
 from functools import partial
@@ -7,7 +7,7 @@ from playwright.async_api import BrowserContext, WebSocketRoute
 
 
 class HeldAnswers:
-    """Once a page has a WebSocket: acks of `namespace` wait in `held` while `holding`, the rest goes on."""
+    """Holds acks of `namespace` in `held` while `holding`, and passes everything else. Only for WebSockets."""
 
     def __init__(self, namespace: str) -> None:
         self.holding = False
@@ -15,7 +15,7 @@ class HeldAnswers:
         self.passed: list[str] = []
         self._ack = f"43{namespace},"
 
-    async def stand_between(self, context: BrowserContext) -> None:
+    async def intercept(self, context: BrowserContext) -> None:
         await context.route_web_socket("**/socket.io/**", self._route)
 
     def _route(self, page: WebSocketRoute) -> None:

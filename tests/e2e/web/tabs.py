@@ -1,4 +1,4 @@
-"""Browser tabs of the demo pages that remember every complaint of the browser."""
+"""Browser tabs of the demo pages that record every error of the browser."""
 
 from playwright.async_api import Browser, BrowserContext, Locator, Page, ViewportSize, expect
 
@@ -7,24 +7,24 @@ PHONE: ViewportSize = {"width": 360, "height": 720}
 
 expect.set_options(timeout=15_000)
 
-# Blocked scripts and styles are reported to the page; a blocked one must not pass unseen.
-_TELL_VIOLATIONS = """
+# A script or style blocked by the content security policy becomes a console error.
+_REPORT_VIOLATIONS = """
 addEventListener("securitypolicyviolation", (event) =>
   console.error(`CSP blocks ${event.violatedDirective}: ${event.blockedURI}`));
 """
 
 
 class Tabs:
-    """Each `open` is another person's browser; `complaints` are console errors, exceptions, CSP blocks, dialogs."""
+    """Each `open` is a browser of its own. `errors` has console errors, exceptions, CSP violations and dialogs."""
 
     def __init__(self, browser: Browser, url: str) -> None:
         self._browser = browser
         self._url = url
-        self.complaints: list[str] = []
+        self.errors: list[str] = []
 
     async def context(self, viewport: ViewportSize = DESKTOP) -> BrowserContext:
         context = await self._browser.new_context(viewport=viewport)
-        await context.add_init_script(_TELL_VIOLATIONS)
+        await context.add_init_script(_REPORT_VIOLATIONS)
         return context
 
     async def open(self, path: str, viewport: ViewportSize = DESKTOP) -> Page:
@@ -32,15 +32,15 @@ class Tabs:
 
     async def open_in(self, context: BrowserContext, path: str) -> Page:
         page = await context.new_page()
-        page.on("console", lambda said: self._complain(said.type, said.text))
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("dialog", lambda dialog: self.complaints.append(f"dialog: {dialog.message}"))
+        page.on("console", lambda line: self._on_console(line.type, line.text))
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("dialog", lambda dialog: self.errors.append(f"dialog: {dialog.message}"))
         await page.goto(self._url + path)
         return page
 
-    def _complain(self, kind: str, text: str) -> None:
+    def _on_console(self, kind: str, text: str) -> None:
         if kind == "error":
-            self.complaints.append(text)
+            self.errors.append(text)
 
     async def chat(self, user: str, room: str = "general", viewport: ViewportSize = DESKTOP) -> Page:
         """The chat page of `user`, connected and with `room` open."""
@@ -56,7 +56,7 @@ async def live(page: Page) -> None:
 
 
 async def say(page: Page, text: str) -> None:
-    """Write and send as a person does, and wait until the server has confirmed it."""
+    """Type and send a message, and wait until the server has confirmed it."""
     await page.get_by_role("textbox", name="Message to").fill(text)
     await page.keyboard.press("Enter")
     await expect(message(page, text)).to_have_attribute("data-state", "sent")

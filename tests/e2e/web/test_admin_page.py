@@ -1,4 +1,4 @@
-"""The admin page in Chromium."""
+"""Admin page in Chromium."""
 
 from collections.abc import Awaitable, Callable
 
@@ -15,7 +15,7 @@ def tile(page: Page, title: str) -> Locator:
     return page.locator(".tile").filter(has=page.get_by_role("heading", name=title, exact=True)).locator(".value")
 
 
-async def test_it_shows_live_numbers_and_who_is_connected(tabs: Tabs) -> None:
+async def test_shows_live_numbers_and_connected_clients(tabs: Tabs) -> None:
     await tabs.chat("alice")
     admin = await tabs.open("/admin/")
 
@@ -28,7 +28,7 @@ async def test_it_shows_live_numbers_and_who_is_connected(tabs: Tabs) -> None:
     await expect(admin.locator("#clients tr").filter(has_text="/chat")).to_contain_text("general")
 
 
-async def test_a_disconnected_client_is_told_and_can_come_back(tabs: Tabs) -> None:
+async def test_a_disconnected_client_sees_a_message_and_can_reconnect(tabs: Tabs) -> None:
     alice = await tabs.chat("alice")
     admin = await tabs.open("/admin/")
     row = admin.locator("#clients tr").filter(has_text="/chat")
@@ -45,7 +45,7 @@ async def test_a_disconnected_client_is_told_and_can_come_back(tabs: Tabs) -> No
     await say(alice, "Back again")
 
 
-async def test_the_question_can_be_answered_with_no(tabs: Tabs) -> None:
+async def test_a_disconnect_can_be_cancelled(tabs: Tabs) -> None:
     alice = await tabs.chat("alice")
     admin = await tabs.open("/admin/")
 
@@ -69,7 +69,7 @@ async def test_an_announcement_reaches_the_namespace(tabs: Tabs, development: Rt
     assert await client.next("announcement") == [{"text": "Soon"}]
 
 
-async def test_in_production_it_asks_for_a_token_and_says_when_one_is_not_enough(
+async def test_production_asks_for_a_token_and_explains_a_missing_role(
     server: Callable[..., Awaitable[RtServer]], browser: Browser
 ) -> None:
     production = await server()
@@ -86,10 +86,10 @@ async def test_in_production_it_asks_for_a_token_and_says_when_one_is_not_enough
     await page.get_by_role("button", name="Connect").click()
     await expect(tile(page, "Clients")).to_have_text("1")
     assert "token" not in page.url
-    assert all("404" in complaint for complaint in tabs.complaints)  # /dev/tokens is not there
+    assert all("404" in error for error in tabs.errors)  # /dev/tokens is not there
 
 
-async def test_an_observer_looks_but_has_no_buttons_to_act(
+async def test_an_observer_sees_clients_but_no_actions(
     server: Callable[..., Awaitable[RtServer]], browser: Browser
 ) -> None:
     production = await server()

@@ -1,4 +1,4 @@
-"""What people do with messages on the chat page: react, reply, edit, delete, mention, find; by mouse and keyboard."""
+"""Actions on messages of the chat page: react, reply, edit, delete, mention, search; by mouse and keyboard."""
 
 from collections.abc import Awaitable, Callable
 
@@ -32,7 +32,7 @@ async def fits(page: Page, what: Locator, size: ViewportSize) -> None:
 
 
 @SIZES
-async def test_both_see_reactions_answers_edits_and_deletions(tabs: Tabs, size: ViewportSize) -> None:
+async def test_both_users_see_reactions_replies_edits_and_deletions(tabs: Tabs, size: ViewportSize) -> None:
     alice, bob = await tabs.chat("alice", viewport=size), await tabs.chat("bob", viewport=size)
     await say(alice, "Lunch at noon?")
     await expect(message(bob, "Lunch at noon?")).to_be_visible()
@@ -66,7 +66,7 @@ async def test_both_see_reactions_answers_edits_and_deletions(tabs: Tabs, size: 
     await expect(alice.get_by_text("Seen by Bob")).to_have_count(0)
 
 
-async def test_the_keyboard_alone_reaches_everything(tabs: Tabs) -> None:
+async def test_all_actions_work_by_keyboard_alone(tabs: Tabs) -> None:
     alice = await tabs.chat("alice")
     await say(alice, "First")
     await say(alice, "Secnd")
@@ -94,7 +94,7 @@ async def test_the_keyboard_alone_reaches_everything(tabs: Tabs) -> None:
 
 
 @SIZES
-async def test_a_mention_is_completed_and_stands_out(tabs: Tabs, size: ViewportSize) -> None:
+async def test_a_mention_is_completed_and_highlighted(tabs: Tabs, size: ViewportSize) -> None:
     alice, bob = await tabs.chat("alice", viewport=size), await tabs.chat("bob", viewport=size)
     await expect(alice.locator("#subtitle")).to_contain_text("2 members")
 
@@ -110,7 +110,7 @@ async def test_a_mention_is_completed_and_stands_out(tabs: Tabs, size: ViewportS
     await expect(bob.locator("#bell-words")).to_have_text(" (1 unread)")
 
 
-async def test_hostile_words_show_as_they_are(tabs: Tabs, development: RtServer, js: Clients) -> None:
+async def test_markup_in_names_and_messages_shows_as_text(tabs: Tabs, development: RtServer, js: Clients) -> None:
     markup = "<img src=x onerror=alert(1)>"
     mallory = await js(development.url, "/chat", token=development.token("a.*(<b>", markup))
     await mallory.call("join", {"room": "general"})
@@ -127,7 +127,7 @@ async def test_hostile_words_show_as_they_are(tabs: Tabs, development: RtServer,
     assert await alice.locator(".messages img, .messages b").count() == 0
 
 
-async def test_search_leads_to_a_message_far_up(tabs: Tabs, development: RtServer, js: Clients) -> None:
+async def test_search_opens_a_message_on_an_older_page(tabs: Tabs, development: RtServer, js: Clients) -> None:
     writer = await js(development.url, "/chat", token=development.token("carol", "Carol"))
     await writer.call("join", {"room": "general"})
     for number in range(1, 121):
@@ -144,7 +144,7 @@ async def test_search_leads_to_a_message_far_up(tabs: Tabs, development: RtServe
     await expect(message(alice, "Hay 120")).not_to_be_in_viewport()
 
 
-async def test_what_a_room_is_set_to_shows_at_once(tabs: Tabs, development: RtServer, js: Clients) -> None:
+async def test_changed_room_settings_show_at_once(tabs: Tabs, development: RtServer, js: Clients) -> None:
     alice = await tabs.chat("alice")
     boss = await js(development.url, "/chat", token=development.token("boss", roles=("moderator",)))
     await boss.call("join", {"room": "general"})
@@ -163,7 +163,7 @@ async def test_what_a_room_is_set_to_shows_at_once(tabs: Tabs, development: RtSe
     await expect(row(alice, "Two")).to_have_attribute("data-state", "sent")
 
 
-async def test_alerts_are_muted_for_good(tabs: Tabs) -> None:
+async def test_muted_alerts_stay_muted_after_a_reload(tabs: Tabs) -> None:
     alice = await tabs.chat("alice")
     mute = alice.get_by_role("button", name="Mute alerts")
     await expect(mute).to_have_attribute("aria-pressed", "false")

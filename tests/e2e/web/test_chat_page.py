@@ -1,4 +1,4 @@
-"""The chat page in Chromium, two people each in a tab of their own."""
+"""Chat page in Chromium, with a tab for each of two users."""
 
 from collections.abc import Awaitable, Callable
 
@@ -33,7 +33,7 @@ async def test_a_message_typed_in_one_tab_shows_in_the_other(tabs: Tabs) -> None
     await expect(message(alice, "Hello back")).to_be_visible()
 
 
-async def test_others_see_that_one_types_and_that_it_ends(tabs: Tabs) -> None:
+async def test_the_typing_line_appears_and_disappears(tabs: Tabs) -> None:
     alice, bob = await tabs.chat("alice"), await tabs.chat("bob")
 
     await alice.get_by_role("textbox", name="Message to").press_sequentially("Well")
@@ -57,9 +57,9 @@ async def test_a_message_in_another_room_raises_its_badge_until_it_is_opened(tab
     await expect(alice.get_by_text("Seen by Bob")).to_be_visible()
 
 
-async def test_what_happens_while_a_room_is_being_joined_is_not_lost(tabs: Tabs) -> None:
+async def test_events_during_a_join_are_not_lost(tabs: Tabs) -> None:
     answers, context = HeldAnswers("/chat"), await tabs.context()
-    await answers.stand_between(context)
+    await answers.intercept(context)
     alice = await tabs.open_in(context, "/chat?user=alice#general")
     await expect(alice.locator("#status")).to_contain_text("websocket")
     await expect(alice.get_by_text("Loading", exact=True)).to_have_count(0)
@@ -78,7 +78,7 @@ async def test_what_happens_while_a_room_is_being_joined_is_not_lost(tabs: Tabs)
     await expect(alice.locator("#subtitle")).to_have_text("2 members, 2 online")
 
 
-async def test_a_direct_message_arrives_without_joining_anything(tabs: Tabs) -> None:
+async def test_a_direct_message_arrives_without_a_join(tabs: Tabs) -> None:
     alice, bob = await tabs.chat("alice"), await tabs.chat("bob")
 
     await conversation(alice, "Bob").click()
@@ -88,7 +88,7 @@ async def test_a_direct_message_arrives_without_joining_anything(tabs: Tabs) -> 
     await expect(message(bob, "Between you and me")).to_be_visible()
 
 
-async def test_presence_follows_who_comes_and_goes(tabs: Tabs) -> None:
+async def test_presence_follows_connects_and_disconnects(tabs: Tabs) -> None:
     alice = await tabs.chat("alice")
     members = alice.get_by_role("complementary", name="Members")
 
@@ -124,9 +124,7 @@ async def test_older_messages_load_when_scrolling_up(tabs: Tabs, development: Rt
     assert texts == [f"Message {number}" for number in range(1, 81)]
 
 
-async def test_what_was_written_while_the_server_was_away_is_sent_when_it_is_back(
-    tabs: Tabs, development: RtServer
-) -> None:
+async def test_messages_written_offline_are_sent_after_the_reconnect(tabs: Tabs, development: RtServer) -> None:
     alice, bob = await tabs.chat("alice"), await tabs.chat("bob")
     await say(alice, "Before")
     await expect(message(bob, "Before")).to_be_visible()
@@ -142,10 +140,10 @@ async def test_what_was_written_while_the_server_was_away_is_sent_when_it_is_bac
     await live(bob)
     await expect(message(bob, "Written offline")).to_have_count(1)
     await expect(alice.locator("#banner")).to_be_hidden()
-    tabs.complaints.clear()  # the browser itself reports each failed attempt to connect
+    tabs.errors.clear()  # the browser reports each failed connection attempt
 
 
-async def test_what_was_missed_while_offline_is_there_when_the_connection_is_back(
+async def test_messages_missed_offline_appear_after_the_reconnect(
     tabs: Tabs, development: RtServer, js: Clients
 ) -> None:
     alice = await tabs.chat("alice")
@@ -156,7 +154,7 @@ async def test_what_was_missed_while_offline_is_there_when_the_connection_is_bac
 
     await alice.context.set_offline(True)
     await expect(alice.locator("#banner")).to_contain_text("The connection is lost", timeout=60_000)
-    for number in range(1, 71):  # more than the page that `join` answers with
+    for number in range(1, 71):  # more than the page in the answer of `join`
         await writer.call("message", {"room": "general", "text": f"Message {number}"})
     assert (await writer.call("edit", {"room": "general", "id": first["id"], "text": "Corrected"}))["ok"]
     assert (await writer.call("react", {"room": "general", "id": first["id"], "emoji": "+1", "on": True}))["ok"]
@@ -166,13 +164,13 @@ async def test_what_was_missed_while_offline_is_there_when_the_connection_is_bac
     texts = await alice.locator(".message .text").all_text_contents()
     assert texts == ["Corrected (edited)", *(f"Message {number}" for number in range(1, 71))]
     await expect(alice.get_by_role("button", name="+1 1, Carol")).to_be_attached()
-    tabs.complaints.clear()  # the browser itself reports each failed attempt to connect
+    tabs.errors.clear()  # the browser reports each failed connection attempt
 
 
-async def test_a_refused_message_says_why_and_can_be_retried_or_discarded(tabs: Tabs) -> None:
+async def test_a_rejected_message_shows_the_reason_and_can_be_retried_or_discarded(tabs: Tabs) -> None:
     alice = await tabs.chat("alice")
 
-    await alice.get_by_role("textbox", name="Message to").fill("\u2060")  # draws nothing
+    await alice.get_by_role("textbox", name="Message to").fill("\u2060")  # has no visible character
     await alice.keyboard.press("Enter")
     failed = alice.locator(".message[data-state=failed]")
     await expect(failed).to_contain_text("Not sent. The server could not accept this.")
@@ -191,7 +189,7 @@ async def test_a_bad_room_name_is_explained(tabs: Tabs) -> None:
     await expect(alice.get_by_role("alert")).to_contain_text("reserved")
 
 
-async def test_on_a_phone_the_panels_open_as_drawers(tabs: Tabs) -> None:
+async def test_side_panels_are_drawers_on_a_phone(tabs: Tabs) -> None:
     alice = await tabs.chat("alice", viewport=PHONE)
 
     await expect(conversation(alice, "Bob")).to_be_hidden()
@@ -202,7 +200,7 @@ async def test_on_a_phone_the_panels_open_as_drawers(tabs: Tabs) -> None:
     await say(alice, "From the phone")
 
 
-async def test_a_tab_without_a_user_asks_who_it_is(tabs: Tabs) -> None:
+async def test_a_tab_without_a_user_asks_for_one(tabs: Tabs) -> None:
     page = await tabs.open("/chat")
 
     await page.get_by_role("dialog", name="Who are you?").get_by_role("button", name="Carol").click()
@@ -216,5 +214,5 @@ async def test_a_missing_client_build_is_explained(tabs: Tabs) -> None:
     page = await tabs.open_in(context, "/chat?user=alice")
 
     await expect(page.locator("#banner")).to_contain_text("make setup")
-    assert all("404" in complaint for complaint in tabs.complaints)
-    tabs.complaints.clear()
+    assert all("404" in error for error in tabs.errors)
+    tabs.errors.clear()

@@ -1,4 +1,4 @@
-"""The notifications page in Chromium, on two devices of one user."""
+"""Notifications page in Chromium, on two devices of one user."""
 
 import json
 import re
@@ -31,11 +31,11 @@ async def inbox(tabs: Tabs, user: str, viewport: ViewportSize = DESKTOP) -> Page
     return page
 
 
-async def test_what_happens_while_the_list_is_being_asked_for_is_not_lost(tabs: Tabs, development: RtServer) -> None:
+async def test_events_during_a_list_request_are_not_lost(tabs: Tabs, development: RtServer) -> None:
     for message in ("deleted soon", "was there"):
         await push(development, user="alice", type="news", message=message)
     answers, context = HeldAnswers("/notifications"), await tabs.context()
-    await answers.stand_between(context)
+    await answers.intercept(context)
     page = await tabs.open_in(context, "/notifications?user=alice")
     await expect(page.locator("#status")).to_contain_text("websocket")
     other = await inbox(tabs, "alice")
@@ -48,11 +48,11 @@ async def test_what_happens_while_the_list_is_being_asked_for_is_not_lost(tabs: 
     await others.filter(has_text="deleted soon").get_by_role("button", name="Delete").click()
     await expect(notes).to_have_text([re.compile("came meanwhile"), re.compile("was there")])
     answers.release()
-    await push(development, user="alice", type="news", message="came at last")  # behind the answer
+    await push(development, user="alice", type="news", message="came at last")  # arrives after the answer
     await expect(notes).to_have_text(list(map(re.compile, ("came at last", "came meanwhile", "was there"))))
 
 
-async def test_a_pushed_notification_shows_on_both_devices_and_is_read_in_step(
+async def test_a_pushed_notification_shows_on_both_devices_and_is_read_on_both(
     tabs: Tabs, development: RtServer
 ) -> None:
     laptop, phone = await inbox(tabs, "alice"), await inbox(tabs, "alice")
@@ -70,7 +70,7 @@ async def test_a_pushed_notification_shows_on_both_devices_and_is_read_in_step(
         await expect(device.locator("#big-count")).to_be_hidden()
 
 
-async def test_all_are_marked_and_one_is_deleted_in_step(tabs: Tabs, development: RtServer) -> None:
+async def test_marking_all_and_deleting_one_shows_on_both_devices(tabs: Tabs, development: RtServer) -> None:
     for number in range(3):
         await push(development, user="alice", type="note", message=f"Note {number}")
     laptop, phone = await inbox(tabs, "alice"), await inbox(tabs, "alice")
@@ -83,7 +83,7 @@ async def test_all_are_marked_and_one_is_deleted_in_step(tabs: Tabs, development
         await expect(device.locator(".note-text")).to_have_text(["Note 2", "Note 0"])
 
 
-async def test_unread_ones_can_be_shown_alone(tabs: Tabs, development: RtServer) -> None:
+async def test_the_list_can_be_filtered_by_unread(tabs: Tabs, development: RtServer) -> None:
     await push(development, user="alice", type="note", message="First")
     await push(development, user="alice", type="note", message="Second")
     page = await inbox(tabs, "alice")
@@ -101,7 +101,7 @@ async def test_the_bell_of_the_chat_page_counts_too(tabs: Tabs, development: RtS
     await expect(page.get_by_role("link", name="Notifications (1 unread)")).to_be_visible()
 
 
-async def test_the_command_on_the_page_is_what_the_server_takes(tabs: Tabs, development: RtServer) -> None:
+async def test_the_server_accepts_the_command_on_the_page(tabs: Tabs, development: RtServer) -> None:
     page = await inbox(tabs, "alice")
     await page.get_by_label("Message").fill('It\'s "here" & it costs $5; `whoami`')
 
@@ -115,9 +115,7 @@ async def test_the_command_on_the_page_is_what_the_server_takes(tabs: Tabs, deve
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
-async def test_a_group_grows_in_its_place_and_counts_once(
-    tabs: Tabs, development: RtServer, size: ViewportSize
-) -> None:
+async def test_a_group_grows_in_place_and_counts_once(tabs: Tabs, development: RtServer, size: ViewportSize) -> None:
     page = await inbox(tabs, "alice", size)
     for number in (1, 2, 3):
         await push(development, user="alice", type="reply", message=f"{number} new replies", groupKey="post-1")
@@ -134,7 +132,7 @@ async def test_a_group_grows_in_its_place_and_counts_once(
     await expect(page.locator(".note-text")).to_have_count(1)
 
 
-async def test_types_are_muted_and_quiet_hours_kept_on_all_devices(tabs: Tabs, development: RtServer) -> None:
+async def test_muted_types_and_quiet_hours_apply_on_all_devices(tabs: Tabs, development: RtServer) -> None:
     laptop, phone = await inbox(tabs, "alice"), await inbox(tabs, "alice", PHONE)
     await push(development, user="alice", type="ad<b>s", message="Buy this")
     await laptop.get_by_role("button", name="Mute ad<b>s").click()
@@ -159,7 +157,9 @@ async def test_types_are_muted_and_quiet_hours_kept_on_all_devices(tabs: Tabs, d
     await expect(laptop.get_by_text("Nothing is muted.")).to_be_visible()
 
 
-async def test_what_expires_goes_and_older_ones_come_by_scrolling(tabs: Tabs, development: RtServer) -> None:
+async def test_expired_notifications_disappear_and_older_ones_load_by_scrolling(
+    tabs: Tabs, development: RtServer
+) -> None:
     for number in range(1, 46):
         await push(development, user="alice", type="note", message=f"Note {number}")
     page = await inbox(tabs, "alice", PHONE)
@@ -174,7 +174,7 @@ async def test_what_expires_goes_and_older_ones_come_by_scrolling(tabs: Tabs, de
     await expect(page.locator(".note")).to_have_count(46)
 
 
-async def test_a_mention_leads_to_its_room(tabs: Tabs, development: RtServer) -> None:
+async def test_a_mention_links_to_its_room(tabs: Tabs, development: RtServer) -> None:
     page = await inbox(tabs, "alice", PHONE)
     where = {"room": "team/red", "id": "x", "seq": 1, "from": {"id": "bob", "name": "Bob"}}
     await push(development, user="alice", type="mention", message="Bob: @alice", data=where)

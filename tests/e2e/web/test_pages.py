@@ -1,4 +1,4 @@
-"""What all pages promise: no complaints of the browser, usable on a phone, and a landing page that helps."""
+"""Rules for all pages: no browser errors, usable on a phone, named controls; and the landing page."""
 
 import re
 
@@ -11,7 +11,7 @@ CONTROL = re.compile(r"- (button|link|textbox|checkbox|radio|combobox)\b")
 
 
 async def ready(page: Page) -> None:
-    """Connected, in whichever way the page shows it."""
+    """Wait until the page shows that it is connected."""
     if "/?" in page.url:
         await expect(page.locator("#vitals")).to_contain_text("Connected")
     else:
@@ -38,7 +38,7 @@ async def test_every_button_link_and_field_has_a_name(tabs: Tabs) -> None:
         assert [line for line in controls if '"' not in line] == [], path
 
 
-async def test_the_landing_page_tells_that_the_server_runs_and_lets_one_pick_a_user(tabs: Tabs) -> None:
+async def test_the_landing_page_shows_a_running_server_and_offers_users(tabs: Tabs) -> None:
     page = await tabs.open("/")
 
     vitals = page.locator("#vitals")
@@ -51,7 +51,7 @@ async def test_the_landing_page_tells_that_the_server_runs_and_lets_one_pick_a_u
     await expect(page.get_by_text("Bob (you)")).to_be_visible()
 
 
-async def test_no_address_ever_carries_a_token(tabs: Tabs) -> None:
+async def test_no_address_contains_a_token(tabs: Tabs) -> None:
     context = await tabs.context()
     addresses: list[str] = []
     context.on("request", lambda request: addresses.append(request.url))
