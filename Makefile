@@ -2,6 +2,8 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
+NODE_BIN := node_modules/.bin
+C_FILES = $(shell find benchmarks -name '*.[ch]' -not -path 'benchmarks/build/*')
 MAKEFLAGS += --no-print-directory
 # Two at once: most tests wait for processes. The tests of one file stay together, in their order;
 # tests/conftest.py says which file comes first.
@@ -19,17 +21,22 @@ run: setup ## set up, then serve on port 8000 in development mode
 
 test: $(VENV)/.dev ## install what the tests need, then run all checks and tests
 	@scripts/test_tools.sh
-	@scripts/client_bundle.sh --required
 	@$(MAKE) check
 	$(BIN)/pytest $(PYTEST_ARGS)
 
-check: $(VENV)/.dev ## ruff, mypy and import-linter
+check: $(VENV)/.dev ## lint, formats, types, imports and dependencies of Python, JavaScript, CSS and C
+	@scripts/client_bundle.sh --dev
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/deptry .
+	$(NODE_BIN)/biome check
+	$(NODE_BIN)/tsc
+	$(BIN)/clang-format --dry-run --Werror $(C_FILES)
 
 bench: setup ## measure against Node, stock python-socketio and Bun; BENCH_ARGS="--quick" for a short look
-	@$(BIN)/python benchmarks/run.py $(BENCH_ARGS)
+	@$(BIN)/python benchmarks/single.py $(BENCH_ARGS)
 
 bench-cluster: setup ## measure two servers on one Redis against Node and stock python-socketio
 	@$(BIN)/python benchmarks/cluster.py $(BENCH_ARGS)

@@ -1,34 +1,32 @@
-"""Two servers and one Redis: what an event costs that goes from a client of one to a client of the other.
+"""Benchmark of two servers on one Redis: the cost of an event from a client of one to a client of the other.
 
 Both servers have one core to themselves, Redis and the generator the other. Rounds are interleaved. README.md says how
-to read the outcome, which goes to results/cluster.{md,svg,json}.
+to read the results, which go to results/cluster.{md,svg,json}.
 """
 
 from __future__ import annotations
 
 import argparse
-import http.client
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from rig.cross_kinds import CrossKind, cross_kinds, redis_program
-from rig.cross_table import chart, table
-from rig.install import BUILD, HERE, NODE_FOLDER, Unavailable, install_node_packages
-from rig.servers import free_port, stop
+from rig.cluster.servers_under_test import ServerUnderTest, redis_program, servers_under_test
+from rig.cluster.table import chart, table
+from rig.install import HERE, NODE_FOLDER, Unavailable, install_node_packages
+from rig.processes import await_http, await_port, free_port, process, rig_module
 
-START_SECONDS = 30.0
 LIMIT_SECONDS = 120.0
 RUNS = {"full": (0, False), "rate": (0, True), "foreign": (1, False)}
-"""full: events for clients at the other server, as many as can be; rate: the same at a rate; foreign: for clients at
-the same server, no business of the other's. Where the receivers are (1: where the senders are), and whether at a rate.
+"""Where the receivers are (1: at the server of the senders), and whether events are sent at a rate.
+
+full: events for clients at the other server, as fast as possible; rate: the same at a rate; foreign: events for clients
+at the same server, which do not concern the other one.
 """
 
 
@@ -45,44 +43,50 @@ def main() -> int:
     options.cores = [int(core) for core in options.cores.split(",")]
     try:
         install_node_packages()
-        kinds = cross_kinds(options.python)
+        servers = servers_under_test(options.python)
         redis_program()
     except Unavailable as error:
         sys.exit(str(error))
-    kinds = [kind for kind in kinds if not options.only or kind.name in options.only.split(",")]
+    servers = [server for server in servers if not options.only or server.name in options.only.split(",")]
     records: list[dict[str, Any]] = []
     for number in range(options.rounds):
         for run in RUNS:
-            records += [measure(run, kind, options) | {"round": number} for kind in kinds]
-        write(kinds, records, options)
+            records += [measure(run, server, options) | {"round": number} for server in servers]
+        write(servers, records, options)
     print((options.out / "cluster.md").read_text())
     return 0 if all(record["ok"] for record in records) else 1
 
 
-def measure(run: str, kind: CrossKind, options: argparse.Namespace) -> dict[str, Any]:
-    servers, other = options.cores
+def measure(run: str, server: ServerUnderTest, options: argparse.Namespace) -> dict[str, Any]:
+    server_core, other_core = options.cores
     with ExitStack() as stack:
         redis = free_port()
         command = [redis_program(), "--port", str(redis), "--save", "", "--bind", "127.0.0.1"]
-        stack.enter_context(process(command, other))
+        stack.enter_context(process(command, other_core))
         await_port(redis)
-        environment = {"BENCH_REDIS": f"redis://127.0.0.1:{redis}", "BENCH_NODE": str(NODE_FOLDER), **kind.environment}
+        environment = {
+            "BENCH_REDIS": f"redis://127.0.0.1:{redis}",
+            "BENCH_NODE": str(NODE_FOLDER),
+            **server.environment,
+        }
         ports = [free_port(), free_port()]
-        pids = [stack.enter_context(process([*kind.command, str(port)], servers, environment)) for port in ports]
+        pids = [stack.enter_context(process([*server.command, str(port)], server_core, environment)) for port in ports]
         for port in ports:
             await_http(port)
         near, timed = RUNS[run]
         arguments = [*ports, *pids, near, options.rate if timed else 0, options.seconds, 2]
+        command, environment = rig_module("rig.cluster.load")
         done = subprocess.run(
-            [sys.executable, str(HERE / "rig" / "cross_load.py"), *map(str, arguments)],
+            [*command, *map(str, arguments)],
+            env=environment,
             capture_output=True,
             text=True,
             timeout=LIMIT_SECONDS,
-            preexec_fn=lambda: os.sched_setaffinity(0, {other}),
+            preexec_fn=lambda: os.sched_setaffinity(0, {other_core}),
         )
     output = json.loads(done.stdout) if done.stdout.strip() else {"ok": False, "error": done.stderr[-300:]}
-    print(time.strftime("%T"), run.ljust(8), kind.name.ljust(17), line(run, output), flush=True)
-    return {"run": run, "server": kind.name, **output}
+    print(time.strftime("%T"), run.ljust(8), server.name.ljust(17), line(run, output), flush=True)
+    return {"run": run, "server": server.name, **output}
 
 
 def line(run: str, output: dict[str, Any]) -> str:
@@ -94,58 +98,11 @@ def line(run: str, output: dict[str, Any]) -> str:
     return f"{speed}, p50 {output['p50_ms']:.2f} ms, p99 {output['p99_ms']:.2f} ms"
 
 
-@contextmanager
-def process(command: list[str], core: int, environment: dict[str, str] | None = None) -> Iterator[int]:
-    """The id of a process on `core`; ended at the end."""
-    BUILD.mkdir(exist_ok=True)
-    with (BUILD / f"cluster-{Path(command[-2]).name}.log").open("ab") as log:
-        started = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            env={**os.environ, **(environment or {})},
-            preexec_fn=lambda: os.sched_setaffinity(0, {core}),
-        )
-    try:
-        yield started.pid
-    finally:
-        stop(started)
-
-
-def await_port(port: int) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise Unavailable("redis-server does not answer")
-
-
-def await_http(port: int) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        if answers(port):
-            return
-        time.sleep(0.05)
-    raise Unavailable(f"a server did not answer within {START_SECONDS:.0f} s")
-
-
-def answers(port: int) -> bool:
-    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
-        try:
-            connection.request("GET", "/socket.io/?EIO=4&transport=polling")
-            return connection.getresponse().status == 200
-        except (OSError, http.client.HTTPException):
-            return False
-
-
-def write(kinds: list[CrossKind], records: list[dict[str, Any]], options: argparse.Namespace) -> None:
+def write(servers: list[ServerUnderTest], records: list[dict[str, Any]], options: argparse.Namespace) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "cluster.json").write_text(json.dumps({"runs": records}, indent=1) + "\n")
-    (options.out / "cluster.md").write_text(table(kinds, records, options.rate))
-    (options.out / "cluster.svg").write_text(chart(kinds, records))
+    (options.out / "cluster.md").write_text(table(servers, records, options.rate))
+    (options.out / "cluster.svg").write_text(chart(servers, records))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""What saved things cost: messages of /chat from the client's event to its ack, history, and notifications.
+"""Benchmark of saved data: messages of /chat from the client's event to its ack, history, and notifications.
 
 The server has one core to itself; the database, where it is a process, and the generator have the other. README.md says
-how to read the outcome, which goes to results/durable.{md,svg,json}.
+how to read the results, which go to results/durable.{md,svg,json}.
 """
 
 from __future__ import annotations
@@ -18,11 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import jwt
-from cluster import await_http, process
-from rig.databases import database
-from rig.durable_table import chart, table
+from rig.durable.databases import database
+from rig.durable.table import chart, table
 from rig.install import BUILD, HERE, Unavailable, python_with_rtserver
-from rig.servers import free_port
+from rig.processes import await_http, free_port, process, rig_module
 
 LIMIT_SECONDS = 300.0
 CLIENTS = 100
@@ -84,23 +83,25 @@ def served(stack: ExitStack, run: str, url: str, options: argparse.Namespace) ->
     pid = stack.enter_context(process(command, servers, environment))
     await_http(port)
     if run == "notify":
-        return generate("notify_load.py", [port, pid], [key, *tokens(secret, 1000)], other)
+        return generate("notification_load", [port, pid], [key, *tokens(secret, 1000)], other)
     if run in SINGLE:
-        return generate("single_load.py", [port, pid, SINGLE[run], options.seconds, 1], [key], other)
+        return generate("single_notification_load", [port, pid, SINGLE[run], options.seconds, 1], [key], other)
     senders, clients = RUNS[run]
-    return generate("durable_load.py", [port, pid, senders, options.seconds, 1], tokens(secret, clients), other)
+    return generate("message_load", [port, pid, senders, options.seconds, 1], tokens(secret, clients), other)
 
 
 def history(url: str, options: argparse.Namespace) -> dict[str, Any]:
-    """On the server's core, with the store alone: what is asked is the time in the database."""
-    return generate("history_load.py", [options.messages], [url], options.cores[0], options.python)
+    """Run with the store alone, on the server's core: it measures the time in the database."""
+    return generate("history_load", [options.messages], [url], options.cores[0], options.python)
 
 
 def generate(
-    program: str, arguments: list[Any], lines: list[str], core: int, python: str = sys.executable
+    module: str, arguments: list[Any], lines: list[str], core: int, python: str = sys.executable
 ) -> dict[str, Any]:
+    command, environment = rig_module(f"rig.durable.{module}", python)
     done = subprocess.run(
-        [python, str(HERE / "rig" / program), *map(str, arguments)],
+        [*command, *map(str, arguments)],
+        env=environment,
         input="\n".join(lines),
         capture_output=True,
         text=True,

@@ -1,4 +1,4 @@
-// Emit a live event to rtserver's clients from Node, with the official emitter, unchanged.
+// Emit a live event to rtserver's clients from Node, with the official emitter.
 //
 //     npm install @socket.io/redis-emitter redis
 //     REDIS_URL=redis://127.0.0.1:6379/0 node examples/emit_over_redis.mjs

@@ -1,10 +1,10 @@
-"""Push a notification to all devices of a user, from any Python program. Needs nothing but Python.
+"""Push a notification to all devices of a user, from any Python program. Needs only the standard library.
 
     export RTSERVER_API_KEY=…           # the server's, or the output of `rtserver token --sub shop --role service`
     python examples/push_notification.py alice "Your order has shipped" --key order-1042
 
-It is saved before the server answers: a user who is offline finds it at the next connect. With `--key`, sending it
-again (after a timeout, say) changes nothing.
+The server saves it before it answers, so a user who is offline receives it at the next connect. With `--key`, sending
+it again, for example after a timeout, changes nothing.
 """
 
 import argparse
@@ -31,11 +31,11 @@ def main() -> None:
     parser.add_argument("message")
     parser.add_argument("--type", default="info")
     parser.add_argument("--key", help="sending the same key to the same user again changes nothing")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     if "RTSERVER_API_KEY" not in os.environ:
-        raise SystemExit("Set RTSERVER_API_KEY first; the top of this file says to what.")
+        raise SystemExit("Set RTSERVER_API_KEY first, as described at the top of this file.")
     try:
-        saved = push(asked.user, asked.message, type=asked.type, key=asked.key)
+        saved = push(arguments.user, arguments.message, type=arguments.type, key=arguments.key)
     except urllib.error.HTTPError as error:
         raise SystemExit(f"{error.code}: {error.read().decode()}") from None
     print("saved" if saved["new"] else "was saved before", saved["id"])

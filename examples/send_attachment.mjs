@@ -1,7 +1,7 @@
-// Send a file into a room of the chat, from Node 20 or later: upload it, then say where it is.
+// Send a file to a chat room, from Node 20 or later: upload the file, then post a message with its URL.
 //
 //     npm install socket.io-client
-//     RTSERVER_UPLOAD_LIMIT=10000000 rtserver serve                       # uploads are off without
+//     RTSERVER_UPLOAD_LIMIT=10000000 rtserver serve                       # uploads are off without this
 //     TOKEN=$(rtserver token --sub alice --name Alice) node examples/send_attachment.mjs general cat.png image/png
 
 import { readFile } from "node:fs/promises";

@@ -1,4 +1,4 @@
-"""Times as the store keeps them (milliseconds since the epoch) and as it shows them (ISO-8601 UTC)."""
+"""Times: milliseconds since the epoch in the store, ISO-8601 UTC on the wire."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 
 
 def now_ms() -> int:
+    """The current time in milliseconds since the epoch."""
     return time.time_ns() // 1_000_000
 
 
 def iso(ms: int) -> str:
-    """`2026-11-22T15:04:05.123Z`."""
+    """A time in milliseconds as `2026-11-22T15:04:05.123Z`."""
     seconds, rest = divmod(ms, 1000)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"

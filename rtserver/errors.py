@@ -1,8 +1,9 @@
-"""The one tree of errors: what a client, a backend or an operator may be told.
+"""Error tree: every error that a client, a backend or an operator can receive.
 
-Raised anywhere, translated in exactly two places: the dispatch of events (`rtserver.sio.dispatch.dispatcher`, to the
-ack `{"ok": false, "error": {...}}`) and the middleware of HTTP (`rtserver.http.errors`, to a JSON body of that shape).
-A `code` is a promise to users (docs/events.md); a `message` is for people and may change.
+1. Errors are raised anywhere and translated in two places only: the dispatch of events
+   (`rtserver.sio.dispatch.dispatcher`, to the ack `{"ok": false, "error": {...}}`) and the HTTP middleware
+   (`rtserver.http.errors`, to a JSON body of the same shape).
+2. A `code` is a promise to users (docs/events.md). A `message` is for people and may change.
 
     RtServerError
     ├── ConfigError          the server cannot start; carries every fault
@@ -27,11 +28,11 @@ from typing import Any, ClassVar
 
 
 class RtServerError(Exception):
-    """Root of every error that rtserver raises on purpose."""
+    """Base class of all errors that rtserver raises on purpose."""
 
 
 class ConfigError(RtServerError):
-    """The settings cannot be used. `faults` lists all of them, one sentence each."""
+    """Invalid settings. `faults` lists all faults, one sentence each."""
 
     def __init__(self, faults: list[str]) -> None:
         super().__init__("\n".join(faults))
@@ -39,7 +40,7 @@ class ConfigError(RtServerError):
 
 
 class Refused(RtServerError):
-    """Raise it in `on_connect` to refuse the client: CONNECT_ERROR `{"message": …, "data": {"code": …, …}}`.
+    """Raise it in `on_connect` to refuse a client: CONNECT_ERROR `{"message": …, "data": {"code": …, …}}`.
 
     Source: the official protocol, https://socket.io/docs/v4/socket-io-protocol/#connection-to-a-namespace
     """
@@ -51,9 +52,11 @@ class Refused(RtServerError):
 
     @property
     def code(self) -> str:
+        """The code of the refusal, "refused" where it has none."""
         return str(self.data.get("code", "refused")) if isinstance(self.data, dict) else "refused"
 
     def payload(self) -> dict[str, Any]:
+        """The payload of CONNECT_ERROR."""
         return {"message": self.message, "data": self.data} if self.data else {"message": self.message}
 
 
@@ -76,12 +79,14 @@ class EventError(RtServerError):
             self.retryable = known.retryable if known else False
 
     def payload(self) -> dict[str, Any]:
+        """`{"code": …, "message": …, "details"?: …}`."""
         error: dict[str, Any] = {"code": self.code, "message": self.message}
         if self.details is not None:
             error["details"] = self.details
         return error
 
     def ack(self) -> dict[str, Any]:
+        """The value of the error ack."""
         return {"ok": False, "error": self.payload()}
 
 
@@ -98,7 +103,7 @@ class UnknownEvent(EventError):
 
 
 class RateLimited(EventError):
-    """`retry_after` is in seconds."""
+    """Too many events or requests. `retry_after`: seconds until the next one is accepted."""
 
     code = "rate_limited"
     http_status = 429

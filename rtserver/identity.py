@@ -1,4 +1,4 @@
-"""Who a connection belongs to: the outcome of checking a token, free of how it was checked."""
+"""Identity of a user: the result of checking a token, independent of how it was checked."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A known user. Times are seconds since the epoch."""
+    """A checked user. `user` is the user id. Times are in seconds since the epoch; None where the token has none."""
 
     user: str
     name: str = ""
@@ -18,17 +18,19 @@ class Identity:
 
     @property
     def room(self) -> str:
-        """The room that every connected device of this user is in, in every namespace."""
+        """The room of all connected devices of this user, in every namespace."""
         return user_room(self.user)
 
     @property
     def display_name(self) -> str:
+        """The name, or the user id where there is none."""
         return self.name or self.user
 
     def has_any_role(self, roles: frozenset[str]) -> bool:
-        """Whether one of `roles` is held; no roles asked for means everybody."""
+        """Whether the user has one of `roles`; True when `roles` is empty."""
         return not roles or not roles.isdisjoint(self.roles)
 
 
 def user_room(user: str) -> str:
+    """The name of a user's private room."""
     return f"user:{user}"

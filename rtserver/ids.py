@@ -1,8 +1,9 @@
-"""Ids of sockets and instances.
+"""Ids of sockets and server instances.
 
-A sid is 15 random bytes as 20 characters of the base64url alphabet, like Node's (`base64id`). A room name of that shape
-could be the private room of a client, so clients may not choose one: see `looks_like_sid`. Socket.IO v2 clients have
-the id of their session behind the name of the namespace: `/chat#<sid>`.
+1. A socket id (sid) is 15 random bytes as 20 characters of the base64url alphabet, like Node's (`base64id`).
+2. The id of a Socket.IO v2 client is its session id behind the name of the namespace: `/chat#<sid>`.
+3. A room name of either shape could be the private room of a client, so clients may not choose one: see
+   `looks_like_sid`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ _INSTANCE_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 
 
 def new_sid() -> str:
+    """A random socket id."""
     while not looks_like_sid(sid := secrets.token_urlsafe(15)):
         pass
     return sid
@@ -23,13 +25,13 @@ def new_sid() -> str:
 def looks_like_sid(name: str) -> bool:
     """Whether `name` has the shape of a socket id.
 
-    Twenty lower-case letters and dashes are taken for a word: a random id looks so once in 15 million, and this
-    server never makes one.
+    Twenty characters without a capital letter or digit count as words. A random id looks like that once in 15 million
+    times, and `new_sid` never returns such a one.
     """
     match = _SID.fullmatch(name)
     return match is not None and any(c.isupper() or c.isdigit() for c in match[1])
 
 
 def new_instance_id() -> str:
-    """A short id for a server instance: letters and digits only, since session ids and routes are built on it."""
+    """A short random id for a server instance: letters and digits only, as session ids and routes contain it."""
     return "".join(secrets.choice(_INSTANCE_ALPHABET) for _ in range(6))

@@ -1,4 +1,7 @@
-"""Rate limits: `50/s`, `10/m`, the token bucket that counts against one, and a bounded table of buckets by key.
+"""Rate limits: rates such as `50/s`, token buckets that count against them, and a bounded table of buckets by key.
+
+A token bucket holds at most `burst` tokens and gains `per_second` tokens each second. Each use takes one token, and is
+rejected while there is none. Tokens are computed when the bucket is used, so an idle bucket costs nothing.
 
 Knows neither clients nor events.
 """
@@ -10,24 +13,24 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass
 
-_WRITTEN = re.compile(r"([1-9][0-9]{0,8})/([sm])")
+_RATE_TEXT = re.compile(r"([1-9][0-9]{0,8})/([sm])")
 _SECONDS = {"s": 1.0, "m": 60.0}
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """`count` times in `seconds`, in bursts of up to twice that."""
+    """`count` uses in `seconds`, in bursts of up to twice `count`."""
 
     count: int
     seconds: float = 1.0
 
     @classmethod
     def parse(cls, text: str) -> Rate:
-        """`COUNT/s` or `COUNT/m`; raises ValueError for anything else."""
-        written = _WRITTEN.fullmatch(text.strip())
-        if written is None:
+        """The rate of `COUNT/s` or `COUNT/m`; raises `ValueError` for any other text."""
+        match = _RATE_TEXT.fullmatch(text.strip())
+        if match is None:
             raise ValueError("a rate is written COUNT/s or COUNT/m, such as 50/s")
-        return cls(int(written[1]), _SECONDS[written[2]])
+        return cls(int(match[1]), _SECONDS[match[2]])
 
     @property
     def per_second(self) -> float:
@@ -43,7 +46,7 @@ class Rate:
 
 
 class TokenBucket:
-    """Starts full; times are seconds of one monotonic clock."""
+    """A token bucket. It starts full. Times are seconds of one monotonic clock."""
 
     __slots__ = ("_rate", "_tokens", "_updated")
 
@@ -53,7 +56,7 @@ class TokenBucket:
         self._updated = now
 
     def take(self, now: float) -> float:
-        """Take one token: 0.0 when there was one, else the seconds until there will be."""
+        """Take one token: returns 0.0 when there was one, else the seconds until there will be one."""
         rate = self._rate
         tokens = min(rate.burst, self._tokens + (now - self._updated) * rate.per_second)
         self._updated = now
@@ -65,20 +68,20 @@ class TokenBucket:
 
 
 class TokenBuckets:
-    """One token bucket per key, at most `most` of them: the one used longest ago is forgotten first."""
+    """One token bucket for each key, at most `max_keys`; the bucket that was used longest ago is dropped first."""
 
-    def __init__(self, rate: Rate, most: int) -> None:
-        self._rate, self._most = rate, most
+    def __init__(self, rate: Rate, max_keys: int) -> None:
+        self._rate, self._max_keys = rate, max_keys
         self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._buckets)
 
     def take(self, key: str) -> float:
-        """Take one token of `key`: 0.0 when there was one, else the seconds until there will be."""
+        """Take one token of `key`: returns 0.0 when there was one, else the seconds until there will be one."""
         now = time.monotonic()
         bucket = self._buckets.pop(key, None) or TokenBucket(self._rate, now)
         self._buckets[key] = bucket
-        if len(self._buckets) > self._most:
+        if len(self._buckets) > self._max_keys:
             self._buckets.popitem(last=False)
         return bucket.take(now)

@@ -1,8 +1,19 @@
-"""One timer wheel for all sessions: heartbeats, time limits of upgrades and joins, expiring identities.
+"""Hashed timing wheel: many timers that are set and moved often and rarely fire.
 
-Time is cut into ticks and the wheel into slots, each a set of timers; one loop timer turns it while there is anything
-to wait for. Setting, moving and stopping a timer cost the same however many there are. A timer rings up to one tick
-late, never early.
+Each session has a timer that is moved with every pong, and nearly never fires. `loop.call_later` keeps its timers in a
+heap: adding one costs O(log n), a cancelled one stays in the heap until its time, and each has a handle object. That is
+too much for 10,000 sessions. A hashed timing wheel (Varghese and Lauck, 1987) sets, moves and stops a timer in O(1):
+
+1. Time is cut into ticks, and the wheel into `SLOTS` slots, each a set of timers. One timer of the event loop advances
+   the wheel by a slot per tick.
+2. A timer that is due in `ticks` goes into the slot that is that many steps ahead, modulo `SLOTS`. If that is more than
+   one revolution of the wheel, `_rounds` counts how often the slot has to come round before the timer fires.
+3. When the wheel reaches a slot, the timers of it with no rounds left fire; the others lose a round.
+4. The price is precision: a timer fires up to one tick late, but never early.
+5. The wheel stops while no timer is set, so an idle server does not wake up.
+6. A timer is an object that inherits `Timer`: a session is its own timer, which saves an object per session. It waits
+   for one thing at a time; to start it again moves it.
+7. A timer whose `fire` raises does not keep the others of its slot from firing.
 """
 
 from __future__ import annotations
@@ -13,11 +24,12 @@ from collections.abc import Iterator
 
 SLOTS = 512
 GRAIN = 0.001
-"""The event loop may round times to milliseconds, down too: without this it would spin until a tick is due."""
+"""Seconds added to each deadline: an event loop may round times down to milliseconds, and would run in a busy loop for
+the rest of the last one."""
 
 
 class Timer:
-    """Derive from it and override `fire`. It waits for one thing at a time."""
+    """Base class: override `fire`."""
 
     __slots__ = ("_rounds", "_slot")
 
@@ -27,59 +39,64 @@ class Timer:
 
     @property
     def is_set(self) -> bool:
+        """Whether it is waiting to fire."""
         return self._slot >= 0
 
     def fire(self) -> None:
+        """Called when the time is over. The timer may be started again within."""
         raise NotImplementedError
 
 
 class Wheel:
+    """The timers of one event loop; `len` is how many are set."""
+
     def __init__(self, tick: float) -> None:
-        """`tick` is in seconds."""
+        """`tick`: seconds, by which a timer may be late."""
         self._tick = tick
         self._slots: list[set[Timer]] = [set() for _ in range(SLOTS)]
-        self._at = 0
-        self._waiting = 0
+        self._position = 0
+        self._count = 0
         self._handle: asyncio.TimerHandle | None = None
         self._due = 0.0
 
     def __len__(self) -> int:
-        return self._waiting
+        return self._count
 
     def start(self, timer: Timer, seconds: float) -> None:
-        """Let it ring after `seconds`, whatever it waited for before."""
+        """Let it fire after `seconds`; a timer that is set already is moved."""
         self.stop(timer)
         if self._handle is None:
-            self._begin()
-        # One more than it takes, as the current tick has begun already.
+            self._schedule()
+        # One tick more, as a part of the current one has passed.
         ticks = max(1, math.ceil(seconds / self._tick)) + 1
         timer._rounds, offset = divmod(ticks - 1, SLOTS)
-        timer._slot = (self._at + 1 + offset) % SLOTS
+        timer._slot = (self._position + 1 + offset) % SLOTS
         self._slots[timer._slot].add(timer)
-        self._waiting += 1
+        self._count += 1
 
     def stop(self, timer: Timer) -> None:
+        """Let it not fire; has no effect on a timer that is not set."""
         if timer._slot >= 0:
             self._slots[timer._slot].discard(timer)
             timer._slot = -1
-            self._waiting -= 1
+            self._count -= 1
 
-    def _begin(self) -> None:
+    def _schedule(self) -> None:
         loop = asyncio.get_running_loop()
         self._due = loop.time() + self._tick
-        self._handle = loop.call_at(self._due + GRAIN, self._turn)
+        self._handle = loop.call_at(self._due + GRAIN, self._advance)
 
-    def _turn(self) -> None:
+    def _advance(self) -> None:
         loop = asyncio.get_running_loop()
         now = loop.time()
-        # A loop that was held up turns several ticks at once.
+        # After a delay of the event loop several ticks are due at once.
         try:
             while self._due <= now:
                 self._due += self._tick
-                self._at = (self._at + 1) % SLOTS
-                self._fire(self._slots[self._at])
+                self._position = (self._position + 1) % SLOTS
+                self._fire(self._slots[self._position])
         finally:
-            self._handle = loop.call_at(self._due + GRAIN, self._turn) if self._waiting else None
+            self._handle = loop.call_at(self._due + GRAIN, self._advance) if self._count else None
 
     def _fire(self, slot: set[Timer]) -> None:
         if slot:
@@ -88,7 +105,7 @@ class Wheel:
     def _fire_each(self, slot: set[Timer], timers: Iterator[Timer]) -> None:
         try:
             for timer in timers:
-                # One that rang before it in this turn may have moved it.
+                # Another timer of this slot may have moved or stopped it when it fired.
                 if timer not in slot:
                     continue
                 if timer._rounds:
@@ -96,17 +113,18 @@ class Wheel:
                     continue
                 slot.discard(timer)
                 timer._slot = -1
-                self._waiting -= 1
+                self._count -= 1
                 timer.fire()
         except BaseException:
-            # The loop logs it; what comes behind is not kept from ringing.
+            # The event loop logs the error; the rest of the slot fires in its next iteration.
             asyncio.get_running_loop().call_soon(self._fire_each, slot, timers)
             raise
 
     def close(self) -> None:
+        """Drop all timers."""
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
         for slot in self._slots:
             slot.clear()
-        self._waiting = 0
+        self._count = 0

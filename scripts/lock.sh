@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Writes requirements.lock and package-lock.json anew, from what the registries offer today.
+# Writes requirements.lock and package-lock.json anew, with the newest versions that the registries offer.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# The oldest Python that rtserver supports: what runs there also runs on newer ones.
+# Use the oldest Python that rtserver supports: what runs there also runs on newer ones.
 "${PYTHON:-python3}" -m venv "$work/venv"
 "$work/venv/bin/python" -m pip install --quiet --disable-pip-version-check '.[dev]'
 "$work/venv/bin/python" -m pip freeze --exclude rtserver >"$work/frozen"

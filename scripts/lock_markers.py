@@ -1,4 +1,4 @@
-"""Turns `pip freeze` (stdin) into requirements.lock (stdout), with the markers that pyproject.toml gives."""
+"""Writer of requirements.lock: `pip freeze` (stdin) to stdout, with the markers of pyproject.toml."""
 
 import re
 import sys

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes .venv and installs rtserver into it, at the versions of requirements.lock.
+# Makes .venv and installs rtserver into it, at the versions in requirements.lock.
 # Usage: python_env.sh [EXTRA]     PYTHON=python3.12 chooses the interpreter.
 set -euo pipefail
 cd "$(dirname "$0")/.."

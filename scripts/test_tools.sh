@@ -22,7 +22,7 @@ has ps || missing+=(ps)
 
 manager=$(for name in apt-get dnf apk brew; do if command -v "$name" >/dev/null; then echo "$name"; break; fi; done)
 
-# The packages of one program, in the words of this system.
+# The names of one program's packages, for this package manager.
 packages() {
   case "$manager:$1" in
     apt-get:redis) echo redis-server ;;

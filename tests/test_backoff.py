@@ -40,3 +40,8 @@ def test_reset_starts_over(clock: list[float]) -> None:
 
 def test_jitter_takes_at_most_half_away() -> None:
     assert all(0.5 <= Backoff(1.0).pause() <= 1.0 for _ in range(200))
+
+
+def test_pauses_without_jitter_are_exact() -> None:
+    pauses = Backoff(1.0, 3.0, jitter=0.0)
+    assert [pauses.pause() for _ in range(3)] == [1.0, 2.0, 3.0]

@@ -1,4 +1,4 @@
-"""Background tasks: none is lost, and none outlives its owner."""
+"""Background tasks are never lost, and end with their owner."""
 
 import asyncio
 
@@ -21,14 +21,14 @@ async def test_cancelled_waits_until_every_task_has_ended() -> None:
     assert sorted(ended) == ["a", "b"]
 
 
-async def test_cancelled_leaves_a_task_alone_that_has_ended() -> None:
+async def test_cancelled_ignores_a_task_that_has_ended() -> None:
     task = asyncio.create_task(asyncio.sleep(0, "done"))
     await task
     await cancelled(task, None)
     assert task.result() == "done"
 
 
-async def test_cancelled_does_not_raise_what_the_task_raises() -> None:
+async def test_cancelled_does_not_raise_the_exception_of_a_task() -> None:
     async def stubborn() -> None:
         try:
             await asyncio.Event().wait()
@@ -41,7 +41,7 @@ async def test_cancelled_does_not_raise_what_the_task_raises() -> None:
     assert isinstance(task.exception(), ValueError)
 
 
-async def test_finish_gives_time_then_cancels() -> None:
+async def test_finish_waits_and_then_cancels() -> None:
     tasks = Tasks()
     quick, slow = asyncio.Event(), asyncio.Event()
     done = []

@@ -128,8 +128,8 @@ async def test_an_idle_wheel_costs_nothing(wheel):
 async def test_a_wheel_looks_once_a_tick_and_does_not_spin(wheel):
     """The event loop's clock may be a fraction of a millisecond behind when its timer fires."""
     looks = []
-    turn = wheel._turn
-    wheel._turn = lambda: (looks.append(wheel._at), turn())
+    turn = wheel._advance
+    wheel._advance = lambda: (looks.append(wheel._position), turn())
     await wait(wheel, 50 * TICK)
     assert len(looks) == len(set(looks))
 

@@ -24,7 +24,7 @@ usage usage_of(pid_t process)
     char text[1024], *after;
     unsigned long user = 0, system = 0;
     long size = 0, resident = 0;
-    // The name, in parentheses, may hold anything: what is wanted comes after the last one.
+    // The process name, in parentheses, may hold any characters: the fields begin after the last parenthesis.
     if (slurp(process, "stat", text, sizeof text) && (after = strrchr(text, ')')) &&
         sscanf(after + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system) == 2) {
         found.user = (double)user / (double)sysconf(_SC_CLK_TCK);

@@ -1,4 +1,4 @@
-// What a process has used, by the kernel's own books.
+// Resource usage of a process, as accounted by the kernel.
 #pragma once
 #include <sys/types.h>
 
@@ -9,4 +9,7 @@ typedef struct {
 
 usage usage_of(pid_t process);
 double own_cpu(void);
-static inline double cpu(usage u) { return u.user + u.system; }
+static inline double cpu(usage u)
+{
+    return u.user + u.system;
+}

@@ -1,4 +1,4 @@
-// One client says something, everybody hears it: so many under way, or at a rate.
+// Broadcasts from one client to all clients: a fixed number in flight, or at a rate.
 #include <stdio.h>
 
 #include "faults.h"
@@ -10,7 +10,10 @@
 enum { UNDER_WAY = 4096 };
 static const char HEAD[] = "[\"bcast\",\"";
 
-static struct { nanos sent; int missing; } under_way[UNDER_WAY];
+static struct {
+    nanos sent;
+    int missing;
+} under_way[UNDER_WAY];
 static uint32_t next, complete;
 static nanos due;
 
@@ -42,8 +45,7 @@ static void on_event(client *c, const uint8_t *args, size_t length, nanos at)
     size_t head = sizeof HEAD - 1;
     if (!is_message(args, length, HEAD, head) || !get_digits(args + head, &number) || number >= next ||
         memcmp(args + head + 10, padding, (size_t)opt.bytes - 10)) {
-        fault(&faults.corrupt, "client %u: event %.*s", c->index, (int)(length < 80 ? length : 80),
-              (const char *)args);
+        fault(&faults.corrupt, "client %u: event %.*s", c->index, (int)(length < 80 ? length : 80), (const char *)args);
         return;
     }
     if (!in_sequence(&c->due_event, number, c->index))

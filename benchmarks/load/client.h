@@ -1,4 +1,4 @@
-// A Socket.IO client (protocol 5 on Engine.IO 4, main namespace), whatever carries its packets.
+// Socket.IO client (protocol 5 on Engine.IO 4, main namespace), independent of the transport.
 #pragma once
 #include "clock.h"
 #include "tcp.h"
@@ -8,10 +8,10 @@ typedef enum { NEW, OPENING, JOINING, UP, GONE } client_state;
 typedef struct client client;
 
 typedef struct {
-    void (*open)(client *);  // the TCP connection stands
+    void (*open)(client *);  // the TCP connection is established
     size_t (*data)(tcp *, uint8_t *bytes, size_t length);
-    uint8_t *(*begin)(client *, size_t length);  // where to write one packet of exactly this length…
-    void (*finish)(client *);                    // …which is then on its way
+    uint8_t *(*begin)(client *, size_t length);  // returns where to write one packet of exactly this length
+    void (*finish)(client *);                    // sends that packet
 } transport;
 
 extern const transport websocket, polling;
@@ -22,19 +22,19 @@ struct client {
     uint32_t index;
     client_state state;
     nanos started;
-    bool probe;          // sends echos beside the workload, on a schedule
-    uint32_t next_echo;  // numbers: of the next echo to send, of the ack that is due, of the event that is due
+    bool probe;          // sends echos on a schedule, in addition to the workload
+    uint32_t next_echo;  // numbers of: the next echo to send, the expected ack, the expected event
     uint32_t due_ack, due_event;
-    nanos *sent;         // times of the echos under way, by number modulo their window
+    nanos *sent;  // times of the echos in flight, by number modulo their window
     uint32_t room;
-    bool joined;         // its room
-    bool upgraded;       // WebSocket
-    char session[40];    // polling: id; a POST is under way; packets that wait for the next
+    bool joined;       // has joined its room
+    bool upgraded;     // WebSocket
+    char session[40];  // polling: id; a POST is in flight; packets that wait for the next
     bool posting;
     buffer waiting;
 };
 
-// What becomes of packets. Set by the scenario.
+// Handlers of packets. Set by the scenario.
 typedef struct {
     void (*event)(client *, const uint8_t *args, size_t length, nanos at);
     void (*ack)(client *, uint32_t id, const uint8_t *args, size_t length, nanos at);
@@ -45,7 +45,7 @@ extern const workload *current_workload;
 extern client *clients;
 extern int clients_up, clients_started, clients_failed;
 extern uint64_t pings;
-extern bool leaving;  // connections that end are no fault any more
+extern bool leaving;  // closed connections are no longer faults
 
 void client_start(client *c, const transport *carrier, unsigned source);
 void client_leave(client *c);

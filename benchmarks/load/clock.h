@@ -1,4 +1,4 @@
-// Time in nanoseconds, from a clock that only goes forward.
+// Time in nanoseconds, from a monotonic clock.
 #pragma once
 #include <stdint.h>
 #include <time.h>

@@ -1,4 +1,4 @@
-// Acked echos: with so many outstanding per client, or by probes on a schedule, beside whatever else goes on.
+// Acked echos: a fixed number outstanding per client, or by probes on a schedule beside another workload.
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -96,7 +96,7 @@ void probes_start(void)
     probe_due = now();
 }
 
-// Latency counts from when the echo was due, so that a server which stands still is not asked less.
+// Latency counts from when the echo was due: a server that stalls does not receive fewer echos.
 void probes_tick(nanos at)
 {
     for (; opt.probes && issuing && probe_due <= at; probe_due += seconds(1 / opt.probe_rate)) {

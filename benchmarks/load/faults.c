@@ -15,7 +15,7 @@ void fault(uint64_t *kind, const char *text, ...)
     va_start(words, text);
     vsnprintf(first_fault, sizeof first_fault, text, words);
     va_end(words);
-    for (char *p = first_fault; *p; p++)  // it goes into JSON as it is
+    for (char *p = first_fault; *p; p++)  // no escapes are needed in JSON
         if (*p == '"' || *p == '\\' || (unsigned char)*p < 32 || (unsigned char)*p > 126)
             *p = '\'';
 }

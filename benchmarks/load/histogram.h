@@ -1,4 +1,4 @@
-// Latencies in buckets that grow with the value: 128 to an octave, an error below 0.8 %.
+// Histogram of latencies: buckets grow with the value, 128 per octave, an error below 0.8 %.
 #pragma once
 #include "clock.h"
 

@@ -1,4 +1,4 @@
-// A load generator for Socket.IO servers: one thread, epoll, no libraries. Each scenario is the list of its steps.
+// Load generator for Socket.IO servers: one thread, epoll, no libraries. Each scenario is the list of its steps.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +18,7 @@ static nanos hard_limit;
 static bool probing, broadcasting;
 static unsigned source = 1;
 
-// Time passes.
+// Waiting.
 
 static bool turn(int timeout)
 {
@@ -74,7 +74,7 @@ static void leave_all(void)
     clients_started = clients_failed = 0;
 }
 
-// The server is done with what they left behind when it takes no more CPU.
+// The server has finished cleaning up after the clients when it uses no more CPU.
 static void await_quiet(wave *w)
 {
     usage before = usage_of(opt.pid), last = before;
@@ -103,7 +103,7 @@ static void drain(void)
         ;
     if (received < issued)
         fault(&faults.missing, "%lu messages never came", (unsigned long)(issued - received));
-    pass(LINGER_MS * MILLISECOND, false);  // for what comes twice
+    pass(LINGER_MS * MILLISECOND, false);  // to catch repeated messages
 }
 
 static void measure(void)
@@ -166,7 +166,7 @@ static void run_idle(void)
     resident_up = window.server_to.resident;
     uint64_t due = (uint64_t)(opt.clients * (int)(opt.duration / opt.ping_interval));
     measured = pings - before;
-    // A ping interval may begin before the window and end behind it; a tenth is left for that.
+    // A ping interval may begin before the window and end after it; a tenth allows for that.
     if (measured < due - due / 10)
         fault(&faults.missing, "%lu pings came, %lu were due", (unsigned long)measured, (unsigned long)due);
 }
@@ -186,7 +186,7 @@ static void run_storm(void)
     drain();
 }
 
-// The first wave is half as large: what a client costs when all leave at once must not depend on how many they are.
+// The first wave is half as large: the cost per client of leaving at once must not depend on the number of clients.
 static void run_waves(void)
 {
     current_workload = &silence;
@@ -205,9 +205,12 @@ static void run_waves(void)
     }
 }
 
-static const struct { const char *name; void (*run)(void); } SCENARIOS[] = {
+static const struct {
+    const char *name;
+    void (*run)(void);
+} SCENARIOS[] = {
     {"echo", run_echo}, {"bcast", run_broadcast}, {"room", run_rooms},
-    {"idle", run_idle}, {"storm", run_storm}, {"waves", run_waves},
+    {"idle", run_idle}, {"storm", run_storm},     {"waves", run_waves},
 };
 
 static void prepare(void)

@@ -5,10 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+// Tables: several entries on a line.
+// clang-format off
 options opt = {
     .mode = "echo", .clients = 100, .at_once = 100, .window = 1, .bytes = 32, .per_room = 10, .probe_rate = 1000,
     .waves = 3, .warm = 0.5, .duration = 2, .drain = 10, .limit = 120, .ping_interval = 25, .spin = true,
 };
+// clang-format on
 
 static const char USAGE[] =
     "usage: load --mode echo|bcast|room|idle|storm|waves --port PORT --pid PID [--transport websocket|polling]\n"
@@ -17,6 +20,7 @@ static const char USAGE[] =
     "  [--pingiv S] [--spin 0|1]\n"
     "Connects to 127.0.0.1 and writes one line of JSON; ends with 0 when every message came once and in order.\n";
 
+// clang-format off
 enum { MODE = 1, TRANSPORT, PORT, PID, N, CONC, WIN, BYTES, K, RATE, PROBES, PROBE_RATE, WAVES, WARM, DUR, DRAIN, MAX,
        PINGIV, SPIN };
 
@@ -27,6 +31,7 @@ static const struct option FLAGS[] = {
     {"dur", 1, 0, DUR}, {"drain", 1, 0, DRAIN}, {"max", 1, 0, MAX}, {"pingiv", 1, 0, PINGIV}, {"spin", 1, 0, SPIN},
     {0, 0, 0, 0},
 };
+// clang-format on
 
 static void refuse(const char *why)
 {
@@ -65,11 +70,18 @@ void read_options(int count, char **words)
     int flag;
     while ((flag = getopt_long(count, words, "", FLAGS, NULL)) != -1)
         take(flag, optarg);
-    if (opt.port < 1 || opt.port > 65535) refuse("--port is needed");
-    if (opt.clients < 1 || opt.clients > 100000 || opt.at_once < 1) refuse("--n or --conc out of range");
-    if (opt.window < 1 || opt.window > 64) refuse("--win must be from 1 to 64");
-    if (opt.bytes < 20 || opt.bytes > 60000) refuse("--bytes must be from 20 to 60000");
-    if (opt.per_room < 1 || (!strcmp(opt.mode, "room") && opt.clients % opt.per_room)) refuse("--n must be a multiple of --k");
-    if (opt.waves < 1 || opt.waves > 16) refuse("--waves must be from 1 to 16");
-    if (opt.probes < 0 || (opt.probes && opt.probe_rate <= 0)) refuse("--probes or --probe-rate out of range");
+    if (opt.port < 1 || opt.port > 65535)
+        refuse("--port is needed");
+    if (opt.clients < 1 || opt.clients > 100000 || opt.at_once < 1)
+        refuse("--n or --conc out of range");
+    if (opt.window < 1 || opt.window > 64)
+        refuse("--win must be from 1 to 64");
+    if (opt.bytes < 20 || opt.bytes > 60000)
+        refuse("--bytes must be from 20 to 60000");
+    if (opt.per_room < 1 || (!strcmp(opt.mode, "room") && opt.clients % opt.per_room))
+        refuse("--n must be a multiple of --k");
+    if (opt.waves < 1 || opt.waves > 16)
+        refuse("--waves must be from 1 to 16");
+    if (opt.probes < 0 || (opt.probes && opt.probe_rate <= 0))
+        refuse("--probes or --probe-rate out of range");
 }

@@ -1,24 +1,24 @@
-// The command line.
+// Command line.
 #pragma once
 #include <stdbool.h>
 #include <sys/types.h>
 
 typedef struct {
-    const char *mode;   // echo, bcast, room, idle, storm, waves
-    bool polling;       // HTTP long-polling instead of WebSocket
+    const char *mode;  // echo, bcast, room, idle, storm, waves
+    bool polling;      // HTTP long-polling instead of WebSocket
     int port;
-    pid_t pid;          // of the server, whose CPU time and memory are read
+    pid_t pid;  // of the server, whose CPU time and memory are read
     int clients;
-    int at_once;        // connections being opened at the same time
-    int window;         // messages under way: per client (echo), per room (room), in all (bcast)
-    int bytes;          // of a payload
+    int at_once;  // connections being opened at the same time
+    int window;   // messages in flight: per client (echo), per room (room), in all (bcast)
+    int bytes;    // of a payload
     int per_room;
-    int probes;         // clients beside the others that send acked echos on a schedule
+    int probes;         // additional clients that send acked echos on a schedule
     double probe_rate;  // of all probes together, per second
-    double rate;        // of broadcasts, per second; 0: the next one when one is complete
+    double rate;        // of broadcasts, per second; 0: each one when the last is complete
     int waves;
     double warm, duration, drain, limit, ping_interval;  // seconds
-    bool spin;          // ask for events without sleeping, so that latency is not the generator's
+    bool spin;                                           // poll without sleeping, so that the generator adds no latency
 } options;
 
 extern options opt;

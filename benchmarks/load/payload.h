@@ -1,4 +1,4 @@
-// Payloads are digits and padding, and no byte of them is taken on trust: a number of ten digits, `x` up to the length.
+// Payloads: a number of ten digits, then `x` up to the length. Every byte is checked.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,7 +26,7 @@ static inline bool get_digits(const uint8_t *at, uint32_t *number)
     return true;
 }
 
-// `text` is the JSON that comes before the payload: ["echo"," and the like.
+// `text` is the JSON before the payload, such as ["echo",".
 static inline bool is_message(const uint8_t *args, size_t length, const char *text, size_t text_length)
 {
     return length == text_length + (size_t)opt.bytes + 2 && !memcmp(args, text, text_length) &&

@@ -1,5 +1,5 @@
-// The HTTP long-polling transport: one connection always has a GET pending, the other POSTs. As the JavaScript client,
-// one POST at a time; what is sent meanwhile goes with the next.
+// HTTP long-polling transport: one connection always has a GET pending, the other POSTs. Like the JavaScript client it
+// has one POST in flight; packets sent meanwhile go with the next.
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,7 +88,7 @@ static void packets(client *c, const uint8_t *text, size_t length, nanos at)
     }
 }
 
-// The length of the body; -1 = the server does not tell.
+// Returns the length of the body; -1 without a Content-Length.
 static long content_length(const uint8_t *head, const uint8_t *end)
 {
     for (const uint8_t *line = head; line && line < end; line = memchr(line, '\n', (size_t)(end - line))) {
@@ -108,7 +108,7 @@ static void answer(client *c, tcp *t, const uint8_t *body, size_t length, nanos 
         return;
     }
     c->posting = false;
-    if (length != 2 || strncasecmp((const char *)body, "ok", 2))  // stock shouts
+    if (length != 2 || strncasecmp((const char *)body, "ok", 2))  // python-socketio answers in upper case
         fault(&faults.protocol, "client %u: a POST was not answered with ok", c->index);
     if (c->waiting.length)
         post(c);
@@ -131,7 +131,7 @@ static size_t data(tcp *t, uint8_t *bytes, size_t length)
     }
     if (length < head + (size_t)size)
         return 0;
-    answer(c, t, bytes + head, (size_t)size, at);  // there is one request at a time, and so one answer
+    answer(c, t, bytes + head, (size_t)size, at);  // one request at a time, so one answer
     return head + (size_t)size;
 }
 

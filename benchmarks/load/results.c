@@ -50,8 +50,10 @@ static void write_latency(const char *name, const histogram *h)
 {
     printf("\"%s\":{\"count\":%lu,\"mean\":%.4f", name, (unsigned long)h->count,
            ratio((double)h->sum, (double)h->count) / 1e6);
-    static const struct { const char *name; double q; } QUANTILES[] = {
-        {"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"p999", 0.999}};
+    static const struct {
+        const char *name;
+        double q;
+    } QUANTILES[] = {{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"p999", 0.999}};
     for (int i = 0; i < 4; i++)
         printf(",\"%s\":%.4f", QUANTILES[i].name, histogram_quantile(h, QUANTILES[i].q) / 1e6);
     printf(",\"max\":%.4f},", (double)h->max / 1e6);
@@ -78,9 +80,8 @@ static void write_waves(void)
         const wave *w = &waves[i];
         printf("%s{\"clients\":%d,\"connects_per_second\":%.1f,\"connect_us\":%.2f,\"leave_us\":%.2f,"
                "\"leave_seconds\":%.2f,\"peak_kib\":%ld,\"after_kib\":%ld}",
-               i ? "," : "", w->clients, ratio(w->clients, w->connect_seconds),
-               ratio(w->connect_cpu * 1e6, w->clients), ratio(w->leave_cpu * 1e6, w->clients), w->leave_seconds,
-               w->peak, w->after);
+               i ? "," : "", w->clients, ratio(w->clients, w->connect_seconds), ratio(w->connect_cpu * 1e6, w->clients),
+               ratio(w->leave_cpu * 1e6, w->clients), w->leave_seconds, w->peak, w->after);
     }
     printf("],");
 }

@@ -1,4 +1,4 @@
-// What is counted while a run lasts, and the line of JSON that is written at its end.
+// Counters of a run, and the line of JSON that is written at its end.
 #pragma once
 #include <stdbool.h>
 
@@ -21,7 +21,7 @@ typedef struct {
 } window_figures;
 
 extern histogram latency, completion, probe_latency, connecting;
-extern uint64_t issued, received;  // messages to be delivered, delivered; in all
+extern uint64_t issued, received;  // totals: messages to be delivered, messages delivered
 extern uint64_t measured;          // delivered within the window
 extern bool measuring;
 extern window_figures window;
@@ -33,4 +33,4 @@ extern long resident_before, resident_up;
 void window_open(void);
 void window_close(void);
 void delivered(nanos sent, nanos at);
-int write_results(void);  // gives the exit code
+int write_results(void);  // returns the exit code

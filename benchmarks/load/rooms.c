@@ -1,4 +1,4 @@
-// Rooms of a few: in each, one member speaks and all of its members hear, and nobody else.
+// Small rooms: in each, one member sends; all members of the room must receive, and no other client.
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -13,7 +13,10 @@ static const char HEAD[] = "[\"room\",\"";
 
 typedef struct {
     uint32_t next;
-    struct { nanos sent; int missing; } under_way[UNDER_WAY];
+    struct {
+        nanos sent;
+        int missing;
+    } under_way[UNDER_WAY];
 } room;
 
 static room *table;
@@ -37,7 +40,7 @@ void rooms_join(client *c)
     tcp_flush();
 }
 
-// The first members speak: client n is in room n.
+// The first member of each room sends: client n is in room n.
 static void speak(uint32_t which, nanos at)
 {
     char head[40];
@@ -64,8 +67,7 @@ static void on_event(client *c, const uint8_t *args, size_t length, nanos at)
     room *r = &table[c->room];
     if (!is_message(args, length, HEAD, head) || !get_digits(args + head, &number) ||
         !get_digits(args + head + 10, &which) || memcmp(args + head + 20, padding, (size_t)opt.bytes - 20)) {
-        fault(&faults.corrupt, "client %u: event %.*s", c->index, (int)(length < 80 ? length : 80),
-              (const char *)args);
+        fault(&faults.corrupt, "client %u: event %.*s", c->index, (int)(length < 80 ? length : 80), (const char *)args);
         return;
     }
     if (which != c->room || number >= r->next) {

@@ -22,7 +22,7 @@ static int poller;
 static uint8_t incoming[TURN_BYTES];
 static uint8_t outgoing[TURN_BYTES];
 static size_t outgoing_length;
-static tcp *outgoing_to;  // the one whose bytes are in `outgoing`
+static tcp *outgoing_to;  // the connection whose bytes are in `outgoing`
 
 void buffer_append(buffer *b, const void *bytes, size_t length)
 {

@@ -1,4 +1,4 @@
-// Non-blocking TCP connections on one epoll. What is written while one turn lasts leaves in one write.
+// Non-blocking TCP connections on one epoll. Data written during one turn is sent in one write.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,17 +16,17 @@ struct tcp {
     buffer unread, unsent;
     void *owner;
     void (*on_open)(tcp *);
-    size_t (*on_data)(tcp *, uint8_t *bytes, size_t length);  // gives how many bytes it has used
+    size_t (*on_data)(tcp *, uint8_t *bytes, size_t length);  // returns the number of bytes consumed
     void (*on_end)(tcp *, const char *why);
 };
 
 void tcp_start(void);
 bool tcp_connect(tcp *t, int port, unsigned source);  // from 127.0.0.source
-void tcp_close(tcp *t);                               // says nothing to on_end
+void tcp_close(tcp *t);                               // does not call on_end
 
-uint8_t *tcp_reserve(tcp *t, size_t length);  // room for bytes to send; gone by the next reservation for another
+uint8_t *tcp_reserve(tcp *t, size_t length);  // space for bytes to send; valid until the next reservation for another
 void tcp_flush(void);
-int tcp_turn(int timeout);  // milliseconds; gives the number of events
+int tcp_turn(int timeout);  // milliseconds; returns the number of events
 
 void buffer_append(buffer *b, const void *bytes, size_t length);
 void buffer_free(buffer *b);

@@ -1,4 +1,4 @@
-// The WebSocket transport, as RFC 6455 has it for a client. Frames are masked with a key that is not zero.
+// WebSocket transport: a client of RFC 6455. Frames are masked with a key that is not zero.
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <string.h>
@@ -60,7 +60,7 @@ static void pong(client *c, const uint8_t *bytes, size_t length)
     finish(c);
 }
 
-// Gives the length of the answer's head; 0 = not all of it is here.
+// Returns the length of the response head; 0 = incomplete.
 static size_t read_upgrade(client *c, const uint8_t *bytes, size_t length)
 {
     const uint8_t *end = memmem(bytes, length, "\r\n\r\n", 4);
@@ -76,7 +76,7 @@ static size_t read_upgrade(client *c, const uint8_t *bytes, size_t length)
     return (size_t)(end - bytes) + 4;
 }
 
-// Gives the length of the frame; 0 = not all of it is here.
+// Returns the length of the frame; 0 = incomplete.
 static size_t read_frame(client *c, const uint8_t *bytes, size_t length, nanos at)
 {
     if (length < 2)

@@ -1,9 +1,9 @@
-// What the clients do: acked echos, broadcasts, messages in rooms.
+// Workloads of the clients: acked echos, broadcasts, messages in rooms.
 #pragma once
 #include "client.h"
 
 extern const workload echo, broadcast, rooms, silence;
-extern bool issuing;  // an answer leads to the next message; set back, everything under way comes to its end
+extern bool issuing;  // an answer triggers the next message; when false, messages in flight finish
 
 void echo_start(void);
 
@@ -12,7 +12,7 @@ void probes_tick(nanos at);
 
 void broadcast_start(void);
 void broadcast_tick(nanos at);
-void broadcast_check(void);  // that everybody has heard everything
+void broadcast_check(void);  // checks that all clients have received all broadcasts
 
 extern int rooms_joined;
 void rooms_prepare(void);

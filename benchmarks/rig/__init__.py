@@ -1,1 +1,1 @@
-"""The measuring rig behind `run.py`: servers, generators, workloads, results."""
+"""Measuring rig of the benchmarks: what all suites share, and a folder for each suite (single, cluster, durable)."""

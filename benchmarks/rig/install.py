@@ -1,4 +1,4 @@
-"""What the benchmark needs and may put into build/: programs in C, npm packages, virtual environments."""
+"""Requirements of the benchmarks, made in build/: programs in C, npm packages, virtual environments."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent.parent
 PROJECT = HERE.parent
+SERVERS = HERE / "servers"
 BUILD = HERE / "build"
 NODE_FOLDER = BUILD / "node"
 SECONDS = 600.0
@@ -20,11 +21,11 @@ C_FLAGS = ("-O2", "-std=gnu11", "-Wall", "-Wextra", "-Wno-missing-field-initiali
 
 
 class Unavailable(Exception):
-    """Something cannot be had on this machine; the text says what and why."""
+    """Something is not available on this machine; the text says what and why."""
 
 
 def compile_c(program: Path, sources: Sequence[Path]) -> None:
-    """With `CC` and `CFLAGS` of the environment, when a file beside the sources is newer than the program."""
+    """Compile with `CC` and `CFLAGS` of the environment, if a file in the sources' folder is newer than `program`."""
     BUILD.mkdir(exist_ok=True)
     newest = max(file.stat().st_mtime for source in sources for file in source.parent.iterdir())
     if program.exists() and program.stat().st_mtime >= newest:
@@ -34,7 +35,7 @@ def compile_c(program: Path, sources: Sequence[Path]) -> None:
 
 
 def install_node_packages() -> None:
-    """socket.io, and Bun where npm has it for this machine; nothing is done where that is already there."""
+    """Install socket.io, and Bun where npm has it for this machine. Does nothing when they are installed."""
     wanted = (HERE / "package.json").read_bytes()
     have = NODE_FOLDER / "package.json"
     if have.exists() and have.read_bytes() == wanted and (NODE_FOLDER / "node_modules" / "socket.io").exists():
@@ -53,7 +54,7 @@ def installed(package: str) -> str:
     return str(json.loads(manifest.read_text())["version"])
 
 
-def said(command: Sequence[str]) -> str:
+def output_of(command: Sequence[str]) -> str:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     except (OSError, subprocess.SubprocessError) as error:
@@ -78,10 +79,10 @@ print(json.dumps({"python": sys.version_info[:3], **{name: version(name) for nam
 
 
 def python_with_rtserver(python: str) -> tuple[str, dict[str, Any]]:
-    """The interpreter with rtserver in it, installed into a venv of its own where it is not there yet."""
+    """An interpreter that has rtserver, and its versions. If `python` has no rtserver, a venv in build/ gets it."""
     for candidate in (python, str(_venv_of(python) / "bin" / "python")):
         try:
-            return candidate, json.loads(said([candidate, "-c", _ABOUT]))
+            return candidate, json.loads(output_of([candidate, "-c", _ABOUT]))
         except Unavailable:
             continue
     venv = _venv_of(python)
@@ -89,9 +90,9 @@ def python_with_rtserver(python: str) -> tuple[str, dict[str, Any]]:
     inside = str(venv / "bin" / "python")
     _run([inside, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
           "--constraint", str(PROJECT / "requirements.lock"), "--editable", str(PROJECT)])  # fmt: skip
-    return inside, json.loads(said([inside, "-c", _ABOUT]))
+    return inside, json.loads(output_of([inside, "-c", _ABOUT]))
 
 
 def _venv_of(python: str) -> Path:
-    version = said([python, "-c", "import sys; print('%d.%d.%d' % sys.version_info[:3])"])
+    version = output_of([python, "-c", "import sys; print('%d.%d.%d' % sys.version_info[:3])"])
     return BUILD / f"venv-{version}"

@@ -1,4 +1,4 @@
-// The same server on Bun: its own HTTP and WebSocket server under Node's socket.io.
+// Node's socket.io on Bun, with Bun's own HTTP and WebSocket server.
 import { createRequire } from "node:module";
 
 const require = createRequire(`${process.env.BENCH_NODE}/`);

@@ -1,4 +1,4 @@
-// Node's socket.io as one of several servers: @socket.io/redis-adapter, classic or sharded.
+// Node's socket.io in a cluster: @socket.io/redis-adapter, classic or sharded.
 const { createServer } = require("node:http");
 const { createRequire } = require("node:module");
 const load = createRequire(`${process.env.BENCH_NODE}/`);

@@ -1,4 +1,4 @@
-"""rtserver as one of several servers: the whole product, with a namespace of one's own at `/`."""
+"""rtserver in a cluster: the whole product, with an application's own namespace at `/`."""
 
 from __future__ import annotations
 

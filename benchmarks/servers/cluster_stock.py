@@ -1,4 +1,4 @@
-"""python-socketio as one of several servers: its Redis manager, aiohttp on uvloop."""
+"""python-socketio in a cluster: its Redis manager, aiohttp on uvloop."""
 
 from __future__ import annotations
 

@@ -1,15 +1,17 @@
-// Node's socket.io as it comes: its default WebSocket implementation (ws), HTTP of the standard library.
+// Node's socket.io with default settings: its WebSocket implementation (ws), HTTP of the standard library.
 const { createServer } = require("node:http");
 const { createRequire } = require("node:module");
 const { Server } = createRequire(`${process.env.BENCH_NODE}/`)("socket.io");
 
-const http = createServer((request, response) => {
+const http = createServer((_request, response) => {
   response.setHeader("content-type", "application/json");
-  response.end(JSON.stringify({
-    sessions: io.engine.clientsCount,
-    clients: io.of("/").sockets.size,
-    rooms: io.of("/").adapter.rooms.size,
-  }));
+  response.end(
+    JSON.stringify({
+      sessions: io.engine.clientsCount,
+      clients: io.of("/").sockets.size,
+      rooms: io.of("/").adapter.rooms.size,
+    }),
+  );
 });
 const io = new Server(http, {
   pingInterval: 1000 * Number(process.env.BENCH_PING_INTERVAL || 25),

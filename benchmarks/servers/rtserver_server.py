@@ -1,4 +1,4 @@
-"""rtserver by its public path: `Namespace`, `@event`, arguments checked by annotations, metrics and bounds on."""
+"""rtserver by its public API: `Namespace`, `@event`, arguments checked by annotations, metrics and bounds on."""
 
 from __future__ import annotations
 

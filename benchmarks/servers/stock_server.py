@@ -1,4 +1,4 @@
-"""python-socketio as it comes, in its fastest ordinary set-up: aiohttp on uvloop."""
+"""python-socketio with default settings, in its fastest ordinary set-up: aiohttp on uvloop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-// A courier's app in short: reports the way of an order. `TOKEN=… node courier.mjs 1042`
+// A courier's app: reports the status and position of an order. `TOKEN=… node courier.mjs 1042`
 import { io } from "socket.io-client";
 
 const [orderId = "1042"] = process.argv.slice(2);

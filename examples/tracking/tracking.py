@@ -1,4 +1,4 @@
-"""Customers watch their orders move: a namespace of one's own, complete. README.md says how to run it.
+"""Order tracking for customers: a complete namespace of an application. README.md says how to run it.
 
 client → server   joinOrder "1042"                                → {ok, status}
                   leaveOrder "1042"                               → {ok}
@@ -17,7 +17,7 @@ Status = Literal["accepted", "in the kitchen", "on its way", "delivered"]
 
 
 class Report(msgspec.Struct, rename="camel"):
-    """What a courier's app sends: checked before the handler sees it."""
+    """The payload of a courier's report, checked before the handler is called."""
 
     order_id: str
     status: Status | None = None
@@ -31,7 +31,7 @@ class Order(msgspec.Struct):
 
 class Tracking(Namespace, path="/tracking"):
     def __init__(self) -> None:
-        # Yours come from a database; `async def on_start(self)` is the place to open it.
+        # In a real application they come from a database, which `async def on_start(self)` opens.
         self.orders = {"1042": Order("alice"), "1043": Order("bob")}
 
     @event("joinOrder", rate="10/s")
@@ -57,13 +57,13 @@ class Tracking(Namespace, path="/tracking"):
             order.status = report.status
             await watchers.emit("orderUpdate", {"orderId": report.order_id, "status": report.status})
         if report.position is not None:
-            # A position that a slow phone misses does no harm: the next one is better.
+            # A slow phone may miss a position: the next one replaces it.
             await watchers.volatile.emit("position", {"orderId": report.order_id, "position": report.position})
         return {"ok": True}
 
     def _order_of(self, client: Client, order_id: str) -> Order:
         order = self.orders.get(order_id)
-        # One answer for "does not exist" and "is not yours": nobody can find out which numbers are in use.
+        # One error for "does not exist" and "is not yours", so that order numbers cannot be probed.
         if order is None or not (_is_courier(client) or order.customer == client.user):
             raise NotFound("There is no such order")
         return order

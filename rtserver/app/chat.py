@@ -53,13 +53,13 @@ class MentionNotifier:
         """Save and push a notification for each draft."""
         await self._batcher.notify(drafts)
 
-    async def withdrawn(self, gone: Sequence[tuple[str, str]]) -> None:
+    async def announce_deleted(self, removed: Sequence[tuple[str, str]]) -> None:
         """Report notifications that no longer exist to the devices of their users."""
-        await self._notifier.withdrawn(gone)
+        await self._notifier.announce_deleted(removed)
 
 
 class ChatParts:
-    """`namespace` is /chat, whose `poster` and `keeper` serve backends too; `user_erasure` erases a user."""
+    """`namespace` is /chat, whose `poster` and `room_admin` serve backends too; `user_erasure` erases a user."""
 
     def __init__(
         self, settings: Settings, database: Database, messages: Messages, presence: Presence, notifier: Notifier
@@ -86,7 +86,7 @@ class ChatParts:
         )
         chat = self.namespace
         self.user_erasure = UserErasure(
-            chat, EraseUser(database), self._uploads, chat.poster.opening.forget, chat.keeper.watchers
+            chat, EraseUser(database), self._uploads, chat.poster.direct_rooms.evict, chat.room_admin.watchers
         )
 
     def upload_parts(self) -> Iterable[UploadsApi]:
@@ -115,7 +115,7 @@ class ChatParts:
             for pause in (0, settings_cache.SECONDS):
                 await asyncio.sleep(pause)
                 try:
-                    await self.namespace.keeper.recheck()
+                    await self.namespace.room_admin.recheck()
                 except EventError as error:
                     log.warning("rooms_not_rechecked", error=error.message)
                     self._redis_ready.set()

@@ -27,7 +27,7 @@ from rtserver.auth.authenticator import TokenAuthenticator
 from rtserver.auth.issuer import issue
 from rtserver.auth.verifier import TokenVerifier
 from rtserver.config.settings import Settings
-from rtserver.engine.http.cors import Origins
+from rtserver.engine.http.cors import OriginPolicy
 from rtserver.errors import ConfigError
 from rtserver.http.cors import Cors
 from rtserver.http.errors import error_boundary
@@ -92,18 +92,18 @@ class _Composition:
 
     def _compose_server(self, own: list[Namespace]) -> None:
         settings = self.settings
-        self.origins = Origins(settings.cors_origins)
+        self.origins = OriginPolicy(settings.cors_origins, own_host=True, log_rejected=True)
         self.server = Server(
             authenticator=TokenAuthenticator(
                 self.verifier, cookie_name=settings.jwt_cookie, allow_query=settings.jwt_query
             ),
             adapter=self.adapter,
-            occupancy=self.presence.rooms,
+            room_presence=self.presence.rooms,
             metrics=self.metrics,
             instance_id=self.instance,
             event_rate=settings.rate_events,
             trusted_proxies=[str(network) for network in settings.trusted_proxies],
-            bounds=limits_of(settings),
+            limits=limits_of(settings),
             identity_leeway=settings.jwt_leeway,
             namespaces=[],
             allow_eio3=settings.allow_eio3,
@@ -124,13 +124,13 @@ class _Composition:
         if self.bus is not None:
             self.bus.on_change(self.chat.redis_changed)
         chat = self.chat.namespace
-        admin = Admin(self.metrics.snapshot, self.registry, self.presence, chat.keeper, version=VERSION)
-        chat.keeper.watchers.append(admin.record)
+        admin = Admin(self.metrics.snapshot, self.registry, self.presence, chat.room_admin, version=VERSION)
+        chat.room_admin.watchers.append(admin.record)
         for namespace in (chat, self.inboxes.namespace, admin, *own):
             self.server.add_namespace(namespace)
         self.ingest = Ingest(
             settings, self.database, self.metrics, instance=self.instance,
-            notifying=self.notifier, posting=chat.poster, emitting=EmitService(self.server),
+            notifier=self.notifier, poster=chat.poster, emitter=EmitService(self.server),
         )  # fmt: skip
 
     def app(self) -> web.Application:

@@ -1,4 +1,4 @@
-"""The part of the composition that serves backends: what they may ask for, and the doors that are not HTTP."""
+"""Composition of ingest: the intake for requests of backends, the scheduler, and the consumers of brokers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from rtserver.telemetry.metrics import Metrics
 
 
 class Ingest:
-    """`intake` is what every door ends in; `schedule` is what waits for its time."""
+    """`intake` executes the requests of every source, HTTP included; `schedule` holds those that are due later."""
 
     def __init__(
         self,
@@ -40,76 +40,80 @@ class Ingest:
         metrics: Metrics,
         *,
         instance: str,
-        notifying: Notifier,
-        posting: MessagePoster,
-        emitting: EventEmitter,
+        notifier: Notifier,
+        poster: MessagePoster,
+        emitter: EventEmitter,
     ) -> None:
         self.schedule = Schedule(database)
         self._requests = IdempotencyKeys(database)
-        self._notifying = NotificationBatcher(notifying)
+        self._notifier = NotificationBatcher(notifier)
         self.intake = Intake(
-            notifying=self._notifying,
-            posting=posting,
-            emitting=emitting,
+            notifier=self._notifier,
+            poster=poster,
+            emitter=emitter,
             audience=Audience(database),
             requests=self._requests,
             schedule=self.schedule,
         )
         owner = f"{instance}:{secrets.token_hex(4)}"
-        self._scheduler = Scheduler(self.schedule, self._execute, metrics, owner=owner, clean=self._requests.forget_old)
+        self._scheduler = Scheduler(
+            self.schedule, self._execute, metrics, owner=owner, clean=self._requests.remove_expired
+        )
         self.intake.on_scheduled = self._scheduler.nudge
-        self._fetching = list(self._compose_fetching(settings, metrics, owner))
+        self._consumers = list(self._compose_consumers(settings, metrics, owner))
 
     async def run(self, _: Any) -> AsyncIterator[None]:
-        """Begins after the database and the cluster, ends before them."""
+        """Started after the database and the cluster, stopped before them."""
         await self._requests.start()
-        await self._notifying.start()
+        await self._notifier.start()
         await self._scheduler.start()
-        for door in self._fetching:
-            await door.start()
+        for consumer in self._consumers:
+            await consumer.start()
         yield
-        await asyncio.gather(*(door.stop() for door in self._fetching))
+        await asyncio.gather(*(consumer.stop() for consumer in self._consumers))
         await self._scheduler.stop()
-        await self._notifying.stop()
+        await self._notifier.stop()
         await self._requests.stop()
 
     async def _execute(self, kind: str, body: Any, origin: str) -> None:
         await self.intake.execute(checked(kind, body), origin=origin)
 
-    async def _take(self, request: Request, origin: str | None) -> None:
-        await self.intake.take(request, origin=origin)
+    async def _submit(self, request: Request, origin: str | None) -> None:
+        await self.intake.submit(request, origin=origin)
 
-    def _compose_fetching(
+    def _compose_consumers(
         self, settings: Settings, metrics: Metrics, owner: str
     ) -> Iterator[RedisStreamConsumer | Consumer]:
         if settings.reads_inbox:
             yield self._compose_inbox(settings, metrics, owner)
         if settings.kafka_url is not None:
             address = parse_kafka_url(settings.kafka_url.get_secret_value())
-            yield _extra("kafka").KafkaDoor(address, settings.kafka_topic, EntryProcessor(self._take), metrics)
+            yield _extra("kafka").KafkaConsumer(address, settings.kafka_topic, EntryProcessor(self._submit), metrics)
         if settings.rabbitmq_url is not None:
             url = settings.rabbitmq_url.get_secret_value()
-            yield _extra("rabbitmq").RabbitDoor(url, settings.rabbitmq_queue, EntryProcessor(self._take), metrics)
+            yield _extra("rabbitmq").RabbitMQConsumer(
+                url, settings.rabbitmq_queue, EntryProcessor(self._submit), metrics
+            )
 
     def _compose_inbox(self, settings: Settings, metrics: Metrics, consumer: str) -> RedisStreamConsumer:
         assert settings.redis_url is not None  # noqa: S101  see reads_inbox
         stream = settings.inbox_stream
         address = parse_redis_url(settings.redis_url.get_secret_value())
-        # In a Redis Cluster the braces put it where the stream is, so that one step can move an entry.
+        # In a Redis Cluster the braces put it into the slot of the stream, so that one script can move an entry.
         dead = f"{{{stream}}}:dead" if address.kind == "cluster" else f"{stream}:dead"
-        feed = EntryProcessor(self._take, attempts=1, forsaken=True)
+        processor = EntryProcessor(self._submit, attempts=1, redelivered_by_broker=True)
 
-        async def carry(entries: Sequence[StreamEntry], settle: Settle) -> None:
-            await feed.carry([_entry(stream, entry) for entry in entries], settle)
+        async def process(entries: Sequence[StreamEntry], settle: Settle) -> None:
+            await processor.process([_entry(stream, entry) for entry in entries], settle)
 
         return RedisStreamConsumer(
-            connector(address, "rtserver-inbox", key=stream), carry, metrics,
+            connector(address, "rtserver-inbox", key=stream), process, metrics,
             stream=stream, dead=dead, consumer=consumer, address=address.shown,
         )  # fmt: skip
 
 
 def _extra(name: str) -> Any:
-    """The module of a door whose packages not everybody installs."""
+    """Return the module of a consumer whose packages are an optional extra."""
     try:
         return importlib.import_module(f"rtserver.ingest.{name}")
     except ModuleNotFoundError as error:

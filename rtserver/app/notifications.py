@@ -65,4 +65,4 @@ class Inboxes:
         present = await self._presence.online(users)
         if present.partial:
             return None
-        return present | await self.namespace.connected(users, self._timeout)
+        return present | await self.namespace.connected_users(users, self._timeout)

@@ -36,7 +36,7 @@ class Server(server.Server):
             PythonSocketIOInput(adapter).attach(self._bus.subscribe, client_manager.channel)
             kwargs["adapter"], client_manager = adapter, None
             instance = kwargs["instance_id"] = kwargs.get("instance_id") or new_instance_id()
-            kwargs.setdefault("occupancy", RoomPresence(instance, alone=False))
+            kwargs.setdefault("room_presence", RoomPresence(instance, alone=False))
         super().__init__(client_manager=client_manager, metrics=metrics, **kwargs)
 
     async def start(self) -> None:

@@ -1,1 +1,1 @@
-"""Who is connecting: tokens are found on the handshake, checked against the keys, and issued. Knows no namespace."""
+"""Authentication: tokens are found in the handshake, verified against keys, and issued. Knows no namespace."""

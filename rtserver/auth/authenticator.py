@@ -1,9 +1,10 @@
-"""Finds the token that a client offers and has it checked. Does not know how a token is checked, or what it allows.
+"""Authenticator: finds the token in a handshake and has it verified. Knows neither verification nor permissions.
 
-The first place that holds a token decides: a bad token is refused there, whatever stands in the next place.
+The token is looked up in this order. The first place that has one decides: an invalid token is rejected there, whatever
+the next places contain.
 
-1. the CONNECT payload, `io(url, {auth: {token}})`;  2. `Authorization: Bearer …` on the handshake;
-3. the cookie, where one is configured;              4. `?token=…`, where it is switched on.
+1. the CONNECT payload, `io(url, {auth: {token}})`;  2. `Authorization: Bearer …` of the handshake;
+3. the cookie, where one is configured;              4. `?token=…`, where it is enabled.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from rtserver.identity import Identity
 
 
 class Offer(Protocol):
-    """What is looked at of a handshake: the names of `headers` are lower-case, `auth` is the CONNECT payload."""
+    """The parts of a handshake that may have a token. `headers`: lower-case names. `auth`: the CONNECT payload."""
 
     @property
     def auth(self) -> Mapping[str, Any] | None: ...
@@ -31,13 +32,13 @@ class Offer(Protocol):
 
 
 class Verifier(Protocol):
-    """Checks a token; raises Refused."""
+    """Verifies a token; raises `Refused`."""
 
     async def verify(self, token: str) -> Identity: ...
 
 
 class TokenAuthenticator:
-    """The authenticator of the server: handshake → identity."""
+    """Handshake → identity. `revocations`: a placeholder, see `Revocations`."""
 
     def __init__(
         self,
@@ -53,7 +54,7 @@ class TokenAuthenticator:
         self._revocations = revocations or NoRevocations()
 
     async def authenticate(self, handshake: Offer) -> Identity | None:
-        """Whose connection this is; None where no token is offered. Raises Refused with a code `token_…`."""
+        """The identity of the client; None without a token. Raises `Refused` with a code `token_…`."""
         token = self._find(handshake)
         if token is None:
             return None
@@ -72,18 +73,18 @@ class TokenAuthenticator:
 
 
 def _in_payload(auth: Mapping[str, Any] | None) -> str | None:
-    """An empty token or null is none: that is what a page sends whose user has not signed in."""
+    """An empty token and null count as no token: pages send them before the user signs in."""
     token = auth.get("token") if isinstance(auth, Mapping) else None
     if token is None:
         return None
     if not isinstance(token, str):
-        raise invalid("it is not a text")
+        raise invalid("it is not a string")
     bearer = bearer_token(token)
     return token.strip() if bearer is None else bearer
 
 
 def _in_cookies(header: str, name: str) -> str | None:
-    """The first cookie of that name. `http.cookies` drops everything after the first cookie that it dislikes."""
+    """The first cookie of that name. Not by `http.cookies`, which drops all cookies after the first invalid one."""
     for pair in header.split(";"):
         key, _, value = pair.strip().partition("=")
         if key.strip() == name:
@@ -92,13 +93,16 @@ def _in_cookies(header: str, name: str) -> str | None:
 
 
 class Revocations(Protocol):
-    """Asked for every connection that shows a token which is good otherwise."""
+    """Checked for every connection with an otherwise valid token.
+
+    A placeholder: rtserver has no implementation but `NoRevocations` yet, and no setting for one.
+    """
 
     async def revoked(self, identity: Identity) -> bool: ...
 
 
 class NoRevocations:
-    """Every token is good until it expires."""
+    """The only implementation so far: every token is valid until it expires."""
 
     async def revoked(self, identity: Identity) -> bool:
         return False

@@ -1,7 +1,7 @@
-"""What a verified token says about its holder: claims → `Identity`. Pure; does not know keys or signatures.
+"""Claims of a verified token → `Identity`. Pure; knows nothing of keys and signatures.
 
-The issuer is trusted to say who somebody is, and not to be free of bugs: whatever is not of the promised shape is
-refused here, before it becomes a room name, a row or a log line.
+The issuer is trusted to identify users, but not to be free of bugs: claims of another shape are rejected here, before
+they become a room name, a row or a log line.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})  # control characters, lone s
 
 
 def identity_of(claims: Mapping[str, Any]) -> Identity:
-    """`sub` and `exp` are required; `name`, `roles`, `jti` and `iat` are optional. Raises ValueError."""
+    """`sub` and `exp` are required; `name`, `roles`, `jti` and `iat` are optional. Raises `ValueError`."""
     return Identity(
         user=_text("sub", claims.get("sub")),
         name=_text("name", claims["name"], empty=True) if "name" in claims else "",
@@ -31,21 +31,21 @@ def identity_of(claims: Mapping[str, Any]) -> Identity:
 
 def _text(claim: str, value: Any, *, empty: bool = False) -> str:
     if not isinstance(value, str) or len(value) > _LONGEST or not (value or empty):
-        raise ValueError(f"{claim} must be a text of 1 to {_LONGEST} characters")
+        raise ValueError(f"{claim} must be a string of 1 to {_LONGEST} characters")
     if any(unicodedata.category(character) in _UNPRINTABLE for character in value):
-        raise ValueError(f"{claim} must not hold control characters")
+        raise ValueError(f"{claim} must not contain control characters")
     return value
 
 
 def _roles(value: Any) -> frozenset[str]:
     roles = [value] if isinstance(value, str) else value
     if not isinstance(roles, list):
-        raise ValueError("roles must be a list of texts")
+        raise ValueError("roles must be a list of strings")
     return frozenset(_text("roles", role) for role in roles)
 
 
 def _time(claim: str, value: Any) -> float:
-    """NumericDate, RFC 7519 §2: a number, not a text and not a truth value."""
+    """NumericDate, RFC 7519 §2: a number; strings and booleans are rejected."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise ValueError(f"{claim} must be a number of seconds")
     return float(value)

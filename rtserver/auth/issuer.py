@@ -1,4 +1,4 @@
-"""Makes tokens: for `rtserver token`, development mode and tests. In production a team's own backend does this."""
+"""Token issuer, for `rtserver token`, development mode and tests. In production the team's backend issues tokens."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def issue(
     algorithm: str = "HS256",
     **claims: Any,
 ) -> str:
-    """A signed token for the user `sub` that lives for `ttl` seconds.
+    """A signed token for the user `sub`, valid for `ttl` seconds.
 
-    Of several issuers it names the first, as a token has one; `claims` are added as they are, and win.
+    Of several issuers it names the first, as a token has only one. `claims` are added unchanged and take precedence.
     """
     now = int(time.time())
     wanted: dict[str, Any] = {

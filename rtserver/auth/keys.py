@@ -1,7 +1,7 @@
-"""Keys that check tokens: what kind a key is, and the algorithms that its kind may be used with. Does not know tokens.
+"""Verification keys: their kinds, and the algorithms of each kind. Knows nothing of tokens.
 
-Rule: a key is only ever used with the algorithms of its own kind. A public key is no HMAC secret (RFC 8725 §2.1,
-"algorithm confusion"), so text that looks like a PEM is refused where a secret is expected, and the other way round.
+Rule: a key is used only with the algorithms of its own kind. A public key is not an HMAC secret (RFC 8725 §2.1,
+"algorithm confusion"), so text that looks like a PEM is rejected where a secret is expected, and vice versa.
 """
 
 from __future__ import annotations
@@ -35,29 +35,30 @@ _PEM = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """`algorithms`: all that its kind allows; the first one is used where nothing else is configured."""
+    """`algorithms`: all that its kind allows; the first one is the default."""
 
     material: bytes | PublicKey = field(repr=False)
     algorithms: tuple[str, ...]
 
     def only(self, allowed: Collection[str]) -> Key:
-        """The same key, for those of its algorithms that are allowed."""
+        """The same key, limited to the allowed algorithms."""
         return replace(self, algorithms=tuple(name for name in self.algorithms if name in allowed))
 
 
 def looks_like_pem(text: str) -> bool:
+    """Whether the text contains the beginning of a PEM block."""
     return "-----BEGIN" in text
 
 
 def secret_keys(secrets: Sequence[str]) -> list[Key]:
-    """HMAC keys. Raises ValueError where one of them is a PEM."""
+    """HMAC keys; raises `ValueError` where one of the secrets is a PEM."""
     if any(looks_like_pem(secret) for secret in secrets):
         raise ValueError("a PEM is not a secret")
     return [Key(secret.encode(), HMAC) for secret in secrets]
 
 
 def public_keys(pem: str) -> list[Key]:
-    """Every public key in `pem`, which may hold several. Raises ValueError, whose text is fit for people."""
+    """All public keys in `pem`; raises `ValueError` with a text for the operator."""
     blocks = list(_PEM.finditer(pem))
     if not blocks:
         raise ValueError("it holds no PEM")
@@ -93,7 +94,7 @@ WEBHOOK_PREFIX = "whsec_"
 
 
 def webhook_key(secret: str) -> bytes:
-    """The key that webhooks are signed with, of a secret as Standard Webhooks writes it; raises `ValueError`."""
+    """The key in a secret of Standard Webhooks (`whsec_…`); raises `ValueError` with a text for the operator."""
     try:
         key = b64decode(secret.removeprefix(WEBHOOK_PREFIX), validate=True)
     except ValueError:

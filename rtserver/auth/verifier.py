@@ -1,8 +1,9 @@
-"""Checks tokens: JWTs, RFC 7519, with the advice of RFC 8725. Does not know where a token was found on the request.
+"""Token verifier: JWTs (RFC 7519), by the recommendations of RFC 8725. Does not know where a token was found.
 
-1. The algorithms are those of the key, as configured. A token's header only picks among them; `none` is no algorithm.
-2. Whatever bytes arrive, the outcome is an `Identity` or `Refused`.
-3. Why a token was refused goes to the log, for the operator; the client learns "expired" or "invalid" and nothing else.
+1. The allowed algorithms are those of the configured key. The header of a token only selects among them; `none` is not
+   an algorithm.
+2. Any input leads to an `Identity` or to `Refused`.
+3. The reason of a rejection goes to the log, for the operator. The client learns "expired" or "invalid", nothing else.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ _MALFORMED = (jwt.PyJWTError, ValueError, TypeError, KeyError, OverflowError, Re
 
 
 def invalid(reason: str) -> Refused:
-    """The refusal of a token that is wrong in any way but its age; `reason` is for the log."""
+    """The error for a token that is invalid for any reason but its age. Logs `reason`."""
     log.info("token_refused", code="token_invalid", reason=reason)
     return Refused(MESSAGE, code="token_invalid")
 
 
 class TokenVerifier:
-    """`keys` are tried in order. `audience` and `issuer`: any of these; empty = not checked. `leeway` is in seconds."""
+    """`keys` are tried in order. `audience`, `issuer`: one must match; empty: not checked. `leeway`: seconds."""
 
     def __init__(
         self,
@@ -48,7 +49,7 @@ class TokenVerifier:
         self._leeway = leeway
 
     async def verify(self, token: str) -> Identity:
-        """Whose token it is. Raises Refused with the code `token_expired` or `token_invalid`."""
+        """The identity of the token. Raises `Refused` with the code `token_expired` or `token_invalid`."""
         if len(token) > MAX_TOKEN_LENGTH:
             raise invalid("it is too long")
         header = _header_of(token)
@@ -68,7 +69,7 @@ class TokenVerifier:
             try:
                 return self._decode(token, algorithm, key)
             except jwt.InvalidSignatureError:
-                continue  # signed with another one of the secrets, perhaps
+                continue  # perhaps signed with another of the keys
         return self._decode(token, algorithm, keys[-1])
 
     def _decode(self, token: str, algorithm: str, key: Key) -> dict[str, Any]:
@@ -84,7 +85,7 @@ class TokenVerifier:
 
 
 def _header_of(token: str) -> Mapping[str, Any]:
-    """The header, of which nothing is known but that its `alg` is a text."""
+    """The unverified header; only its `alg` is checked, to be a string."""
     try:
         header = jwt.get_unverified_header(token)
     except _MALFORMED as error:
@@ -95,20 +96,20 @@ def _header_of(token: str) -> Mapping[str, Any]:
 
 
 def _reason(error: Exception) -> str:
-    """The library's words; no part of them is the token."""
+    """The message of the library, which contains no part of the token."""
     return str(error)[:200] or type(error).__name__
 
 
 class KeySource(Protocol):
-    """Chooses keys by a token's header, which nobody has vouched for: its `kid` may only pick among trusted keys."""
+    """Chooses keys by the header of a token. The header is unverified: its `kid` may only select among trusted keys."""
 
     async def keys_for(self, header: Mapping[str, Any]) -> Sequence[Key]:
-        """The keys to try, in order; empty where there are none. May fetch them; raises only `Refused`."""
+        """The keys to try, in order; may be empty. May fetch keys; raises only `Refused`."""
         ...
 
 
 class FixedKeys:
-    """Keys that were configured; a key is tried for the algorithms that it carries."""
+    """The configured keys; each is tried for its own algorithms."""
 
     def __init__(self, keys: Iterable[Key]) -> None:
         self._keys = tuple(keys)

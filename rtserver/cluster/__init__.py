@@ -1,0 +1,1 @@
+"""The cluster: Redis connections, adapters on Node's wire, presence, emitters."""

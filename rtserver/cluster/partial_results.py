@@ -1,4 +1,4 @@
-"""Answers of the cluster that may lack somebody, and say so: a server was silent, or Redis is down."""
+"""Partial results: lists and sets that say whether the part of a server is missing (it hangs, or Redis is down)."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ T = TypeVar("T")
 
 
 class PartialList(list[T]):
-    """`heard`: the rtserver instances whose answer is in it, where that is known; others answer without a name."""
+    """`responders`: ids of the instances whose part is in it, where known; servers of Node do not name themselves."""
 
-    def __init__(self, items: Iterable[T] = (), *, partial: bool = False, heard: Iterable[str] = ()) -> None:
+    def __init__(self, items: Iterable[T] = (), *, partial: bool = False, responders: Iterable[str] = ()) -> None:
         super().__init__(items)
         self.partial = partial
-        self.heard = frozenset(heard)
+        self.responders = frozenset(responders)
 
 
 class PartialSet(set[T]):
     """The same as a set."""
 
-    def __init__(self, items: Iterable[T] = (), *, partial: bool = False, heard: Iterable[str] = ()) -> None:
+    def __init__(self, items: Iterable[T] = (), *, partial: bool = False, responders: Iterable[str] = ()) -> None:
         super().__init__(items)
         self.partial = partial
-        self.heard = frozenset(heard)
+        self.responders = frozenset(responders)

@@ -1,4 +1,4 @@
-"""Settings of the process: mode, address, workers, instance, data folder."""
+"""Settings of the process and of its log: mode, address, workers, instance, data folder; level and format."""
 
 from __future__ import annotations
 
@@ -38,3 +38,15 @@ class ServerSettings(BaseModel):
     @property
     def production(self) -> bool:
         return self.mode == "production"
+
+
+class LogSettings(BaseModel):
+    """The group "Logs"."""
+
+    GROUP: ClassVar[str] = "Logs"
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    log_level: field_types.LogLevel = "info"
+    """The least important level that is logged."""
+    log_format: field_types.LogFormat = "console"
+    """`console` for people, `json` for log collectors. Both go to standard error."""

@@ -12,9 +12,8 @@ from rtserver.config.chat import ChatSettings, UploadSettings
 from rtserver.config.connections import BrowserSettings, ConnectionSettings
 from rtserver.config.ingest import IngestSettings
 from rtserver.config.limits import LimitSettings
-from rtserver.config.logs import LogSettings
 from rtserver.config.notifications import NotificationSettings
-from rtserver.config.server import ServerSettings
+from rtserver.config.server import LogSettings, ServerSettings
 from rtserver.config.sources import Found, variable
 from rtserver.config.token_keys import TokenSettings
 

@@ -1,148 +1,203 @@
-"""Engine.IO handshakes: the first request of a session over either transport, and the WebSocket that upgrades one.
+"""Engine.IO handshake: the first request of a session over either transport, and the WebSocket that upgrades a session.
 
-A server may set a cookie with the session id at the handshake, for load balancers that route by it.
+1. A handshake is decided in one place, whichever way it came: `Handshaker.handshake` carries it out for requests of
+   aiohttp, `Handshaker.fast_handshake` for WebSockets that do not pass aiohttp (see `rtserver.engine.runner`).
+2. Checks run in Node's order: method, transport, `allow_request`, WebSocket headers, extensions, whether the server
+   is stopping, protocol revision, and last the layer above. The first that fails is the answer.
+3. The fast path answers only handshakes that are accepted. It leaves refusals to aiohttp, which runs all checks again.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Protocol
 
 from aiohttp import web
 
 from rtserver.engine.http import responses
+from rtserver.engine.http.cors import OriginPolicy
 from rtserver.engine.http.fastpath_parser import FastHandshakeRequest
+from rtserver.engine.http.request import HandshakeRequest, revision_of, wants_websocket
 from rtserver.engine.http.responses import Answer, Refusal
-from rtserver.engine.http.takeover import accept, switching, take_over, wants_websocket
-from rtserver.engine.session.interfaces import HandshakeRequest, Reason
+from rtserver.engine.http.takeover import take_over
+from rtserver.engine.http.websocket_handshake import accept_key, switching_protocols
+from rtserver.engine.session.interfaces import MessageReceiver, Reason
+from rtserver.engine.session.options import EngineOptions
 from rtserver.engine.session.session import Session
+from rtserver.engine.session.state import EngineState
 from rtserver.engine.transports.polling import Polling
 from rtserver.engine.transports.upgrade import Upgrade
 from rtserver.engine.transports.websocket import WebSocket
-from rtserver.engine.transports.websocket_deflate import new_socket
+from rtserver.engine.transports.websocket_deflate import new_websocket
 from rtserver.protocol import engineio_packets, json
 from rtserver.protocol.frames import TEXT, frame
 
-if TYPE_CHECKING:
-    from rtserver.engine.server import Engine
+
+class SessionListener(Protocol):
+    """The layer above, for all sessions. Implemented by `rtserver.sio.server.Server`; called by `Handshaker`."""
+
+    needs_request: bool
+    """Whether `session_opened` needs aiohttp's request, not just a `HandshakeRequest`."""
+
+    def session_opened(self, session: Session, request: HandshakeRequest) -> MessageReceiver:
+        """Return the receiver of a new session's messages; raises `Refusal`."""
+
+
+class Accepted(NamedTuple):
+    """An accepted handshake over WebSocket: `response` is the 101 and the open packet."""
+
+    session: Session
+    socket: WebSocket
+    response: bytes
 
 
 class Handshaker:
-    def __init__(self, engine: Engine, polling: Polling) -> None:
+    """Opens sessions."""
+
+    def __init__(
+        self,
+        engine: EngineState,
+        origins: OriginPolicy,
+        polling: Polling,
+        listener: SessionListener,
+        generate_id: Callable[[], str],
+    ) -> None:
         self._engine = engine
+        self._origins = origins
         self._polling = polling
+        self._listener = listener
+        self._generate_id = generate_id
+
+    @property
+    def needs_request(self) -> bool:
+        """Whether a handshake needs aiohttp's request, so that the fast path cannot answer it."""
+        options = self._engine.options
+        return options.allow_request is not None or self._origins.needs_request or self._listener.needs_request
 
     async def handshake(self, request: web.Request, transport: str, headers: dict[str, str]) -> Answer:
-        if request.method != "GET":
-            raise Refusal(responses.BAD_METHOD)
-        upgrade = wants_websocket(request)
-        if upgrade != (transport == "websocket"):
-            raise Refusal(responses.BAD_REQUEST)
-        if self._engine.allow_request is not None:
-            allowed = await self._engine.allow_request(request)
+        """Open a session; `headers`: of the response, to which cookie and extensions are added. Raises `Refusal`."""
+        check_transport(request, transport)
+        allow_request = self._engine.options.allow_request
+        if allow_request is not None:
+            allowed = await allow_request(request)
             if allowed is not None and allowed is not True:
                 raise Refusal(responses.FORBIDDEN, allowed or None)
-        accepted = accept(request) if upgrade else b""
-        socket = new_socket(self._engine, request, headers) if upgrade else None
-        session = self._open(request)
-        if self._engine.cookie:
-            headers["Set-Cookie"] = cookie_header(self._engine.cookie, session.id)
-        if socket is not None:
-            return self._open_socket(request, session, socket, accepted, headers)
-        session.opened()
-        return self._polling.opening(session, request, self._open_packet(session, ["websocket"]))
+        if transport == "websocket":
+            accepted = self._accept_websocket(request, headers)
+            return self._finish_by_aiohttp(request, accepted)
+        session = self._open_session(request, headers)
+        session.start_heartbeat()
+        packet = open_packet(session.id, self._engine.options, ["websocket"])
+        return self._polling.answer_handshake(session, request, packet)
 
-    def straight(self, request: FastHandshakeRequest, transport: asyncio.Transport, early: bytes) -> bool:
-        """The handshake of a WebSocket without aiohttp; False when that is for aiohttp after all, refusals too.
+    def fast_handshake(self, request: FastHandshakeRequest, transport: asyncio.Transport, tail: bytes) -> bool:
+        """Open a session over a WebSocket without aiohttp; returns False to leave the request to aiohttp.
 
-        `early`: bytes that came behind it.
+        `tail`: bytes that arrived behind the request.
         """
         engine = self._engine
-        if engine.yielding or "websocket" not in engine.transports:
-            return False
-        if engine.allow_request is not None or engine.needs_request:
+        if engine.sessions.yielding or "websocket" not in engine.options.transports or self.needs_request:
             return False
         try:
-            headers = engine.origins.headers(request)
-            accepted = accept(request)
-            socket = new_socket(engine, request, headers)
-            session = self._open(request)
+            accepted = self._accept_websocket(request, self._origins.headers(request))
         except Refusal:
             return False
-        if engine.cookie:
-            headers["Set-Cookie"] = cookie_header(engine.cookie, session.id)
-        transport.set_protocol(socket)
-        socket.connection_made(transport)
-        transport.write(switching(accepted, headers) + frame(self._open_packet(session, []), TEXT))
-        self._opened(session, socket, early)
+        transport.set_protocol(accepted.socket)
+        accepted.socket.connection_made(transport)
+        transport.write(accepted.response)
+        _start(accepted, tail)
         return True
 
-    def _opened(self, session: Session, socket: WebSocket, early: bytes) -> None:
-        session.attach(socket)
-        session.opened()
-        if early:
-            socket.data_received(early)
+    def upgrade(self, request: web.Request, session: Session | None, headers: dict[str, str]) -> Answer:
+        """Accept a WebSocket for an open session: its upgrade, or else one too many, which is closed at once.
 
-    def _open(self, request: HandshakeRequest) -> Session:
-        if not self._engine.accepting:
-            raise Refusal(responses.STOPPING)
-        revision = revision_of(request)
-        if revision == 3 and not self._engine.allow_eio3:
-            raise Refusal(responses.BAD_VERSION)
-        session = Session(self._engine, self._engine.generate_id(), revision, bool(request.query.get("b64")))
-        session.receiver = self._engine.upper.session_opened(session, request)
-        self._engine.sockets[session.id] = session
-        return session
-
-    def _open_packet(self, session: Session, upgrades: list[str]) -> bytes:
-        """Times are in milliseconds, fractions of a second included."""
-        allowed = [name for name in upgrades if self._engine.allow_upgrades and name in self._engine.transports]
-        return engineio_packets.OPEN.encode() + json.dumps(
-            {
-                "sid": session.id,
-                "upgrades": allowed,
-                "pingInterval": round(self._engine.ping_interval * 1000),
-                "pingTimeout": round(self._engine.ping_timeout * 1000),
-                "maxPayload": self._engine.max_payload,
-            }
-        )
-
-    def _open_socket(
-        self, request: web.Request, session: Session, socket: WebSocket, accepted: bytes, headers: dict[str, str]
-    ) -> Answer:
-        try:
-            first = frame(self._open_packet(session, []), TEXT)
-            answer, early = take_over(request, accepted, socket, headers, first)
-        except ConnectionResetError:
-            session.abort(Reason.TRANSPORT_CLOSE)
-            raise
-        self._opened(session, socket, early)
-        return answer
-
-    def second_socket(self, request: web.Request, session: Session | None, headers: dict[str, str]) -> Answer:
-        """A WebSocket for a session that is there: its upgrade, or one too many, which is closed."""
+        Raises `Refusal`.
+        """
         if session is None:
             raise Refusal(responses.SESSION_UNKNOWN)
         if request.query["transport"] != "websocket":
             raise Refusal(responses.BAD_REQUEST)
-        accepted, socket = accept(request), new_socket(self._engine, request, headers)
-        answer, early = take_over(request, accepted, socket, headers)
-        if session.upgrading is not None or session.socket is not None or not self._engine.allow_upgrades:
+        accept, socket = accept_key(request), new_websocket(self._engine, request, headers)
+        answer, tail = take_over(request, socket, switching_protocols(accept, headers))
+        if session.upgrade is not None or session.socket is not None or not self._engine.options.allow_upgrades:
             socket.close()
         else:
-            socket.own(Upgrade(self._engine, session, socket, bool(request.query.get("b64"))))
-            socket.data_received(early)
+            socket.set_sink(Upgrade(self._engine.wheel, session, socket, bool(request.query.get("b64"))))
+            socket.data_received(tail)
         return answer
 
+    def _accept_websocket(self, request: HandshakeRequest, headers: dict[str, str]) -> Accepted:
+        accept = accept_key(request)
+        socket = new_websocket(self._engine, request, headers)
+        session = self._open_session(request, headers)
+        first = frame(open_packet(session.id, self._engine.options, []), TEXT)
+        return Accepted(session, socket, switching_protocols(accept, headers) + first)
 
-def revision_of(request: HandshakeRequest) -> int:
-    """The revision of the protocol that a client speaks: whatever is not 4 is taken for 3, as in Node."""
-    return 4 if request.query.get("EIO") == "4" else 3
+    def _finish_by_aiohttp(self, request: web.Request, accepted: Accepted) -> Answer:
+        try:
+            answer, tail = take_over(request, accepted.socket, accepted.response)
+        except ConnectionResetError:
+            accepted.session.abort(Reason.TRANSPORT_CLOSE)
+            raise
+        _start(accepted, tail)
+        return answer
+
+    def _open_session(self, request: HandshakeRequest, headers: dict[str, str]) -> Session:
+        engine = self._engine
+        revision = accepted_revision(request, engine.options, engine.sessions.accepting)
+        session = Session(engine, self._generate_id(), revision, bool(request.query.get("b64")))
+        session.receiver = self._listener.session_opened(session, request)
+        engine.sessions.open[session.id] = session
+        if engine.options.cookie:
+            headers["Set-Cookie"] = cookie_header(engine.options.cookie, session.id)
+        return session
+
+
+def _start(accepted: Accepted, tail: bytes) -> None:
+    accepted.session.attach_socket(accepted.socket)
+    accepted.session.start_heartbeat()
+    if tail:
+        accepted.socket.data_received(tail)
+
+
+def check_transport(request: HandshakeRequest, transport: str) -> None:
+    """Raises `Refusal` unless this is a GET that asks for a WebSocket exactly if its query names that transport."""
+    if request.method != "GET":
+        raise Refusal(responses.BAD_METHOD)
+    if wants_websocket(request) != (transport == "websocket"):
+        raise Refusal(responses.BAD_REQUEST)
+
+
+def accepted_revision(request: HandshakeRequest, options: EngineOptions, accepting: bool) -> int:
+    """Return the revision of a new session; raises `Refusal` where none may be opened, or not of this revision."""
+    if not accepting:
+        raise Refusal(responses.STOPPING)
+    revision = revision_of(request)
+    if revision == 3 and not options.allow_eio3:
+        raise Refusal(responses.BAD_VERSION)
+    return revision
+
+
+def open_packet(sid: str, options: EngineOptions, upgrades: list[str]) -> bytes:
+    """Return the first packet of a session. Times are in milliseconds, from fractions of a second too."""
+    allowed = [name for name in upgrades if options.allow_upgrades and name in options.transports]
+    return engineio_packets.OPEN.encode() + json.dumps(
+        {
+            "sid": sid,
+            "upgrades": allowed,
+            "pingInterval": round(options.ping_interval * 1000),
+            "pingTimeout": round(options.ping_timeout * 1000),
+            "maxPayload": options.max_payload,
+        }
+    )
 
 
 def cookie_header(cookie: str | Mapping[str, Any], sid: str) -> str:
-    """`cookie` is its name, or `{"name": …}` with attributes: a text, True for one without value, or a function."""
+    """Return the `Set-Cookie` header with the session id, by which load balancers can route.
+
+    `cookie` is its name, or `{"name": …}` with attributes: a text, True for one without value, or a function.
+    """
     if isinstance(cookie, str):
         cookie = {"name": cookie, "path": "/", "SameSite": "Lax", "HttpOnly": True}
     parts = [f"{cookie.get('name', 'io')}={sid}"]

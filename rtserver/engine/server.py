@@ -1,50 +1,50 @@
-"""Our engineio.AsyncServer: sessions, and the HTTP requests that open, poll, feed and upgrade them.
+"""Engine.IO server: python-engineio's `AsyncServer` with sessions and transports of rtserver.
 
-The surface of python-engineio that python-socketio and applications use stays; its transports are not used. Requests
-are checked in Node's order and answered with Node's statuses (`engine.io` 6.6, `Server.verify`).
+The surface of python-engineio that python-socketio and applications use is kept; its transports are not used. HTTP
+requests are checked in Node's order and answered with Node's statuses (`engine.io` 6.6, `Server.verify`).
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import engineio
 import structlog
 from aiohttp import web
 
-from rtserver.engine.handshake import Handshaker, revision_of
+from rtserver.engine.handshake import Handshaker, SessionListener
 from rtserver.engine.http import responses
 from rtserver.engine.http.cors import OriginPolicy
+from rtserver.engine.http.request import revision_of, wants_websocket
 from rtserver.engine.http.responses import Answer, Refusal
-from rtserver.engine.http.takeover import keep, may_keep, wants_websocket
-from rtserver.engine.runner import ENGINE
-from rtserver.engine.session.cork import Cork
-from rtserver.engine.session.interfaces import EngineMetrics, IdleConnection, PeerWorkers, Reason, SessionListener
+from rtserver.engine.http.takeover import can_take_over
+from rtserver.engine.runner import FAST_PATH, FastPath
+from rtserver.engine.session.interfaces import EngineMetrics, PeerWorkers, Reason
+from rtserver.engine.session.options import AllowRequest, EngineOptions
 from rtserver.engine.session.prepared_message import PreparedMessage
 from rtserver.engine.session.session import Session
+from rtserver.engine.session.state import EngineState
 from rtserver.engine.transports.polling import Polling
+from rtserver.engine.transports.polling_fastpath import keep_connection
 from rtserver.protocol import json
-from rtserver.timer_wheel import Wheel
 
 log = structlog.get_logger("rtserver.engine")
 
 IDLE_TICK = 5.0
 
-AllowRequest = Callable[[web.Request], Awaitable[bool | str | None]]
-
 
 class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
-    """Beyond python-engineio's options: `outbox_limit`, bytes that may wait for a client; `max_packets` of one POST;
-    `allow_eio3`, for Socket.IO v2 clients; `allow_request`, which sees each handshake and refuses it by returning
-    False or a text; `per_message_deflate`, to compress WebSocket messages from `compression_threshold` bytes on.
+    """Routes Engine.IO requests, and offers python-engineio's methods.
+
+    `options` are the fields of `EngineOptions` and python-engineio's constructor arguments, of which `async_handlers`,
+    `json`, `logger` and `monitor_clients` are its own business.
     """
 
     def __init__(
         self,
-        upper: SessionListener,
-        counting: EngineMetrics,
+        listener: SessionListener,
+        metrics: EngineMetrics,
         instance_id: str = "",
         outbox_limit: int = 1_048_576,
         max_packets: int = 10_000,
@@ -55,90 +55,97 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        self.sockets: dict[str, Session] = {}
-        self.outbox_limit = outbox_limit
-        self.max_packets = max_packets
-        self.max_payload: int = self.max_http_buffer_size
-        self.patience = self.ping_interval + self.ping_timeout
-        self.wheel = Wheel(min(0.1, max(0.005, min(self.ping_interval, self.ping_timeout) / 20)))
-        self.upper = upper
-        self._counting = counting
         self._instance_id = instance_id
-        self.allow_eio3 = allow_eio3
-        self.allow_request = allow_request
-        self.per_message_deflate = per_message_deflate
-        self.origins = OriginPolicy(self.cors_allowed_origins, self.cors_credentials)
-        self._polling = Polling(self)
-        self.opening = Handshaker(self, self._polling)
-        self._lingering: dict[str, Session] = {}
-        self.idle_wheel = Wheel(IDLE_TICK)
-        self.accepting = True
-        """Set it to False to open no more sessions."""
-        self.yielding = False
-        """Set it to True to have new sessions opened `elsewhere`, as long as somebody there does."""
-        self.elsewhere: PeerWorkers | None = None
-        self.path = ""
-        self.kept: set[IdleConnection] = set()
-        self.keep_always = keep_connections
-        self.turns = Cork()
-        self._open_sockets = 0
+        self.options = EngineOptions(
+            ping_interval=self.ping_interval,
+            ping_timeout=self.ping_timeout,
+            max_payload=self.max_http_buffer_size,
+            max_packets=max_packets,
+            outbox_limit=outbox_limit,
+            transports=self.transports,
+            allow_upgrades=self.allow_upgrades,
+            allow_eio3=allow_eio3,
+            allow_request=allow_request,
+            cookie=self.cookie,
+            http_compression=self.http_compression,
+            per_message_deflate=per_message_deflate,
+            compression_threshold=self.compression_threshold,
+            keep_connections=keep_connections,
+        )
+        self._state = EngineState(self.options, metrics, IDLE_TICK)
+        self._sessions = self._state.sessions
+        self._origins = OriginPolicy(self.cors_allowed_origins, self.cors_credentials)
+        self._polling = Polling(self._state)
+        # Not the bound method: an application may replace it.
+        self._handshaker = Handshaker(self._state, self._origins, self._polling, listener, lambda: self.generate_id())
+        self.sockets: dict[str, Session] = self._sessions.open
+        """The open sessions by their ids, under python-engineio's name."""
+        self.wheel = self._state.wheel
+        """The timers of all sessions."""
+        self.cork = self._state.cork
+        self.peer_workers: PeerWorkers | None = None
+        """Set before the first request, where several processes serve one port."""
 
-    # Requests.
+    # HTTP requests.
 
     def attach(self, app: web.Application, engineio_path: str = "engine.io") -> None:
-        self.path = f"/{engineio_path.strip('/')}/"
-        app.router.add_route("*", self.path, self.handle_request)
-        app[ENGINE] = self
+        """Serve Engine.IO under this path of the application; before it starts."""
+        path = f"/{engineio_path.strip('/')}/"
+        self._state.path = path
+        app.router.add_route("*", path, self.handle_request)
+        app[FAST_PATH] = FastPath(self._state, self._handshaker)
 
     @property
     def needs_request(self) -> bool:
-        """Whether somebody asks for more of a handshake than `Asked` has."""
-        return self.origins.needs_request or self.upper.needs_request
+        """Whether a handshake needs aiohttp's request, so that the fast path cannot answer it."""
+        return self._handshaker.needs_request
 
     async def handle_request(self, request: web.Request) -> Answer:
-        """Answer a request of any kind; also for those who mount the server by hand."""
+        """Answer a request of any kind; also for applications that add the route themselves."""
         headers: dict[str, str] = {}
         try:
             if request.method == "OPTIONS":
-                return web.Response(status=204, headers=self.origins.preflight(request))
-            headers = self.origins.headers(request)
+                return web.Response(status=204, headers=self._origins.preflight(request))
+            headers = self._origins.headers(request)
             answer = await self._answer(request, headers)
         except Refusal as refusal:
             if refusal.code != responses.STOPPING:
-                self._counting.rejected("handshake")
+                self._state.handshake_rejected()
             answer = responses.refused_upgrade(refusal) if wants_websocket(request) else responses.refused(refusal)
         except ConnectionResetError:
-            # Nobody will read this; to raise it would put a traceback into the log.
+            # The client has disconnected. If this were raised, aiohttp would log a traceback.
             answer = responses.empty(400)
         answer.headers.update(headers)
-        if isinstance(answer, web.Response) and _is_plain(answer) and self._is_plain_poll(request):
-            return keep(request, answer, self)
+        if isinstance(answer, web.Response) and self._may_keep_connection(request, answer):
+            return keep_connection(request, answer, self._state)
         return answer
 
-    def _is_plain_poll(self, request: web.Request) -> bool:
-        """Whether later polls on this connection can take the fast path (see `transports.polling_fastpath`)."""
+    def _may_keep_connection(self, request: web.Request, answer: web.Response) -> bool:
+        """Whether later polls on this connection can take the fast path."""
+        if answer.status != 200 or answer.compression:
+            return False
         query = request.query
         plain = query.get("transport") == "polling" and query.get("EIO") == "4" and "j" not in query
-        return plain and request.path == self.path and may_keep(request, self.keep_always)
+        return plain and request.path == self._state.path and can_take_over(request, self.options.keep_connections)
 
     async def _answer(self, request: web.Request, headers: dict[str, str]) -> Answer:
         transport = request.query.get("transport")
-        if transport is None or transport not in self.transports:
+        if transport is None or transport not in self.options.transports:
             raise Refusal(responses.TRANSPORT_UNKNOWN)
         sid = _sid(request)
-        if self.elsewhere is not None and not self._is_here(sid):
-            answer = await self.elsewhere(request, sid)
+        if self.peer_workers is not None and not (self._sessions.knows(sid) if sid else self._sessions.opens_here):
+            answer = await self.peer_workers(request, sid)
             if answer is not None:
                 return answer
         if not sid:
-            return await self.opening.handshake(request, transport, headers)
+            return await self._handshaker.handshake(request, transport, headers)
         session = self.sockets.get(sid)
         if session is not None and session.revision != revision_of(request):
             raise Refusal(responses.BAD_REQUEST)
         if wants_websocket(request):
-            return self.opening.second_socket(request, session, headers)
+            return self._handshaker.upgrade(request, session, headers)
         if session is None:
-            return await self._late(request, sid)
+            return await self._answer_lingering(request, sid)
         if session.transport != transport:
             raise Refusal(responses.BAD_REQUEST)
         if request.method == "GET":
@@ -147,66 +154,38 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
             return await self._polling.post(session, request)
         raise Refusal(responses.BAD_METHOD)
 
-    def _is_here(self, sid: str | None) -> bool:
-        if sid:
-            return sid in self.sockets or sid in self._lingering
-        return self.accepting and not self.yielding
+    async def _answer_lingering(self, request: web.Request, sid: str) -> Answer:
+        """Answer a request of a session that ended while no poll was there: the next poll receives its last packets.
 
-    async def _late(self, request: web.Request, sid: str) -> Answer:
-        """A session that was closed while no poll was there tells so to the next one.
-
-        A POST that comes before is taken, and leads to nothing: who is refused one never polls again.
+        A POST before that poll is accepted and has no effect: a client whose POST is refused does not poll again.
         """
-        session = self._lingering.get(sid) if request.method in ("GET", "POST") else None
+        session = self._sessions.lingering.get(sid) if request.method in ("GET", "POST") else None
         if session is None:
-            self._unknown(sid)
+            self._log_unknown(sid)
             raise Refusal(responses.SESSION_UNKNOWN)
         if request.method == "POST":
             return await self._polling.post(session, request)
-        self.bury(session)
+        session.stop_lingering()
         return await self._polling.get(session, request)
 
-    def _unknown(self, sid: str) -> None:
+    def _log_unknown(self, sid: str) -> None:
         instance = sid.partition("-")[0]
         if instance != self._instance_id:
             log.info("session_of_another_instance", instance=instance[:16], hint="sticky sessions: docs/deploy.md")
 
-    # What sessions report.
-
-    def forget(self, session: Session) -> None:
-        self.sockets.pop(session.id, None)
-
-    def linger(self, session: Session) -> None:
-        """Closed, with something left for the next poll."""
-        self._lingering[session.id] = session
-
-    def bury(self, session: Session) -> None:
-        self._lingering.pop(session.id, None)
-        self.wheel.stop(session)
-
-    def closed_slow(self, session: Session) -> None:
-        self._counting.slow_clients += 1
-        log.warning("slow_client_closed", session=session.id)
-        session.abort(Reason.TRANSPORT_ERROR)
-
-    def dropped_volatile(self) -> None:
-        self._counting.dropped("volatile")
-
-    def rejected(self, session: Session, reason: str) -> None:
-        self._counting.rejected("payload")
-        log.info("payload_rejected", session=session.id, reason=reason)
-
-    # The surface of python-engineio.
+    # The methods of python-engineio.
 
     def generate_id(self) -> str:
-        """It begins with the instance's id, so that a proxy can route a polling request to its process."""
+        """Return a new session id. It begins with the instance's id, so that a proxy can route polling requests."""
         sid = secrets.token_urlsafe(15)
         return f"{self._instance_id}-{sid}" if self._instance_id else sid
 
     def transport(self, sid: str) -> str:
+        """Return "polling" or "websocket"; raises `KeyError` for an unknown session."""
         return self.sockets[sid].transport
 
     async def send(self, sid: str, data: str | bytes | list[Any] | dict[str, Any]) -> None:
+        """Send one message; a list or dict goes as JSON. An unknown session is ignored."""
         session = self.sockets.get(sid)
         if session is None:
             return
@@ -216,34 +195,33 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
             session.push(PreparedMessage(b"4" + (data.encode() if isinstance(data, str) else json.dumps(data))))
 
     async def disconnect(self, sid: str | None = None) -> None:
+        """Close one session, or all of them."""
         for session in [self.sockets[sid]] if sid in self.sockets else [] if sid else list(self.sockets.values()):
             session.close(Reason.FORCED_CLOSE)
 
-    def socket_opened(self) -> None:
-        self._open_sockets += 1
+    async def shutdown(self) -> None:
+        """Close the connections that belong to no session, and stop all timers."""
+        self._state.close()
 
-    def socket_closed(self) -> None:
-        self._open_sockets -= 1
+    # Stopping and restarting, for the layer above.
+
+    def stop_accepting(self) -> None:
+        """Open no more sessions: handshakes are refused with 503."""
+        self._sessions.accepting = False
+
+    def yield_handshakes(self, yielding: bool) -> None:
+        """Have new sessions opened by `peer_workers`, as long as one of them does."""
+        self._sessions.yielding = yielding
 
     @property
-    def quiet(self) -> bool:
-        """Whether no session is left, nor anything for the client of one that was closed."""
-        return not (self.sockets or self._lingering or self._open_sockets)
-
-    async def shutdown(self) -> None:
-        for connection in list(self.kept):
-            connection.close()
-        self.idle_wheel.close()
-        self.wheel.close()
+    def is_drained(self) -> bool:
+        """Whether no session is left, nor packets for the last poll of one, nor a WebSocket that is closing."""
+        return self._sessions.is_drained
 
 
 def _sid(request: web.Request) -> str | None:
-    """As in Node, two of them are no session; else a proxy might count or route by the one that is not taken here."""
+    """As in Node, two of them are rejected: a proxy might route by the one that is ignored here."""
     sids = request.query.getall("sid", [])
     if len(sids) > 1:
         raise Refusal(responses.SESSION_UNKNOWN)
     return sids[0] if sids else None
-
-
-def _is_plain(answer: web.Response) -> bool:
-    return answer.status == 200 and not answer.compression

@@ -1,1 +1,1 @@
-"""HTTP: errors, CORS, health probes and metrics; the API and the pages are in the folders below."""
+"""HTTP: the API, the pages, health and metrics, CORS, and the error boundary of requests."""

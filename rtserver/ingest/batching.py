@@ -1,8 +1,8 @@
-"""Notifications that are asked for at the same time are saved in one transaction, with the keys that they came under.
+"""Notification batching: concurrent requests are saved in one transaction, each with its idempotency key.
 
-1. A group is no larger than what is saved at once: when one of it is refused by the database, the others are not saved
-   either, and are tried without it.
-2. A fault after that, when they are saved, is everybody's, and nobody's is tried again: perhaps they have no keys.
+1. The requests of a transaction are no more than one statement inserts: when the database rejects one of them, none is
+   saved, and the others are tried again without it.
+2. An error after the commit concerns all of them, and none is repeated: it may have no key.
 """
 
 from __future__ import annotations
@@ -20,17 +20,18 @@ from rtserver.store.notifications.batches import LARGEST, NotificationBatch, Out
 from rtserver.store.notifications.records import Delivered, NotificationDraft
 
 SMALL = 5
-"""Users of one order that may wait for others; larger ones are a group by themselves."""
+"""Users of a request that is joined with others; a larger one has a transaction of its own."""
 GROUP = LARGEST // SMALL
+"""Requests in one transaction."""
 
 log = structlog.get_logger("rtserver.doors")
 
 
 class NotificationBatcher:
-    """As `notifying`, between `start` and `stop`."""
+    """A `Notifier` that joins requests, between `start` and `stop`."""
 
-    def __init__(self, notifying: Notifier) -> None:
-        self._notifying = notifying
+    def __init__(self, notifier: Notifier) -> None:
+        self._notifier = notifier
         self._writer: GroupWriter[NotificationBatch, Outcome] = GroupWriter(self._write, batch_limit=GROUP)
 
     async def start(self) -> None:
@@ -40,26 +41,26 @@ class NotificationBatcher:
         await self._writer.stop()
 
     async def notify(self, drafts: list[NotificationDraft]) -> list[Delivered]:
-        """One each, in order; many of them in several transactions."""
+        """Return one notification per draft, in order. Many drafts are saved in several transactions."""
         if len(drafts) > SMALL:
-            return await self._notifying.notify(drafts)
+            return await self._notifier.notify(drafts)
         return cast("list[Delivered]", await self.notify_keyed(NotificationBatch(drafts)))
 
-    async def notify_keyed(self, order: NotificationBatch) -> list[Delivered] | KnownKey:
-        """One each, or what the key was answered before; raises an `EventError`."""
-        if len(order.drafts) > SMALL:
-            [outcome] = await self._notifying.notify_batches([order])
+    async def notify_keyed(self, batch: NotificationBatch) -> list[Delivered] | KnownKey:
+        """Return one notification per draft, or the known key with its answer; raises an `EventError`."""
+        if len(batch.drafts) > SMALL:
+            [outcome] = await self._notifier.notify_batches([batch])
         else:
-            outcome = await self._writer.submit(order)
+            outcome = await self._writer.submit(batch)
         if isinstance(outcome, EventError):
             raise outcome
         return outcome
 
-    async def _write(self, orders: Sequence[NotificationBatch]) -> Sequence[Outcome]:
+    async def _write(self, batches: Sequence[NotificationBatch]) -> Sequence[Outcome]:
         try:
-            return await self._notifying.notify_batches(list(orders))
+            return await self._notifier.notify_batches(list(batches))
         except EventError:
             raise
         except Exception:
-            log.exception("notifying_failed", asked=len(orders))
-            return [Internal() for _ in orders]
+            log.exception("notifying_failed", asked=len(batches))
+            return [Internal() for _ in batches]

@@ -1,4 +1,4 @@
-"""Addresses of the queues of other makers: which are usable, and what they mean. No error holds any part of one.
+"""Broker addresses: URLs of Kafka and RabbitMQ, parsed and validated. No error contains any part of the URL.
 
 kafka://host:9092,host2:9092          kafkas://user:password@host:9092 (TLS)
 amqp://user:password@host:5672/vhost  amqps://… (TLS)
@@ -22,11 +22,12 @@ class KafkaAddress:
 
     @property
     def shown(self) -> str:
+        """For the log: without the login."""
         return f"kafka{'s' if self.secure else ''}://{','.join(self.hosts)}"
 
 
 def parse_kafka_url(url: str) -> KafkaAddress:
-    """`?mechanism=` is how the password is shown: PLAIN (over TLS only), SCRAM-SHA-256 or SCRAM-SHA-512."""
+    """Parse the URL; raises ValueError. `?mechanism=` is that of SASL: PLAIN (over TLS only), SCRAM-SHA-256 or -512."""
     parts = urlsplit(url)
     if parts.scheme not in ("kafka", "kafkas") or parts.path.strip("/"):
         raise ValueError("it must look like kafka://host:9092,host2:9092")
@@ -44,11 +45,13 @@ def parse_kafka_url(url: str) -> KafkaAddress:
 
 
 def check_kafka_url(url: str) -> str:
+    """Return the URL if it is usable; raises ValueError."""
     parse_kafka_url(url)
     return url
 
 
 def check_amqp_url(url: str) -> str:
+    """Return the URL if it is usable; raises ValueError."""
     parts = urlsplit(url)
     try:
         usable = parts.scheme in ("amqp", "amqps") and bool(parts.hostname) and (parts.port or 1) > 0
@@ -60,7 +63,7 @@ def check_amqp_url(url: str) -> str:
 
 
 def shown_amqp(url: str) -> str:
-    """Without the login."""
+    """Return the URL without the login, for the log."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 

@@ -1,7 +1,7 @@
-"""What a backend may ask for, in one form for every door: HTTP bodies, entries of the inbox, scheduled things.
+"""Requests of backends, in one format for every source: HTTP bodies, broker entries, scheduled items.
 
-Owns the shapes; must not know by which door one came or who carries it out. Unknown fields are refused, for `room` in
-place of `rooms` must not become a broadcast to all.
+Owns the schemas. Does not know the source of a request, nor what executes it. Unknown fields are rejected: `room` in
+place of `rooms` must not become a broadcast to everybody.
 
     kind            body
     notification    NotifyRequest
@@ -11,8 +11,9 @@ place of `rooms` must not become a broadcast to all.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -23,18 +24,28 @@ from rtserver.protocol import json
 from rtserver.protocol.packets import RESERVED_EVENTS
 
 MAX_DATA_BYTES = 16_384
+"""Of `data`, as JSON."""
 MAX_TEXT = 100_000
 
-# No NUL: Postgres has no place for it.
+# No NUL: Postgres cannot store it.
 Name = Annotated[str, Meta(max_length=200, pattern=r"^[^\x00]+$")]
 Text = Annotated[str, Meta(min_length=1, max_length=10_000)]
 MessageText = Annotated[str, Meta(min_length=1, max_length=MAX_TEXT)]
 Names = Annotated[list[Name], Meta(min_length=1, max_length=1000)]
 Moment = Annotated[int | str, Meta(description="ISO-8601 with a time zone, or milliseconds since the epoch")]
 
-# In 2001 in milliseconds; in the year 33658 in seconds.
+# The year 2001 in milliseconds; the year 33658 in seconds. So a number in seconds is recognized and rejected.
 _EARLIEST = 10**12
 _LATEST = 2**53
+
+
+class EmitTarget(NamedTuple):
+    """Where an event goes: the members of any of `rooms` (none: everybody in the namespace), except the members of
+    `except_`."""
+
+    namespace: str
+    rooms: Sequence[str] = ()
+    except_: Sequence[str] = ()
 
 
 class EmitRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -60,13 +71,15 @@ class EmitRequest(msgspec.Struct, forbid_unknown_fields=True):
 
     @property
     def arguments(self) -> list[Any]:
+        """The arguments of the event."""
         if self.args is not UNSET:
             return self.args
         return [] if self.data is UNSET else [self.data]
 
     @property
-    def addressed(self) -> list[str]:
-        return [*(self.rooms or ()), *map(user_room, self.users or ())]
+    def target(self) -> EmitTarget:
+        rooms = [*(self.rooms or ()), *map(user_room, self.users or ())]
+        return EmitTarget(self.namespace, rooms, self.except_ or ())
 
 
 class NotifyRequest(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
@@ -98,14 +111,14 @@ class NotifyRequest(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
 
     @property
     def named_users(self) -> list[str] | None:
-        """Each user once; None for those of a room or everyone."""
+        """The users, each once; None where the request is for a room or for everyone."""
         if self.user is not None:
             return [self.user]
         return None if self.users is None else list(dict.fromkeys(self.users))
 
 
 class MessageAuthor(msgspec.Struct, forbid_unknown_fields=True):
-    """In whose name a message is posted; `name` is what people read, the id if it is left out."""
+    """The author of a message; `name` is displayed, the id where it is missing."""
 
     id: Name
     name: Name | None = None
@@ -142,7 +155,7 @@ SHAPES: dict[str, type[Request]] = {
 
 
 def moment_ms(value: int | str) -> int:
-    """Milliseconds since the epoch; `ValueError` for what is no moment."""
+    """Convert to milliseconds since the epoch; raises `ValueError`."""
     if isinstance(value, str):
         return _parsed(value)
     if not _EARLIEST <= value <= _LATEST:
@@ -172,7 +185,7 @@ def _check_moment(name: str, value: int | str | None) -> None:
 
 
 def _check_text(name: str, text: str) -> None:
-    """Not by a pattern in the schema: for texts of that length tools would take for ever to make some up."""
+    """Reject NUL. Not by a pattern in the schema: tools that generate texts from one would take too long."""
     if "\0" in text:
         raise ValueError(f"`{name}` must not contain NUL")
 

@@ -1,11 +1,11 @@
-"""What backends left somewhere to be fetched: read, carried out in order, and settled one by one.
+"""Entry processor: entries fetched from a broker are parsed, executed in order, and settled one by one.
 
-Owns the form of an entry and what its faults lead to; must not know where it was left.
+Owns the format of an entry and the handling of its errors. Does not know which broker it came from.
 
-1. Entries that share a room or a user keep their order; the others are carried out side by side.
-2. `unavailable` settles nothing: it is tried again, ever slower, for as long as it takes.
-3. What can never be carried out is settled with the reason. A fault of ours is tried `attempts` times; what is left
-   then is settled with a reason too, or not at all, where `forsaken` says so: whoever keeps it gives it out again.
+1. Entries that share a room or a user keep their order; the others are executed concurrently.
+2. An entry that fails with `Unavailable` is retried with growing pauses for as long as it takes.
+3. An entry that can never be executed is settled with the reason. After a bug of ours it is tried `attempts` times;
+   then it is settled with the reason too; with `redelivered_by_broker` it is left unsettled instead.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import structlog
 
+from rtserver.backoff import Backoff
 from rtserver.errors import EventError, InvalidPayload, TooLarge, Unavailable
 from rtserver.ingest.commands import Request
 from rtserver.ingest.intake import checked
@@ -23,20 +24,21 @@ from rtserver.ingest.ordering import ordering_keys, windows
 from rtserver.protocol import json
 
 MAX_BYTES = 1_000_000
-SIDE_BY_SIDE = 32
+CONCURRENCY = 32
 _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 10.0
 
 log = structlog.get_logger("rtserver.doors")
 
-Take = Callable[[Request, str | None], Awaitable[Any]]
-"""Of a request and its origin."""
+Submit = Callable[[Request, str | None], Awaitable[Any]]
+"""Executes or schedules a request; called with the request and its origin."""
 Settle = Callable[[Any, str | None], None]
-"""Of an entry's handle and, where it can never be carried out, the reason."""
+"""Called with the handle of an entry that is over: with None if it is done, else with the reason."""
 
 
 class Entry(NamedTuple):
-    """An entry as it was found: `read` makes kind and body of it, or raises an `EventError`."""
+    """An entry as it was fetched. `handle` identifies it at the broker; `read` returns kind and body, or raises an
+    `EventError`; `origin` is the idempotency key of an entry that has none of its own."""
 
     handle: Any
     origin: str | None
@@ -44,49 +46,55 @@ class Entry(NamedTuple):
 
 
 class EntryProcessor:
-    def __init__(self, take: Take, *, attempts: int = 5, forsaken: bool = False) -> None:
-        self._take = take
+    """`attempts`: how often an entry is tried that fails because of a bug of ours."""
+
+    def __init__(self, submit: Submit, *, attempts: int = 5, redelivered_by_broker: bool = False) -> None:
+        self._submit = submit
         self._attempts = attempts
-        self._forsaken = forsaken
+        self._redelivered_by_broker = redelivered_by_broker
 
-    async def carry(self, entries: Iterable[Entry], settle: Settle) -> None:
-        """Returns when every entry is settled, but for those that are forsaken."""
-        good: list[tuple[Entry, Request]] = []
-        for left in entries:
+    async def process(self, entries: Iterable[Entry], settle: Settle) -> None:
+        """Execute entries; return when each is settled, or left to the broker."""
+        readable: list[tuple[Entry, Request]] = []
+        for entry in entries:
             try:
-                good.append((left, checked(*left.read())))
+                readable.append((entry, checked(*entry.read())))
             except EventError as error:
-                settle(left.handle, _reason(error))
-        for window in windows(good, lambda one: ordering_keys(one[1]), SIDE_BY_SIDE):
-            await asyncio.gather(*(self._one(left, request, settle) for left, request in window))
+                settle(entry.handle, _reason(error))
+        for window in windows(readable, lambda one: ordering_keys(one[1]), CONCURRENCY):
+            await asyncio.gather(*(self._process_one(entry, request, settle) for entry, request in window))
 
-    async def _one(self, left: Entry, request: Request, settle: Settle) -> None:
-        pause, failed = _FIRST_PAUSE, 0
+    async def _process_one(self, entry: Entry, request: Request, settle: Settle) -> None:
+        backoff: Backoff | None = None  # most entries need none
+        failed = 0
         while True:
             try:
-                await self._take(request, left.origin)
-                settle(left.handle, None)
+                await self._submit(request, entry.origin)
+                settle(entry.handle, None)
                 return
             except Unavailable:
                 pass
             except EventError as error:
                 if not error.retryable and error.code != "internal":
-                    settle(left.handle, _reason(error))
+                    settle(entry.handle, _reason(error))
                     return
                 failed += 1
             except Exception:
-                log.exception("entry_failed", origin=left.origin)
+                log.exception("entry_failed", origin=entry.origin)
                 failed += 1
             if failed >= self._attempts:
-                if not self._forsaken:
-                    settle(left.handle, f"internal: failed {failed} times")
+                if not self._redelivered_by_broker:
+                    settle(entry.handle, f"internal: failed {failed} times")
                 return
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
+            backoff = backoff or Backoff(_FIRST_PAUSE, _LONGEST_PAUSE, jitter=0.0)
+            await asyncio.sleep(backoff.pause())
 
 
 def read_fields(fields: Mapping[bytes, bytes]) -> tuple[str, Any]:
-    """`kind`, `body` (JSON), and optionally `key` and `at`, as the fields of an entry of a stream."""
+    """Return kind and body of a stream entry: fields `kind`, `body` (JSON), and optionally `key` and `at`.
+
+    Raises `InvalidPayload` or `TooLarge`.
+    """
     if sum(map(len, fields.values())) > MAX_BYTES:
         raise TooLarge(f"The entry is larger than {MAX_BYTES} bytes")
     given = {_text(name): value for name, value in fields.items()}
@@ -101,7 +109,7 @@ def read_fields(fields: Mapping[bytes, bytes]) -> tuple[str, Any]:
 
 
 def read_json(value: bytes) -> tuple[str, Any]:
-    """The same as one JSON object: `{"kind": …, "body": {…}, "key"?: …, "at"?: …}`."""
+    """The same for one JSON object: `{"kind": …, "body": {…}, "key"?: …, "at"?: …}`."""
     entry = _parsed(value)
     if not isinstance(entry, dict) or not isinstance(entry.get("kind"), str) or "body" not in entry:
         raise InvalidPayload('The entry must be {"kind": …, "body": {…}}')
@@ -111,7 +119,7 @@ def read_json(value: bytes) -> tuple[str, Any]:
 
 
 def _completed(body: Any, **given: Any) -> Any:
-    """The body with what stands beside it."""
+    """Return the body with the fields given beside it; the same field may not differ in both places."""
     if not isinstance(body, dict):
         raise InvalidPayload("The body must be a JSON object")
     for name, value in given.items():

@@ -1,12 +1,20 @@
-"""What every door does with what comes in: check it, carry it out once, or put it off until its time.
+"""Intake: the one way in for requests of backends, whichever source they come from: execute once, or schedule.
 
-1. Durable things are carried out at least once, and under natural keys: a notification's key, a message's nonce. So
-   doing them again, after a crash or by two servers at a time, changes nothing and finds the first ones. The key of
-   notifications that are saved at once is entered with them.
-2. An emit cannot be found again. One with a key, or from the schedule, is entered before it is sent: at most once. One
-   without is not worth a row: a crash in between may repeat it.
-3. A key with another body is refused, whoever comes first; what was refused itself leaves its key free.
-4. `origin` is the key of what was given none: the same entry of an inbox, the same scheduled thing.
+1. Durable requests are executed at least once, under a natural idempotency key: the key of a notification, the nonce of
+   a message. Executing them again, after a crash or on two servers at a time, changes nothing and finds the first
+   result. The key of notifications that fit into one transaction is committed with them.
+2. An emit leaves nothing behind that could be found again. An emit with a key, or from the schedule, enters its key
+   before it is sent: at-most-once. An emit without a key enters nothing: a crash in between may repeat it.
+3. The same key with another body is rejected, on whichever server it comes second. A rejected request leaves its key
+   free.
+4. `origin` is the key of a request that has none: the same entry of an inbox, the same scheduled item.
+
+`submit` therefore has four cases, in this order:
+
+    due in the future                           _schedule            saved with its key
+    no key                                      _execute             under `origin`
+    key, notifications of one transaction       _save_with_key       key and notifications are committed together
+    key, any other                              _enter_then_execute  the key is entered first
 """
 
 from __future__ import annotations
@@ -28,136 +36,139 @@ from rtserver.store.notifications.batches import LARGEST, NotificationBatch
 from rtserver.store.notifications.records import Delivered, Notification, NotificationDraft
 
 FURTHEST_MS = 366 * 24 * 3600 * 1000
-"""How far ahead something may be put off."""
+"""How far ahead a request may be scheduled."""
 
 
 class IngestResult(msgspec.Struct, frozen=True):
-    """What became of a request; only what fits its kind is there. `new` is False where its key was known."""
+    """The result of a request; only the fields of its kind are set. `new` is False where its key was known."""
 
     new: bool = True
     scheduled: tuple[str, str] | None = None
-    """Id and due time of what was put off."""
+    """Id and due time (ISO 8601) of a scheduled request."""
     notified: list[tuple[str, Notification, bool]] | None = None
-    """Each named user's notification, and whether it is new."""
+    """For each named user: the user, the notification, and whether it is new."""
     reached: int | None = None
-    """How many users a room, or everyone, was."""
+    """The number of users of a room, or of all users."""
     message: Message | None = None
 
 
 class Intake:
+    """`clock` returns milliseconds since the epoch."""
+
     def __init__(
         self,
         *,
-        notifying: NotificationBatcher,
-        posting: MessagePoster,
-        emitting: EventEmitter,
+        notifier: NotificationBatcher,
+        poster: MessagePoster,
+        emitter: EventEmitter,
         audience: Audience,
         requests: Requests,
         schedule: Schedule,
         clock: Callable[[], int] = now_ms,
     ) -> None:
-        self._notifying, self._posting, self._emitting = notifying, posting, emitting
-        self._audience, self._requests, self._schedule = audience, requests, schedule
+        self._notifier, self._poster, self._emitter = notifier, poster, emitter
+        self._audience, self._requests, self._schedule_store = audience, requests, schedule
         self._clock = clock
         self.on_scheduled: Callable[[int], None] = lambda due_at: None
-        """Called with the due time of what was put off."""
+        """Called with the due time of a request that was scheduled, in milliseconds since the epoch."""
 
-    async def submit(self, kind: str, body: Any, *, origin: str | None = None) -> IngestResult:
-        """As `take`, for what is not checked yet."""
-        return await self.take(checked(kind, body), origin=origin)
+    async def submit(self, request: Request, *, origin: str | None = None) -> IngestResult:
+        """Execute the request, or schedule it until its `at`.
 
-    async def take(self, request: Request, *, origin: str | None = None) -> IngestResult:
-        """Carry it out, or put it off; raises an `EventError`. After `Unavailable` it may be done: ask again."""
+        Raises an `EventError`: `Conflict` for a key that is known with another body. After `Unavailable` the request
+        may have been executed, so the caller submits it again.
+        """
         due_at = None if request.at is None else moment_ms(request.at)
         if due_at is not None and due_at > self._clock():
-            return await self._put_off(request, due_at, origin)
+            return await self._schedule(request, due_at, origin)
         if request.key is None:
             self._check(request)
-            return await self._do(request, origin)
-        asked = KeyedRequest(kind_of(request), request.key, digest_of(request), {} if _is_live(request) else None)
+            return await self._execute(request, origin)
+        keyed = _keyed(request, request.key)
         self._check(request)
         if isinstance(request, NotifyRequest) and (users := _single_transaction_users(request)):
-            return await self._notify_asked(request, users, asked)
-        known = await self._requests.enter(asked)
-        if not known.new and isinstance(known.answer, dict):
-            return _replayed(known.answer)
-        try:
-            taken = await self._do(request, request.key)
-        except EventError as error:
-            if known.new and not error.retryable:
-                await self._requests.forget(asked.kind, asked.key)
-            raise
-        if taken.reached is not None:
-            await self._requests.answer(asked.kind, asked.key, {"reached": taken.reached})
-            return IngestResult(new=known.new, reached=taken.reached)
-        return taken
+            return await self._save_with_key(request, users, keyed)
+        return await self._enter_then_execute(request, keyed)
 
     async def execute(self, request: Request, *, origin: str | None) -> IngestResult:
-        """At once, whatever its `at` says, under `origin` if it has no key; for what was entered before."""
+        """Execute a scheduled request now, whatever its `at` says, under `origin` if it has no key."""
         self._check(request)
         if origin is not None and isinstance(request, EmitRequest):
-            known = await self._requests.enter(KeyedRequest("emit", origin, digest_of(request), {}))
+            known = await self._requests.enter(_keyed(request, origin))
             if not known.new:
                 return IngestResult(new=False)
-        return await self._do(request, request.key or origin)
+        return await self._execute(request, request.key or origin)
 
     def _check(self, request: Request) -> None:
-        """What can be refused before anything is entered."""
+        """Raise what can be known before a key is entered."""
         if isinstance(request, EmitRequest):
-            self._emitting.check(request.namespace)
+            self._emitter.check(request.namespace)
 
-    async def _put_off(self, request: Request, due_at: int, origin: str | None) -> IngestResult:
+    async def _schedule(self, request: Request, due_at: int, origin: str | None) -> IngestResult:
         if due_at > self._clock() + FURTHEST_MS:
             raise InvalidPayload("`at` is more than a year ahead")
         self._check(request)
         key = request.key or origin
         body, digest = msgspec.to_builtins(request), digest_of(request)
-        id_, at, new = await self._schedule.add(kind_of(request), body, due_at, key=key, digest=digest)
+        id_, at, new = await self._schedule_store.add(kind_of(request), body, due_at, key=key, digest=digest)
         self.on_scheduled(due_at)
         return IngestResult(new=new, scheduled=(id_, at))
 
-    async def _do(self, request: Request, key: str | None) -> IngestResult:
+    async def _save_with_key(self, request: NotifyRequest, users: list[str], keyed: KeyedRequest) -> IngestResult:
+        """Save all notifications and the key, or nothing."""
+        saved = await self._notifier.notify_keyed(NotificationBatch(_drafts(request, users, keyed.key), keyed))
+        return _replayed(saved.answer) if isinstance(saved, KnownKey) else _notified(users, saved)
+
+    async def _enter_then_execute(self, request: Request, keyed: KeyedRequest) -> IngestResult:
+        """Enter the key, execute, and save the answer where executing again could not find it.
+
+        A known key without an answer is executed again: the earlier attempt may have been cut short.
+        """
+        known = await self._requests.enter(keyed)
+        if not known.new and isinstance(known.answer, dict):
+            return _replayed(known.answer)
+        try:
+            result = await self._execute(request, keyed.key)
+        except EventError as error:
+            if known.new and not error.retryable:
+                await self._requests.forget(keyed.kind, keyed.key)
+            raise
+        if result.reached is None:
+            return result
+        await self._requests.answer(keyed.kind, keyed.key, {"reached": result.reached})
+        return IngestResult(new=known.new, reached=result.reached)
+
+    async def _execute(self, request: Request, key: str | None) -> IngestResult:
         if isinstance(request, NotifyRequest):
             return await self._notify(request, key)
         if isinstance(request, MessageRequest):
             return await self._post(request, key)
-        await self._emitting.emit(
-            request.namespace,
-            request.event,
-            request.arguments,
-            request.addressed,
-            request.except_ or (),
-            request.volatile,
-        )
+        await self._emitter.emit(request.target, request.event, request.arguments, request.volatile)
         return IngestResult()
 
     async def _notify(self, request: NotifyRequest, key: str | None) -> IngestResult:
         users = request.named_users
         if users is None:
-            return IngestResult(reached=await self._notify_all(request, key))
-        return _notified(users, await self._notifying.notify(_drafts(request, users, key)))
+            return IngestResult(reached=await self._notify_audience(request, key))
+        return _notified(users, await self._notifier.notify(_drafts(request, users, key)))
 
-    async def _notify_asked(self, request: NotifyRequest, users: list[str], asked: KeyedRequest) -> IngestResult:
-        """All of them or none, and the key with them."""
-        told = await self._notifying.notify_keyed(NotificationBatch(_drafts(request, users, asked.key), asked))
-        return _replayed(told.answer) if isinstance(told, KnownKey) else _notified(users, told)
-
-    async def _notify_all(self, request: NotifyRequest, key: str | None) -> int:
+    async def _notify_audience(self, request: NotifyRequest, key: str | None) -> int:
+        """Notify the members of a room, or all users, page by page; return how many they are."""
         room = None if request.everyone else request.room
         reached, after = 0, ""
         while users := await self._audience.page(room, after):
-            await self._notifying.notify(_drafts(request, users, key))
+            await self._notifier.notify(_drafts(request, users, key))
             reached, after = reached + len(users), users[-1]
         return reached
 
     async def _post(self, request: MessageRequest, key: str | None) -> IngestResult:
-        draft = self._posting.draft_of(msgspec.structs.replace(request, key=key))
-        [(message, new)] = await self._posting.post([draft])
+        draft = self._poster.draft_of(msgspec.structs.replace(request, key=key))
+        [(message, new)] = await self._poster.post([draft])
         return IngestResult(new=new, message=message)
 
 
 def checked(kind: str, body: Any) -> Request:
-    """A body as a request of that kind; raises `InvalidPayload` or `TooLarge`."""
+    """Convert a body to the request of that kind; raises `InvalidPayload` or `TooLarge`."""
     shape = SHAPES.get(kind)
     if shape is None:
         raise InvalidPayload(f"The kind must be one of {', '.join(SHAPES)}")
@@ -168,11 +179,12 @@ def checked(kind: str, body: Any) -> Request:
 
 
 def kind_of(request: Request) -> str:
+    """Return the kind under which `SHAPES` has it."""
     return next(kind for kind, shape in SHAPES.items() if isinstance(request, shape))
 
 
 def digest_of(request: Request) -> str:
-    """The same for the same body, however its fields are ordered; what is left out is as its default."""
+    """Return a digest of the body. The order of fields does not matter, and a missing field equals its default."""
     try:
         return hashlib.sha256(msgspec.json.encode(request, order="deterministic")).hexdigest()
     except (TypeError, ValueError, RecursionError) as error:
@@ -191,22 +203,24 @@ def _drafts(request: NotifyRequest, users: list[str], key: str | None) -> list[N
 
 
 def _single_transaction_users(request: NotifyRequest) -> list[str] | None:
-    """Its users, where they are named and saved in one transaction."""
+    """Return the named users, if their notifications fit into one transaction."""
     users = request.named_users
     return users if users is not None and len(users) <= LARGEST else None
 
 
-def _notified(users: list[str], told: list[Delivered]) -> IngestResult:
-    each = [(user, one.notification, one.new) for user, one in zip(users, told, strict=True)]
+def _notified(users: list[str], delivered: list[Delivered]) -> IngestResult:
+    each = [(user, one.notification, one.new) for user, one in zip(users, delivered, strict=True)]
     return IngestResult(new=any(new for _, _, new in each), notified=each)
 
 
-def _is_live(request: Request) -> bool:
-    return isinstance(request, EmitRequest)
+def _keyed(request: Request, key: str) -> KeyedRequest:
+    """Return the key as it is entered. Only that of an emit has its answer from the beginning (rule 2)."""
+    answer: dict[str, Any] | None = {} if isinstance(request, EmitRequest) else None
+    return KeyedRequest(kind_of(request), key, digest_of(request), answer)
 
 
 def _replayed(answer: dict[str, Any]) -> IngestResult:
-    """What was said the first time."""
+    """Return the result of the first time."""
     if "at" in answer:
         return IngestResult(new=False, scheduled=(str(answer["id"]), str(answer["at"])))
     return IngestResult(new=False, reached=answer.get("reached"))

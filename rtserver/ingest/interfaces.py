@@ -1,11 +1,11 @@
-"""What the doors need of the rest: those who carry things out, and the tables that make it once."""
+"""Interfaces that ingest needs: what executes requests, and the tables that make them happen once."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from rtserver.ingest.commands import MessageRequest
+from rtserver.ingest.commands import EmitTarget, MessageRequest
 from rtserver.store.ingest.idempotency import KeyedRequest, KnownKey
 from rtserver.store.messages.records import Draft, Message
 from rtserver.store.notifications.batches import NotificationBatch, Outcome
@@ -16,11 +16,14 @@ class Notifier(Protocol):
     """Saves notifications, then pushes the new ones to their users' devices."""
 
     async def notify(self, drafts: list[NotificationDraft]) -> list[Delivered]:
-        """One each, in order; not new where the user's key was known. Raises `Unavailable` if they are not saved."""
+        """Return one notification per draft, in order; not new where the user's key was known.
+
+        Raises `Unavailable` if none is saved.
+        """
         ...
 
-    async def notify_batches(self, orders: list[NotificationBatch]) -> list[Outcome]:
-        """What becomes of each, in order; an error is that of all of them, and none is saved."""
+    async def notify_batches(self, batches: list[NotificationBatch]) -> list[Outcome]:
+        """Return the outcome of each batch, in order. An exception concerns all of them, and none is saved."""
         ...
 
 
@@ -30,43 +33,49 @@ class MessagePoster(Protocol):
     def draft_of(self, request: MessageRequest) -> Draft: ...
 
     async def post(self, drafts: Sequence[Draft]) -> list[tuple[Message, bool]]:
-        """The message of each and whether it is new; not new where the author's nonce was known in that room."""
+        """Return each message and whether it is new; not new where the author's nonce was known in that room."""
         ...
 
 
 class EventEmitter(Protocol):
-    """Broadcasts, cluster-wide. An empty `rooms` addresses everybody in the namespace."""
+    """Broadcasts events, cluster-wide."""
 
     def check(self, namespace: str) -> None:
-        """Raises `NotFound` for a namespace that the server does not have."""
+        """Raise `NotFound` for a namespace that the server does not have."""
         ...
 
-    async def emit(
-        self,
-        namespace: str,
-        event: str,
-        args: Sequence[Any],
-        rooms: Sequence[str],
-        except_: Sequence[str],
-        volatile: bool,
-    ) -> None: ...
+    async def emit(self, target: EmitTarget, event: str, args: Sequence[Any], volatile: bool) -> None:
+        """Broadcast an event; raises `NotFound` as `check` does."""
+        ...
 
 
 class Audience(Protocol):
+    """The users of a room, or all users."""
+
     async def page(self, room: str | None, after: str) -> list[str]:
-        """The next users of a room, or of all, behind `after`, by id; none at the end."""
+        """Return the next users of a room (None: of the server) behind `after`, by id; an empty list at the end."""
         ...
 
 
 class Requests(Protocol):
-    async def enter(self, asked: KeyedRequest) -> KnownKey: ...
+    """Idempotency keys."""
 
-    async def answer(self, kind: str, key: str, answer: Any) -> None: ...
+    async def enter(self, request: KeyedRequest) -> KnownKey:
+        """Enter a key, or return what is known of it; raises `Conflict` where it is known with another body."""
+        ...
 
-    async def forget(self, kind: str, key: str) -> None: ...
+    async def answer(self, kind: str, key: str, answer: Any) -> None:
+        """Save the answer for the next request with this key."""
+        ...
+
+    async def forget(self, kind: str, key: str) -> None:
+        """Free the key."""
+        ...
 
 
 class Schedule(Protocol):
+    """Requests that are due later."""
+
     async def add(self, kind: str, body: Any, due_at: int, *, key: str | None, digest: str) -> tuple[str, str, bool]:
-        """Id, due time, and whether it is new."""
+        """Return id, due time (ISO 8601), and whether it is new; `due_at` is in milliseconds since the epoch."""
         ...

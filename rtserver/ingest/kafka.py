@@ -1,8 +1,9 @@
-"""A topic of Kafka as a door: the same entries as in the durable inbox, each as one JSON record.
+"""Kafka consumer: reads a topic with the entries of the durable inbox, each as one JSON record.
 
-1. The servers share the partitions as one consumer group. An offset is committed when everything before it is saved,
-   or stands in the topic of the dead; so a record is fetched again after a crash, never passed over.
-2. A record that brings no key is known by its place in the topic, and by its time, for a topic may be made anew.
+1. The servers share the partitions as one consumer group. An offset is committed when every record before it is saved,
+   or is in the dead-letter topic; so after a crash a record is fetched again, never skipped.
+2. A record without a key is identified by its position in the topic, and by its timestamp, since a topic may be
+   deleted and created again.
 3. Records of one partition keep their order where they share a room or a user.
 """
 
@@ -26,23 +27,23 @@ from rtserver.ingest.entry_processor import Entry, EntryProcessor, read_json
 BATCH = 64
 WAIT_MS = 1000
 GROUP = "rtserver"
-_BURIED_BYTES = 500_000
-_BURIED_KEY_BYTES = 10_000
+_DEAD_LETTER_BYTES = 500_000
+_DEAD_LETTER_KEY_BYTES = 10_000
 
 log = structlog.get_logger("rtserver.doors")
-# It shouts at every attempt to connect; `Consumer` tells of an outage once.
+# aiokafka logs every attempt to connect; `Consumer` logs an outage once.
 logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
 
 class KafkaConsumer(Consumer):
-    """Takes from `topic`; what can never be carried out goes to `topic.dead`."""
+    """Reads from `topic`; records that can never be executed go to `topic.dead`."""
 
     failures = (OSError, KafkaError)
 
-    def __init__(self, address: KafkaAddress, topic: str, feed: EntryProcessor, metrics: ConsumerMetrics) -> None:
+    def __init__(self, address: KafkaAddress, topic: str, processor: EntryProcessor, metrics: ConsumerMetrics) -> None:
         super().__init__("kafka", address.shown, metrics)
         self._options = _options(address)
-        self._topic, self._feed = topic, feed
+        self._topic, self._processor = topic, processor
 
     async def _one_connection(self) -> None:
         consumer = AIOKafkaConsumer(
@@ -54,36 +55,36 @@ class KafkaConsumer(Consumer):
             await consumer.start()
             self._connected()
             while not self._stopping.is_set():
-                await self._turn(consumer, producer)
+                await self._process_batch(consumer, producer)
         finally:
             for one in (consumer, producer):
                 with suppress(*self.failures):
                     await one.stop()
 
-    async def _turn(self, consumer: Any, producer: Any) -> None:
+    async def _process_batch(self, consumer: Any, producer: Any) -> None:
         fetched: dict[TopicPartition, Sequence[ConsumerRecord[Any, Any]]]
         fetched = await consumer.getmany(timeout_ms=WAIT_MS, max_records=BATCH)
         records = [record for part in fetched.values() for record in part]
         if not records:
             return
         dead: list[tuple[ConsumerRecord[Any, Any], str | None]] = []
-        await self._feed.carry(map(self._left, records), lambda record, reason: dead.append((record, reason)))
+        await self._processor.process(map(self._entry, records), lambda record, reason: dead.append((record, reason)))
         for record, reason in dead:
             if reason is not None:
-                await self._bury(producer, record, reason)
+                await self._dead_letter(producer, record, reason)
             self._count(reason)
         await consumer.commit({part: of[-1].offset + 1 for part, of in fetched.items() if of})
 
-    async def _bury(self, producer: Any, record: ConsumerRecord[Any, Any], reason: str) -> None:
+    async def _dead_letter(self, producer: Any, record: ConsumerRecord[Any, Any], reason: str) -> None:
         log.warning("kafka_record_dead", topic=self._topic, offset=record.offset, reason=reason)
-        # Cut to what surely fits into a record: one that the broker will not take would be fetched for ever.
-        value, key = (record.value or b"")[:_BURIED_BYTES], record.key and record.key[:_BURIED_KEY_BYTES]
-        place = f"{record.partition}:{record.offset}".encode()
-        headers = [("reason", reason.encode("utf-8", "replace")), ("place", place)]
+        # Truncated to a size that every broker accepts: a record that it rejects would be fetched again without end.
+        value, key = (record.value or b"")[:_DEAD_LETTER_BYTES], record.key and record.key[:_DEAD_LETTER_KEY_BYTES]
+        position = f"{record.partition}:{record.offset}".encode()
+        headers = [("reason", reason.encode("utf-8", "replace")), ("place", position)]
         async with asyncio.timeout(30):
             await producer.send_and_wait(f"{self._topic}.dead", value, key=key, headers=headers)
 
-    def _left(self, record: ConsumerRecord[Any, Any]) -> Entry:
+    def _entry(self, record: ConsumerRecord[Any, Any]) -> Entry:
         origin = f"kafka:{self._topic}:{record.partition}:{record.offset}:{record.timestamp}"
         return Entry(record, origin, lambda: read_json(record.value or b""))
 

@@ -1,4 +1,7 @@
-"""What may be carried out side by side, and what must keep its order: requests that share a room or a user."""
+"""Ordering: which requests may be executed concurrently, and which must keep their order.
+
+Requests that share a room or a user keep their order. A request for everybody keeps its order towards all others.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,16 @@ from typing import TypeVar
 from rtserver.ingest.commands import EmitRequest, MessageRequest, NotifyRequest, Request
 
 T = TypeVar("T")
-Places = frozenset[tuple[str, str]]
+OrderingKeys = frozenset[tuple[str, str]]
+"""The rooms and users that a request is for, as ("room", name) and ("user", id)."""
 
-EVERYBODY: Places = frozenset({("", "")})
+EVERYBODY: OrderingKeys = frozenset({("", "")})
+NOTHING: OrderingKeys = frozenset()
+"""Of an item that is not executed, such as an unreadable one; it may stand in any window."""
 
 
-def ordering_keys(request: Request) -> Places:
-    """The rooms and users that it is for."""
+def ordering_keys(request: Request) -> OrderingKeys:
+    """Return the rooms and users that the request is for, or `EVERYBODY`."""
     match request:
         case MessageRequest(room=None):
             return frozenset({("user", request.to or ""), ("user", request.from_.id)})
@@ -27,17 +33,20 @@ def ordering_keys(request: Request) -> Places:
     return EVERYBODY
 
 
-def windows(items: Sequence[T], places: Callable[[T], Places], limit: int) -> Iterator[list[T]]:
-    """In order; within one, nothing has a room or a user in common with anything else."""
+def windows(items: Sequence[T], keys_of: Callable[[T], OrderingKeys], limit: int) -> Iterator[list[T]]:
+    """Split into windows of at most `limit` items, in order; no two items of a window have a key in common.
+
+    The items of a window may be executed concurrently, the windows one after the other.
+    """
     window: list[T] = []
     taken: set[tuple[str, str]] = set()
     for item in items:
-        here = places(item)
-        alone = here == EVERYBODY or taken == EVERYBODY
-        if window and (alone or here & taken or len(window) >= limit):
+        keys = keys_of(item)
+        alone = keys == EVERYBODY or taken == EVERYBODY
+        if window and (alone or keys & taken or len(window) >= limit):
             yield window
             window, taken = [], set()
         window.append(item)
-        taken |= here
+        taken |= keys
     if window:
         yield window

@@ -1,9 +1,10 @@
-"""A queue of RabbitMQ as a door: the same entries as in the durable inbox, each as one JSON message.
+"""RabbitMQ consumer: reads a queue with the entries of the durable inbox, each as one JSON message.
 
-1. A message is acknowledged when what it asks for is saved, or when the broker has it among the dead. Until then
-   RabbitMQ keeps it, and gives it out again when this server has gone.
-2. `message_id` is the key of a message that brings none; without either, what is given out again is done again.
-3. No more than `PREFETCH` messages are here at a time.
+1. A message is acknowledged when its request is saved, or when the broker has it in the dead-letter queue. Until then
+   RabbitMQ keeps it, and delivers it again when this server is gone.
+2. `message_id` is the key of a message that has none. Without either, a message that is delivered again is executed
+   again.
+3. At most `PREFETCH` messages are unacknowledged at a time.
 """
 
 from __future__ import annotations
@@ -24,26 +25,27 @@ from rtserver.ingest.entry_processor import Entry, EntryProcessor, read_json
 
 PREFETCH = 64
 TIMEOUT = 10.0
+"""Seconds for a call of the broker."""
 
 log = structlog.get_logger("rtserver.doors")
-# It shouts at every attempt to connect; `Consumer` tells of an outage once.
+# aiormq logs every attempt to connect; `Consumer` logs an outage once.
 logging.getLogger("aiormq.connection").setLevel(logging.CRITICAL)
 
 
 class RabbitMQConsumer(Consumer):
-    """Takes from `queue`, which is made, durable, where it is missing; so is `queue.dead`."""
+    """Reads from `queue`; messages that can never be executed go to `queue.dead`. Both are created if missing."""
 
     failures = (OSError, AMQPError, RuntimeError)
 
-    def __init__(self, url: str, queue: str, feed: EntryProcessor, metrics: ConsumerMetrics) -> None:
+    def __init__(self, url: str, queue: str, processor: EntryProcessor, metrics: ConsumerMetrics) -> None:
         super().__init__("rabbitmq", shown_amqp(url), metrics)
-        self._url, self._queue, self._feed = url, queue, feed
+        self._url, self._queue, self._processor = url, queue, processor
 
     async def _one_connection(self) -> None:
         connection = await aio_pika.connect(self._url, timeout=TIMEOUT)
         try:
-            await _queue(connection, f"{self._queue}.dead")
-            channel = await _queue(connection, self._queue)
+            await _channel_with_queue(connection, f"{self._queue}.dead")
+            channel = await _channel_with_queue(connection, self._queue)
             await channel.set_qos(prefetch_count=PREFETCH)
             arrived: asyncio.Queue[AbstractIncomingMessage] = asyncio.Queue()
             queue = await channel.get_queue(self._queue, ensure=False)
@@ -69,12 +71,12 @@ class RabbitMQConsumer(Consumer):
                 batch = [getting.result()]
                 while not arrived.empty():
                     batch.append(arrived.get_nowait())
-                await self._carry(channel, batch, ended)
+                await self._process_batch(channel, batch, ended)
         finally:
             ended.cancel()
             stopping.cancel()
 
-    async def _carry(
+    async def _process_batch(
         self, channel: AbstractChannel, batch: list[AbstractIncomingMessage], ended: asyncio.Future[Any]
     ) -> None:
         settling: list[asyncio.Task[None]] = []
@@ -82,15 +84,15 @@ class RabbitMQConsumer(Consumer):
         def settle(message: AbstractIncomingMessage, reason: str | None) -> None:
             settling.append(asyncio.create_task(self._settle(channel, message, reason)))
 
-        carrying = asyncio.ensure_future(self._feed.carry(map(self._left, batch), settle))
+        processing = asyncio.ensure_future(self._processor.process(map(self._entry, batch), settle))
         try:
-            await asyncio.wait({carrying, ended}, return_when=asyncio.FIRST_COMPLETED)
-            if not carrying.done():  # what is left is given to somebody else by now
+            await asyncio.wait({processing, ended}, return_when=asyncio.FIRST_COMPLETED)
+            if not processing.done():  # the broker delivers the rest to another server
                 raise ConnectionError("closed by RabbitMQ")
-            carrying.result()
+            processing.result()
             await asyncio.gather(*settling)
         finally:
-            carrying.cancel()
+            processing.cancel()
 
     async def _settle(self, channel: AbstractChannel, message: AbstractIncomingMessage, reason: str | None) -> None:
         if reason is not None:
@@ -103,14 +105,14 @@ class RabbitMQConsumer(Consumer):
         await message.ack()
         self._count(reason)
 
-    def _left(self, message: AbstractIncomingMessage) -> Entry:
-        given = message.message_id
-        origin = f"rabbitmq:{self._queue}:{given}"[:400] if given else None
+    def _entry(self, message: AbstractIncomingMessage) -> Entry:
+        message_id = message.message_id
+        origin = f"rabbitmq:{self._queue}:{message_id}"[:400] if message_id else None
         return Entry(message, origin, lambda: read_json(message.body))
 
 
-async def _queue(connection: AbstractConnection, name: str) -> AbstractChannel:
-    """A channel on which that queue is known to be there, of whatever kind somebody has made it."""
+async def _channel_with_queue(connection: AbstractConnection, name: str) -> AbstractChannel:
+    """Return a channel; the queue exists, with whatever arguments it was created."""
     channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
     try:
         await channel.declare_queue(name, passive=True)

@@ -1,4 +1,4 @@
-"""What a room can be set to, by whichever way it is asked for: the shapes and their bounds."""
+"""Room settings as requests have them, over HTTP and from chat clients: schemas and bounds."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Described = Annotated[dict[str, Any], Meta(description="Title, topic, picture: a
 
 
 class RoomChanges(msgspec.Struct, kw_only=True, rename="camel"):
-    """What is left out stays as it is; null is the default."""
+    """Changes of a room. A missing field stays as it is; null stands for the default."""
 
     policy: Policy | UnsetType | None = UNSET
     meta: Described | UnsetType | None = UNSET
@@ -46,7 +46,7 @@ class RoomChanges(msgspec.Struct, kw_only=True, rename="camel"):
 
     @property
     def changes(self) -> dict[str, Any]:
-        """What is to be changed, by the store's names; raises `TooLarge` for too much `meta`."""
+        """The changes by the column names of the store; raises `TooLarge` if `meta` is too large."""
         given = {name: value for name in FIELDS if (value := getattr(self, name)) is not UNSET}
         if given.get("meta") is not None and len(json.dumps(given["meta"])) > MAX_META_BYTES:
             limit = {"field": "meta", "limit": MAX_META_BYTES}

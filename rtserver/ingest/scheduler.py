@@ -1,11 +1,11 @@
-"""Carries out what was put off, when its time has come.
+"""Scheduler: executes scheduled requests when they are due.
 
-1. Every server runs one; `Schedule` gives what is due to one of them at a time, in order, which is kept among all that
-   share a room or a user. What was due while no server ran is due at once.
-2. It is carried out first and removed second. A crash in between repeats it under the same key.
-3. `unavailable` costs nothing but time: everything waits, in order. What fails for another reason makes room for the
-   next: it is tried again a few times if that was a fault of ours, and kept as failed, with the reason, if not.
-4. Due times are those of the wall clock, which may be set; so no pause is longer than `POLL`.
+1. Every server runs one. `Schedule` leases due items to one server at a time, in order. Items that share a room or a
+   user keep their order. Items that became due while no server ran are executed at once.
+2. An item is executed first and removed second. A crash in between repeats it under the same key.
+3. While the database is unavailable everything waits, in order. An item that fails for another reason is set aside:
+   after a bug of ours it is retried a few times; otherwise it is kept as failed, with the reason.
+4. Due times are wall-clock times, and that clock may be set; so no pause is longer than `POLL`.
 """
 
 from __future__ import annotations
@@ -17,32 +17,36 @@ from typing import Any, Protocol
 
 import structlog
 
+from rtserver.backoff import Backoff
 from rtserver.clock import now_ms
 from rtserver.errors import EventError, Unavailable
 from rtserver.ingest.intake import checked
-from rtserver.ingest.ordering import Places, ordering_keys, windows
+from rtserver.ingest.ordering import NOTHING, OrderingKeys, ordering_keys, windows
 from rtserver.store.ingest.schedule import LEASE_MS, ScheduledItem
+from rtserver.tasks import cancelled
 
 POLL = 2.0
 BLOCKED = 0.5
-"""Seconds to wait while another server carries out what is due."""
+"""Seconds to wait while another server executes what is due."""
 BATCH = 50
-SIDE_BY_SIDE = 32
-HOLD_EVERY = LEASE_MS / 3000
+CONCURRENCY = 32
+RENEW_EVERY = LEASE_MS / 3000
+"""Seconds between two renewals of the lease."""
 ATTEMPTS = 6
 CLEAN_EVERY = 60.0
-_LONGEST_BACKOFF = 15.0
+_FIRST_PAUSE = 1.0
+_LONGEST_PAUSE = 15.0
 
 log = structlog.get_logger("rtserver.schedule")
 
 Execute = Callable[[str, Any, str], Awaitable[Any]]
-"""Of kind, body and origin."""
+"""Called with kind, body and origin."""
 
 
 class Schedule(Protocol):
-    async def take(self, owner: str, limit: int) -> list[ScheduledItem]: ...
+    async def claim(self, owner: str, limit: int) -> list[ScheduledItem]: ...
 
-    async def hold(self, owner: str) -> None: ...
+    async def renew(self, owner: str) -> None: ...
 
     async def release(self, owner: str) -> None: ...
 
@@ -61,11 +65,11 @@ class SchedulerMetrics(Protocol):
     scheduled_late: float | None
     scheduled_failed: int | None
 
-    def through_door(self, door: str, outcome: str) -> None: ...
+    def count_ingested(self, source: str, outcome: str) -> None: ...
 
 
 class Scheduler:
-    """`clean` is called now and then, to forget what nobody needs any more."""
+    """`owner` identifies this server in leases. `clean` removes expired rows, once in `CLEAN_EVERY` seconds."""
 
     def __init__(
         self,
@@ -80,83 +84,83 @@ class Scheduler:
         self._schedule, self._execute, self._metrics = schedule, execute, metrics
         self._owner, self._clean, self._clock = owner, clean, clock
         self._wake = asyncio.Event()
-        self._wakes_at: int | None = None
+        self._sleeps_until: int | None = None
         self._stopping = False
-        self._cleaned: float | None = None
+        self._cleaned_at: float | None = None
+        # Without jitter: with a database that is away, there is nothing to spread over.
+        self._backoff = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE, jitter=0.0)
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
+        """Begin to look for due items; returns at once."""
         self._stopping = False
         self._task = asyncio.create_task(self._run(), name="scheduler")
 
     async def stop(self, patience: float = 5.0) -> None:
-        """What has begun ends first, if that takes no longer than `patience` seconds."""
+        """Begin no further item, and wait up to `patience` seconds for those that are running."""
         self._stopping = True
         self._wake.set()
         if self._task is not None:
             await asyncio.wait({self._task}, timeout=patience)
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await cancelled(self._task)
             self._task = None
 
     def nudge(self, due_at: int) -> None:
-        """Something was put off until then."""
-        if self._wakes_at is None or due_at < self._wakes_at:
+        """Note that an item is due at `due_at` (ms since the epoch): the pause ends if that is sooner."""
+        if self._sleeps_until is None or due_at < self._sleeps_until:
             self._wake.set()
 
     async def _run(self) -> None:
-        backoff = BLOCKED
         while not self._stopping:
             try:
-                pause = await self._pause()
+                pause = await self._seconds_until_due()
                 if not pause:
-                    pause = 0.0 if await self._turn() else BLOCKED
-                backoff = BLOCKED
+                    pause = 0.0 if await self._execute_due() else BLOCKED
+                self._backoff.reset()
             except Unavailable:
-                backoff = min(backoff * 2, _LONGEST_BACKOFF)
-                pause = backoff
+                pause = self._backoff.pause()
             except Exception:
                 log.exception("scheduler_failed")
-                pause = _LONGEST_BACKOFF
+                pause = _LONGEST_PAUSE
             if pause:
-                await self._rest(pause)
+                await self._sleep(pause)
 
-    async def _rest(self, pause: float) -> None:
-        self._wakes_at = self._clock() + round(pause * 1000)
+    async def _sleep(self, seconds: float) -> None:
+        """Sleep until `nudge` or `stop`, at most so long."""
+        self._sleeps_until = self._clock() + round(seconds * 1000)
         with suppress(TimeoutError):
-            async with asyncio.timeout(pause):
+            async with asyncio.timeout(seconds):
                 await self._wake.wait()
         self._wake.clear()
-        self._wakes_at = None
+        self._sleeps_until = None
 
-    async def _pause(self) -> float:
-        """Seconds until something is due, 0 if it is. This only reads: a server at rest takes no lock."""
-        await self._tidy()
+    async def _seconds_until_due(self) -> float:
+        """Return the seconds until an item is due, 0 if one is. This only reads: an idle server takes no lock."""
+        await self._maintain()
         due = await self._schedule.next_due()
         ahead = POLL if due is None else (due - self._clock()) / 1000
         self._metrics.scheduled_late = max(0.0, -ahead)
         return max(0.0, min(ahead, POLL))
 
-    async def _tidy(self) -> None:
+    async def _maintain(self) -> None:
         now = asyncio.get_running_loop().time()
-        if self._cleaned is None or now - self._cleaned >= CLEAN_EVERY:
-            self._cleaned = now
+        if self._cleaned_at is None or now - self._cleaned_at >= CLEAN_EVERY:
+            self._cleaned_at = now
             await self._clean()
             self._metrics.scheduled_failed = await self._schedule.failed()
 
-    async def _turn(self) -> bool:
-        """Carry out some of what is due; whether there was any."""
+    async def _execute_due(self) -> bool:
+        """Lease and execute a batch of due items; return whether there were any."""
         loop = asyncio.get_running_loop()
-        until = loop.time() + HOLD_EVERY
-        batch = await self._schedule.take(self._owner, BATCH)
+        until = loop.time() + RENEW_EVERY
+        batch = await self._schedule.claim(self._owner, BATCH)
         if not batch:
             return False
         self._metrics.scheduled_late = None
         done: list[str] = []
         try:
-            for window in windows(batch, _places, SIDE_BY_SIDE):
-                await self._held(self._fire_all(window, done))
+            for window in windows(batch, _ordering_keys, CONCURRENCY):
+                await self._leased(self._execute_window(window, done))
                 if self._stopping or loop.time() > until:
                     break
         finally:
@@ -166,67 +170,71 @@ class Scheduler:
                 await self._schedule.release(self._owner)
         return True
 
-    async def _held(self, firing: Coroutine[Any, Any, None]) -> None:
-        """What takes long stays ours meanwhile."""
-        task = asyncio.ensure_future(firing)
+    async def _leased(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do the work, and renew the lease for as long as it takes."""
+        task = asyncio.ensure_future(work)
         try:
-            while not (await asyncio.wait({task}, timeout=HOLD_EVERY))[0]:
-                await self._schedule.hold(self._owner)
+            while not (await asyncio.wait({task}, timeout=RENEW_EVERY))[0]:
+                await self._schedule.renew(self._owner)
             task.result()
         finally:
             task.cancel()
 
-    async def _fire_all(self, window: list[ScheduledItem], done: list[str]) -> None:
-        fired = await asyncio.gather(*map(self._fire, window), return_exceptions=True)
-        done += [later.id for later, outcome in zip(window, fired, strict=True) if outcome is True]
-        for outcome in fired:
+    async def _execute_window(self, window: list[ScheduledItem], done: list[str]) -> None:
+        """Execute items concurrently and add the ids of those that are done, also when one raises."""
+        outcomes = await asyncio.gather(*map(self._execute_item, window), return_exceptions=True)
+        done += [item.id for item, outcome in zip(window, outcomes, strict=True) if outcome is True]
+        for outcome in outcomes:
             if isinstance(outcome, BaseException):
                 raise outcome
 
-    async def _fire(self, later: ScheduledItem) -> bool:
-        """Whether it is done. Raises `Unavailable`."""
+    async def _execute_item(self, item: ScheduledItem) -> bool:
+        """Return whether the item is done; raises `Unavailable`."""
         try:
-            await self._execute(later.kind, later.body, _origin(later))
+            await self._execute(item.kind, item.body, _origin(item))
         except Unavailable:
             raise
         except EventError as error:
             if error.code != "internal" and not error.retryable:
-                await self._park(later, f"{error.code}: {error.message}")
+                await self._park(item, f"{error.code}: {error.message}")
                 return False
-            await self._again(later, error)
+            await self._retry(item, error)
             return False
         except Exception as error:
-            log.exception("scheduled_failed", id=later.id, kind=later.kind)
-            await self._again(later, error)
+            log.exception("scheduled_failed", id=item.id, kind=item.kind)
+            await self._retry(item, error)
             return False
-        self._metrics.through_door("schedule", "done")
+        self._metrics.count_ingested("schedule", "done")
         return True
 
-    async def _again(self, later: ScheduledItem, error: Exception) -> None:
-        if later.attempts + 1 >= ATTEMPTS:
+    async def _retry(self, item: ScheduledItem, error: Exception) -> None:
+        """Try the item again later: after 1 s, 2 s, 4 s, …; after `ATTEMPTS` it is parked."""
+        if item.attempts + 1 >= ATTEMPTS:
             code = error.code if isinstance(error, EventError) else "internal"
-            await self._park(later, f"{code}: failed {ATTEMPTS} times")
+            await self._park(item, f"{code}: failed {ATTEMPTS} times")
             return
-        self._metrics.through_door("schedule", "retried")
-        await self._schedule.retry(later.id, 1000 << later.attempts)
+        self._metrics.count_ingested("schedule", "retried")
+        await self._schedule.retry(item.id, 1000 << item.attempts)
 
-    async def _park(self, later: ScheduledItem, reason: str) -> None:
-        self._metrics.through_door("schedule", "failed")
-        log.warning("scheduled_parked", id=later.id, kind=later.kind, reason=reason)
-        await self._schedule.park(later.id, reason)
+    async def _park(self, item: ScheduledItem, reason: str) -> None:
+        """Keep the item as failed, with the reason."""
+        self._metrics.count_ingested("schedule", "failed")
+        log.warning("scheduled_parked", id=item.id, kind=item.kind, reason=reason)
+        await self._schedule.park(item.id, reason)
         self._metrics.scheduled_failed = await self._schedule.failed()
 
 
-def _places(later: ScheduledItem) -> Places:
+def _ordering_keys(item: ScheduledItem) -> OrderingKeys:
     try:
-        return ordering_keys(checked(later.kind, later.body))
+        return ordering_keys(checked(item.kind, item.body))
     except EventError:
-        return frozenset()
+        return NOTHING
 
 
-def _origin(later: ScheduledItem) -> str:
-    """That under which it was left, so that the same entry, given out again when its time is over, changes nothing.
+def _origin(item: ScheduledItem) -> str:
+    """Return the key that the item was scheduled under, so that the same entry changes nothing when it is delivered
+    again after its time.
 
-    An emit's stands entered from the time that it was put off.
+    The key of an emit is in use from the time that it was scheduled, so an emit has another.
     """
-    return f"schedule:{later.id}" if later.key is None or later.kind == "emit" else later.key
+    return f"schedule:{item.id}" if item.key is None or item.kind == "emit" else item.key

@@ -1,1 +1,1 @@
-"""What an event means: the namespaces that ship with rtserver. Must not know of HTTP, of Redis or of SQL."""
+"""The namespaces that ship with rtserver: /chat, /notifications, /admin. They know nothing of HTTP, Redis or SQL."""

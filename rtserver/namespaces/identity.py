@@ -1,4 +1,4 @@
-"""The identity of a client in a namespace that lets nobody in without one."""
+"""The identity of a client in a namespace that requires one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rtserver.sio.client.client import Client
 
 
 def identity_of(client: Client) -> Identity:
-    """Who the client is; `forbidden` where a namespace was opened to strangers by mistake."""
+    """The identity; raises `Forbidden` without one, which only a wrongly configured namespace allows."""
     if client.identity is None:
-        raise Forbidden("An identity is needed here")
+        raise Forbidden("This event requires an identity")
     return client.identity

@@ -1,4 +1,4 @@
-"""What the header Accept-Encoding says (RFC 9110, 12.5.3). No I/O."""
+"""`Accept-Encoding` header: whether a client accepts gzip (RFC 9110, section 12.5.3). No I/O."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from functools import lru_cache
 
 @lru_cache(maxsize=32)
 def accepts_gzip(header: str) -> bool:
-    """Whether `gzip` (or `*`) stands there with a weight other than 0."""
+    """Whether the header has `gzip` (or `*`) with a weight other than 0."""
     weights: dict[str, str] = {}
     for item in header.lower().split(","):
         coding, _, weight = item.partition(";")
         weights[coding.strip()] = weight.strip().replace(" ", "")
-    wanted = weights.get("gzip", weights.get("*"))
-    return wanted is not None and wanted.rstrip("0") not in ("q=", "q=0.")
+    accepted = weights.get("gzip", weights.get("*"))
+    return accepted is not None and accepted.rstrip("0") not in ("q=", "q=0.")

@@ -1,11 +1,12 @@
 """Engine.IO packets and the payloads of long polling, protocol revisions 4 and 3. No I/O.
 
-A packet is one character for its type and then its data; binary data is a message. Sources:
-https://socket.io/docs/v4/engine-io-protocol/ (4); `engine.io-parser` 2.2 (3).
+A packet is one character for its type, followed by its data. Binary data is always a message.
 
-Revision 4 joins packets with U+001E, binary ones as `b` and base64. Revision 3 puts the length in UTF-16 units before
-each packet (`2:40`), binary ones as `b4` and base64, or, in `application/octet-stream`, a byte for the kind, the
-decimal digits of the length as bytes, 0xFF, and the data.
+1. Revision 4 joins the packets of a payload with U+001E. A binary one is `b` and base64.
+   Source: https://socket.io/docs/v4/engine-io-protocol/
+2. Revision 3 puts the length in UTF-16 code units before each packet (`2:40`). A binary one is `b4` and base64.
+3. Revision 3 in `application/octet-stream` puts before each packet a byte for its kind (0: text, 1: binary), the
+   decimal digits of the length as bytes 0 to 9, and 0xFF. Source of 2 and 3: `engine.io-parser` 2.2.
 """
 
 from __future__ import annotations
@@ -19,15 +20,15 @@ TYPES = frozenset("0123456")
 SEPARATOR = "\x1e"
 
 Packet = tuple[str, str | bytes]
-"""Its type and its data."""
+"""The type and the data of a packet."""
 
 
 class PayloadError(ValueError):
-    """The payload is not one of this protocol."""
+    """The payload violates the protocol."""
 
 
 def decode_packet(text: str, revision: int = 4) -> Packet:
-    """One packet as text: a WebSocket frame, or a part of a payload."""
+    """Decode one packet from text, a WebSocket frame or a part of a payload; raises `PayloadError`."""
     kind = text[:1]
     if kind in TYPES and kind:
         return kind, text[1:]
@@ -38,7 +39,7 @@ def decode_packet(text: str, revision: int = 4) -> Packet:
 
 
 def decode_binary(data: bytes, revision: int) -> bytes:
-    """The message in a binary frame; revision 3 has the packet type before it."""
+    """Return the message of a binary frame; in revision 3 the packet type is before it. Raises `PayloadError`."""
     if revision == 4:
         return data
     if data[:1] != b"\x04":
@@ -47,19 +48,19 @@ def decode_binary(data: bytes, revision: int) -> bytes:
 
 
 def encode_binary(data: bytes, revision: int) -> str:
-    """A binary message as text, for what carries nothing else."""
+    """Encode a binary message as text."""
     return ("b" if revision == 4 else "b4") + base64.b64encode(data).decode()
 
 
 def decode(body: str, max_packets: int) -> list[Packet]:
-    """The packets of a revision 4 payload."""
+    """Decode the packets of a revision 4 payload; raises `PayloadError`."""
     if body.count(SEPARATOR) >= max_packets:
         raise PayloadError("too many packets in one payload")
     return [decode_packet(text) for text in body.split(SEPARATOR)]
 
 
 def encode(parts: Iterable[str | bytes]) -> str:
-    """A revision 4 payload of encoded packets: text with its type, or the bytes of a binary message."""
+    """Encode a revision 4 payload; each part is text with its type, or the bytes of a binary message."""
     return SEPARATOR.join(part if isinstance(part, str) else encode_binary(part, 4) for part in parts)
 
 
@@ -74,11 +75,11 @@ def _base64(text: str) -> bytes:
 
 
 def decode3(body: str, max_packets: int) -> list[Packet]:
-    """The packets of a revision 3 text payload, whose lengths count UTF-16 units; empty ones are passed over."""
+    """Decode the packets of a revision 3 text payload; empty packets are skipped. Raises `PayloadError`."""
     if not body:
         raise PayloadError("empty payload")
     if not body.isascii():
-        # A character beyond the BMP counts twice: measure in UTF-16, where every unit has two bytes.
+        # Lengths are in UTF-16 code units, of two bytes each: a character beyond the BMP has two of them.
         units = body.encode("utf-16-le", "surrogatepass")
         return [decode_packet(_from_units(raw), 3) for raw in _split3(units, 2, max_packets)]
     return [decode_packet(raw.decode(), 3) for raw in _split3(body.encode(), 1, max_packets)]
@@ -110,7 +111,7 @@ def _from_units(raw: bytes) -> str:
 
 
 def decode3_binary(body: bytes, max_packets: int) -> list[Packet]:
-    """The packets of a revision 3 payload in `application/octet-stream`."""
+    """Decode the packets of a revision 3 payload in `application/octet-stream`; raises `PayloadError`."""
     packets: list[Packet] = []
     at = 0
     while at < len(body):
@@ -134,13 +135,13 @@ def _string3(raw: bytes) -> Packet:
 
 
 def encode3(parts: Iterable[str | bytes]) -> str:
-    """A revision 3 payload as text."""
+    """Encode a revision 3 payload as text."""
     texts = (part if isinstance(part, str) else encode_binary(part, 3) for part in parts)
     return "".join(f"{_units(text)}:{text}" for text in texts) or "0:"
 
 
 def encode3_binary(parts: Iterable[str | bytes]) -> bytes:
-    """The same where a part is binary and the client takes bytes."""
+    """Encode a revision 3 payload as `application/octet-stream`."""
     out = bytearray()
     for part in parts:
         raw = part.encode() if isinstance(part, str) else b"\x04" + part

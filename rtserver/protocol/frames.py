@@ -1,11 +1,11 @@
-"""WebSocket frames, the server's side: bytes to messages and back. No I/O.
+"""WebSocket frames as a server reads and writes them: bytes to messages and back. No I/O.
 
-Rules of RFC 6455 kept here, each a `FrameError` with the close code that answers it:
-1. Frames of a client are masked (5.1); reserved bits are zero (5.2), but see `rtserver.protocol.permessage_deflate`.
-2. Control frames are whole and carry at most 125 bytes (5.5); other opcodes than the six known do not exist (5.2).
-3. A message in fragments begins with its opcode and goes on with continuations; control frames may stand between (5.4).
-4. Text is UTF-8 (8.1); a close frame carries nothing, or a valid code and UTF-8 (5.5.1, 7.4).
-5. Ours: a message is at most `max_size` bytes, which is checked before its payload is kept.
+Rules of RFC 6455 enforced here; a violation is a `FrameError` with the close code to send:
+1. Frames of a client are masked (5.1); reserved bits are zero (5.2), except with `permessage_deflate`.
+2. Control frames are not fragmented and carry at most 125 bytes (5.5); only six opcodes are defined (5.2).
+3. A fragmented message is its opcode followed by continuations; control frames may come between them (5.4).
+4. Text is UTF-8 (8.1); a close frame is empty, or has a valid code and UTF-8 text (5.5.1, 7.4).
+5. Not from the RFC: a message has at most `max_size` bytes, which is checked before its payload is buffered.
 """
 
 from __future__ import annotations
@@ -20,24 +20,27 @@ _RECEIVABLE_CODES = frozenset({1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1
 
 Mask = Callable[[bytes, bytearray], None]
 Message = tuple[int, str | bytes]
-"""An opcode with its whole payload; text as `str`."""
+"""An opcode and the complete payload; text is a `str`."""
 PART: Message = (CONTINUATION, b"")
-"""In the place of a message: a frame that does not complete one."""
+"""Yielded in place of a message, for a frame that does not complete one."""
 
 
 class FrameError(ValueError):
-    """The peer broke RFC 6455; `code` is the close code to answer with."""
+    """The peer violated RFC 6455; `code` is the close code to send."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(reason)
         self.code = code
 
 
+_FIN, _RESERVED, _OPCODE = 0x80, 0x70, 0x0F
+"""The bits of a frame's first byte. The second byte is the mask bit, 0x80, and a length of seven bits."""
+
 _SHORT = {opcode: tuple(bytes((0x80 | opcode, size)) for size in range(126)) for opcode in (TEXT, BINARY)}
 
 
 def frame(payload: bytes, opcode: int) -> bytes:
-    """One final, unmasked frame."""
+    """Return one final, unmasked frame."""
     size = len(payload)
     if size < 126:
         heads = _SHORT.get(opcode)
@@ -48,11 +51,12 @@ def frame(payload: bytes, opcode: int) -> bytes:
 
 
 def close_frame(code: int, reason: str = "") -> bytes:
+    """Return a close frame; the reason is cut to 120 bytes."""
     return frame(pack("!H", code) + reason.encode()[:120], CLOSE)
 
 
 def unmask(mask: bytes, payload: bytearray) -> None:
-    """Undo the masking in place, in pure Python."""
+    """Unmask the payload in place, in pure Python."""
     size = len(payload)
     key = (mask * (size // 4 + 1))[:size]
     plain = int.from_bytes(payload, "little") ^ int.from_bytes(key, "little")
@@ -60,10 +64,10 @@ def unmask(mask: bytes, payload: bytearray) -> None:
 
 
 class FrameReader:
-    """Takes bytes as they come from the socket and gives whole messages.
+    """Parser of a connection's bytes, in whatever pieces they arrive, into complete messages.
 
-    What has not come whole is kept, and looked at again only when enough for the next step is there: a client that
-    sends byte by byte costs no more than one that does not.
+    An incomplete frame is buffered and parsed again only when enough bytes for the next step have arrived: a client
+    that sends byte by byte costs linear time, like any other.
     """
 
     __slots__ = ("_buffer", "_fragments", "_mask", "_max_size", "_needed", "_opcode", "_short", "more")
@@ -77,14 +81,13 @@ class FrameReader:
         self._opcode = CONTINUATION
         self._fragments: bytearray | None = None
         self.more = False
-        """Whether bytes follow, in what was fed, behind the message that came last."""
+        """Whether the bytes fed contain more behind the latest message."""
 
     def feed(self, data: bytes) -> Iterator[Message]:
-        """The messages that these bytes complete, with `PART` for each frame that completes none.
+        """Yield the messages that these bytes complete, and `PART` for each frame that completes none.
 
-        A frame is looked at (and inflated) no sooner than it is asked for: so the iterator has to be used up before
-        anything else is fed, and may be left alone in the meantime. It raises `FrameError`, after which nothing may be
-        fed any more.
+        Frames are parsed (and inflated) lazily. The iterator may rest between two messages, but must be exhausted
+        before anything else is fed. It raises `FrameError`; nothing may be fed after that.
         """
         if self._buffer is not None:
             self._buffer += data
@@ -93,7 +96,9 @@ class FrameReader:
             data, self._buffer = bytes(self._buffer), None
         at, length, mask, short_size = 0, len(data), self._mask, self._short
         while True:
-            # Nearly all frames are this: a whole, short text.
+            # Nearly all frames are short, complete texts. The numbers are literals, as this is the hottest loop of all:
+            # 0x81 is FIN and TEXT; a second byte of 0x80 + n means masked, with n < 126 bytes. The frame has 6 bytes
+            # more (two of head, four of mask), so it ends at `at + size - 0x80 + 6`.
             while at + 6 <= length and data[at] == 0x81 and self._fragments is None:
                 size = data[at + 1]
                 end = at + size - 0x7A
@@ -116,7 +121,10 @@ class FrameReader:
             at = end
 
     def short_text(self, data: bytes) -> str | None:
-        """The text of bytes that are exactly one short text frame, as most reads are; None for all others."""
+        """Return the text, if these bytes are exactly one short text frame, as most reads are; else None.
+
+        The numbers are those of `feed`.
+        """
         if self._buffer is not None or self._fragments is not None or len(data) < 6 or data[0] != 0x81:
             return None
         size = data[1]
@@ -127,7 +135,10 @@ class FrameReader:
         return _text(payload)
 
     def _extent(self, data: bytes, at: int) -> tuple[int, int]:
-        """Where the payload of the frame at `at` begins and ends; an end past the data says what is needed next."""
+        """Return where the payload of the frame at `at` begins and ends; an end past the data is what is needed next.
+
+        All first bytes of a data frame without reserved bits, final or not, are listed; others are checked.
+        """
         known = len(data) - at
         if known < 2:
             return 0, at + 2
@@ -153,7 +164,7 @@ class FrameReader:
         return begin, begin + size
 
     def _check_size(self, first: int, size: int) -> None:
-        if first & 0x0F < CLOSE and size + len(self._fragments or b"") > self._max_size:
+        if first & _OPCODE < CLOSE and size + len(self._fragments or b"") > self._max_size:
             raise FrameError(TOO_BIG, "message is too big")
 
     def _message(self, first: int, payload: bytearray) -> Message | None:
@@ -164,7 +175,7 @@ class FrameReader:
             if opcode == CLOSE:
                 _check_close(payload)
             return opcode, bytes(payload)
-        return self._data(opcode, first >= 0x80, payload)
+        return self._data(opcode, first >= _FIN, payload)
 
     def _data(self, opcode: int, final: bool, payload: bytearray) -> Message | None:
         if self._fragments is None:
@@ -186,12 +197,12 @@ class FrameReader:
         return opcode, _text(payload) if opcode == TEXT else bytes(payload)
 
     def _check_first(self, first: int, size: int) -> None:
-        """For every first byte that is not a data frame without reserved bits."""
-        if first & 0x70:
+        """Rules 1 and 2, for every first byte but that of a data frame without reserved bits."""
+        if first & _RESERVED:
             raise FrameError(PROTOCOL_ERROR, "reserved bits are set")
-        if first & 0x0F not in (CLOSE, PING, PONG):
+        if first & _OPCODE not in (CLOSE, PING, PONG):
             raise FrameError(PROTOCOL_ERROR, "unknown opcode")
-        if first < 0x80 or size > 125:
+        if first < _FIN or size > 125:
             raise FrameError(PROTOCOL_ERROR, "control frame is fragmented or too long")
 
 

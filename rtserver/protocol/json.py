@@ -1,11 +1,9 @@
-"""Strict JSON, both ways.
+"""Strict JSON: which text is accepted, and what values are sent as. It has no knowledge of packets.
 
-Owns what rtserver accepts and emits as JSON text; knows nothing of packets.
-
-1. Coming in, everything that RFC 8259 does not allow is refused: NaN, Infinity, lone surrogates, trailing commas; so
-   are numbers beyond a double and nesting deeper than `max_depth`. Integers beyond 64 bit become floats, as in JS.
-2. Going out, a value that JS could not parse never leaves: NaN and the infinities become null (as JSON.stringify
-   does), lone surrogates and unknown types raise `TypeError` where they were emitted.
+1. Input: everything that RFC 8259 does not allow is rejected: NaN, Infinity, lone surrogates, trailing commas. So are
+   numbers beyond a double and nesting deeper than `max_depth`. Integers beyond 64 bit become floats, as in JavaScript.
+2. Output can always be parsed by JavaScript: NaN and the infinities become null, as with JSON.stringify. Lone
+   surrogates and unknown types raise `TypeError` at the emit.
 """
 
 from __future__ import annotations
@@ -35,15 +33,18 @@ def loads(text: str | bytes, max_depth: int = MAX_DEPTH) -> Any:
         value = _loads(text)
     except ValueError as error:
         raise JsonError(str(error)) from None
-    # Cheap upper bound first: text with few brackets cannot be deep.
+    # A cheap upper bound comes first: text with few brackets cannot be deep.
     if len(text) > max_depth and _brackets(text) > max_depth and _deeper_than(value, max_depth):
         raise JsonError(f"nested deeper than {max_depth} levels")
     return value
 
 
 def loads_mended(text: str, max_depth: int = MAX_DEPTH) -> Any:
-    """The same, but U+FFFD stands for each lone surrogate written `\\ud83d`: JSON.stringify writes half an emoji
-    so, where a text was cut in the middle of it, and an honest client should not lose its connection for that."""
+    """Parse strictly, but replace lone surrogates written as `\\ud83d` by U+FFFD; raises `JsonError`.
+
+    JSON.stringify writes half an emoji in this way, if a text was cut in the middle of it. A client should not lose its
+    connection for that.
+    """
     try:
         return loads(text, max_depth)
     except JsonError:
@@ -56,11 +57,11 @@ def loads_mended(text: str, max_depth: int = MAX_DEPTH) -> Any:
 _ESCAPE = re.compile(
     r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
 )
-"""An escape sequence, or the two of a pair; the group is a surrogate without its other half."""
+"""An escape sequence, or two that are a surrogate pair; the group is a lone surrogate."""
 
 
 def dumps(value: Any) -> bytes:
-    """Compact UTF-8 JSON; raises `TypeError` for what cannot be sent."""
+    """Return compact JSON in UTF-8; raises `TypeError` for a value that cannot be sent."""
     try:
         return _dumps(value, _default, _OPTIONS)
     except TypeError:
@@ -68,7 +69,7 @@ def dumps(value: Any) -> bytes:
 
 
 def dumps_plain(value: Any) -> bytes | None:
-    """The same for what is plain JSON; None for whatever needs another look: bytes, odd keys, large integers."""
+    """Return the same for plain JSON values; None if `dumps` is needed: for bytes, unusual keys, large integers."""
     try:
         return _dumps(value, _default)
     except TypeError:
@@ -76,7 +77,7 @@ def dumps_plain(value: Any) -> bytes | None:
 
 
 def _dumps_slowly(value: Any) -> bytes:
-    """The fast encoder stops at 64 bit; Python integers do not."""
+    """orjson does not encode integers beyond 64 bit."""
     try:
         text = _stdlib.dumps(
             _finite(value), separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_finite_default
@@ -115,7 +116,7 @@ def _brackets(text: str | bytes) -> int:
 
 
 def _deeper_than(value: Any, limit: int) -> bool:
-    """Walk level by level, so that the check itself cannot overflow the stack."""
+    """Checked level by level, so that the check itself cannot overflow the stack."""
     level = [value]
     for _ in range(limit):
         inner: list[Any] = []

@@ -1,14 +1,15 @@
-"""Strict MessagePack, both ways, in the dialect of Node's `notepack.io`.
+"""Strict MessagePack in the dialect of Node's `notepack.io`, from other servers and from clients.
 
-Owns what rtserver accepts as MessagePack, from other servers and from clients; knows nothing of messages.
+It has no knowledge of messages and packets.
 
-1. Coming in, a value becomes what JSON could carry, plus bytes: NaN and the infinities become None and dates
-   ISO text, as JSON.stringify makes them; map keys become text; nesting deeper than `max_depth` is refused.
-2. Extension -1 is a date. Extension 0 is an ArrayBuffer, or (one zero byte) the `undefined` of notepack 2, or, from
-   clients, (eight bytes that can be one) the date of notepack 2. There is no other.
-3. A large map is read entry by entry: its keys are known to be text or integers before they are put into a dict. As
-   arrays, keys could be chosen so that all have one hash, and a single message would stop the server for a minute.
-4. Going out, integers beyond 64 bit become floats, as they are in JS; unknown types raise `TypeError`.
+1. Input becomes values that JSON can carry, plus bytes: NaN and the infinities become None, and dates ISO text, as
+   with JSON.stringify; map keys become text. Nesting deeper than `max_depth` is rejected.
+2. Extension -1 is a date. Extension 0 is an ArrayBuffer; with one zero byte it is the `undefined` of notepack 2; from
+   clients, with eight bytes that can be one, it is the date of notepack 2. All others are rejected.
+3. A large map is decoded entry by entry, so that its keys are known to be text or integers before they become keys of
+   a dict. With arrays as keys a sender could choose them all with the same hash, and a single message would block the
+   server for a minute.
+4. Output: integers beyond 64 bit become floats, as in JavaScript; unknown types raise `TypeError`.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from rtserver.protocol.json import MAX_DEPTH
 _BUFFER = 0
 _DATE_BYTES = 8
 _ATOMS = frozenset({str, int, bool, bytes, type(None)})
-"""Are what they are, and mostly what there is: not worth a call each."""
+"""Types that stay as they are: most values, for which a call each would be wasted."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DATES = range(-62_135_596_800_000, 253_402_300_800_000)
 """Milliseconds since the epoch, of the years 1 to 9999."""
@@ -41,7 +42,7 @@ def loads(data: bytes, max_depth: int = MAX_DEPTH) -> Any:
 
 
 def loads_notepack2(data: bytes, max_depth: int = MAX_DEPTH) -> Any:
-    """The same for what a browser sends, which has another way to write dates."""
+    """Parse what a browser sends, with the dates of notepack 2; raises `MsgpackError`."""
     return _loads(_decode_notepack2, data, max_depth)
 
 
@@ -53,9 +54,9 @@ def _loads(decode: Callable[[bytes], Any], data: bytes, max_depth: int) -> Any:
 
 
 def shaped(shape: Any) -> Callable[[bytes], Any]:
-    """A reader of messages that nearly always have this shape: it gives None for all that `loads` has to look at.
+    """Return a fast decoder for messages that nearly always have this type; it returns None if `loads` is needed.
 
-    What the shape leaves open (`Any`) is still to be made `plain`.
+    Values that the type leaves open (`Any`) still have to go through `plain`.
     """
     decode = msgspec.msgpack.Decoder(shape, ext_hook=_extension).decode
 
@@ -71,12 +72,12 @@ def shaped(shape: Any) -> Callable[[bytes], Any]:
 
 
 def plain(value: Any, depth: int, max_depth: int = MAX_DEPTH) -> Any:
-    """A value that was found within `depth` others, by rule 1; raises `MsgpackError`."""
+    """Apply rule 1 to a value nested in `depth` others; raises `MsgpackError`."""
     return _plain(value, max_depth - depth, max_depth)
 
 
 def dumps(value: Any) -> bytes:
-    """Raises `TypeError` for what cannot be sent."""
+    """Return MessagePack; raises `TypeError` for a value that cannot be sent."""
     try:
         return _encode(value)
     except OverflowError:
@@ -108,7 +109,7 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 def _unpacked(decode: Callable[[bytes], Any], data: bytes, depth: int, limit: int) -> Any:
-    """Rule 3. A map of more than 15 entries begins with one of these two bytes."""
+    """Rule 3; a map of more than 15 entries begins with 0xDE or 0xDF."""
     if b"\xde" not in data and b"\xdf" not in data:
         return _plain(decode(data), depth, limit)
     first = data[0]

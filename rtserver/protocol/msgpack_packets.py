@@ -1,9 +1,9 @@
-"""Socket.IO packets in the form of `socket.io-msgpack-parser`: each is one binary message, and has no attachments.
+"""Socket.IO packets in the encoding of `socket.io-msgpack-parser`: each is one binary message, without attachments.
 
-    {type, nsp, data, id?}      data is missing where there is none
+    {type, nsp, data, id?}      `data` is missing in a packet without payload
 
-The rules of `rtserver.protocol.packets` hold here too; a broken one is a `PacketError`. Values become what JSON could
-carry, plus bytes, both ways: a handler or a client cannot tell which parser the other side uses.
+The rules of `rtserver.protocol.packets` apply here too; a violation is a `PacketError`. Values are restricted to what
+JSON can carry, plus bytes, in both directions: a handler or a client cannot tell which parser the other side uses.
 Source: https://github.com/socketio/socket.io-msgpack-parser
 """
 
@@ -32,7 +32,7 @@ _BYTES = (bytes, bytearray, memoryview)
 
 
 def encode(type: int, namespace: str, data: Any = None, id: int | None = None) -> bytes:
-    """Encode one packet; raises `TypeError` for what cannot be sent."""
+    """Encode one packet; raises `TypeError` for a value that cannot be sent."""
     packet: dict[str, Any] = {"type": type, "nsp": namespace}
     if data is not None:
         packet["data"] = _sendable(data)
@@ -44,7 +44,7 @@ def encode(type: int, namespace: str, data: Any = None, id: int | None = None) -
 def decode(message: bytes, max_depth: int = json.MAX_DEPTH) -> Packet:
     """Decode one packet; raises `PacketError`."""
     try:
-        # The map around it is not counted, so that both parsers allow the same depth.
+        # The map of the packet itself is not counted, so that both parsers allow the same depth.
         fields = msgpack.loads_notepack2(message, max_depth + 1)
     except msgpack.MsgpackError as error:
         raise PacketError(f"invalid MessagePack: {error}") from None
@@ -77,7 +77,7 @@ def _ack_id(id: Any, kind: int) -> int | None:
 
 
 def _sendable(value: Any) -> Any:
-    """What JSON would make of it, but for bytes."""
+    """Convert as JSON would, except for bytes."""
     try:
         return _finite(msgspec.to_builtins(value, builtin_types=_BYTES, str_keys=True))
     except (ValueError, RecursionError) as error:

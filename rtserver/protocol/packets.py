@@ -4,13 +4,13 @@ Source of every rule: https://socket.io/docs/v4/socket-io-protocol/ and the beha
 
     <type>[<attachments>-][<namespace>,][<ack id>][<JSON>]
 
-Rules kept here, each a closed connection when broken (`PacketError`):
+Rules enforced here; a violation is a `PacketError` and closes the connection:
 1. CONNECT carries an object or nothing; DISCONNECT carries nothing; EVENT an array that begins with a name or a
    number; ACK an array.
-2. The names of the lifecycle (`RESERVED_EVENTS`) never come from a peer.
+2. A peer cannot send an event with a name of the lifecycle (`RESERVED_EVENTS`).
 3. A binary packet announces 1 to `max_attachments` attachments; each is referenced exactly once, by a placeholder.
-4. An ack id is at most 15 digits, so that it stays an exact integer in JS.
-5. A CONNECT is at most `MAX_CONNECT_LENGTH` characters: what it carries is kept as long as the connection.
+4. An ack id has at most 15 digits, so that it stays an exact integer in JavaScript.
+5. A CONNECT has at most `MAX_CONNECT_LENGTH` characters, as its payload is kept as long as the connection.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ MAX_NAMESPACE_LENGTH = 256
 MAX_CONNECT_LENGTH = 65_536
 
 Encoded = tuple[bytes, ...]
-"""One packet as Engine.IO messages: its text in UTF-8, then its attachments."""
+"""One packet as Engine.IO messages: its text in UTF-8, followed by its attachments."""
 
 
 class PacketError(ValueError):
-    """The peer broke the protocol; the connection is closed, as Node closes it with "parse error"."""
+    """The peer violated the protocol; the connection is closed with "parse error", as in Node."""
 
 
 @dataclass(slots=True)
@@ -49,13 +49,13 @@ class Packet:
 
 
 def encode(type: int, namespace: str, data: Any = None, id: int | None = None) -> Encoded:
-    """Encode one packet. EVENT and ACK become their binary forms when `data` holds bytes."""
+    """Encode one packet; EVENT and ACK become their binary forms if `data` contains bytes. Raises `TypeError`."""
     head = str(type)
     attachments: list[bytes] = []
     body = b"" if data is None else json.dumps_plain(data)
     if body is None:
         if type in (EVENT, ACK) and has_binary(data):
-            data = _take_out(data, attachments)
+            data = _extract_binary(data, attachments)
             head = f"{type + 3}{len(attachments)}-"
         body = json.dumps(data)
     if namespace != "/":
@@ -66,7 +66,7 @@ def encode(type: int, namespace: str, data: Any = None, id: int | None = None) -
 
 
 def encode_event(namespace: str, args: list[Any]) -> bytes | None:
-    """The text of an EVENT without attachments that wants no ack; None for one that needs `encode`."""
+    """Encode an EVENT without ack; None if it contains anything but plain JSON, and needs `encode`."""
     body = json.dumps_plain(args)
     if body is None:
         return None
@@ -74,7 +74,7 @@ def encode_event(namespace: str, args: list[Any]) -> bytes | None:
 
 
 def encode_ack(namespace: str, values: list[Any], id: int) -> bytes | None:
-    """The text of an ACK without attachments, which most are; None for one that needs `encode`."""
+    """Encode an ACK; None if it contains anything but plain JSON, and needs `encode`."""
     body = json.dumps_plain(values)
     if body is None:
         return None
@@ -82,7 +82,10 @@ def encode_ack(namespace: str, values: list[Any], id: int) -> bytes | None:
 
 
 def decode(text: str, max_attachments: int = 10, max_depth: int = json.MAX_DEPTH) -> Packet:
-    """Decode the text of one packet; a binary one still lacks its attachments (see `Assembler`)."""
+    """Decode the text of one packet; of a binary one the attachments are still missing (see `Assembler`).
+
+    Raises `PacketError`.
+    """
     if not text or not "0" <= text[0] <= "6":
         raise PacketError("unknown packet type")
     kind = ord(text[0]) - 48
@@ -101,7 +104,10 @@ def decode(text: str, max_attachments: int = 10, max_depth: int = json.MAX_DEPTH
 
 
 def decode_event(text: str, max_depth: int = json.MAX_DEPTH) -> tuple[str, list[Any], int | None]:
-    """The same for an EVENT without attachments, which most packets are: its namespace, array and ack id."""
+    """Decode an EVENT without attachments, as most packets are, to its namespace, array and ack id.
+
+    Raises `PacketError`.
+    """
     namespace, at = ("/", 1) if text[1:2] != "/" else _namespace(text, 1)
     id, at = (None, at) if text[at : at + 1] == "[" else _ack_id(text, at)
     try:
@@ -142,7 +148,7 @@ def _ack_id(text: str, at: int) -> tuple[int | None, int]:
     digits = text[at:end] if end > 0 else ""
     if digits.isdigit() and digits.isascii():
         return int(digits), end
-    # No array follows: an id too long, or a packet that has none.
+    # No array follows within the allowed length: the id is too long, or there is none.
     if text[at : at + 1].isdigit():
         raise PacketError("illegal ack id")
     return None, at
@@ -163,7 +169,7 @@ def _payload(kind: int, text: str, max_depth: int) -> Any:
 
 
 def check(kind: int, data: Any) -> None:
-    """Rules 1 and 2 for a packet that carries `data`."""
+    """Check rules 1 and 2 for a packet with `data`; raises `PacketError`."""
     if kind in (EVENT, BINARY_EVENT):
         valid = type(data) is list and bool(data) and _is_event_name(data[0])
     elif kind in (ACK, BINARY_ACK):
@@ -188,18 +194,19 @@ class Assembler:
         self._buffers: list[bytes] = []
 
     def add(self, attachment: bytes) -> Packet | None:
-        """The whole packet once its last attachment is here, else None."""
+        """Return the complete packet with its last attachment, else None; raises `PacketError`."""
         self._buffers.append(attachment)
         if len(self._buffers) < self._packet.attachments:
             return None
         unused: list[bytes | None] = list(self._buffers)
-        self._packet.data = _put_back(self._packet.data, unused)
+        self._packet.data = _insert_binary(self._packet.data, unused)
         if any(buffer is not None for buffer in unused):
             raise PacketError("attachment without placeholder")
         return self._packet
 
 
 def has_binary(value: Any) -> bool:
+    """Whether the value contains bytes at any depth."""
     kind = type(value)
     if kind is str or kind is int:
         return False
@@ -210,25 +217,25 @@ def has_binary(value: Any) -> bool:
     return isinstance(value, bytes | bytearray | memoryview)
 
 
-def _take_out(value: Any, attachments: list[bytes]) -> Any:
+def _extract_binary(value: Any, attachments: list[bytes]) -> Any:
     if isinstance(value, bytes | bytearray | memoryview):
         attachments.append(bytes(value))
         return {"_placeholder": True, "num": len(attachments) - 1}
     if isinstance(value, list | tuple):
-        return [_take_out(item, attachments) for item in value]
+        return [_extract_binary(item, attachments) for item in value]
     if isinstance(value, dict):
-        return {key: _take_out(item, attachments) for key, item in value.items()}
+        return {key: _extract_binary(item, attachments) for key, item in value.items()}
     return value
 
 
-def _put_back(value: Any, buffers: list[bytes | None]) -> Any:
-    """Replace placeholders; each buffer may be taken once (rule 3)."""
+def _insert_binary(value: Any, buffers: list[bytes | None]) -> Any:
+    """Replace placeholders by their attachments, each of which may be used once (rule 3)."""
     if type(value) is list:
-        return [_put_back(item, buffers) for item in value]
+        return [_insert_binary(item, buffers) for item in value]
     if type(value) is not dict:
         return value
     if value.get("_placeholder") is not True:
-        return {key: _put_back(item, buffers) for key, item in value.items()}
+        return {key: _insert_binary(item, buffers) for key, item in value.items()}
     num = value.get("num")
     if type(num) is not int or not 0 <= num < len(buffers):
         raise PacketError("placeholder out of range")

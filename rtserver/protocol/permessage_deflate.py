@@ -1,9 +1,10 @@
-"""permessage-deflate (RFC 7692), the server's side: negotiation, compressed frames, and the reader for them. No I/O.
+"""permessage-deflate (RFC 7692) for a server: negotiation, compression of frames, and their reader. No I/O.
 
-1. Nobody's zlib state outlives a message: every answer has `server_no_context_takeover` and
-   `client_no_context_takeover`. So a connection keeps no memory for it, and one compressed frame serves many clients.
-2. An offer with a parameter that is unknown, twice there or wrong is declined, and the next one looked at (7.1, 5.1).
-3. What a client sends is inflated up to `max_size` and one byte, and is text only then (6.2, 8).
+1. No zlib state outlives a message: every response has `server_no_context_takeover` and `client_no_context_takeover`.
+   So a connection needs no memory for compression, and one compressed frame can be sent to many clients.
+2. An offer with a parameter that is unknown, duplicated or invalid is declined, and the next offer is considered
+   (7.1, 5.1).
+3. A message of a client is inflated to at most `max_size` bytes and one, and checked for UTF-8 after that (6.2, 8).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from rtserver.protocol.frames import BINARY, INVALID_DATA, TEXT, TOO_BIG, FrameE
 NAME = "permessage-deflate"
 RSV1 = 0x40
 LEVEL = 3
-"""Of zlib's nine: for JSON it takes a third of the time of the usual 6, for one part in eight more bytes."""
+"""zlib's level: for JSON it needs a third of the time of the default, 6, and yields one eighth more bytes."""
 MAX_BITS = 15
 _MIN_BITS = 9  # zlib compresses with windows from 2⁹ bytes on, RFC 7692 has them from 2⁸
 _TAIL = b"\x00\x00\xff\xff"
@@ -27,7 +28,7 @@ _TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]"  # noqa: S105  # of RFC 7230
 _VALUE = rf'{_TOKEN}+|"(?:\\?{_TOKEN})+"'
 _OFFER = re.compile(rf"[ \t]*({_TOKEN}+)((?:[ \t]*;[ \t]*{_TOKEN}+(?:=(?:{_VALUE}))?)*)[ \t]*(,|\Z)")
 _PARAM = re.compile(rf"({_TOKEN}+)(?:=({_VALUE}))?")
-_RIGHT = {
+_VALID = {
     "server_no_context_takeover": re.compile(""),
     "client_no_context_takeover": re.compile(""),
     "server_max_window_bits": re.compile("[89]|1[0-5]"),
@@ -35,21 +36,24 @@ _RIGHT = {
 }
 
 Params = list[tuple[str, str]]
-"""Names and values; "" for one without."""
+"""Names and values; "" for a parameter without value."""
 
 
 class HeaderError(ValueError):
-    """Sec-WebSocket-Extensions is not what RFC 6455 (9.1) has."""
+    """The `Sec-WebSocket-Extensions` header is malformed (RFC 6455, 9.1)."""
 
 
 class Deflate(NamedTuple):
-    """How messages are compressed; clients with the same can share what comes out."""
+    """Parameters of compression; clients with equal parameters can share a compressed frame.
+
+    `threshold`: bytes from which a message is compressed.
+    """
 
     threshold: int
     window_bits: int = MAX_BITS
 
     def frame(self, payload: bytes, opcode: int) -> bytes:
-        """One final frame, compressed where that makes it smaller."""
+        """Return one final frame, compressed if that makes it smaller."""
         if len(payload) >= self.threshold:
             packed = deflate(payload, self.window_bits)
             if len(packed) < len(payload):
@@ -58,7 +62,7 @@ class Deflate(NamedTuple):
 
 
 def negotiate(header: str) -> tuple[int, str] | None:
-    """The largest window that the client takes (as bits) and the answer to it; None where it gets no compression.
+    """Return the window size for the client, in bits, and the response header; None if there is no acceptable offer.
 
     Raises `HeaderError`.
     """
@@ -83,18 +87,18 @@ def _offers(header: str) -> list[tuple[str, Params]]:
 
 
 def _window(params: Params) -> int:
-    """Of what is sent to the client; 0 where the offer has to be declined."""
+    """Return the window size for the client, in bits; 0 if the offer has to be declined."""
     given = dict(params)
-    if len(given) < len(params) or not all(name in _RIGHT and _RIGHT[name].fullmatch(given[name]) for name in given):
+    if len(given) < len(params) or not all(name in _VALID and _VALID[name].fullmatch(given[name]) for name in given):
         return 0
     bits = int(given.get("server_max_window_bits", MAX_BITS))
     return bits if bits >= _MIN_BITS else 0
 
 
 def deflate(payload: bytes, window_bits: int = MAX_BITS) -> bytes:
-    """The payload of a compressed message.
+    """Return the payload of a compressed message.
 
-    The window is as large as the message needs: to set a full one up takes longer than to compress a kilobyte.
+    The window is as large as the message needs: the setup of a full one takes longer than compressing a kilobyte.
     """
     bits = max(_MIN_BITS, min(window_bits, (len(payload) - 1).bit_length()))
     packer = zlib.compressobj(LEVEL, zlib.DEFLATED, -bits, min(8, bits - 6))
@@ -102,26 +106,26 @@ def deflate(payload: bytes, window_bits: int = MAX_BITS) -> bytes:
 
 
 def inflate(payload: bytes | bytearray, max_size: int) -> bytes:
-    """The message that a client compressed into this payload; raises `FrameError`."""
+    """Return the message that a client compressed into this payload; raises `FrameError`."""
     if not payload:
         return b""
-    # Behind the four bytes that a sender leaves out (7.2.2), an end of our own: what is cut short does not get there.
-    behind = _TAIL + _END
+    # The four bytes that a sender omits (7.2.2), and an end of stream: a truncated payload does not reach it.
+    suffix = _TAIL + _END
     stream = zlib.decompressobj(-MAX_BITS)
     try:
-        message = stream.decompress(payload + behind, max_size + 1)
+        message = stream.decompress(payload + suffix, max_size + 1)
     except zlib.error:
         raise FrameError(INVALID_DATA, "not deflated") from None
     if len(message) > max_size:
         raise FrameError(TOO_BIG, "message is too big")
-    # A client may end its message itself, with the byte 0 behind it (7.2.3.4).
-    if not stream.eof or stream.unused_data not in (b"", behind, b"\x00" + behind):
+    # A client may end the stream itself, followed by a byte 0 (7.2.3.4).
+    if not stream.eof or stream.unused_data not in (b"", suffix, b"\x00" + suffix):
         raise FrameError(INVALID_DATA, "not deflated to the end")
     return message
 
 
 class InflatingReader(FrameReader):
-    """For a connection with the extension: RSV1 on the first frame of a message says that it is compressed (6)."""
+    """Reader of a connection with the extension: RSV1 in a message's first frame marks it as compressed (6)."""
 
     __slots__ = ("_compressed",)
 

@@ -1,1 +1,1 @@
-"""Socket.IO over the sessions of `rtserver.engine`: namespaces, clients, rooms, dispatch, the broadcast operator."""
+"""Socket.IO on the sessions of `rtserver.engine`: namespaces, clients, rooms, dispatch, broadcasts."""

@@ -1,60 +1,72 @@
-"""How a server lets go of its clients: nobody loses an answer, and they do not come back elsewhere as one herd.
+"""Draining: closes the sessions of a server that stops, without losing acks and without one wave of reconnects.
 
-1. From the beginning no session is opened any more: 503, at which a proxy asks another instance. The requests of the
-   sessions that are there are served as ever.
-2. Sessions are closed in even steps. What a client has under way when its turn comes (a handler, an upgrade, a POST)
-   is finished first, and its acks leave, until `PATIENCE` seconds after the last step. What leaves has as long again.
-3. A session has gone when its client was told: by the closing handshake of a WebSocket, by the answer to a poll. Stock
-   clients take either for a transport that was lost, and reconnect by themselves.
-4. `hurry` closes what is left at once, and shortens every wait.
+1. New sessions are refused from the start, with status 503, at which a proxy tries another instance. Requests of
+   existing sessions are served as before.
+2. Sessions are closed in even steps. What a client has under way at its step (a handler, an upgrade, a POST) is
+   finished first and its acks are sent, for at most `PATIENCE` seconds after the last step. What is queued for
+   clients then has as long again to be sent.
+3. A session is closed when its client has received the close: by the closing handshake of a WebSocket, or by the
+   answer to a poll. Stock clients treat either as a lost transport and reconnect.
+4. `hurry` closes the remaining sessions at once and shortens every wait.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
 from rtserver.engine.session.interfaces import Reason
 
 if TYPE_CHECKING:
+    from rtserver.engine.server import Engine
     from rtserver.sio.connection.connection import Connection
-    from rtserver.sio.server import Server
 
 log = structlog.get_logger("rtserver.sio")
 
 STEP = 0.25
-LOOK = 0.02
+POLL = 0.02
 PATIENCE = 5.0
 HURRIED_PATIENCE = 1.0
 
 
-class Drain:
-    """Of one server, once."""
+class DrainingServer(Protocol):
+    """The server as its drain sees it."""
 
-    def __init__(self, server: Server) -> None:
+    @property
+    def engine(self) -> Engine: ...
+
+    @property
+    def connections(self) -> Mapping[str, Connection]: ...
+
+
+class Drain:
+    """The drain of one server. It runs once."""
+
+    def __init__(self, server: DrainingServer) -> None:
         self._server = server
         self._hurried = asyncio.Event()
         self._leaving: list[Connection] = []
-        self._over = False
+        self._started = False
 
     @property
     def patience(self) -> float:
-        """Seconds that what is under way may still take."""
+        """Seconds that remain for what is under way."""
         return HURRIED_PATIENCE if self._hurried.is_set() else PATIENCE
 
     def hurry(self) -> None:
+        """Close the remaining sessions at once."""
         self._hurried.set()
 
     async def run(self, seconds: float = 0.0) -> None:
-        """Close all sessions, over at most `seconds`, sooner where they are few; only the first time."""
-        if self._over:
+        """Close all sessions, spread over at most `seconds`; does nothing the second time."""
+        if self._started:
             return
-        self._over = True
-        self._server.engine.accepting = False
+        self._started = True
+        self._server.engine.stop_accepting()
         loop = asyncio.get_running_loop()
         waiting = list(self._server.connections.values())
         if waiting:
@@ -68,12 +80,12 @@ class Drain:
                 break
             started = loop.time()
             while loop.time() < started + STEP and not self._hurried.is_set():
-                self._close_resting()
-                await asyncio.sleep(LOOK)
-        await self._until(self._close_resting)
+                self._close_idle()
+                await asyncio.sleep(POLL)
+        await self._until(self._close_idle)
         for connection in self._leaving:
             connection.close(Reason.TRANSPORT_CLOSE)
-        await self._until(lambda: self._server.engine.quiet)
+        await self._until(lambda: self._server.engine.is_drained)
 
     async def _until(self, done: Callable[[], bool]) -> None:
         loop = asyncio.get_running_loop()
@@ -81,10 +93,10 @@ class Drain:
         while True:
             if done() or loop.time() >= started + self.patience:
                 return
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(POLL)
 
-    def _close_resting(self) -> bool:
-        """Close those whose turn it is and who have nothing under way; whether these were all."""
+    def _close_idle(self) -> bool:
+        """Close the connections of this and earlier steps that have nothing under way; whether none is left."""
         leaving, self._leaving = self._leaving, []
         for connection in leaving:
             if connection.busy:

@@ -1,7 +1,7 @@
-"""Who did what to a room, a member or a message: rows that are written with the change itself.
+"""Audit log: changes of rooms, members and messages, written in the transaction of the change.
 
-What identifies a person stands in `actor` and `target` only, never in `details`, so that a person can be forgotten.
-Messages are the exception: `rtserver.store.messages.changes` keeps what was overwritten.
+User ids stand in `actor` and `target` only, never in `details`, so that a user can be erased. Messages are the
+exception: `rtserver.store.messages.changes` keeps the overwritten content, and erasure removes it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from rtserver.store.schema import audit
 _new_id = Ids()
 
 
-class Deed(NamedTuple):
+class AuditEntry(NamedTuple):
+    """`actor` did `action` (such as `room.configure`) to `target` in `room`. `details`: any JSON value."""
+
     actor: str
     action: str
     room: str | None = None
@@ -27,9 +29,9 @@ class Deed(NamedTuple):
     details: Any = None
 
 
-async def record(connection: AsyncConnection, deeds: Iterable[Deed]) -> None:
-    """In the caller's transaction."""
+async def record(connection: AsyncConnection, entries: Iterable[AuditEntry]) -> None:
+    """Insert the entries in the caller's transaction."""
     now = now_ms()
-    rows = [{"id": _new_id(), "at": now, **deed._asdict()} for deed in deeds]
+    rows = [{"id": _new_id(), "at": now, **entry._asdict()} for entry in entries]
     if rows:
         await connection.execute(sa.insert(audit), rows)

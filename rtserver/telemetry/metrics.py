@@ -103,9 +103,9 @@ class Metrics:
         """Redis answered a command with an error."""
         self.redis_errors[code] += 1
 
-    def through_door(self, door: str, outcome: str) -> None:
+    def count_ingested(self, source: str, outcome: str) -> None:
         """What a backend left in the inbox, a queue or the schedule is "done", "retried", or has "failed"."""
-        self.doors[door, outcome] += 1
+        self.doors[source, outcome] += 1
 
     def webhook(self, outcome: str) -> None:
         """A webhook was "delivered", "failed" for now, was "parked" for good, or was needless: "online", "read"."""

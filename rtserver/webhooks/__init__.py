@@ -1,4 +1,4 @@
-"""Webhooks for users who are offline: a backend hears of their notifications, so that mail or mobile push hang on it.
+"""Webhooks: a backend is called for notifications of users who are offline, for mail or mobile push.
 
-docs/notifications.md has the wire, which is that of https://www.standardwebhooks.com.
+The format is that of https://www.standardwebhooks.com; see docs/notifications.md.
 """

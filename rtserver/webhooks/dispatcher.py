@@ -1,9 +1,9 @@
-"""Delivers what is due, again and again until it is taken or a day has passed.
+"""Webhook dispatcher: delivers due webhooks, and retries for about a day until the receiver accepts them.
 
-1. Every server runs one; the queue gives each webhook to one of them at a time.
-2. Whether the user is offline is decided when it is due, not when the notification is made: who has a device connected
-   by then has seen it, and needs no webhook. The same goes for what was read or deleted meanwhile.
-3. Trouble of the database or of the presence costs nothing but time.
+1. Every server runs one; the queue leases each webhook to one server at a time.
+2. Whether the user is offline is decided when the webhook is due, not when the notification is created: a user with a
+   connected device has seen the notification, and needs no webhook. The same holds if it was read or deleted meanwhile.
+3. Failures of the database or of presence cause delays, nothing else.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ import structlog
 from rtserver.clock import now_ms
 from rtserver.errors import EventError
 from rtserver.store.notifications.webhook_queue import QueueState, Settled, Webhook
+from rtserver.tasks import cancelled
 
 BATCH = 64
 SLOTS = 16
-"""At the same time: a batch of which each takes the 15 s of the timeout is done within the lease."""
+"""Concurrent attempts: a batch in which each takes the timeout of 15 s is done within the lease."""
 LEASE_MS = 90_000
 POLL = 1.0
 STATE_EVERY = 15.0
@@ -31,7 +32,7 @@ LONGEST_PAUSE = 4 * 3600.0
 ATTEMPTS = 14
 """With these pauses the last one is about a day after the first."""
 UNKNOWN_PAUSE = 10.0
-_PATIENCE = 3.0
+_STOP_SECONDS = 3.0
 
 log = structlog.get_logger("rtserver.webhooks")
 
@@ -50,7 +51,7 @@ class WebhookSender(Protocol):
     async def stop(self) -> None: ...
 
     async def send(self, id_: str, body: bytes) -> str | None:
-        """None when it was taken, else why not."""
+        """Return None if the receiver accepted the webhook, else the reason."""
 
 
 class DispatcherMetrics(Protocol):
@@ -60,7 +61,7 @@ class DispatcherMetrics(Protocol):
 
 
 Online = Callable[[Sequence[str]], Awaitable[Collection[str] | None]]
-"""Which of these users have a device connected, anywhere; None while that cannot be told."""
+"""Returns those of the users that have a device connected, on any server; None while that is unknown."""
 
 
 class Dispatcher:
@@ -80,29 +81,28 @@ class Dispatcher:
         self._slots = asyncio.Semaphore(SLOTS)
         self._stopping = asyncio.Event()
         self._failing = False
-        self._looked = 0.0
+        self._measured_at = 0.0
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
+        """Begin to deliver; returns at once."""
         await self._sender.start()
         self._task = asyncio.create_task(self._run(), name="webhooks")
 
     async def stop(self) -> None:
-        """What is under way may end; what does not is delivered again when its lease is over."""
+        """Wait a few seconds for attempts that are running; the others are repeated when their lease is over."""
         self._stopping.set()
         if self._task is not None:
-            await asyncio.wait({self._task}, timeout=_PATIENCE)
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.wait({self._task}, timeout=_STOP_SECONDS)
+            await cancelled(self._task)
         await self._sender.stop()
 
     async def _run(self) -> None:
         while not self._stopping.is_set():
             pause = POLL
             try:
-                pause = 0.0 if await self.turn() else POLL
-                await self._look()
+                pause = 0.0 if await self.deliver_due() else POLL
+                await self._measure()
             except EventError:
                 pause = UNKNOWN_PAUSE
             except Exception:
@@ -112,18 +112,18 @@ class Dispatcher:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._stopping.wait(), pause)
 
-    async def turn(self) -> bool:
-        """Deliver what is due now, a batch at most; whether there was any."""
+    async def deliver_due(self) -> bool:
+        """Deliver up to a batch of due webhooks; return whether there were any."""
         claimed = await self._queue.claim(BATCH, LEASE_MS)
         if not claimed:
             return False
         fresh = [webhook for webhook in claimed if not webhook.stale]
         online = await self._online(sorted({webhook.user for webhook in fresh})) if fresh else ()
-        settled = await asyncio.gather(*(self._settled(webhook, online) for webhook in claimed))
+        settled = await asyncio.gather(*(self._deliver(webhook, online) for webhook in claimed))
         await self._queue.settle(settled)
         return True
 
-    async def _settled(self, webhook: Webhook, online: Collection[str] | None) -> Settled:
+    async def _deliver(self, webhook: Webhook, online: Collection[str] | None) -> Settled:
         if webhook.stale:
             self._metrics.webhook("read")
             return Settled(webhook)
@@ -134,9 +134,9 @@ class Dispatcher:
             return Settled(webhook)
         async with self._slots:
             error = await self._sender.send(webhook.id, webhook.body)
-        return self._tried(webhook, error)
+        return self._after_attempt(webhook, error)
 
-    def _tried(self, webhook: Webhook, error: str | None) -> Settled:
+    def _after_attempt(self, webhook: Webhook, error: str | None) -> Settled:
         if self._failing != (error is not None):
             self._failing = error is not None
             log.warning("webhooks_refused" if error else "webhooks_taken_again", id=webhook.id, reason=error)
@@ -151,14 +151,14 @@ class Dispatcher:
         return Settled(webhook, now_ms() + round(1000 * self._pause(webhook.attempts)), error)
 
     def _pause(self, attempts: int) -> float:
-        """Spread, so that what failed together does not come back together."""
+        """Return the jittered pause after so many attempts. Not a `Backoff`: attempts are counted in the database."""
         pause = min(self._first_pause * 3.0 ** (attempts - 1), LONGEST_PAUSE)
-        return pause * random.uniform(0.8, 1.2)  # noqa: S311  no secret hangs on it
+        return pause * random.uniform(0.8, 1.2)  # noqa: S311  jitter is no secret
 
-    async def _look(self) -> None:
-        """Tell how long the queue is, now and then."""
+    async def _measure(self) -> None:
+        """Report the length of the queue, once in `STATE_EVERY` seconds."""
         now = asyncio.get_running_loop().time()
-        if now - self._looked >= STATE_EVERY or not self._looked:
-            self._looked = now
+        if now - self._measured_at >= STATE_EVERY or not self._measured_at:
+            self._measured_at = now
             waiting, oldest, failed = await self._queue.state()
             self._metrics.webhooks_state = (waiting, (oldest or 0) / 1000, failed)

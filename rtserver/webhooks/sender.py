@@ -1,8 +1,8 @@
-"""One attempt to hand a webhook over by HTTP. The receiver may be slow, broken or hostile.
+"""Webhook sender: one attempt to deliver a webhook by HTTP. The receiver may be slow, broken or hostile.
 
-1. Only the status counts, and only 2xx is success. The body of an answer is not read, and no redirect is followed: what
-   was signed for one address is not for another.
-2. What went wrong is told in words of ours, without the address, which may hold a secret.
+1. Only the status counts, and only 2xx is success. The body of the response is not read, and no redirect is followed:
+   the signature is for one address.
+2. Errors are reported in texts of our own, without the address, which may contain a secret.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ _USER_AGENT = "rtserver-webhooks"
 
 
 class Sender:
-    """`timeout`: seconds for one attempt, all in all. Needs `start` and `stop`."""
+    """`timeout`: seconds for one attempt in total; `connections`: at a time. Used between `start` and `stop`."""
 
     def __init__(self, url: str, keys: Sequence[bytes], *, timeout: float = 15.0, connections: int = 16) -> None:
         self._url, self._keys, self._timeout, self._connections = url, keys, timeout, connections
         self._session: aiohttp.ClientSession | None = None
 
     async def start(self) -> None:
+        """Open the HTTP session."""
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=self._connections),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -34,11 +35,12 @@ class Sender:
         )
 
     async def stop(self) -> None:
+        """Close the HTTP session."""
         if self._session is not None:
             await self._session.close()
 
     async def send(self, id_: str, body: bytes) -> str | None:
-        """None when it was taken, else why not."""
+        """Send a webhook; return None if the receiver accepted it, else the reason."""
         if self._session is None:
             raise RuntimeError("start it first")
         signed = headers(self._keys, id_, int(time.time()), body)

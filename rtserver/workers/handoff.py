@@ -64,11 +64,11 @@ class HandoffSender:
         if name is None or not (self._folder / name).exists():
             return None
         detached = DetachedRequest(request, self._limit)
-        if self._sending >= MAX_SLOW or (detached.waits and self._reading >= MAX_SLOW):
+        if self._sending >= MAX_SLOW or (detached.must_read_first and self._reading >= MAX_SLOW):
             self._count("busy")
             return _retry_later()
         try:
-            if detached.waits:
+            if detached.must_read_first:
                 await self._read(detached)
             other = self._connect(name)
             return None if other is None else self._send(detached, other)
@@ -133,7 +133,7 @@ class HandoffSender:
 
     def _send(self, detached: DetachedRequest, other: socket.socket) -> web.StreamResponse:
         try:
-            data = detached.take()
+            data = detached.request_bytes()
             if data is None:
                 raise ConnectionAbortedError("not alone on its connection")
             data = _framed(data)

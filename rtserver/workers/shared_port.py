@@ -25,17 +25,17 @@ READY_POLL = 0.1
 """Seconds between two looks at `/readyz` while the worker starts."""
 
 
-class Yielding(Protocol):
+class HandshakeYielder(Protocol):
     """The switch of the engine that decides who opens new sessions."""
 
-    yielding: bool
-    """Whether handshakes go to the other workers."""
+    def yield_handshakes(self, yielding: bool) -> None:
+        """Send handshakes to the other workers, or no longer."""
 
 
 class SharedPort:
     """The `ListenerHost` of a worker."""
 
-    def __init__(self, args: WorkerArgs, max_payload: int, handoff: HandoffSender, engine: Yielding) -> None:
+    def __init__(self, args: WorkerArgs, max_payload: int, handoff: HandoffSender, engine: HandshakeYielder) -> None:
         """`max_payload`: the largest body of a request, in bytes."""
         self.welcome = args.welcome
         self._args = args
@@ -96,7 +96,7 @@ class SharedPort:
             self._hurry()
 
     def _set_yielding(self, yielding: bool) -> None:
-        self._engine.yielding = yielding
+        self._engine.yield_handshakes(yielding)
         if self._receiver is not None and not self._stopping:
             (self._receiver.refuse_new if yielding else self._receiver.accept_new)()
         if yielding and self._channel is not None:

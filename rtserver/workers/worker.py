@@ -35,7 +35,7 @@ def run_worker(args: WorkerArgs) -> None:
         app = create_app(settings)
         server = app[SERVER]
         handoff = HandoffSender(Path(args.folder), args.instance, settings.max_payload, server.metrics.handoff)
-        server.engine.elsewhere = handoff
+        server.engine.peer_workers = handoff
         app[MERGE] = MetricsMerger(handoff, args.instance).merge_all
         run(serve(app, settings, SharedPort(args, settings.max_payload, handoff, server.engine)))
     except (ConfigError, Unavailable) as error:

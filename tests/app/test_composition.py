@@ -19,18 +19,19 @@ def empty_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def test_the_engine_gets_its_limits() -> None:
     engine = create_app(Settings(max_packets=5, outbox_limit=5000, max_payload=6000))[SERVER].engine
-    assert (engine.max_packets, engine.outbox_limit, engine.max_payload) == (5, 5000, 6000)
-    assert (engine.per_message_deflate, engine.compression_threshold) == (False, 1024)
+    limits = engine.options
+    assert (limits.max_packets, limits.outbox_limit, limits.max_payload) == (5, 5000, 6000)
+    assert (engine.options.per_message_deflate, engine.options.compression_threshold) == (False, 1024)
     engine = create_app(Settings(per_message_deflate=True, compression_threshold=10))[SERVER].engine
-    assert (engine.per_message_deflate, engine.compression_threshold) == (True, 10)
+    assert (engine.options.per_message_deflate, engine.options.compression_threshold) == (True, 10)
 
 
 def test_the_fast_path_may_answer_handshakes() -> None:
     """No part of the product needs more of a request than the fast path has (see rtserver.engine.runner)."""
     engine = create_app(Settings(cors_origins=["https://page.example"]))[SERVER].engine
-    assert engine.keep_always
+    assert engine.options.keep_connections
     assert not engine.needs_request
-    assert engine.allow_request is None
+    assert engine.options.allow_request is None
 
 
 async def test_settings_change_the_running_server(server: Any, js: Any) -> None:

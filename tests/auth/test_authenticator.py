@@ -1,4 +1,4 @@
-"""Where a client may put its token, and what comes of putting it elsewhere."""
+"""The places of a token in a handshake, and their order."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -38,25 +38,25 @@ async def code_of(handshake: Handshake, **options: Any) -> str:
 
 
 @pytest.mark.parametrize("written", ["{}", "Bearer {}", "bearer  {}", " {} ", "BEARER {}\n"])
-async def test_the_connect_payload_is_the_usual_place(written: str) -> None:
+async def test_a_token_in_the_connect_payload(written: str) -> None:
     assert await user_of(Handshake(auth={"token": written.format(ALICE)})) == "alice"
 
 
 @pytest.mark.parametrize("header", ["Bearer {}", "bearer {}", "Bearer   {} "])
-async def test_a_header_will_do(header: str) -> None:
+async def test_a_token_in_the_authorization_header(header: str) -> None:
     assert await user_of(Handshake(headers={"authorization": header.format(ALICE)})) == "alice"
 
 
 @pytest.mark.parametrize(
     "cookies", ["sid={}", 'a=b; sid="{}"; c', "=; ;;bad cookie[]=1; sid={}", "xsid=1;sid={};sid=2"]
 )
-async def test_a_cookie_will_do_where_it_is_configured(cookies: str) -> None:
+async def test_a_token_in_the_configured_cookie(cookies: str) -> None:
     handshake = Handshake(headers={"cookie": cookies.format(ALICE)})
     assert await user_of(handshake, cookie_name="sid") == "alice"
     assert await user_of(handshake) is None
 
 
-async def test_the_address_is_looked_at_only_where_that_is_switched_on() -> None:
+async def test_a_token_in_the_query_only_where_it_is_enabled() -> None:
     handshake = Handshake(query={"token": ALICE})
     assert await user_of(handshake) is None
     assert await user_of(handshake, allow_query=True) == "alice"
@@ -67,7 +67,7 @@ async def test_the_first_place_wins() -> None:
     assert await user_of(handshake, cookie_name="sid", allow_query=True) == "alice"
 
 
-async def test_a_bad_token_is_not_made_good_by_another_place() -> None:
+async def test_an_invalid_token_is_not_replaced_by_another_place() -> None:
     assert await code_of(Handshake({"token": "bad"}, {"authorization": f"Bearer {BOB}"})) == "token_invalid"
 
 
@@ -80,20 +80,20 @@ async def test_a_bad_token_is_not_made_good_by_another_place() -> None:
         Handshake(headers={"authorization": ""}), Handshake(headers={"authorization": ALICE}),
     ],
 )  # fmt: skip
-async def test_no_token_is_told_apart_from_a_bad_one(handshake: Handshake) -> None:
+async def test_no_token_differs_from_an_invalid_one(handshake: Handshake) -> None:
     assert await user_of(handshake, cookie_name="sid") is None
 
 
 @pytest.mark.parametrize("token", [7, True, 0, False, ["x"], [], {}, {"x": ALICE}, 1.5, b"bytes"])
-async def test_a_token_that_is_no_text_is_invalid(token: Any) -> None:
+async def test_a_token_that_is_not_a_string_is_invalid(token: Any) -> None:
     assert await code_of(Handshake(auth={"token": token})) == "token_invalid"
 
 
-async def test_a_connect_payload_of_another_kind_holds_no_token() -> None:
+async def test_a_connect_payload_that_is_no_object_has_no_token() -> None:
     assert await user_of(Handshake(auth=["token"])) is None  # type: ignore[arg-type]
 
 
-async def test_a_revoked_identity_is_refused() -> None:
+async def test_a_revoked_identity_is_rejected() -> None:
     class Everybody:
         async def revoked(self, identity: Identity) -> bool:
             return identity.user == "alice"

@@ -1,4 +1,4 @@
-"""What `rtserver token` puts into a token."""
+"""Tokens issued by `rtserver token`."""
 
 import jwt
 
@@ -11,23 +11,23 @@ def read(token: str) -> dict[str, object]:
     return jwt.decode(token, SECRET, algorithms=["HS256"], options={"verify_aud": False})
 
 
-def test_a_token_lives_as_long_as_was_asked() -> None:
+def test_a_token_is_valid_for_the_requested_time() -> None:
     claims = read(issue(SECRET, sub="alice", ttl=90))
     assert int(str(claims["exp"])) - int(str(claims["iat"])) == 90
 
 
-def test_every_token_has_an_id_of_its_own_by_which_it_can_be_revoked() -> None:
+def test_every_token_has_its_own_id() -> None:
     assert read(issue(SECRET, sub="alice"))["jti"] != read(issue(SECRET, sub="alice"))["jti"]
 
 
-def test_what_was_not_asked_for_is_not_in_it() -> None:
+def test_claims_that_were_not_given_are_absent() -> None:
     assert read(issue(SECRET, sub="alice")).keys() == {"sub", "jti", "iat", "exp"}
 
 
-def test_the_server_that_made_it_accepts_its_audience_and_issuer() -> None:
+def test_the_issuing_server_accepts_its_audience_and_issuer() -> None:
     claims = read(issue(SECRET, sub="alice", audience=["a", "b"], issuer=["x", "y"]))
     assert (claims["aud"], claims["iss"]) == (["a", "b"], "x")
 
 
-def test_other_claims_go_in_as_they_are() -> None:
+def test_other_claims_are_added_unchanged() -> None:
     assert read(issue(SECRET, sub="alice", tenant=7))["tenant"] == 7

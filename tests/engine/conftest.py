@@ -147,8 +147,8 @@ class Served:
         engine = self.engine
         found = {
             "sessions": list(engine.sockets),
-            "lingering": list(engine._lingering),
-            "sockets": engine._open_sockets,
+            "lingering": list(engine._sessions.lingering),
+            "sockets": engine._sessions._websockets,
             "timers": len(engine.wheel),
         }
         return {name: value for name, value in found.items() if value}

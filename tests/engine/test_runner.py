@@ -122,11 +122,11 @@ async def test_a_doubtful_head_is_judged_by_aiohttp(serve, handlers, header, val
 async def test_many_that_connect_and_say_nothing_leave_nothing_behind(serve):
     served = await serve()
     wires = [await served.wire() for _ in range(20)]
-    await eventually(lambda: len(served.engine.kept) == 20)
+    await eventually(lambda: len(served.engine._state.idle_connections) == 20)
     for wire in wires:
         await wire.close()
-    await eventually(lambda: not served.engine.kept)
-    assert not len(served.engine.idle_wheel)
+    await eventually(lambda: not served.engine._state.idle_connections)
+    assert not len(served.engine._state.idle_wheel)
 
 
 async def test_who_says_nothing_is_closed_in_the_end(serve, monkeypatch):

@@ -211,23 +211,23 @@ async def test_it_is_quiet_only_when_the_last_word_is_out_by_either_transport(se
     recorder.send("x" * 1_000_000)
     polling.send("y")
     await served.engine.disconnect()
-    assert not served.engine.quiet
+    assert not served.engine.is_drained
     assert len(await wire.text()) == 1_000_001
     assert await wire.close_code() == 1000
     await wire.close()
-    await eventually(lambda: not served.engine._open_sockets)
-    assert not served.engine.quiet
+    await eventually(lambda: not served.engine._sessions._websockets)
+    assert not served.engine.is_drained
     assert (await served.ask(request("GET", query))).text == "4y"
-    assert not served.engine.quiet
+    assert not served.engine.is_drained
     assert (await served.ask(request("GET", query))).text == "1"
-    await eventually(lambda: served.engine.quiet)
+    await eventually(lambda: served.engine.is_drained)
     assert not served.traces
 
 
 async def test_a_server_about_to_stop_opens_no_sessions_and_serves_those_it_has(serve):
     served = await serve()
     query, recorder = await served.poll_session()
-    served.engine.accepting = False
+    served.engine.stop_accepting()
     refused = await served.ask(request("GET", POLLING))
     assert (refused.status, refused.json()) == (503, {"code": 6, "message": "Server is stopping"})
     assert (await served.ask(upgrade("EIO=4&transport=websocket"))).status == 503

@@ -1,4 +1,4 @@
-"""examples/send_attachment.mjs, run as it says."""
+"""examples/send_attachment.mjs, run as described in it."""
 
 import asyncio
 import os
@@ -26,17 +26,17 @@ async def test_a_file_arrives_with_its_message(
             env=os.environ | {"RTSERVER_URL": running.url, "TOKEN": running.token("alice")},
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
-        said, _ = await asyncio.wait_for(run.communicate(), 60)
-        return run.returncode, said.decode()
+        output, _ = await asyncio.wait_for(run.communicate(), 60)
+        return run.returncode, output.decode()
 
-    code, said = await send(b"meow")
-    assert code == 0, said
+    code, output = await send(b"meow")
+    assert code == 0, output
     [message] = await bob.next("message")
     attachment = message["data"]["attachment"]
     assert (attachment["name"], attachment["type"], attachment["size"]) == ("cat.png", "image/png", 4)
     async with aiohttp.ClientSession() as http, http.get(running.url + attachment["url"]) as answer:
         assert await answer.read() == b"meow"
-    code, said = await send(b"x" * 1001)
+    code, output = await send(b"x" * 1001)
     assert code
-    assert "too_large" in said
+    assert "too_large" in output
     assert not any(path.suffix == ".part" for path in running.folder.rglob("*"))

@@ -1,4 +1,4 @@
-"""The example and the page that explains it, run as they say."""
+"""The tracking example and the page that explains it, run as described."""
 
 from __future__ import annotations
 
@@ -59,13 +59,13 @@ async def test_the_page_follows_an_order_that_a_courier_reports(example, browser
     courier = await asyncio.create_subprocess_exec(
         "node", str(EXAMPLE / "courier.mjs"), "1042", env=environment, stdout=asyncio.subprocess.PIPE
     )
-    told, _ = await asyncio.wait_for(courier.communicate(), 15)
-    assert told.decode().count("reported") == 4
+    output, _ = await asyncio.wait_for(courier.communicate(), 15)
+    assert output.decode().count("reported") == 4
     await page.get_by_text("delivered", exact=True).wait_for()
     await page.get_by_text("The courier is at 52.53, 13.41").wait_for()
 
 
-async def test_who_may_do_what(example, js):
+async def test_customers_and_couriers_have_their_own_permissions(example, js):
     alice = await js(example.url, "/tracking", token=example.token("alice"))
     assert await alice.call("joinOrder", "1042") == {"ok": True, "status": "accepted"}
     assert (await alice.call("joinOrder", "1043"))["error"]["code"] == "not_found"
@@ -83,7 +83,7 @@ async def test_who_may_do_what(example, js):
     assert (await stranger.connect_error())["data"] == {"code": "token_missing"}
 
 
-async def test_the_ten_minutes_of_the_page_work(server, monkeypatch, tmp_path, js):
+async def test_the_quick_start_of_the_page_works(server, monkeypatch, tmp_path, js):
     (tmp_path / "tracking.py").write_text(block('rate="10/s"'))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     running = await server(NAMESPACES="tracking:Tracking")
@@ -100,8 +100,8 @@ async def test_the_tests_of_the_page_pass(tmp_path):
     run = await asyncio.create_subprocess_exec(
         *command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(tmp_path)}, stdout=asyncio.subprocess.PIPE
     )
-    told, _ = await asyncio.wait_for(run.communicate(), 30)
-    assert b"2 passed" in told, told.decode()
+    output, _ = await asyncio.wait_for(run.communicate(), 30)
+    assert b"2 passed" in output, output.decode()
 
 
 async def test_the_python_socketio_code_of_the_page_runs(tmp_path, processes, js):
@@ -117,7 +117,7 @@ async def test_the_python_socketio_code_of_the_page_runs(tmp_path, processes, js
 
 
 @pytest.mark.parametrize("code", PYTHON, ids=lambda code: code.split("\n", 1)[0][:40])
-def test_every_python_example_of_the_page_can_be_read(code):
+def test_every_python_example_of_the_page_compiles(code):
     compile(code, "own-namespace.md", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
 
 

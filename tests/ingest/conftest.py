@@ -8,8 +8,8 @@ import pytest
 
 from rtserver.errors import NotFound, Unavailable
 from rtserver.ingest.batching import NotificationBatcher
-from rtserver.ingest.commands import MessageRequest
-from rtserver.ingest.intake import Intake
+from rtserver.ingest.commands import EmitTarget, MessageRequest
+from rtserver.ingest.intake import IngestResult, Intake, checked
 from rtserver.store.db.database import Database
 from rtserver.store.ingest.idempotency import IdempotencyKeys
 from rtserver.store.ingest.schedule import Schedule
@@ -44,9 +44,13 @@ class Backstage:
         self.requests = IdempotencyKeys(self.db, clock=lambda: self.now)
         self.schedule = Schedule(self.db, clock=lambda: self.now)
         self.intake = Intake(
-            notifying=self.grouped, posting=self, emitting=self, audience=Audience(self.db),
+            notifier=self.grouped, poster=self, emitter=self, audience=Audience(self.db),
             requests=self.requests, schedule=self.schedule, clock=lambda: self.now,
         )  # fmt: skip
+
+    async def submit(self, kind: str, body: Any, *, origin: str | None = None) -> IngestResult:
+        """What any source of requests does with an entry."""
+        return await self.intake.submit(checked(kind, body), origin=origin)
 
     async def start(self) -> None:
         await self.messages.start()
@@ -91,7 +95,7 @@ class Backstage:
         if namespace != "/chat":
             raise NotFound(f"There is no namespace {namespace}")
 
-    async def emit(self, namespace: str, event: str, *_: Any) -> None:
+    async def emit(self, target: EmitTarget, event: str, *_: Any) -> None:
         self.emitted.append(event)
 
 

@@ -28,7 +28,7 @@ async def test_each_entry_is_settled_and_the_bad_ones_with_their_reason() -> Non
 
     settled: dict[str, str | None] = {}
     entries = [left("good"), left("gone"), left("odd", kind="odd"), Entry("bytes", None, unreadable)]
-    await EntryProcessor(take).carry(entries, settled.__setitem__)
+    await EntryProcessor(take).process(entries, settled.__setitem__)
     assert settled["good"] is None
     assert {name: str(reason).partition(":")[0] for name, reason in settled.items() if reason} == {
         "gone": "not_found", "odd": "invalid_payload", "bytes": "invalid_payload",
@@ -48,7 +48,7 @@ async def test_unavailable_waits_for_as_long_as_it_takes(monkeypatch: pytest.Mon
             raise Unavailable
 
     settled: dict[str, str | None] = {}
-    await EntryProcessor(take, attempts=1).carry([left("one")], settled.__setitem__)
+    await EntryProcessor(take, attempts=1).process([left("one")], settled.__setitem__)
     assert settled == {"one": None}
     assert (pauses[0] < 1, pauses[-1]) == (True, 10.0)
 
@@ -66,10 +66,10 @@ async def test_a_fault_of_ours_is_tried_again_and_given_up_or_forsaken(
         raise fault
 
     settled: dict[str, str | None] = {}
-    await EntryProcessor(take, attempts=3).carry([left("one")], settled.__setitem__)
+    await EntryProcessor(take, attempts=3).process([left("one")], settled.__setitem__)
     assert (tried, settled) == (3, {"one": "internal: failed 3 times"})
     settled.clear()
-    await EntryProcessor(take, attempts=1, forsaken=True).carry([left("one")], settled.__setitem__)
+    await EntryProcessor(take, attempts=1, redelivered_by_broker=True).process([left("one")], settled.__setitem__)
     assert settled == {}
 
 
@@ -86,7 +86,7 @@ async def test_entries_with_a_user_in_common_keep_their_order_and_others_run_sid
         ended.append(request.event)
 
     entries = [left("a1", users=["a"]), left("b1", users=["b"]), left("a2", users=["a"]), left("all"), left("a3")]
-    await EntryProcessor(take).carry(entries, lambda handle, reason: None)
+    await EntryProcessor(take).process(entries, lambda handle, reason: None)
     assert {"a1", "b1"} in together
     assert ended.index("a1") < ended.index("a2") < ended.index("all") < ended.index("a3")
 

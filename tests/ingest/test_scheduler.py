@@ -29,7 +29,7 @@ async def run() -> AsyncIterator[Run]:
 
         scheduler = Scheduler(
             server.schedule, execute or through_intake, Metrics(),
-            owner=owner, clean=server.requests.forget_old, clock=lambda: server.now,
+            owner=owner, clean=server.requests.remove_expired, clock=lambda: server.now,
         )  # fmt: skip
         server.intake.on_scheduled = scheduler.nudge
         started.append(scheduler)
@@ -42,7 +42,7 @@ async def run() -> AsyncIterator[Run]:
 
 
 async def put_off(server: Backstage, event: str, ms: int, **more: Any) -> None:
-    await server.intake.submit("emit", EMIT | {"event": event, "at": NOW + ms, **more})
+    await server.submit("emit", EMIT | {"event": event, "at": NOW + ms, **more})
 
 
 async def test_what_was_put_off_comes_when_the_clock_says_so(server: Backstage, run: Run) -> None:
@@ -66,12 +66,12 @@ async def test_an_entry_that_is_given_out_again_when_its_time_is_over_is_not_don
         ("emit", EMIT | {"at": NOW + 10, "key": "k"}),
     ]
     for kind, body in later:
-        await server.intake.submit(kind, body, origin="stream:1-0")
+        await server.submit(kind, body, origin="stream:1-0")
     server.now = NOW + 20
     await run(server)
     await eventually(lambda: _empty(server))
     for kind, body in later:
-        await server.intake.submit(kind, body, origin="stream:1-0")
+        await server.submit(kind, body, origin="stream:1-0")
     assert (server.pushed, server.posted, server.emitted) == (["ada:m"], ["hi"], ["news"])
 
 
@@ -110,7 +110,7 @@ async def test_a_clock_that_is_set_forward_at_work_repeats_nothing(
     servers: list[Backstage], run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """To the other server it looks as if the first one had died."""
-    monkeypatch.setattr("rtserver.ingest.scheduler.HOLD_EVERY", 3600.0)
+    monkeypatch.setattr("rtserver.ingest.scheduler.RENEW_EVERY", 3600.0)
     began, finish = asyncio.Event(), asyncio.Event()
 
     async def slow(kind: str, body: Any, origin: str) -> None:
@@ -124,7 +124,7 @@ async def test_a_clock_that_is_set_forward_at_work_repeats_nothing(
         ("emit", EMIT | {"at": NOW + 1, "key": "k"}),
         ("emit", EMIT | {"event": "later", "at": NOW + HOUR_MS + 20}),
     ):
-        await servers[0].intake.submit(kind, body)
+        await servers[0].submit(kind, body)
     servers[0].now = servers[1].now = NOW + 10
     first = await run(servers[0], execute=slow)
     await began.wait()
@@ -173,9 +173,9 @@ async def test_a_server_that_dies_between_doing_and_noting_it_does_no_harm(serve
         ("message", {"room": "general", "from": {"id": "shop"}, "text": "hi", "at": NOW + 1}),
         ("emit", EMIT | {"at": NOW + 1}),
     ):
-        await servers[0].intake.submit(kind, body)
+        await servers[0].submit(kind, body)
     servers[0].now = servers[1].now = NOW + 1000
-    for later in await servers[0].schedule.take("dead", 10):
+    for later in await servers[0].schedule.claim("dead", 10):
         await servers[0].intake.execute(checked(later.kind, later.body), origin=f"schedule:{later.id}")
     servers[1].now += LEASE_MS
     await run(servers[1])
@@ -191,7 +191,7 @@ async def _empty(server: Backstage) -> bool:
 async def test_while_the_database_is_away_all_wait_and_no_attempt_counts(server: Backstage, run: Run) -> None:
     for number in range(3):
         notice = {"user": "ada", "type": "t", "message": str(number), "at": NOW + 1 + number}
-        await server.intake.submit("notification", notice)
+        await server.submit("notification", notice)
     server.now, server.down, refused = NOW + 1000, True, 0
     execute = server.notify_batches
 
@@ -200,7 +200,7 @@ async def test_while_the_database_is_away_all_wait_and_no_attempt_counts(server:
         refused += server.down
         return await execute(orders)
 
-    server.grouped._notifying.notify_batches = counting  # type: ignore[method-assign]
+    server.grouped._notifier.notify_batches = counting  # type: ignore[method-assign]
     await run(server)
     await eventually(lambda: refused >= 2)
     assert [later.attempts for later in (await server.schedule.page())[0]] == [0, 0, 0]
@@ -260,9 +260,9 @@ async def test_what_takes_long_stays_with_its_server(servers: list[Backstage], r
     await began.wait()
     held = servers[0].now + LEASE_MS
     servers[0].now = servers[1].now = held - 1
-    await servers[0].schedule.hold("one")
+    await servers[0].schedule.renew("one")
     servers[0].now = servers[1].now = held + 1
-    assert await servers[1].schedule.take("two", 5) == []
+    assert await servers[1].schedule.claim("two", 5) == []
     finish.set()
     await eventually(lambda: _empty(servers[0]))
     await first.stop()
@@ -284,4 +284,4 @@ async def test_stopping_finishes_what_has_begun_and_frees_the_rest(server: Backs
     await asyncio.sleep(0)
     finish.set()
     await stopping
-    assert [later.body["event"] for later in await server.schedule.take("next", 5)] == ["1", "2"]
+    assert [later.body["event"] for later in await server.schedule.claim("next", 5)] == ["1", "2"]

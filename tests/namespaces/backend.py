@@ -1,4 +1,4 @@
-"""What a backend asks of the HTTP API, for the tests of the namespaces."""
+"""A client of the HTTP API, as a backend in the tests of namespaces."""
 
 from typing import Any
 

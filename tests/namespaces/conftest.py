@@ -1,4 +1,4 @@
-"""One server and its clients, as the tests of the namespaces use them."""
+"""Fixtures of the namespace tests: one server and its clients."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Every event of every namespace takes payloads of every wrong type, says `invalid_payload`, and lives on."""
+"""Every event of every namespace rejects payloads of all wrong types with `invalid_payload`, and works on."""
 
 import asyncio
 from typing import Any
@@ -24,7 +24,7 @@ WRONG_ANYWHERE: list[list[Any]] = [
     [b"bytes"],
     [{"nested": b"bytes"}, 1],
 ]
-"""Arguments that no event takes: neither one object nor none."""
+"""Arguments that no event accepts: neither one object nor none."""
 
 WRONG_VALUES: list[Any] = [0, -1, 10**30, 1e300, 1.5, True, "", LONG, [], [None], {}, {"a": {"b": 1}}, b"x", "a\0b"]
 """Values for one field; one that fits the field's type is left out below."""
@@ -64,7 +64,7 @@ EVENTS: dict[tuple[str, str], dict[str, Any]] = {
     ("/admin", "kick"): {"user": "nobody", "reason": "none"},
     ("/admin", "announce"): {"namespaces": ["/chat"], "event": "news"},
 }
-"""A good payload of each event."""
+"""A valid payload of each event."""
 
 FITTING: dict[str, list[Any]] = {
     "typing": [True],
@@ -85,7 +85,7 @@ FITTING: dict[str, list[Any]] = {
     "text": [LONG],
 }
 LENIENT = {"namespace", "user", "cursor", "event", "namespaces"}
-"""Fields of the admin that take any text, so a wrong one is answered otherwise (`not_found`, nobody found)."""
+"""Fields of /admin that accept any text: a wrong one is answered with `not_found` or an empty result."""
 
 
 def wrong_payloads(good: dict[str, Any], admin: bool) -> list[list[Any]]:
@@ -102,7 +102,7 @@ def wrong_payloads(good: dict[str, Any], admin: bool) -> list[list[Any]]:
 
 
 @pytest.mark.timeout(60)
-async def test_wrong_payloads_are_answered_and_break_nothing(device: Device) -> None:
+async def test_wrong_payloads_are_rejected_and_break_nothing(device: Device) -> None:
     clients = {
         "/chat": await device("alice", "/chat"),
         "/notifications": await device("alice", "/notifications", auth={"device": "phone"}),
@@ -123,7 +123,7 @@ async def test_wrong_payloads_are_answered_and_break_nothing(device: Device) -> 
     assert all(client.is_connected for client in clients.values())
 
 
-async def test_events_that_need_a_payload_say_so_and_the_others_do_without(device: Device) -> None:
+async def test_missing_payloads_are_rejected_where_one_is_required(device: Device) -> None:
     needless = {
         ("/chat", "rooms"), ("/chat", "online"), ("/notifications", "list"), ("/notifications", "unread"),
         ("/notifications", "preferences"), ("/admin", "clients"),
@@ -139,7 +139,7 @@ async def test_events_that_need_a_payload_say_so_and_the_others_do_without(devic
         assert (await client.call("no such event"))["error"]["code"] == "unknown_event"
 
 
-async def test_hostile_content_is_refused_or_kept_as_it_is(device: Device) -> None:
+async def test_hostile_content_is_rejected_or_stored_unchanged(device: Device) -> None:
     alice, bob = await device("alice", "/chat"), await device("bob", "/chat")
     for client in (alice, bob):
         await client.call("join", {"room": "general"})

@@ -1,4 +1,4 @@
-"""Two servers as real processes: what everybody sees when one of them is killed, hangs, or Redis forgets."""
+"""Two servers as real processes: presence when one is killed or hangs, or Redis loses its data."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -36,8 +36,10 @@ def device(pair: list[RtServer], js: Callable[..., Awaitable[JsClient]]) -> Conn
     return connect
 
 
-async def test_killed_hung_and_forgotten(pair: list[RtServer], device: Connect, redis_server: RedisServer) -> None:
-    """One story, since servers are dear: a Redis that forgets, a server that hangs, and its end by kill -9."""
+async def test_presence_after_kill_hang_and_redis_restart(
+    pair: list[RtServer], device: Connect, redis_server: RedisServer
+) -> None:
+    """One test, since servers are slow to start: Redis loses its data, a server hangs, and is killed by kill -9."""
     alice, admin = await device(0, "alice"), await device(0, "root", "/admin", ("admin",))
     bob, both = await device(1, "bob"), [await device(0, "carol"), await device(1, "carol")]
     for client in (alice, bob, both[0]):
@@ -51,7 +53,7 @@ async def test_killed_hung_and_forgotten(pair: list[RtServer], device: Connect, 
     backend = Backend(pair[0])
 
     async def here() -> Any:
-        """Devices in the room by instance, as a backend is told; None while the answer may lack somebody."""
+        """Devices in the room by instance, as the HTTP API reports them; None while the answer is partial."""
         _, told = await backend.get("/api/rooms/general/presence")
         return None if told["partial"] else {one["id"]: one["instances"] for one in told["users"]}
 

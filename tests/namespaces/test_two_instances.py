@@ -1,4 +1,4 @@
-"""Two servers, one Redis, one database: users do not notice which one they are on."""
+"""Two servers with one Redis and one database: users do not notice to which one they are connected."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -16,14 +16,14 @@ Pair = tuple[RtServer, RtServer]
 
 
 ON_BOTH = pytest.mark.parametrize("pair", ["sqlite", "postgres"], indirect=True)
-"""Tests run on SQLite unless they are marked so."""
+"""Tests run on SQLite unless they have this mark."""
 
 
 @pytest.fixture
 async def pair(
     request: pytest.FixtureRequest, server: Callable[..., Awaitable[RtServer]], redis_server: RedisServer
 ) -> Pair:
-    """The second one looks ten times a second for what rooms do not keep."""
+    """The second one applies retention ten times a second."""
     settings: dict[str, Any] = {"REDIS_URL": redis_server.url, "RATE_EVENTS": "100000/s"}
     if getattr(request, "param", "sqlite") == "postgres":
         settings["DATABASE_URL"] = request.getfixturevalue("postgres_url")
@@ -43,7 +43,7 @@ def device(pair: Pair, js: Js) -> Callable[..., Awaitable[JsClient]]:
     return connect
 
 
-async def test_chat_goes_across(device: Callable[..., Awaitable[JsClient]]) -> None:
+async def test_chat_works_across_servers(device: Callable[..., Awaitable[JsClient]]) -> None:
     alice, bob = await device(0, "alice", "/chat"), await device(1, "bob", "/chat")
     laptop = await device(1, "alice", "/chat")
     await alice.call("join", {"room": "general"})
@@ -61,7 +61,7 @@ async def test_chat_goes_across(device: Callable[..., Awaitable[JsClient]]) -> N
         assert await mine.next("message") == [direct["message"]]
 
 
-async def test_leaving_on_one_server_takes_devices_on_the_other_out(
+async def test_leaving_on_one_server_removes_devices_on_the_other(
     device: Callable[..., Awaitable[JsClient]],
 ) -> None:
     phone, laptop = await device(0, "alice", "/chat"), await device(1, "alice", "/chat")
@@ -89,7 +89,7 @@ async def test_messages_of_both_servers_are_numbered_without_gaps(
     assert [m["seq"] for m in history["messages"]] == list(range(1, 61))
 
 
-async def test_a_notification_given_to_one_server_reaches_devices_on_both(
+async def test_a_notification_sent_to_one_server_reaches_devices_on_both(
     device: Callable[..., Awaitable[JsClient]], pair: Pair
 ) -> None:
     phone, laptop = await device(0, "alice", "/notifications"), await device(1, "alice", "/notifications")

@@ -1,4 +1,4 @@
-"""Forgetting a person on two servers, as those who stay see it."""
+"""Erasure of a user on two servers, as other users see it."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ __all__ = ["pair"]
 
 
 @pytest.mark.parametrize(("pair", "at"), [("sqlite", 0), ("postgres", 1)], indirect=["pair"])
-async def test_a_person_is_forgotten_while_others_watch(pair: Pair, js: Js, at: int) -> None:
+async def test_a_user_is_erased_on_two_servers(pair: Pair, js: Js, at: int) -> None:
     async def connect(server: int, user: str, namespace: str = "/chat", *roles: str) -> JsClient:
         token = pair[server].token(user, name=f"{user} Person", roles=roles)
         return await js(pair[server].url, namespace, token=token, transports=["websocket"])

@@ -1,4 +1,4 @@
-"""Rooms on two servers: what is changed on one holds on the other at once."""
+"""Rooms on two servers: changes made on one apply on the other at once."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -16,7 +16,7 @@ __all__ = ["device", "pair"]
 pytestmark = ON_BOTH
 
 
-async def test_what_one_server_sets_holds_on_the_other_at_once(pair: Pair, js: Js) -> None:
+async def test_settings_of_one_server_apply_on_the_other_at_once(pair: Pair, js: Js) -> None:
     async def connect(at: int, user: str, *roles: str):  # type: ignore[no-untyped-def]
         token = pair[at].token(user, roles=roles)
         return await js(pair[at].url, "/chat", token=token, transports=["websocket"])
@@ -54,7 +54,7 @@ async def test_what_one_server_sets_holds_on_the_other_at_once(pair: Pair, js: J
     assert (await bob.call("join", {"room": "board"}))["error"]["code"] == "forbidden"
 
 
-async def test_whoever_is_taken_out_while_joining_is_out(pair: Pair, js: Js) -> None:
+async def test_a_member_removed_while_joining_is_out(pair: Pair, js: Js) -> None:
     backend = Backend(pair[0])
     bob = await js(pair[1].url, "/chat", token=pair[1].token("bob"), transports=["websocket"])
     await backend.patch("/api/rooms/board", {"policy": "members"})
@@ -66,7 +66,7 @@ async def test_whoever_is_taken_out_while_joining_is_out(pair: Pair, js: Js) -> 
         assert refused["error"]["code"] == "room_not_joined"
 
 
-async def test_whoever_is_taken_out_while_redis_is_gone_is_out_once_it_is_back(
+async def test_a_member_removed_while_redis_is_down_is_out_once_it_is_back(
     pair: Pair, js: Js, redis_server: RedisServer
 ) -> None:
     backend = Backend(pair[0])

@@ -79,12 +79,6 @@ def test_third_party_licences_travel_with_the_browser_client() -> None:
     assert (vendor / "socket.io" / "LICENSE").read_text()
 
 
-def test_no_source_file_outgrows_a_readers_patience() -> None:
-    paths = ROOT.glob("rtserver/**/*.py")
-    lengths = {path.relative_to(ROOT).as_posix(): len(path.read_text().splitlines()) for path in paths}
-    assert not {path: lines for path, lines in lengths.items() if lines > 400}
-
-
 def test_what_the_page_for_the_night_names_is_really_logged_and_measured() -> None:
     page = (ROOT / "docs/on-call.md").read_text()
     sources = "".join(path.read_text() for path in (ROOT / "rtserver").rglob("*.py"))

@@ -1,4 +1,4 @@
-"""A real server in the test's own process, so that a test can hold a handler back and look inside."""
+"""Fixtures: a real server in the test's own process, so that tests can pause handlers and inspect it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Served:
         self.url = url
 
     def traces(self) -> dict[str, Any]:
-        """What the server still knows of clients; empty when nobody is there."""
+        """What the server still holds of clients; empty when all have left."""
         server = self.server
         rooms = {name: server.rooms_of(name) for name in server.open_namespaces()}
         found = {
@@ -44,12 +44,12 @@ class Served:
         return {name: value for name, value in found.items() if value}
 
     async def deserted(self) -> None:
-        """Wait until the server knows no client."""
-        await eventually(lambda: not self.traces(), lambda: f"still known: {self.traces()}")
+        """Wait until the server holds nothing of any client."""
+        await eventually(lambda: not self.traces(), lambda: f"still held: {self.traces()}")
 
 
 async def eventually(
-    done: Callable[[], Any], story: Callable[[], str] = lambda: "it did not happen", seconds: float = 10.0
+    done: Callable[[], Any], story: Callable[[], str] = lambda: "the condition was not reached", seconds: float = 10.0
 ) -> None:
     deadline = time.monotonic() + seconds
     while not done():
@@ -58,7 +58,7 @@ async def eventually(
 
 
 class Tokens:
-    """An authenticator: `{"token": "alice"}` is alice, with the roles after a colon."""
+    """An authenticator: `{"token": "alice:admin"}` is alice with the role admin."""
 
     def __init__(self, expires_in: float | None = None) -> None:
         self._expires_in = expires_in
@@ -95,13 +95,13 @@ async def serve() -> AsyncIterator[Serve]:
 
     yield start
     for runner, server in runners:
-        server.drain.hurry()  # a polling client that was ended in between asks for nothing any more
+        server.drain.hurry()  # a polling client that was closed between two polls does not poll again
         await runner.cleanup()
 
 
 @pytest.fixture
 async def raw() -> AsyncIterator[OpenRaw]:
-    """`await raw(url)` opens a WebSocket on which packets are sent as written."""
+    """`await raw(url)` opens a WebSocket on which a test writes the packets itself."""
     async with aiohttp.ClientSession() as http:
 
         async def open(url: str, **headers: str) -> Raw:

@@ -1,4 +1,4 @@
-"""A client that may break every rule: Engine.IO over a WebSocket of aiohttp, packets as written."""
+"""A raw client that can break the protocol: Engine.IO over aiohttp's WebSocket; tests write the packets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SECONDS = 5.0
 
 
 class Raw:
-    """`send` and `receive` Socket.IO packets as text and bytes; pings are answered underneath."""
+    """`send` and `receive` Socket.IO packets as text and bytes; pings are answered automatically."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._socket = socket
@@ -52,7 +52,7 @@ class Raw:
                     return None
 
     async def connect(self, namespace: str = "/", auth: Any = None) -> str:
-        """CONNECT, accepted; the socket id."""
+        """Send a CONNECT that is accepted; returns the socket id."""
         await self.send(connect_packet(namespace, auth))
         answer = await self.receive()
         head = "0" if namespace == "/" else f"0{namespace},"
@@ -62,7 +62,7 @@ class Raw:
         return sid
 
     async def refused(self, namespace: str = "/", auth: Any = None) -> dict[str, Any]:
-        """CONNECT, refused; the payload of CONNECT_ERROR."""
+        """Send a CONNECT that is refused; returns the payload of CONNECT_ERROR."""
         await self.send(connect_packet(namespace, auth))
         answer = await self.receive()
         head = "4" if namespace == "/" else f"4{namespace},"
@@ -72,7 +72,7 @@ class Raw:
         return payload
 
     async def call(self, namespace: str, *args: Any, id: int = 1) -> list[Any]:
-        """Emit and return the values of the ack; events that come before it are passed over."""
+        """Emit and return the values of the ack; events before it are ignored."""
         prefix = "" if namespace == "/" else f"{namespace},"
         await self.send(f"2{prefix}{id}{json.dumps(args)}")
         head = f"3{prefix}{id}"
@@ -83,7 +83,7 @@ class Raw:
         raise AssertionError("closed without an ack")
 
     async def closed(self) -> list[str | bytes]:
-        """Wait until the server closes the connection; what came before."""
+        """Wait until the server closes the connection; returns the messages before."""
         seen = []
         async with asyncio.timeout(SECONDS):
             while (message := await self.receive()) is not None:

@@ -1,4 +1,4 @@
-"""Many clients come and go at random: nothing of them stays."""
+"""Many clients connect and leave at random, and leave nothing behind."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Churn(Namespace, path=re.compile(r"/churn-[0-9]")):
 
 
 async def live(open_raw, url, seed):
-    """One client's life; it may end at any step."""
+    """One client, which may leave at any step."""
     chance = random.Random(seed)
     client = await open_raw(url)
     namespaces = chance.sample([f"/churn-{n}" for n in range(5)], 2)
@@ -69,7 +69,7 @@ async def live(open_raw, url, seed):
     await client.close()
 
 
-async def test_of_200_clients_nothing_stays(serve, raw):
+async def test_200_clients_leave_nothing_behind(serve, raw):
     namespace = Churn()
     served = await serve(namespace)
     limit = asyncio.Semaphore(40)
@@ -87,7 +87,7 @@ async def test_of_200_clients_nothing_stays(serve, raw):
     assert server.metrics.connections == {}
 
 
-async def test_a_server_that_stops_tells_every_handler(serve, raw):
+async def test_a_server_that_stops_runs_every_disconnect_handler(serve, raw):
     namespace = Churn()
     served = await serve(namespace)
     clients = [await raw(served.url) for _ in range(10)]

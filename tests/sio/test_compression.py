@@ -13,7 +13,7 @@ from rtserver.sio.namespace.namespace import Namespace, event
 LONG = "a rather long text, é, " * 5000
 BYTES = b"\x01\x02\x03\x04" * 25_000
 SMALL = 30_000
-"""Bytes on the wire for what would be more than ten times as many."""
+"""The most bytes on the wire for messages of more than ten times as many."""
 
 
 class Desk(Namespace):
@@ -26,7 +26,7 @@ class Desk(Namespace):
 
 
 class Line:
-    """A TCP proxy that counts what it carries."""
+    """A TCP proxy that counts bytes."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -40,7 +40,7 @@ class Line:
         self._server.close()
 
     def count(self) -> tuple[int, int]:
-        """Bytes to the server and to the client, since the last time."""
+        """Bytes to the server and to the client since the last call."""
         counted, self.up, self.down = (self.up, self.down), 0, 0
         return counted
 
@@ -59,7 +59,7 @@ class Line:
 
 @pytest.fixture
 async def line():
-    """`url, line = await line(served)`: a way to the server that counts."""
+    """`url, line = await line(served)`: a proxy to the server that counts bytes."""
     lines = []
 
     async def open(served: Any) -> tuple[str, Line]:
@@ -73,7 +73,7 @@ async def line():
 
 @pytest.mark.parametrize("transports", [["websocket"], ["polling", "websocket"]], ids="-then-".join)
 @pytest.mark.parametrize("serializer", ["default", "msgpack"])
-async def test_the_official_client_talks_compressed_both_ways(serve, js, line, transports, serializer):
+async def test_the_official_client_is_compressed_in_both_directions(serve, js, line, transports, serializer):
     served = await serve(Desk(), per_message_deflate=True, serializer=serializer)
     url, line = await line(served)
     parser = {"parser": "msgpack"} if serializer == "msgpack" else {}
@@ -88,7 +88,7 @@ async def test_the_official_client_talks_compressed_both_ways(serve, js, line, t
         assert await client.call("echo", number, LONG[: number * 100]) == [number, LONG[: number * 100]]
 
 
-async def test_it_is_off_by_default(serve, js, line):
+async def test_compression_is_off_by_default(serve, js, line):
     served = await serve(Desk())
     url, line = await line(served)
     client = await js(url, transports=["websocket"], perMessageDeflate={"threshold": 0})
@@ -114,7 +114,7 @@ async def test_a_broadcast_reaches_compressed_and_other_clients(serve, js, line)
     assert many.count()[1] > 2 * len(LONG + "x" * len(BYTES))
 
 
-async def test_what_is_not_worth_it_is_sent_as_it_is(serve, js, line):
+async def test_compress_false_sends_a_message_uncompressed(serve, js, line):
     served = await serve(desk := Desk(), per_message_deflate=True)
     url, line = await line(served)
     client = await js(url, transports=["websocket"])

@@ -1,4 +1,4 @@
-"""Under load: everything arrives once and in order, and of two thousand clients nothing stays."""
+"""Under load, every event arrives once and in order, and two thousand clients leave nothing behind."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Counting(Namespace, path="/"):
         await client.broadcast.emit("relayed", number)
 
 
-async def test_ten_thousand_events_in_one_go_are_handled_and_acknowledged_in_order(serve, raw):
+async def test_ten_thousand_events_at_once_are_handled_and_acknowledged_in_order(serve, raw):
     namespace = Counting()
     client = await raw((await serve(namespace)).url)
     await client.connect()
@@ -50,7 +50,7 @@ async def test_ten_thousand_events_in_one_go_are_handled_and_acknowledged_in_ord
     assert acks == [f"3{number}[{number}]" for number in range(EVENTS)]
 
 
-async def test_ten_thousand_events_in_one_post(serve):
+async def test_ten_thousand_events_in_one_post_are_handled_in_order(serve):
     namespace = Counting()
     served = await serve(namespace)
     async with aiohttp.ClientSession() as http:
@@ -62,7 +62,7 @@ async def test_ten_thousand_events_in_one_post(serve):
     assert namespace.got == list(range(EVENTS - 1))
 
 
-async def test_more_packets_in_a_post_than_allowed_end_the_session(serve):
+async def test_more_packets_in_a_post_than_allowed_close_the_session(serve):
     namespace = Counting()
     served = await serve(namespace, max_packets=10)
     async with aiohttp.ClientSession() as http:
@@ -77,7 +77,7 @@ async def test_more_packets_in_a_post_than_allowed_end_the_session(serve):
 
 
 async def poll_open(http, url):
-    """The address of a polling session that is connected to `/`."""
+    """The URL of a polling session that is connected to `/`."""
     address = f"{url}/socket.io/?EIO=4&transport=polling"
     async with http.get(address) as answer:
         sid = json.loads((await answer.text())[1:])["sid"]
@@ -90,7 +90,7 @@ async def poll_open(http, url):
 
 
 @pytest.mark.parametrize("transports", [["websocket"], ["polling"], ["polling", "websocket"]])
-async def test_what_one_client_sends_reaches_another_in_order_even_through_an_upgrade(serve, js, raw, transports):
+async def test_events_between_clients_stay_in_order_during_an_upgrade(serve, js, raw, transports):
     served = await serve(Counting())
     sender = await raw(served.url)
     await sender.connect()
@@ -129,7 +129,7 @@ class Churning(Namespace, path="/"):
 CLIENTS = 2000
 
 
-async def test_of_two_thousand_clients_that_come_and_go_nothing_stays(serve):
+async def test_two_thousand_clients_leave_nothing_behind(serve):
     namespace = Churning()
     served = await serve(namespace, handler_timeout=10, max_connections=CLIENTS, max_connections_per_ip=CLIENTS)
     engine = served.server.engine
@@ -162,9 +162,13 @@ async def test_of_two_thousand_clients_that_come_and_go_nothing_stays(serve):
     server = served.server
     assert namespace.here == 0
     assert not server._tasks._running
-    assert not server.rooms_of("/").leaving(namespace._everybody._target)
-    assert (server.gate.connections, server.gate.turned_away, dict(server.gate.addresses)) == (0, 0, {})
+    assert not server.rooms_of("/").leaving(namespace._all_clients._target)
+    assert (
+        server.connection_limiter.connections,
+        server.connection_limiter.rejected,
+        dict(server.connection_limiter.addresses),
+    ) == (0, 0, {})
     assert not engine.sockets
-    assert not engine._lingering
-    await eventually(lambda: engine._open_sockets == 0)
+    assert not engine._sessions.lingering
+    await eventually(lambda: engine._sessions._websockets == 0)
     assert len(engine.wheel) == 0

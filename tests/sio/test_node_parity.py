@@ -1,4 +1,4 @@
-"""What the Node server's API does, seen from official JavaScript clients: on every transport, with binary."""
+"""The API of the Node server, tested with official JavaScript clients on every transport, with binary data."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ async def test_acks_go_both_ways_with_binary(hall, js, transports):
 
 
 @TRANSPORTS
-async def test_an_event_sent_volatile_arrives_while_the_way_is_clear(hall, js, transports):
+async def test_a_volatile_event_arrives_while_the_client_is_ready(hall, js, transports):
     client = await js(hall.url, "/hall", transports=transports, auth={"name": "ada"})
     ada = hall.by_name["ada"]
     for number in range(20):
@@ -105,10 +105,10 @@ async def test_an_event_sent_volatile_arrives_while_the_way_is_clear(hall, js, t
         assert got == list(range(20))
 
 
-async def test_who_is_between_two_polls_misses_what_is_volatile_and_nothing_else(hall, js):
+async def test_a_client_between_two_polls_misses_volatile_events_only(hall, js):
     client = await js(hall.url, "/hall", transports=["polling"], auth={"name": "ada"})
     ada = hall.by_name["ada"]
-    # The first event releases the poll that hangs; until the next one comes, there is none.
+    # The first event answers the pending poll; until the next poll there is none.
     await ada.emit("sure", 1)
     for number in range(10):
         await ada.volatile.emit("maybe", number)
@@ -121,7 +121,7 @@ async def test_who_is_between_two_polls_misses_what_is_volatile_and_nothing_else
 
 
 @TRANSPORTS
-async def test_a_client_with_retries_gets_through_in_order(hall, js, transports):
+async def test_a_client_with_retries_delivers_in_order(hall, js, transports):
     client = await js(
         hall.url, "/hall", transports=transports, auth={"name": "ada"}, retries=5, ackTimeout=150, wait=True
     )
@@ -152,7 +152,7 @@ ADDRESSES = [
 ]
 
 
-async def test_whom_an_event_with_binary_reaches(trio):
+async def test_an_event_with_binary_reaches_the_addressed_clients(trio):
     for number, (address, _) in enumerate(ADDRESSES):
         await address(trio).emit(f"news {number}", PHOTO, {"more": PHOTO})
     await trio.emit("end")
@@ -164,7 +164,7 @@ async def test_whom_an_event_with_binary_reaches(trio):
         assert got == expected, number
 
 
-async def test_a_room_is_asked_and_everybody_answers(trio):
+async def test_every_client_in_a_room_acknowledges(trio):
     for name, client in trio.js.items():
         await client.answer("who", {"name": name, "photo": PHOTO}, "second values are not told")
     answers = await trio.to("x").timeout(5).emit_with_ack("who")
@@ -174,7 +174,7 @@ async def test_a_room_is_asked_and_everybody_answers(trio):
     assert len(await trio.by_name["ada"].timeout(5).to("all").emit_with_ack("who", PHOTO)) == 2
 
 
-async def test_those_who_answer_too_late_are_missing(trio):
+async def test_late_acks_are_missing_from_the_responses(trio):
     await trio.js["ada"].answer("who", "ada")
     with pytest.raises(AckTimeout) as caught:
         await trio.timeout(0.3).emit_with_ack("who")
@@ -205,7 +205,7 @@ async def test_sockets_are_fetched_moved_and_disconnected(trio):
 # The Python client
 
 
-async def test_the_python_client_asks_and_is_asked_with_binary(hall, python):
+async def test_the_python_client_sends_and_receives_acks_with_binary(hall, python):
     def prepare(client):
         client.on("question", lambda *args: args, namespace="/hall")
 
@@ -215,7 +215,7 @@ async def test_the_python_client_asks_and_is_asked_with_binary(hall, python):
 
 
 @TRANSPORTS
-async def test_the_last_words_of_a_handler_arrive_before_it_closes_the_connection(hall, js, transports):
+async def test_events_of_a_handler_arrive_before_it_closes_the_connection(hall, js, transports):
     client = await js(hall.url, "/hall", transports=transports, auth={"name": "ada"}, reconnection=False)
     if len(transports) > 1:
         await client.upgraded()

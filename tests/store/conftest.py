@@ -1,4 +1,4 @@
-"""The contract suite runs over both databases: every test that asks for `database_url` runs on each."""
+"""The contract suite runs on both databases: every test that uses `database_url` runs on each."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -22,13 +22,13 @@ OpenMessages = Callable[..., Awaitable[Messages]]
 
 @pytest.fixture(scope="session")
 def one_postgres(_postgres: PostgresServer) -> str:
-    """The one Postgres database of this suite: emptying it is much faster than making one for each test."""
+    """The Postgres database of this suite: emptying it is much faster than creating one for each test."""
     return _postgres.new_database()
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
 async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database that nobody has migrated."""
+    """An empty database, not migrated."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/store.db"
     url = str(request.getfixturevalue("one_postgres"))

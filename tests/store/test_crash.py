@@ -1,4 +1,4 @@
-"""kill -9 in the middle of writing: every acked message is there."""
+"""kill -9 during writes: no acked message is lost."""
 
 import asyncio
 import os
@@ -42,7 +42,7 @@ async def test_every_acked_message_survives_kill_9(
 
 
 async def write_and_die(url: str, killed_after: int) -> list[str]:
-    """The ids that the process could still tell of before it was killed."""
+    """The ids that the process printed before it was killed."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", WRITER, env=os.environ | {"STORE_URL": url}, stdout=asyncio.subprocess.PIPE
     )

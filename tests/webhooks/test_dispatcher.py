@@ -64,8 +64,8 @@ async def server(db: Database, receiver: Receiver) -> AsyncIterator[Server]:
 
 async def test_who_is_offline_is_told_to_the_backend_once(server: Server, receiver: Receiver) -> None:
     [id_] = await server.notify("ann")
-    assert await server.dispatcher.turn()
-    assert not await server.dispatcher.turn()
+    assert await server.dispatcher.deliver_due()
+    assert not await server.dispatcher.deliver_due()
     [received] = receiver.received
     told = json.loads(received.body)
     assert (told["type"], told["data"]["user"]) == ("notification.created", "ann")
@@ -81,7 +81,7 @@ async def test_who_is_online_or_has_read_it_is_not(server: Server, receiver: Rec
     await server.inbox.mark_read("bob", [read])
     [gone] = await server.notify("cat")
     await server.inbox.delete("cat", [gone])
-    await server.dispatcher.turn()
+    await server.dispatcher.deliver_due()
     assert receiver.received == []
     assert await server.rows() == []
     assert server.metrics.webhooks == {"online": 1, "read": 2}
@@ -90,13 +90,13 @@ async def test_who_is_online_or_has_read_it_is_not(server: Server, receiver: Rec
 async def test_while_nobody_knows_who_is_online_it_waits(server: Server, receiver: Receiver) -> None:
     server.online = None
     await server.notify("ann")
-    await server.dispatcher.turn()
+    await server.dispatcher.deliver_due()
     [row] = await server.rows()
     assert (row.attempts, row.failed_at, row.error) == (0, None, None)
     assert row.due_at > now_ms()
     server.online = set()
     await server.all_due()
-    await server.dispatcher.turn()
+    await server.dispatcher.deliver_due()
     assert len(receiver.received) == 1
 
 
@@ -111,21 +111,21 @@ async def test_a_failure_is_tried_again_later_and_later_with_the_same_id(server:
     pauses: list[float] = []
     for attempt in range(1, ATTEMPTS):
         before = now_ms()
-        assert await server.dispatcher.turn()
+        assert await server.dispatcher.deliver_due()
         [row] = await server.rows()
         assert (row.attempts, row.error) == (attempt, "The receiver answered 503")
         pauses.append((row.due_at - before) / 1000)
-        assert not await server.dispatcher.turn(), "it is not due"
+        assert not await server.dispatcher.deliver_due(), "it is not due"
         await server.all_due()
     assert 4 <= pauses[0] <= 7
     assert 12 <= pauses[1] <= 19
     assert max(pauses) <= 5 * 3600
     assert 0.75 * 86_400 <= sum(pauses) <= 1.3 * 86_400
-    assert await server.dispatcher.turn()
+    assert await server.dispatcher.deliver_due()
     [row] = await server.rows()
     assert row.failed_at is not None
     await server.all_due()
-    assert not await server.dispatcher.turn(), "it is parked"
+    assert not await server.dispatcher.deliver_due(), "it is parked"
     assert len({received.id for received in receiver.received}) == 1
     assert len(receiver.received) == ATTEMPTS
     assert server.metrics.webhooks == {"failed": ATTEMPTS - 1, "parked": 1}
@@ -140,7 +140,7 @@ async def test_two_servers_and_one_webhook(open_database: OpenDatabase, receiver
     await servers[0].notify(*users)
 
     async def work(server: Server) -> None:
-        while await server.dispatcher.turn():
+        while await server.dispatcher.deliver_due():
             pass
 
     await asyncio.gather(*map(work, servers))
@@ -157,9 +157,9 @@ async def test_what_a_dead_server_had_is_delivered_by_another(
     await server.notify("ann")
     [claimed] = await server.queue.claim(10, 60_000)
     assert claimed.attempts == 1
-    assert not await server.dispatcher.turn(), "somebody has it"
+    assert not await server.dispatcher.deliver_due(), "somebody has it"
     await server.all_due()
-    assert await server.dispatcher.turn()
+    assert await server.dispatcher.deliver_due()
     assert len(receiver.received) == 1
     await server.queue.settle([module.Settled(claimed, due_at=1, error="late")])
     assert await server.rows() == []
@@ -172,13 +172,13 @@ async def test_a_group_that_grows_is_told_once_as_it_is(server: Server, receiver
     first_due = row.due_at
     await server.notify("ann", group="post", message="6 replies")
     assert (await server.rows())[0].due_at == first_due
-    await server.dispatcher.turn()
+    await server.dispatcher.deliver_due()
     [received] = receiver.received
     told = json.loads(received.body)["data"]["notification"]
     assert (told["message"], told["count"]) == ("6 replies", 6)
     receiver.says(500)
     await server.notify("ann", group="post", message="7 replies")
-    await server.dispatcher.turn()
+    await server.dispatcher.deliver_due()
     await server.notify("ann", group="post", message="8 replies")
     assert len(await server.rows()) == 2, "one was tried, and keeps its id and body"
 
@@ -192,7 +192,7 @@ async def test_quiet_hours_put_it_off_and_muting_forbids_it(
     await preference_store.change("ann", lambda _: Preferences(quiet_hours=hours))
     await preference_store.change("bob", lambda _: Preferences(muted_types=("order",)))
     await server.notify("ann", "bob")
-    assert not await server.dispatcher.turn()
+    assert not await server.dispatcher.deliver_due()
     [row] = await server.rows()
     assert row.user_id == "ann"
     assert abs(row.due_at - end.replace(second=0, microsecond=0).timestamp() * 1000) < 1000

@@ -35,7 +35,7 @@ Pair = tuple[Served, Served]
 async def worker(name: str, folder: Path) -> tuple[Served, HandoffReceiver]:
     upper, metrics = Upper(), Metrics()
     engine = Engine(upper, metrics, instance_id=name, max_http_buffer_size=LIMIT)
-    engine.elsewhere = HandoffSender(folder, name, LIMIT, metrics.handoff)
+    engine.peer_workers = HandoffSender(folder, name, LIMIT, metrics.handoff)
     app = web.Application()
     engine.attach(app)
     runner = Runner(app, shutdown_timeout=0.1)
@@ -128,7 +128,7 @@ async def test_slow_requests_do_not_block_other_handoffs(pair: Pair, monkeypatch
     for _ in range(3):
         slow.append(await two.wire())
         await slow[-1].send(request("POST", query, b"2\r\n4h", **CHUNKED))
-    mover: Any = two.engine.elsewhere
+    mover: Any = two.engine.peer_workers
     await eventually(lambda: mover._reading == 3)
     one_more = await two.ask(request("POST", query, chunks(b"4no"), **CHUNKED))
     assert (one_more.status, one_more.headers["connection"]) == (503, "close")

@@ -1,1 +1,1 @@
-"""The cluster adapter: rooms and broadcasts across servers, on the wire of Node's Redis adapters."""
+"""Cluster adapters: rooms and broadcasts across servers, in the wire formats of Node's Redis adapters."""

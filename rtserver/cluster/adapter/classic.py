@@ -1,7 +1,8 @@
-"""A namespace's line to the other servers in the wire of Node's classic Redis adapter.
+"""Classic link: one namespace's messages to and from the other servers, in the wire format of Node's classic Redis
+adapter.
 
-Not decoded at all: broadcasts for a room that nobody here is in, told by the name of their channel; and our own
-messages, come back, told by their first bytes.
+Two kinds of messages are dropped without decoding: broadcasts for a room without local members, recognized by the name
+of their channel; and our own messages that come back, recognized by their first bytes.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rtserver.cluster.adapter.link import Incoming, Link
+from rtserver.cluster.adapter.link import IncomingMessages, Link
 from rtserver.cluster.redis.bus import RedisBus
 from rtserver.cluster.redis.subscriber import Handler
 from rtserver.errors import Unavailable
@@ -18,19 +19,19 @@ from rtserver.protocol.adapter import Channels, Options, Request, RequestType
 
 
 class ClassicLink(Link):
-    """`specific`: answer on the asking server's own channel, not on the shared one."""
+    """`specific`: respond on the channel of the requesting server, not on the shared one. `grace` is in seconds."""
 
-    __slots__ = ("_bus", "_handlers", "_incoming", "_marks", "_specific", "channels")
+    __slots__ = ("_bus", "_handlers", "_incoming", "_own_prefixes", "_specific", "channels")
 
     def __init__(self, bus: RedisBus, key: str, nsp: str, *, grace: float = 0.5, specific: bool = False) -> None:
         super().__init__(nsp, wire.new_uid(), grace)
         self.channels = Channels(key, nsp)
         self._bus = bus
         self._specific = specific
-        self._marks = _own_marks(self.uid.encode())
+        self._own_prefixes = _prefixes_of(self.uid.encode())
         self._handlers: list[tuple[str, bool, Handler]] = []
 
-    def open(self, incoming: Incoming) -> None:
+    def open(self, incoming: IncomingMessages) -> None:
         self._incoming = incoming
         self._handlers = [
             (self.channels.pattern, True, self._on_broadcast),
@@ -49,7 +50,7 @@ class ClassicLink(Link):
     def ready(self) -> bool:
         return self._bus.ready
 
-    async def servers(self) -> int:
+    async def count_servers(self) -> int:
         try:
             await self._bus.wait_subscribed(self.channels.response)
             return await self._bus.subscribers(self.channels.request)
@@ -71,22 +72,22 @@ class ClassicLink(Link):
     def respond(self, request: Request, kind: RequestType | None = None, **fields: Any) -> None:
         if request.request_id is None:
             return
-        channel = self._answer_to(request)
+        channel = self._response_channel(request)
         if request.type is RequestType.SERVER_SIDE_EMIT:
-            kind, channel = request.type, self.channels.response  # always the shared one, as in Node
+            kind, channel = request.type, self.channels.response  # always on the shared channel, as in Node
         self._bus.publish(channel, wire.encode_response(request.request_id, kind, **fields))
 
     def acknowledge(self, request: Request, value: Any) -> None:
         if request.request_id is not None:
-            self._bus.publish(self._answer_to(request), wire.encode_ack(request.request_id, value))
+            self._bus.publish(self._response_channel(request), wire.encode_ack(request.request_id, value))
 
-    def _answer_to(self, request: Request) -> str:
+    def _response_channel(self, request: Request) -> str:
         if self._specific and request.uid is not None:
             return self.channels.response_to(request.uid)
         return self.channels.response
 
     def _on_broadcast(self, channel: str, payload: bytes) -> None:
-        if payload.startswith(self._marks[0]):  # what `_sent` tells, for a broadcast; first, as most are our own
+        if payload.startswith(self._own_prefixes[0]):  # `_is_own`, inlined for broadcasts; first, as most are our own
             return
         room = self.channels.room_of(channel)
         if room is None or (room and not self._incoming.has_room(self, room)):
@@ -96,23 +97,23 @@ class ClassicLink(Link):
             self._incoming.on_broadcast(self, message)
 
     def _on_request(self, channel: str, payload: bytes) -> None:
-        if not self._sent(payload):
+        if not self._is_own(payload):
             request = wire.decode_request(payload)
             if request.type is not RequestType.BROADCAST or request.nsp == self.nsp:
                 self._incoming.on_request(self, request)
 
     def _on_response(self, channel: str, payload: bytes) -> None:
-        if not self._open:  # not for us, whatever it says
+        if not self._open:  # no request is open, so it is for another server
             wire.check_shape(payload)
             return
-        self._take(wire.decode_response(payload))
+        self._on_peer_response(wire.decode_response(payload))
 
-    def _sent(self, payload: bytes) -> bool:
-        """Whether it is one of our own messages, come back: told by its first bytes, without decoding."""
-        return payload.startswith(self._marks[0]) or payload.startswith(self._marks[1], 1)
+    def _is_own(self, payload: bytes) -> bool:
+        """Return whether it is a message of our own that comes back; looks at its first bytes only."""
+        return payload.startswith(self._own_prefixes[0]) or payload.startswith(self._own_prefixes[1], 1)
 
 
-def _own_marks(uid: bytes) -> tuple[tuple[bytes, ...], bytes]:
-    """How messages of `uid` begin, as we encode them: broadcasts and JSON requests; then, behind their first byte,
-    requests in MessagePack."""
+def _prefixes_of(uid: bytes) -> tuple[tuple[bytes, ...], bytes]:
+    """Return how messages of `uid` begin, as we encode them: broadcasts and JSON requests; and how requests in
+    MessagePack go on behind their first byte."""
     return (b"\x93\xa6" + uid, b'{"uid":"' + uid + b'",'), b"\xa3uid\xa6" + uid

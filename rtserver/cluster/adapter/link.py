@@ -1,10 +1,10 @@
 """Cluster link of one namespace: its uid, its pending requests, and the peers that do not respond.
 
-An unresponsive peer is one that Redis still counts and that does not answer: a process that hangs, a machine that lost
-its network. Responses of this protocol carry no name, so their number is remembered. Rules:
-1. A peer that missed the last deadline is unresponsive. The next request waits for the others, and for unresponsive
-   peers no longer than the grace after these: no caller waits for a dead server twice.
-2. A complete set of responses, or a late one, takes that back.
+An unresponsive peer is still subscribed in Redis, but does not respond: a process that hangs, a machine that lost its
+network. Responses of this protocol do not name their sender, so only the number of such peers is known. Rules:
+1. A peer that missed the last deadline is unresponsive. The next request waits for the others, and after them only for
+   the grace: no caller waits the full timeout for a dead server twice.
+2. The number is reset by a complete set of responses, and reduced by a late response.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from rtserver.sio.broadcast.remote_socket import RemoteSocket
 from rtserver.sio.broadcast.target import NO_FLAGS, Flags, Page, Target
 
 
-class Incoming(Protocol):
-    """What a link hands over: messages of others, decoded."""
+class IncomingMessages(Protocol):
+    """Gets the decoded messages of other servers."""
 
     def has_room(self, link: Link, room: str) -> bool: ...
 
@@ -30,63 +30,69 @@ class Incoming(Protocol):
     def on_request(self, link: Link, request: Request) -> None: ...
 
 
-class Collector(Protocol):
-    def take(self, response: Response) -> None: ...
+class ResponseCollector(Protocol):
+    def on_response(self, response: Response) -> None: ...
 
 
 class Link(ABC):
-    """The part that every wire has in common; `rtserver.cluster.adapter.classic` and `sharded` have the wires."""
+    """The part that is independent of the wire format; see `classic` and `sharded` for those.
 
-    __slots__ = ("_late", "_open", "nsp", "silence", "uid")
+    `grace`: seconds that unresponsive peers get once all others have responded.
+    """
+
+    __slots__ = ("_late_request", "_open", "nsp", "uid", "unresponsive")
 
     def __init__(self, nsp: str, uid: str, grace: float) -> None:
         self.nsp = nsp
         self.uid = uid
-        self.silence = UnresponsivePeers(grace)
-        self._open: dict[str, Collector] = {}
-        self._late: str | None = None
+        self.unresponsive = UnresponsivePeers(grace)
+        self._open: dict[str, ResponseCollector] = {}
+        self._late_request: str | None = None
 
     @abstractmethod
-    def open(self, incoming: Incoming) -> None: ...
+    def open(self, incoming: IncomingMessages) -> None:
+        """Subscribe, and pass messages on to `incoming`."""
 
     @abstractmethod
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Unsubscribe."""
 
     @property
     @abstractmethod
     def ready(self) -> bool:
-        """Whether the others can be reached, and can answer."""
+        """Whether requests reach the other servers, and their responses reach this one."""
 
     @abstractmethod
-    async def servers(self) -> int:
-        """How many servers have this namespace, this one included; as far as Redis can be asked."""
+    async def count_servers(self) -> int:
+        """Return how many servers have this namespace, this one included; 1 if Redis does not reply."""
 
-    # To the others. Nothing here waits.
+    # Messages to the other servers. None of these methods waits.
 
     @abstractmethod
-    def broadcast(self, args: Sequence[Any], options: Options) -> None: ...
+    def broadcast(self, args: Sequence[Any], options: Options) -> None:
+        """Broadcast to the clients of the other servers; `args` is `[event, *args]`."""
 
     @abstractmethod
     def broadcast_request(self, request_id: str, args: Sequence[Any], options: Options) -> None:
-        """A broadcast that wants acks."""
+        """Broadcast, and request the acks of the clients."""
 
     @abstractmethod
     def request(self, kind: RequestType, *, request_id: str | None = None, **fields: Any) -> None:
-        """`fields` as the classic adapter names them: opts, rooms, close, data."""
+        """Send a request. `fields` as the classic adapter names them: opts, rooms, close, data."""
 
     @abstractmethod
     def respond(self, request: Request, kind: RequestType | None = None, **fields: Any) -> None:
-        """`kind`: the type of a response that is not the usual one to its request."""
+        """Respond to a request; `kind` only where the response has a type of its own."""
 
     @abstractmethod
     def acknowledge(self, request: Request, value: Any) -> None:
-        """One client's answer to a broadcast that wants acks."""
+        """Send the ack of one client to the server that broadcast with acks."""
 
-    # Requests that are open.
+    # Pending requests.
 
     @contextmanager
-    def expecting(self, collector: Collector) -> Iterator[str]:
-        """Gives the id of the request; what answers it goes to `collector`."""
+    def expecting(self, collector: ResponseCollector) -> Iterator[str]:
+        """Yield the id of a new request; its responses go to `collector`."""
         request_id = new_request_id()
         self._open[request_id] = collector
         try:
@@ -95,31 +101,35 @@ class Link(ABC):
             del self._open[request_id]
 
     def missed(self, servers: int, request_id: str | None = None) -> None:
-        """So many servers did not answer that request; if they still do, they are waited for again."""
-        self.silence.missed(servers)
+        """Note that so many servers did not respond to that request. A late response reduces the number."""
+        self.unresponsive.missed(servers)
         self._forget_late()
         if servers and request_id is not None:
-            self._late = request_id
-            self._open[request_id] = self.silence
+            self._late_request = request_id
+            self._open[request_id] = self.unresponsive
 
     def is_own(self, request_id: str | None) -> bool:
+        """Return whether this is the id of a pending request of this server."""
         return request_id in self._open
 
     def _forget_late(self) -> None:
-        if self._late is not None:
-            self._open.pop(self._late, None)
-            self._late = None
+        if self._late_request is not None:
+            self._open.pop(self._late_request, None)
+            self._late_request = None
 
-    def _take(self, response: Response) -> None:
+    def _on_peer_response(self, response: Response) -> None:
         collector = self._open.get(response.request_id)
         if collector is not None:
-            collector.take(response)
-        if not self.silence.count:
+            collector.on_response(response)
+        if not self.unresponsive.count:
             self._forget_late()
 
 
 def options_of(target: Target, timeout: float | None = None) -> Options:
-    """A target as the protocol writes it. Node sets a flag only where it is not the default."""
+    """Convert a target to the options of the protocol. Like Node, set a flag only where it is not the default.
+
+    `timeout` is in seconds.
+    """
     rooms = target.rooms if len(target.rooms) < 2 else tuple(dict.fromkeys(target.rooms))
     flags = {} if target.flags is NO_FLAGS else _flags(target.flags)
     if timeout is not None:
@@ -133,12 +143,13 @@ def _flags(flags: Flags) -> dict[str, Any]:
         wire["volatile"] = True
     if not flags.compress:
         wire["compress"] = False
-    if flags.page is not None:  # our own; Node's servers do not look at it and give everything
+    if flags.page is not None:  # our extension; servers of Node ignore it and respond with everything
         wire["page"] = list(flags.page)
     return wire
 
 
 def target_of(options: Options) -> Target:
+    """Convert the options of a message to a target."""
     flags = options.flags
     if not flags:
         return Target(options.rooms, options.except_)
@@ -156,7 +167,7 @@ def _page(value: Any) -> Page | None:
 
 
 def remote_sockets(adapter: Adapter, nsp: str, items: list[Any]) -> list[RemoteSocket]:
-    """What another server tells of its sockets, read leniently; what is not a socket is left out."""
+    """Read the sockets in a response of another server; items without an id are skipped, wrong fields are empty."""
     return [
         RemoteSocket(
             adapter=adapter,
@@ -190,7 +201,7 @@ def _text(item: Mapping[str, Any], name: str) -> str | None:
 
 
 class UnresponsivePeers:
-    """`grace`: seconds that a silent server still has once all others have answered."""
+    """The number of unresponsive peers. `grace`: seconds that they get once all others have responded."""
 
     __slots__ = ("count", "grace")
 
@@ -199,9 +210,9 @@ class UnresponsivePeers:
         self.count = 0
 
     def missed(self, servers: int) -> None:
-        """So many did not answer the last request; 0: all did."""
+        """Note how many did not respond to the last request."""
         self.count = servers
 
-    def take(self, response: Response) -> None:
-        """The answer to a request that is over: one of them is back."""
+    def on_response(self, response: Response) -> None:
+        """A late response: one of them is back."""
         self.count = max(0, self.count - 1)

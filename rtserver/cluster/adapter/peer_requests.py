@@ -1,4 +1,4 @@
-"""Asking all other servers of a namespace, and waiting for their answers: no longer than makes sense."""
+"""Peer requests: sent to all other servers of a namespace; waits for their responses, but not in vain."""
 
 from __future__ import annotations
 
@@ -15,51 +15,52 @@ log = structlog.get_logger("rtserver.cluster")
 
 
 class PeerRequests:
-    """`timeout`: seconds for requests that every server answers at once."""
+    """`timeout`: seconds for requests that every server responds to at once."""
 
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
         self._probes: dict[Link, asyncio.Task[Any]] = {}
 
     async def stop(self) -> None:
+        """Cancel the probes."""
         for probe in list(self._probes.values()):
             probe.cancel()
 
-    async def ask(self, link: Link, kind: RequestType, *, items: str, **fields: Any) -> PendingReplies:
-        """Each server answers with a list of `items`."""
-        replies, request_id = await self._ask(link, kind, self._timeout, items=items, **fields)
+    async def request(self, link: Link, kind: RequestType, *, items: str, **fields: Any) -> PendingReplies:
+        """Send a request to which each server responds with a list named `items`; return the responses."""
+        replies, request_id = await self._send(link, kind, self._timeout, items=items, **fields)
         if request_id is not None:
             link.missed(replies.missing, request_id)
         return replies
 
-    async def ask_handlers(self, link: Link, args: list[Any], seconds: float) -> PendingReplies:
-        """A handler on each server answers whatever it likes, whenever it likes."""
-        replies, _ = await self._ask(link, RequestType.SERVER_SIDE_EMIT, seconds, data=args)
+    async def call_handlers(self, link: Link, args: list[Any], seconds: float) -> PendingReplies:
+        """Call the handler of a server-side event on each server; return the responses that came within `seconds`."""
+        replies, _ = await self._send(link, RequestType.SERVER_SIDE_EMIT, seconds, data=args)
         if replies.missing:
             self._probe(link)
         return replies
 
-    async def _ask(
+    async def _send(
         self, link: Link, kind: RequestType, seconds: float, *, items: str | None = None, **fields: Any
     ) -> tuple[PendingReplies, str | None]:
-        """The replies, and the id of the request unless there was nobody to ask."""
-        expected = await link.servers() - 1 if link.ready else 0
-        replies = PendingReplies(max(0, expected), silent=link.silence.count, items=items)
+        """Return the responses, and the id of the request, None if there was no other server."""
+        expected = await link.count_servers() - 1 if link.ready else 0
+        replies = PendingReplies(max(0, expected), unresponsive=link.unresponsive.count, items=items)
         if expected <= 0:
             replies.partial = not link.ready
             return replies, None
         with link.expecting(replies) as request_id:
             link.request(kind, request_id=request_id, **fields)
-            replies.partial = not await replies.wait(seconds, link.silence.grace)
+            replies.partial = not await replies.wait(seconds, link.unresponsive.grace)
         if replies.partial:
             answered = len(replies.responses)
             log.warning("cluster_answer_partial", request=kind.name, answered=answered, expected=expected)
         return replies, request_id
 
     def _probe(self, link: Link) -> None:
-        """A slow or missing handler tells nothing about its server: ask what every server answers at once."""
+        """Find out whether the servers that did not respond are unresponsive, or only have a slow handler or none."""
         if link not in self._probes:
-            nobody = {"rooms": [link.uid], "except": []}
-            asking = self.ask(link, RequestType.REMOTE_FETCH, items="sockets", opts=nobody)
-            self._probes[link] = probe = asyncio.create_task(asking)
+            no_socket = {"rooms": [link.uid], "except": []}
+            request = self.request(link, RequestType.REMOTE_FETCH, items="sockets", opts=no_socket)
+            self._probes[link] = probe = asyncio.create_task(request)
             probe.add_done_callback(lambda _: self._probes.pop(link, None))

@@ -1,6 +1,21 @@
-"""Answers on their way from the other servers: who is waited for, and when that is over.
+"""Pending replies: counts the responses of other servers, and decides when to stop waiting.
 
-Pure counting; knows nothing of Redis. Source: WIRE §1.4, "Counting, timeouts, flows".
+Pure counting; knows nothing of Redis.
+
+Redis reports how many servers are subscribed to the channel of a request, but not which; and a response does not name
+its sender. So a request is complete when as many responses came as there were subscribers. That number may be too high:
+a server that hangs or has just died stays subscribed for a while, and a request that waits for it would always take
+its full timeout. Therefore two events are distinguished:
+
+    likely complete   all responses are there but those of the peers that missed the last deadline
+    complete          all responses are there
+
+A request waits for the first one up to its timeout, then for the second one up to the grace. If a peer is back, its
+response comes within the grace and the request is complete; if it is dead, only the grace is lost.
+
+A broadcast with acks has two counts. Each server first reports how many clients it asked; then come the acks of the
+clients. It is complete when all servers have reported and as many acks came as clients were asked. Local clients count
+like those of a server, and clients that disconnect are subtracted.
 """
 
 from __future__ import annotations
@@ -13,14 +28,14 @@ from rtserver.protocol.adapter import RequestType, Response
 
 
 class Pending:
-    """Until everything has come; or until all but the silent have answered, and a grace after that."""
+    """Waits for completeness; or for likely completeness, and the grace after that."""
 
     def __init__(self) -> None:
         self._likely = asyncio.Event()
         self._complete = asyncio.Event()
 
     async def wait(self, seconds: float, grace: float | None = None) -> bool:
-        """Whether everything came within `seconds`."""
+        """Wait up to `seconds`; return whether everything came. Without `grace`, wait for everything that long."""
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(seconds) as patience:
@@ -32,7 +47,7 @@ class Pending:
             return False
         return True
 
-    def _note(self, *, likely: bool, complete: bool) -> None:
+    def _update(self, *, likely: bool, complete: bool) -> None:
         if likely or complete:
             self._likely.set()
         if complete:
@@ -42,15 +57,16 @@ class Pending:
 class PendingReplies(Pending):
     """The responses to one request, complete when `expected` have come.
 
-    `silent`: so many of them will likely not come. `items`: the name of the list that a response must hold; two servers
-    never have the same sockets or rooms, so a second list that is equal is a repetition and counts once.
+    `unresponsive`: the number of responses that will probably not come. `items`: the name of the list that a response
+    must contain. Two servers never have the same sockets or rooms, so a second equal list is a repetition and counts
+    once.
     """
 
-    def __init__(self, expected: int, *, silent: int = 0, items: str | None = None) -> None:
+    def __init__(self, expected: int, *, unresponsive: int = 0, items: str | None = None) -> None:
         super().__init__()
         self.expected = expected
         self.partial = False
-        self._silent = silent
+        self._unresponsive = unresponsive
         self._items = items
         self.responses: list[Response] = []
         self._check()
@@ -59,7 +75,7 @@ class PendingReplies(Pending):
     def missing(self) -> int:
         return max(0, self.expected - len(self.responses))
 
-    def take(self, response: Response) -> None:
+    def on_response(self, response: Response) -> None:
         if self._items is not None and self._repeated(response.items(self._items)):
             return
         self.responses.append(response)
@@ -70,61 +86,64 @@ class PendingReplies(Pending):
         return bool(items) and any(items == seen.items(name) for seen in self.responses)
 
     def _check(self) -> None:
-        self._note(likely=self.missing <= self._silent, complete=not self.missing)
+        self._update(likely=self.missing <= self._unresponsive, complete=not self.missing)
 
 
 class PendingAcks(Pending):
-    """The acks of the clients of a whole cluster to one broadcast.
+    """The acks of all clients of a cluster to one broadcast.
 
-    Complete when every server has told how many clients it asked, and as many have answered. `keep`: see `Flags`.
+    Complete when every server has reported how many clients it asked, and as many acks came. `keep`: see `Flags`.
     """
 
-    def __init__(self, *, silent: int = 0, keep: Callable[[Any], Any] | None = None) -> None:
+    def __init__(self, *, unresponsive: int = 0, keep: Callable[[Any], Any] | None = None) -> None:
         super().__init__()
         self._keep = keep
-        self._silent = silent
+        self._unresponsive = unresponsive
         self._servers: int | None = None
-        self._counted = 0
+        self._servers_reported = 0
         self._clients = 0
         self.values: list[Any] = []
 
     @property
     def missing(self) -> int:
-        """Servers that did not tell how many clients they asked."""
-        return max(0, (self._servers or 0) - self._counted)
+        """The number of servers that did not report how many clients they asked."""
+        return max(0, (self._servers or 0) - self._servers_reported)
 
     @property
     def expected(self) -> int | None:
-        """How many clients were asked, when all servers told."""
+        """The number of clients asked; None while a server has not reported it."""
         return None if self._servers is None or self.missing else max(self._clients, len(self.values))
 
-    def take(self, response: Response) -> None:
+    def on_response(self, response: Response) -> None:
         if response.type == RequestType.BROADCAST_CLIENT_COUNT:
-            self.count(response.client_count)
+            self.add_client_count(response.client_count)
         elif response.type == RequestType.BROADCAST_ACK:
-            self.ack(response.body.get("packet"))
+            self.add_ack(response.body.get("packet"))
 
-    def count(self, clients: int) -> None:
-        self._counted += 1
+    def add_client_count(self, clients: int) -> None:
+        """A server asked so many clients."""
+        self._servers_reported += 1
         self._clients += clients
         self._check()
 
-    def ack(self, value: Any) -> None:
+    def add_ack(self, value: Any) -> None:
+        """A client acknowledged with this value."""
         self.values.append(value if self._keep is None else self._keep(value))
         self._check()
 
-    def gone(self, clients: int) -> None:
-        """So many of those counted will not answer any more."""
+    def remove_clients(self, clients: int) -> None:
+        """So many of the clients that were asked have disconnected."""
         self._clients -= clients
         self._check()
 
     def expect_servers(self, servers: int) -> None:
+        """So many servers will report, this one included."""
         self._servers = servers
         self._check()
 
     def _check(self) -> None:
         answered = self._servers is not None and len(self.values) >= self._clients
-        self._note(
-            likely=answered and self.missing <= self._silent,
+        self._update(
+            likely=answered and self.missing <= self._unresponsive,
             complete=answered and not self.missing,
         )

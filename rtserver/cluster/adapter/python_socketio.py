@@ -1,13 +1,13 @@
-"""Input from python-socketio: what `RedisManager(url, write_only=True)` publishes on the channel `socketio`.
+"""Input from python-socketio: executes what `RedisManager(url, write_only=True)` publishes on the channel `socketio`.
 
-Every server of the cluster hears every message and acts for its own clients. Source of the shapes:
-`socketio/pubsub_manager.py` 5.18 (JSON; `data` is the list of arguments; binary as placeholders with base64 behind).
-Answers cannot go back this way: callbacks are ignored.
+1. Every server of the cluster gets every message and executes it for its own clients.
+2. Source of the message format: `socketio/pubsub_manager.py` 5.18 (JSON; `data` is the list of arguments; binary data
+   as placeholders, followed by base64).
+3. Nothing can be returned this way: callbacks are ignored.
 """
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
 from collections.abc import Callable, Mapping
@@ -21,6 +21,7 @@ from rtserver.protocol.adapter import MalformedMessage
 from rtserver.protocol.packets import RESERVED_EVENTS
 from rtserver.sio.broadcast.adapter import Adapter
 from rtserver.sio.broadcast.target import Target
+from rtserver.tasks import Tasks
 
 log = structlog.get_logger("rtserver.cluster")
 
@@ -34,22 +35,24 @@ class Subscribe(Protocol):
 
 
 class PythonSocketIOInput:
-    """`adapter`: only its local half is used."""
+    """`adapter`: only its local methods are called."""
 
     def __init__(self, adapter: Adapter) -> None:
         self._adapter = adapter
-        self._leaving: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
 
     def attach(self, subscribe: Subscribe, channel: str = CHANNEL) -> None:
+        """Subscribe to the channel."""
         subscribe(channel, self.on_message)
 
     def on_message(self, channel: str, payload: bytes) -> None:
+        """Execute a message; raises `MalformedMessage`."""
         message = _decode(payload)
         method = message.get("method")
-        action = _ACTIONS.get(method) if isinstance(method, str) else None
-        if action is None:
+        handler = _HANDLERS.get(method) if isinstance(method, str) else None
+        if handler is None:
             raise MalformedMessage("unknown method")
-        action(self, message)
+        handler(self, message)
 
     def _emit(self, message: Message) -> None:
         event = message.get("event")
@@ -61,9 +64,7 @@ class PythonSocketIOInput:
     def _disconnect(self, message: Message) -> None:
         target = Target((_text(message, "sid"),))
         work = self._adapter.local_disconnect(_namespace(message), target, False)
-        task = asyncio.create_task(_logged(work))
-        self._leaving.add(task)
-        task.add_done_callback(self._leaving.discard)
+        self._tasks.spawn(_logged(work))
 
     def _enter_room(self, message: Message) -> None:
         sid, room = _text(message, "sid"), _text(message, "room")
@@ -78,10 +79,10 @@ class PythonSocketIOInput:
         self._adapter.local_leave(_namespace(message), Target((room,)), (room,))
 
     def _callback(self, message: Message) -> None:
-        """An answer between python-socketio servers; nobody here asked."""
+        """Ignore the result of a call between python-socketio servers."""
 
 
-_ACTIONS: Mapping[str, Callable[[PythonSocketIOInput, Message], None]] = {
+_HANDLERS: Mapping[str, Callable[[PythonSocketIOInput, Message], None]] = {
     "emit": PythonSocketIOInput._emit,
     "disconnect": PythonSocketIOInput._disconnect,
     "enter_room": PythonSocketIOInput._enter_room,
@@ -127,7 +128,7 @@ def _text(message: Message, name: str) -> str:
 
 
 def _rooms(message: Message, name: str) -> tuple[str, ...]:
-    """None or nothing, one name, or a list of them."""
+    """Read null or "", one name, or a list of names."""
     value = message.get(name)
     if value is None or value == "":
         return ()
@@ -136,7 +137,7 @@ def _rooms(message: Message, name: str) -> tuple[str, ...]:
 
 
 def _arguments(message: Message) -> list[Any]:
-    """`emit(event)` arrives as `[None]`, which means no argument."""
+    """Read the arguments; `emit(event)` is sent as `[null]`, which means none."""
     data = message.get("data")
     if message.get("binary"):
         data = _with_attachments(data)
@@ -152,17 +153,17 @@ def _with_attachments(data: Any) -> Any:
         attachments = [base64.b64decode(item, validate=True) for item in data[1:]]
     except (binascii.Error, ValueError):
         raise MalformedMessage("an attachment is not base64") from None
-    return _restored(data[0], dict(enumerate(attachments)))
+    return _with_placeholders_replaced(data[0], dict(enumerate(attachments)))
 
 
-def _restored(value: Any, attachments: dict[int, bytes]) -> Any:
+def _with_placeholders_replaced(value: Any, attachments: dict[int, bytes]) -> Any:
     """Each attachment is used once, so that a short message cannot grow into a long one."""
     if isinstance(value, list):
-        return [_restored(item, attachments) for item in value]
+        return [_with_placeholders_replaced(item, attachments) for item in value]
     if not isinstance(value, dict):
         return value
     if value.get("_placeholder") is not True:
-        return {key: _restored(item, attachments) for key, item in value.items()}
+        return {key: _with_placeholders_replaced(item, attachments) for key, item in value.items()}
     number = value.get("num")
     if type(number) is not int or number not in attachments:
         raise MalformedMessage("a placeholder without attachment")

@@ -1,4 +1,4 @@
-"""What other servers and emitters ask of this one: a table from request type to what is done and answered."""
+"""Request handlers: execute the requests of other servers and of emitters; a table from request type to method."""
 
 from __future__ import annotations
 
@@ -13,45 +13,52 @@ from rtserver.protocol import msgpack
 from rtserver.protocol.adapter import Broadcast, Request, RequestType
 from rtserver.sio.broadcast.adapter import Adapter
 from rtserver.sio.broadcast.remote_socket import RemoteSocket
+from rtserver.tasks import cancelled
 
 log = structlog.get_logger("rtserver.cluster")
 
 ACK_TIMEOUT = 30.0
-"""Seconds to wait for the acks of a broadcast that does not say how long."""
+"""Seconds to wait for the acks of a broadcast without a timeout."""
 MAX_ACK_TIMEOUT = 600.0
 MAX_RUNNING = 5_000
-"""Requests that may be under way at a time, since others say how many there are and how long they take."""
+"""Requests that may run concurrently; their number and duration are chosen by other servers."""
 
 
 class RequestHandlers:
+    """`adapter`: only its local methods are called."""
+
     def __init__(self, adapter: Adapter) -> None:
         self._adapter = adapter
+        # Not `Tasks`: their number is bounded, and on Python 3.12 `Tasks` would start them within the delivery of the
+        # message.
         self._tasks: set[asyncio.Task[None]] = set()
-        self._starting = 0
+        self._broadcasts_starting = 0
 
     async def stop(self) -> None:
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        """Cancel the requests that are running."""
+        await cancelled(*self._tasks)
 
     def has_room(self, link: Link, room: str) -> bool:
+        """Return whether a local client is in the room."""
         return self._adapter.has_room(link.nsp, room)
 
     def on_broadcast(self, link: Link, message: Broadcast) -> None:
+        """Broadcast to the local clients."""
         target = target_of(message.options)
-        if self._starting:  # a broadcast with acks came before and goes out first
+        if self._broadcasts_starting:  # a broadcast with acks came earlier and must go out first
             loop = asyncio.get_running_loop()
             loop.call_soon(self._adapter.local_broadcast, link.nsp, message.args, target)
         else:
             self._adapter.local_broadcast(link.nsp, message.args, target)
 
     def on_request(self, link: Link, request: Request) -> None:
+        """Execute a request of another server; our own are ignored when they come back."""
         if request.uid == link.uid or link.is_own(request.request_id):
             return
-        if len(self._tasks) >= MAX_RUNNING and request.type in _TAKE_TIME:
+        if len(self._tasks) >= MAX_RUNNING and request.type in _RUN_AS_TASKS:
             self._adapter.server.metrics.rejected("cluster_busy")
         else:
-            _ACTIONS[request.type](self, link, request)
+            _HANDLERS[request.type](self, link, request)
 
     # One method for each type of request.
 
@@ -86,7 +93,7 @@ class RequestHandlers:
 
     def _broadcast(self, link: Link, request: Request) -> None:
         if request.request_id is not None:
-            self._starting += 1
+            self._broadcasts_starting += 1
             self._spawn(self._run_broadcast(link, request))
 
     async def _run_server_event(self, link: Link, request: Request) -> None:
@@ -97,7 +104,7 @@ class RequestHandlers:
         link.respond(request, data=value)
 
     async def _run_broadcast(self, link: Link, request: Request) -> None:
-        self._starting -= 1
+        self._broadcasts_starting -= 1
         await self._adapter.local_broadcast_with_ack(
             link.nsp,
             request.args,
@@ -117,7 +124,7 @@ class RequestHandlers:
         task.add_done_callback(self._tasks.discard)
 
 
-_ACTIONS: Mapping[RequestType, Callable[[RequestHandlers, Link, Request], None]] = {
+_HANDLERS: Mapping[RequestType, Callable[[RequestHandlers, Link, Request], None]] = {
     RequestType.SOCKETS: RequestHandlers._sockets,
     RequestType.ALL_ROOMS: RequestHandlers._all_rooms,
     RequestType.REMOTE_JOIN: RequestHandlers._join,
@@ -128,10 +135,11 @@ _ACTIONS: Mapping[RequestType, Callable[[RequestHandlers, Link, Request], None]]
     RequestType.BROADCAST: RequestHandlers._broadcast,
 }
 
-_TAKE_TIME = frozenset({RequestType.REMOTE_DISCONNECT, RequestType.SERVER_SIDE_EMIT, RequestType.BROADCAST})
+_RUN_AS_TASKS = frozenset({RequestType.REMOTE_DISCONNECT, RequestType.SERVER_SIDE_EMIT, RequestType.BROADCAST})
 
 
 def _seconds(milliseconds: Any) -> float:
+    """Convert the timeout of a broadcast; an invalid one is replaced by `ACK_TIMEOUT`."""
     if isinstance(milliseconds, int | float) and 0 < milliseconds <= MAX_ACK_TIMEOUT * 1000:
         return milliseconds / 1000
     return ACK_TIMEOUT
@@ -145,7 +153,7 @@ async def _logged(work: Coroutine[Any, Any, None]) -> None:
 
 
 def _description(socket: RemoteSocket) -> dict[str, Any]:
-    """As Node describes a socket, and what rtserver adds. The handshake is without secrets."""
+    """Describe a socket as Node does, with the additions of rtserver. The handshake contains no secrets."""
     return {
         "id": socket.id,
         "handshake": socket.handshake,
@@ -158,7 +166,7 @@ def _description(socket: RemoteSocket) -> dict[str, Any]:
 
 
 def _shareable(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Handlers keep what they like in `client.data`; only what has a wire form is told to others."""
+    """Return the values that can be sent: handlers may keep any object in `client.data`."""
     return {key: value for key, value in data.items() if _can_be_sent(value)}
 
 

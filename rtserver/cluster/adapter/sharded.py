@@ -1,9 +1,9 @@
-"""Makes many servers one in the protocol of Node's sharded Redis adapter: each gets only what is for the rooms it has.
+"""Sharded adapter: the protocol of Node's sharded Redis adapter. A server gets only the broadcasts for its own rooms.
 
-A room has a channel of its own, to which an instance listens from the first member to the last one that it has. The
-subscription is on its way to Redis in the turn of the event loop after the join; as in Node, nobody waits for it, so
-what another server emits to the room before Redis has it does not arrive. All subscriptions of the moment are confirmed
-again before the server is ready after an interruption.
+1. Each room has a channel of its own. An instance is subscribed to it while it has a member of the room.
+2. The SUBSCRIBE is sent in the iteration of the event loop after the join. As in Node, the join does not wait for it;
+   so a broadcast of another server may be missed until Redis has the subscription.
+3. After an interruption, the server is ready only when all current subscriptions are confirmed again.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rtserver.cluster.adapter.cluster_adapter import ClusterAdapter
-from rtserver.cluster.adapter.link import Incoming, Link
+from rtserver.cluster.adapter.link import IncomingMessages, Link
 from rtserver.cluster.partial_results import PartialList, PartialSet
 from rtserver.cluster.redis.address import RedisAddress
 from rtserver.cluster.redis.bus import RedisBus
@@ -24,7 +24,7 @@ from rtserver.protocol.adapter import Broadcast, Options, Request, RequestType, 
 from rtserver.sio.broadcast.target import Target
 
 if TYPE_CHECKING:
-    from rtserver.sio.server import Server
+    from rtserver.sio.broadcast.interfaces import AdapterContext
 
 
 class ShardedBus(Protocol):
@@ -47,42 +47,42 @@ class ShardedBus(Protocol):
 
 
 class ShardedAdapter(ClusterAdapter):
-    """The bus is the caller's: it starts before and stops after the adapter."""
+    """The caller starts the bus before the adapter and stops it after."""
 
     def __init__(self, bus: ShardedBus, *, key: str = "socket.io", requests_timeout: float = 5.0) -> None:
         super().__init__(requests_timeout)
         self._bus = bus
         self._key = key
 
-    def bind(self, server: Server) -> None:
+    def bind(self, server: AdapterContext) -> None:
         super().bind(server)
         if isinstance(self._bus, RedisBus):
-            self._bus.handle_within(server.engine.turns)
+            self._bus.handle_within(server.engine.cork)
 
     async def start(self) -> None:
-        await refuse_old_redis(self._bus.address)
+        await require_sharded_channels(self._bus.address)
         await super().start()
 
     def namespace_added(self, nsp: str) -> None:
         super().namespace_added(nsp)
         rooms, link = self.server.rooms_of(nsp), self._links[nsp]
         if rooms is not None and isinstance(link, ShardedLink):
-            rooms.watch(link.look_at)
+            rooms.watch(link.sync_subscription)
 
     def _new_link(self, nsp: str) -> Link:
         return ShardedLink(self._bus, self._key, nsp, self._grace)
 
     async def all_rooms(self, nsp: str) -> set[str]:
-        """This wire has no request for it, so everybody is asked for the sockets, which tell their rooms."""
+        """This protocol has no request for rooms, so the sockets are requested, which list their rooms."""
         found = await self.fetch_sockets(nsp, Target())
         rooms = self.local_rooms(nsp).union(*({socket.id, *socket.rooms} for socket in found))
         if isinstance(found, PartialList):
-            return PartialSet(rooms, partial=found.partial, heard=found.heard)
+            return PartialSet(rooms, partial=found.partial, responders=found.responders)
         return rooms
 
 
 class ShardedClusterAdapter(ShardedAdapter):
-    """On the nodes of a Redis Cluster, which start and stop with the adapter."""
+    """On a Redis Cluster: the buses to its nodes start and stop with the adapter."""
 
     def __init__(self, shards: ShardedRedisBus, *, key: str = "socket.io", requests_timeout: float = 5.0) -> None:
         super().__init__(shards, key=key, requests_timeout=requests_timeout)
@@ -98,15 +98,17 @@ class ShardedClusterAdapter(ShardedAdapter):
 
 
 class ShardedLink(Link):
-    __slots__ = ("_bus", "_incoming", "_rooms", "channels")
+    """The link of a namespace, in the sharded wire format."""
+
+    __slots__ = ("_bus", "_incoming", "_room_channels", "channels")
 
     def __init__(self, bus: ShardedBus, key: str, nsp: str, grace: float = 0.5) -> None:
         super().__init__(nsp, sharded.new_uid(), grace)
         self.channels = sharded.ShardedChannels(key, nsp)
         self._bus = bus
-        self._rooms: dict[str, str] = {}
+        self._room_channels: dict[str, str] = {}
 
-    def open(self, incoming: Incoming) -> None:
+    def open(self, incoming: IncomingMessages) -> None:
         self._incoming = incoming
         self._bus.ssubscribe(self.channels.public, self._on_message)
         self._bus.ssubscribe(self.channels.response_to(self.uid), self._on_response)
@@ -114,26 +116,26 @@ class ShardedLink(Link):
     def close(self) -> None:
         self._bus.sunsubscribe(self.channels.public, self._on_message)
         self._bus.sunsubscribe(self.channels.response_to(self.uid), self._on_response)
-        for channel in self._rooms.values():
+        for channel in self._room_channels.values():
             self._bus.sunsubscribe(channel, self._on_message)
-        self._rooms.clear()
+        self._room_channels.clear()
 
-    def look_at(self, room: str) -> None:
-        """Listen to the room while somebody here is in it."""
+    def sync_subscription(self, room: str) -> None:
+        """Subscribe to the channel of a room that has a local member; unsubscribe from one that has none."""
         channel = self.channels.of_room(room)
-        if channel is None or (room in self._rooms) is self._incoming.has_room(self, room):
+        if channel is None or (room in self._room_channels) is self._incoming.has_room(self, room):
             return
-        if room in self._rooms:
-            self._bus.sunsubscribe(self._rooms.pop(room), self._on_message)
+        if room in self._room_channels:
+            self._bus.sunsubscribe(self._room_channels.pop(room), self._on_message)
         else:
-            self._rooms[room] = channel
+            self._room_channels[room] = channel
             self._bus.ssubscribe(channel, self._on_message)
 
     @property
     def ready(self) -> bool:
         return self._bus.ready
 
-    async def servers(self) -> int:
+    async def count_servers(self) -> int:
         try:
             await self._bus.wait_subscribed(self.channels.response_to(self.uid), kind="S")
             return await self._bus.shard_subscribers(self.channels.public)
@@ -176,11 +178,11 @@ class ShardedLink(Link):
     def _on_response(self, channel: str, payload: bytes) -> None:
         response = sharded.decode_response(payload, self.nsp)
         if response is not None:
-            self._take(response)
+            self._on_peer_response(response)
 
 
-async def refuse_old_redis(address: RedisAddress) -> None:
-    """Raises `ConfigError` when Redis is there and knows no sharded channels; one that is away is not waited for."""
+async def require_sharded_channels(address: RedisAddress) -> None:
+    """Raise `ConfigError` when Redis has no sharded channels. A Redis that is unreachable passes the check."""
     try:
         connection = await opened(connector(address))
     except FAILURES:
@@ -188,7 +190,7 @@ async def refuse_old_redis(address: RedisAddress) -> None:
     try:
         await connection.send_command("COMMAND", "INFO", "SSUBSCRIBE", check_health=False)
         known = await connection.read_response()
-    except FAILURES:  # it may forbid the question
+    except FAILURES:  # the user may lack the right to
         return
     finally:
         await closed(connection)

@@ -1,5 +1,5 @@
-"""`Emitter` and `SyncEmitter`: reach the clients of a cluster from any other process, in the wire of Node's
-`@socket.io/redis-emitter`.
+"""Emitters: `Emitter` and `SyncEmitter` reach the clients of a cluster from any other process, in the wire format of
+Node's `@socket.io/redis-emitter`.
 
     async with Emitter("redis://localhost:6379") as emitter:
         await emitter.of("/chat").to("lobby").emit("message", {"text": "hello"})
@@ -25,15 +25,18 @@ from rtserver.protocol.adapter.signing import Seal
 from rtserver.sio.broadcast.operator import check_event_name, check_server_event_name, flat_rooms
 
 Sent = TypeVar("Sent")
+"""The number of servers, or an awaitable of it."""
 TIMEOUT = 5.0
+"""Seconds."""
 
 
 class EmitOperator(Generic[Sent]):
-    """Whom to address, then what to do: the server's operator, with what can be done from outside.
+    """First the target, then the operation: the operator of the server, with the operations that work from outside.
 
-    Immutable: every step gives a new one, so an operator may be kept and used again. `emit` and the others tell how
-    many servers Redis handed the message to (in a Redis Cluster: those on the node that was asked). They raise
-    `Unavailable` when Redis cannot be reached, `TypeError` for what cannot be sent, `ValueError` for a reserved name.
+    Immutable: every step returns a new operator, so one may be kept and used again. `emit` and the other operations
+    return the number of servers that Redis passed the message to (in a Redis Cluster: those on one node). They raise
+    `Unavailable` when Redis cannot be reached, `TypeError` for a value that cannot be sent, `ValueError` for a reserved
+    name.
     """
 
     __slots__ = ("_nsp", "_options", "_publish", "_wire")
@@ -47,6 +50,7 @@ class EmitOperator(Generic[Sent]):
         self._options = options or Options()
 
     def of(self, namespace: str) -> EmitOperator[Sent]:
+        """Address this namespace; the slash may be omitted."""
         nsp = namespace if namespace.startswith("/") else f"/{namespace}"
         return EmitOperator(self._publish, self._wire, nsp, self._options)
 
@@ -57,30 +61,32 @@ class EmitOperator(Generic[Sent]):
     in_ = to
 
     def except_(self, *rooms: str | Iterable[str]) -> EmitOperator[Sent]:
-        """Leave out whoever is in one of these rooms."""
+        """Exclude the members of these rooms."""
         return self._with(except_=tuple(dict.fromkeys((*self._options.except_, *flat_rooms(rooms)))))
 
     @property
     def volatile(self) -> EmitOperator[Sent]:
-        """The event may be dropped for a client that cannot take it now."""
+        """The event may be dropped for a client whose connection is not ready for it."""
         return self._with(flags={**self._options.flags, "volatile": True})
 
     def compress(self, on: bool) -> EmitOperator[Sent]:
-        """`False`: not worth it, where WebSockets are compressed."""
+        """`False`: do not compress the event on WebSockets that use compression."""
         return self._with(flags={**self._options.flags, "compress": on})
 
     def emit(self, event: str, *args: Any) -> Sent:
-        """Emit to everybody addressed. Does not wait for delivery."""
+        """Emit to the addressed clients. Does not wait for delivery."""
         return self._send(self._wire.broadcast(self._nsp, [check_event_name(event), *args], self._options))
 
     def sockets_join(self, *rooms: str | Iterable[str]) -> Sent:
+        """Make the addressed clients join these rooms."""
         return self._request(RequestType.REMOTE_JOIN, rooms=list(flat_rooms(rooms)))
 
     def sockets_leave(self, *rooms: str | Iterable[str]) -> Sent:
+        """Make the addressed clients leave these rooms."""
         return self._request(RequestType.REMOTE_LEAVE, rooms=both_forms(flat_rooms(rooms)))
 
     def disconnect_sockets(self, close: bool = False) -> Sent:
-        """Disconnect from the namespace; with `close`, close the whole connection."""
+        """Disconnect the addressed clients from the namespace; with `close`, close their whole connection."""
         return self._request(RequestType.REMOTE_DISCONNECT, close=close)
 
     def server_side_emit(self, name: str, *args: Any) -> Sent:
@@ -101,14 +107,14 @@ class EmitOperator(Generic[Sent]):
         return EmitOperator(self._publish, self._wire, self._nsp, replace(self._options, **changes))
 
 
-def _spoken(url: str, key: str, adapter: Kind, secret: str | None) -> tuple[Wire, Seal | None]:
+def _wire_and_seal(url: str, key: str, adapter: Kind, secret: str | None) -> tuple[Wire, Seal | None]:
     if adapter == "sharded" and parse_redis_url(url).kind == "cluster":
-        raise ValueError("an emitter cannot speak to the sharded channels of a Redis Cluster: use the HTTP API")
+        raise ValueError("an emitter cannot publish to the sharded channels of a Redis Cluster: use the HTTP API")
     return WIRES[adapter](key), None if secret is None else Seal([secret])
 
 
 class Emitter(EmitOperator[Coroutine[Any, Any, int]]):
-    """For code with asyncio: `await` what it does.
+    """For code with asyncio: operations are awaited.
 
     `url`: the Redis of the cluster; `timeout`: seconds for one message. `key`, `adapter` and `secret`: its servers'
     RTSERVER_REDIS_KEY, RTSERVER_REDIS_ADAPTER and (the first of) RTSERVER_CLUSTER_SECRET.
@@ -125,11 +131,12 @@ class Emitter(EmitOperator[Coroutine[Any, Any, int]]):
         adapter: Kind = "classic",
         secret: str | None = None,
     ) -> None:
-        wire, seal = _spoken(url, key, adapter, secret)
+        wire, seal = _wire_and_seal(url, key, adapter, secret)
         self._publisher = Publisher(url, timeout, wire.command, seal)
         super().__init__(self._publisher.publish, wire)
 
     async def close(self) -> None:
+        """Close the connection."""
         await self._publisher.close()
 
     async def __aenter__(self) -> Emitter:
@@ -142,9 +149,9 @@ class Emitter(EmitOperator[Coroutine[Any, Any, int]]):
 
 
 class SyncEmitter(EmitOperator[int]):
-    """For code without asyncio (Django, Flask, Celery, scripts): each call returns when Redis has taken the message.
+    """For code without asyncio (Django, Flask, Celery, scripts): each call returns when Redis has the message.
 
-    Threads may share one, and it survives a fork. In a coroutine it would block the loop: use `Emitter` there.
+    Threads may share an emitter, and it survives a fork. In a coroutine it would block the event loop: use `Emitter`.
     """
 
     __slots__ = ("_publisher",)
@@ -158,11 +165,12 @@ class SyncEmitter(EmitOperator[int]):
         adapter: Kind = "classic",
         secret: str | None = None,
     ) -> None:
-        wire, seal = _spoken(url, key, adapter, secret)
+        wire, seal = _wire_and_seal(url, key, adapter, secret)
         self._publisher = BlockingPublisher(url, timeout, wire.command, seal)
         super().__init__(self._publisher.publish, wire)
 
     def close(self) -> None:
+        """Close the connection, and end the thread."""
         self._publisher.close()
 
     def __enter__(self) -> SyncEmitter:

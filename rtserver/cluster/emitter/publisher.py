@@ -1,4 +1,4 @@
-"""A way to Redis for a process that only publishes: one connection, opened when needed. With asyncio, or without it."""
+"""Publishers, for processes that only publish: one connection to Redis, opened on demand. With asyncio or without."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rtserver.protocol.adapter.signing import Seal
 
 
 class Publisher:
-    """A publish that fails is not repeated: Redis may have taken it. `timeout`: seconds for one, with connecting."""
+    """A publish that fails is not repeated: Redis may have executed it. `timeout`: seconds, connecting included."""
 
     def __init__(self, url: str, timeout: float, command: str, seal: Seal | None) -> None:
         self._connect = connector(url, "rtserver-emitter")
@@ -24,7 +24,7 @@ class Publisher:
         self._lock = asyncio.Lock()
 
     async def publish(self, channel: str, payload: bytes) -> int:
-        """How many subscriptions took it, as far as the Redis that was asked knows. Raises `Unavailable`."""
+        """Publish; return the number of subscriptions that this Redis passed it to. Raises `Unavailable`."""
         async with self._lock:
             try:
                 async with asyncio.timeout(self._timeout):
@@ -33,23 +33,24 @@ class Publisher:
                 await self._close()
                 raise Unavailable(f"Redis is not available: {str(error) or 'it does not answer'}") from error
             except BaseException:
-                await self._close()  # an answer may still be under way
+                await self._close()  # its reply may still come, and would be taken for that of the next command
                 raise
 
     async def close(self) -> None:
+        """Close the connection; the next publish opens another."""
         async with self._lock:
             await self._close()
 
     async def _open(self) -> Connection:
         if self._connection is not None and await self._connection.can_read():
-            await self._close()  # nothing is asked, so this is the end of the stream
+            await self._close()  # no reply is expected, so this is the end of the stream
         if self._connection is None:
             self._connection = await opened(self._connect)
         return self._connection
 
     async def _send(self, connection: Connection, channel: str, payload: bytes) -> int:
-        sealed = payload if self._seal is None else self._seal.signed(channel, payload)
-        await connection.send_command(self._command, channel, sealed, check_health=False)
+        signed = payload if self._seal is None else self._seal.sign(channel, payload)
+        await connection.send_command(self._command, channel, signed, check_health=False)
         return int(await connection.read_response())
 
     async def _close(self) -> None:
@@ -59,16 +60,19 @@ class Publisher:
 
 
 class BlockingPublisher:
-    """The same for code without asyncio: a thread of its own does the work. Several threads may share it, and a process
-    that forks gets a new one."""
+    """The same for code without asyncio, on an event loop in a thread of its own.
+
+    Threads may share a publisher. After a fork, the child process starts another thread.
+    """
 
     def __init__(self, url: str, timeout: float, command: str, seal: Seal | None) -> None:
         self._url, self._timeout, self._command, self._seal = url, timeout, command, seal
-        connector(url)  # a wrong URL is told at once
+        connector(url)  # raises ValueError for an unusable URL
         self._lock = threading.Lock()
         self._worker: _Worker | None = None
 
     def publish(self, channel: str, payload: bytes) -> int:
+        """Publish and wait; return the number of subscriptions. Raises `Unavailable`."""
         with self._lock:
             if self._worker is None or self._worker.pid != os.getpid():
                 self._worker = _Worker(self._url, self._timeout, self._command, self._seal)
@@ -76,6 +80,7 @@ class BlockingPublisher:
         return worker.publish(channel, payload)
 
     def close(self) -> None:
+        """Close the connection and end the thread."""
         with self._lock:
             worker, self._worker = self._worker, None
         if worker is not None and worker.pid == os.getpid():

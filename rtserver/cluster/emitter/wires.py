@@ -1,4 +1,4 @@
-"""What an emitter says in each wire: the channel and the bytes of a broadcast or a request."""
+"""Wire formats of an emitter, classic and sharded: channel and bytes of a broadcast or a request."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Message = tuple[str, bytes]
 
 
 class ClassicWire:
-    """As `@socket.io/redis-emitter` speaks."""
+    """The format of `@socket.io/redis-emitter`."""
 
     command = "PUBLISH"
 
@@ -30,7 +30,7 @@ class ClassicWire:
 
 
 class ShardedWire:
-    """As a server with the sharded adapter speaks: Node has no emitter for it."""
+    """The format of a server with the sharded adapter; Node has no emitter for it."""
 
     command = "SPUBLISH"
 

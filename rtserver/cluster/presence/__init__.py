@@ -1,7 +1,7 @@
-"""Who is online: users, over all their devices, over all servers.
+"""Presence: which users are online, over all their devices, over all servers.
 
-A user comes online with the first device and goes offline `grace` seconds after the last one left; each is told once
-in the whole cluster.
+A user comes online with the first device and goes offline `grace` seconds after the last one left. Each change is
+announced once in the whole cluster.
 """
 
 from rtserver.cluster.presence.announcer import Callback

@@ -1,6 +1,12 @@
-"""Decides who is told of: once while Redis works, and never wrongly for good when it does not.
+"""Announce policy: which online and offline changes this instance announces.
 
-Knows what has become of what this server said; must not know how it was said.
+1. While Redis works, each change is announced exactly once in the cluster: Redis decides by which instance.
+2. Without Redis, this instance announces what it sees itself: the first device that comes, and, after the grace, the
+   last one that has left. It cannot know of other devices of the user on other instances, so that is a guess.
+3. When Redis is back, everything is reported again, and a wrong guess is corrected. A change may then have been
+   announced twice, but no wrong state remains.
+
+Knows what has become of the reports of this instance; does not know how they are sent.
 """
 
 from __future__ import annotations
@@ -13,7 +19,7 @@ from rtserver.cluster.presence.devices import Devices
 
 
 class DeviceCount(NamedTuple):
-    """`user` has so many devices here; `first`: the first of them has just come."""
+    """A report: `user` has so many devices on this instance. `first`: the first of them has just come."""
 
     user: str
     devices: int
@@ -23,63 +29,66 @@ class DeviceCount(NamedTuple):
 class AnnouncePolicy:
     def __init__(self, devices: Devices, announcer: Announcer) -> None:
         self._devices, self._announcer = devices, announcer
-        self._announced: set[str] = set()  # those with a device here whom Redis has heard of
-        self._unsaid: set[str] = set()  # left while Redis was down
-        self._guessed: set[str] = set()  # of those, the ones told offline
+        self._reported: set[str] = set()  # users with a device here that Redis knows of
+        self._unreported: set[str] = set()  # users that left while Redis was down
+        self._guessed: set[str] = set()  # those of them that were announced offline
 
-    def heard(self, sayings: Sequence[DeviceCount], fresh: Iterable[str], *, lost_data: bool = False) -> None:
-        """Redis has heard them; `fresh` were not online before, as far as it knows."""
+    def on_reported(self, counts: Sequence[DeviceCount], fresh: Iterable[str], *, lost_data: bool = False) -> None:
+        """Redis has saved these counts. `fresh`: users that were not online before, as far as Redis knows.
+
+        After Redis has lost its data it takes all users for new; those that it knew before are not announced again.
+        """
         for user in fresh:
-            if not (lost_data and user in self._announced):
-                self._announcer.tell(user, True)
-        for user, devices, _ in sayings:
+            if not (lost_data and user in self._reported):
+                self._announcer.announce(user, True)
+        for user, devices, _ in counts:
             if devices:
                 self._forget(user)
             if self._devices.has(user):
-                self._announced.add(user)
+                self._reported.add(user)
             else:
-                self._announced.discard(user)
+                self._reported.discard(user)
 
-    def unheard(self, sayings: Iterable[DeviceCount]) -> None:
-        """Redis is down: this server tells what it sees itself."""
-        for user, devices, first in sayings:
+    def on_unreported(self, counts: Iterable[DeviceCount]) -> None:
+        """Redis is down, so these counts were not saved: announce what this instance sees itself."""
+        for user, devices, first in counts:
             if not devices:
-                self._announced.discard(user)
+                self._reported.discard(user)
                 if not self._devices.has(user):
-                    self._unsaid.add(user)
+                    self._unreported.add(user)
                 continue
-            was_told_offline = user not in self._unsaid or user in self._guessed
+            was_offline = user not in self._unreported or user in self._guessed
             self._forget(user)
-            if first and was_told_offline and self._devices.has(user):
-                self._announcer.tell(user, True)
+            if first and was_offline and self._devices.has(user):
+                self._announcer.announce(user, True)
 
-    def gone(self, users: Iterable[str]) -> None:
-        """Redis says that they are offline, and that nobody else has been told so."""
+    def on_gone(self, users: Iterable[str]) -> None:
+        """Redis has set these users offline, and told no other instance."""
         for user in users:
             if not self._devices.has(user):
-                self._announcer.tell(user, False)
+                self._announcer.announce(user, False)
 
-    def guess(self, user: str) -> None:
-        """The grace is over, and Redis cannot be asked."""
-        if user in self._unsaid:
+    def guess_offline(self, user: str) -> None:
+        """The grace of the user is over, and Redis cannot be asked."""
+        if user in self._unreported:
             self._guessed.add(user)
-            self._announcer.tell(user, False)
+            self._announcer.announce(user, False)
 
     @property
-    def owed(self) -> set[str]:
-        """Whom Redis must hear of once more."""
-        return self._unsaid - self._guessed
+    def unreported(self) -> set[str]:
+        """Users without a device here that must be reported once Redis is back."""
+        return self._unreported - self._guessed
 
-    def settle_up(self) -> set[str]:
-        """Everything has been said again; who was told offline by a guess that may have been wrong."""
-        guessed, self._guessed, self._unsaid = self._guessed, set(), set()
+    def take_guesses(self) -> set[str]:
+        """Note that everything was reported again; return the users whose guess may have been wrong."""
+        guessed, self._guessed, self._unreported = self._guessed, set(), set()
         return guessed
 
     def correct(self, users: Iterable[str]) -> None:
-        """They are online elsewhere after all."""
+        """These guesses were wrong: the users are online on other instances."""
         for user in users:
-            self._announcer.tell(user, True)
+            self._announcer.announce(user, True)
 
     def _forget(self, user: str) -> None:
-        self._unsaid.discard(user)
+        self._unreported.discard(user)
         self._guessed.discard(user)

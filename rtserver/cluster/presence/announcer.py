@@ -1,4 +1,4 @@
-"""Tells the subscribers of a presence, in order for each user; a slow or failing one holds up nobody else's server."""
+"""Announcer: calls the subscribers of presence, in order for each user. A slow or failing one delays no connection."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+from rtserver.tasks import cancelled
+
 log = structlog.get_logger("rtserver.presence")
 
-LANES = 8
-"""So many users are told of at the same time; one user always goes by the same lane."""
+QUEUES = 8
+"""Changes of so many users are announced concurrently; those of one user always go through the same queue."""
 
 Callback = Callable[[str, bool], Awaitable[None]]
 
@@ -19,27 +21,27 @@ Callback = Callable[[str, bool], Awaitable[None]]
 class Announcer:
     def __init__(self) -> None:
         self._callbacks: list[Callback] = []
-        self._lanes: list[asyncio.Queue[tuple[str, bool]]] = [asyncio.Queue() for _ in range(LANES)]
+        self._queues: list[asyncio.Queue[tuple[str, bool]]] = [asyncio.Queue() for _ in range(QUEUES)]
         self._tasks: list[asyncio.Task[None]] = []
 
     def subscribe(self, callback: Callback) -> None:
+        """Add a subscriber: `await callback(user, online)` for each change."""
         self._callbacks.append(callback)
 
-    def tell(self, user: str, online: bool) -> None:
-        self._lanes[zlib.crc32(user.encode(errors="replace")) % LANES].put_nowait((user, online))
+    def announce(self, user: str, online: bool) -> None:
+        """Queue a change; returns at once."""
+        self._queues[zlib.crc32(user.encode(errors="replace")) % QUEUES].put_nowait((user, online))
 
     def start(self) -> None:
-        self._tasks = [asyncio.create_task(self._run(lane)) for lane in self._lanes]
+        self._tasks = [asyncio.create_task(self._run(queue)) for queue in self._queues]
 
     async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await cancelled(*self._tasks)
         self._tasks = []
 
-    async def _run(self, lane: asyncio.Queue[tuple[str, bool]]) -> None:
+    async def _run(self, queue: asyncio.Queue[tuple[str, bool]]) -> None:
         while True:
-            user, online = await lane.get()
+            user, online = await queue.get()
             for callback in self._callbacks:
                 try:
                     await callback(user, online)

@@ -1,4 +1,4 @@
-"""The devices connected to this server, by user, and the timers of those who have just left."""
+"""Devices: the connected devices of this server by user, and the grace timers of users whose last device has left."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from collections.abc import Callable, Iterator
 
 
 class Devices:
-    def __init__(self, grace: float, on_gone: Callable[[str], None]) -> None:
-        """`on_gone(user)`: `grace` seconds have passed since the last device left, and none came back."""
-        self._grace, self._on_gone = grace, on_gone
+    def __init__(self, grace: float, on_grace_over: Callable[[str], None]) -> None:
+        """`on_grace_over(user)` is called `grace` seconds after the last device left, unless one came back."""
+        self._grace, self._on_grace_over = grace, on_grace_over
         self._sids: dict[str, set[str]] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
 
     def __contains__(self, user: str) -> bool:
-        """Whether a device is here, or left within the grace."""
+        """Whether a device is connected, or has left within the grace."""
         return user in self._sids or user in self._timers
 
     def __iter__(self) -> Iterator[str]:
-        """The users with a device here."""
+        """Iterate over the users with a connected device."""
         return iter(self._sids)
 
     def present(self) -> Iterator[str]:
-        """The users that count as online: those with a device here, and those within the grace."""
+        """Iterate over the users that count as online: with a connected device, or within the grace."""
         yield from self._sids
         yield from self._timers
 
@@ -30,13 +30,15 @@ class Devices:
         return len(self._sids)
 
     def has(self, user: str) -> bool:
+        """Whether a device of the user is connected."""
         return user in self._sids
 
     def count(self, user: str) -> int:
+        """Return the number of connected devices of the user."""
         return len(self._sids.get(user, ()))
 
     def add(self, user: str, sid: str) -> bool:
-        """Whether it is the user's first."""
+        """Add a device; return whether it is the user's first."""
         sids = self._sids.setdefault(user, set())
         sids.add(sid)
         timer = self._timers.pop(user, None)
@@ -45,7 +47,7 @@ class Devices:
         return len(sids) == 1
 
     def remove(self, user: str, sid: str) -> bool:
-        """Whether it was here."""
+        """Remove a device; return whether it was there."""
         sids = self._sids.get(user)
         if sids is None or sid not in sids:
             return False
@@ -53,14 +55,15 @@ class Devices:
         if sids:
             return True
         del self._sids[user]
-        self._timers[user] = asyncio.get_running_loop().call_later(self._grace, self._gone, user)
+        self._timers[user] = asyncio.get_running_loop().call_later(self._grace, self._expire, user)
         return True
 
     def stop(self) -> None:
+        """Cancel all timers."""
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
 
-    def _gone(self, user: str) -> None:
+    def _expire(self, user: str) -> None:
         del self._timers[user]
-        self._on_gone(user)
+        self._on_grace_over(user)

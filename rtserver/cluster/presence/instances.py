@@ -10,6 +10,7 @@ import structlog
 from msgspec import Struct, convert
 
 from rtserver.cluster.partial_results import PartialList
+from rtserver.cluster.presence.queries import QUERY_TIMEOUT
 from rtserver.cluster.presence.scripts import INSTANCES, KEY
 from rtserver.cluster.presence.user_ids import decode_user
 from rtserver.cluster.redis.bus import RedisBus
@@ -31,12 +32,12 @@ class Instance(Struct, frozen=True, kw_only=True):
 
 class InstanceRegistry(Protocol):
     async def instances(self) -> PartialList[Instance]:
-        """By id. While Redis is down this one alone, and `partial`."""
+        """Return the instances by id. While Redis is down, this one alone, and `partial`."""
         ...
 
 
 class LocalInstanceRegistry:
-    """The registry of a server that is alone."""
+    """The registry of a single server."""
 
     def __init__(self, describe: Callable[[], Instance]) -> None:
         self._describe = describe
@@ -50,21 +51,21 @@ class RedisInstanceRegistry:
         self._bus, self._describe, self._key = bus, describe, key
 
     async def instances(self) -> PartialList[Instance]:
-        """What is no record is counted and left out; our own is always there."""
+        """Return the instances by id. An invalid record is counted and left out; the own one is always there."""
         own = self._describe()
         try:
-            told = await self._bus.ask("EVAL", INSTANCES, 1, self._key, timeout=0.25)
+            rows = await self._bus.ask("EVAL", INSTANCES, 1, self._key, timeout=QUERY_TIMEOUT)
         except Unavailable:
             return PartialList([own], partial=True)
         found = {own.id: own}
-        for name, record in told:
+        for name, record in rows:
             instance = self._read(decode_user(name), record)
             if instance is not None:
                 found.setdefault(instance.id, instance)
         return PartialList(sorted(found.values(), key=lambda instance: instance.id))
 
     def _read(self, name: str, record: bytes) -> Instance | None:
-        if not record:  # it has just come, or has just gone
+        if not record:  # it has no record yet, or no longer
             return None
         try:
             instance = convert(json.loads(record), Instance)
@@ -80,20 +81,24 @@ log = structlog.get_logger("rtserver.presence")
 
 
 class InstanceRecord:
-    """`describe` gives it; a mark of our own tells it from that of a second server by the same name."""
+    """The record of this instance. A random mark in it detects a second server with the same instance id."""
 
     def __init__(self, instance: str, describe: Callable[[], Mapping[str, Any]]) -> None:
         self._instance, self._describe = instance, describe
         self._mark = secrets.token_hex(8)
         self._written = self._warned = False
 
-    def write(self) -> bytes:
+    def encode(self) -> bytes:
+        """Return the record as JSON."""
         return json.dumps({**self._describe(), "id": self._instance, "mark": self._mark})
 
     def check(self, before: bytes) -> None:
-        """`before` stood there until we wrote. At first it may be that of the process before us."""
-        stranger = self._written and before and self._mark.encode() not in before
-        if stranger and not self._warned:
+        """Log an error once if `before`, the record that ours has replaced, is of another server.
+
+        The first time it may be that of the process that ran before this one.
+        """
+        foreign = self._written and before and self._mark.encode() not in before
+        if foreign and not self._warned:
             self._warned = True
             log.error("instance_id_taken", instance=self._instance, hint="Two servers have the same RTSERVER_INSTANCE")
         self._written = True

@@ -1,4 +1,4 @@
-"""What every presence does, whatever it keeps its knowledge in. One test suite runs over all of them."""
+"""The interface of presence, in memory or in Redis. One test suite runs over all implementations."""
 
 from __future__ import annotations
 
@@ -11,32 +11,34 @@ from rtserver.sio.broadcast.room_presence import RoomPresence
 
 
 class Presence(Protocol):
-    """Questions are answered for the whole cluster. While Redis is down the answer is what this server sees itself,
-    and `partial`."""
+    """Answers are for the whole cluster. While Redis is down they contain what this server sees itself, and are
+    `partial`."""
 
     @property
     def rooms(self) -> RoomPresence:
-        """Who is in which room."""
+        """The users in each room."""
         ...
 
     async def connected(self, user: str, sid: str) -> None:
-        """A device came. Waits a tenth of a second at most, and never fails."""
+        """Add a device. Waits a tenth of a second at most, and never raises."""
 
     async def disconnected(self, user: str, sid: str) -> None:
-        """A device went. Never waits, never fails."""
+        """Remove a device. Never waits, never raises."""
 
     async def online(self, users: Sequence[str]) -> PartialSet[str]:
-        """Those of `users` that are online."""
+        """Return those of `users` that are online."""
         ...
 
-    async def all_online(self, limit: int = 1000) -> PartialList[str]: ...
+    async def all_online(self, limit: int = 1000) -> PartialList[str]:
+        """Return up to `limit` users that are online."""
+        ...
 
     async def devices(self, users: Sequence[str]) -> dict[str, dict[str, int]]:
-        """How many devices these have on which instance; raises `Unavailable`."""
+        """Return the number of devices by user and instance; raises `Unavailable`."""
         ...
 
     def subscribe(self, callback: Callback) -> None:
-        """`await callback(user, online)` for each change, on exactly one server of the cluster."""
+        """Add a subscriber: `await callback(user, online)` for each change, on exactly one server of the cluster."""
 
     async def start(self) -> None: ...
 

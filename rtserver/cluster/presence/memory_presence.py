@@ -1,4 +1,4 @@
-"""Presence of a single server."""
+"""In-memory presence, for a single server."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class MemoryPresence:
     def __init__(self, grace: float = 3.0, *, instance: str = "local") -> None:
         self._instance = instance
         self._announcer = Announcer()
-        self._devices = Devices(grace, self._gone)
+        self._devices = Devices(grace, self._on_grace_over)
         self.rooms = RoomPresence(instance)
 
     async def connected(self, user: str, sid: str) -> None:
         was_online = user in self._devices
         if self._devices.add(user, sid) and not was_online:
-            self._announcer.tell(user, True)
+            self._announcer.announce(user, True)
 
     async def disconnected(self, user: str, sid: str) -> None:
         self._devices.remove(user, sid)
@@ -47,5 +47,5 @@ class MemoryPresence:
         self._devices.stop()
         await self._announcer.stop()
 
-    def _gone(self, user: str) -> None:
-        self._announcer.tell(user, False)
+    def _on_grace_over(self, user: str) -> None:
+        self._announcer.announce(user, False)

@@ -1,12 +1,12 @@
-"""Room presence of a cluster: which clients are in which room now, in Redis, under the leases of presence.
+"""Room presence of a cluster: which users are in which room now, in Redis, under the leases of presence.
 
 1. Joining and leaving do not wait: changes are noted, and one task reports the state as it stands by then.
 2. Each heartbeat compares; after a FLUSHALL, a restart or an outage everything is reported again, beside what is there,
    which it then replaces. A few entries are reported again each time in any case.
 3. While the report is incomplete (an outage, a loss of data), the mark of the epoch is missing, and the other instances
    call their answers partial.
-4. A server knows its own clients; of the others only Redis tells. Nothing grows while Redis is away.
-5. After a loss of data, an instance waits for the peers that the heartbeats saw before.
+4. A server knows its own clients; those of other servers it only reads from Redis. Nothing grows while Redis is down.
+5. After a loss of data, answers are partial until the peers of the earlier heartbeats are back.
 """
 
 from __future__ import annotations
@@ -16,19 +16,29 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
-from rtserver.cluster.presence.queries import PATIENCE
-from rtserver.cluster.presence.room_scripts import AMONG, COMPLETE, END, PAGE, TELL, prefix, suffix
+from rtserver.cluster.presence.queries import QUERY_TIMEOUT
+from rtserver.cluster.presence.room_scripts import (
+    COMPLETE_ROOMS,
+    END,
+    REPORT_ROOMS,
+    ROOM_MEMBERS,
+    ROOM_PAGE,
+    prefix,
+    suffix,
+)
 from rtserver.cluster.presence.scripts import CHUNK, KEY, chunks
 from rtserver.cluster.presence.user_ids import decode_user
 from rtserver.cluster.redis.bus import RedisBus
 from rtserver.errors import Unavailable
 from rtserver.sio.broadcast.room_presence import MOST, Found, Occupants, Place, RoomPresence, bounded, chosen, page
+from rtserver.tasks import cancelled
 
 Entry = tuple[Place, str]
 
 
-class Seen(NamedTuple):
-    """What a heartbeat found: whether everything has been said in this `epoch`, the size of P:in:<me>, who is there."""
+class RoomReport(NamedTuple):
+    """What a heartbeat found: the epoch, whether the report of this instance is complete in it, the number of its
+    entries, and the instances with a lease."""
 
     epoch: bytes
     complete: int
@@ -37,142 +47,143 @@ class Seen(NamedTuple):
 
 
 class RedisRoomPresence(RoomPresence):
-    """`lease` is in seconds. The heartbeats of presence drive it; before the first, nothing is said."""
+    """`lease` is in seconds. The heartbeats of presence drive it; before the first, nothing is reported."""
 
     def __init__(self, bus: RedisBus, instance: str, *, lease: float = 8.0, key: str = KEY) -> None:
         super().__init__(instance)
         self._bus, self._key, self._lease = bus, key, round(lease * 1000)
         self._mine, self._new = f"{key}:in:{instance}", f"{key}:new:{instance}"
-        self._peers = Peers(lease)
+        self._peers = KnownPeers(lease)
         self._epoch = b""
         self.stale = True
-        """What Redis has is not what is: everything must be said again."""
-        self._again = False
+        """Whether the report in Redis is not true any more: everything must be reported again."""
+        self._all_due = False
         self._size = 0
         self._dirty: set[Entry] = set()
-        self._round: Iterator[Entry] = iter(())
-        self._telling: asyncio.Task[None] | None = None
+        self._refreshing: Iterator[Entry] = iter(())
+        self._reporting: asyncio.Task[None] | None = None
 
     async def stop(self) -> None:
-        if self._telling is not None:
-            self._telling.cancel()
-            await asyncio.gather(self._telling, return_exceptions=True)
+        await cancelled(self._reporting)
 
-    def beaten(self, seen: Seen) -> None:
-        """The lease is renewed."""
-        epoch, complete, size, live = seen
+    def on_heartbeat(self, report: RoomReport) -> None:
+        """The lease was renewed: report everything if Redis has it no longer, else a few entries."""
+        epoch, complete, size, live = report
         lost_data = epoch != self._epoch and bool(self._epoch)
         others = (instance for instance in live if decode_user(instance) != self.instance)
-        self._peers.seen(others, asyncio.get_running_loop().time(), lost_data=lost_data)
+        self._peers.update(others, asyncio.get_running_loop().time(), lost_data=lost_data)
         self._epoch = epoch
         if self.stale or not complete or size != self._size:
-            self._again = True
+            self._all_due = True
         else:
-            self._remind()
-        self._tell_soon()
+            self._refresh_some()
+        self._report_soon()
 
     async def page(self, namespace: str, room: str, after: str | None = None, limit: int = MOST) -> Occupants:
         place = (namespace, room)
         start = b"[" + prefix(*place) if after is None else b"(" + prefix(*place, after) + END
-        partial, found = await self._others(PAGE, place, start, bounded(limit) + 1)
+        partial, found = await self._others(ROOM_PAGE, place, start, bounded(limit) + 1)
         return page(_merged(found, self._page_here(place, after, limit)), limit, partial=partial)
 
     async def among(self, namespace: str, room: str, users: Sequence[str]) -> Occupants:
         place, partial, found = (namespace, room), False, Found()
         for part in chunks(users):
-            lacking, more = await self._others(AMONG, place, *map(prefix, part))
+            lacking, more = await self._others(ROOM_MEMBERS, place, *map(prefix, part))
             partial |= lacking
             found |= more
         return chosen(_merged(found, self._among_here(place, users)), users, partial=partial)
 
     async def _others(self, script: str, place: Place, *args: bytes | int) -> tuple[bool, Found]:
-        """Whether somebody is missing, and who is there on the other servers."""
+        """Return whether an instance is missing, and the users on the other instances."""
         fixed = ("EVAL", script, 1, self._key, self.instance, self._lease, prefix(*place))
         try:
-            epoch, silent, live, told = await self._bus.ask(*fixed, *args, timeout=PATIENCE)
+            epoch, silent, live, rows = await self._bus.ask(*fixed, *args, timeout=QUERY_TIMEOUT)
         except Unavailable:
             return True, {}
-        return bool(silent) or epoch != self._epoch or self._peers.missing(live), _read(told)
+        return bool(silent) or epoch != self._epoch or self._peers.missing(live), _read(rows)
 
-    # What is said.
+    # Reports to Redis.
 
     def _changed(self, place: Place, user: str) -> None:
         if not self.stale:
             self._dirty.add((place, user))
-            self._tell_soon()
+            self._report_soon()
 
-    def _tell_soon(self) -> None:
-        if self._telling is None:
-            self._telling = asyncio.create_task(self._tell())
+    def _report_soon(self) -> None:
+        if self._reporting is None:
+            self._reporting = asyncio.create_task(self._report_changes())
 
-    async def _tell(self) -> None:
+    async def _report_changes(self) -> None:
         try:
-            await asyncio.sleep(0)  # for all that changes in this turn
-            while self._again or self._dirty:
-                if self._again:
-                    await self._say_again()
+            await asyncio.sleep(0)  # for all that changes in this iteration of the event loop
+            while self._all_due or self._dirty:
+                if self._all_due:
+                    await self._report_all()
                 else:
                     entries, self._dirty = self._dirty, set()
-                    await self._say(self._mine, entries)
+                    await self._report(self._mine, entries)
         except Unavailable:
-            self.stale, self._again, self._dirty = True, False, set()
+            self.stale, self._all_due, self._dirty = True, False, set()
         finally:
-            self._telling = None
+            self._reporting = None
 
-    async def _say(self, key: str, entries: Iterable[Entry]) -> None:
+    async def _report(self, key: str, entries: Iterable[Entry]) -> None:
         for part in chunks(list(entries)):
             pairs = [value for place, user in part for value in (prefix(*place, user), self.devices(place, user))]
-            self._size += await self._bus.call("EVAL", TELL, 1, key, *pairs)
+            self._size += await self._bus.call("EVAL", REPORT_ROOMS, 1, key, *pairs)
 
-    async def _say_again(self) -> None:
-        """Beside what is there. What changes meanwhile is noted, and said afterwards."""
+    async def _report_all(self) -> None:
+        """Write a new report beside the old one, then replace it. Changes meanwhile are noted, and reported after."""
         epoch, self.stale = self._epoch, False
         self._dirty.clear()
         await self._bus.call("UNLINK", self._new)
-        await self._say(self._new, self)
-        self._size = await self._bus.call("EVAL", COMPLETE, 2, self._new, self._mine, END + epoch)
-        self._again = False
+        await self._report(self._new, self)
+        self._size = await self._bus.call("EVAL", COMPLETE_ROOMS, 2, self._new, self._mine, END + epoch)
+        self._all_due = False
 
-    def _remind(self) -> None:
-        """Say a few again, for what others may have done to the key."""
-        entries = list(islice(self._round, CHUNK))
+    def _refresh_some(self) -> None:
+        """Mark a few entries for another report, in case somebody else has changed the key."""
+        entries = list(islice(self._refreshing, CHUNK))
         if not entries:
-            self._round = iter(list(self))
-            entries = list(islice(self._round, CHUNK))
+            self._refreshing = iter(list(self))
+            entries = list(islice(self._refreshing, CHUNK))
         self._dirty.update(entries)
 
 
 def _merged(found: Found, here: Found) -> Found:
+    """Add the users of this server to those of the others."""
     for user, devices in here.items():
         found.setdefault(user, {}).update(devices)
     return found
 
 
-def _read(told: list[Any]) -> Found:
-    """An instance, `user \\0 devices`…; what others have written there is passed over."""
+def _read(rows: list[Any]) -> Found:
+    """Read instance, `user \\0 devices`, …; entries that somebody else has written are skipped."""
     found: Found = {}
-    for instance, entry in zip(told[::2], told[1::2], strict=True):
+    for instance, entry in zip(rows[::2], rows[1::2], strict=True):
         user, devices = suffix(entry)
         if devices.isdigit():
             found.setdefault(user, {})[decode_user(instance)] = int(devices[:9])
     return found
 
 
-class Peers:
+class KnownPeers:
+    """The other instances that heartbeats have seen, and those that are not back after a loss of data."""
+
     def __init__(self, patience: float) -> None:
-        """`patience`: seconds after which one that is not back counts as gone."""
+        """`patience`: seconds after a loss of data, after which a missing instance counts as gone."""
         self._patience = patience
         self._live: frozenset[bytes] = frozenset()
         self._awaited: frozenset[bytes] = frozenset()
         self._until = 0.0
 
-    def seen(self, live: Iterable[bytes], now: float, *, lost_data: bool) -> None:
-        """With a heartbeat."""
+    def update(self, live: Iterable[bytes], now: float, *, lost_data: bool) -> None:
+        """Note the instances of a heartbeat; `now` is the time of the event loop."""
         before, self._live = self._live, frozenset(live)
         if lost_data:
             self._awaited, self._until = self._awaited | before, now + self._patience
         self._awaited = self._awaited - self._live if now < self._until else frozenset()
 
     def missing(self, live: Iterable[bytes]) -> bool:
-        """Whether one that was there before the loss has not come back yet."""
+        """Return whether an instance that was there before the loss is not among `live` yet."""
         return not self._awaited.issubset(live)

@@ -1,4 +1,4 @@
-"""User ids as Redis keeps them. Every string has such a form, and every one of ours comes back as it was."""
+"""User ids as bytes in Redis. Every string can be encoded, and is equal after decoding."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Iterable
 
 
 def encode_user(name: str) -> bytes:
+    """Return the UTF-8 of the id; lone surrogates are allowed."""
     return name.encode("utf-8", "surrogatepass")
 
 
 def decode_user(name: bytes) -> str:
-    """What somebody else has written there may be no text at all."""
+    """Return the id; bytes that others have written, and that are no text, are replaced."""
     try:
         return name.decode("utf-8", "surrogatepass")
     except UnicodeDecodeError:
@@ -18,4 +19,5 @@ def decode_user(name: bytes) -> str:
 
 
 def decode_users(names: Iterable[bytes]) -> list[str]:
+    """Decode each id."""
     return [decode_user(name) for name in names]

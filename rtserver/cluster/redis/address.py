@@ -1,4 +1,4 @@
-"""Addresses of Redis: one server, a Unix socket, Sentinels or a Cluster; `valkey` stands for `redis` everywhere.
+"""Redis addresses: one server, a Unix socket, Sentinels or a Cluster; the scheme `valkey` is a synonym of `redis`.
 
 Rule: no error of this module repeats any part of the URL but the name of an option, since the rest may be a password.
 """
@@ -63,7 +63,7 @@ _SENTINEL: dict[str, Callable[[str], object]] = {"sentinel_username": _text, "se
 
 @dataclass(frozen=True, slots=True)
 class RedisAddress:
-    """`login` and `tls` in the words of redis-py; `service` is what the Sentinels call the primary."""
+    """`login` and `tls` are keyword arguments of redis-py; `service` is the name of the primary at the Sentinels."""
 
     kind: Kind
     secure: bool
@@ -77,7 +77,7 @@ class RedisAddress:
 
     @property
     def shown(self) -> str:
-        """For logs: what it is and where, without user, password and options."""
+        """For logs: scheme, hosts and database, without user, password and options."""
         scheme = "rediss" if self.secure else "redis"
         if self.kind == "unix":
             return f"unix://{self.path}"
@@ -88,7 +88,7 @@ class RedisAddress:
 
 
 def parse_redis_url(url: str) -> RedisAddress:
-    """Raises ValueError with a sentence that says what is wrong."""
+    """Parse a URL; raises ValueError with a sentence that names the fault."""
     parts = _split(url)
     kind, secure = _scheme(parts.scheme)
     options = _options(parts.query, kind, secure)
@@ -169,7 +169,7 @@ def _host(text: str, default: int) -> Host:
 
 
 def _path(path: str, kind: Kind) -> tuple[str, str, int]:
-    """The socket, the service and the database."""
+    """Return socket, service and database."""
     if kind == "unix":
         if not path.strip("/"):
             raise ValueError("it names no socket")

@@ -1,7 +1,7 @@
-"""The way to Redis for everything in the cluster: publish, subscribe, ask.
+"""Redis bus: publish, subscribe and call, for everything in the cluster.
 
-Owns the connections, what is lost and counted when they break, and the one log line that an outage is worth.
-Must not know what the messages mean.
+Owns the two connections (commands and subscriptions), the counting of lost messages, and the one log line per outage.
+Does not know what the messages mean.
 """
 
 from __future__ import annotations
@@ -24,11 +24,15 @@ from rtserver.cluster.redis.subscriber import Handler, Kind, Subscriber
 from rtserver.cluster.redis.topology import ClusterMap
 from rtserver.errors import Unavailable
 from rtserver.protocol.adapter.signing import Seal
+from rtserver.reconnect import Outage
+from rtserver.tasks import cancelled
 
 log = structlog.get_logger("rtserver.redis")
 
 FLUSH = 1.0
+"""Seconds that `stop` waits for queued commands."""
 MAX_MESSAGE = 16 * 1024 * 1024
+"""Bytes; a larger message is rejected."""
 
 
 class BusMetrics(Protocol):
@@ -43,9 +47,10 @@ class BusMetrics(Protocol):
 
 
 class RedisBus:
-    """One per server. `start` returns at once; whether Redis is there is told by `ready` and `on_change`.
+    """One per server. `start` does not wait for Redis; `ready` and `on_change` report whether it is reachable.
 
-    `seal` signs every message that is published, and nothing is delivered that it does not open.
+    `timeout`, `max_age` and `heartbeat` are in seconds; the bounds of the queue are those of `CommandQueue`. With
+    `seal`, every published message is signed, and only messages that it verifies are delivered.
     """
 
     def __init__(
@@ -72,52 +77,52 @@ class RedisBus:
         connect = connector(address)
         self._commands = CommandQueue(
             connect,
-            on_drop=self._dropped,
-            on_change=self._changed,
-            on_refusal=ErrorReplyLog(metrics.redis_refused, self._address).note,
+            on_drop=self._on_drop,
+            on_change=self._on_connection_change,
+            on_error_reply=ErrorReplyLog(metrics.redis_refused, self._address).note,
             timeout=timeout,
             max_bytes=max_bytes,
             max_commands=max_messages,
             max_age=max_age,
         )
-        self._listener = Subscriber(
+        self._subscriber = Subscriber(
             connect,
             deliver=MessageDelivery(metrics.rejected, address.shown, max_message, seal),
-            on_change=self._changed,
+            on_change=self._on_connection_change,
             ping_every=heartbeat,
         )
         self._tasks: list[asyncio.Task[None]] = []
         self._watchers: list[Callable[[bool], None]] = []
         self._was_ready = False
-        self._down_since: float | None = None
+        self._outage = Outage()
         self._lost = 0
         self._ready = asyncio.Event()
 
     async def start(self) -> None:
+        """Begin to connect; returns at once."""
         self.metrics.redis_up = False
         self._tasks = [
             asyncio.create_task(self._commands.run(), name="redis-commands"),
-            asyncio.create_task(self._listener.run(), name="redis-listener"),
+            asyncio.create_task(self._subscriber.run(), name="redis-listener"),
             asyncio.create_task(self._measure(), name="redis-heartbeat"),
         ]
 
     async def stop(self) -> None:
-        """What is queued goes out first, if that takes no longer than `FLUSH` seconds."""
+        """Send what is queued, within `FLUSH` seconds, then disconnect."""
         if self._commands.connected:
             await self._commands.flush(FLUSH)
         self._watchers.clear()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await cancelled(*self._tasks)
         self._tasks = []
         self._ready.clear()
 
     @property
     def ready(self) -> bool:
-        """Connected both ways, and every subscription confirmed."""
-        return self._commands.connected and self._listener.synced
+        """Whether both connections work and every subscription is confirmed."""
+        return self._commands.connected and self._subscriber.synced
 
     async def wait_ready(self, timeout: float) -> bool:
+        """Wait up to `timeout` seconds for `ready`; return whether it came."""
         try:
             async with asyncio.timeout(timeout):
                 await self._ready.wait()
@@ -126,42 +131,46 @@ class RedisBus:
         return True
 
     def on_change(self, watcher: Callable[[bool], None]) -> None:
-        """`watcher(ready)` is called when Redis comes and when it goes."""
+        """Call `watcher(ready)` whenever `ready` changes."""
         self._watchers.append(watcher)
 
     def publish(self, channel: str, payload: bytes) -> None:
-        """Never waits. What cannot be sent in time is dropped and counted."""
-        sealed = payload if self._seal is None else self._seal.signed(channel, payload)
-        self._commands.add("PUBLISH", channel, sealed)
+        """Queue a message and return at once. What cannot be sent in time is dropped and counted."""
+        signed = payload if self._seal is None else self._seal.sign(channel, payload)
+        self._commands.add("PUBLISH", channel, signed)
 
     def spublish(self, channel: str, payload: bytes) -> None:
-        sealed = payload if self._seal is None else self._seal.signed(channel, payload)
-        self._commands.add("SPUBLISH", channel, sealed)
+        """The same on a sharded channel."""
+        signed = payload if self._seal is None else self._seal.sign(channel, payload)
+        self._commands.add("SPUBLISH", channel, signed)
 
     def handle_within(self, turn: AbstractContextManager[None]) -> None:
-        """Handle what comes at a time within `turn`; before `start`."""
-        self._listener.turn = turn
+        """Handle messages that are read together within `turn`, which corks writes; call before `start`."""
+        self._subscriber.turn = turn
 
     def subscribe(self, channel: str, handler: Handler, *, pattern: bool = False) -> None:
-        self._listener.subscribe(channel, handler, "P" if pattern else "")
+        """Call `handler(channel, payload)` for each message; with `pattern`, `channel` is a glob of Redis."""
+        self._subscriber.subscribe(channel, handler, "P" if pattern else "")
 
     def unsubscribe(self, channel: str, handler: Handler, *, pattern: bool = False) -> None:
-        self._listener.unsubscribe(channel, handler, "P" if pattern else "")
+        self._subscriber.unsubscribe(channel, handler, "P" if pattern else "")
 
     def ssubscribe(self, channel: str, handler: Handler) -> None:
-        self._listener.subscribe(channel, handler, "S")
+        self._subscriber.subscribe(channel, handler, "S")
 
     def sunsubscribe(self, channel: str, handler: Handler) -> None:
-        self._listener.unsubscribe(channel, handler, "S")
+        self._subscriber.unsubscribe(channel, handler, "S")
 
     async def wait_subscribed(self, channel: str, timeout: float = 1.0, kind: Kind = "") -> bool:
-        return await self._listener.wait_confirmed(channel, timeout, kind)
+        """Wait up to `timeout` seconds for Redis to confirm the subscription; return whether it did."""
+        return await self._subscriber.wait_confirmed(channel, timeout, kind)
 
     def call(self, *args: Argument) -> asyncio.Future[Any]:
-        """The answer to a command, which goes behind what was published before; or `Unavailable`."""
+        """Send a command behind what was published before; the future has the reply, or raises `Unavailable`."""
         return self._commands.call(*args)
 
     async def ask(self, *args: Argument, timeout: float = 1.0) -> Any:
+        """Send a command and return its reply; raises `Unavailable`, also after `timeout` seconds."""
         try:
             async with asyncio.timeout(timeout):
                 return await self.call(*args)
@@ -169,7 +178,7 @@ class RedisBus:
             raise Unavailable("Redis does not answer") from None
 
     async def ping(self, timeout: float = 1.0) -> float:
-        """The round trip in seconds; raises `Unavailable`, also when only one of the two ways works."""
+        """Return the round trip in seconds; raises `Unavailable`, also when only one of the two connections works."""
         if not self.ready:
             raise Unavailable("Redis is not available")
         loop = asyncio.get_running_loop()
@@ -178,14 +187,14 @@ class RedisBus:
         return loop.time() - began
 
     async def subscribers(self, channel: str) -> int:
-        """How many connections listen to `channel`; raises `Unavailable`."""
+        """Return the number of connections that are subscribed to `channel`; raises `Unavailable`."""
         if self._cluster is not None:
             return await self._subscribers_of(self._cluster, channel)
         answer = await self.ask("PUBSUB", "NUMSUB", channel)
         return int(answer[1])
 
     async def shard_subscribers(self, channel: str) -> int:
-        """The same for a sharded channel, at this Redis."""
+        """The same for a sharded channel, at this node."""
         answer = await self.ask("PUBSUB", "SHARDNUMSUB", channel)
         return int(answer[1])
 
@@ -197,6 +206,7 @@ class RedisBus:
             raise Unavailable("Redis is not available") from error
 
     async def _measure(self) -> None:
+        """Measure the round trip at each heartbeat, and leave a Redis that has become a replica."""
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(self._heartbeat)
@@ -209,32 +219,31 @@ class RedisBus:
                 self.metrics.redis_round_trip = None
                 continue
             self.metrics.redis_round_trip = loop.time() - began
-            if is_replica(greeting):  # it was a primary when we came
-                self._commands.leave(Demoted())
-                self._listener.leave()
+            if is_replica(greeting):  # it was a primary when we connected
+                self._commands.drop_connection(Demoted())
+                self._subscriber.drop_connection()
 
-    def _dropped(self, count: int) -> None:
+    def _on_drop(self, count: int) -> None:
         self._lost += count
         for _ in range(count):
             self.metrics.dropped("redis_publish")
 
-    def _changed(self, error: BaseException | None) -> None:
+    def _on_connection_change(self, error: BaseException | None) -> None:
         ready = self.ready
         self.metrics.redis_up = ready
         if ready and not self._was_ready:
             self._ready.set()
-            self._tell_recovered()
-        elif not ready and error is not None and self._down_since is None:
+            self._log_recovery()
+        elif not ready and error is not None and self._outage.begin():
             self._ready.clear()
-            self._down_since = asyncio.get_running_loop().time()
             log.warning("redis_unreachable", redis=self._address, error=str(error) or type(error).__name__)
         if ready is not self._was_ready:
             self._was_ready = ready
             for watcher in self._watchers:
                 watcher(ready)
 
-    def _tell_recovered(self) -> None:
-        down = self._down_since
-        seconds = None if down is None else round(asyncio.get_running_loop().time() - down, 1)
+    def _log_recovery(self) -> None:
+        down = self._outage.end()
+        seconds = None if down is None else round(down, 1)
         log.info("redis_connected", redis=self._address, after=seconds, messages_lost=self._lost)
-        self._down_since, self._lost = None, 0
+        self._lost = 0

@@ -1,15 +1,25 @@
-"""Commands to Redis: one connection, one queue, in order, many in one write.
+"""Command queue: pipelined commands to Redis over one connection, in order, from a bounded queue.
+
+Pipelining. Redis answers the commands of a connection in order, so a client need not wait for one reply before it
+writes the next command: the n-th reply belongs to the n-th command. That makes one connection fast enough for a whole
+server, and keeps the order of publishes, which a pool of connections would not. A round trip then costs latency, not
+throughput. What costs throughput is system calls; so commands that are queued in one iteration of the event loop are
+joined into one write, and while nothing is in flight a command is written at once, without the detour.
+
+Three places hold commands: the queue (not written), the window of in-flight commands (`inflight`: written, no reply
+yet), and the kernel. When Redis slows down, the window fills first; then the queue. The queue must be bounded, or a
+Redis that hangs for a minute would take the memory of the server; live events that are late are worthless anyway, so
+the oldest are dropped. The window is small because its content is lost with the connection.
 
 Rules:
-1. Adding a command never waits. It is written at once when nothing is under way; else it is queued, and what was
-   queued in a turn of the event loop leaves as one. The queue is bounded in bytes and number; when it is full the
-   oldest go. What is larger than the whole queue may be is never taken.
-2. A command that wants no answer (PUBLISH) may wait out a short interruption, up to `max_age`; one that wants
-   an answer fails at once while there is no connection.
-3. A command is written at most once: when the connection breaks, what was written without an answer is lost,
-   since Redis may have carried it out.
-4. An answer has `timeout` seconds, more behind much that was written; then the connection counts as dead.
-5. A Redis that says that it is the wrong one (read-only, moved) is left, to look for the right one.
+1. Adding a command never waits. The queue is bounded in bytes and in number; when it is full, the oldest commands are
+   dropped. A command larger than the whole queue is rejected.
+2. A command without an answer (PUBLISH) may wait out a short interruption, up to `max_age` seconds. A command with an
+   answer fails at once while there is no connection.
+3. A command is written at most once. When the connection breaks, in-flight commands are lost, since Redis may have
+   executed them.
+4. A reply must come within `timeout` seconds, longer behind many bytes; otherwise the connection counts as dead.
+5. A Redis that reports that it is the wrong one (read-only, moved) is disconnected, and the right one looked for.
 """
 
 from __future__ import annotations
@@ -23,20 +33,23 @@ import structlog
 from redis.asyncio import Connection
 from redis.exceptions import MovedError, ReadOnlyError, ResponseError
 
-from rtserver.cluster.redis.connection import FAILURES, Backoff, Connect, Demoted, closed, opened, sever
+from rtserver.backoff import Backoff
+from rtserver.cluster.redis.connection import FAILURES, Connect, Demoted, closed, opened, sever
 from rtserver.cluster.redis.inflight import Argument, Command, InFlightCommands
 from rtserver.cluster.redis.resp_protocol import RespProtocol, pack
+from rtserver.reconnect import reconnect
 
 log = structlog.get_logger("rtserver.redis")
 
 OVERHEAD = 64
-"""What Python takes for a command that waits, beside its bytes."""
+"""Bytes of memory that a queued command takes beside its data."""
 
 
 class CommandQueue:
-    """`on_drop(n)`: n publishes were lost. `on_change(error)`: connected, or (with the reason) no longer.
+    """Times are in seconds.
 
-    `on_refusal(error)`: Redis answered, and would not do it.
+    `on_drop(n)`: n commands without an answer were lost. `on_change(error)`: connected (None), or no longer, with the
+    reason. `on_error_reply(error)`: Redis rejected a command.
     """
 
     def __init__(
@@ -45,29 +58,32 @@ class CommandQueue:
         *,
         on_drop: Callable[[int], None],
         on_change: Callable[[BaseException | None], None],
-        on_refusal: Callable[[ResponseError], None],
+        on_error_reply: Callable[[ResponseError], None],
         timeout: float = 1.0,
         max_bytes: int = 8 * 1024 * 1024,
         max_commands: int = 10_000,
         max_age: float = 5.0,
     ) -> None:
         self._connect = connect
-        self._on_drop, self._on_change, self._on_refusal = on_drop, on_change, on_refusal
+        self._on_drop, self._on_change, self._on_error_reply = on_drop, on_change, on_error_reply
         self._max_age = max_age
         self._max_bytes, self._max_commands = max_bytes, max_commands
         self._queue: deque[Command] = deque()
         self._bytes = 0
-        self._written = InFlightCommands(timeout, self._late)
-        self._pipe: RespProtocol | None = None
-        self._due = False
+        self._in_flight = InFlightCommands(timeout, self._on_timeout)
+        self._protocol: RespProtocol | None = None
+        self._write_scheduled = False
         self._flushed: asyncio.Event | None = None
         self._connection: Connection | None = None
+        self._backoff = Backoff()
         self.connected = False
 
     def add(self, *args: Argument) -> None:
+        """Queue a command whose reply is ignored."""
         self._append(_command(args, None))
 
     def call(self, *args: Argument) -> asyncio.Future[Any]:
+        """Queue a command and return the future of its reply; `Unavailable` where it is lost or rejected."""
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         command = _command(args, answer)
         if self.connected:
@@ -77,123 +93,118 @@ class CommandQueue:
         return answer
 
     async def flush(self, timeout: float) -> None:
-        """Wait until everything is written and answered, at most `timeout` seconds."""
+        """Wait until every command is written and answered, at most `timeout` seconds."""
         self._flushed = self._flushed or asyncio.Event()
         self._flushed.clear()
-        self._tell_flushed()
+        self._check_flushed()
         try:
             async with asyncio.timeout(timeout):
                 await self._flushed.wait()
         except TimeoutError:
             return
 
-    def _tell_flushed(self) -> None:
-        if self._flushed is not None and not self._queue and not self._written:
+    def _check_flushed(self) -> None:
+        if self._flushed is not None and not self._queue and not self._in_flight:
             self._flushed.set()
 
-    def leave(self, error: BaseException) -> None:
-        """Give this connection up and make a new one."""
+    def drop_connection(self, error: BaseException) -> None:
+        """Close the connection for this reason; `run` opens a new one."""
         if self.connected and self._connection is not None:
             self.connected = False
             self._on_change(error)
             sever(self._connection)
 
     async def run(self) -> None:
-        """Connect, write, and start over when that fails; ends only by cancellation."""
-        backoff = Backoff()
+        """Connect, write, and reconnect after a failure; ends only by cancellation."""
         try:
-            while True:
-                error = await self._one_connection(backoff)
-                self._down(error)
-                await asyncio.sleep(backoff.pause())
+            await reconnect(self._one_connection, self._connection_failed, self._backoff)
         finally:
-            self._down(None)
+            self._disconnected(None)
             self._drop(len(self._queue))
 
-    async def _one_connection(self, backoff: Backoff) -> BaseException:
+    async def _one_connection(self) -> None:
         connection = None
         try:
             self._connection = connection = await opened(self._connect)
-            self._pipe = RespProtocol(connection, self._answered, self._write)
-            backoff.connected()
+            self._protocol = RespProtocol(connection, self._on_reply, self._write)
+            self._backoff.connected()
             self.connected = True
             self._on_change(None)
             self._write()
-            await self._pipe.lost
-            raise AssertionError("it ends with an error")
-        except FAILURES as error:
-            return error
-        except Exception as error:
-            log.exception("redis_writer_failed")
-            return error
+            await self._protocol.lost
         finally:
             self.connected = False
-            self._connection = self._pipe = None
-            self._lose_written()
+            self._connection = self._protocol = None
+            self._lose_in_flight()
             if connection is not None:
                 await closed(connection)
 
-    def _lose_written(self) -> None:
-        lost = sum(command.fail(None) for command in self._written.empty())
+    def _connection_failed(self, error: Exception) -> None:
+        if not isinstance(error, FAILURES):
+            log.exception("redis_writer_failed")
+        self._disconnected(error)
+
+    def _lose_in_flight(self) -> None:
+        lost = sum(command.fail(None) for command in self._in_flight.clear())
         if lost:
             self._on_drop(lost)
 
-    def _late(self) -> None:
-        if self._pipe is not None:
-            self._pipe.fail(TimeoutError("Redis does not answer"))
+    def _on_timeout(self) -> None:
+        if self._protocol is not None:
+            self._protocol.fail(TimeoutError("Redis does not answer"))
 
     def _writable(self) -> bool:
-        return self.connected and self._pipe is not None and not self._pipe.congested
+        return self.connected and self._protocol is not None and not self._protocol.congested
 
     def _write(self) -> None:
-        """Write what is queued, as far as the window is open."""
-        self._due = False
+        """Write what is queued, as far as the window has room."""
+        self._write_scheduled = False
         if not self._writable():
             return
         self._expire()
-        new = self._written.fill(self._queue, _now())
+        new = self._in_flight.fill(self._queue, _now())
         if new:
             self._bytes -= sum([command.size for command in new])
-            self._pipe.write(b"".join([command.data for command in new]))  # type: ignore[union-attr]  # as above
+            self._protocol.write(b"".join([command.data for command in new]))  # type: ignore[union-attr]  # see `_writable`
         else:
-            self._tell_flushed()
+            self._check_flushed()
 
-    def _answered(self, answer: Any) -> None:
-        if isinstance(answer, Exception):
-            self._refused(answer)
+    def _on_reply(self, reply: Any) -> None:
+        if isinstance(reply, Exception):
+            self._on_error(reply)
         else:
-            command = self._written.take()
+            command = self._in_flight.pop()
             if command.answer is not None and not command.answer.done():
-                command.answer.set_result(answer)
+                command.answer.set_result(reply)
         if self._queue:
-            self._soon()
+            self._write_soon()
         else:
-            self._tell_flushed()
+            self._check_flushed()
 
-    def _refused(self, error: Exception) -> None:
+    def _on_error(self, error: Exception) -> None:
         if isinstance(error, ReadOnlyError | MovedError):
-            self._on_refusal(error)
+            self._on_error_reply(error)
             raise Demoted from error
         if not isinstance(error, ResponseError):
             raise error
-        self._on_refusal(error)
-        if self._written.take().fail(error):
+        self._on_error_reply(error)
+        if self._in_flight.pop().fail(error):
             self._on_drop(1)
 
-    def _soon(self) -> None:
-        """Write at the end of this turn, with all that comes until then."""
-        if not self._due:
-            self._due = True
+    def _write_soon(self) -> None:
+        """Write in the next iteration of the event loop, with all that is queued until then."""
+        if not self._write_scheduled:
+            self._write_scheduled = True
             asyncio.get_running_loop().call_soon(self._write)
 
     def _append(self, command: Command) -> None:
-        if command.size > self._max_bytes:  # it alone is lost, not what is queued
+        if command.size > self._max_bytes:  # only this one is lost, not what is queued
             if command.fail(None):
                 self._on_drop(1)
             return
-        if not (self._queue or self._written) and self._writable():
-            self._written.add(command)
-            self._pipe.write(command.data)  # type: ignore[union-attr]  # it is there when it is writable
+        if not (self._queue or self._in_flight) and self._writable():
+            self._in_flight.add(command)
+            self._protocol.write(command.data)  # type: ignore[union-attr]  # see `_writable`
             return
         self._queue.append(command)
         self._bytes += command.size
@@ -202,10 +213,10 @@ class CommandQueue:
         if not self.connected:
             self._expire()
         if self._queue:
-            self._soon()
+            self._write_soon()
 
     def _expire(self) -> None:
-        """Old news is worse than none."""
+        """Drop commands older than `max_age`: late live events are worse than none."""
         oldest = _now() - self._max_age
         expired = 0
         for command in self._queue:
@@ -223,12 +234,12 @@ class CommandQueue:
         if lost:
             self._on_drop(lost)
 
-    def _down(self, error: BaseException | None) -> None:
-        """Questions are answered now; what may wait stays."""
+    def _disconnected(self, error: BaseException | None) -> None:
+        """Fail queued commands that have an answer; the others stay and wait for the next connection."""
         kept = [command for command in self._queue if command.fail(error)]
         self._queue = deque(kept)
         self._bytes = sum(command.size for command in kept)
-        self._tell_flushed()
+        self._check_flushed()
         if error is not None:
             self._on_change(error)
 

@@ -1,17 +1,16 @@
-"""Connections to Redis as the bus wants them: plain, with every surprise of the client library turned off.
+"""Redis connections: opened by redis-py, with every automatic feature of it turned off.
 
-What is off and why: retries (the bus decides what is lost and when to come back), RESP3 and maintenance
-notifications (pushed replies would break the pairing of commands and answers), CLIENT SETINFO (an extra round
-trip), timeouts per read (one for a whole batch is cheaper).
-
-A replica is not our Redis, even if it answers: what is published there is heard by nobody at the primary.
+1. No retries: the bus decides what is lost and when to reconnect.
+2. No RESP3 and no maintenance notifications: pushed replies would break the pairing of commands and replies.
+3. No CLIENT SETINFO: it costs an extra round trip.
+4. No timeout per read: one timeout for a whole batch is cheaper.
+5. A replica is rejected even if it replies: a message published there reaches no subscriber of the primary.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -33,22 +32,22 @@ from rtserver.cluster.redis.topology import (
 
 CONNECT_TIMEOUT = 2.0
 FAILURES = (RedisError, RedisClusterException, OSError, EOFError)
-"""What going wrong with Redis looks like; everything else is a fault of ours."""
+"""What a failing Redis raises; any other exception is a bug of ours."""
 
 Connect = Callable[[], Connection]
 
 
 class Demoted(RedisConnectionError):
-    """This Redis is no primary, or not the one that has our keys."""
+    """This Redis is not a primary, or not the node that owns our keys."""
 
     def __init__(self) -> None:
         super().__init__("it is a read-only replica")
 
 
 def connector(url: str | RedisAddress, name: str = "rtserver", *, key: str = SLOT_KEY) -> Connect:
-    """A maker of connections, not yet open; in a Cluster they go to the owner of `key`.
+    """Return a factory of connections that are not yet open; in a Cluster they go to the node that owns `key`.
 
-    `ValueError`, without any password, if the URL cannot be used.
+    `name` is the client name that Redis lists. Raises `ValueError`, without any password, if the URL is unusable.
     """
     address = parse_redis_url(url) if isinstance(url, str) else url
     options: dict[str, Any] = {
@@ -77,7 +76,10 @@ def _pool(address: RedisAddress, options: dict[str, Any], key: str) -> Connectio
 
 
 async def opened(connect: Connect) -> Connection:
-    """Connected, authenticated, answering, and no replica."""
+    """Return a connection that is connected, authenticated, responsive, and to a primary.
+
+    Raises one of `FAILURES` within `CONNECT_TIMEOUT` seconds.
+    """
     connection = connect()
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT):
@@ -91,7 +93,7 @@ async def opened(connect: Connect) -> Connection:
 
 
 async def _greeting(connection: Connection) -> Any:
-    """What Redis says of itself; nothing if it is too old for that, or may not."""
+    """Return the reply to HELLO; to PING where HELLO is unknown (before Redis 6) or forbidden."""
     for command in ("HELLO", "PING"):
         await connection.send_command(command, check_health=False)
         with contextlib.suppress(ResponseError):
@@ -100,41 +102,19 @@ async def _greeting(connection: Connection) -> Any:
 
 
 def is_replica(greeting: Any) -> bool:
-    """Whether the answer to HELLO is that of a replica."""
+    """Return whether this reply to HELLO comes from a replica."""
     return isinstance(greeting, Sequence) and (b"role", b"replica") in zip(greeting[::2], greeting[1::2], strict=False)
 
 
 async def closed(connection: Connection) -> None:
-    """At once: closing properly would wait until a Redis that may be frozen has taken what is still to be sent."""
+    """Close without waiting: a clean close would wait until a Redis that may be frozen has read what is buffered."""
     sever(connection)
     with contextlib.suppress(*FAILURES):
         await connection.disconnect(nowait=True)
 
 
 def sever(connection: Connection) -> None:
+    """Abort the transport; what is buffered is lost."""
     writer = connection._writer
     if writer is not None:
         writer.transport.abort()
-
-
-class Backoff:
-    """Growing, jittered pauses between attempts, in seconds.
-
-    They are short again once a connection has lasted for `stable` seconds: a Redis that takes each connection only
-    to close it is not asked twenty times a second.
-    """
-
-    def __init__(self, first: float = 0.05, cap: float = 5.0, stable: float = 5.0) -> None:
-        self._first, self._cap, self._stable = first, cap, stable
-        self._next = first
-        self._since: float | None = None
-
-    def connected(self) -> None:
-        self._since = asyncio.get_running_loop().time()
-
-    def pause(self) -> float:
-        since, self._since = self._since, None
-        if since is not None and asyncio.get_running_loop().time() - since >= self._stable:
-            self._next = self._first
-        pause, self._next = self._next, min(self._cap, self._next * 2)
-        return pause * random.uniform(0.5, 1.0)  # noqa: S311

@@ -1,12 +1,11 @@
-"""What Redis answers with an error: counted by code, and logged once as long as it goes on.
+"""Error replies of Redis: counted by code, and logged once per episode.
 
-Redis is there, so this is no outage: it is full, forbids the command to this user, cannot write its file, …
+Redis is reachable, so this is no outage: it is full, forbids the command to this user, cannot write its file, …
 """
 
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable
 
 import structlog
@@ -21,12 +20,14 @@ from redis.exceptions import (
     ResponseError,
 )
 
+from rtserver.reconnect import Episodes
+
 log = structlog.get_logger("rtserver.redis")
 
 QUIET = 30.0
-"""Seconds without an error of a code after which the next one is news."""
+"""Seconds without an error of the same code after which the next one is logged again."""
 
-# redis-py takes the code off the text of those that it has a class for.
+# redis-py removes the code from the text of errors that it has a class for.
 _CODES: tuple[tuple[type[Exception], str], ...] = (
     (OutOfMemoryError, "OOM"),
     (ReadOnlyError, "READONLY"),
@@ -44,19 +45,18 @@ class ErrorReplyLog:
 
     def __init__(self, count: Callable[[str], None], address: str) -> None:
         self._count, self._address = count, address
-        self._last: dict[str, float] = {}
+        self._episodes = Episodes(QUIET)
 
     def note(self, error: ResponseError) -> None:
+        """Count the error, and log it unless errors of its code are already going on."""
         code = code_of(error)
         self._count(code)
-        now = time.monotonic()
-        if now - self._last.get(code, -QUIET) >= QUIET:
+        if self._episodes.is_news(code):
             log.warning("redis_refuses", redis=self._address, code=code)
-        self._last[code] = now
 
 
 def code_of(error: ResponseError) -> str:
-    """One of a few words, whatever Redis says."""
+    """Return the error code, one of a fixed set of words (a metric label), `ERR` for any other."""
     for kind, code in _CODES:
         if isinstance(error, kind):
             return code

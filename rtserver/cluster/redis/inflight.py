@@ -1,4 +1,8 @@
-"""Commands that were written to Redis and are not answered yet; how many there may be, and how long it may take."""
+"""In-flight commands: written to Redis and not yet answered. Bounds their number, bytes and age.
+
+Redis answers in order, so the oldest in-flight command is the one that the next reply belongs to, and one timer for
+the oldest covers them all.
+"""
 
 from __future__ import annotations
 
@@ -13,25 +17,30 @@ from rtserver.errors import Unavailable
 
 COMMANDS = 256
 BYTES = 256 * 1024
-"""Until there are more than these, more are written; they are lost when the connection breaks."""
+"""The window: more is written while less than this is in flight. What is in flight is lost with the connection."""
 BYTES_PER_SECOND = 1_000_000
+"""The slowest Redis that does not count as dead: the deadline grows with the bytes that are ahead."""
 GRAIN = 0.005
+"""Seconds that the timer runs late, so that the deadline has passed when it fires."""
 
 Argument = str | bytes | int | float
 
 
 class Command(msgspec.Struct, eq=False):
-    """`data`: packed; `size`: in bytes, with what Python takes for it."""
+    """A packed command. `size` is its bytes with the overhead of Python objects; `since` and `until` are loop times.
+
+    `answer` is None for a command whose reply is ignored (PUBLISH).
+    """
 
     data: bytes
     size: int
     since: float
     answer: asyncio.Future[Any] | None
     until: float = 0.0
-    """Once it is written: when its answer must be there."""
+    """Set when it is written: the time by which its reply must have come."""
 
     def fail(self, error: BaseException | None) -> bool:
-        """Whether something was lost that nobody is told of."""
+        """Fail with `Unavailable`, caused by `error`; return whether it was lost silently, for it has no `answer`."""
         if self.answer is None:
             return True
         if not self.answer.done():
@@ -43,7 +52,7 @@ class Command(msgspec.Struct, eq=False):
 
 class InFlightCommands:
     def __init__(self, timeout: float, late: Callable[[], None]) -> None:
-        """`late` is called when an answer takes longer than `timeout`, and what was written before it needs."""
+        """`late` is called when a reply takes longer than `timeout` seconds plus the time for the bytes ahead of it."""
         self._timeout, self._late = timeout, late
         self._written: deque[Command] = deque()
         self._bytes = 0
@@ -53,7 +62,7 @@ class InFlightCommands:
         return len(self._written)
 
     def add(self, command: Command) -> None:
-        """It is written as soon as it is there."""
+        """Add a command that the caller writes right now."""
         self._bytes += command.size
         command.until = command.since + self._timeout + self._bytes / BYTES_PER_SECOND
         self._written.append(command)
@@ -61,7 +70,7 @@ class InFlightCommands:
             self._watch(command.since)
 
     def fill(self, queue: deque[Command], now: float) -> list[Command]:
-        """Take from the queue what is to be written now, as far as the window is open."""
+        """Move commands from the queue into the window until it is full; return those, for the caller to write."""
         new = []
         written, size, at_once = self._written, self._bytes, now + self._timeout
         while queue and size < BYTES and len(written) < COMMANDS:
@@ -75,8 +84,8 @@ class InFlightCommands:
             self._watch(now)
         return new
 
-    def take(self) -> Command:
-        """The one that has been answered."""
+    def pop(self) -> Command:
+        """Remove and return the oldest command, which the reply belongs to; `ConnectionError` if there is none."""
         try:
             command = self._written.popleft()
         except IndexError:
@@ -84,8 +93,8 @@ class InFlightCommands:
         self._bytes -= command.size
         return command
 
-    def empty(self) -> deque[Command]:
-        """What will not be answered any more."""
+    def clear(self) -> deque[Command]:
+        """Remove and return all: the connection is gone and no reply will come."""
         if self._clock is not None:
             self._clock.cancel()
             self._clock = None

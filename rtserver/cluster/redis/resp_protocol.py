@@ -1,8 +1,9 @@
-"""A connection to Redis once it is open: commands go out and answers come in where the bytes are, without a task.
+"""RESP protocol: reads replies and writes commands directly on the transport, without a task per connection.
 
-redis-py opens the connection (addresses, TLS, login); then its transport gets this protocol. Answers are parsed by
-hiredis and handed on in order, at most `TURN` of them in one turn of the event loop, so that a busy channel leaves
-room for the rest of the server.
+1. redis-py opens the connection (addresses, TLS, login); then its transport gets this `asyncio.Protocol`.
+2. hiredis parses the replies; they are passed on in order.
+3. At most `REPLIES_PER_TURN` are passed on in one iteration of the event loop, so that a busy channel leaves time for
+   the rest of the server. Meanwhile reading is paused, so that TCP slows Redis down.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from redis._parsers.base import BaseParser
 from redis.asyncio import Connection
 from redis.exceptions import InvalidResponse
 
-TURN = 64
+REPLIES_PER_TURN = 64
 NO_TURN = nullcontext()
 _NOTHING = object()
 
@@ -25,27 +26,31 @@ pack: Callable[[tuple[Any, ...]], bytes] = hiredis.pack_command
 
 
 class RespProtocol(asyncio.Protocol):
-    """`take(answer)` gets each answer, errors of Redis as objects; what it raises ends the connection, as `lost`."""
+    """`on_reply(reply)` gets each reply, error replies as exception objects.
+
+    An exception that it raises ends the connection and becomes the result of `lost`.
+    """
 
     def __init__(
         self,
         connection: Connection,
-        take: Callable[[Any], None],
-        writable: Callable[[], None] = lambda: None,
+        on_reply: Callable[[Any], None],
+        on_writable: Callable[[], None] = lambda: None,
         turn: AbstractContextManager[None] = NO_TURN,
     ) -> None:
-        """`writable` is called when writing is possible again. What comes at a time is taken within `turn`."""
-        self._take = take
-        self._writable = writable
+        """`on_writable` is called when the write buffer has drained. Replies are passed on within `turn`, which corks
+        what they cause to be written to clients."""
+        self._on_reply = on_reply
+        self._on_writable = on_writable
         self._turn = turn
         self._reader = hiredis.Reader(
             protocolError=InvalidResponse, replyError=BaseParser.parse_error, notEnoughData=_NOTHING
         )
-        self._resting = False
+        self._paused = False
         self.congested = False
-        """Nothing can be written now."""
+        """Whether nothing should be written now: the write buffer is full, or the connection is ending."""
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        """Done when the connection is; with what ended it."""
+        """Ends with the exception that ended the connection."""
         self.lost.add_done_callback(lambda lost: None if lost.cancelled() else lost.exception())
         writer = connection._writer
         if writer is None:
@@ -55,10 +60,11 @@ class RespProtocol(asyncio.Protocol):
         self._transport.resume_reading()
 
     def write(self, data: bytes) -> None:
+        """Write packed commands; the transport buffers what the socket does not accept."""
         self._transport.write(data)
 
     def fail(self, error: BaseException) -> None:
-        """End the connection."""
+        """End the connection with `error`, unless it has ended already."""
         self.congested = True
         if not self.lost.done():
             self.lost.set_exception(error)
@@ -66,38 +72,38 @@ class RespProtocol(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._reader.feed(data)
-        if not self._resting:
-            self._hand_on()
+        if not self._paused:
+            self._pass_on()
 
-    def _hand_on(self) -> None:
+    def _pass_on(self) -> None:
         try:
             with self._turn:
-                if self._take_some():
+                if self._pass_on_some():
                     return
-        except Exception as error:  # noqa: BLE001  # handed on, whatever it is
+        except Exception as error:  # noqa: BLE001  becomes the result of `lost`, whatever it is
             self.fail(error)
         else:
-            if not self._resting:
-                self._resting = True
+            if not self._paused:
+                self._paused = True
                 self._transport.pause_reading()
-            asyncio.get_running_loop().call_soon(self._hand_on)
+            asyncio.get_running_loop().call_soon(self._pass_on)
 
-    def _read_on(self) -> None:
-        if self._resting:
-            self._resting = False
+    def _resume_reading(self) -> None:
+        if self._paused:
+            self._paused = False
             self._transport.resume_reading()
 
-    def _take_some(self) -> bool:
-        """Whether that was all."""
-        gets, take, lost = self._reader.gets, self._take, self.lost
-        for _ in range(TURN):
-            answer = gets(False)
-            if answer is _NOTHING:
-                self._read_on()
+    def _pass_on_some(self) -> bool:
+        """Pass on up to `REPLIES_PER_TURN` replies; return whether none is left in the buffer."""
+        gets, on_reply, lost = self._reader.gets, self._on_reply, self.lost
+        for _ in range(REPLIES_PER_TURN):
+            reply = gets(False)
+            if reply is _NOTHING:
+                self._resume_reading()
                 return True
             if lost.done():
                 return True
-            take(answer)
+            on_reply(reply)
         return False
 
     def pause_writing(self) -> None:
@@ -105,7 +111,7 @@ class RespProtocol(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self.congested = self.lost.done()
-        self._writable()
+        self._on_writable()
 
     def eof_received(self) -> None:
         self.congested = True

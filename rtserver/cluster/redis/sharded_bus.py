@@ -1,7 +1,7 @@
-"""The nodes of a Redis Cluster, for sharded channels: each channel lives at the node that owns its slot.
+"""Sharded bus: sharded channels on a Redis Cluster, where each channel lives on the node that owns its slot.
 
-One bus for each node, so that each has its own queue, reconnects by itself and tells of its own outages. When one is
-lost, the nodes are asked anew who owns what, and subscriptions follow their slots.
+1. There is one `RedisBus` per node, with a queue, reconnects and outage log of its own.
+2. The slot map is refreshed periodically, and soon after a node is lost. Subscriptions then follow their slots.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ from rtserver.cluster.redis.subscriber import Handler, Kind
 from rtserver.cluster.redis.topology import ClusterMap
 from rtserver.errors import Unavailable
 from rtserver.protocol.adapter.signing import Seal
+from rtserver.tasks import cancelled
 
-CALM = 30.0
-TROUBLED = 0.5
-"""Seconds between two looks at who owns what: while all is well, and while it is not."""
+REFRESH_SECONDS = 30.0
+DEGRADED_REFRESH_SECONDS = 0.5
+"""Between two refreshes of the slot map: while every node is ready, and while one is not."""
 
 
 class ShardedRedisBus:
-    """Its methods are those of `RedisBus`."""
+    """Has the methods of `RedisBus` for sharded channels."""
 
     def __init__(self, address: RedisAddress, metrics: BusMetrics, *, seal: Seal | None = None) -> None:
         self.address = address
@@ -40,20 +41,21 @@ class ShardedRedisBus:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        self._task = asyncio.create_task(self._follow(), name="redis-shards")
+        """Begin to look for the nodes; returns at once."""
+        self._task = asyncio.create_task(self._follow_topology(), name="redis-shards")
 
     async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait((self._task,))
+        await cancelled(self._task)
         await asyncio.gather(*(bus.stop() for bus in self._nodes.values()))
         self._nodes.clear()
 
     @property
     def ready(self) -> bool:
+        """Whether the nodes are known and all of them are ready."""
         return bool(self._nodes) and all(bus.ready for bus in self._nodes.values())
 
     def spublish(self, channel: str, payload: bytes) -> None:
+        """Publish at the owner of the channel; dropped and counted while that is unknown."""
         owner = self._owner(channel)
         if owner is None:
             self._metrics.dropped("redis_publish")
@@ -61,6 +63,7 @@ class ShardedRedisBus:
             self._nodes[owner].spublish(channel, payload)
 
     def ssubscribe(self, channel: str, handler: Handler) -> None:
+        """Subscribe at the owner of the channel, now or as soon as that is known."""
         owner = self._subscriptions[channel, handler] = self._owner(channel)
         if owner is not None:
             self._nodes[owner].ssubscribe(channel, handler)
@@ -75,6 +78,7 @@ class ShardedRedisBus:
         return owner is not None and await self._nodes[owner].wait_subscribed(channel, timeout, kind)
 
     async def shard_subscribers(self, channel: str) -> int:
+        """Return the number of connections that are subscribed to `channel`; raises `Unavailable`."""
         owner = self._owner(channel)
         if owner is None:
             raise Unavailable("Redis is not available")
@@ -83,19 +87,19 @@ class ShardedRedisBus:
     def _owner(self, channel: str) -> Host | None:
         return self._owners.get(key_slot(channel.encode()))
 
-    async def _follow(self) -> None:
+    async def _follow_topology(self) -> None:
         while True:
             self._stale.clear()
-            await self._look()
-            pause = CALM if self.ready else TROUBLED
+            await self._refresh()
+            pause = REFRESH_SECONDS if self.ready else DEGRADED_REFRESH_SECONDS
             try:
                 async with asyncio.timeout(pause):
                     await self._stale.wait()
             except TimeoutError:
                 continue
-            await asyncio.sleep(TROUBLED)
+            await asyncio.sleep(DEGRADED_REFRESH_SECONDS)
 
-    async def _look(self) -> None:
+    async def _refresh(self) -> None:
         try:
             async with asyncio.timeout(2.0):
                 owners = await self._map.slots()
@@ -105,13 +109,13 @@ class ShardedRedisBus:
         for host in hosts - self._nodes.keys():
             self._nodes[host] = await self._new_node(host)
         self._owners = owners
-        self._place()
+        self._move_subscriptions()
         for host in self._nodes.keys() - hosts:
             await self._nodes.pop(host).stop()
 
     async def _new_node(self, host: Host) -> RedisBus:
         address = replace(self.address, kind="single", hosts=(host,))
-        bus = RedisBus(address, _OneOfMany(self._metrics), seal=self._seal)
+        bus = RedisBus(address, _NodeMetrics(self._metrics), seal=self._seal)
         bus.on_change(self._on_change)
         await bus.start()
         return bus
@@ -120,20 +124,20 @@ class ShardedRedisBus:
         if not ready:
             self._stale.set()
 
-    def _place(self) -> None:
-        for (channel, handler), placed in list(self._subscriptions.items()):
+    def _move_subscriptions(self) -> None:
+        for (channel, handler), current in list(self._subscriptions.items()):
             owner = self._owner(channel)
-            if owner == placed:
+            if owner == current:
                 continue
-            if placed is not None and placed in self._nodes:
-                self._nodes[placed].sunsubscribe(channel, handler)
+            if current is not None and current in self._nodes:
+                self._nodes[current].sunsubscribe(channel, handler)
             if owner is not None:
                 self._nodes[owner].ssubscribe(channel, handler)
             self._subscriptions[channel, handler] = owner
 
 
-class _OneOfMany:
-    """Counts for all; whether Redis is up is told by the server's own bus."""
+class _NodeMetrics:
+    """Counts into the metrics of the server, but reports no state: whether Redis is up is reported by its main bus."""
 
     redis_up: bool | None = None
     redis_round_trip: float | None = None

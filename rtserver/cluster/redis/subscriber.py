@@ -1,10 +1,11 @@
-"""Subscriptions to Redis: one connection for all of them, which comes back by itself.
+"""Subscriber: all Redis subscriptions of a server, on one connection that reconnects by itself.
 
 Rules:
-1. `synced` only after everything wanted at connecting is confirmed by Redis; a later subscription is confirmed
-   by itself (`wait_confirmed`) and does not take `synced` back.
-2. Nothing that a message or its handler does ends the listener.
-3. A connection that answers no PING for `PATIENCE` of them is dead, whatever TCP believes, and however much is sent.
+1. `synced` is set once Redis has confirmed every subscription that was wanted when the connection was opened. A later
+   subscription is confirmed by itself (`wait_confirmed`) and does not reset `synced`.
+2. No message and no handler can end the subscriber.
+3. A connection that leaves `MAX_UNANSWERED_PINGS` PINGs unanswered is dead, whatever TCP reports and however much was
+   sent.
 """
 
 from __future__ import annotations
@@ -21,28 +22,34 @@ from redis.asyncio import Connection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
-from rtserver.cluster.redis.connection import FAILURES, Backoff, Connect, closed, opened, sever
+from rtserver.backoff import Backoff
+from rtserver.cluster.redis.connection import FAILURES, Connect, closed, opened, sever
 from rtserver.cluster.redis.resp_protocol import NO_TURN, RespProtocol, pack
+from rtserver.reconnect import reconnect
+from rtserver.tasks import cancelled
 
 log = structlog.get_logger("rtserver.redis")
 
-PATIENCE = 3
+MAX_UNANSWERED_PINGS = 3
 
 Handler = Callable[[str, bytes], None]
 """Called with channel and payload. Synchronous, so that messages are handled in order."""
 
 Kind = Literal["", "P", "S"]
-"""A channel, a pattern (PSUBSCRIBE) or a sharded channel (SSUBSCRIBE)."""
+"""The prefix of the command: "" for a channel, "P" for a pattern, "S" for a sharded channel."""
 
 _Key = tuple[Kind, bytes]
 
 _MESSAGES: dict[Kind, bytes] = {"": b"message", "P": b"pmessage", "S": b"smessage"}
-_BEGINNINGS: dict[bytes, Kind] = {b"subscribe": "", b"psubscribe": "P", b"ssubscribe": "S"}
-_ENDS: dict[bytes, Kind] = {b"unsubscribe": "", b"punsubscribe": "P", b"sunsubscribe": "S"}
+_SUBSCRIBED: dict[bytes, Kind] = {b"subscribe": "", b"psubscribe": "P", b"ssubscribe": "S"}
+_UNSUBSCRIBED: dict[bytes, Kind] = {b"unsubscribe": "", b"punsubscribe": "P", b"sunsubscribe": "S"}
 
 
 class Subscriber:
-    """`deliver(handlers, channel, payload)` guards the handlers; `on_change(error)`: synced, or why not."""
+    """`deliver(handlers, channel, payload)` calls the handlers and never raises because of one.
+
+    `on_change(error)`: synced (None), or no longer, with the reason. `ping_every` is in seconds.
+    """
 
     def __init__(
         self,
@@ -57,26 +64,28 @@ class Subscriber:
         self._ping_every = ping_every
         self._wanted: dict[_Key, tuple[Handler, ...]] = {}
         self._handlers: dict[bytes, dict[bytes, tuple[Handler, ...]]] = {kind: {} for kind in _MESSAGES.values()}
-        """The same, as a message asks for them."""
-        self._touched: dict[_Key, None] = {}
-        self._asked: set[_Key] = set()
+        """The same by the kind of message and the channel: one look-up per message."""
+        self._to_align: dict[_Key, None] = {}
+        self._requested: set[_Key] = set()
         self._ending: Counter[_Key] = Counter()
         self._confirmed: set[_Key] = set()
-        self._awaited: set[_Key] = set()
+        self._unconfirmed: set[_Key] = set()
         self._changed = asyncio.Event()
-        self._waiting: dict[_Key, list[asyncio.Future[None]]] = {}
-        self._unanswered = 0
+        self._waiters: dict[_Key, list[asyncio.Future[None]]] = {}
+        self._pings_unanswered = 0
         self._connection: Connection | None = None
         self._backoff = Backoff()
         self.turn: AbstractContextManager[None] = NO_TURN
-        """What comes at a time is handled within it."""
+        """Messages that are read together are handled within it; it corks what they cause to be written to clients."""
         self.synced = False
 
     def subscribe(self, name: str, handler: Handler, kind: Kind = "") -> None:
+        """Add a handler. The command leaves in the next iteration of the event loop, and again after reconnects."""
         key = (kind, name.encode())
         self._want(key, (*self._wanted.get(key, ()), handler))
 
     def unsubscribe(self, name: str, handler: Handler, kind: Kind = "") -> None:
+        """Remove a handler; with the last one, the subscription ends."""
         key = (kind, name.encode())
         self._want(key, tuple(kept for kept in self._wanted.get(key, ()) if kept != handler))
 
@@ -87,55 +96,47 @@ class Subscriber:
         else:
             self._wanted.pop(key, None)
             self._handlers[_MESSAGES[kind]].pop(name, None)
-            self._awaited.discard(key)
-        self._touched[key] = None
+            self._unconfirmed.discard(key)
+        self._to_align[key] = None
         self._changed.set()
 
     async def wait_confirmed(self, name: str, timeout: float, kind: Kind = "") -> bool:
-        """Whether Redis has confirmed the subscription to channel `name`, within `timeout` seconds."""
+        """Wait up to `timeout` seconds for Redis to confirm the subscription to `name`; return whether it did."""
         key = (kind, name.encode())
         if key in self._confirmed:
             return True
         confirmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(key, []).append(confirmed)
+        self._waiters.setdefault(key, []).append(confirmed)
         try:
             async with asyncio.timeout(timeout):
                 await confirmed
         except TimeoutError:
             return False
         finally:
-            self._forget(key, confirmed)
+            self._remove_waiter(key, confirmed)
         return True
 
-    def _forget(self, key: _Key, confirmed: asyncio.Future[None]) -> None:
-        waiting = self._waiting.get(key, [])
-        if confirmed in waiting:
-            waiting.remove(confirmed)
-        if not waiting:
-            self._waiting.pop(key, None)
+    def _remove_waiter(self, key: _Key, confirmed: asyncio.Future[None]) -> None:
+        waiters = self._waiters.get(key, [])
+        if confirmed in waiters:
+            waiters.remove(confirmed)
+        if not waiters:
+            self._waiters.pop(key, None)
 
-    def leave(self) -> None:
-        """Give this connection up and make a new one."""
+    def drop_connection(self) -> None:
+        """Close the connection; `run` opens a new one."""
         if self._connection is not None:
             sever(self._connection)
 
     async def run(self) -> None:
-        """Connect, subscribe, listen, and start over when that fails; ends only by cancellation."""
-        while True:
-            error = await self._one_connection()
-            self._on_change(error)
-            await asyncio.sleep(self._backoff.pause())
+        """Connect, subscribe, read messages, and reconnect after a failure; ends only by cancellation."""
+        await reconnect(self._one_connection, self._connection_failed, self._backoff)
 
-    async def _one_connection(self) -> BaseException:
+    async def _one_connection(self) -> None:
         connection = None
         try:
             self._connection = connection = await opened(self._connect)
             await self._listen(connection)
-        except FAILURES as error:
-            return error
-        except Exception as error:
-            log.exception("redis_listener_failed")
-            return error
         finally:
             self.synced = False
             self._connection = None
@@ -143,61 +144,66 @@ class Subscriber:
             if connection is not None:
                 await closed(connection)
 
+    def _connection_failed(self, error: Exception) -> None:
+        if not isinstance(error, FAILURES):
+            log.exception("redis_listener_failed")
+        self._on_change(error)
+
     async def _listen(self, connection: Connection) -> NoReturn:
-        self._unanswered = 0
-        self._asked.clear()
+        self._pings_unanswered = 0
+        self._requested.clear()
         self._ending.clear()
-        self._touched = dict.fromkeys(self._wanted)
-        self._awaited = set(self._wanted)
-        pipe = RespProtocol(connection, self._take, turn=self.turn)
+        self._to_align = dict.fromkeys(self._wanted)
+        self._unconfirmed = set(self._wanted)
+        protocol = RespProtocol(connection, self._on_reply, turn=self.turn)
         self._check_synced()
-        keeping = asyncio.create_task(self._keep(pipe))
+        maintaining = asyncio.create_task(self._maintain(protocol))
         try:
-            await asyncio.wait((keeping, pipe.lost), return_when=asyncio.FIRST_COMPLETED)
-            for ended in (keeping, pipe.lost):
+            await asyncio.wait((maintaining, protocol.lost), return_when=asyncio.FIRST_COMPLETED)
+            for ended in (maintaining, protocol.lost):
                 if ended.done():
                     ended.result()
         finally:
-            keeping.cancel()
-            await asyncio.wait((keeping,))
+            await cancelled(maintaining)
         raise AssertionError("neither of them returns")
 
-    async def _keep(self, pipe: RespProtocol) -> NoReturn:
-        """Bring Redis's subscriptions in line with what is wanted, and see that it lives."""
+    async def _maintain(self, protocol: RespProtocol) -> NoReturn:
+        """Send subscription changes and PINGs for as long as the connection lasts."""
         now = asyncio.get_running_loop().time
         due = now() + self._ping_every
         while True:
             self._changed.clear()
-            self._align(pipe)
+            self._align(protocol)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(due):
                     await self._changed.wait()
             if now() >= due:
-                if self._unanswered >= PATIENCE:
+                if self._pings_unanswered >= MAX_UNANSWERED_PINGS:
                     raise TimeoutError("Redis does not answer")
-                self._unanswered += 1
-                pipe.write(pack(("PING",)))
+                self._pings_unanswered += 1
+                protocol.write(pack(("PING",)))
                 due = now() + self._ping_every
 
-    def _align(self, pipe: RespProtocol) -> None:
-        touched, self._touched = self._touched, {}
-        new = [key for key in touched if key in self._wanted and key not in self._asked]
-        old = [key for key in touched if key not in self._wanted and key in self._asked]
-        self._asked.update(new)
-        self._asked.difference_update(old)
+    def _align(self, protocol: RespProtocol) -> None:
+        """Send what makes the subscriptions at Redis equal to the wanted ones."""
+        changed, self._to_align = self._to_align, {}
+        new = [key for key in changed if key in self._wanted and key not in self._requested]
+        old = [key for key in changed if key not in self._wanted and key in self._requested]
+        self._requested.update(new)
+        self._requested.difference_update(old)
         self._ending.update(old)
-        # One channel in each command, since those of one command must be of one slot in a Redis Cluster.
+        # One channel per command: in a Redis Cluster, all channels of a command must be of one slot.
         commands = [pack((f"{kind}SUBSCRIBE", name)) for kind, name in new]
         commands += [pack((f"{kind}UNSUBSCRIBE", name)) for kind, name in old]
         if commands:
-            pipe.write(b"".join(commands))
+            protocol.write(b"".join(commands))
 
-    def _take(self, reply: Any) -> None:
-        self._unanswered = 0
+    def _on_reply(self, reply: Any) -> None:
+        self._pings_unanswered = 0
         if isinstance(reply, list) and len(reply) >= 3:
             wanted = self._handlers.get(reply[0])
             if wanted is None:
-                self._note(reply)
+                self._on_confirmation(reply)
             elif handlers := wanted.get(reply[1]):
                 self._deliver(handlers, reply[-2].decode("utf-8", "surrogateescape"), reply[-1])
         elif isinstance(reply, ResponseError):
@@ -205,27 +211,27 @@ class Subscriber:
         if not self.synced:
             self._check_synced()
 
-    def _note(self, reply: list[Any]) -> None:
-        """A subscription begins or ends, as Redis sees it."""
-        if (kind := _ENDS.get(reply[0])) is not None:
-            self._note_end((kind, reply[1]))
-        elif (kind := _BEGINNINGS.get(reply[0])) is not None:
+    def _on_confirmation(self, reply: list[Any]) -> None:
+        """Note that Redis has begun or ended a subscription."""
+        if (kind := _UNSUBSCRIBED.get(reply[0])) is not None:
+            self._on_unsubscribed((kind, reply[1]))
+        elif (kind := _SUBSCRIBED.get(reply[0])) is not None:
             key: _Key = (kind, reply[1])
             self._confirmed.add(key)
-            self._awaited.discard(key)
-            for confirmed in self._waiting.pop(key, ()):
+            self._unconfirmed.discard(key)
+            for confirmed in self._waiters.pop(key, ()):
                 if not confirmed.done():
                     confirmed.set_result(None)
 
-    def _note_end(self, key: _Key) -> None:
+    def _on_unsubscribed(self, key: _Key) -> None:
         self._confirmed.discard(key)
         if self._ending[key] > 1:
             self._ending[key] -= 1
-        elif self._ending.pop(key, 0) == 0 and key in self._asked:
-            raise RedisConnectionError("a channel has moved to another node")  # nobody asked for this end
+        elif self._ending.pop(key, 0) == 0 and key in self._requested:
+            raise RedisConnectionError("a channel has moved to another node")  # we did not unsubscribe
 
     def _check_synced(self) -> None:
-        if not self.synced and not self._awaited:
+        if not self.synced and not self._unconfirmed:
             self.synced = True
             self._backoff.connected()
             self._on_change(None)

@@ -1,7 +1,7 @@
-"""Where Redis is when that has to be asked: Sentinels know the primary, the nodes of a Cluster know who owns a slot.
+"""Redis topology: Sentinels report the current primary, the nodes of a Cluster report which of them owns a slot.
 
-In a Cluster everything of ours goes to one node, the owner of the slot of our keys: a PUBLISH is heard at every node,
-and the keys have one slot in common. So one connection each way is enough, and keeps the order.
+In a Cluster all commands go to one node, the owner of the slot of our keys: a PUBLISH reaches the subscribers of every
+node, and all keys are in that slot. So one connection each for commands and subscriptions is enough, and keeps order.
 """
 
 from __future__ import annotations
@@ -19,20 +19,22 @@ from redis.backoff import NoBackoff
 
 from rtserver.cluster.redis.address import Host, RedisAddress
 
-ASK_TIMEOUT = 0.5
-"""Seconds for one Sentinel or node: the next one is asked well before the attempt to connect is over."""
+DISCOVERY_TIMEOUT = 0.5
+"""Seconds for one Sentinel or node: short, so that the next one is asked before the attempt to connect times out."""
 SLOT_KEY = "{rtserver}"
+"""Any key with the hash tag that ours have."""
 
 
 def sentinel_pool(address: RedisAddress, **options: Any) -> SentinelConnectionPool:
-    asking: dict[str, Any] = {**address.sentinel_login, **address.tls, "ssl": address.secure}
-    sentinels = Sentinel(address.hosts, sentinel_kwargs=asking | _impatient())  # type: ignore[no-untyped-call]
+    """Return a factory of connections to the primary that the Sentinels name; `options` are for the primary."""
+    sentinel_options: dict[str, Any] = {**address.sentinel_login, **address.tls, "ssl": address.secure}
+    sentinels = Sentinel(address.hosts, sentinel_kwargs=sentinel_options | _discovery_options())  # type: ignore[no-untyped-call]
     options = {**options, **address.login, **address.tls, "db": address.db, "ssl": address.secure}
     return SentinelConnectionPool(address.service, sentinels, **options)  # type: ignore[no-untyped-call]
 
 
 class ClusterMap:
-    """Asks the nodes that the address names, each time anew: who is asked seldom has no use for what it once knew."""
+    """Asks the nodes that the address names. Nothing is cached: questions are rare, and an old map would be wrong."""
 
     def __init__(self, address: RedisAddress, key: str = SLOT_KEY) -> None:
         self._hosts = address.hosts
@@ -40,27 +42,29 @@ class ClusterMap:
         self._options: dict[str, Any] = {**address.login, **address.tls, "ssl": address.secure}
 
     async def owner(self) -> tuple[str, int]:
-        """The node that has our key; raises RedisClusterException when no node answers."""
-        async with self._asking() as cluster:
+        """Return host and port of the node that owns our key; raises RedisClusterException when no node answers."""
+        async with self._connected() as cluster:
             node = cluster.nodes_manager.get_node_from_slot(cluster.keyslot(self._key))
             return str(node.host), int(node.port)
 
     async def subscribers(self, channel: str) -> int:
-        """How many connections listen to `channel` at all nodes; each of them knows only its own."""
-        async with self._asking() as cluster:
-            asked = (node.execute_command("PUBSUB", "NUMSUB", channel) for node in cluster.get_nodes())
-            return sum(int(answer[1]) for answer in await asyncio.gather(*asked))
+        """Return the number of connections subscribed to `channel` at all nodes; each node knows only its own."""
+        async with self._connected() as cluster:
+            replies = (node.execute_command("PUBSUB", "NUMSUB", channel) for node in cluster.get_nodes())
+            return sum(int(answer[1]) for answer in await asyncio.gather(*replies))
 
     async def slots(self) -> dict[int, Host]:
-        """Which node owns which slot."""
-        async with self._asking() as cluster:
+        """Return the owner of each slot."""
+        async with self._connected() as cluster:
             cache = cluster.nodes_manager.slots_cache
             return {slot: (str(nodes[0].host), int(nodes[0].port)) for slot, nodes in cache.items()}
 
     @asynccontextmanager
-    async def _asking(self) -> AsyncIterator[RedisCluster]:
+    async def _connected(self) -> AsyncIterator[RedisCluster]:
         nodes = [ClusterNode(host, port) for host, port in self._hosts]
-        cluster = RedisCluster(startup_nodes=nodes, require_full_coverage=False, **self._options, **_impatient())
+        cluster = RedisCluster(
+            startup_nodes=nodes, require_full_coverage=False, **self._options, **_discovery_options()
+        )
         manager = cluster.nodes_manager
         try:
             await manager.initialize()
@@ -71,7 +75,7 @@ class ClusterMap:
 
 
 class ClusterConnection(Connection):
-    """To the node that owns our slot at the time of connecting."""
+    """A connection to the node that owns our slot at the time of connecting."""
 
     def __init__(self, *, cluster_map: ClusterMap, **options: Any) -> None:
         self._map = cluster_map
@@ -87,10 +91,10 @@ class SecureClusterConnection(ClusterConnection, SSLConnection):
     pass
 
 
-def _impatient() -> dict[str, Any]:
+def _discovery_options() -> dict[str, Any]:
     return {
-        "socket_timeout": ASK_TIMEOUT,
-        "socket_connect_timeout": ASK_TIMEOUT,
+        "socket_timeout": DISCOVERY_TIMEOUT,
+        "socket_connect_timeout": DISCOVERY_TIMEOUT,
         "retry": Retry(NoBackoff(), 0),
         "driver_info": None,
     }

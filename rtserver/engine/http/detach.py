@@ -1,12 +1,14 @@
-"""A request that belongs to another process, taken out of aiohttp together with its connection.
+"""Detached request: a request for another process, taken out of aiohttp together with its connection.
 
-The other process gets the connection itself and the bytes of the request, as if both had just arrived there. Rules:
+The other process receives the file descriptor of the connection and the bytes of the request, as if both had just
+arrived there. Rules:
 
-1. Only a request that is alone on its connection moves: nothing before it is still being sent, nothing behind it has
-   been read but what comes behind a WebSocket handshake, which goes along.
-2. A body of known length goes as far as it has come; the rest of it comes there. One that aiohttp decodes (chunked,
-   compressed) is read whole and framed anew; past the limit of a payload its length alone goes, at which it is refused.
-3. From `take` on nothing more may be read from the connection here, and `detach` follows without a pause.
+1. A request can be detached only if it is alone on its connection. No earlier response may be in progress, and nothing
+   behind it may have been read, except the bytes behind a WebSocket handshake; these are sent along.
+2. Of a body of known length the part received so far is sent along; the other process receives the rest.
+3. A body that aiohttp decodes (chunked, compressed) is read to its end and sent with a `Content-Length`. Beyond the
+   payload limit only the length is sent, and the other process rejects the request for it.
+4. After `request_bytes` nothing more may be read from the connection here; `detach` must follow without an `await`.
 """
 
 from __future__ import annotations
@@ -17,18 +19,18 @@ from typing import Any
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
-from rtserver.engine.http.takeover import TakenOver, between_requests, detach
+from rtserver.engine.http.takeover import TakenOver, detach, parser_is_between_requests
 
 _FRAMING = frozenset({b"content-length", b"transfer-encoding", b"content-encoding", b"expect", b"trailer", b"te"})
 _ANSWERED = frozenset({b"expect"})
 
 
 class _ClosedProtocol(asyncio.Protocol):
-    """The protocol of a connection that is another process's."""
+    """Placeholder protocol for a connection handed to another process."""
 
 
 class DetachedRequest:
-    """`request` on its way out; `limit`: the most bytes of its body."""
+    """`limit`: the maximum size of its body, in bytes."""
 
     def __init__(self, request: web.Request, limit: int) -> None:
         self._request = request
@@ -38,7 +40,7 @@ class DetachedRequest:
 
     @property
     def possible(self) -> bool:
-        """Rule 1, as far as it can be told without harm."""
+        """Rule 1, as far as it can be checked without changing the state of aiohttp's parser."""
         handler = self._handler
         transport = handler.transport
         return (
@@ -52,21 +54,21 @@ class DetachedRequest:
         )
 
     @property
-    def waits(self) -> bool:
-        """Whether there is something that must be read here first, as slowly as the client sends it."""
+    def must_read_first(self) -> bool:
+        """Whether the body must be read here first, as slowly as the client sends it."""
         headers = self._request.headers
         coded = "Transfer-Encoding" in headers or "Content-Encoding" in headers
         return self._request.body_exists and (coded or self._handler._reading_paused)
 
     async def read(self) -> None:
-        """Raises `ConnectionError` when it does not come whole."""
+        """Read the body; raises `ConnectionError` when it does not arrive completely."""
         try:
             self._decoded = await self._body()
         except web.RequestPayloadError as error:
-            raise ConnectionResetError("no whole body") from error
+            raise ConnectionResetError("incomplete body") from error
 
-    def take(self) -> bytes | None:
-        """The bytes of the request and what came behind it; None when it is not alone, and cannot move."""
+    def request_bytes(self) -> bytes | None:
+        """Return the request and what arrived behind it; None if it is not alone and cannot be detached."""
         if not self.possible:
             return None
         content = self._request.content
@@ -78,8 +80,12 @@ class DetachedRequest:
             data = self._head(_ANSWERED, []) + (content.read_nowait() if self._request.body_exists else b"")
         if self._handler._upgraded:
             return data + bytes(self._handler._message_tail)
-        # Behind the last request of a connection aiohttp's parser takes nothing.
-        if content.is_eof() and not self._request._message.should_close and not between_requests(self._handler):
+        # aiohttp's parser accepts nothing behind the last request of a connection, so there is nothing to prove.
+        if (
+            content.is_eof()
+            and not self._request._message.should_close
+            and not parser_is_between_requests(self._handler)
+        ):
             return None
         return data
 
@@ -88,7 +94,7 @@ class DetachedRequest:
         return int(self._handler.transport.get_extra_info("socket").fileno())
 
     def detach(self) -> TakenOver:
-        """The connection is somebody else's by now: close what this process has of it."""
+        """Close this process's copy of the connection, which the other process has by now."""
         transport = self._handler.transport
         detach(self._handler, transport, _ClosedProtocol())
         transport.close()

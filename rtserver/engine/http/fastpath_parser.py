@@ -1,10 +1,16 @@
-"""The requests that are handled without aiohttp: read strictly, and anything doubtful is none of them.
+"""Fast-path request parser: the requests that are answered without aiohttp, parsed strictly. No I/O.
 
-They are the polls of kept connections, and the opening handshake of a WebSocket.
+There are two: a poll on a keep-alive connection (`read`) and the opening handshake of a WebSocket (`read_handshake`).
+Rules:
+
+1. Every doubtful request yields None and goes to aiohttp, which judges it: an unusual header or query, a duplicated
+   header that matters, a body of unknown or large size.
+2. So this parser never rejects a request, and never accepts one that aiohttp would read in another way.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Container, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from multidict import CIMultiDict
@@ -14,32 +20,29 @@ from rtserver.protocol.accept_encoding import accepts_gzip
 if TYPE_CHECKING:
     import asyncio
 
-    from rtserver.engine.server import Engine
-    from rtserver.engine.session.session import Session
-
 MAX_BODY = 65536
 MAX_HEAD = 8192
 HEAD_END = b"\r\n\r\n"
 
 _TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz")
-# What changes how a request is framed or answered.
+# These change how a request is framed or answered.
 _LEFT_TO_AIOHTTP = frozenset({"transfer-encoding", "expect", "content-encoding", "trailer", "te"})
 _ONCE = frozenset({"connection", "content-length", "host", "origin", "upgrade"})
 _PLAIN_QUERY = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~=&")
 
 
 class FastRequest(NamedTuple):
-    """A request that is handled here: its body is from `begin` to `end` of the bytes; `gzip` says what it accepts."""
+    """A GET or POST of the session `sid`. Its body is `data[begin:end]`; `gzip`: the client accepts it."""
 
     post: bool
-    session: Session
+    sid: str
     begin: int
     end: int
     gzip: bool
 
 
 class FastHandshakeRequest:
-    """An opening handshake, with what the engine and the layer above read of aiohttp's request."""
+    """The opening handshake of a WebSocket; a `HandshakeRequest`."""
 
     method = "GET"
     __slots__ = ("_transport", "headers", "path_qs", "query")
@@ -71,34 +74,45 @@ class FastHandshakeRequest:
 
 
 def read_handshake(path: str, head: bytes, transport: asyncio.Transport) -> FastHandshakeRequest | None:
-    """The request with this head, if it opens a session of revision 4 over a WebSocket."""
+    """Return the request with this head, if it opens a session of revision 4 over a WebSocket at `path`."""
     if not head.isascii():
         return None
     first, *lines = head.decode("latin-1").split("\r\n")
     method, _, rest = first.partition(" ")
     target, _, version = rest.partition(" ")
-    asked_path, _, query = target.partition("?")
-    if method != "GET" or version != "HTTP/1.1" or asked_path != path:
+    target_path, _, query_string = target.partition("?")
+    if method != "GET" or version != "HTTP/1.1" or target_path != path:
         return None
-    asked = _query(query)
-    if asked is None or asked.get("transport") != "websocket" or asked.get("EIO") != "4":
+    query = _parse_query(query_string)
+    if query is None or query.get("transport") != "websocket" or query.get("EIO") != "4":
         return None
-    headers = _headers(lines)
-    if headers is None or "sid" in asked or "host" not in headers or "content-length" in headers:
+    headers: CIMultiDict[str] = CIMultiDict()
+    if (
+        not _parse_headers(lines, headers, headers.add)
+        or "sid" in query
+        or "host" not in headers
+        or "content-length" in headers
+    ):
         return None
     if headers.get("upgrade", "").lower() != "websocket":
         return None
-    return FastHandshakeRequest(headers, target, asked, transport)
+    return FastHandshakeRequest(headers, target, query, transport)
 
 
-def read(engine: Engine, origin: str | None, head: bytes, begin: int) -> FastRequest | None:
-    """The request with this head, if it is one that is handled without aiohttp; its body begins at `begin`."""
+def read(path: str, max_body: int, origin: str | None, head: bytes, begin: int) -> FastRequest | None:
+    """Return the request with this head, if it is a plain GET or POST of a revision 4 polling session at `path`.
+
+    `origin`: what its `Origin` header must be. `max_body`: bytes. `begin`: where its body begins.
+    """
     first, *lines = head.decode("latin-1").split("\r\n")
     method, _, rest = first.partition(" ")
     target, _, version = rest.partition(" ")
-    session = _session(engine, target)
-    headers = _headers(lines)
-    if version != "HTTP/1.1" or session is None or headers is None or headers.get("origin") != origin:
+    sid = _polled_session(path, target)
+    # A dict is enough here, and faster; of a repeated header the first one counts.
+    headers: dict[str, str] = {}
+    if version != "HTTP/1.1" or sid is None or not _parse_headers(lines, headers, headers.setdefault):
+        return None
+    if headers.get("origin") != origin:
         return None
     if headers.get("connection", "keep-alive").lower() != "keep-alive" or "upgrade" in headers:
         return None
@@ -107,43 +121,41 @@ def read(engine: Engine, origin: str | None, head: bytes, begin: int) -> FastReq
         return None
     size = int(length)
     if method == "GET" and size == 0:
-        return FastRequest(False, session, begin, begin, accepts_gzip(headers.get("accept-encoding", "")))
-    if method == "POST" and size <= min(MAX_BODY, engine.max_payload):
-        return FastRequest(True, session, begin, begin + size, False) if _is_text(headers) else None
+        return FastRequest(False, sid, begin, begin, accepts_gzip(headers.get("accept-encoding", "")))
+    if method == "POST" and size <= max_body:
+        return FastRequest(True, sid, begin, begin + size, False) if _is_text(headers) else None
     return None
 
 
-def _session(engine: Engine, target: str) -> Session | None:
-    path, _, query = target.partition("?")
-    asked = _query(query) if path == engine.path else None
-    if asked is None or asked.get("transport") != "polling" or asked.get("EIO") != "4" or "j" in asked:
+def _polled_session(path: str, target: str) -> str | None:
+    target_path, _, query_string = target.partition("?")
+    query = _parse_query(query_string) if target_path == path else None
+    if query is None or query.get("transport") != "polling" or query.get("EIO") != "4" or "j" in query:
         return None
-    session = engine.sockets.get(asked.get("sid", ""))
-    return session if session is not None and session.socket is None and session.revision == 4 else None
+    return query.get("sid")
 
 
-def _query(query: str) -> dict[str, str] | None:
-    """None for one that would have to be decoded, or names something twice."""
-    if not _PLAIN_QUERY.issuperset(query):
+def _parse_query(query_string: str) -> dict[str, str] | None:
+    """None for one that needs decoding, or has a key twice."""
+    if not _PLAIN_QUERY.issuperset(query_string):
         return None
-    pairs = [pair.split("=", 1) for pair in query.split("&")]
-    asked = {pair[0]: pair[1] for pair in pairs if len(pair) == 2}
-    return asked if len(asked) == len(pairs) else None
+    pairs = [pair.split("=", 1) for pair in query_string.split("&")]
+    query = {pair[0]: pair[1] for pair in pairs if len(pair) == 2}
+    return query if len(query) == len(pairs) else None
 
 
-def _headers(lines: list[str]) -> CIMultiDict[str] | None:
-    """None where something is not plain."""
-    headers: CIMultiDict[str] = CIMultiDict()
+def _parse_headers(lines: list[str], headers: Container[str], add: Callable[[str, str], object]) -> bool:
+    """Add each header to `headers`, with its name in lower case; False where one is not plain."""
     for line in lines:
         name, colon, value = line.partition(":")
         name = name.lower()
         if not colon or not name or not _TOKEN.issuperset(name) or name in _LEFT_TO_AIOHTTP:
-            return None
+            return False
         if (name in _ONCE and name in headers) or not value.isprintable():
-            return None
-        headers.add(name, value.strip(" \t"))
-    return headers
+            return False
+        add(name, value.strip(" \t"))
+    return True
 
 
-def _is_text(headers: CIMultiDict[str]) -> bool:
+def _is_text(headers: Mapping[str, str]) -> bool:
     return not headers.get("content-type", "").startswith("application/octet-stream")

@@ -1,6 +1,6 @@
-"""The HTTP answers of Engine.IO: the statuses and bodies that Node gives, which clients and their tests know.
+"""HTTP responses of Engine.IO: the statuses and bodies of Node's server, which clients and their tests rely on.
 
-One is ours: a server that is about to stop refuses handshakes with 503, at which proxies ask another one.
+One is an addition: a stopping server refuses handshakes with 503, so that proxies try another server.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _SCRIPT = {
 
 
 class Refusal(Exception):
-    """The request is refused with one of the codes above; `message` says more than its usual text."""
+    """The request is refused with one of the codes above; `message` replaces the standard text of the code."""
 
     def __init__(self, code: int, message: str | None = None) -> None:
         super().__init__(message or MESSAGES[code])
@@ -41,13 +41,14 @@ class Refusal(Exception):
 
 
 def refused(refusal: Refusal) -> Answer:
+    """400, 403 or 503 with `{"code", "message"}`."""
     body = json.dumps({"code": refusal.code, "message": refusal.message})
     status = _STATUSES.get(refusal.code, 400)
     return web.Response(body=body, status=status, headers={"Content-Type": "application/json"})
 
 
 def refused_upgrade(refusal: Refusal) -> Answer:
-    """The same for a WebSocket handshake, after which Node closes the connection."""
+    """The response to a WebSocket handshake, after which the connection is closed, as in Node."""
     status = 503 if refusal.code == STOPPING else 400
     answer = web.Response(text=refusal.message, status=status, content_type="text/html")
     answer.force_close()
@@ -55,27 +56,32 @@ def refused_upgrade(refusal: Refusal) -> Answer:
 
 
 def bad_request() -> Answer:
+    """400 with the JSON body of code 3."""
     return refused(Refusal(BAD_REQUEST))
 
 
 def payload(body: bytes, binary: bool = False) -> Answer:
+    """200 with packets; `binary`: in the octet-stream encoding of revision 3."""
     return web.Response(body=body, headers=_OCTETS if binary else _TEXT)
 
 
 def jsonp(index: str, text: str) -> Answer:
-    """A call of the function that the client waits with; only digits of what it sent are repeated."""
+    """200 with a call of the client's callback `___eio[index]`; only the digits of `index` are repeated."""
     script = json.dumps(text).decode().replace("\u2028", "\\u2028").replace("\u2029", "\\u2029").replace("<", "\\u003c")
     body = f"___eio[{re.sub('[^0-9]', '', index)[:10]}]({script});"
     return web.Response(body=body.encode(), headers=_SCRIPT)
 
 
 def posted() -> Answer:
+    """200, "ok": the packets of a POST were received."""
     return web.Response(body=b"ok", headers={"Content-Type": "text/html", "Cache-Control": "no-store"})
 
 
 def empty(status: int) -> Answer:
+    """A response without a body."""
     return web.Response(status=status)
 
 
 def too_large() -> Answer:
+    """413: the payload is beyond the limit."""
     return web.Response(status=413)

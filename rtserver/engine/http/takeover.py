@@ -1,40 +1,41 @@
-"""The WebSocket handshake, and taking the connection over from aiohttp.
+"""Connection takeover: an open TCP connection leaves aiohttp and gets a protocol of the engine.
 
-aiohttp has parsed the request; from the 101 on the connection is ours. The transport gets our protocol, and aiohttp's
-`RequestHandler` is told that its connection is lost, with the transport taken away first: so its request, task, parser
-and headers are freed while the socket stays open. Bytes that arrived behind the handshake are handed on.
+For each request in progress aiohttp keeps a task, the request with its headers, a parser and a stream writer. A
+WebSocket is open for hours and needs none of them after its handshake, and a client that polls would make aiohttp build
+them anew for each poll. So the engine lets aiohttp parse and route a request, and then takes the connection away:
 
-The hooks of aiohttp that this stands on are held by tests/test_seams.py.
+1. The response is written to the transport by the engine, in one write together with the first frame or the body.
+2. `transport.set_protocol` gives the transport an asyncio protocol of the engine. From here on aiohttp sees no bytes.
+3. aiohttp's `RequestHandler` is told that its connection is lost, with its `transport` set to None first. It then frees
+   task, request, parser and headers, and cannot close the socket.
+4. The handler coroutine returns `TakenOver`, a response that writes nothing. aiohttp may still log it.
+
+What to mind:
+5. Bytes that arrived behind the request are in aiohttp, not in the socket. Behind a WebSocket handshake they are in
+   `_message_tail` and go to the new protocol. Behind any other request the parser may hold them, so a connection is
+   taken only if `parser_is_between_requests` proves that it holds none.
+6. aiohttp may have paused reading; the new protocol expects a transport that reads.
+7. An access log, middlewares and signals of the application see no later request of the connection. `can_take_over`
+   refuses where the application has any of them.
+
+The private hooks of aiohttp used here are tested in tests/repo/test_seams.py.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import hashlib
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiohttp import HttpVersion11, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler
 
-from rtserver.engine.http.responses import BAD_REQUEST, Refusal
-from rtserver.engine.session.interfaces import HandshakeRequest
-from rtserver.engine.transports.polling_fastpath import FastPollingProtocol
-from rtserver.engine.transports.websocket import WebSocket
-
-if TYPE_CHECKING:
-    from rtserver.engine.server import Engine
-
 NEXT_REQUEST = b"GET / HTTP/1.0\r\n\r\n"
-GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 class TakenOver(web.StreamResponse):
-    """What the handler gives back to aiohttp, which shall write nothing any more, but may log it."""
+    """The response that a handler returns to aiohttp after a takeover: it writes nothing."""
 
     def __init__(self) -> None:
         super().__init__(status=101)
@@ -46,30 +47,11 @@ class TakenOver(web.StreamResponse):
         return None
 
 
-def wants_websocket(request: web.Request) -> bool:
-    return request.headers.get("Upgrade", "").lower() == "websocket"
+def can_take_over(request: web.Request, always: bool) -> bool:
+    """Whether the connection of a completed request can leave aiohttp, later requests included.
 
-
-def accept(request: HandshakeRequest) -> bytes:
-    """The value of Sec-WebSocket-Accept; raises `Refusal` for a handshake that is none (RFC 6455, 4.2.1)."""
-    headers = request.headers
-    key = headers.get("Sec-WebSocket-Key", "").strip()
-    connection = (option.strip().lower() for option in headers.get("Connection", "").split(","))
-    if request.method != "GET" or "upgrade" not in connection or headers.get("Sec-WebSocket-Version") != "13":
-        raise Refusal(BAD_REQUEST)
-    try:
-        if len(base64.b64decode(key, validate=True)) != 16:
-            raise Refusal(BAD_REQUEST)
-    except (binascii.Error, ValueError):
-        raise Refusal(BAD_REQUEST) from None
-    return base64.b64encode(hashlib.sha1(key.encode() + GUID, usedforsecurity=False).digest())
-
-
-def may_keep(request: web.Request, always: bool) -> bool:
-    """Whether nobody would miss the requests that follow on this connection.
-
-    Nothing else may be under way on it, and neither an access log nor (unless `always`) middlewares or signals of the
-    application expect to see each request.
+    No other request may be in progress on it. There must be no access log, and (unless `always`) no middleware or
+    signal of the application, which would miss the later requests.
     """
     handler: Any = request.protocol
     return (
@@ -86,27 +68,11 @@ def may_keep(request: web.Request, always: bool) -> bool:
     )
 
 
-def keep(request: web.Request, answer: web.Response, engine: Engine) -> web.StreamResponse:
-    """Send the answer, and handle what follows on this connection without aiohttp."""
-    handler: Any = request.protocol
-    if not between_requests(handler):
-        answer.force_close()
-        return answer
-    transport, manager = handler.transport, handler._manager
-    allowing = "".join(
-        f"{name}: {value}\r\n" for name, value in answer.headers.items() if name.startswith("Access-") or name == "Vary"
-    )
-    kept = FastPollingProtocol(engine, manager, request.headers.get("Origin"), allowing.encode())
-    body = answer.body if isinstance(answer.body, bytes) else b""
-    head = "".join(f"{name}: {value}\r\n" for name, value in answer.headers.items() if name != "Content-Length")
-    detach(handler, transport, kept)
-    transport.write(b"HTTP/1.1 200 OK\r\n%bContent-Length: %d\r\n\r\n%b" % (head.encode(), len(body), body))
-    return TakenOver()
+def parser_is_between_requests(handler: Any) -> bool:
+    """Whether aiohttp's parser holds no part of a next request.
 
-
-def between_requests(handler: Any) -> bool:
-    """Whether aiohttp's parser holds no part of a next request, which would be lost: the rest of it, read alone, could
-    be made to look like another request. The parser does not say, and takes nothing more after this.
+    That part would be lost, and the rest of the request, read alone, could look like a request of its own. The parser
+    has no method that answers this, so it is fed a request; it accepts no more input after this.
     """
     try:
         messages, _, _ = handler._parser.feed_data(NEXT_REQUEST)
@@ -116,7 +82,7 @@ def between_requests(handler: Any) -> bool:
 
 
 def detach(handler: Any, transport: Any, protocol: asyncio.Protocol) -> None:
-    """Give the transport another protocol; aiohttp's handler takes it for lost, and frees what it holds."""
+    """Give the transport another protocol; aiohttp's handler ends as if the connection were lost."""
     transport.set_protocol(protocol)
     protocol.connection_made(transport)
     if handler._reading_paused or handler._buffer_paused:
@@ -125,27 +91,17 @@ def detach(handler: Any, transport: Any, protocol: asyncio.Protocol) -> None:
     handler.connection_lost(None)
 
 
-def switching(accepted: bytes, headers: Mapping[str, str]) -> bytes:
-    """The head of the answer 101."""
-    more = "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode()
-    return (
-        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Accept: " + accepted + b"\r\n" + more + b"\r\n"
-    )
+def take_over(request: web.Request, protocol: asyncio.Protocol, response: bytes) -> tuple[TakenOver, bytes]:
+    """Write the 101 `response` of a WebSocket handshake and make `protocol` the protocol of the connection.
 
-
-def take_over(
-    request: web.Request, accepted: bytes, socket: WebSocket, headers: Mapping[str, str], first: bytes = b""
-) -> tuple[TakenOver, bytes]:
-    """Answer 101 and make `socket` the protocol of the connection; with it the bytes that came behind the handshake.
-
-    `first`: frames that leave together with the answer.
+    Returns the response for aiohttp, and the bytes that arrived behind the handshake. Raises `ConnectionResetError`
+    if the client has disconnected.
     """
     handler: Any = request.protocol
     transport = handler.transport
     if transport is None or transport.is_closing():
-        raise ConnectionResetError("the client has gone")
-    transport.write(switching(accepted, headers) + first)
+        raise ConnectionResetError("the client has disconnected")
+    transport.write(response)
     tail, handler._message_tail = handler._message_tail, b""
-    detach(handler, transport, socket)
+    detach(handler, transport, protocol)
     return TakenOver(), tail

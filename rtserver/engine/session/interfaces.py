@@ -1,16 +1,19 @@
-"""What the parts of the engine ask of each other, of the layer above and of whoever counts."""
+"""Interfaces of the engine: what its parts need of each other and of the layer above."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Protocol
-
-from multidict import MultiMapping
 
 if TYPE_CHECKING:
     from aiohttp import web
 
-    from rtserver.engine.session.session import Session
+    from rtserver.engine.session.cork import Cork
+    from rtserver.engine.session.prepared_message import PreparedMessage
+    from rtserver.timer_wheel import Wheel
+
+Send = Callable[[bytes], int]
+"""Sends bytes without waiting, and returns how many the system accepted. Raises `OSError`."""
 
 
 class Reason:
@@ -24,100 +27,161 @@ class Reason:
 
 
 class MessageReceiver(Protocol):
-    """The layer above."""
+    """The layer above, for one session. Implemented by `rtserver.sio` connections; called by `Session`."""
 
     def receive(self, message: str | bytes) -> None:
-        """One message of the client. It may close the session, or ask it to `pause`."""
+        """Receive one message of the client. It may close the session, or call `pause` of it."""
 
-    def session_closed(self, reason: str) -> None: ...
-
-
-class HandshakeRequest(Protocol):
-    """What is read of the request that opens a session; aiohttp's is one."""
-
-    @property
-    def method(self) -> str: ...
-
-    @property
-    def headers(self) -> MultiMapping[str]: ...
-
-    @property
-    def query(self) -> Mapping[str, str]: ...
-
-    @property
-    def path_qs(self) -> str: ...
-
-    @property
-    def host(self) -> str: ...
-
-    @property
-    def scheme(self) -> str: ...
-
-    @property
-    def secure(self) -> bool: ...
-
-    @property
-    def remote(self) -> str | None: ...
+    def session_closed(self, reason: str) -> None:
+        """Called exactly once, after the last message."""
 
 
-class PeerWorkers(Protocol):
-    """The other processes that serve the same port."""
+class MessageSink(Protocol):
+    """The receiving end of a WebSocket. Implemented by `Session`, and by `Upgrade` until the upgrade is complete."""
 
-    def __call__(self, request: web.Request, sid: str | None) -> Awaitable[web.StreamResponse | None]:
-        """Hand a request over to the process that has this session; without one, to a process that opens sessions.
+    paused: bool
+    """While True, the socket delivers nothing."""
 
-        None where there is no such process.
-        """
+    def receive_text(self, text: str) -> None:
+        """Raises `PayloadError`."""
+
+    def receive_binary(self, data: bytes) -> None:
+        """Raises `PayloadError`."""
+
+    def set_direct_send(self, send: Send | None) -> None:
+        """Frames may be sent by `send`, past the transport, until further notice; None: they may not."""
+
+    def socket_lost(self, reason: str) -> None:
+        """The socket is closed, and not by its sink."""
 
 
-class IdleConnection(Protocol):
-    """A connection that has no session of its own."""
+class SocketWriter(Protocol):
+    """The WebSocket of a session. Implemented by `WebSocket`; called by `Outbox`, `Session` and the fan-out."""
 
-    def close(self) -> None: ...
+    def write(self, frames: bytes) -> None:
+        """Send in order, directly where that is possible."""
+
+    def corked_write(self, frames: bytes) -> None:
+        """Send at the end of this event-loop iteration."""
+
+    def write_buffered(self, data: bytes) -> None:
+        """Append to what the transport has buffered."""
+
+    def write_control(self, data: bytes) -> None:
+        """Send a frame that is no message."""
+
+    def push(self, message: PreparedMessage, volatile: bool) -> None:
+        """Send a message where direct writes are not possible."""
+
+    def set_sink(self, sink: MessageSink) -> None:
+        """Deliver what arrives from now on to `sink`."""
+
+    def enable_direct_writes(self) -> None:
+        """Let the sink send directly, unless the socket is congested or closing."""
+
+    def pause(self) -> None: ...
+
+    def resume(self) -> None: ...
+
+    def close(self) -> None:
+        """Send what is buffered, then close."""
+
+    def abort(self) -> None:
+        """Close at once; what is buffered is lost."""
 
 
 class PendingPoll(Protocol):
-    """A poll that hangs."""
+    """A GET that hangs. Implemented by `Poll` and `FastPollingProtocol`; called by `Outbox` and `Session`."""
 
-    def wake(self) -> None: ...
+    def wake(self) -> None:
+        """Something is queued, or the session ended: answer."""
 
 
 class PendingPost(Protocol):
-    """A POST under way."""
+    """A POST in progress. Implemented by `Post` and `FastPollingProtocol`; called by `Session` at its end."""
 
     def abort(self) -> None: ...
 
 
-class MessageSink(Protocol):
-    """Who gets the messages of a socket: a session, or the probe that comes before."""
+class PendingUpgrade(Protocol):
+    """An upgrade to WebSocket in progress. Implemented by `Upgrade`; called by `Session` at its end."""
 
-    def text(self, text: str) -> None:
-        """Raises `PayloadError`."""
-
-    def binary(self, data: bytes) -> None:
-        """Raises `PayloadError`."""
-
-    paused: bool
-
-    def write_through(self, send: Callable[[bytes], int] | None) -> None: ...
-
-    def socket_lost(self, reason: str) -> None: ...
+    def abort(self) -> None:
+        """Close the WebSocket; the session stays on polling."""
 
 
-class SessionListener(Protocol):
-    """The layer above."""
+class IdleConnection(Protocol):
+    """A connection outside aiohttp that belongs to no session.
 
-    needs_request: bool
-    """Whether it needs aiohttp's request of a session."""
+    Implemented by `FastPollingProtocol` and `FastHandshakeProtocol`; closed by `Engine.shutdown`.
+    """
 
-    def session_opened(self, session: Session, request: HandshakeRequest) -> MessageReceiver: ...
+    def close(self) -> None: ...
+
+
+class PeerWorkers(Protocol):
+    """The other processes that serve the same port. Implemented by `HandoffSender`; called by `Engine`."""
+
+    def __call__(self, request: web.Request, sid: str | None) -> Awaitable[web.StreamResponse | None]:
+        """Hand a request over to the process of this session; without a sid, to a process that opens sessions.
+
+        The result is the response for aiohttp, or None if there is no such process.
+        """
 
 
 class EngineMetrics(Protocol):
-    """What is counted here."""
+    """Counters of the engine. Implemented by `rtserver.telemetry.metrics.Metrics`; called by `EngineState`."""
 
     slow_clients: int
 
     def rejected(self, code: str) -> None: ...
 
     def dropped(self, reason: str) -> None: ...
+
+
+class SessionEntry(Protocol):
+    """What the registry needs of a session. Implemented by `Session`."""
+
+    id: str
+
+
+class Registry(Protocol):
+    """What sessions and sockets report to the session registry. Implemented by `SessionRegistry`."""
+
+    def remove(self, sid: str) -> None:
+        """The session has ended."""
+
+    def add_lingering(self, session: SessionEntry) -> None:
+        """The session has ended, and its last packets wait for one more poll."""
+
+    def remove_lingering(self, sid: str) -> None:
+        """That poll has arrived, or will not arrive."""
+
+    def websocket_opened(self) -> None: ...
+
+    def websocket_closed(self) -> None: ...
+
+
+class EngineContext(Protocol):
+    """What sessions and WebSockets need of the engine. Implemented by `EngineState`."""
+
+    ping_interval: float
+    ping_timeout: float
+    heartbeat_timeout: float
+    """Seconds without a ping after which a client of revision 3 is lost."""
+    outbox_limit: int
+    max_payload: int
+    wheel: Wheel
+    cork: Cork
+
+    @property
+    def sessions(self) -> Registry: ...
+
+    def slow_client(self, sid: str) -> None:
+        """Count and log a client that is closed as slow."""
+
+    def volatile_dropped(self) -> None:
+        """Count a volatile message that was dropped."""
+
+    def payload_rejected(self, sid: str, reason: str) -> None:
+        """Count and log a payload or frame that broke the protocol."""

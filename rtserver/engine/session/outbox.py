@@ -1,128 +1,122 @@
-"""What leaves for one session, in order: everything goes through here, whichever transport is up.
+"""Outbox: everything that is sent to one session, in order, whichever transport is in use.
 
-1. While the WebSocket is up, and not congested, frames are written to it (see `transports.websocket_writer`);
-   while there is none, they wait for the next poll.
-2. What waits is bounded by the engine's `outbox_limit`: a client beyond it is closed as slow. A volatile message is
-   dropped where it would have to wait. Each message counts with `OVERHEAD` bytes more than it has.
+1. With a WebSocket that is not congested, frames are written to it (see `transports.websocket_writer`). Without a
+   WebSocket, packets are queued for the next poll.
+2. The queue is bounded by the engine's `outbox_limit`: a client beyond it is closed as slow. A volatile message is
+   dropped where it would have to wait. Each queued packet counts `OVERHEAD` bytes more than its size.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
 
-from rtserver.engine.session.interfaces import PendingPoll
+from rtserver.engine.session.interfaces import EngineContext, PendingPoll, Send, SocketWriter
 from rtserver.engine.session.prepared_message import Part, PreparedMessage
 from rtserver.protocol import engineio_packets
 from rtserver.protocol.frames import TEXT, frame
 from rtserver.timer_wheel import Timer
 
-if TYPE_CHECKING:
-    from rtserver.engine.server import Engine
-    from rtserver.engine.session.session import Session
-    from rtserver.engine.transports.websocket import WebSocket
-
-Send = Callable[[bytes], int]
-"""Sends bytes, and tells how many the system took."""
-
 HELD = sys.maxsize
-"""`sent_at` of a session for which something is kept, or may be: nothing goes straight to the socket."""
+"""`sent_at` of a session whose frames are corked or buffered, or may be: nothing may be sent directly."""
 
 OVERHEAD = 64
-"""What Python takes for a message that waits, beside its bytes."""
+"""Bytes that Python needs for a queued packet beside its content."""
 
 
 class Outbox(Timer):
-    """The sending half of a session."""
+    """The sending half of a session; `Session` inherits it, as an object of its own would cost memory per session."""
 
     __slots__ = ("_engine", "_queue", "_queued", "base64", "closed", "poll", "revision", "send", "sent_at", "socket")
 
-    def __init__(self, engine: Engine, revision: int, base64: bool) -> None:
+    def __init__(self, engine: EngineContext, revision: int, base64: bool) -> None:
         super().__init__()
         self.revision = revision
         self.base64 = base64
         self.closed = False
         self.poll: PendingPoll | None = None
-        self.socket: WebSocket | None = None
+        self.socket: SocketWriter | None = None
         self.send: Send | None = None
-        """Takes frames of revision 4; None while there is no WebSocket for them, or it is congested."""
+        """Sends frames of revision 4; None while there is no WebSocket for them, or it is congested."""
         self.sent_at = HELD
-        """The turn of the event loop in which a broadcast went straight to the socket."""
+        """The event-loop iteration in which a broadcast was last sent directly to the socket."""
         self._engine = engine
         self._queue: list[Part] | None = None
         self._queued = 0
 
     @property
     def plain(self) -> bool:
-        """Whether it takes frames of revision 4, binary ones too, which most sessions do."""
+        """Whether the client accepts frames of revision 4, binary ones included, as most do."""
         return self.revision == 4 and not self.base64
 
-    def put(self, frames: bytes) -> None:
-        """Write frames of revision 4; only while there is a `send`."""
+    def write(self, frames: bytes) -> None:
+        """Send frames of revision 4; only while `send` is set."""
         if self.sent_at == HELD:
-            self.socket.write(frames)  # type: ignore[union-attr]  # it is there while there is a `send`
-        elif (taken := sent(self.send, frames)) != len(frames):  # type: ignore[arg-type]  # as the caller has seen
-            self.socket.write_buffered(frames[taken:])  # type: ignore[union-attr]  # as above
+            self.socket.write(frames)  # type: ignore[union-attr]  # set whenever `send` is
+        elif (count := sent(self.send, frames)) != len(frames):  # type: ignore[arg-type]  # checked by the caller
+            self.socket.write_buffered(frames[count:])  # type: ignore[union-attr]  # as above
 
     def send_text(self, packet: bytes) -> None:
-        """Send one packet of text that goes to nobody else."""
+        """Send one text packet that has no other recipient."""
         if self.send is not None:
-            self.put(frame(packet, TEXT))
+            self.write(frame(packet, TEXT))
         else:
             self.push(PreparedMessage(packet))
 
     def push(self, message: PreparedMessage, volatile: bool = False) -> None:
-        """Send, or keep until it can be sent; `volatile` lets it be dropped where it would have to wait."""
+        """Send, or queue until it can be sent; a `volatile` message is dropped where it would have to wait."""
         if self.send is not None:
-            self.put(message.frames)
+            self.write(message.frames)
         elif self.socket is not None:
             self.socket.push(message, volatile)
         elif not self.closed:
             self._enqueue(message, volatile)
 
+    def push_control(self, packet: str) -> None:
+        """Send a packet that is no message: it is never dropped or counted."""
+        if self.socket is not None:
+            self.socket.write_control(frame(packet.encode(), TEXT))
+        elif not self.closed:
+            self._append((packet,))
+
+    def close_as_slow(self) -> None:
+        """The client has more than `outbox_limit` bytes waiting: close its session."""
+        raise NotImplementedError
+
     def _enqueue(self, message: PreparedMessage, volatile: bool) -> None:
         if volatile and self.poll is None:
-            self._engine.dropped_volatile()
+            self._engine.volatile_dropped()
             return
         if self._queued > self._engine.outbox_limit:
-            self._engine.closed_slow(cast("Session", self))
+            self.close_as_slow()
             return
         parts = message.parts
         self._queued += message.size + OVERHEAD * len(parts)
-        self._queue_parts(parts)
+        self._append(parts)
 
-    def _queue_parts(self, parts: tuple[Part, ...]) -> None:
+    def _append(self, parts: tuple[Part, ...]) -> None:
         if self._queue is None:
             self._queue = []
         self._queue.extend(parts)
         if self.poll is not None:
             self.poll.wake()
 
-    def take(self) -> list[Part]:
-        """What waits for the next poll."""
+    def take_queue(self) -> list[Part]:
+        """Remove and return what is queued for the next poll."""
         queue, self._queue, self._queued = self._queue, None, 0
         return queue or []
 
-    def write_through(self, send: Send | None) -> None:
-        """`push` may write to the socket by this until further notice; None: it may not."""
+    def set_direct_send(self, send: Send | None) -> None:
+        """Frames may be sent by `send`, past the transport, until further notice; None: they may not."""
         self.send = send if self.plain else None
 
-    def release(self) -> None:
-        """Let a poll that hangs go, with nothing."""
+    def release_poll(self) -> None:
+        """Answer a poll that hangs, with nothing but a NOOP."""
         if self.poll is not None and not self._queue:
-            self._queue_parts((engineio_packets.NOOP,))
-
-    def control(self, packet: str) -> None:
-        """Send a packet that is no message: it is never dropped or counted."""
-        if self.socket is not None:
-            self.socket.write_control(frame(packet.encode(), TEXT))
-        elif not self.closed:
-            self._queue_parts((packet,))
+            self._append((engineio_packets.NOOP,))
 
 
 def sent(send: Send, frames: bytes) -> int:
-    """How many bytes went straight to the socket. What is wrong with it, its transport will find out."""
+    """Send directly; returns how many bytes the system accepted. Errors are left to the transport to report."""
     try:
         return send(frames)
     except OSError:

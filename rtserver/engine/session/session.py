@@ -1,123 +1,132 @@
-"""One Engine.IO session: what it receives, what leaves for it, its heartbeat and its end, over either transport.
+"""Engine.IO session: receiving, heartbeat, flow control and end of one client connection, over either transport.
 
 Rules:
-1. What leaves, and how much may wait, is `rtserver.engine.session.outbox`'s.
-2. Revision 4 is pinged by the server, revision 3 pings the server; silence ends the session either way.
+1. What is sent, and how much may be queued, is in `rtserver.engine.session.outbox`.
+2. Revision 4 is pinged by the server, revision 3 pings the server. A missing heartbeat ends the session either way.
 3. A session ends once: `receiver.session_closed` is called exactly once, and nothing is received after it.
+4. A polling session that ends without a poll in progress lingers: the next poll within `LINGER_SECONDS` receives what
+   is queued.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
-from rtserver.engine.session.interfaces import MessageReceiver, PendingPost, Reason
-from rtserver.engine.session.outbox import Outbox
-from rtserver.engine.session.prepared_message import Part, PreparedMessage
+from rtserver.engine.session.interfaces import (
+    EngineContext,
+    MessageReceiver,
+    PendingPost,
+    PendingUpgrade,
+    Reason,
+    SocketWriter,
+)
+from rtserver.engine.session.outbox import HELD, Outbox
+from rtserver.engine.session.prepared_message import Part, PreparedMessage, part_frame
 from rtserver.protocol import engineio_packets
 from rtserver.protocol.frames import TEXT, frame
-
-if TYPE_CHECKING:
-    from rtserver.engine.server import Engine
-    from rtserver.engine.transports.upgrade import Upgrade
-    from rtserver.engine.transports.websocket import WebSocket
 
 LINGER_SECONDS = 30.0
 PING_FRAME = frame(engineio_packets.PING.encode(), TEXT)
 
 
 class Session(Outbox):
-    """As a timer, it is its own heartbeat. `base64`: the client cannot take binary data."""
+    """As a timer, it is its own heartbeat. `base64`: the client cannot receive binary data."""
 
-    __slots__ = ("_awaits_pong", "id", "paused", "post", "receiver", "resumed", "upgrading")
+    __slots__ = ("_awaits_pong", "id", "paused", "post", "receiver", "resumed", "upgrade")
 
-    def __init__(self, engine: Engine, id: str, revision: int, base64: bool) -> None:
+    def __init__(self, engine: EngineContext, id: str, revision: int, base64: bool) -> None:
         super().__init__(engine, revision, base64)
         self.id = id
         self.paused = False
         self.receiver: MessageReceiver | None = None
         self.resumed: asyncio.Future[None] | None = None
+        """Awaited by a POST while the session is paused."""
         self.post: PendingPost | None = None
-        self.upgrading: Upgrade | None = None
+        self.upgrade: PendingUpgrade | None = None
         self._awaits_pong = False
 
     @property
     def transport(self) -> str:
+        """Either "polling" or "websocket"."""
         return "polling" if self.socket is None else "websocket"
 
-    def opened(self) -> None:
-        """The handshake went out: the heartbeat begins."""
-        self._engine.wheel.start(self, self._engine.patience if self.revision == 3 else self._engine.ping_interval)
+    def start_heartbeat(self) -> None:
+        """Called when the handshake has been answered."""
+        engine = self._engine
+        engine.wheel.start(self, engine.heartbeat_timeout if self.revision == 3 else engine.ping_interval)
 
-    # In.
+    # Receiving.
 
-    def text(self, text: str) -> None:
-        """One packet as text, from a frame or a payload; raises `PayloadError`."""
+    def receive_text(self, text: str) -> None:
+        """One packet as text, from a frame; raises `PayloadError`."""
         receiver = self.receiver
         if text[:1] == "4" and receiver is not None:
             receiver.receive(text[1:])
         elif text[:1] != "4":
-            self.packet(*engineio_packets.decode_packet(text, self.revision))
+            self.receive_packet(*engineio_packets.decode_packet(text, self.revision))
 
-    def binary(self, data: bytes) -> None:
-        """The same for a binary frame."""
+    def receive_binary(self, data: bytes) -> None:
+        """One binary frame; raises `PayloadError`."""
         if self.receiver is not None:
             self.receiver.receive(engineio_packets.decode_binary(data, self.revision))
 
-    def packet(self, kind: str, data: str | bytes) -> None:
-        """One decoded packet, of a polling payload or out of the ordinary; raises `PayloadError`."""
+    def receive_packet(self, kind: str, data: str | bytes) -> None:
+        """One decoded packet, of a polling payload or another type than a message; raises `PayloadError`."""
         if self.receiver is None:
             if kind == engineio_packets.CLOSE:
-                self._engine.bury(self)
+                self.stop_lingering()
             return
         if kind == engineio_packets.MESSAGE:
             self.receiver.receive(data)
         else:
-            self._control(kind)
+            self._receive_control(kind)
 
-    def _control(self, kind: str) -> None:
+    def _receive_control(self, kind: str) -> None:
         if kind == engineio_packets.PONG and self.revision == 4:
             self._awaits_pong = False
             self._engine.wheel.start(self, self._engine.ping_interval)
         elif kind == engineio_packets.PING and self.revision == 3:
-            self._engine.wheel.start(self, self._engine.patience)
-            # Like a message, so that one who only asks, and does not read, is closed as slow.
+            self._engine.wheel.start(self, self._engine.heartbeat_timeout)
+            # Sent like a message, so that a client that sends pings without reading is closed as slow.
             self.push(PreparedMessage(engineio_packets.PONG.encode()))
         elif kind in (engineio_packets.PING, engineio_packets.PONG):
             raise engineio_packets.PayloadError("heartbeat in the wrong direction")
         elif kind == engineio_packets.CLOSE:
-            self._client_closed()
+            self._closed_by_client()
 
-    def _client_closed(self) -> None:
-        self.release()
+    def _closed_by_client(self) -> None:
+        self.release_poll()
         if self.socket is not None:
             self.socket.close()
         self._end(Reason.TRANSPORT_CLOSE)
 
     def socket_lost(self, reason: str) -> None:
+        """The WebSocket is closed: the session ends."""
         if not self.closed:
             self._end(reason)
 
+    # Heartbeat.
+
     def fire(self) -> None:
-        """The heartbeat: time for a ping, or the end of patience."""
+        """Send a ping, or end the session: the pong is missing, or the time to linger is over."""
         if self.closed:
-            self._engine.bury(self)
+            self.stop_lingering()
         elif self._awaits_pong or self.revision == 3:
-            self._unheard()
+            self._heartbeat_missed()
         else:
             self._awaits_pong = True
             if self.send is not None:
-                self.put(PING_FRAME)
+                self.write(PING_FRAME)
             else:
-                self.control(engineio_packets.PING)
+                self.push_control(engineio_packets.PING)
             self._engine.wheel.start(self, self._engine.ping_timeout)
 
-    def _unheard(self) -> None:
+    def _heartbeat_missed(self) -> None:
         if self.paused:
-            # It may have spoken: we do not listen.
+            # The heartbeat may have arrived: a paused session is not read.
             self._engine.wheel.start(self, self._engine.ping_timeout)
         elif self.socket is None and self.poll is None:
-            # Nobody is there to be told.
+            # There is no poll that a close packet could answer.
             self.abort(Reason.PING_TIMEOUT)
         else:
             self.close(Reason.PING_TIMEOUT)
@@ -125,57 +134,66 @@ class Session(Outbox):
     # Flow control.
 
     def pause(self) -> None:
-        """Take nothing in until `resume`: the layer above has enough to do."""
+        """Deliver nothing until `resume`: the layer above has enough to do."""
         self.paused = True
         if self.socket is not None:
             self.socket.pause()
 
     def resume(self) -> None:
+        """Deliver again."""
         self.paused = False
         if self.resumed is not None and not self.resumed.done():
             self.resumed.set_result(None)
         if self.socket is not None:
             self.socket.resume()
 
-    # The end.
+    # Transports.
 
-    def take(self) -> list[Part]:
-        """What waits for the next poll; a close goes alone, as from Node.
-
-        Stock clients hand packets on a moment later than they close, and lose those that stand before a close.
-        """
-        parts = super().take()
-        if self.closed and len(parts) > 1 and parts[-1] == engineio_packets.CLOSE:
-            self._queue = [parts.pop()]
-            self._await_poll()
-        return parts
-
-    def upgraded(self, socket: WebSocket) -> None:
-        """The WebSocket takes over, with what waited for a poll."""
-        self.upgrading = None
-        self.attach(socket)
+    def complete_upgrade(self, socket: SocketWriter) -> None:
+        """Move to the WebSocket, with what is queued; a poll that hangs is answered."""
+        self.upgrade = None
+        self.attach_socket(socket)
         if self.poll is not None:
             self.poll.wake()
 
-    def attach(self, socket: WebSocket) -> None:
+    def attach_socket(self, socket: SocketWriter) -> None:
+        """Use this WebSocket from now on; what is queued is sent over it."""
         self.socket = socket
-        socket.take_over(self, self.take())
+        queue = self.take_queue()
+        socket.set_sink(self)
+        for part in queue:
+            socket.write_control(part_frame(part, self.revision, self.base64))
+        self.sent_at = HELD
+        socket.enable_direct_writes()
+
+    def take_queue(self) -> list[Part]:
+        """Remove and return what is queued for the next poll; a close packet is returned alone, as in Node.
+
+        Client libraries handle packets a moment later than the close, and lose those that stand before it.
+        """
+        parts = super().take_queue()
+        if self.closed and len(parts) > 1 and parts[-1] == engineio_packets.CLOSE:
+            self._queue = [parts.pop()]
+            self._linger()
+        return parts
+
+    # The end.
 
     def close(self, reason: str) -> None:
-        """Send what waits, then close the transport."""
+        """Send what is queued, then close the transport."""
         if not self.closed:
             if self.socket is not None:
                 self.socket.close()
                 self._end(reason)
             else:
                 polled = self.poll is not None
-                self._queue_parts((engineio_packets.CLOSE,))
+                self._append((engineio_packets.CLOSE,))
                 self._end(reason)
                 if not polled:
-                    self._await_poll()
+                    self._linger()
 
     def abort(self, reason: str) -> None:
-        """Close at once; what waits is lost."""
+        """Close at once; what is queued is lost."""
         if not self.closed:
             if self.socket is not None:
                 self.socket.abort()
@@ -184,20 +202,30 @@ class Session(Outbox):
             if self.poll is not None:
                 self.poll.wake()
 
-    def _await_poll(self) -> None:
-        self._engine.linger(self)
+    def close_as_slow(self) -> None:
+        """Close at once, and report the client as slow."""
+        self._engine.slow_client(self.id)
+        self.abort(Reason.TRANSPORT_ERROR)
+
+    def stop_lingering(self) -> None:
+        """The last poll of an ended session has arrived, or will not arrive."""
+        self._engine.sessions.remove_lingering(self.id)
+        self._engine.wheel.stop(self)
+
+    def _linger(self) -> None:
+        self._engine.sessions.add_lingering(self)
         self._engine.wheel.start(self, LINGER_SECONDS)
 
     def _end(self, reason: str) -> None:
         self.closed = True
         self.send = None
         self._engine.wheel.stop(self)
-        if self.upgrading is not None:
-            self.upgrading.give_up()
+        if self.upgrade is not None:
+            self.upgrade.abort()
         receiver, self.receiver = self.receiver, None
         self.resume()
         if self.post is not None:
             self.post.abort()
-        self._engine.forget(self)
+        self._engine.sessions.remove(self.id)
         if receiver is not None:
             receiver.session_closed(reason)

@@ -1,22 +1,19 @@
-"""The upgrade from polling to WebSocket, as the client drives it: `2probe` → `3probe` → `5`.
+"""Upgrade from polling to WebSocket, as the client drives it: `2probe` → `3probe` → `5`.
 
-While it lasts, messages keep going by polling; a poll that hangs is released every 100 ms, so that the client can stop
-polling. The WebSocket never sees those NOOPs. Anything else than these packets, or silence, ends the upgrade and
-leaves the session as it is. Source: https://socket.io/docs/v4/engine-io-protocol/#upgrade
+1. While it is in progress, messages keep going by polling. A poll that hangs is released every 100 ms, so that the
+   client can stop polling. The WebSocket never carries those NOOPs.
+2. Any other packet on the WebSocket, or silence, aborts the upgrade and leaves the session on polling.
+
+Source: https://socket.io/docs/v4/engine-io-protocol/#upgrade
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
-
+from rtserver.engine.session.interfaces import Send
+from rtserver.engine.session.session import Session
+from rtserver.engine.transports.websocket import WebSocket
 from rtserver.protocol.frames import TEXT, frame
-from rtserver.timer_wheel import Timer
-
-if TYPE_CHECKING:
-    from rtserver.engine.server import Engine
-    from rtserver.engine.session.session import Session
-    from rtserver.engine.transports.websocket import WebSocket
+from rtserver.timer_wheel import Timer, Wheel
 
 PROBE, PROBED, UPGRADE = "2probe", "3probe", "5"
 UPGRADE_SECONDS = 10.0
@@ -24,56 +21,63 @@ RELEASE_SECONDS = 0.1
 
 
 class Upgrade(Timer):
-    """Owns the new WebSocket until it becomes the session's. As a timer, it releases polls until time is up."""
+    """The sink of the new WebSocket until this becomes the session's. As a timer, it releases polls until time is up.
 
-    __slots__ = ("_base64", "_engine", "_left", "_session", "_socket", "paused", "probed")
+    It implements `PendingUpgrade` for the session.
+    """
 
-    def __init__(self, engine: Engine, session: Session, socket: WebSocket, base64: bool) -> None:
-        """`base64`: the client cannot take binary data over this WebSocket."""
+    __slots__ = ("_base64", "_releases_left", "_session", "_socket", "_wheel", "paused", "probed")
+
+    def __init__(self, wheel: Wheel, session: Session, socket: WebSocket, base64: bool) -> None:
+        """`base64`: the client cannot receive binary data over this WebSocket."""
         super().__init__()
         self.paused = False
         self.probed = False
-        self._engine = engine
+        self._wheel = wheel
         self._session = session
         self._socket = socket
         self._base64 = base64
-        self._left = round(UPGRADE_SECONDS / RELEASE_SECONDS)
-        session.upgrading = self
-        engine.wheel.start(self, RELEASE_SECONDS)
+        self._releases_left = round(UPGRADE_SECONDS / RELEASE_SECONDS)
+        session.upgrade = self
+        wheel.start(self, RELEASE_SECONDS)
 
-    def text(self, text: str) -> None:
+    def receive_text(self, text: str) -> None:
+        """One text frame of the new WebSocket."""
         if text == PROBE and not self.probed:
             self.probed = True
             self._socket.write_control(frame(PROBED.encode(), TEXT))
-            self._session.release()
+            self._session.release_poll()
         elif text == UPGRADE and self.probed:
-            self._engine.wheel.stop(self)
+            self._wheel.stop(self)
             self._session.base64 = self._base64
-            self._session.upgraded(self._socket)
+            self._session.complete_upgrade(self._socket)
         else:
-            self.give_up()
+            self.abort()
 
-    def binary(self, data: bytes) -> None:
-        self.give_up()
+    def receive_binary(self, data: bytes) -> None:
+        """No packet of an upgrade is binary."""
+        self.abort()
 
     def fire(self) -> None:
-        self._left -= 1
-        if self._left <= 0:
-            self.give_up()
+        """Release the poll that hangs, or abort when time is up."""
+        self._releases_left -= 1
+        if self._releases_left <= 0:
+            self.abort()
             return
         if self.probed:
-            self._session.release()
-        self._engine.wheel.start(self, RELEASE_SECONDS)
+            self._session.release_poll()
+        self._wheel.start(self, RELEASE_SECONDS)
 
-    def give_up(self) -> None:
-        """The session goes on by polling."""
+    def abort(self) -> None:
+        """Close the WebSocket; the session stays on polling."""
         self.socket_lost("")
         self._socket.close()
 
     def socket_lost(self, reason: str) -> None:
-        self._engine.wheel.stop(self)
-        if self._session.upgrading is self:
-            self._session.upgrading = None
+        """The WebSocket is closed; the session stays on polling."""
+        self._wheel.stop(self)
+        if self._session.upgrade is self:
+            self._session.upgrade = None
 
-    def write_through(self, send: Callable[[bytes], int] | None) -> None:
-        """Nothing is sent to a socket that is on probation."""
+    def set_direct_send(self, send: Send | None) -> None:
+        """Has no effect: messages are sent by polling until the upgrade is complete."""

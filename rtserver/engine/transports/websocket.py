@@ -1,9 +1,10 @@
-"""The WebSocket transport: a connection taken over from aiohttp after its handshake, as a protocol of our own.
+"""WebSocket transport: an asyncio protocol that takes over the connection after its opening handshake.
 
-Frames are parsed and handed on where the bytes arrive: no task, future or timer per connection or message. What one
-read brings beyond `MANY` messages or `MUCH` bytes waits as it came, with reading paused, until the others had their
-turn; so does what comes while the owner is paused. How frames leave, and what may wait for the client, is
-`rtserver.engine.transports.websocket_writer`'s.
+1. Frames are parsed and delivered in `data_received`: there is no task, future or timer per connection or message.
+2. Fairness: one call delivers at most `MAX_MESSAGES` messages or `MAX_BYTES` bytes. The rest stays unparsed, with
+   reading paused, until the other connections had their share of the event loop.
+3. While the sink is paused, nothing is delivered; what has been read stays unparsed.
+4. How frames are sent, and how much may be buffered, is in `rtserver.engine.transports.websocket_writer`.
 """
 
 from __future__ import annotations
@@ -11,240 +12,245 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from itertools import chain
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from aiohttp._websocket.helpers import websocket_mask
 
-from rtserver.engine.session.interfaces import MessageSink, Reason
-from rtserver.engine.session.outbox import HELD
-from rtserver.engine.session.prepared_message import Part, part_frame
+from rtserver.engine.session.interfaces import EngineContext, MessageSink, Reason
 from rtserver.engine.session.session import Session
 from rtserver.engine.transports.websocket_writer import WebSocketWriter
 from rtserver.protocol import frames
 from rtserver.protocol.engineio_packets import PayloadError
 
-if TYPE_CHECKING:
-    from rtserver.engine.server import Engine
-
 LINGER_SECONDS = 1.0
 CLOSE_SECONDS = 5.0
-MANY = 128
-MUCH = 65536
-"""Messages, and bytes, after which the others come first. A compressed message counts as it is inflated."""
+MAX_MESSAGES = 128
+MAX_BYTES = 65536
+"""What one event-loop iteration delivers of a connection. A compressed message counts with its inflated size."""
 
 
 class WebSocket(WebSocketWriter, asyncio.Protocol):
-    """As a timer, it waits for a slow client to catch up, or for the peer's answer to a close."""
+    """As a timer, it waits for a slow client to catch up, or for the answer to a close frame."""
 
-    __slots__ = ("_coming", "_due", "_late", "_reader")
+    __slots__ = ("_close_overdue", "_continue_due", "_reader", "_unparsed")
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: EngineContext) -> None:
         super().__init__(engine)
         self._reader = frames.FrameReader(engine.max_payload, websocket_mask)
-        self._coming: Iterator[frames.Message] | None = None
-        self._due = False
-        self._late = False
+        self._unparsed: Iterator[frames.Message] | None = None
+        """The messages in bytes that have been read; parsed as they are delivered."""
+        self._continue_due = False
+        self._close_overdue = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._sends_by(cast("asyncio.Transport", transport))
-        self._engine.socket_opened()
+        self._attach_transport(cast("asyncio.Transport", transport))
+        self._engine.sessions.websocket_opened()
 
-    def own(self, owner: MessageSink) -> None:
-        self._owner = owner
+    def set_sink(self, sink: MessageSink) -> None:
+        """Deliver what arrives from now on to `sink`."""
+        self._sink = sink
 
-    def take_over(self, session: Session, waiting: list[Part]) -> None:
-        """From now on this socket is the session's."""
-        self._owner = session
-        for part in waiting:
-            self.write_control(part_frame(part, session.revision, session.base64))
-        session.sent_at = HELD
-        self._let_through()
-
-    # In.
+    # Receiving.
 
     def data_received(self, data: bytes) -> None:
-        owner = self._owner
-        if owner is None:
+        sink = self._sink
+        if sink is None:
             return
-        waits = owner.paused or self._coming is not None
-        if not waits:
+        must_wait = sink.paused or self._unparsed is not None
+        if not must_wait:
             try:
                 text = self._reader.short_text(data)
                 if text is not None:
-                    owner.text(text)
+                    sink.receive_text(text)
                     return
             except PayloadError:
-                self._refuse()
+                self._reject_packet()
                 return
             except frames.FrameError as error:
                 self.fail(error.code)
                 return
-        coming = self._reader.feed(data)
-        # Behind what waits already: nothing of it is looked at before that is through.
-        self._coming = coming if self._coming is None else chain(self._coming, coming)
-        if waits:
+        messages = self._reader.feed(data)
+        # Nothing of it is parsed before what was read earlier has been delivered.
+        self._unparsed = messages if self._unparsed is None else chain(self._unparsed, messages)
+        if must_wait:
             self.pause()
         else:
-            self._take_in(len(data))
+            self._deliver_unparsed(len(data))
 
-    def _take_in(self, read: int = 0) -> None:
-        """Hand on what came: all of it, or as much as one turn may bring and the owner takes."""
-        coming, self._coming = self._coming, None
-        if coming is None:
+    def _deliver_unparsed(self, just_read: int = 0) -> None:
+        """Deliver as much as one iteration may and the sink accepts; `just_read`: bytes of the latest read."""
+        messages, self._unparsed = self._unparsed, None
+        if messages is None:
             return
-        whole = self._deliver(coming)
-        if self._owner is not None:
-            if not whole:
-                self._coming = coming
-            if not whole or read >= MUCH:
-                self._let_others()
+        complete = self._deliver(messages)
+        if self._sink is not None:
+            if not complete:
+                self._unparsed = messages
+            if not complete or just_read >= MAX_BYTES:
+                self._continue_later()
 
-    def _deliver(self, coming: Iterator[frames.Message]) -> bool:
-        """Whether that was all."""
-        owner = self._owner
+    def _deliver(self, messages: Iterator[frames.Message]) -> bool:
+        """Deliver up to the limits of one iteration; returns False if messages may be left.
+
+        If the read has more than one message, the answers to them are corked and leave in one write. Limits and cork
+        are local variables, not objects: this loop is the hot path of receiving.
+        """
+        sink = self._sink
+        corked = False
         count = size = 0
-        several = False
         try:
-            for opcode, payload in coming:
-                if owner is None:
+            for opcode, payload in messages:
+                if sink is None:
                     return False
                 if not count and self._reader.more:
-                    several = True
-                    self.hold()
+                    corked = True
+                    self.cork()
                 if opcode == frames.TEXT:
-                    owner.text(payload)  # type: ignore[arg-type]  # text comes as str
+                    sink.receive_text(payload)  # type: ignore[arg-type]  # the payload of TEXT is a str
                 elif opcode == frames.BINARY:
-                    owner.binary(payload)  # type: ignore[arg-type]
+                    sink.receive_binary(payload)  # type: ignore[arg-type]  # and that of BINARY is bytes
                 else:
-                    self._control(opcode, cast("bytes", payload))
+                    self._receive_control(opcode, cast("bytes", payload))
                 count += 1
                 size += len(payload)
-                owner = self._owner
-                if count >= MANY or size >= MUCH or owner is None or owner.paused:
+                # The message may have closed the socket, paused the sink, or completed an upgrade, which changes it.
+                sink = self._sink
+                if count >= MAX_MESSAGES or size >= MAX_BYTES or sink is None or sink.paused:
                     return False
         except PayloadError:
-            self._refuse()
+            self._reject_packet()
         except frames.FrameError as error:
             self.fail(error.code)
         finally:
-            if several:
+            if corked:
                 self.flush()
         return True
 
-    def _let_others(self) -> None:
-        """A client that sends without end gets its share of each turn: libuv would go on for up to 32 reads."""
+    def _continue_later(self) -> None:
+        """Let other connections run first: libuv reads one connection up to 32 times in a row."""
         self.pause()
-        if not self._due:
-            self._due = True
-            asyncio.get_running_loop().call_soon(self._go_on)
+        if not self._continue_due:
+            self._continue_due = True
+            asyncio.get_running_loop().call_soon(self._continue)
 
-    def _go_on(self) -> None:
-        self._due = False
-        self._read_on()
+    def _continue(self) -> None:
+        self._continue_due = False
+        self._resume_receiving()
 
-    def _read_on(self) -> None:
-        owner = self._owner
-        if self._transport is None or self._closing or owner is None or owner.paused:
+    def _resume_receiving(self) -> None:
+        sink = self._sink
+        if self._transport is None or self._closing or sink is None or sink.paused:
             return
-        if self._coming is None:
+        if self._unparsed is None:
             self._transport.resume_reading()
         else:
-            self._take_in()
-            if self._coming is None and not self._due:
-                self._read_on()
+            self._deliver_unparsed()
+            if self._unparsed is None and not self._continue_due:
+                self._resume_receiving()
 
-    def _refuse(self) -> None:
-        """What came is no Engine.IO packet."""
-        self._count("no packet")
-        self._lose(Reason.PARSE_ERROR)
-        self.close()
-
-    def _control(self, opcode: int, payload: bytes) -> None:
+    def _receive_control(self, opcode: int, payload: bytes) -> None:
         if opcode == frames.PING:
-            # A client that asks and does not read is not answered for ever.
+            # A client that sends pings without reading gets no answers once the socket is congested.
             if not self._congested:
                 self.write(frames.frame(payload, frames.PONG))
         elif opcode == frames.CLOSE:
             self.write_control(frames.frame(payload[:2], frames.CLOSE))
-            self._lose(Reason.TRANSPORT_CLOSE)
-            self._shut(heard_all=True)
+            self._lose_sink(Reason.TRANSPORT_CLOSE)
+            self._close_transport(peer_closed=True)
+
+    # Protocol errors of the client.
 
     def fail(self, code: int) -> None:
-        """The peer broke the protocol: say so, and close."""
-        self._count(f"frame refused with {code}")
-        self._lose(Reason.TRANSPORT_ERROR)
+        """The client broke the WebSocket protocol: send a close frame with this code, and close."""
+        self._report(f"frame refused with {code}")
+        self._lose_sink(Reason.TRANSPORT_ERROR)
         self.write_control(frames.close_frame(code))
-        self._shut()
+        self._close_transport()
 
-    def _count(self, reason: str) -> None:
-        if isinstance(self._owner, Session):
-            self._engine.rejected(self._owner, reason)
+    def _reject_packet(self) -> None:
+        """The message is no Engine.IO packet."""
+        self._report("no packet")
+        self._lose_sink(Reason.PARSE_ERROR)
+        self.close()
 
-    def _lose(self, reason: str) -> None:
-        owner, self._owner = self._owner, None
-        self._coming = None
-        if owner is not None:
-            owner.socket_lost(reason)
+    def _report(self, reason: str) -> None:
+        if isinstance(self._sink, Session):
+            self._engine.payload_rejected(self._sink.id, reason)
+
+    def _lose_sink(self, reason: str) -> None:
+        sink, self._sink = self._sink, None
+        self._unparsed = None
+        if sink is not None:
+            sink.socket_lost(reason)
+
+    # Flow control of the session.
 
     def pause(self) -> None:
+        """Read nothing until `resume`."""
         if self._transport is not None and not self._closing:
             self._transport.pause_reading()
 
     def resume(self) -> None:
-        if not self._due:
-            self._read_on()
-
-    def fire(self) -> None:
-        transport = self._transport
-        if transport is None:
-            return
-        if self._closing and not self._late and transport.get_write_buffer_size():
-            self._late = True
-            self._engine.wheel.start(self, CLOSE_SECONDS - LINGER_SECONDS)
-        elif self._closing:
-            transport.abort()
-        elif self._owner is not None and transport.get_write_buffer_size() > self._engine.outbox_limit:
-            self._engine.closed_slow(cast("Session", self._owner))
+        """Deliver and read again."""
+        if not self._continue_due:
+            self._resume_receiving()
 
     # The end.
 
+    def fire(self) -> None:
+        """Abort a connection that is closing for too long, or close a slow client."""
+        transport = self._transport
+        if transport is None:
+            return
+        if self._closing and not self._close_overdue and transport.get_write_buffer_size():
+            self._close_overdue = True
+            self._engine.wheel.start(self, CLOSE_SECONDS - LINGER_SECONDS)
+        elif self._closing:
+            transport.abort()
+        elif isinstance(self._sink, Session) and transport.get_write_buffer_size() > self._engine.outbox_limit:
+            self._sink.close_as_slow()
+
     def close(self, code: int = frames.NORMAL) -> None:
-        """Send what waits and a close frame; the peer has `CLOSE_SECONDS` to take it, `LINGER_SECONDS` to answer."""
-        self._owner = None
+        """Send what is buffered and a close frame.
+
+        The client has `CLOSE_SECONDS` to receive it, and `LINGER_SECONDS` to answer.
+        """
+        self._sink = None
         if self._transport is not None and not self._closing:
             self.write_control(frames.close_frame(code))
-            self._shut()
+            self._close_transport()
 
-    def _shut(self, heard_all: bool = False) -> None:
-        """Send what waits, then close.
+    def _close_transport(self, peer_closed: bool = False) -> None:
+        """Send what is buffered, then close.
 
-        To close while the peer still sends would make the system reset the connection, and the peer lose what it has
-        not read yet: so only our half is closed at first, and what still comes is read and thrown away.
+        If a socket is closed while the peer still sends, the system resets the connection, and the peer loses what it
+        has not read yet. So only the sending half is closed at first, and what still arrives is read and discarded.
         """
         transport = self._transport
         if transport is None or self._closing:
             return
         self._closing = True
         self._engine.wheel.start(self, LINGER_SECONDS)
-        if heard_all or not transport.can_write_eof():
+        if peer_closed or not transport.can_write_eof():
             transport.close()
             return
         try:
             transport.write_eof()
         except OSError:
-            # The peer has reset the connection, and we are about to hear of it.
+            # The peer has reset the connection; `connection_lost` follows.
             transport.abort()
         else:
             transport.resume_reading()
 
     def abort(self) -> None:
-        self._owner = None
+        """Close at once; what is buffered is lost."""
+        self._sink = None
         if self._transport is not None:
             self._closing = True
             self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._let_go()
-        self._engine.socket_closed()
+        self._detach_transport()
+        self._engine.sessions.websocket_closed()
         self._engine.wheel.stop(self)
-        self._lose(Reason.TRANSPORT_CLOSE if exc is None else Reason.TRANSPORT_ERROR)
+        self._lose_sink(Reason.TRANSPORT_CLOSE if exc is None else Reason.TRANSPORT_ERROR)

@@ -1,14 +1,23 @@
-"""The sending half of a WebSocket: straight to the socket where that is possible, through the transport where not.
+"""Sending half of a WebSocket: direct writes to the socket where possible, through the asyncio transport otherwise.
 
-Most of the cost of a broadcast is the system's, for each write; the transport's is the next. So:
+The usual way to send is `transport.write`, which keeps a buffer, its high-water mark and a list of pending writes. In
+a broadcast to thousands of clients most of the cost is the system call for each write, and the transport's bookkeeping
+comes next. A frame that fits into the socket's own buffer needs no bookkeeping, so:
 
-1. A frame goes to the socket at once. A broadcast that is not the first for a client in one turn of the event loop is
-   kept until the turn ends, and leaves with what follows in one write; so do the answers to frames of one read.
-2. Order: nothing goes straight while something is kept, or while the transport has something. What the socket does not
-   take, the transport gets.
-3. Above the transport's high-water mark nothing goes straight, and volatile messages drop. A client that has more than
-   `outbox_limit` bytes waiting for a whole second, or four times that at once, is closed.
-4. Over TLS everything is the transport's.
+1. A frame is sent directly, by `send` of the transport's own socket, as long as the transport has nothing buffered.
+2. What the socket does not accept, all or the rest of a frame, is given to the transport, which waits until the socket
+   is writable. Errors too: the transport meets the same error, and reports the connection as lost.
+3. Order: nothing is sent directly while frames are corked, or while the transport has bytes buffered. A session for
+   which that may be the case has `sent_at == HELD`, so that one comparison decides for the common case.
+4. Corked frames leave in one write: the answers to the frames of one read, and all frames of an event-loop iteration
+   behind its first broadcast (see `rtserver.engine.session.cork`).
+5. Backpressure: above the transport's high-water mark the session's `send` is None, and volatile messages are dropped.
+   A client with more than `outbox_limit` bytes buffered for `SLOW_SECONDS`, or `SLOW_FACTOR` times that at any moment,
+   is closed as slow.
+6. Over TLS there is no direct write: only the transport can encrypt.
+
+The socket object is a second one for the transport's file descriptor, since the transport hands out only a wrapper that
+cannot send. It must never close the descriptor, and must forget it before the number can be reused.
 """
 
 from __future__ import annotations
@@ -16,25 +25,22 @@ from __future__ import annotations
 import asyncio
 import socket
 from functools import partial
-from typing import TYPE_CHECKING
 
-from rtserver.engine.session.outbox import HELD, OVERHEAD, Send, sent
+from rtserver.engine.session.interfaces import EngineContext, MessageSink, Send
+from rtserver.engine.session.outbox import HELD, OVERHEAD, sent
 from rtserver.engine.session.prepared_message import PreparedMessage
 from rtserver.engine.session.session import Session
 from rtserver.protocol.permessage_deflate import Deflate
 from rtserver.timer_wheel import Timer
 
-if TYPE_CHECKING:
-    from rtserver.engine.server import Engine
-    from rtserver.engine.session.interfaces import MessageSink
-
 SLOW_SECONDS = 1.0
 SLOW_FACTOR = 4
-KEPT_LIMIT = 65536
+CORK_LIMIT = 65536
+"""Bytes of corked frames that are sent without waiting for the end of the iteration."""
 
 
-class Borrowed(socket.SocketType):
-    """The socket of a transport, which closes it: this one must not, not even as garbage of a loop that has ended."""
+class BorrowedSocket(socket.SocketType):
+    """The socket of a transport, which is closed by the transport alone: not by the garbage collector either."""
 
     __slots__ = ()
 
@@ -43,132 +49,139 @@ class Borrowed(socket.SocketType):
 
 
 class WebSocketWriter(Timer):
+    """`WebSocket` inherits it, as an object of its own would cost memory per connection.
+
+    As a timer, it waits for a slow client to catch up.
+    """
+
     __slots__ = (
-        "_closing", "_congested", "_engine", "_kept", "_kept_size", "_overhead", "_owner", "_raw", "_send",
+        "_borrowed", "_closing", "_congested", "_corked", "_corked_size", "_engine", "_overhead", "_send", "_sink",
         "_transport",
     )  # fmt: skip
 
     _deflate: Deflate | None = None
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: EngineContext) -> None:
         super().__init__()
         self._engine = engine
         self._transport: asyncio.Transport | None = None
-        self._owner: MessageSink | None = None
-        self._raw: Borrowed | None = None
+        self._sink: MessageSink | None = None
+        self._borrowed: BorrowedSocket | None = None
         self._send: Send | None = None
-        self._kept: list[bytes] | None = None
-        self._kept_size = 0
+        self._corked: list[bytes] | None = None
+        self._corked_size = 0
         self._overhead = 0
         self._closing = False
         self._congested = False
 
-    def _sends_by(self, transport: asyncio.Transport) -> None:
+    def _attach_transport(self, transport: asyncio.Transport) -> None:
         self._transport = transport
-        given = transport.get_extra_info("socket")
-        if given is None or transport.get_extra_info("sslcontext") is not None:
-            self._send = partial(_through, transport)
+        wrapper = transport.get_extra_info("socket")
+        if wrapper is None or transport.get_extra_info("sslcontext") is not None:
+            self._send = partial(_send_by_transport, transport)
         else:
-            # The transport's own socket, by its number: `_let_go` must forget it before that number is another's.
-            self._raw = Borrowed(given.family, given.type, given.proto, given.fileno())
-            self._send = self._raw.send
+            self._borrowed = BorrowedSocket(wrapper.family, wrapper.type, wrapper.proto, wrapper.fileno())
+            self._send = self._borrowed.send
 
-    def _let_go(self) -> None:
-        self._transport = self._send = self._kept = None
-        if self._raw is not None:
-            self._raw.detach()
-
-    def write_control(self, data: bytes) -> None:
-        """A control frame, or what goes to nobody's session."""
-        if self._transport is not None and not self._closing:
-            self.flush()
-            self.write_buffered(data)
-
-    def write_buffered(self, data: bytes) -> None:
-        """Leave this to the transport, behind what it has."""
-        if self._transport is not None and not self._closing:
-            if isinstance(self._owner, Session):
-                self._owner.sent_at = HELD
-            self._transport.write(data)
+    def _detach_transport(self) -> None:
+        self._transport = self._send = self._corked = None
+        if self._borrowed is not None:
+            self._borrowed.detach()
 
     def write(self, frames: bytes) -> None:
-        """Send behind what is held, if it still is."""
-        if self._kept is not None:
-            self._kept.append(frames)
-            self._kept_size += len(frames)
-            if self._kept_size > KEPT_LIMIT:
+        """Send in order: behind what is corked or buffered, else directly."""
+        if self._corked is not None:
+            self._corked.append(frames)
+            self._corked_size += len(frames)
+            if self._corked_size > CORK_LIMIT:
                 self.flush()
         elif self._transport is not None and self._transport.get_write_buffer_size():
             self.write_buffered(frames)
         else:
-            self._straight(frames)
+            self._write_direct(frames)
 
     def corked_write(self, frames: bytes) -> None:
-        """Send at the end of the turn: this client has had a frame in it."""
-        if self._kept is None:
-            self.hold()
-            self._engine.turns.uncork_at_end(self)
+        """Send at the end of this event-loop iteration, in which this client has had a frame already."""
+        if self._corked is None:
+            self.cork()
+            self._engine.cork.uncork_at_end(self)
         self.write(frames)
 
-    def hold(self) -> None:
-        """Keep frames of the session, if it has any that may go straight, until `flush`."""
-        if self._kept is None and isinstance(self._owner, Session) and self._owner.send is not None:
-            self._kept = []
-            self._owner.sent_at = HELD
+    def write_buffered(self, data: bytes) -> None:
+        """Append to what the transport has buffered."""
+        if self._transport is not None and not self._closing:
+            if isinstance(self._sink, Session):
+                self._sink.sent_at = HELD
+            self._transport.write(data)
+
+    def write_control(self, data: bytes) -> None:
+        """Send a control frame, or a frame of no session."""
+        if self._transport is not None and not self._closing:
+            self.flush()
+            self.write_buffered(data)
+
+    def _write_direct(self, data: bytes) -> None:
+        if self._send is not None and not self._closing:
+            if isinstance(self._sink, Session):
+                self._sink.sent_at = 0
+            count = sent(self._send, data)
+            if count != len(data):
+                self.write_buffered(data[count:])
+
+    def cork(self) -> None:
+        """Collect the session's frames until `flush`, if they may be sent directly at all."""
+        if self._corked is None and isinstance(self._sink, Session) and self._sink.send is not None:
+            self._corked = []
+            self._sink.sent_at = HELD
 
     def flush(self) -> None:
-        """Send what was kept, as one."""
-        kept, self._kept, self._kept_size = self._kept, None, 0
-        if kept:
-            self.write(kept[0] if len(kept) == 1 else b"".join(kept))
-
-    def _straight(self, data: bytes) -> None:
-        if self._send is not None and not self._closing:
-            if isinstance(self._owner, Session):
-                self._owner.sent_at = 0
-            taken = sent(self._send, data)
-            if taken != len(data):
-                self.write_buffered(data[taken:])
+        """Send the corked frames in one write."""
+        frames, self._corked, self._corked_size = self._corked, None, 0
+        if frames:
+            self.write(frames[0] if len(frames) == 1 else b"".join(frames))
 
     def push(self, message: PreparedMessage, volatile: bool) -> None:
-        """For revision 3, compression and a congested socket; the session writes straight through otherwise."""
-        transport, session = self._transport, self._owner
+        """Send where the session may not write directly: revision 3, compression, a congested socket."""
+        transport, session = self._transport, self._sink
         if transport is None or self._closing or not isinstance(session, Session):
             return
         if self._congested:
             if volatile:
-                self._engine.dropped_volatile()
+                self._engine.volatile_dropped()
                 return
             self._overhead += OVERHEAD
-            if not self._bear(session, transport.get_write_buffer_size() + self._overhead):
+            if not self._is_within_limits(session, transport.get_write_buffer_size() + self._overhead):
                 return
         transport.write(message.frames_for(session.revision, session.base64, self._deflate))
 
-    def _bear(self, session: Session, waiting: int) -> bool:
-        """Whether the client may have even more waiting for it."""
+    def _is_within_limits(self, session: Session, buffered: int) -> bool:
+        """Apply rule 5; False if the session has been closed by it."""
         limit = self._engine.outbox_limit
-        if waiting > SLOW_FACTOR * limit:
-            self._engine.closed_slow(session)
+        if buffered > SLOW_FACTOR * limit:
+            session.close_as_slow()
             return False
-        if waiting > limit and not self.is_set:
+        if buffered > limit and not self.is_set:
             self._engine.wheel.start(self, SLOW_SECONDS)
         return True
 
+    # Flow control of the transport.
+
     def pause_writing(self) -> None:
         self._congested = True
-        if self._owner is not None:
-            self._owner.write_through(None)
+        if self._sink is not None:
+            self._sink.set_direct_send(None)
 
     def resume_writing(self) -> None:
         self._congested = False
         self._overhead = 0
-        self._let_through()
+        self.enable_direct_writes()
 
-    def _let_through(self) -> None:
-        if self._owner is not None and not self._congested and not self._closing:
-            self._owner.write_through(self._send)
+    def enable_direct_writes(self) -> None:
+        """Let the sink send directly, unless the socket is congested or closing."""
+        if self._sink is not None and not self._congested and not self._closing:
+            self._sink.set_direct_send(self._send)
 
 
-def _through(transport: asyncio.Transport, data: bytes) -> int:
+def _send_by_transport(transport: asyncio.Transport, data: bytes) -> int:
     transport.write(data)
     return len(data)

@@ -1,13 +1,12 @@
-"""`POST /api/batch`: many requests in one, each with an answer of its own.
+"""Batches over HTTP: `POST /api/batch`, many requests in one, each with a result of its own.
 
-Owns the order: entries with a room or a user in common are carried out one after the other, as given; others run side
-by side, so that the database commits many at once.
+Entries that share a room or a user are executed one after the other, as given; the others run concurrently, so that
+the database commits many at once.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct
@@ -18,17 +17,18 @@ from rtserver.http.api.structs import OkResponse
 from rtserver.http.endpoints.publish import CommandIntake, emit_answer, message_answer, notify_answer
 from rtserver.ingest.commands import EmitRequest, MessageRequest, NotifyRequest, Request
 from rtserver.ingest.intake import IngestResult, checked
+from rtserver.ingest.ordering import NOTHING, OrderingKeys, ordering_keys, windows
 from rtserver.protocol import json
 
 MAX_ENTRIES = 1000
 MAX_USERS = 10_000
-"""Users named in all notifications of a batch together: the answer tells of each."""
-SIDE_BY_SIDE = 100
+"""Users named in all notifications of a batch together: the response lists each."""
+CONCURRENCY = 100
 BATCH_SECONDS = 25.0
-"""After which no further entry is begun: a caller must not wait for ever for a slow database."""
+"""After which no further entry is begun, so that the response is not delayed without bound by a slow database."""
 
 Step = Request | EventError
-_EVERYBODY = frozenset({("", "")})
+"""A valid entry, or why it is rejected."""
 
 
 class BatchEntry(Struct, forbid_unknown_fields=True):
@@ -50,8 +50,8 @@ class BatchAnswer(OkResponse, kw_only=True, rename="camel"):
 
 
 class BatchApi:
-    def __init__(self, taking: CommandIntake, *, seconds: float = BATCH_SECONDS) -> None:
-        self._taking = taking
+    def __init__(self, intake: CommandIntake, *, seconds: float = BATCH_SECONDS) -> None:
+        self._intake = intake
         self._seconds = seconds
 
     @operation("POST", "/api/batch", summary="Ask for many things at once", tag="batch")
@@ -62,7 +62,7 @@ class BatchApi:
             raise TooLarge(f"A batch names {MAX_USERS} users at most")
         deadline = asyncio.get_running_loop().time() + self._seconds
         results: list[dict[str, Any]] = []
-        for window in windows(steps):
+        for window in windows(steps, _ordering_keys, CONCURRENCY):
             late = asyncio.get_running_loop().time() > deadline
             results += await asyncio.gather(*(self._result(step, late) for step in window))
         return BatchAnswer(results=results)
@@ -73,24 +73,9 @@ class BatchApi:
                 raise step
             if late:
                 raise TimedOut("The batch took too long, this was not begun")
-            return _told(step, await self._taking.take(step))
+            return _answer(step, await self._intake.submit(step))
         except EventError as error:
             return error.ack()
-
-
-def windows(steps: Sequence[Step]) -> Iterator[list[Step]]:
-    """In order; within one, nothing has a room or a user in common with anything else."""
-    window: list[Step] = []
-    taken: set[tuple[str, str]] = set()
-    for step in steps:
-        places = _places(step)
-        shared = places & taken or (window and _EVERYBODY in (places, taken))
-        if shared or len(window) >= SIDE_BY_SIDE:
-            yield window
-            window, taken = [], set()
-        window.append(step)
-        taken |= places
-    yield window
 
 
 def _checked(entry: BatchEntry) -> Step:
@@ -104,32 +89,21 @@ def _users(step: Step) -> int:
     return len(step.named_users or ()) if isinstance(step, NotifyRequest) else 0
 
 
-def _places(step: Step) -> frozenset[tuple[str, str]]:
-    match step:
-        case MessageRequest(room=None):
-            return frozenset({("user", step.to or ""), ("user", step.from_.id)})
-        case MessageRequest():
-            return frozenset({("room", step.room or "")})
-        case NotifyRequest() if (users := step.named_users) is not None:
-            return frozenset(("user", user) for user in users)
-        case EmitRequest(rooms=rooms, users=users) if rooms or users:
-            return frozenset([*(("room", room) for room in rooms or ()), *(("user", user) for user in users or ())])
-        case EventError():
-            return frozenset()
-    return _EVERYBODY
+def _ordering_keys(step: Step) -> OrderingKeys:
+    return NOTHING if isinstance(step, EventError) else ordering_keys(step)
 
 
-def _told(request: Request, taken: IngestResult) -> dict[str, Any]:
+def _answer(request: Request, result: IngestResult) -> dict[str, Any]:
     answer: Any
     if isinstance(request, MessageRequest):
-        answer = message_answer(taken)
+        answer = message_answer(result)
     elif isinstance(request, EmitRequest):
-        answer = emit_answer(request, taken)
+        answer = emit_answer(request, result)
     else:
-        answer = notify_answer(IngestResult(new=taken.new, scheduled=taken.scheduled, reached=taken.reached))
-    told: dict[str, Any] = json.loads(json.dumps(answer))
-    if taken.notified is not None:
-        told["notifications"] = [
-            {"user": user, "id": one.id, "seq": one.seq, "new": new} for user, one, new in taken.notified
+        answer = notify_answer(IngestResult(new=result.new, scheduled=result.scheduled, reached=result.reached))
+    body: dict[str, Any] = json.loads(json.dumps(answer))
+    if result.notified is not None:
+        body["notifications"] = [
+            {"user": user, "id": one.id, "seq": one.seq, "new": new} for user, one, new in result.notified
         ]
-    return told
+    return body

@@ -1,7 +1,7 @@
-"""`POST /api/emit`, `/api/notifications` and `/api/messages`: how a backend reaches users over HTTP.
+"""Publishing over HTTP: `POST /api/emit`, `/api/notifications` and `/api/messages`.
 
-Owns what is asked over HTTP only (acks), and the answers; the intake that all doors share does the rest. A 2xx for what
-is durable means that it is saved.
+Owns what exists over HTTP only (acks), and the responses; the intake that all sources share does the rest. A 2xx for a
+durable request means that it is saved.
 """
 
 from __future__ import annotations
@@ -16,32 +16,29 @@ from msgspec.structs import asdict
 from rtserver.errors import Conflict, NotFound
 from rtserver.http.api.operations import operation
 from rtserver.http.api.structs import OkResponse
-from rtserver.ingest.commands import EmitRequest, MessageRequest, NotifyRequest, Request
+from rtserver.ingest.commands import EmitRequest, EmitTarget, MessageRequest, NotifyRequest, Request
 from rtserver.ingest.intake import IngestResult
 from rtserver.store.messages.records import Message, Notification
 
 
 class CommandIntake(Protocol):
-    """Carries requests out, or puts them off."""
+    """Executes requests, or schedules them."""
 
-    async def take(self, request: Request) -> IngestResult:
+    async def submit(self, request: Request) -> IngestResult:
         """Raises an `EventError`: `Conflict` for a key that was used with another body."""
         ...
 
 
 class AckEmitter(Protocol):
-    """Broadcasts that wait for the clients' answers, cluster-wide."""
+    """Broadcasts that wait for the acks of the clients, cluster-wide."""
 
     async def emit_with_ack(
-        self,
-        namespace: str,
-        event: str,
-        args: Sequence[Any],
-        rooms: Sequence[str],
-        except_: Sequence[str],
-        timeout: float,
+        self, target: EmitTarget, event: str, args: Sequence[Any], timeout: float
     ) -> tuple[list[Any], int | None]:
-        """The answers that came, and how many clients were asked; None where a server did not tell."""
+        """Return the acks that came within `timeout` seconds, and the number of clients asked.
+
+        The number is None where a server did not report it. Raises `NotFound` for an unknown namespace.
+        """
         ...
 
 
@@ -57,7 +54,7 @@ class EmitBody(EmitRequest, forbid_unknown_fields=True):
             raise ValueError("`ack` goes with none of `volatile`, `key` and `at`")
 
     def request(self) -> EmitRequest:
-        """Without what only goes over HTTP."""
+        """The request without the fields that exist over HTTP only."""
         values = {name: value for name, value in asdict(self).items() if name not in ("ack", "timeout")}
         return EmitRequest(**values)
 
@@ -69,7 +66,7 @@ class Scheduled(msgspec.Struct):
     at: str
 
 
-class Told(OkResponse, kw_only=True, rename="camel"):
+class PublishAnswer(OkResponse, kw_only=True, rename="camel"):
     """`new` is false where the key was known: nothing was done again. `scheduled` stands in place of what becomes of
     it at its time."""
 
@@ -77,7 +74,7 @@ class Told(OkResponse, kw_only=True, rename="camel"):
     scheduled: Scheduled | UnsetType = UNSET
 
 
-class EmitAnswer(Told, kw_only=True, rename="camel"):
+class EmitAnswer(PublishAnswer, kw_only=True, rename="camel"):
     """`new` is there with a key. With `ack`: `answers` has the first argument of each ack, `missing` says how many did
     not come in time; `partial`: a server did not tell how many clients it has, so more may be missing."""
 
@@ -93,23 +90,23 @@ class Notified(Notification, frozen=True, rename="camel", omit_defaults=True, kw
     new: bool
 
 
-class NotifyAnswer(Told, kw_only=True, rename="camel"):
+class NotifyAnswer(PublishAnswer, kw_only=True, rename="camel"):
     """`notifications` has one a user, in the order asked; for a room or everyone `reached` says how many they were."""
 
     notifications: list[Notified] | UnsetType = UNSET
     reached: int | UnsetType = UNSET
 
 
-class MessageAnswer(Told, kw_only=True, rename="camel"):
+class MessageAnswer(PublishAnswer, kw_only=True, rename="camel"):
     """`message` as it is saved."""
 
     message: Message | UnsetType = UNSET
 
 
 class EmitApi:
-    def __init__(self, taking: CommandIntake, asking: AckEmitter) -> None:
-        self._taking = taking
-        self._asking = asking
+    def __init__(self, intake: CommandIntake, ack_emitter: AckEmitter) -> None:
+        self._intake = intake
+        self._ack_emitter = ack_emitter
 
     @operation(
         "POST", "/api/emit", summary="Emit an event to connected clients", tag="live", errors=[Conflict, NotFound]
@@ -117,53 +114,54 @@ class EmitApi:
     async def emit(self, body: EmitBody) -> EmitAnswer:
         """Without `rooms` and `users` everybody in the namespace is addressed. Sent once to whoever is connected."""
         if not body.ack:
-            return emit_answer(body, await self._taking.take(body.request()))
-        answers, asked = await self._asking.emit_with_ack(
-            body.namespace, body.event, body.arguments, body.addressed, body.except_ or (), body.timeout
-        )
+            return emit_answer(body, await self._intake.submit(body.request()))
+        answers, asked = await self._ack_emitter.emit_with_ack(body.target, body.event, body.arguments, body.timeout)
         missing = 0 if asked is None else max(0, asked - len(answers))
         return EmitAnswer(answers=answers, missing=missing, partial=asked is None)
 
 
 class NotifyApi:
-    def __init__(self, taking: CommandIntake) -> None:
-        self._taking = taking
+    def __init__(self, intake: CommandIntake) -> None:
+        self._intake = intake
 
     @operation("POST", "/api/notifications", summary="Notify users", tag="notifications", errors=[Conflict])
     async def notify(self, body: NotifyRequest) -> NotifyAnswer:
         """2xx means saved: who is offline finds it later."""
-        return notify_answer(await self._taking.take(body))
+        return notify_answer(await self._intake.submit(body))
 
 
 class MessageApi:
-    def __init__(self, taking: CommandIntake) -> None:
-        self._taking = taking
+    def __init__(self, intake: CommandIntake) -> None:
+        self._intake = intake
 
     @operation("POST", "/api/messages", summary="Post a chat message", tag="chat", errors=[Conflict, NotFound])
     async def post_message(self, body: MessageRequest) -> MessageAnswer:
         """Into `room`, or to the user `to`, in the name of `from`, who need not be a member. 2xx means saved."""
-        return message_answer(await self._taking.take(body))
+        return message_answer(await self._intake.submit(body))
 
 
-def emit_answer(request: EmitRequest, taken: IngestResult) -> EmitAnswer:
-    return EmitAnswer(new=UNSET if request.key is None else taken.new, scheduled=_scheduled(taken))
+def emit_answer(request: EmitRequest, result: IngestResult) -> EmitAnswer:
+    """Return the response body for an emit without acks."""
+    return EmitAnswer(new=UNSET if request.key is None else result.new, scheduled=_scheduled(result))
 
 
-def notify_answer(taken: IngestResult) -> NotifyAnswer:
-    answer = NotifyAnswer(new=taken.new, scheduled=_scheduled(taken))
-    if taken.notified is not None:
+def notify_answer(result: IngestResult) -> NotifyAnswer:
+    """Return the response body for a notification."""
+    answer = NotifyAnswer(new=result.new, scheduled=_scheduled(result))
+    if result.notified is not None:
         answer.notifications = [
-            Notified(**asdict(notification), user=user, new=new) for user, notification, new in taken.notified
+            Notified(**asdict(notification), user=user, new=new) for user, notification, new in result.notified
         ]
-    if taken.reached is not None:
-        answer.reached = taken.reached
+    if result.reached is not None:
+        answer.reached = result.reached
     return answer
 
 
-def message_answer(taken: IngestResult) -> MessageAnswer:
-    message = UNSET if taken.message is None else taken.message
-    return MessageAnswer(new=taken.new, scheduled=_scheduled(taken), message=message)
+def message_answer(result: IngestResult) -> MessageAnswer:
+    """Return the response body for a chat message."""
+    message = UNSET if result.message is None else result.message
+    return MessageAnswer(new=result.new, scheduled=_scheduled(result), message=message)
 
 
-def _scheduled(taken: IngestResult) -> Scheduled | UnsetType:
-    return UNSET if taken.scheduled is None else Scheduled(*taken.scheduled)
+def _scheduled(result: IngestResult) -> Scheduled | UnsetType:
+    return UNSET if result.scheduled is None else Scheduled(*result.scheduled)

@@ -22,7 +22,7 @@ class ErasureOutcome(Protocol):
 class UserEraser(Protocol):
     """Erases users. `by` is for the audit."""
 
-    async def forget(self, user: str, by: str) -> ErasureOutcome:
+    async def erase(self, user: str, by: str) -> ErasureOutcome:
         """Remove or anonymise some of the user's data, and announce it to the clients concerned."""
         ...
 
@@ -46,5 +46,5 @@ class UsersApi:
 
         A request takes about 20 seconds at most; repeat it until `done`. Repeating it later does no harm.
         """
-        outcome = await self._eraser.forget(path.user, caller.name)
+        outcome = await self._eraser.erase(path.user, caller.name)
         return ForgottenAnswer(done=outcome.done, counts=outcome.counts)

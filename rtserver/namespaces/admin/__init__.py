@@ -1,4 +1,4 @@
-"""/admin: what the servers are doing, and the means to act on clients (docs/events.md)."""
+"""/admin: the state of the servers, and actions on clients (docs/events.md)."""
 
 from rtserver.namespaces.admin.namespace import Admin
 

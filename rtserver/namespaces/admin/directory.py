@@ -1,7 +1,8 @@
-"""The cluster's directory of clients: who is connected where, as far as an admin may know. Never a token or a cookie.
+"""Client directory of the cluster: where each client is connected. Never contains a token or a cookie.
 
-An instance is reported as missing when it is in the registry, did not answer, and had clients in one of the namespaces
-at its last heartbeat, or timed out. A Node server has no name here: without its answer `missing` may be empty.
+An instance is reported as missing when it is in the registry and did not answer, and either the request timed out or it
+had clients in one of the namespaces at its last heartbeat. A Node server is not in the registry: when only its answer
+is missing, the answer is `partial` and `missing` is empty.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 from rtserver.cluster.partial_results import PartialList, PartialSet
 from rtserver.cluster.presence.instances import InstanceRegistry
@@ -20,28 +21,30 @@ from rtserver.ids import looks_like_sid
 from rtserver.namespaces.admin.payloads import ClientsPayload, RoomsPayload
 from rtserver.sio.broadcast.operator import Operator
 from rtserver.sio.broadcast.remote_socket import RemoteSocket
-from rtserver.sio.server import Server
+from rtserver.sio.dispatch.interfaces import ServerContext
 
 USER_PREFIX = user_room("")
 
 
 class ClientDirectory:
-    def __init__(self, server: Server, registry: InstanceRegistry) -> None:
+    """The answers of /admin about clients and rooms; each raises `Unavailable` while Redis is down."""
+
+    def __init__(self, server: ServerContext, registry: InstanceRegistry) -> None:
         self._server = server
-        self._silent = Silent(registry)
+        self._registry = registry
 
     def operator(self, namespace: str) -> Operator:
-        """Everybody in a namespace; raises `NotFound` for one that the server does not have."""
-        if not self._server.knows(namespace):
+        """The operator for all clients of a namespace; raises `NotFound` for an unknown namespace."""
+        if not self._server.has_namespace(namespace):
             raise NotFound(f'There is no namespace "{namespace}"')
         return self._server.of(namespace)
 
     def operators(self) -> list[Operator]:
-        """One for every namespace of the server, and every name in use of a dynamic one."""
+        """One operator for each namespace, and for each name of a dynamic namespace that is in use."""
         return [self._server.of(namespace) for namespace in self._server.open_namespaces()]
 
     async def clients(self, wanted: ClientsPayload) -> dict[str, Any]:
-        """A page of them ordered by id. No instance is asked for more of them than the page holds."""
+        """A page of clients by id: `{clients, next}`. No instance is asked for more than the page holds, plus one."""
         room = user_room(wanted.user) if wanted.user else wanted.room
         operators = [self.operator(wanted.namespace)] if wanted.namespace else self.operators()
         chosen = [operator.in_(room) if room else operator for operator in operators]
@@ -49,42 +52,45 @@ class ClientDirectory:
         answers = await asyncio.gather(*(one.page(wanted.limit + 1, after).fetch_sockets() for one in chosen))
         found = sorted((socket for socket in chain(*answers) if socket.id > after), key=lambda socket: socket.id)
         page = found[: wanted.limit]
-        return {
-            "clients": [describe(socket) for socket in page if _matches(socket, wanted)],
-            "next": page[-1].id if len(found) > len(page) else None,
-            **await self._silent.in_(answers, [operator.namespace for operator in chosen]),
-        }
+        missing = await missing_instances(self._registry, answers, [operator.namespace for operator in chosen])
+        return missing.mark(
+            {
+                "clients": [describe(socket) for socket in page if _matches(socket, wanted)],
+                "next": page[-1].id if len(found) > len(page) else None,
+            }
+        )
 
     async def close_connections(self, room: str) -> dict[str, Any]:
-        """Close the connection of everybody in `room`, in every namespace; gives the number of sockets found.
+        """Close the connections of all clients in `room`, in every namespace: `{disconnected: number of sockets}`.
 
-        Who could not be counted is closed all the same, and the trouble of counting raised after.
+        Connections that could not be counted are closed all the same; then the error of counting is raised.
         """
         addressed = [operator.in_(room) for operator in self.operators()]
         try:
             found = await asyncio.gather(*(operator.fetch_sockets() for operator in addressed))
         finally:
             await asyncio.gather(*(operator.disconnect_sockets(close=True) for operator in addressed))
-        namespaces = [operator.namespace for operator in addressed]
-        return {"disconnected": sum(map(len, found)), **await self._silent.in_(found, namespaces)}
+        missing = await missing_instances(self._registry, found, [operator.namespace for operator in addressed])
+        return missing.mark({"disconnected": sum(map(len, found))})
 
     async def rooms(self, wanted: RoomsPayload) -> dict[str, Any]:
-        """A page of the named rooms; the private ones of the sockets are left out."""
+        """A page of rooms by name: `{rooms, next}`, without the private rooms of sockets."""
         everything = await self.operator(wanted.namespace).all_rooms()
         after = wanted.cursor or ""
         found = sorted(room for room in everything if room > after and not looks_like_sid(room))
         page = found[: wanted.limit]
-        following = page[-1] if len(found) > len(page) else None
-        return {"rooms": page, "next": following, **await self._silent.in_([everything], [wanted.namespace])}
+        missing = await missing_instances(self._registry, [everything], [wanted.namespace])
+        return missing.mark({"rooms": page, "next": page[-1] if len(found) > len(page) else None})
 
 
 def user_of(socket: RemoteSocket) -> str | None:
-    """A Node server does not tell the user, but the socket is in the user's room there too."""
+    """The user of a socket. A Node server does not send it, but its sockets too are in the room of their user."""
     named = (room.removeprefix(USER_PREFIX) for room in sorted(socket.rooms) if room.startswith(USER_PREFIX))
     return socket.user if socket.user is not None else next(named, None)
 
 
 def describe(socket: RemoteSocket) -> dict[str, Any]:
+    """A socket as admins see it."""
     return {
         "sid": socket.id,
         "namespace": socket.namespace,
@@ -98,7 +104,7 @@ def describe(socket: RemoteSocket) -> dict[str, Any]:
 
 
 def _matches(socket: RemoteSocket, wanted: ClientsPayload) -> bool:
-    """What the room that was asked for does not tell by itself."""
+    """Whether the socket matches `user` and `room`, of which the addressed room checks only one."""
     if wanted.user is None:
         return True
     return user_of(socket) == wanted.user and (wanted.room is None or wanted.room in socket.rooms)
@@ -115,20 +121,35 @@ def _since(handshake: Mapping[str, Any]) -> str | None:
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-class Silent:
-    def __init__(self, registry: InstanceRegistry) -> None:
-        self._registry = registry
+class MissingInstances(NamedTuple):
+    """The instances that an answer of the cluster lacks.
 
-    async def in_(self, answers: Sequence[Any], namespaces: Sequence[str]) -> dict[str, Any]:
-        """`{partial: true, missing: [instance, …]}`, or nothing when everybody has answered."""
-        instances = await self._registry.instances()
-        partial, missing = instances.partial, set[str]()
-        for answer, namespace in zip(answers, namespaces, strict=True):
-            if isinstance(answer, PartialList | PartialSet):
-                partial = partial or answer.partial
-                missing.update(
-                    instance.id
-                    for instance in instances
-                    if instance.id not in answer.heard and (answer.partial or instance.connections.get(namespace))
-                )
-        return {"partial": True, "missing": sorted(missing)} if partial or missing else {}
+    `partial`: the answer is not complete. `ids` may be empty then: a Node server is not in the registry.
+    """
+
+    partial: bool
+    ids: list[str]
+
+    def mark(self, answer: dict[str, Any]) -> dict[str, Any]:
+        """`answer` with `partial` and `missing` where it is not complete, else `answer` itself."""
+        return {**answer, "partial": True, "missing": self.ids} if self.partial else answer
+
+
+async def missing_instances(
+    registry: InstanceRegistry, answers: Sequence[Any], namespaces: Sequence[str]
+) -> MissingInstances:
+    """The registered instances that did not answer for one of the namespaces; `answers` has one item for each.
+
+    Raises `Unavailable` when the registry cannot be read.
+    """
+    instances = await registry.instances()
+    partial, missing = instances.partial, set[str]()
+    for answer, namespace in zip(answers, namespaces, strict=True):
+        if isinstance(answer, PartialList | PartialSet):
+            partial = partial or answer.partial
+            missing.update(
+                instance.id
+                for instance in instances
+                if instance.id not in answer.responders and (answer.partial or instance.connections.get(namespace))
+            )
+    return MissingInstances(partial or bool(missing), sorted(missing))

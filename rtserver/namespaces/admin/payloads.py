@@ -1,4 +1,4 @@
-"""The payloads that clients send to /admin."""
+"""Payloads that clients send to /admin."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ UserId = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\A[^\x00]+\
 
 
 class ClientsPayload(Struct, frozen=True):
-    """`clients`: those that match everything given, by id; `cursor` is the `next` of the page before."""
+    """`clients`: those that match all given fields, by id. `cursor`: `next` of the previous page."""
 
     namespace: Name | None = None
     room: Name | None = None
@@ -24,7 +24,7 @@ class ClientsPayload(Struct, frozen=True):
 
 
 class RoomsPayload(Struct, frozen=True):
-    """`rooms`: by name; `cursor` is the `next` of the page before."""
+    """`rooms`: by name. `cursor`: `next` of the previous page."""
 
     namespace: Name
     limit: Annotated[int, Meta(ge=1, le=1000)] = 1000
@@ -32,7 +32,7 @@ class RoomsPayload(Struct, frozen=True):
 
 
 class InstancesPayload(Struct, frozen=True):
-    """`instances`: `{}` or nothing."""
+    """`instances`: `{}` or no payload."""
 
 
 class PresencePayload(Struct, frozen=True):
@@ -54,7 +54,7 @@ class KickPayload(Struct, frozen=True):
 
 
 class AnnouncePayload(Struct, frozen=True):
-    """`announce`: an event for everybody in these namespaces."""
+    """`announce`: an event for all clients in these namespaces."""
 
     namespaces: Annotated[list[Name], Meta(min_length=1, max_length=100)]
     event: Annotated[str, Meta(min_length=1, max_length=200)]
@@ -66,7 +66,7 @@ class AnnouncePayload(Struct, frozen=True):
 
 
 class MemberGiven(Struct, frozen=True):
-    """Somebody with a name; without one the id stands in for it."""
+    """A user with a name; the id is used where no name is given."""
 
     id: UserId
     name: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
@@ -92,7 +92,7 @@ class RemoveMembersPayload(Struct, frozen=True):
 
 
 class ListMembersPayload(Struct, frozen=True):
-    """`members`: by id; `cursor` is the `next` of the page before."""
+    """`members`: by id. `cursor`: `next` of the previous page."""
 
     room: Name
     limit: Annotated[int, Meta(ge=1, le=1000)] = 200

@@ -1,4 +1,4 @@
-"""How much memory this process holds, in bytes."""
+"""Resident memory of this process, in bytes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _STATM = Path("/proc/self/statm")
 
 
 def resident_bytes() -> int:
-    """The resident set now; where the system does not tell it, the largest it has been."""
+    """The current resident set; on systems without /proc, its peak."""
     try:
         return int(_STATM.read_bytes().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:

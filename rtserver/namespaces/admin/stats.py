@@ -1,9 +1,9 @@
-"""Turns counters into what the dashboard shows: the rates of this instance, and the sum over the cluster.
+"""Statistics for the dashboard: rates of this instance from its counters, and totals over the cluster.
 
-Pure: the time is handed in. Must not know how instances hear of each other.
+Pure: the caller passes the time. Knows nothing of how instances exchange their statistics.
 
-Of an `InstanceStats`, p50, p99, loopLag and redisRoundTrip are in milliseconds, memory is in bytes, eventsIn
-and eventsOut are per second, and slowClients and rejections count from the start of the instance.
+In an `InstanceStats`, p50, p99, loopLag and redisRoundTrip are in milliseconds, memory is in bytes, eventsIn
+and eventsOut are per second, slowClients and rejections count from the start of the instance.
 """
 
 from __future__ import annotations
@@ -14,10 +14,13 @@ from typing import Any
 from msgspec import Struct, ValidationError, convert, to_builtins
 
 FRESH_SECONDS = 3.0
+"""Statistics of an instance older than this are dropped."""
 MAX_INSTANCES = 1000
 
 
 class InstanceStats(Struct, frozen=True, kw_only=True, rename="camel"):
+    """The statistics of one instance; units in the docstring of the module."""
+
     instance: str
     connections: dict[str, int]
     events_in: float
@@ -32,13 +35,14 @@ class InstanceStats(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Sampler:
-    """Makes an `InstanceStats` of each snapshot of the metrics, with the rates since the one before."""
+    """Turns each snapshot of the metrics into an `InstanceStats`, with the rates since the previous one."""
 
     def __init__(self, instance: str) -> None:
         self._instance = instance
         self._before: tuple[float, Mapping[str, Any]] | None = None
 
     def sample(self, snapshot: Mapping[str, Any], memory: int, now: float) -> InstanceStats:
+        """`snapshot`: of `Metrics.snapshot`; `memory`: bytes; `now`: seconds of a monotonic clock."""
         since, before = self._before or (now, snapshot)
         self._before = (now, snapshot)
         seconds = max(now - since, 0.001)
@@ -58,37 +62,37 @@ class Sampler:
         )
 
 
-class Cluster:
-    """The latest word of each instance; one that was silent for `FRESH_SECONDS` is forgotten."""
+class ClusterStats:
+    """The latest statistics of each other instance, dropped after `FRESH_SECONDS`."""
 
     def __init__(self) -> None:
-        self._heard: dict[str, tuple[float, InstanceStats]] = {}
+        self._latest: dict[str, tuple[float, InstanceStats]] = {}
 
-    def hear(self, said: Any, now: float) -> bool:
-        """Another server's word; False when it is none (anybody in the cluster may use the event's name)."""
+    def on_stats(self, payload: Any, now: float) -> bool:
+        """Keep the statistics of another instance; False for an invalid payload, as any server may emit the event."""
         try:
-            stats = convert(said, InstanceStats)
+            stats = convert(payload, InstanceStats)
         except ValidationError:
             return False
-        if len(self._heard) >= MAX_INSTANCES and stats.instance not in self._heard:
+        if len(self._latest) >= MAX_INSTANCES and stats.instance not in self._latest:
             return False
-        self._heard[stats.instance] = (now, stats)
+        self._latest[stats.instance] = (now, stats)
         return True
 
     def report(self, own: InstanceStats, now: float) -> dict[str, Any]:
         """The payload of `stats`."""
-        self._heard = {
+        self._latest = {
             instance: word
-            for instance, word in self._heard.items()
+            for instance, word in self._latest.items()
             if now - word[0] <= FRESH_SECONDS and instance != own.instance
         }
-        instances = [own, *(stats for _, stats in self._heard.values())]
+        instances = [own, *(stats for _, stats in self._latest.values())]
         instances.sort(key=lambda stats: stats.instance)
         return {"instances": to_builtins(instances), "total": total(instances)}
 
 
 def total(instances: Iterable[InstanceStats]) -> dict[str, Any]:
-    """Counts are added up; of times the worst one is told."""
+    """Totals over instances: counts are summed, of times the worst is taken."""
     instances = list(instances)
     connections: dict[str, int] = {}
     for stats in instances:

@@ -1,9 +1,9 @@
-"""Who may be where: joining, sending, changing and reading.
+"""Access policies of rooms: joining, sending, changing and reading.
 
-policy     may join                      is asked again
-open       everybody                     never: whoever joined is a member
-members    who was put in by others      when they are taken out: their sockets leave at once
-role:x     whose token has the role x    with every event; a token is looked at when a client connects
+policy     may join                      is checked again
+open       every user                    never: a user who joined is a member
+members    users added by an admin       at their removal: their sockets leave at once
+role:x     users whose token has role x  with every event; the token itself is checked when the client connects
 """
 
 from __future__ import annotations
@@ -25,36 +25,41 @@ from rtserver.store.rooms.room_settings import RoomSettings
 OPEN, MEMBERS, ROLE = "open", "members", "role:"
 ADMIN = "admin"
 MODERATORS = frozenset({"moderator", ADMIN})
-"""Roles that may change what others wrote and what rooms are set to; read-only and slow rooms do not bind them."""
+"""Roles that may change messages of others and the settings of rooms, and that ignore read-only and slow mode."""
 MAX_ROOMS = 1000
-"""Rooms that one socket may be in: what it can make the server remember is bounded."""
+"""Rooms that one socket may be in, so that a client cannot use unbounded memory."""
 
 
 class Access:
-    """`default`: the policy of rooms that have none of their own. Direct conversations have no rules but their two."""
+    """`default`: the policy of rooms without their own. A direct conversation is open to its two users only."""
 
-    def __init__(self, rooms: RoomStore, known: RoomSettingsCache, default: str = OPEN) -> None:
+    def __init__(self, rooms: RoomStore, settings: RoomSettingsCache, default: str = OPEN) -> None:
         self._rooms = rooms
-        self._known = known
+        self._settings = settings
         self._default = default
 
     def policy_of(self, settings: RoomSettings) -> str:
+        """The policy in effect: the own one, or the default."""
         return settings.policy or self._default
 
     async def policy(self, room: str) -> str:
-        return self.policy_of(await self._known.get(room))
+        """The policy in effect in `room`; raises `Unavailable`."""
+        return self.policy_of(await self._settings.get(room))
 
     async def check_join(self, client: Client, me: Identity, room: str) -> bool:
-        """Whether joining makes a member; where it does not, only a member may go on."""
+        """Whether joining makes the user a member; if False, only members may join. Raises `Forbidden`."""
         policy = await self.policy(room)
         if not has_role_for(policy, me):
-            raise Forbidden("This room asks for a role")
+            raise Forbidden("This room requires a role")
         if len(client.rooms) >= MAX_ROOMS and room not in client.rooms:
             raise Forbidden(f"A connection may be in {MAX_ROOMS} rooms at most")
         return policy != MEMBERS
 
-    async def check_part(self, client: Client, where: Conversation) -> None:
-        """To take part (react, type) the socket must have joined; direct conversations need no joining."""
+    async def check_participate(self, client: Client, where: Conversation) -> None:
+        """To react or type, the socket must have joined; direct conversations need no joining.
+
+        Raises `RoomNotJoined` or `Forbidden`.
+        """
         if where.partner is not None:
             return
         if where.room not in client.rooms:
@@ -62,16 +67,19 @@ class Access:
         await self.check_role(client, where.room)
 
     async def check_write(self, client: Client, where: Conversation) -> int | None:
-        """After `check_part`, to send or edit a message; gives the seconds to keep between two, if any."""
+        """To send or edit a message, after `check_participate`. Returns the seconds of slow mode, or None.
+
+        Raises `Forbidden` in a read-only room.
+        """
         if where.partner is not None or identity_of(client).has_any_role(MODERATORS):
             return None
-        settings = await self._known.get(where.room)
+        settings = await self._settings.get(where.room)
         if settings.read_only:
             raise Forbidden("This room is read-only")
         return settings.slow_seconds
 
     async def check_read(self, client: Client, where: Conversation) -> None:
-        """Every device of a member may read, before it joins too."""
+        """To read, a member need not have joined with this device. Raises `RoomNotJoined` or `Forbidden`."""
         if where.partner is not None:
             return
         me = identity_of(client)
@@ -79,38 +87,39 @@ class Access:
             raise RoomNotJoined()
         await self.check_role(client, where.room)
 
-    async def check_look(self, client: Client, room: str) -> None:
-        """To see what a room is set to: whoever may join it."""
+    async def check_view(self, client: Client, room: str) -> None:
+        """To see the settings of a room, the user must be allowed to join it. Raises `Forbidden`."""
         me = identity_of(client)
         policy = await self.policy(room)
         inside = policy != MEMBERS or await self._rooms.is_member(room, me.user)
         if not me.has_any_role(MODERATORS) and not (inside and has_role_for(policy, me)):
-            raise Forbidden("Only members may look at this room")
+            raise Forbidden("Only members may see this room")
 
     async def check_configure(self, client: Client, room: str) -> None:
-        """Admins may set every room, moderators those that they are in."""
+        """Admins may configure every room, moderators the rooms that they are in. Raises `Forbidden`."""
         me = identity_of(client)
         if not me.has_any_role(MODERATORS):
-            raise Forbidden("Only moderators may set a room")
+            raise Forbidden("Only moderators may configure a room")
         if ADMIN not in me.roles:
             await self.check_read(client, Conversation(room, (room,)))
 
-    def listed(self, me: Identity, summaries: Iterable[RoomSummary]) -> list[RoomSummary]:
-        """Without the rooms whose role is missing: a summary shows their last message."""
+    def visible(self, me: Identity, summaries: Iterable[RoomSummary]) -> list[RoomSummary]:
+        """The summaries without the rooms whose role the user lacks: a summary shows the last message."""
         effective = ((one, one.policy or self._default) for one in summaries)
         return [replace(one, policy=policy) for one, policy in effective if has_role_for(policy, me)]
 
     def readable_by(self, me: Identity) -> Callable[[str | None], bool]:
-        """Whether a member may read in rooms of that policy of their own."""
+        """A function: may the user read in rooms with this own policy (None: the default one)?"""
         return lambda policy: has_role_for(policy or self._default, me)
 
     async def check_role(self, client: Client, room: str) -> None:
-        """Who lacks the role gets nothing more from the room either."""
+        """Raise `Forbidden` without the role of the room; the socket then leaves the room and receives nothing more."""
         if not has_role_for(await self.policy(room), identity_of(client)):
             if room in client.rooms:
                 await client.leave(room)
-            raise Forbidden("This room asks for a role")
+            raise Forbidden("This room requires a role")
 
 
 def has_role_for(policy: str, me: Identity) -> bool:
+    """Whether the policy requires no role, or one that the user has."""
     return not policy.startswith(ROLE) or policy.removeprefix(ROLE) in me.roles

@@ -1,8 +1,8 @@
-"""Changing messages: edits, deletions, reactions, and what the others are told.
+"""Message changes: edits, deletions and reactions, and their broadcasts.
 
-1. A change is committed, then broadcast, with nothing awaited between: so one instance broadcasts the changes of a room
-   in the order of `rev`. Clients drop one whose `rev` is not above the one they have.
-2. A change that changes nothing is acked and not broadcast.
+1. A change is committed, then broadcast, with no await in between: so one instance broadcasts the changes of a room in
+   the order of `rev`. Clients drop a change whose `rev` is not above the one they have.
+2. A change without effect is acked, but not broadcast.
 """
 
 from __future__ import annotations
@@ -25,53 +25,60 @@ Wire = dict[str, Any]
 
 
 class MessageChanges:
+    """The events `edit`, `delete` and `react`, once access is checked."""
+
     def __init__(self, namespace: Namespace, messages: MessageStore, mentions: Mentions, *, max_text: int) -> None:
         self._namespace = namespace
         self._messages = messages
         self._mentions = mentions
         self._max_text = max_text
 
-    async def edit(self, me: Identity, where: Conversation, asked: EditPayload, *, but: str) -> Wire:
-        """The message as it is now, also told to everybody but the socket `but`; the same of those below."""
-        text = clean_text(asked.text, self._max_text)
-        data = asked.data if asked.data is UNSET else clean_data(asked.data)
-        mentions = await self._mentions.members(where.room, named_in(text, asked.mentions or ()))
-        edit = Edit(where.room, asked.id, me.user, _any_author(me, where), text, data, mentions)
-        changed, wire = await self._change(edit, where, "messageEdited", but)
-        # An edit that changes nothing may be one repeated because its mentions could not be told.
+    async def edit(self, me: Identity, where: Conversation, payload: EditPayload, *, except_sid: str) -> Wire:
+        """Edit a message and return it as it is now. All sockets but `except_sid` get the broadcast, here and below.
+
+        Raises `NotFound`, `Forbidden`, `Conflict` for a deleted message, `InvalidPayload`, `Unavailable`.
+        """
+        text = clean_text(payload.text, self._max_text)
+        data = payload.data if payload.data is UNSET else clean_data(payload.data)
+        mentions = await self._mentions.members(where.room, named_in(text, payload.mentions or ()))
+        edit = Edit(where.room, payload.id, me.user, _any_author(me, where), text, data, mentions)
+        changed, wire = await self._change(edit, where, "messageEdited", except_sid)
+        # An edit without effect may be the repeat of one whose mentions could not be notified.
         mentioned = changed.mentioned if changed.changed else changed.message.mentions
         if mentioned:
-            await self._mentions.tell(changed.message, mentioned, me.user)
+            await self._mentions.notify(changed.message, mentioned, me.user)
         return wire
 
-    async def delete(self, me: Identity, where: Conversation, asked: DeletePayload, *, but: str) -> Wire:
-        delete = Delete(where.room, asked.id, me.user, _any_author(me, where))
-        changed, wire = await self._change(delete, where, "messageDeleted", but)
-        await self._mentions.withdrawn(changed.withdrawn)
+    async def delete(self, me: Identity, where: Conversation, payload: DeletePayload, *, except_sid: str) -> Wire:
+        """Delete a message and return its tombstone; its mention notifications are deleted too."""
+        delete = Delete(where.room, payload.id, me.user, _any_author(me, where))
+        changed, wire = await self._change(delete, where, "messageDeleted", except_sid)
+        await self._mentions.announce_deleted(changed.removed)
         return wire
 
-    async def react(self, me: Identity, where: Conversation, asked: ReactPayload, *, but: str) -> Wire:
-        """Tells the others of the reaction only, not of the whole message."""
-        react = React(where.room, asked.id, me.user, clean_emoji(asked.emoji), asked.on)
+    async def react(self, me: Identity, where: Conversation, payload: ReactPayload, *, except_sid: str) -> Wire:
+        """Add or remove a reaction and return the message. The broadcast carries only the reaction."""
+        react = React(where.room, payload.id, me.user, clean_emoji(payload.emoji), payload.on)
         changed = await self._messages.change(react)
         wire: Wire = to_builtins(changed.message)
         if changed.changed:
-            told = {name: wire[name] for name in ("room", "id", "seq", "rev")}
-            told |= {"user": me.user, "emoji": react.emoji, "on": react.on, "reactions": wire.get("reactions", [])}
-            await self._tell(where, but, "reaction", told)
+            reaction = {name: wire[name] for name in ("room", "id", "seq", "rev")}
+            reaction |= {"user": me.user, "emoji": react.emoji, "on": react.on}
+            reaction["reactions"] = wire.get("reactions", [])
+            await self._broadcast(where, except_sid, "reaction", reaction)
         return wire
 
-    async def _change(self, change: Change, where: Conversation, event: str, but: str) -> tuple[Changed, Wire]:
+    async def _change(self, change: Change, where: Conversation, event: str, except_sid: str) -> tuple[Changed, Wire]:
         changed = await self._messages.change(change)
         wire: Wire = to_builtins(changed.message)
         if changed.changed:  # see rule 1
-            await self._tell(where, but, event, wire)
+            await self._broadcast(where, except_sid, event, wire)
         return changed, wire
 
-    async def _tell(self, where: Conversation, but: str, event: str, wire: Wire) -> None:
-        await self._namespace.to(*where.audience).except_(but).emit(event, wire)
+    async def _broadcast(self, where: Conversation, except_sid: str, event: str, wire: Wire) -> None:
+        await self._namespace.to(*where.audience).except_(except_sid).emit(event, wire)
 
 
 def _any_author(me: Identity, where: Conversation) -> bool:
-    """In direct conversations nobody may change what others wrote."""
+    """Whether the user may change messages of others: moderators, but not in direct conversations."""
     return where.partner is None and me.has_any_role(MODERATORS)

@@ -1,4 +1,4 @@
-"""What a message may contain: the rules for its text, its data and its reactions. Pure."""
+"""Content rules of messages: text, data and reactions. Pure."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from rtserver.errors import InvalidPayload, TooLarge
 from rtserver.protocol import json
 
 DATA_LIMIT = 16_384
+"""Bytes of JSON."""
 EMOJI_LIMIT = 32
-"""Characters: the longest emoji have about ten; short names such as ":thumbs_up:" will do too."""
+"""Characters. The longest emoji have about ten; short names such as ":thumbs_up:" are allowed too."""
 _INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"})
 # Letters and marks that draw nothing: joiners, fillers, the empty Braille cell, variation selectors.
 _SELECTORS = frozenset(map(chr, range(0xFE00, 0xFE10)))
 _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | _SELECTORS
-# They turn the direction of what is written beside them.
-_TURNING = frozenset(map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A))))
+# Bidirectional controls: they change the direction of neighbouring text.
+_BIDI_CONTROLS = frozenset(map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A))))
 
 
 def clean_text(text: str, limit: int) -> str:
-    """The trimmed text; refuses one that shows nothing, and one of more than `limit` characters."""
+    """The trimmed text. Raises `InvalidPayload` for text without visible characters, `TooLarge` beyond `limit`."""
     text = text.strip()
     if len(text) > limit:
         raise TooLarge(f"A text has at most {limit} characters", details={"field": "text", "limit": limit})
@@ -32,7 +33,7 @@ def clean_text(text: str, limit: int) -> str:
 
 
 def clean_data(data: Any, limit: int = DATA_LIMIT) -> Any:
-    """`data` itself; refuses what JSON cannot say (bytes), and more than `limit` bytes of it."""
+    """`data` itself. Raises `InvalidPayload` for what JSON cannot express (bytes), `TooLarge` beyond `limit` bytes."""
     if data is None:
         return None
     try:
@@ -45,9 +46,14 @@ def clean_data(data: Any, limit: int = DATA_LIMIT) -> Any:
 
 
 def clean_emoji(emoji: str) -> str:
-    """The trimmed reaction: 1 to 32 characters that show something, without white space or controls."""
+    """The trimmed reaction: 1 to 32 characters, one of them visible, without white space or controls.
+
+    Raises `InvalidPayload`.
+    """
     emoji = emoji.strip()
-    controls = any(char.isspace() or char in _TURNING or unicodedata.category(char) in ("Cc", "Cs") for char in emoji)
+    controls = any(
+        char.isspace() or char in _BIDI_CONTROLS or unicodedata.category(char) in ("Cc", "Cs") for char in emoji
+    )
     if len(emoji) > EMOJI_LIMIT or controls or not any(map(_visible, emoji)):
         raise InvalidPayload(f"A reaction has 1 to {EMOJI_LIMIT} visible characters", details={"field": "emoji"})
     return emoji

@@ -1,10 +1,10 @@
-"""Conversations: what a client names by `room` or `to`, and which room names are allowed. Pure.
+"""Conversations: what clients address by `room` or `to`, and which room names are allowed. Pure.
 
-1. A room of the chat is a room of the namespace under the same name, so clients cannot use the names that the server
-   reserves: `user:<id>` (all devices of a user), `dm:<a>:<b>` (a direct conversation), and socket ids.
-2. A direct room is `dm:<a>:<b>` with both user ids sorted: one pair, one room.
-3. `:` and `%` in an id are percent-encoded: two pairs have two rooms, `("a:b", "c")` and `("a", "b:c")`.
-4. Nobody joins a direct room: its events go to the `user:<id>` rooms of the two.
+1. A chat room is the namespace room of the same name. Clients cannot use the names that the server reserves:
+   `user:<id>` (all devices of a user), `dm:<a>:<b>` (a direct conversation), and socket ids.
+2. A direct room is `dm:<a>:<b>` with both user ids sorted: one room for each pair.
+3. `:` and `%` in an id are percent-encoded, so that `("a:b", "c")` and `("a", "b:c")` have different rooms.
+4. No socket joins a direct room: its events go to the `user:<id>` rooms of the two users.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from rtserver.namespaces.chat.payloads import Place
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """`room` is its name in the store and on the wire; `audience` are the rooms of the namespace to tell.
+    """`room`: its name in the store and on the wire. `audience`: the namespace rooms that receive its events.
 
-    `partner` is the other user of a direct conversation, None in a room.
+    `partner`: the other user of a direct conversation, None in a room.
     """
 
     room: str
@@ -30,29 +30,37 @@ class Conversation:
 
 
 def conversation(place: Place, user: str) -> Conversation:
-    """Where `user` means; raises `InvalidPayload` for a name that clients may not use."""
-    return named(place.room, user) if place.room is not None else direct(place.to or "", user)
+    """The conversation that `user` addresses; raises `InvalidPayload` for a name that clients may not use."""
+    return named_conversation(place.room, user) if place.room is not None else direct_conversation(place.to or "", user)
 
 
-def named(room: str, user: str) -> Conversation:
-    """A room by its name; one's own direct conversations may be called by theirs, as messages carry it."""
+def named_conversation(room: str, user: str) -> Conversation:
+    """The conversation with this room name. A user may also give the `dm:` name of an own direct conversation.
+
+    Raises `InvalidPayload`.
+    """
     partner = partner_in(room, user)
-    return direct(partner, user) if partner is not None else in_room(room)
+    return direct_conversation(partner, user) if partner is not None else room_conversation(room)
 
 
-def backends(room: str) -> Conversation:
-    """Where a backend means, which may name the direct conversation of any two."""
+def backend_conversation(room: str) -> Conversation:
+    """The conversation that a backend addresses: a room, or the direct conversation of any two users.
+
+    Raises `InvalidPayload`.
+    """
     pair = pair_of(room)
     if pair is None:
-        return in_room(room)
+        return room_conversation(room)
     return Conversation(room, tuple(dict.fromkeys(map(user_room, pair))), pair[1])
 
 
-def in_room(room: str) -> Conversation:
+def room_conversation(room: str) -> Conversation:
+    """A room, not a direct conversation; raises `InvalidPayload`."""
     return Conversation(check_room_name(room), (room,))
 
 
-def direct(partner: str, user: str) -> Conversation:
+def direct_conversation(partner: str, user: str) -> Conversation:
+    """The direct conversation of two users, who may be the same."""
     audience = tuple(dict.fromkeys((user_room(user), user_room(partner))))
     return Conversation(direct_room(user, partner), audience, partner)
 
@@ -61,12 +69,13 @@ PREFIX = "dm:"
 
 
 def direct_room(one: str, other: str) -> str:
+    """The name of the direct room of two users (rules 2 and 3)."""
     first, second = sorted((one, other))
     return f"{PREFIX}{_encode(first)}:{_encode(second)}"
 
 
 def partner_in(room: str, user: str) -> str | None:
-    """The other one in the direct room `room` of `user`; None when it is not one, or not a room of `user`.
+    """The other user of the direct room `room`; None when it is no direct room, or not one of `user`.
 
     In a conversation with oneself the partner is oneself.
     """
@@ -99,7 +108,10 @@ RESERVED_PREFIXES = ("user:", "dm:")
 
 
 def check_room_name(name: str) -> str:
-    """`name` itself, when it is 1 to 200 letters, digits (of any script) and marks, and not reserved."""
+    """`name` itself if it is valid: 1 to 200 letters and digits of any script or marks, and not reserved.
+
+    Raises `InvalidPayload`.
+    """
     if not 1 <= len(name) <= MAX_LENGTH:
         raise InvalidPayload(f"A room name has 1 to {MAX_LENGTH} characters", details={"field": "room"})
     if not all(char in MARKS or char.isalnum() for char in name):

@@ -1,6 +1,6 @@
-"""Interfaces of /chat: what it needs of the store and of the cluster. `rtserver.app.chat` passes the implementations.
+"""Interfaces of /chat: what it needs from the store and the cluster. `rtserver.app.chat` passes the implementations.
 
-Every method raises `errors.Unavailable` when the database or Redis cannot answer.
+Every method raises `errors.Unavailable` when the database or Redis is not available.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ from typing import Any, Protocol
 
 from rtserver.cluster.partial_results import PartialSet
 from rtserver.store.messages.changes import Change, Changed
-from rtserver.store.messages.records import Draft, Member, Message, NotificationDraft, RoomSummary, Standing
+from rtserver.store.messages.records import Draft, Member, Message, NotificationDraft, ReadState, RoomSummary
 from rtserver.store.rooms.room_settings import RoomSettings
 
 
 class MessageStore(Protocol):
     async def append(self, draft: Draft) -> tuple[Message, bool]:
-        """Commit it; the flag is False when the author's nonce was known, and the message is that first one.
+        """Commit a message. The flag is False when the author's nonce was known; the message is then the first one.
 
         Appends to one room resume their callers in the order of `seq`.
         """
 
     async def change(self, change: Change) -> Changed:
-        """Edit, delete or react; resumes its callers in the order of `rev`.
+        """Commit an edit, a deletion or a reaction. Callers of one room resume in the order of `rev`.
 
         Raises `NotFound`, `Forbidden`, or `Conflict` for a deleted message or too many different reactions.
         """
@@ -30,7 +30,7 @@ class MessageStore(Protocol):
     async def history(
         self, room: str, *, before: int | None, after: int | None, limit: int
     ) -> tuple[list[Message], bool]:
-        """Ascending by `seq`, and whether there are more in the direction asked for."""
+        """A page ascending by `seq`, and whether there are more in the requested direction."""
 
     async def changed(self, room: str, *, rev: int, upto: int, limit: int) -> tuple[list[Message], bool]:
         """Messages up to `upto` that changed after `rev`, by rising `rev`, and whether there are more."""
@@ -39,58 +39,58 @@ class MessageStore(Protocol):
         """Whether `room` has a message of that id."""
 
     async def withdraw_mentions(self, message: Message, users: Sequence[str]) -> Sequence[tuple[str, str]]:
-        """Remove the notifications of `users` that quote `message` if it has been deleted; (user, id) each."""
+        """Remove the mention notifications of `users` if `message` was deleted; as (user, notification id) pairs."""
 
 
 class RoomStore(Protocol):
     async def join(self, room: str, member: Member) -> bool:
-        """Whether the member is new there."""
+        """Returns whether the member is new."""
 
     async def leave(self, room: str, user: str) -> bool: ...
 
     async def members(self, room: str, *, after: str = "", limit: int = 1000) -> list[Member]:
-        """By id, those after `after`."""
+        """A page by id, beginning after the id `after`."""
 
     async def count_members(self, room: str) -> int: ...
 
     async def members_among(self, room: str, users: Sequence[str]) -> set[str]:
-        """Those of `users` that are members."""
+        """The subset of `users` that are members."""
 
     async def is_member(self, room: str, user: str) -> bool: ...
 
     async def rooms_of(self, user: str) -> list[str]: ...
 
     async def neighbours(self, user: str) -> list[str]:
-        """Who shares a room with `user`: one question, whatever the number of rooms."""
+        """The users that share a room with `user`, in one query."""
 
     async def summaries(self, user: str) -> list[RoomSummary]: ...
 
-    async def standings(self, user: str, names: Sequence[str]) -> dict[str, Standing]:
-        """By room; those that nobody has made yet are left out."""
+    async def read_states(self, user: str, names: Sequence[str]) -> dict[str, ReadState]:
+        """By room; rooms that do not exist are left out."""
 
 
 class RoomSettingsStore(Protocol):
     async def find(self, room: str) -> RoomSettings | None:
-        """None where there is no such room."""
+        """None where the room does not exist."""
 
     async def change(self, room: str, changes: Mapping[str, Any], by: str) -> tuple[RoomSettings, list[str]]:
-        """The settings now, and the names of what is not as it was; the room is made where there is none."""
+        """The new settings and the names of the fields that changed. Creates the room if needed."""
 
 
 class MembershipStore(Protocol):
     async def add(self, room: str, added: Sequence[Member], by: str) -> list[str]:
-        """The ids of the new ones; the room is made where there is none."""
+        """Returns the ids of the new members. Creates the room if needed."""
 
     async def remove(self, room: str, users: Sequence[str], by: str) -> list[str]:
-        """The ids of those that were members."""
+        """Returns the ids of those that were members."""
 
     async def rename(self, room: str, member: Member) -> bool:
-        """Keep the name of a member current; whether it is one."""
+        """Update the name of a member; False where the user is no member."""
 
 
 class ReceiptStore(Protocol):
     async def mark_read(self, room: str, user: str, seq: int) -> int:
-        """The cursor afterwards: never backwards, never past the last message."""
+        """Returns the new cursor: it never moves backwards, and never past the last message."""
 
 
 class MessageSearch(Protocol):
@@ -104,7 +104,7 @@ class MessageSearch(Protocol):
         limit: int,
         readable: Callable[[str | None], bool],
     ) -> tuple[list[Message], str | None]:
-        """A page of what has all words of `query` in the rooms of `user`, newest first, and the next cursor.
+        """A page of messages with all words of `query` in the rooms of `user`, newest first, and the next cursor.
 
         Only in rooms whose own policy is `readable`.
         """
@@ -112,10 +112,10 @@ class MessageSearch(Protocol):
 
 class MentionNotifier(Protocol):
     async def notify(self, drafts: list[NotificationDraft]) -> object:
-        """Save and push them; one whose key its user's inbox knows already is not pushed again."""
+        """Save and push notifications; one whose key the inbox already has is not pushed again."""
 
-    async def withdrawn(self, gone: Sequence[tuple[str, str]]) -> None:
-        """Tell of notifications that are deleted: (user, id) each."""
+    async def announce_deleted(self, removed: Sequence[tuple[str, str]]) -> None:
+        """Announce deleted notifications, as (user, notification id) pairs."""
 
 
 class Presence(Protocol):
@@ -124,7 +124,7 @@ class Presence(Protocol):
     async def disconnected(self, user: str, sid: str) -> None: ...
 
     async def online(self, users: Sequence[str]) -> PartialSet[str]:
-        """Those that are online; `partial` where only this server could be asked."""
+        """The subset that is online; `partial` where only this server could be asked."""
 
     def subscribe(self, callback: Callable[[str, bool], Awaitable[None]]) -> None:
-        """`callback(user, online)` runs on one instance of the cluster for each change."""
+        """Call `callback(user, online)` for each change, on one instance of the cluster."""

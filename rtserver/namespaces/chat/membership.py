@@ -1,4 +1,4 @@
-"""Joining and leaving: the member of the store, the socket in the room, and what the others are told."""
+"""Joining and leaving: the stored membership, the socket in the room, and the broadcasts."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from rtserver.errors import Forbidden
 from rtserver.identity import Identity, user_room
 from rtserver.namespaces.chat.access import Access
 from rtserver.namespaces.chat.interfaces import MembershipStore, RoomStore
-from rtserver.namespaces.chat.presence import Online, partly
+from rtserver.namespaces.chat.presence import Online, partial_field
 from rtserver.sio.client.client import Client
 from rtserver.sio.namespace.namespace import Namespace
 from rtserver.store.messages.records import Member
 
 MEMBERS = 200
-"""Members in the ack of `join`: a room may have any number."""
+"""Members in the ack of `join`; a room may have more."""
 
 
 class Membership:
+    """Members of rooms as the events of /chat change and list them."""
+
     def __init__(
         self, namespace: Namespace, rooms: RoomStore, memberships: MembershipStore, access: Access, online: Online
     ) -> None:
@@ -29,7 +31,7 @@ class Membership:
         self._online = online
 
     async def join(self, client: Client, me: Identity, room: str) -> None:
-        """A durable member, and a socket that receives what the room gets from now on."""
+        """Make the user a member and put the socket into the room. Raises `Forbidden` or `Unavailable`."""
         member = Member(id=me.user, name=me.display_name)
         if await self._access.check_join(client, me, room):
             new = await self._rooms.join(room, member)
@@ -37,13 +39,13 @@ class Membership:
         else:
             new = False
             await self._enter(client, room, member)
-        # A change of the policy put out who was in the room by then.
+        # A concurrent change of the policy removed only the sockets that were in the room by then.
         await self._access.check_role(client, room)
         if new:
-            await self._tell_others(client, me, "joined", room)
+            await self._broadcast(client, me, "joined", room)
 
     async def _enter(self, client: Client, room: str, member: Member) -> None:
-        """Where only members may be. Asked again afterwards: whoever is taken out meanwhile must not slip in."""
+        """Enter a room of policy `members`. Checked again afterwards: a concurrent removal must not be missed."""
         if await self._memberships.rename(room, member):
             await client.join(room)
             if await self._rooms.is_member(room, member.id):
@@ -52,27 +54,32 @@ class Membership:
         raise Forbidden("Only members may join this room")
 
     async def leave(self, client: Client, me: Identity, room: str) -> None:
-        """The user leaves with every device; a device that hears of it is out already."""
+        """End the membership and take all devices of the user out; then broadcast `left`."""
         was_member = await self._rooms.leave(room, me.user)
         await client.leave(room)
         await self._namespace.in_(user_room(me.user)).sockets_leave(room)
         if was_member:
-            await self._tell_others(client, me, "left", room)
+            await self._broadcast(client, me, "left", room)
 
-    async def _tell_others(self, client: Client, me: Identity, event: str, room: str) -> None:
-        """The room, and the user's own other devices, which list their rooms whether in them or not."""
+    async def _broadcast(self, client: Client, me: Identity, event: str, room: str) -> None:
+        """To the room and to the user's other devices, which list their rooms even without having joined."""
         others = self._namespace.to(room, user_room(me.user)).except_(client.id)
         await others.emit(event, {"room": room, "user": me.user})
 
     async def members(
         self, room: str, me: Identity, *, limit: int = MEMBERS, after: str | None = None
     ) -> dict[str, Any]:
-        """A page of the members of `room`, as `{id, name, online, here}` by id, and how many there are in all."""
+        """`{members: [{id, name, online, here}, …], count, next, partial?}`: a page by id, and the total count.
+
+        `here`: the user has a socket in the room. Raises `Unavailable`.
+        """
         found = await self._rooms.members(room, after=after or "", limit=limit + 1)
         page = found[:limit]
         whole = after is None and len(found) <= limit
         ids = [member.id for member in page]
-        online, occupants = await asyncio.gather(self._online.among(ids), self._namespace.occupants(room, users=ids))
+        online, occupants = await asyncio.gather(
+            self._online.known_online(ids), self._namespace.occupants(room, users=ids)
+        )
         here = {occupant.user for occupant in occupants}
         return {
             "members": [
@@ -86,5 +93,5 @@ class Membership:
             ],
             "count": len(page) if whole else await self._rooms.count_members(room),
             "next": page[-1].id if len(found) > limit else None,
-            **partly(online, occupants),
+            **partial_field(online, occupants),
         }

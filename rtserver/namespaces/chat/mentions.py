@@ -1,8 +1,8 @@
-"""Who a message mentions, and telling them.
+"""Mentions: the users that a message mentions, and their notifications.
 
-1. `@id` in the text counts as an entry of `mentions` does; only members of the room are mentioned, each once.
-2. A notification has the key `mention:<message id>`, so that a message that is sent again, or edited, notifies nobody
-   twice. Nobody is notified of having mentioned oneself.
+1. `@id` in the text counts like an entry of `mentions`. Only members of the room are mentioned, each once.
+2. The notification has the key `mention:<message id>`, so that a repeated or edited message notifies no user twice.
+   Authors are not notified of mentioning themselves.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ from rtserver.namespaces.chat.interfaces import MentionNotifier, MessageStore, R
 from rtserver.store.messages.records import Message, NotificationDraft
 
 MAX_MENTIONS = 50
-"""Names that are looked up for one message; further ones are not mentioned."""
+"""Names that are looked up for one message; further names are ignored."""
 EXCERPT = 200
+"""Characters of the message that the notification quotes."""
 TYPE = "mention"
-# Not inside a word: that is an e-mail address. Ids of many makers have marks in them ("auth0|42", "a.b@example.com").
+# Not inside a word: that is an e-mail address. Ids of many issuers contain marks ("auth0|42", "a.b@example.com").
 _NAMED = re.compile(r"(?<![\w@])@(\w[\w.+%|:@-]{0,199})")
 _ENDINGS = ".+%|:@-"
 
 
 def named_in(text: str, given: Sequence[str] = ()) -> list[str]:
-    """The ids that are asked for, each once; one at the end of a sentence with and without its full stop."""
+    """The ids that may be mentioned, each once. A name that ends in marks is listed with and without them."""
     names = dict.fromkeys(given)
     if "@" in text:
         for name in _NAMED.findall(text):
@@ -34,7 +35,7 @@ def named_in(text: str, given: Sequence[str] = ()) -> list[str]:
 
 
 class Mentions:
-    """`notifier` is None where nobody is to be told."""
+    """`notifier` None: mentions are stored, but no notifications are sent."""
 
     def __init__(self, messages: MessageStore, rooms: RoomStore, notifier: MentionNotifier | None) -> None:
         self._messages = messages
@@ -42,24 +43,26 @@ class Mentions:
         self._notifier = notifier
 
     async def members(self, room: str, names: Sequence[str]) -> list[str] | None:
-        """Those of `names` that are members; None for nobody."""
+        """Those of `names` that are members of `room`; None where there are none."""
         if not names:
             return None
         found = await self._rooms.members_among(room, names)
         return [name for name in names if name in found] or None
 
-    async def tell(self, message: Message, users: Iterable[str], by: str) -> None:
+    async def notify(self, message: Message, users: Iterable[str], by: str) -> None:
         """Notify `users` that `by` has mentioned them in `message`, unless they wrote it; raises `Unavailable`."""
         drafts = [_notification(message, user) for user in users if user not in (by, message.from_.id)]
         if drafts and self._notifier is not None:
             await self._notifier.notify(drafts)
-            # A moderator, or a program for one, may have been faster.
-            await self.withdrawn(await self._messages.withdraw_mentions(message, [draft.user for draft in drafts]))
+            # The message may have been deleted between its commit and the notifications.
+            await self.announce_deleted(
+                await self._messages.withdraw_mentions(message, [draft.user for draft in drafts])
+            )
 
-    async def withdrawn(self, gone: Sequence[tuple[str, str]]) -> None:
-        """Their message was deleted, and they with it."""
-        if gone and self._notifier is not None:
-            await self._notifier.withdrawn(gone)
+    async def announce_deleted(self, removed: Sequence[tuple[str, str]]) -> None:
+        """Announce that these notifications were deleted with their message; (user, notification id) pairs."""
+        if removed and self._notifier is not None:
+            await self._notifier.announce_deleted(removed)
 
 
 def _notification(message: Message, user: str) -> NotificationDraft:
@@ -71,5 +74,5 @@ def _notification(message: Message, user: str) -> NotificationDraft:
         data={"room": message.room, "id": message.id, "seq": message.seq, "from": to_builtins(message.from_)},
         key=f"mention:{message.id}",
         room=message.room,
-        once=True,  # an edit may take a mention out and put it in again
+        once=True,  # an edit may remove a mention, and a later one may add it again
     )

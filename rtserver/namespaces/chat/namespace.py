@@ -1,10 +1,10 @@
-"""The events of /chat. Owns the order of their steps; what is stored, where it goes and who may is elsewhere.
+"""Events of /chat. Owns the order of their steps; storage, addressing and access are in other modules.
 
 Rules:
 1. A message is committed, then broadcast (`Poster`), then acked.
-2. A join subscribes the socket before it reads the history, so that no message falls between. One may come
-   twice, and clients drop it by its `seq`.
-3. The sending socket learns from its ack; the user's other devices learn from the broadcast.
+2. A join subscribes the socket before it reads the history, so that no message is missed in between. A message may
+   arrive twice; clients drop it by its `seq`.
+3. The sending socket gets the ack; the user's other devices get the broadcast.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from rtserver.identity import Identity, user_room
 from rtserver.namespaces.chat import interfaces, payloads
 from rtserver.namespaces.chat.access import OPEN, Access
 from rtserver.namespaces.chat.changes import MessageChanges
-from rtserver.namespaces.chat.conversation import Conversation, conversation, in_room, named
-from rtserver.namespaces.chat.erasure import FORGOTTEN
+from rtserver.namespaces.chat.conversation import Conversation, conversation, named_conversation, room_conversation
+from rtserver.namespaces.chat.erasure import USER_ERASED
 from rtserver.namespaces.chat.membership import Membership
 from rtserver.namespaces.chat.posting import Poster
 from rtserver.namespaces.chat.presence import Online, PresenceAnnouncer
@@ -36,6 +36,8 @@ JOIN_HISTORY = 50
 
 
 class Chat(Namespace, path="/chat"):
+    """Each ack is `{ok: true, …}`; the docstrings of the events list its other fields (details: docs/events.md)."""
+
     auth = "required"
     room_presence = True
 
@@ -59,36 +61,39 @@ class Chat(Namespace, path="/chat"):
         self._receipts = receipts
         self._search = search
         self.poster = Poster(self, messages, rooms, notifier, max_text=max_text)
-        self._changing = MessageChanges(self, messages, self.poster.mentions, max_text=max_text)
+        self._changes = MessageChanges(self, messages, self.poster.mentions, max_text=max_text)
         self._online = Online(presence, rooms)
-        known = RoomSettingsCache(settings)
-        self._access = Access(rooms, known, room_policy)
-        self.keeper = RoomAdmin(self, settings, memberships, rooms, known, self._access)
+        cache = RoomSettingsCache(settings)
+        self._access = Access(rooms, cache, room_policy)
+        self.room_admin = RoomAdmin(self, settings, memberships, rooms, cache, self._access)
         self._typing = TypingIndicator(self)
-        self._catching_up = RoomSync(messages, rooms, self._access)
+        self._sync = RoomSync(messages, rooms, self._access)
         self._membership = Membership(self, rooms, memberships, self._access, self._online)
         presence.subscribe(PresenceAnnouncer(self, rooms).announce)
 
     async def on_stop(self) -> None:
+        """Drop the typing state."""
         self._typing.close()
 
     async def on_connected(self, client: Client) -> None:
-        await self._online.arrived(client, identity_of(client).user)
+        """Report the connection to presence."""
+        await self._online.connected(client, identity_of(client).user)
 
     async def on_disconnect(self, client: Client, reason: str) -> None:
-        await self._typing.gone(client.id)
-        await self._online.left(client, identity_of(client).user)
+        """End typing and report the disconnect to presence."""
+        await self._typing.client_disconnected(client.id)
+        await self._online.disconnected(client, identity_of(client).user)
 
     # Rooms
 
     @event("join")
     async def join(self, client: Client, payload: payloads.RoomPayload) -> Ack:
-        """Joining one's own direct conversation only reads it: it reaches all devices without."""
+        """Join a room, or only read an own direct conversation, which reaches all devices without joining."""
         me = identity_of(client)
-        where = named(payload.room, me.user)
+        where = named_conversation(payload.room, me.user)
         if where.partner is None:
             await self._membership.join(client, me, where.room)
-        standing = await self._catching_up.standing(client, me, where)
+        state = await self._sync.read_state(client, me, where)
         messages, _ = await self._messages.history(where.room, before=None, after=None, limit=JOIN_HISTORY)
         listed = await self._membership.members(where.room, me)
         return {
@@ -96,91 +101,102 @@ class Chat(Namespace, path="/chat"):
             "room": where.room,
             **listed,
             "messages": to_builtins(messages),
-            "lastRead": standing.last_read,
-            "unread": standing.unread,
-            "rev": standing.rev,
+            "lastRead": state.last_read,
+            "unread": state.unread,
+            "rev": state.rev,
         }
 
     @event("leave")
     async def leave(self, client: Client, payload: payloads.RoomPayload) -> Ack:
-        me, where = identity_of(client), in_room(payload.room)
-        await self._typing.ended(where.room, me.user)
+        """End the membership, with all devices of the user."""
+        me, where = identity_of(client), room_conversation(payload.room)
+        await self._typing.end(where.room, me.user)
         await self._membership.leave(client, me, where.room)
         return {"ok": True}
 
     @event("rooms")
     async def rooms(self, client: Client, payload: payloads.EmptyPayload = payloads.EMPTY) -> Ack:
+        """`{rooms: [RoomSummary]}`: the rooms of the user that the user may read."""
         me = identity_of(client)
-        return {"ok": True, "rooms": to_builtins(self._access.listed(me, await self._rooms.summaries(me.user)))}
+        return {"ok": True, "rooms": to_builtins(self._access.visible(me, await self._rooms.summaries(me.user)))}
 
     @event("room")
     async def room(self, client: Client, payload: payloads.RoomPayload) -> Ack:
-        where = in_room(payload.room)
-        await self._access.check_look(client, where.room)
-        return {"ok": True, "room": to_builtins(await self.keeper.describe(where.room))}
+        """`{room: RoomSettings}`."""
+        where = room_conversation(payload.room)
+        await self._access.check_view(client, where.room)
+        return {"ok": True, "room": to_builtins(await self.room_admin.describe(where.room))}
 
     @event("configure")
     async def configure(self, client: Client, payload: payloads.ConfigurePayload) -> Ack:
-        where = in_room(payload.room)
+        """`{room: RoomSettings}`: change settings; admins and moderators only."""
+        where = room_conversation(payload.room)
         await self._access.check_configure(client, where.room)
         by = identity_of(client).user
-        settings = await self.keeper.configure(where.room, payload.changes, by, but=client.id)
+        settings = await self.room_admin.configure(where.room, payload.changes, by, except_sid=client.id)
         return {"ok": True, "room": to_builtins(settings)}
 
     @server_event(CHANGED)
-    async def heard(self, *said: Any) -> None:
-        """Another server has changed a room; anybody in the cluster may use the event's name."""
-        if said and isinstance(said[0], str):
-            await self.keeper.heard(said[0], said[1:2] == (True,))
+    async def on_room_changed(self, *args: Any) -> None:
+        """Another server has changed a room. The arguments are checked: any server may emit this event."""
+        if args and isinstance(args[0], str):
+            await self.room_admin.on_room_changed(args[0], args[1:2] == (True,))
 
     @event("members")
     async def members(self, client: Client, payload: payloads.MembersPayload) -> Ack:
+        """`{members, count, next, partial?}`: a page of the members."""
         me = identity_of(client)
-        where = named(payload.room, me.user)
+        where = named_conversation(payload.room, me.user)
         await self._access.check_read(client, where)
         listed = await self._membership.members(where.room, me, limit=payload.limit, after=payload.cursor)
         return {"ok": True, **listed}
 
     @event("online")
     async def online(self, client: Client, payload: payloads.OnlinePayload = payloads.EVERYBODY_NEAR) -> Ack:
+        """`{online: [user], partial?}`."""
         if payload.users is not None:
-            return {"ok": True, **await self._online.ask(payload.users)}
-        return {"ok": True, **await self._online.near(identity_of(client).user)}
+            return {"ok": True, **await self._online.among(payload.users)}
+        return {"ok": True, **await self._online.in_rooms_of(identity_of(client).user)}
 
-    @server_event(FORGOTTEN)
-    async def forget(self, *said: Any) -> None:
-        """Another server has forgotten a person, who may come back as somebody new."""
-        if said and isinstance(said[0], str):
-            self.poster.opening.forget(said[0])
+    @server_event(USER_ERASED)
+    async def on_user_erased(self, *args: Any) -> None:
+        """Another server has erased a user, who may come back as a new one."""
+        if args and isinstance(args[0], str):
+            self.poster.direct_rooms.evict(args[0])
 
     # Messages
 
     @event("message")
     async def message(self, client: Client, payload: payloads.MessagePayload) -> Ack:
+        """`{message}`: post a message. A repeated nonce returns the first message."""
         me, where = await self._sender(client, payload)
         slow = await self._access.check_write(client, where)
-        posted = await self.poster.say(_draft(me, where, payload, slow), where, but=client.id)
-        await self._typing.ended(where.room, me.user)
+        posted = await self.poster.post_from_client(_draft(me, where, payload, slow), where, except_sid=client.id)
+        await self._typing.end(where.room, me.user)
         return {"ok": True, "message": posted.wire}
 
     @event("edit")
     async def edit(self, client: Client, payload: payloads.EditPayload) -> Ack:
+        """`{message}`: edit a message."""
         me, where = await self._sender(client, payload)
         await self._access.check_write(client, where)
-        return {"ok": True, "message": await self._changing.edit(me, where, payload, but=client.id)}
+        return {"ok": True, "message": await self._changes.edit(me, where, payload, except_sid=client.id)}
 
     @event("delete")
     async def delete(self, client: Client, payload: payloads.DeletePayload) -> Ack:
+        """`{message}`: delete a message; returns its tombstone."""
         me, where = await self._sender(client, payload)
-        return {"ok": True, "message": await self._changing.delete(me, where, payload, but=client.id)}
+        return {"ok": True, "message": await self._changes.delete(me, where, payload, except_sid=client.id)}
 
     @event("react")
     async def react(self, client: Client, payload: payloads.ReactPayload) -> Ack:
+        """`{message}`: add or remove a reaction."""
         me, where = await self._sender(client, payload)
-        return {"ok": True, "message": await self._changing.react(me, where, payload, but=client.id)}
+        return {"ok": True, "message": await self._changes.react(me, where, payload, except_sid=client.id)}
 
     @event("history")
     async def history(self, client: Client, payload: payloads.HistoryPayload) -> Ack:
+        """`{messages, more}`: a page by rising `seq`."""
         where = conversation(payload, identity_of(client).user)
         await self._access.check_read(client, where)
         messages, more = await self._messages.history(
@@ -190,12 +206,14 @@ class Chat(Namespace, path="/chat"):
 
     @event("sync")
     async def sync(self, client: Client, payload: payloads.SyncPayload) -> Ack:
-        return {"ok": True, "rooms": await self._catching_up.sync(client, identity_of(client), payload)}
+        """`{rooms: {room: missed or error}}`, see `RoomSync`."""
+        return {"ok": True, "rooms": await self._sync.sync(client, identity_of(client), payload)}
 
     @event("search")
     async def search(self, client: Client, payload: payloads.SearchPayload) -> Ack:
+        """`{messages, next}`: a page, newest first."""
         me = identity_of(client)
-        where = named(payload.room, me.user) if payload.room is not None else None
+        where = named_conversation(payload.room, me.user) if payload.room is not None else None
         if where is not None:
             await self._access.check_read(client, where)
         messages, following = await self._search.find(
@@ -210,16 +228,17 @@ class Chat(Namespace, path="/chat"):
 
     @event("typing")
     async def typing(self, client: Client, payload: payloads.TypingPayload) -> Ack:
+        """Start, prolong or stop typing."""
         me, where = await self._sender(client, payload)
         if payload.typing:
-            await self._typing.began(client, me.user, where)
+            await self._typing.start(client, me.user, where)
         else:
-            await self._typing.stopped(me.user, where)
+            await self._typing.stop(me.user, where)
         return {"ok": True}
 
     @event("read")
     async def read(self, client: Client, payload: payloads.ReadPayload) -> Ack:
-        """For the user's own devices too, in the room or not: they clear their unread mark."""
+        """Move the read cursor. The user's other devices get the broadcast too, joined or not, to clear their mark."""
         me = identity_of(client)
         where = conversation(payload, me.user)
         await self._access.check_read(client, where)
@@ -229,10 +248,10 @@ class Chat(Namespace, path="/chat"):
         return {"ok": True}
 
     async def _sender(self, client: Client, place: payloads.Place) -> tuple[Identity, Conversation]:
-        """Who sends and where, once that is allowed."""
+        """The sender and the conversation, once access is checked; raises `RoomNotJoined` or `Forbidden`."""
         me = identity_of(client)
         where = conversation(place, me.user)
-        await self._access.check_part(client, where)
+        await self._access.check_participate(client, where)
         return me, where
 
 

@@ -1,4 +1,4 @@
-"""The payloads that clients send to /chat: their shapes and bounds. Rules that need more live elsewhere."""
+"""Payloads that clients send to /chat: shapes and bounds. Rules that need more than the payload live elsewhere."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, Struct
 from rtserver.ingest.room_settings import RoomChanges
 
 Seq = Annotated[int, Meta(ge=0, le=2**53 - 1)]
-"""A position in a room's history; bounded by what JavaScript can count."""
+"""A position in a room's history, at most the largest safe integer of JavaScript."""
 Limit = Annotated[int, Meta(ge=1, le=100)]
 Token = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"\A[^\x00]+\Z")]
 UserId = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\A[^\x00]+\Z")]
@@ -22,13 +22,13 @@ class RoomPayload(Struct, frozen=True):
 
 
 class ConfigurePayload(RoomChanges, kw_only=True, rename="camel"):
-    """`configure`: what is left out stays as it is."""
+    """`configure`: fields that are left out stay as they are."""
 
     room: str
 
 
 class MembersPayload(Struct, frozen=True):
-    """`members`: by id; `cursor` is the `next` of the page before."""
+    """`members`: by id. `cursor`: `next` of the previous page."""
 
     room: str
     limit: Annotated[int, Meta(ge=1, le=1000)] = 200
@@ -36,7 +36,7 @@ class MembersPayload(Struct, frozen=True):
 
 
 class Place(Struct, frozen=True, kw_only=True):
-    """A room by its name, or the direct conversation with a user: exactly one of both."""
+    """A room by name, or the direct conversation with a user: exactly one of the two."""
 
     room: str | None = None
     to: UserId | None = None
@@ -57,7 +57,7 @@ class MessagePayload(Place, frozen=True, kw_only=True, rename="camel"):
 
 
 class EditPayload(Place, frozen=True, kw_only=True):
-    """`edit`: without `data` it stays as it was; null removes it."""
+    """`edit`: without `data`, the data stays; null removes it."""
 
     id: Token
     text: str
@@ -92,7 +92,7 @@ class ReadPayload(Place, frozen=True, kw_only=True):
 
 
 class HistoryPayload(Place, frozen=True, kw_only=True):
-    """`history`: the newest messages, or those before or after a `seq`."""
+    """`history`: the newest messages, or the ones before or after a `seq`."""
 
     before: Seq | None = None
     after: Seq | None = None
@@ -104,23 +104,23 @@ class HistoryPayload(Place, frozen=True, kw_only=True):
             raise ValueError("Give either `before` or `after`")
 
 
-class Known(Struct, frozen=True):
-    """What a client has of a room: the last message, and the last change that it was told of."""
+class Position(Struct, frozen=True):
+    """What a client has of a room: its last message (`seq`) and the last change that it received (`rev`)."""
 
     seq: Seq
     rev: Seq | None = None
 
 
 class SyncPayload(Struct, frozen=True):
-    """`sync`: `limit` is for each room. With `join` this socket is put into those rooms again."""
+    """`sync`: `limit` is per room. With `join`, the socket joins the rooms again."""
 
-    rooms: Annotated[dict[str, Seq | Known], Meta(max_length=200)]
+    rooms: Annotated[dict[str, Seq | Position], Meta(max_length=200)]
     limit: Limit = 50
     join: bool = False
 
 
 class SearchPayload(Struct, frozen=True):
-    """`search`: in one room or in all; `cursor` is the `next` of the page before."""
+    """`search`: in one room or in all rooms of the user. `cursor`: `next` of the previous page."""
 
     query: Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\A[^\x00]+\Z")]
     room: str | None = None
@@ -129,11 +129,11 @@ class SearchPayload(Struct, frozen=True):
 
 
 class EmptyPayload(Struct, frozen=True):
-    """`rooms`: `{}` or nothing."""
+    """`rooms`: `{}` or no payload."""
 
 
 class OnlinePayload(Struct, frozen=True):
-    """`online`: these users, or everybody in the client's rooms."""
+    """`online`: these users, or all members of the user's rooms."""
 
     users: Annotated[list[UserId], Meta(max_length=1000)] | None = None
 

@@ -1,8 +1,8 @@
 """Message posting: the one path of messages, whether they come from clients or from backends.
 
-1. A message is committed, then broadcast. Between the two nothing is awaited, and the store resumes the appends of a
-   room in the order of `seq`: so one instance broadcasts a room in that order. Two instances may overtake each other;
-   clients order by `seq`.
+1. A message is committed, then broadcast. Nothing is awaited in between, and the store resumes the appends of a room in
+   the order of `seq`: so one instance broadcasts a room in that order. Two instances may overtake each other; clients
+   order by `seq`.
 2. Mentions are delivered last. Until they are, the post is not complete: a repeat with its nonce delivers them.
 3. Both users of a direct conversation are members of its room, so that `rooms` lists it for each. Members leave it only
    by erasure, so rooms already opened are cached.
@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from rtserver.errors import NotFound
 from rtserver.ingest.commands import MessageRequest
 from rtserver.namespaces.chat.content import clean_data, clean_text
-from rtserver.namespaces.chat.conversation import Conversation, backends, direct_room, pair_of
+from rtserver.namespaces.chat.conversation import Conversation, backend_conversation, direct_room, pair_of
 from rtserver.namespaces.chat.interfaces import MentionNotifier, MessageStore, RoomStore
 from rtserver.namespaces.chat.mentions import Mentions, named_in
 from rtserver.sio.namespace.namespace import Namespace
@@ -28,7 +28,7 @@ from rtserver.store.messages.records import Author, Draft, Member, Message
 
 
 class Posted(NamedTuple):
-    """`new` is False where the nonce was known: `message` is that first one then. `wire`: as clients see it."""
+    """`new` is False where the nonce was known; `message` is then the first one. `wire`: as clients see it."""
 
     message: Message
     new: bool
@@ -49,13 +49,13 @@ class Poster:
     ) -> None:
         self._namespace = namespace
         self._messages = messages
-        self.opening = DirectRooms(rooms)
+        self.direct_rooms = DirectRooms(rooms)
         self._max_text = max_text
         self.mentions = Mentions(messages, rooms, notifier)
 
     @staticmethod
     def draft_of(request: MessageRequest) -> Draft:
-        """What a backend asked for; `key` is the nonce of its author in that room."""
+        """The draft of a backend's request. Its idempotency key becomes the nonce."""
         sender = request.from_
         return Draft(
             room=request.room if request.room is not None else direct_room(sender.id, request.to or ""),
@@ -68,14 +68,15 @@ class Poster:
         )
 
     async def post(self, drafts: Sequence[Draft]) -> list[tuple[Message, bool]]:
-        """The message of each draft and whether it is new, in order; where a room is `dm:…`, to both of its users.
+        """Post the messages of a backend; returns each message and whether it is new, in order.
 
-        Raises the first error of any of them, and the others may be posted then: with a nonce each, repeat them all.
+        A room `dm:…` is a direct conversation. Raises the first error of any draft; others may be posted by then. With
+        a nonce in each draft, repeating the call is safe.
         """
         cleaned = [self._clean(draft) for draft in drafts]
-        places = [backends(draft.room) for draft in drafts]
+        places = [backend_conversation(draft.room) for draft in drafts]
         ready = [await self._prepare(draft, where) for draft, where in zip(cleaned, places, strict=True)]
-        # Nothing is awaited before the store has them, so those of one room are numbered in this order.
+        # Nothing is awaited before the store has queued them, so messages of one room are numbered in this order.
         saving = (self._save(draft, where, ()) for draft, where in zip(ready, places, strict=True))
         done = await asyncio.gather(*saving, return_exceptions=True)
         posted: list[tuple[Message, bool]] = []
@@ -85,17 +86,17 @@ class Poster:
             posted.append((one.message, one.new))
         return posted
 
-    async def say(self, draft: Draft, where: Conversation, *, but: str) -> Posted:
-        """Post what a client wrote; the socket `but` learns of it by its ack."""
-        return await self._save(await self._prepare(self._clean(draft), where), where, (but,))
+    async def post_from_client(self, draft: Draft, where: Conversation, *, except_sid: str) -> Posted:
+        """Post the message of a client; the socket `except_sid` gets the ack in place of the broadcast."""
+        return await self._save(await self._prepare(self._clean(draft), where), where, (except_sid,))
 
     def _clean(self, draft: Draft) -> Draft:
         return replace(draft, text=clean_text(draft.text, self._max_text), data=clean_data(draft.data))
 
     async def _prepare(self, draft: Draft, where: Conversation) -> Draft:
-        """What has to be asked of the store; nothing for most messages."""
+        """Everything that needs a query: direct rooms, replies and mentions. Most messages need none."""
         if where.partner is not None:
-            await self.opening.open(where.room, draft.author)
+            await self.direct_rooms.open(where.room, draft.author)
         if draft.reply_to is not None:
             await self._check_reply(draft.room, draft.reply_to)
         if draft.mentions or "@" in draft.text:
@@ -103,13 +104,13 @@ class Poster:
             return replace(draft, mentions=await self.mentions.members(draft.room, named))
         return draft
 
-    async def _save(self, draft: Draft, where: Conversation, but: tuple[str, ...]) -> Posted:
+    async def _save(self, draft: Draft, where: Conversation, except_sids: tuple[str, ...]) -> Posted:
         message, new = await self._messages.append(draft)
         wire = to_builtins(message)
         if new:  # see rule 1
-            await self._namespace.to(*where.audience).except_(*but).emit("message", wire)
+            await self._namespace.to(*where.audience).except_(*except_sids).emit("message", wire)
         if message.mentions:
-            await self.mentions.tell(message, message.mentions, draft.author.id)
+            await self.mentions.notify(message, message.mentions, draft.author.id)
         return Posted(message, new, wire)
 
     async def _check_reply(self, room: str, id: str) -> None:
@@ -117,29 +118,34 @@ class Poster:
             raise NotFound("There is no such message to reply to", details={"field": "replyTo"})
 
 
-KNOWN_ROOMS = 10_000
+MAX_OPENED = 10_000
+"""Direct rooms in the cache; it is emptied when full."""
 
 
 class DirectRooms:
-    """Only who is forgotten leaves such a room, so what was opened once is not asked for again."""
+    """Makes both users of a direct conversation members of its room.
+
+    Members leave a direct room only by erasure, so rooms already opened are cached.
+    """
 
     def __init__(self, rooms: RoomStore) -> None:
         self._rooms = rooms
         self._opened: set[str] = set()
 
     async def open(self, room: str, author: Author) -> None:
-        """Make both users of the direct conversation `room` members of it."""
+        """Make both users members of `room`; does nothing for a cached room. Raises `Unavailable`."""
         if room in self._opened:
             return
         for user in dict.fromkeys(pair_of(room) or ()):
             if user == author.id:
                 await self._rooms.join(room, Member(id=user, name=author.name))
             elif not await self._rooms.is_member(room, user):
-                # Only the user's own token tells the name; the id stands in for it until then.
+                # The name is known only from the user's own token; until then the id takes its place.
                 await self._rooms.join(room, Member(id=user, name=user))
-        if len(self._opened) >= KNOWN_ROOMS:
+        if len(self._opened) >= MAX_OPENED:
             self._opened.clear()
         self._opened.add(room)
 
-    def forget(self, user: str) -> None:
+    def evict(self, user: str) -> None:
+        """Drop the rooms of an erased user from the cache."""
         self._opened = {room for room in self._opened if user not in (pair_of(room) or ())}

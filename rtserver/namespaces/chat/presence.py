@@ -1,4 +1,7 @@
-"""Who is online, as far as the chat tells. Trouble of the presence service never stands in the chat's way."""
+"""Presence in the chat. A failing presence service does not fail chat events that can do without it.
+
+`Online` asks the presence service; `PresenceAnnouncer` broadcasts its changes.
+"""
 
 from __future__ import annotations
 
@@ -16,43 +19,49 @@ from rtserver.sio.client.client import Client
 from rtserver.sio.namespace.namespace import Namespace
 
 ANSWER_LIMIT = 1000
+"""Users in one answer of `in_rooms_of`."""
 log = structlog.get_logger("rtserver.chat")
 
 
 class Online:
-    """Asks the presence service on behalf of a client."""
+    """The presence service as the events of /chat use it."""
 
     def __init__(self, presence: Presence, rooms: RoomStore) -> None:
         self._presence = presence
         self._rooms = rooms
 
-    async def arrived(self, client: Client, user: str) -> None:
-        await self._tell(self._presence.connected(user, client.id))
+    async def connected(self, client: Client, user: str) -> None:
+        """Report a new connection of `user`. A failure is logged, not raised."""
+        await self._logged(self._presence.connected(user, client.id))
 
-    async def left(self, client: Client, user: str) -> None:
-        await self._tell(self._presence.disconnected(user, client.id))
+    async def disconnected(self, client: Client, user: str) -> None:
+        """Report the end of a connection of `user`. A failure is logged, not raised."""
+        await self._logged(self._presence.disconnected(user, client.id))
 
-    async def among(self, users: Sequence[str]) -> PartialSet[str]:
-        """Those of `users` that are online; nobody while the presence service cannot say."""
+    async def known_online(self, users: Sequence[str]) -> PartialSet[str]:
+        """Those of `users` that are online; an empty partial set while the presence service is unavailable."""
         try:
             return await self._presence.online(users)
         except EventError as error:
             log.warning("presence_failed", error=error.message)
             return PartialSet(partial=True)
 
-    async def ask(self, users: Sequence[str]) -> dict[str, Any]:
-        """Those of `users` that are online, in the order asked; raises `Unavailable`."""
+    async def among(self, users: Sequence[str]) -> dict[str, Any]:
+        """`{online: [user, …], partial?: true}`: those of `users`, in their order. Raises `Unavailable`."""
         online = await self._presence.online(users)
-        return {"online": [user for user in dict.fromkeys(users) if user in online], **partly(online)}
+        return {"online": [user for user in dict.fromkeys(users) if user in online], **partial_field(online)}
 
-    async def near(self, user: str) -> dict[str, Any]:
-        """Who is online in the rooms of `user`, `ANSWER_LIMIT` at most."""
+    async def in_rooms_of(self, user: str) -> dict[str, Any]:
+        """`{online: [user, …], partial?: true}`: members of the rooms of `user`, sorted, at most `ANSWER_LIMIT`.
+
+        Raises `Unavailable`.
+        """
         online = await self._presence.online(await self._rooms.neighbours(user))
-        return {"online": sorted(online)[:ANSWER_LIMIT], **partly(online)}
+        return {"online": sorted(online)[:ANSWER_LIMIT], **partial_field(online)}
 
-    async def _tell(self, told: Awaitable[None]) -> None:
+    async def _logged(self, report: Awaitable[None]) -> None:
         try:
-            await told
+            await report
         except EventError as error:
             log.warning("presence_failed", error=error.message)
 
@@ -62,30 +71,31 @@ class MaybePartial(Protocol):
     def partial(self) -> bool: ...
 
 
-def partly(*found: MaybePartial) -> dict[str, Any]:
-    """What an answer says when others may be online too, or in the room."""
+def partial_field(*found: MaybePartial) -> dict[str, Any]:
+    """`{partial: true}` where one of the results is not complete, else nothing."""
     return {"partial": True} if any(each.partial for each in found) else {}
 
 
 class PresenceAnnouncer:
-    """Tells the rooms and the direct partners of a user that the user came or went."""
+    """Broadcasts that a user came online or went offline, to the user's rooms and direct partners."""
 
     def __init__(self, namespace: Namespace, rooms: RoomStore) -> None:
         self._namespace = namespace
         self._rooms = rooms
 
     async def announce(self, user: str, online: bool) -> None:
+        """Emit `presence`. A failure to read the user's rooms is logged, not raised."""
         try:
             audience = audience_of(user, await self._rooms.rooms_of(user))
         except EventError as error:
             log.warning("presence_not_announced", user=user, error=error.message)
             return
-        if audience:  # an operator without rooms would address everybody
-            told = self._namespace.to(*audience).except_(user_room(user))
-            await told.emit("presence", {"user": user, "online": online})
+        if audience:  # an operator without rooms would address the whole namespace
+            others = self._namespace.to(*audience).except_(user_room(user))
+            await others.emit("presence", {"user": user, "online": online})
 
 
 def audience_of(user: str, rooms: Iterable[str]) -> list[str]:
-    """Where `user` is seen: the rooms, and for a direct conversation the devices of the partner."""
+    """The namespace rooms in which `user` is visible: for a direct room, the devices of the partner."""
     partners = ((room, partner_in(room, user)) for room in rooms)
     return list(dict.fromkeys(room if partner is None else user_room(partner) for room, partner in partners))

@@ -1,9 +1,10 @@
-"""What rooms are set to, remembered, so that a message asks the database for nothing.
+"""Cache of room settings, so that a message needs no query.
 
-1. A change is told to all servers at once (`Keeper`), and each forgets what it knew. An answer of the database that was
-   on its way meanwhile is not kept.
-2. Should that word be lost with Redis, what is remembered is `SECONDS` old at the most; one asks anew, for all.
-3. While the database is gone what was known goes on: live events do not need it.
+1. A change is announced to all servers at once (`RoomAdmin`), and each invalidates its entry. An answer of the database
+   that was on its way at that moment is not cached.
+2. If the announcement is lost with Redis, an entry is at most `SECONDS` old. One caller then reloads it, while the
+   others go on with the old entry.
+3. While the database is unavailable, expired entries are used further: live events do not depend on it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from rtserver.store.rooms.room_settings import RoomSettings
 
 SECONDS = 10.0
 LIMIT = 10_000
-"""Rooms that are remembered: those asked for last."""
+"""Rooms in the cache; the one loaded longest ago is dropped first."""
 
 
 class _Entry:
@@ -30,37 +31,41 @@ class _Entry:
 
 
 class RoomSettingsCache:
+    """`clock`: seconds, monotonic."""
+
     def __init__(self, store: RoomSettingsStore, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._store = store
         self._clock = clock
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
-        self._forgotten = 0
+        self._invalidations = 0
 
     async def get(self, room: str) -> RoomSettings:
-        """What it is set to; the defaults where there is no such room."""
+        """The settings of `room`; the defaults where it does not exist. Raises `Unavailable` without an entry."""
         entry = self._entries.get(room)
         if entry is None:
             return await self._load(room)
         if entry.until > self._clock():
             return entry.settings
-        entry.until = self._clock() + SECONDS  # the others go on with this one meanwhile
+        entry.until = self._clock() + SECONDS  # other callers use this entry until it is reloaded
         try:
             return await self._load(room)
         except Unavailable:
             return entry.settings
 
-    def forget(self, room: str) -> None:
+    def invalidate(self, room: str) -> None:
+        """Drop the entry of a room."""
         self._entries.pop(room, None)
-        self._forgotten += 1
+        self._invalidations += 1
 
-    def forget_all(self) -> None:
+    def invalidate_all(self) -> None:
+        """Drop all entries."""
         self._entries.clear()
-        self._forgotten += 1
+        self._invalidations += 1
 
     async def _load(self, room: str) -> RoomSettings:
-        forgotten = self._forgotten
+        invalidations = self._invalidations
         settings = await self._store.find(room) or RoomSettings(room)
-        if forgotten == self._forgotten:
+        if invalidations == self._invalidations:
             self._entries[room] = _Entry(settings, self._clock() + SECONDS)
             self._entries.move_to_end(room)
             if len(self._entries) > LIMIT:

@@ -1,93 +1,143 @@
-"""What a client that comes back has missed, in all its rooms at once.
+"""Sync: what a returning client has missed, in all its rooms with one call.
 
-1. How far a room has come is read before its messages and changes: what happens meanwhile may be told twice, and is
-   missed by nobody. For the same reason the socket joins before anything is read.
-2. A call is bounded: rooms by its payload, messages by `TOTAL` in all. Whatever was left out says `more`.
+The steps, each for all rooms of the call: resolve the names, enter the rooms, read what was missed.
+
+1. The state of a room (`last_seq`, `rev`) is read before its messages and changes. An event that happens in between
+   may arrive twice, but is never missed. For the same reason the socket joins before the state is read.
+2. A call is bounded: rooms by its payload, messages by `TOTAL`. A room with unread rest is marked with `more`.
+3. A room that is refused gets `{"error": …}`; the others are answered all the same.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 from msgspec import to_builtins
 
 from rtserver.errors import EventError, RoomNotJoined
 from rtserver.identity import Identity
 from rtserver.namespaces.chat.access import Access
-from rtserver.namespaces.chat.conversation import Conversation, named
+from rtserver.namespaces.chat.conversation import Conversation, named_conversation
 from rtserver.namespaces.chat.interfaces import MessageStore, RoomStore
-from rtserver.namespaces.chat.payloads import Known, SyncPayload
+from rtserver.namespaces.chat.payloads import Position, SyncPayload
 from rtserver.sio.client.client import Client
 from rtserver.store.db.column_types import checked_key
-from rtserver.store.messages.records import Message, Standing
+from rtserver.store.messages.records import Message, ReadState
 
 TOTAL = 1000
 """Messages in one answer, new and changed ones together."""
 
-NEW_ROOM = Standing("", 0, 1, 0, 0, 0, 0, member=False)
+NEW_ROOM = ReadState("", 0, 1, 0, 0, 0, 0, member=False)
+"""The state of a room that has no row yet."""
+
+_Answers = dict[str, dict[str, Any]]
+"""By the name that the client gave: what was missed, or `{"error": …}`."""
+
+
+class _Room(NamedTuple):
+    """A room of the call: its name as the client gave it, what it means, and the client's position in it."""
+
+    name: str
+    where: Conversation
+    position: int | Position
+
+
+class _Budget:
+    """The messages that one call may still read: `total` in all, `per_room` in a room."""
+
+    def __init__(self, total: int, per_room: int) -> None:
+        self._left = total
+        self._per_room = per_room
+
+    @property
+    def for_room(self) -> int:
+        return min(self._left, self._per_room)
+
+    def spend(self, count: int) -> None:
+        self._left -= count
 
 
 class RoomSync:
+    """The event `sync`, and the read state that `join` returns."""
+
     def __init__(self, messages: MessageStore, rooms: RoomStore, access: Access) -> None:
         self._messages = messages
         self._rooms = rooms
         self._access = access
 
-    async def sync(self, client: Client, me: Identity, asked: SyncPayload) -> dict[str, Any]:
-        """For each room what was missed, or `{"error": …}`."""
-        told: dict[str, Any] = {}
-        places: dict[str, Conversation] = {}
-        for room in asked.rooms:
-            try:
-                places[room] = _place(room, me)
-            except EventError as error:
-                told[room] = _refusal(error)
-        standings = await self._rooms.standings(me.user, [where.room for where in places.values()])
-        for room, where in list(places.items()):
-            try:
-                await self._enter(client, me, where, standings.get(where.room, NEW_ROOM), join=asked.join)
-            except EventError as error:
-                told[room] = _refusal(error)
-                del places[room]
-        if asked.join:  # see rule 1
-            standings = await self._rooms.standings(me.user, [where.room for where in places.values()])
-        left = TOTAL
-        for room, where in places.items():
-            try:
-                standing = await _still_in(client, where, standings.get(where.room, NEW_ROOM))
-            except RoomNotJoined as error:
-                told[room] = _refusal(error)
-                continue
-            told[room] = missed = await self._missed(where.room, standing, asked.rooms[room], min(left, asked.limit))
-            left -= len(missed["messages"]) + len(missed["changed"])
-        return told
+    async def sync(self, client: Client, me: Identity, payload: SyncPayload) -> dict[str, Any]:
+        """What was missed, by room; see `docs/events.md` for the shape. Raises `Unavailable`."""
+        rooms, invalid = _resolve(payload, me)
+        states = await self._read_states(me, rooms)
+        entered, refused = await self._enter(client, me, rooms, states, join=payload.join)
+        if payload.join:  # rule 1: the states above are older than the joins
+            states = await self._read_states(me, entered)
+        missed = await self._read(client, entered, states, _Budget(TOTAL, payload.limit))
+        return {**invalid, **refused, **missed}
 
-    async def standing(self, client: Client, me: Identity, where: Conversation) -> Standing:
-        """How somebody stands where the socket has just been put; raises `RoomNotJoined` for who is out again."""
-        standings = await self._rooms.standings(me.user, [where.room])
-        return await _still_in(client, where, standings.get(where.room, NEW_ROOM))
+    async def read_state(self, client: Client, me: Identity, where: Conversation) -> ReadState:
+        """The user's state in a room that the socket has just joined.
+
+        Raises `RoomNotJoined` when the membership ended meanwhile.
+        """
+        states = await self._rooms.read_states(me.user, [where.room])
+        return await _still_in(client, where, states.get(where.room, NEW_ROOM))
+
+    async def _read_states(self, me: Identity, rooms: Iterable[_Room]) -> dict[str, ReadState]:
+        return await self._rooms.read_states(me.user, [room.where.room for room in rooms])
 
     async def _enter(
-        self, client: Client, me: Identity, where: Conversation, standing: Standing, *, join: bool
+        self, client: Client, me: Identity, rooms: Sequence[_Room], states: dict[str, ReadState], *, join: bool
+    ) -> tuple[list[_Room], _Answers]:
+        """The rooms that the client may read, joined where `join` says so, and the refusals of the others."""
+        entered: list[_Room] = []
+        refused: _Answers = {}
+        for room in rooms:
+            try:
+                await self._enter_room(client, me, room.where, states.get(room.where.room, NEW_ROOM), join=join)
+            except EventError as error:
+                refused[room.name] = _refusal(error)
+            else:
+                entered.append(room)
+        return entered, refused
+
+    async def _enter_room(
+        self, client: Client, me: Identity, where: Conversation, state: ReadState, *, join: bool
     ) -> None:
         if where.partner is not None:
             return
         if where.room in client.rooms:
             await self._access.check_role(client, where.room)
             return
-        if not standing.member:
+        if not state.member:
             raise RoomNotJoined()
         await self._access.check_join(client, me, where.room)
         if join:
             await client.join(where.room)
-            await self._access.check_role(client, where.room)  # it may have become another one meanwhile
+            await self._access.check_role(client, where.room)  # the policy may have changed meanwhile
 
-    async def _missed(self, room: str, standing: Standing, known: int | Known, limit: int) -> dict[str, Any]:
-        seq, rev = (known.seq, known.rev) if isinstance(known, Known) else (known, None)
+    async def _read(
+        self, client: Client, rooms: Sequence[_Room], states: dict[str, ReadState], budget: _Budget
+    ) -> _Answers:
+        """What was missed in each room, while the budget lasts."""
+        answers: _Answers = {}
+        for room in rooms:
+            try:
+                state = await _still_in(client, room.where, states.get(room.where.room, NEW_ROOM))
+            except RoomNotJoined as error:
+                answers[room.name] = _refusal(error)
+                continue
+            answers[room.name] = missed = await self._missed(room.where.room, state, room.position, budget.for_room)
+            budget.spend(len(missed["messages"]) + len(missed["changed"]))
+        return answers
+
+    async def _missed(self, room: str, state: ReadState, position: int | Position, limit: int) -> dict[str, Any]:
+        seq, rev = (position.seq, position.rev) if isinstance(position, Position) else (position, None)
         changed: list[Message] = []
         messages: list[Message] = []
-        more_changed, more = False, standing.last_seq > seq
-        if rev is not None and standing.rev > rev:
+        more_changed, more = False, state.last_seq > seq
+        if rev is not None and state.rev > rev:
             more_changed = True
             if limit > 0:
                 changed, more_changed = await self._messages.changed(room, rev=rev, upto=seq, limit=limit)
@@ -97,26 +147,35 @@ class RoomSync:
             "messages": to_builtins(messages),
             "changed": to_builtins(changed),
             "more": more or more_changed,
-            "lastSeq": standing.last_seq,
-            "rev": (changed[-1].rev if changed else rev) if more_changed else standing.rev,
-            "firstSeq": standing.first_seq,
-            "unread": standing.unread,
-            "lastRead": standing.last_read,
+            "lastSeq": state.last_seq,
+            "rev": (changed[-1].rev if changed else rev) if more_changed else state.rev,
+            "firstSeq": state.first_seq,
+            "unread": state.unread,
+            "lastRead": state.last_read,
         }
 
 
-async def _still_in(client: Client, where: Conversation, standing: Standing) -> Standing:
-    """Whoever was taken out before the socket was in the room did not take the socket along."""
-    if where.partner is None and not standing.member:
+def _resolve(payload: SyncPayload, me: Identity) -> tuple[list[_Room], _Answers]:
+    """The rooms of the call, and the refusals of names that are not valid. Pure."""
+    rooms: list[_Room] = []
+    invalid: _Answers = {}
+    for name, position in payload.rooms.items():
+        try:
+            where = named_conversation(name, me.user)
+            checked_key(where.room)
+        except EventError as error:
+            invalid[name] = _refusal(error)
+        else:
+            rooms.append(_Room(name, where, position))
+    return rooms, invalid
+
+
+async def _still_in(client: Client, where: Conversation, state: ReadState) -> ReadState:
+    """The state itself. A user who was removed before the socket joined would stay in: take the socket out here."""
+    if where.partner is None and not state.member:
         await client.leave(where.room)
         raise RoomNotJoined()
-    return standing
-
-
-def _place(room: str, me: Identity) -> Conversation:
-    where = named(room, me.user)
-    checked_key(where.room)
-    return where
+    return state
 
 
 def _refusal(error: EventError) -> dict[str, Any]:

@@ -1,9 +1,9 @@
-"""Who is typing where: told to the others, never stored, and over by itself.
+"""Typing indicator: broadcast to the others, never stored, and expiring by itself.
 
-1. Typing lasts `LASTS` seconds from the last word of it. It ends earlier with `typing: false`, a message, leaving the
-   room or the connection: whoever was told that it began is told that it ended.
-2. Each instance watches over its own clients. All last equally long, so the oldest entry is the first to go: one timer
-   does for everybody, and a keystroke costs a move in a dict.
+1. Typing lasts `TYPING_SECONDS` after the last `typing: true`. It ends earlier with `typing: false`, a message, leaving
+   the room or a disconnect. Every audience that received the beginning receives the end.
+2. Each instance watches its own clients. All entries last equally long, so they expire in the order of the dict: one
+   timer is enough, and a keystroke costs one move in a dict.
 """
 
 from __future__ import annotations
@@ -15,23 +15,27 @@ from rtserver.identity import user_room
 from rtserver.namespaces.chat.conversation import Conversation
 from rtserver.sio.client.client import Client
 from rtserver.sio.namespace.namespace import Namespace
+from rtserver.tasks import Tasks
 
-LASTS = 6.0
-TELL_AGAIN = 2.0
-"""A client may say it with every keystroke; the others hear of it this often, in seconds."""
-GRAIN = 0.25
-MAX_EACH = 100
-"""Conversations that one connection types in at once."""
+TYPING_SECONDS = 6.0
+REPEAT_SECONDS = 2.0
+"""A client may send `typing: true` with every keystroke; it is broadcast this often, in seconds."""
+TIMER_SLACK = 0.25
+"""Seconds that the timer fires late, so that it serves several entries."""
+MAX_PER_CLIENT = 100
+"""Conversations in which one connection can type at once."""
 
 _Key = tuple[str, str]  # room, user
 
 
 @dataclass(slots=True)
 class _Entry:
+    """`ends` and `announced_at` are times of the event loop."""
+
     sid: str
     audience: tuple[str, ...]
     ends: float
-    told: float
+    announced_at: float
 
 
 class TypingIndicator:
@@ -40,88 +44,89 @@ class TypingIndicator:
     def __init__(self, namespace: Namespace) -> None:
         self._namespace = namespace
         self._entries: dict[_Key, _Entry] = {}
-        self._of_client: dict[str, dict[_Key, None]] = {}
+        self._by_client: dict[str, dict[_Key, None]] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._sweeping: asyncio.Task[None] | None = None
+        self._tasks = Tasks()
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    async def began(self, client: Client, user: str, where: Conversation) -> None:
-        """Or goes on."""
+    async def start(self, client: Client, user: str, where: Conversation) -> None:
+        """Start typing, or prolong it."""
         now = asyncio.get_running_loop().time()
-        known = self._forget((where.room, user))
-        told = known.told if known is not None and now - known.told < TELL_AGAIN else now
-        self._remember((where.room, user), _Entry(client.id, where.audience, now + LASTS, told))
-        if told == now:
-            await self._tell(where.audience, where.room, user, typing=True)
-        mine = self._of_client.get(client.id, ())  # it may have gone meanwhile
-        if len(mine) > MAX_EACH:
+        known = self._remove((where.room, user))
+        announced_at = known.announced_at if known is not None and now - known.announced_at < REPEAT_SECONDS else now
+        self._add((where.room, user), _Entry(client.id, where.audience, now + TYPING_SECONDS, announced_at))
+        if announced_at == now:
+            await self._broadcast(where.audience, where.room, user, typing=True)
+        mine = self._by_client.get(client.id, ())  # the client may have disconnected meanwhile
+        if len(mine) > MAX_PER_CLIENT:
             await self._end(next(iter(mine)))
 
-    async def stopped(self, user: str, where: Conversation) -> None:
-        """The user says so: told in any case, for it may have begun on another instance."""
-        self._forget((where.room, user))
-        await self._tell(where.audience, where.room, user, typing=False)
+    async def stop(self, user: str, where: Conversation) -> None:
+        """Stop typing at the client's request. Broadcast in any case: it may have started on another instance."""
+        self._remove((where.room, user))
+        await self._broadcast(where.audience, where.room, user, typing=False)
 
-    async def ended(self, room: str, user: str) -> None:
-        """With a message, or by leaving; nothing where the user did not type."""
+    async def end(self, room: str, user: str) -> None:
+        """Stop typing because of a message or of leaving the room; does nothing where the user did not type."""
         if self._entries:
             await self._end((room, user))
 
-    async def gone(self, sid: str) -> None:
-        """A client has disconnected."""
-        for key in list(self._of_client.get(sid, ())):
+    async def client_disconnected(self, sid: str) -> None:
+        """Stop typing in all conversations of that client."""
+        for key in list(self._by_client.get(sid, ())):
             await self._end(key)
 
     def close(self) -> None:
+        """Drop all entries without a broadcast."""
         self._entries.clear()
-        self._of_client.clear()
+        self._by_client.clear()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     async def _end(self, key: _Key) -> None:
-        entry = self._forget(key)
+        entry = self._remove(key)
         if entry is not None:
-            await self._tell(entry.audience, *key, typing=False)
+            await self._broadcast(entry.audience, *key, typing=False)
 
-    async def _tell(self, audience: tuple[str, ...], room: str, user: str, *, typing: bool) -> None:
-        """Not the user's own devices: nobody watches oneself type. Only a beginning may get lost: it comes again."""
+    async def _broadcast(self, audience: tuple[str, ...], room: str, user: str, *, typing: bool) -> None:
+        """To all but the user's own devices. A start is volatile, as it is repeated; an end is not."""
         others = self._namespace.to(*audience).except_(user_room(user))
         await (others.volatile if typing else others).emit("typing", {"room": room, "user": user, "typing": typing})
 
-    def _remember(self, key: _Key, entry: _Entry) -> None:
+    def _add(self, key: _Key, entry: _Entry) -> None:
         self._entries[key] = entry
-        self._of_client.setdefault(entry.sid, {})[key] = None
+        self._by_client.setdefault(entry.sid, {})[key] = None
         if self._timer is None:
-            self._wake_at(entry.ends)
+            self._start_timer(entry.ends)
 
-    def _forget(self, key: _Key) -> _Entry | None:
+    def _remove(self, key: _Key) -> _Entry | None:
         entry = self._entries.pop(key, None)
         if entry is not None:
-            mine = self._of_client[entry.sid]
+            mine = self._by_client[entry.sid]
             del mine[key]
             if not mine:
-                del self._of_client[entry.sid]
+                del self._by_client[entry.sid]
         return entry
 
-    def _wake_at(self, when: float) -> None:
-        self._timer = asyncio.get_running_loop().call_at(when + GRAIN, self._sweep)
+    def _start_timer(self, when: float) -> None:
+        self._timer = asyncio.get_running_loop().call_at(when + TIMER_SLACK, self._expire)
 
-    def _sweep(self) -> None:
+    def _expire(self) -> None:
         self._timer = None
         now = asyncio.get_running_loop().time()
         due: list[tuple[_Key, _Entry]] = []
         for key, entry in self._entries.items():
             if entry.ends > now:
-                self._wake_at(entry.ends)
+                self._start_timer(entry.ends)
                 break
             due.append((key, entry))
         if due:
-            self._sweeping = asyncio.create_task(self._end_all(due), name="typing")
+            self._tasks.spawn(self._end_all(due))
 
     async def _end_all(self, due: list[tuple[_Key, _Entry]]) -> None:
         for key, entry in due:
-            if self._entries.get(key) is entry:  # it may have gone on meanwhile
+            if self._entries.get(key) is entry:  # the user may have gone on typing meanwhile
                 await self._end(key)

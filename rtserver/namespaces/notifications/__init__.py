@@ -1,4 +1,4 @@
-"""/notifications: a user's inbox, in step on all devices (docs/events.md)."""
+"""/notifications: a user's inbox, synchronized on all devices (docs/events.md)."""
 
 from rtserver.namespaces.notifications.namespace import Notifications
 from rtserver.namespaces.notifications.notifier import Notifier

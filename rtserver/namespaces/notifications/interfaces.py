@@ -1,4 +1,4 @@
-"""What /notifications needs from the store. Its methods raise `errors.Unavailable` while it cannot answer."""
+"""Interfaces of /notifications: what it needs from the store. All methods raise `errors.Unavailable`."""
 
 from __future__ import annotations
 
@@ -19,38 +19,38 @@ from rtserver.store.notifications.records import (
 
 class NotificationStore(Protocol):
     async def add(self, drafts: builtins.list[NotificationDraft]) -> builtins.list[Delivered]:
-        """Commit them, one answer per draft; not new where the user's inbox knew the key already."""
+        """Commit notifications, one result per draft; not new where the inbox already has the key."""
 
-    async def save_batches(self, orders: builtins.list[NotificationBatch]) -> builtins.list[Outcome]:
-        """Commit them, each with its key."""
+    async def save_batches(self, batches: builtins.list[NotificationBatch]) -> builtins.list[Outcome]:
+        """Commit them in one transaction, each with its key. One outcome per batch, in order."""
 
     async def list(
         self, user: str, *, before: int | None, limit: int, unread: bool = False, type: str | None = None
     ) -> tuple[builtins.list[Notification], bool]:
-        """Newest first, and whether there are older ones."""
+        """A page, newest first, and whether there are older ones."""
 
     async def still_unread(self, id_: str) -> Notification | None: ...
 
     async def find(self, id_: str) -> tuple[str, Notification, tuple[Receipt, ...]]:
-        """Whose it is, what it says now, and which devices have it; raises `NotFound`."""
+        """The user, the notification as it is now, and its receipts; raises `NotFound`."""
 
     async def mark_read(
         self, user: str, ids: builtins.list[str] | None, up_to: int | None = None
     ) -> tuple[builtins.list[str], Unread]:
-        """Which of `ids` (None = of all, or of those up to that `seq`) were unread until now, and what is left."""
+        """Mark `ids`, or all up to `up_to`, or all as read. Returns the ids that were unread, and what is left."""
 
     async def mark_seen(
         self, user: str, ids: builtins.list[str] | None, up_to: int | None = None
     ) -> tuple[builtins.list[str], Unread]:
-        """Which of `ids` (None = of all, or of those up to that `seq`) were unseen until now, and what is left."""
+        """Mark as seen, as `mark_read` does. Returns the ids that were unseen, and what is still unread."""
 
     async def delete(self, user: str, ids: builtins.list[str]) -> tuple[int, Unread]:
-        """How many were deleted, and what is still unread."""
+        """Returns how many were deleted, and what is still unread."""
 
     async def counts(self, user: str) -> Unread: ...
 
-    async def welcome(self, user: str) -> Unread:
-        """The counts of a user who came."""
+    async def open_inbox(self, user: str) -> Unread:
+        """The unread counts of a user who connects; creates the inbox if needed."""
 
 
 class PreferenceStore(Protocol):
@@ -61,4 +61,4 @@ class PreferenceStore(Protocol):
 
 class ReceiptStore(Protocol):
     async def record(self, user: str, device: str, seqs: dict[str, int | None]) -> None:
-        """That device has these notifications, by id, in the state of that `seq`; None: in whichever they are."""
+        """Save that `device` has these notifications: id → the `seq` it received, None for the current one."""

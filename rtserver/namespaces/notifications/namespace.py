@@ -1,4 +1,4 @@
-"""The events of /notifications. Every change that one device makes is told to the user's other devices."""
+"""Events of /notifications. A change made by one device is emitted to the user's other devices."""
 
 from __future__ import annotations
 
@@ -18,19 +18,20 @@ from rtserver.sio.broadcast.adapter import AckTimeout
 from rtserver.sio.client.client import Client
 from rtserver.sio.namespace.namespace import Namespace, event, server_event
 from rtserver.store.notifications.records import Unread
+from rtserver.tasks import Tasks
 
 PATH = "/notifications"
 MAX_DEVICE = 64
 
 Ack = dict[str, Any]
-Told = tuple[str, Ack]
-"""A user, and the notification as it goes out."""
+Push = tuple[str, Ack]
+"""A user, and the payload of `notification`."""
 
 log = structlog.get_logger("rtserver.notifications")
 
 
 class Notifications(Namespace, path=PATH):
-    """`receipt_timeout`: seconds to wait for a device's ack before a push is sent again."""
+    """`receipt_timeout`: seconds to wait for the ack of a device before a push is repeated."""
 
     auth = "required"
 
@@ -47,26 +48,30 @@ class Notifications(Namespace, path=PATH):
         self._preferences = preferences
         self._receipts = receipts
         self._receipt_timeout = receipt_timeout
-        self._devices: dict[str, Redelivery] = {}
+        self._redeliveries: dict[str, Redelivery] = {}
+        self._tasks = Tasks()
 
     async def on_connect(self, client: Client) -> None:
+        """Reject an invalid device name."""
         device_of(client)
 
     async def on_connected(self, client: Client) -> None:
-        """Counted once the client is reached by pushes, so that none is missed between the two."""
+        """Emit `unread`. Counted after the client has joined its user room, so that no push is missed in between."""
         user = identity_of(client).user
         try:
-            await client.emit("unread", to_builtins(await self._store.welcome(user)))
+            await client.emit("unread", to_builtins(await self._store.open_inbox(user)))
         except EventError as error:
             log.warning("unread_not_told", user=user, error=error.message)
 
     async def on_disconnect(self, client: Client, reason: str) -> None:
-        receipts = self._devices.pop(client.id, None)
-        if receipts is not None:
-            receipts.close()
+        """Stop watching the acks of the device."""
+        redelivery = self._redeliveries.pop(client.id, None)
+        if redelivery is not None:
+            redelivery.close()
 
     @event("list")
     async def list(self, client: Client, payload: payloads.ListPayload = payloads.NEWEST) -> Ack:
+        """`{notifications, more}`: a page, newest first."""
         notifications, more = await self._store.list(
             identity_of(client).user,
             before=payload.before,
@@ -78,70 +83,76 @@ class Notifications(Namespace, path=PATH):
 
     @event("unread")
     async def unread(self, client: Client, payload: payloads.Nothing = payloads.NOTHING) -> Ack:
+        """`{count, unseen, types}`."""
         return {"ok": True, **to_builtins(await self._store.counts(identity_of(client).user))}
 
     @event("read")
     async def read(self, client: Client, payload: payloads.MarkPayload) -> Ack:
+        """`{unread, unseen}`: mark notifications as read."""
         changed, left = await self._store.mark_read(identity_of(client).user, payload.ids, payload.up_to)
         return await self._changed(client, "read", payload.which(changed) if changed else None, left)
 
     @event("seen")
     async def seen(self, client: Client, payload: payloads.MarkPayload) -> Ack:
+        """`{unread, unseen}`: mark notifications as seen."""
         changed, left = await self._store.mark_seen(identity_of(client).user, payload.ids, payload.up_to)
         return await self._changed(client, "seen", payload.which(changed) if changed else None, left)
 
     @event("delete")
     async def delete(self, client: Client, payload: payloads.IdsPayload) -> Ack:
+        """`{unread, unseen}`: delete notifications."""
         deleted, left = await self._store.delete(identity_of(client).user, payload.ids)
         return await self._changed(client, "deleted", {"ids": payload.ids} if deleted else None, left)
 
     @event("delivered")
     async def delivered(self, client: Client, payload: payloads.IdsPayload) -> Ack:
-        """What a device got otherwise than by a push, as by `list`."""
+        """Receipts of notifications that the device got without a push, as by `list`."""
         device = device_of(client)
         if device is None:
-            raise Forbidden("Connect with the name of the `device` first")
+            raise Forbidden("Connect with a `device` name first")
         await self._receipts.record(identity_of(client).user, device, dict.fromkeys(payload.ids))
         return {"ok": True}
 
     @event("preferences")
     async def preferences(self, client: Client, payload: payloads.Nothing = payloads.NOTHING) -> Ack:
+        """`{preferences}`."""
         return {"ok": True, "preferences": to_builtins(await self._preferences.get(identity_of(client).user))}
 
     @event("setPreferences")
     async def set_preferences(self, client: Client, payload: payloads.PreferencesPayload) -> Ack:
+        """`{preferences}`: change preferences; returns the new ones."""
         saved = to_builtins(await self._preferences.change(identity_of(client).user, payload.applied_to))
-        await self._tell_others(client, "preferences", saved)
+        await self._emit_to_other_devices(client, "preferences", saved)
         return {"ok": True, "preferences": saved}
 
-    # How notifications get here.
+    # Pushes
 
-    async def push(self, told: Sequence[Told]) -> None:
-        """To all devices of these users, on every server."""
-        self.push_here(told)
-        await self.server_side_emit("push", told)
+    async def push(self, pushes: Sequence[Push]) -> None:
+        """Push to all devices of these users, on every server."""
+        self.push_here(pushes)
+        await self.server_side_emit("push", pushes)
 
     @server_event("push")
-    def push_here(self, told: Sequence[Told]) -> None:
-        """To the devices on this server. Each server waits for the acks of its own."""
+    def push_here(self, pushes: Sequence[Push]) -> None:
+        """Push to the devices on this server. Each server watches the acks of its own devices."""
         rooms = self.server.room_table(PATH)
-        for user, note in told:
+        for user, note in pushes:
             for client in (*rooms.members(user_room(user)),):
                 device = device_of(client)
                 if device is None:
                     client.send_event(["notification", note])
                 else:
-                    self._receipts_of(client, device).push(note)
+                    self._redelivery_of(client, device).push(note)
 
     @server_event("here")
-    def here(self, users: Sequence[str]) -> Sequence[str]:
-        """Those of `users` who have a device on this server."""
+    def connected_here(self, users: Sequence[str]) -> Sequence[str]:
+        """Those of `users` that have a device on this server."""
         rooms = self.server.room_table(PATH)
         return [user for user in users if rooms.has(user_room(user))]
 
-    async def connected(self, users: Sequence[str], timeout: float) -> set[str]:
-        """Those of `users` who have a device on any server; of servers that do not answer in time nobody counts."""
-        found = set(self.here(users))
+    async def connected_users(self, users: Sequence[str], timeout: float) -> set[str]:
+        """Those of `users` that have a device on any server that answers within `timeout` seconds."""
+        found = set(self.connected_here(users))
         try:
             answers = await self.server_side_emit_with_ack("here", users, timeout=timeout)
         except AckTimeout as error:
@@ -150,32 +161,33 @@ class Notifications(Namespace, path=PATH):
             found.update(answer if isinstance(answer, list) else ())
         return found
 
-    def _receipts_of(self, client: Client, device: str) -> Redelivery:
-        receipts = self._devices.get(client.id)
-        if receipts is None:
+    def _redelivery_of(self, client: Client, device: str) -> Redelivery:
+        redelivery = self._redeliveries.get(client.id)
+        if redelivery is None:
             user = identity_of(client).user
-            receipts = self._devices[client.id] = Redelivery(
+            redelivery = self._redeliveries[client.id] = Redelivery(
                 client,
                 record=lambda id_, seq: self._receipts.record(user, device, {id_: seq}),
                 reload=self._store.still_unread,
                 pause=self._receipt_timeout,
+                tasks=self._tasks,
             )
-        return receipts
+        return redelivery
 
     async def _changed(self, client: Client, event: str, which: Ack | None, left: Unread) -> Ack:
-        """`which`: what to tell the other devices; None where nothing changed."""
+        """The ack of a change. `which`: the payload for the other devices, None where nothing changed."""
         counts = {"unread": left.count, "unseen": left.unseen}
         if which is not None:
-            await self._tell_others(client, event, {**which, **counts})
+            await self._emit_to_other_devices(client, event, {**which, **counts})
         return {"ok": True, **counts}
 
-    async def _tell_others(self, client: Client, event: str, payload: Ack) -> None:
-        """The user's other devices; this one has its ack."""
+    async def _emit_to_other_devices(self, client: Client, event: str, payload: Ack) -> None:
+        """To the user's other devices; this one gets the ack."""
         await self.to(user_room(identity_of(client).user)).except_(client.id).emit(event, payload)
 
 
 def device_of(client: Client) -> str | None:
-    """The name under which the client acks notifications, if it gave one; raises `Refused` for one that is none."""
+    """The device name of the client, None where it gave none; raises `Refused` for an invalid name."""
     device = (client.handshake.auth or {}).get("device")
     if device is None:
         return None

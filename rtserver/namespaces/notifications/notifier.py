@@ -1,4 +1,4 @@
-"""Notifies users: saved first, pushed to every device second. Must not know by which way a backend asked."""
+"""Notifier: saves notifications, then pushes them to every device. Knows nothing of where a request came from."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import TypeVar
 from rtserver.identity import user_room
 from rtserver.namespaces.notifications.interfaces import NotificationStore
 from rtserver.namespaces.notifications.namespace import Notifications
-from rtserver.namespaces.notifications.redelivery import pushed
+from rtserver.namespaces.notifications.redelivery import wire_of
 from rtserver.store.notifications.batches import LARGEST, NotificationBatch, Outcome
-from rtserver.store.notifications.records import Delivered, NotificationDraft
+from rtserver.store.notifications.records import Delivered, NotificationDraft, Unread
 
-PUSHED_AT_ONCE = 50
-"""Notifications in one message between servers: 27 kB each at the most."""
+PUSH_BATCH = 50
+"""Notifications in one message between servers, of at most 27 kB each."""
 
 T = TypeVar("T")
 
@@ -27,44 +27,53 @@ class Notifier:
         self._namespace = namespace
 
     async def notify(self, drafts: list[NotificationDraft]) -> list[Delivered]:
-        """One notification per draft, in that order.
+        """Save and push; returns one notification per draft, in order.
 
-        One that is not new is the earlier one of the same user and key, and is not pushed again. Raises `Unavailable`
-        when they could not be saved, `Conflict` when that earlier one said something else: of a batch none was
-        pushed then. More are saved in batches, and those before the trouble are out: ask again, with a key.
+        A result that is not new is the earlier notification of the same user and key, and is not pushed again. Raises
+        `Unavailable` when saving failed, `Conflict` when that earlier one has another body. More than `LARGEST` drafts
+        are saved in several batches. After an error nothing of its batch was pushed, but earlier batches were: repeat
+        the call, with keys.
         """
         saved: list[Delivered] = []
         for batch in _batches(drafts, LARGEST):
-            told = await self._store.add(batch)
-            await self._push(zip(batch, told, strict=True))
-            saved += told
+            delivered = await self._store.add(batch)
+            await self._push(zip(batch, delivered, strict=True))
+            saved += delivered
         return saved
 
     async def notify_batches(self, orders: list[NotificationBatch]) -> list[Outcome]:
-        """What becomes of each, in order; saved in one transaction, so that an error is that of all of them."""
+        """Save batches in one transaction and push them; returns one outcome per batch, in order.
+
+        An error concerns all of them: nothing was saved.
+        """
         outcomes = await self._store.save_batches(orders)
-        saved = ((one.drafts, told) for one, told in zip(orders, outcomes, strict=True) if isinstance(told, list))
-        await self._push(chain.from_iterable(zip(drafts, told, strict=True) for drafts, told in saved))
+        saved = (
+            (one.drafts, delivered)
+            for one, delivered in zip(orders, outcomes, strict=True)
+            if isinstance(delivered, list)
+        )
+        await self._push(chain.from_iterable(zip(drafts, delivered, strict=True) for drafts, delivered in saved))
         return outcomes
 
     async def withdraw(self, id_: str) -> None:
-        """Delete it, and tell the user's devices; raises `NotFound`."""
+        """Delete a notification and emit `deleted` to the user's devices; raises `NotFound`."""
         user, _, _ = await self._store.find(id_)
         deleted, left = await self._store.delete(user, [id_])
         if deleted:
-            told = {"ids": [id_], "unread": left.count, "unseen": left.unseen}
-            await self._namespace.to(user_room(user)).emit("deleted", told)
+            await self._emit_deleted(user, id_, left)
 
-    async def withdrawn(self, gone: Sequence[tuple[str, str]]) -> None:
-        """Tell the devices that these were deleted, (user, id) each, with what they quoted."""
-        for user, id_ in gone:
-            left = await self._store.counts(user)
-            told = {"ids": [id_], "unread": left.count, "unseen": left.unseen}
-            await self._namespace.to(user_room(user)).emit("deleted", told)
+    async def announce_deleted(self, removed: Sequence[tuple[str, str]]) -> None:
+        """Emit `deleted` for notifications that are deleted already; (user, notification id) pairs."""
+        for user, id_ in removed:
+            await self._emit_deleted(user, id_, await self._store.counts(user))
+
+    async def _emit_deleted(self, user: str, id_: str, left: Unread) -> None:
+        payload = {"ids": [id_], "unread": left.count, "unseen": left.unseen}
+        await self._namespace.to(user_room(user)).emit("deleted", payload)
 
     async def _push(self, saved: Iterable[tuple[NotificationDraft, Delivered]]) -> None:
-        told = [(draft.user, pushed(one.notification, one.silent)) for draft, one in saved if one.wanted]
-        for batch in _batches(told, PUSHED_AT_ONCE):
+        pushes = [(draft.user, wire_of(one.notification, one.silent)) for draft, one in saved if one.wanted]
+        for batch in _batches(pushes, PUSH_BATCH):
             await self._namespace.push(batch)
 
 

@@ -1,4 +1,4 @@
-"""The payloads that clients send to /notifications."""
+"""Payloads that clients send to /notifications."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Nothing(Struct, frozen=True):
 
 
 class ListPayload(Struct, frozen=True):
-    """`list`: newest first; `before` is the `seq` to go on from."""
+    """`list`: newest first. `before`: the `seq` where the previous page ended."""
 
     before: Seq | None = None
     limit: Limit = 50
@@ -30,7 +30,7 @@ class ListPayload(Struct, frozen=True):
 
 
 class MarkPayload(Struct, frozen=True, rename="camel"):
-    """`read` and `seen`: some by id, all up to a `seq`, or all."""
+    """`read` and `seen`: by id, all up to a `seq`, or all."""
 
     ids: Ids | None = None
     all: bool = False
@@ -41,7 +41,7 @@ class MarkPayload(Struct, frozen=True, rename="camel"):
             raise ValueError("Give one of `ids`, `upTo` and `all: true`")
 
     def which(self, changed: list[str]) -> dict[str, Any]:
-        """What to tell the other devices: the ids that have changed, where these were asked for."""
+        """The payload for the other devices: what the client gave, with only the ids that changed."""
         if self.up_to is not None:
             return {"upTo": self.up_to}
         return {"all": True} if self.all else {"ids": changed}
@@ -54,7 +54,7 @@ class IdsPayload(Struct, frozen=True):
 
 
 class QuietPayload(QuietHours, frozen=True, rename="camel"):
-    """Checked when they are set, so that those that were saved can always be read."""
+    """Quiet hours, checked when they are set, so that saved ones are always valid."""
 
     def __post_init__(self) -> None:
         if fault := self.fault():
@@ -62,13 +62,14 @@ class QuietPayload(QuietHours, frozen=True, rename="camel"):
 
 
 class PreferencesPayload(Struct, frozen=True, rename="camel"):
-    """`setPreferences`: what is left out stays as it is."""
+    """`setPreferences`: fields that are left out stay as they are."""
 
     muted_types: Annotated[list[Word], Meta(max_length=100)] | UnsetType = UNSET
     muted_rooms: Annotated[list[Word], Meta(max_length=500)] | UnsetType = UNSET
     quiet_hours: QuietPayload | UnsetType | None = UNSET
 
     def applied_to(self, current: Preferences) -> Preferences:
+        """The new preferences."""
         types, rooms, hours = self.muted_types, self.muted_rooms, self.quiet_hours
         return Preferences(
             current.muted_types if types is UNSET else tuple(dict.fromkeys(types)),

@@ -1,8 +1,8 @@
-"""The pushes that one device has not acked yet. They are sent again until it does, a few times, while it is connected.
+"""Redelivery: pushes that a device has not acked are sent again, a few times, while it is connected.
 
-1. Only a device that gave its name is asked for acks: a front end that never heard of them is sent everything once.
-2. What is sent again is what is saved by then: what was read or deleted meanwhile is not brought back.
-3. A device that let one push go unacked to the end is sent nothing twice until it acks something.
+1. Only a device that gave its name is asked for acks. A front end without a name gets every push once.
+2. A repeat sends what is saved at that time: a notification that was read or deleted meanwhile is not repeated.
+3. A device that did not ack one push after all attempts is unresponsive: nothing is repeated until it acks a push.
 """
 
 from __future__ import annotations
@@ -16,12 +16,15 @@ import structlog
 from msgspec import to_builtins
 
 from rtserver.errors import EventError
-from rtserver.sio.client.client import Answer, Client
+from rtserver.sio.broadcast.recipient import AckResult
+from rtserver.sio.client.client import Client
 from rtserver.store.notifications.records import Notification
+from rtserver.tasks import TaskSpawner
 
-MOST_WAITING = 100
-STEPS = (1, 3, 9)
-"""The pauses before each further attempt, as multiples of the first."""
+MAX_UNACKED = 100
+"""Pushes of one device that are watched; beyond, the oldest is given up."""
+BACKOFF_FACTORS = (1, 3, 9)
+"""The pauses before each repeat, as multiples of the first."""
 
 Record = Callable[[str, int], Awaitable[None]]
 Reload = Callable[[str], Awaitable[Notification | None]]
@@ -31,6 +34,8 @@ log = structlog.get_logger("rtserver.notifications")
 
 @dataclass(slots=True)
 class _Push:
+    """One notification on its way. `acks`: the ack ids of all attempts, any of which may still be answered."""
+
     seq: int
     silent: bool
     attempts: int = 0
@@ -39,86 +44,85 @@ class _Push:
 
 
 class Redelivery:
-    """`record(id, seq)` saves that the device has it, `reload(id)` gives it as it is; `pause`: seconds."""
+    """The unacked pushes of one connected device.
 
-    def __init__(self, client: Client, *, record: Record, reload: Reload, pause: float) -> None:
+    `record(id, seq)` saves the receipt. `reload(id)` returns the notification as it is now, None where it is read,
+    deleted or expired. `pause`: seconds before the first repeat.
+    """
+
+    def __init__(self, client: Client, *, record: Record, reload: Reload, pause: float, tasks: TaskSpawner) -> None:
         self._client = client
         self._record = record
         self._reload = reload
         self._pause = pause
-        self._waiting: dict[str, _Push] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._deaf = False
+        self._tasks = tasks
+        self._unacked: dict[str, _Push] = {}
+        self._unresponsive = False
 
     def push(self, note: dict[str, Any]) -> None:
-        """Send it. Of a group that grew only the latest state is waited for."""
-        self._forget(note["id"])
-        if len(self._waiting) >= MOST_WAITING:
-            self._forget(next(iter(self._waiting)))
-        self._waiting[note["id"]] = push = _Push(note["seq"], note.get("silent", False))
+        """Send a notification. Of a group that grew, only the latest state is watched."""
+        self._drop(note["id"])
+        if len(self._unacked) >= MAX_UNACKED:
+            self._drop(next(iter(self._unacked)))
+        self._unacked[note["id"]] = push = _Push(note["seq"], note.get("silent", False))
         self._send(push, note)
 
     def close(self) -> None:
-        """The device went: what it has not acked it finds in the list."""
-        for id_ in list(self._waiting):
-            self._forget(id_)
+        """The device disconnected: it finds unacked notifications in its list."""
+        for id_ in list(self._unacked):
+            self._drop(id_)
 
     def _send(self, push: _Push, note: dict[str, Any]) -> None:
         id_ = note["id"]
 
-        def acked(values: Answer) -> None:
-            if values is not None and self._waiting.get(id_) is push:
-                self._forget(id_)
-                self._deaf = False
-                self._spawn(self._record(id_, push.seq))
+        def acked(values: AckResult) -> None:
+            if values is not None and self._unacked.get(id_) is push:
+                self._drop(id_)
+                self._unresponsive = False
+                self._tasks.spawn(_logged(self._record(id_, push.seq)))
 
         push.attempts += 1
         push.acks.append(self._client.on_ack(acked))
         self._client.send_event(["notification", note], push.acks[-1])
-        self._wait(id_, push)
+        self._start_timer(id_, push)
 
-    def _wait(self, id_: str, push: _Push) -> None:
-        pause = self._pause * STEPS[min(push.attempts, len(STEPS)) - 1]
-        push.timer = asyncio.get_running_loop().call_later(pause, self._overdue, id_, push)
+    def _start_timer(self, id_: str, push: _Push) -> None:
+        pause = self._pause * BACKOFF_FACTORS[min(push.attempts, len(BACKOFF_FACTORS)) - 1]
+        push.timer = asyncio.get_running_loop().call_later(pause, self._on_timeout, id_, push)
 
-    def _overdue(self, id_: str, push: _Push) -> None:
-        if push.attempts > len(STEPS):
-            self._deaf = True
-        if self._deaf:
-            self._forget(id_)
+    def _on_timeout(self, id_: str, push: _Push) -> None:
+        if push.attempts > len(BACKOFF_FACTORS):
+            self._unresponsive = True
+        if self._unresponsive:
+            self._drop(id_)
         else:
-            self._spawn(self._again(id_, push))
+            self._tasks.spawn(_logged(self._resend(id_, push)))
 
-    async def _again(self, id_: str, push: _Push) -> None:
+    async def _resend(self, id_: str, push: _Push) -> None:
         try:
             note = await self._reload(id_)
         except EventError:
-            if self._waiting.get(id_) is push:
-                self._wait(id_, push)  # the database is away: this attempt was none
+            if self._unacked.get(id_) is push:
+                self._start_timer(id_, push)  # the database is unavailable: this does not count as an attempt
             return
-        if self._waiting.get(id_) is not push:
+        if self._unacked.get(id_) is not push:
             return
         if note is None:
-            self._forget(id_)
+            self._drop(id_)
         else:
-            self._send(push, pushed(note, push.silent))
+            self._send(push, wire_of(note, push.silent))
 
-    def _forget(self, id_: str) -> None:
-        push = self._waiting.pop(id_, None)
+    def _drop(self, id_: str) -> None:
+        push = self._unacked.pop(id_, None)
         if push is not None:
             if push.timer is not None:
                 push.timer.cancel()
             for ack in push.acks:
                 self._client.forget_ack(ack)
 
-    def _spawn(self, work: Awaitable[None]) -> None:
-        task = asyncio.ensure_future(_logged(work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
-
-def pushed(note: Notification, silent: bool) -> dict[str, Any]:
-    """As it goes out. `silent`: it is to be shown and counted, and to make no sound."""
+def wire_of(note: Notification, silent: bool) -> dict[str, Any]:
+    """The payload of `notification`. `silent`: the front end shows and counts it, without a sound."""
     built: dict[str, Any] = to_builtins(note)
     return {**built, "silent": True} if silent else built
 

@@ -1,4 +1,4 @@
-"""The messages of Node's classic Redis adapter: channel names, and bytes to values and back. No I/O.
+"""Adapter protocol: the messages of Node's classic Redis adapter, channel names, decoding and encoding. No I/O.
 
 Source of every rule: `@socket.io/redis-adapter` 8.3 (`dist/index.js`) and `@socket.io/redis-emitter` 5.1.
 

@@ -1,7 +1,7 @@
-"""Channel names of the classic Redis adapter, and the ids that its messages carry.
+"""Channel names of the classic Redis adapter, and the ids in its messages.
 
-Names go into channels as they are. Our own pattern escapes them, since `*?[` in a namespace would match more;
-whoever receives checks the channel's beginning in any case.
+Names of namespaces and rooms are inserted unescaped. Only our own pattern escapes them, since `*?[` in a namespace
+would match other channels; the receiver checks the beginning of the channel in any case.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ _ALPHABET = string.ascii_letters + string.digits
 
 
 def new_uid() -> str:
-    """Six characters, for a server in a namespace."""
+    """Return a new id of a server in a namespace: six characters, as in Node."""
     return "".join(secrets.choice(_ALPHABET) for _ in range(6))
 
 
 def new_request_id() -> str:
-    """Node takes six characters; of sixteen, two servers never choose the same."""
+    """Return a new request id: sixteen characters, where Node has six, so that two servers never choose the same."""
     return secrets.token_hex(8)
 
 
@@ -38,12 +38,13 @@ class Channels:
         self.response = f"{key}-response#{nsp}#"
 
     def response_to(self, uid: str) -> str:
+        """Return the channel for responses to that server only."""
         return f"{self.response}{uid}#"
 
     def broadcast_to(self, rooms: Sequence[str]) -> str:
-        """A single room has a channel of its own, so that servers without it need not decode the message."""
+        """Return the channel of a broadcast; a single room has its own, so that servers without it skip the message."""
         return f"{self.broadcast}{rooms[0]}#" if len(rooms) == 1 else self.broadcast
 
     def room_of(self, channel: str) -> str | None:
-        """The room that a broadcast channel names: "" for none, None when it is of another namespace."""
+        """Return the room in the name of a broadcast channel: "" for none; None for a channel of another namespace."""
         return channel[len(self.broadcast) : -1] if channel.startswith(self.broadcast) else None

@@ -1,7 +1,6 @@
-"""Bytes to messages of the classic Redis adapter, request by request through a table.
+"""Decoding of messages of the classic Redis adapter; requests by a table of their types.
 
-Everything read here came from outside: what does not have the shape that the table asks for raises
-`MalformedMessage`, and nothing else.
+All bytes come from outside: a message of the wrong shape raises `MalformedMessage`, and no other exception.
 """
 
 from __future__ import annotations
@@ -29,14 +28,15 @@ class _Opts(msgspec.Struct):
     flags: dict[str, Any] = {}
 
 
-_read_usual = msgpack.shaped(tuple[str, _Packet, _Opts])
+_decode_common = msgpack.shaped(tuple[str, _Packet, _Opts])
 _WITHIN = 2
-"""What these leave open is within an object, which is within an array."""
+"""The depth of the values whose type is left open here: in an object, which is in an array."""
 
 
 def decode_broadcast(payload: bytes) -> Broadcast:
-    usual = _read_usual(payload)
-    return _decode_unusual(payload) if usual is None else _checked(*usual)
+    """Decode a broadcast; the common shape takes the fast path of msgspec."""
+    common = _decode_common(payload)
+    return _decode_any(payload) if common is None else _checked(*common)
 
 
 def _checked(uid: str, packet: _Packet, opts: _Opts) -> Broadcast:
@@ -50,7 +50,7 @@ def _checked(uid: str, packet: _Packet, opts: _Opts) -> Broadcast:
     return Broadcast(uid, packet.nsp, validation.packet_event(packet.type, data), Options(rooms, except_, flags))
 
 
-def _decode_unusual(payload: bytes) -> Broadcast:
+def _decode_any(payload: bytes) -> Broadcast:
     try:
         message = msgpack.loads(payload)
     except ValueError as error:
@@ -62,6 +62,7 @@ def _decode_unusual(payload: bytes) -> Broadcast:
 
 
 def decode_request(payload: bytes) -> Request:
+    """Decode a request."""
     body = validation.decoded(payload)
     try:
         kind = RequestType(body["type"])
@@ -72,6 +73,7 @@ def decode_request(payload: bytes) -> Request:
 
 
 def decode_response(payload: bytes) -> Response:
+    """Decode a response; its fields are checked by the request that it belongs to."""
     body = validation.decoded(payload)
     request_id, kind = validation.text(body, "requestId"), body.get("type")
     if not request_id:
@@ -80,7 +82,7 @@ def decode_response(payload: bytes) -> Response:
 
 
 def _read_addressed(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The sockets that join, leave or go; old servers name a single one."""
+    """Read the addressed sockets; old servers name a single one."""
     if "opts" in body:
         return {"options": validation.options(body["opts"])}
     return {"options": Options((validation.name(body.get("sid"), "sid"),)), "reply_only_if_present": True}

@@ -11,13 +11,13 @@ from typing import Any
 import msgspec
 
 MAX_ITEMS = 200_000
-"""Rooms or sockets in one message."""
+"""The largest number of rooms or sockets in one message."""
 _NUMBER = re.compile(r"0|-?[1-9][0-9]{0,14}")
 _NUMBERS_BEGIN = frozenset("-0123456789")
 
 
 class MalformedMessage(ValueError):
-    """The bytes are not a message of this protocol; they are counted and ignored."""
+    """The bytes are not a message of this protocol. The receiver counts and ignores them."""
 
 
 class RequestType(IntEnum):
@@ -33,15 +33,16 @@ class RequestType(IntEnum):
     BROADCAST_ACK = 9
 
 
-# One of each for every event that crosses: a Struct is made in a fifth of the time of a frozen dataclass.
+# Each event between servers creates one of each: a Struct takes a fifth of the time of a frozen dataclass.
 class Options(msgspec.Struct, frozen=True):
-    """Whom a message addresses: members of any of `rooms` (none = everybody), without those in `except_`."""
+    """The target of a message: members of any of `rooms` (none = everybody), without those in `except_`."""
 
     rooms: tuple[str, ...] = ()
     except_: tuple[str, ...] = ()
     flags: Mapping[str, Any] = {}
 
     def wire(self, *, flags: bool = False) -> dict[str, Any]:
+        """Return the options as the protocol has them; not every message has flags."""
         rooms = both_forms(self.rooms)
         except_ = both_forms(self.except_) if self.except_ else []
         if flags:
@@ -60,9 +61,9 @@ class Broadcast(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What another server asks. Which fields mean something is a matter of `type`: see `_READERS`.
+    """A request of another server. Which fields are used depends on `type`: see `_READERS` in `decoding`.
 
-    `reply_only_if_present`: the form of old servers, about one socket, answered by the server that has it.
+    `reply_only_if_present`: the format of old servers, for one socket; only the server that has the socket responds.
     """
 
     type: RequestType
@@ -78,7 +79,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """`body` as it came: what is asked of it depends on the request it answers."""
+    """A response of another server. `body` is unchecked: the fields in it depend on the request."""
 
     request_id: str
     type: int | None
@@ -86,12 +87,14 @@ class Response:
 
     @property
     def client_count(self) -> int:
+        """The number of clients that were asked for an ack; raises `MalformedMessage`."""
         count = self.body.get("clientCount")
         if type(count) is not int or count < 0:
             raise MalformedMessage("clientCount is not a count")
         return count
 
     def items(self, name: str) -> list[Any]:
+        """Return the list of that name; raises `MalformedMessage`."""
         items = self.body.get(name)
         if not isinstance(items, list) or len(items) > MAX_ITEMS:
             raise MalformedMessage(f"{name} is not a list, or too long")
@@ -99,7 +102,7 @@ class Response:
 
 
 def both_forms(rooms: Collection[str]) -> list[str | int]:
-    """To Node the rooms 7 and "7" are two; here rooms are text, so a number goes out as both."""
+    """Return the rooms as they are sent. To Node, 7 and "7" are two rooms; here rooms are text, so both are sent."""
     forms: list[str | int] = []
     for room in rooms if len(rooms) < 2 else dict.fromkeys(rooms):
         forms.append(room)
@@ -109,5 +112,5 @@ def both_forms(rooms: Collection[str]) -> list[str | int]:
 
 
 def texts(items: Iterable[Any]) -> set[str]:
-    """Those of `items` that are names; a peer's list is read leniently."""
+    """Return the items that are room names; others are skipped, for lists of peers are read leniently."""
     return {str(item) for item in items if isinstance(item, str) or type(item) is int}

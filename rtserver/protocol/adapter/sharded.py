@@ -1,8 +1,8 @@
-"""The messages of Node's sharded Redis adapter: channel names, and envelopes to values and back. No I/O.
+"""Sharded adapter protocol: the messages of Node's sharded Redis adapter, channel names, decoding and encoding. No I/O.
 
 Source of every rule: `@socket.io/redis-adapter` 8.3 (`dist/sharded-adapter.js`, subscription mode "dynamic") and the
-`ClusterAdapter` of `socket.io-adapter` 2.5. Requests and responses become the same values as those of the classic
-adapter, so that whoever acts on them need not know where they came from.
+`ClusterAdapter` of `socket.io-adapter` 2.5. Requests and responses are decoded to the same values as those of the
+classic adapter, so the code that handles them is the same.
 
 An envelope is `{uid, nsp, type, data}`: JSON when its first byte is `{`, else MessagePack.
 """
@@ -45,26 +45,26 @@ _REQUESTS = {
 }
 _KINDS: Mapping[MessageType | None, RequestType] = {message: request for request, message in _REQUESTS.items()}
 
-# What answers which request, and what the classic adapter calls it.
+# The response to each request, and its fields by the names of the classic adapter.
 _RESPONSES: Mapping[RequestType, tuple[MessageType, Mapping[str, str]]] = {
     RequestType.REMOTE_FETCH: (MessageType.FETCH_SOCKETS_RESPONSE, {"sockets": "sockets"}),
     RequestType.SERVER_SIDE_EMIT: (MessageType.SERVER_SIDE_EMIT_RESPONSE, {"data": "packet"}),
     RequestType.BROADCAST_CLIENT_COUNT: (MessageType.BROADCAST_CLIENT_COUNT, {"clientCount": "clientCount"}),
     RequestType.BROADCAST_ACK: (MessageType.BROADCAST_ACK, {"packet": "packet"}),
 }
-_ANSWERED: Mapping[MessageType | None, tuple[RequestType, Mapping[str, str]]] = {
+_CLASSIC_RESPONSES: Mapping[MessageType | None, tuple[RequestType, Mapping[str, str]]] = {
     message: (request, names) for request, (message, names) in _RESPONSES.items()
 }
 _KNOWN = frozenset(MessageType)
 
 
 def new_uid() -> str:
-    """For a server in a namespace or for a request."""
+    """Return a new id of a server in a namespace, or of a request."""
     return secrets.token_hex(8)
 
 
 class ShardedChannels:
-    """The channel names of one namespace. All of them begin alike: what comes on which is told by the whole name."""
+    """The channel names of one namespace. All have the same beginning, so only the whole name identifies a channel."""
 
     __slots__ = ("public",)
 
@@ -72,19 +72,21 @@ class ShardedChannels:
         self.public = f"{prefix}#{nsp}#"
 
     def response_to(self, uid: str) -> str:
+        """Return the channel for responses to that server."""
         return f"{self.public}{uid}#"
 
     def of_room(self, room: str) -> str | None:
-        """The room's own channel; None for what is as long as a socket id, which Node publishes to everybody."""
+        """Return the channel of a room; None for a name as long as a socket id, which Node broadcasts publicly."""
         length = len(room) if room.isascii() else len(room.encode("utf-16-le", "surrogatepass")) // 2
         return None if length == _SOCKET_ID_LENGTH else f"{self.public}{room}#"
 
     def broadcast_to(self, rooms: Sequence[str]) -> str:
+        """Return the channel of a broadcast: of the room, if it is a single one, else the public channel."""
         return (self.of_room(rooms[0]) if len(rooms) == 1 else None) or self.public
 
 
 def encode_broadcast(uid: str, nsp: str, args: Sequence[Any], options: Options, request_id: str | None = None) -> bytes:
-    """`request_id`: a broadcast that wants acks."""
+    """Encode a broadcast; with `request_id`, one that requests acks."""
     data = {"packet": {"type": EVENT, "data": list(args), "nsp": nsp}, "opts": options.wire(flags=True)}
     return _envelope(uid, nsp, MessageType.BROADCAST, data, request_id)
 
@@ -92,7 +94,7 @@ def encode_broadcast(uid: str, nsp: str, args: Sequence[Any], options: Options, 
 def encode_request(
     kind: RequestType, *, uid: str | None, nsp: str, request_id: str | None = None, **fields: Any
 ) -> bytes:
-    """`fields` as the classic adapter names them: opts, rooms, close, data."""
+    """Encode a request; `fields` as the classic adapter names them: opts, rooms, close, data."""
     if kind is RequestType.SERVER_SIDE_EMIT:
         fields = {"packet": fields["data"]}
     elif "opts" in fields:  # Node reads the flags of every request
@@ -101,15 +103,18 @@ def encode_request(
 
 
 def encode_response(kind: RequestType, *, uid: str, nsp: str, request_id: str, **fields: Any) -> bytes:
-    """`fields` as the classic adapter names them: sockets, data, clientCount, packet."""
+    """Encode a response; `fields` as the classic adapter names them: sockets, data, clientCount, packet."""
     message, names = _RESPONSES[kind]
     return _envelope(uid, nsp, message, {names.get(name, name): value for name, value in fields.items()}, request_id)
 
 
 def decode_message(payload: bytes, nsp: str) -> Broadcast | Request | None:
-    """What is asked of the servers of `nsp`; None for what is not, though it is well-formed."""
+    """Decode a broadcast or request; None for a well-formed message of another namespace or of another type.
+
+    Raises `MalformedMessage`.
+    """
     body = validation.decoded(payload)
-    data = _opened(body, nsp)
+    data = _data_of(body, nsp)
     kind = _KINDS.get(_type(body))
     if data is None or kind is None:
         return None
@@ -121,16 +126,17 @@ def decode_message(payload: bytes, nsp: str) -> Broadcast | Request | None:
 
 
 def decode_response(payload: bytes, nsp: str) -> Response | None:
+    """Decode a response; None and errors as in `decode_message`."""
     body = validation.decoded(payload)
-    data = _opened(body, nsp)
-    answered = _ANSWERED.get(_type(body))
-    if data is None or answered is None:
+    data = _data_of(body, nsp)
+    classic = _CLASSIC_RESPONSES.get(_type(body))
+    if data is None or classic is None:
         return None
     request_id = validation.text(data, "requestId")
     if not request_id:
         raise MalformedMessage("a response without requestId")
-    kind, names = answered
-    return Response(request_id, int(kind), {**data, **{classic: data.get(own) for classic, own in names.items()}})
+    kind, names = classic
+    return Response(request_id, int(kind), {**data, **{name: data.get(own) for name, own in names.items()}})
 
 
 def _envelope(uid: str | None, nsp: str, kind: MessageType, data: Mapping[str, Any], request_id: str | None) -> bytes:
@@ -140,14 +146,14 @@ def _envelope(uid: str | None, nsp: str, kind: MessageType, data: Mapping[str, A
 
 
 def _type(body: Mapping[str, Any]) -> MessageType | None:
-    """None for the types of adapters that have heartbeats."""
+    """Return the type; None for the types of adapters with heartbeats, which this one has not."""
     kind = body.get("type")
     if type(kind) is not int:
         raise MalformedMessage("type is not a number")
     return MessageType(kind) if kind in _KNOWN else None
 
 
-def _opened(body: Mapping[str, Any], nsp: str) -> Mapping[str, Any] | None:
+def _data_of(body: Mapping[str, Any], nsp: str) -> Mapping[str, Any] | None:
     if validation.text(body, "nsp") != nsp:
         return None
     data = body.get("data")

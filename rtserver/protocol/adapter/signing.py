@@ -1,13 +1,14 @@
-"""Signed messages of the cluster, for a Redis that others can write to. No I/O.
+"""Message signing, for a Redis that others can write to. No I/O.
 
     0xC1 "rt1" | time, 8 bytes, ms | nonce, 16 bytes | HMAC-SHA256, 32 bytes | message
 
-The signature is over channel, time, nonce and message. 0xC1 begins neither JSON nor MessagePack, so Node ignores it.
-A message is opened once, within `WINDOW` seconds of its time, on the channel that it was signed for, and never by a
-process that was not there yet: it could not know whether the one before it has opened it.
-
-A clock that was ahead for longer than `WINDOW` and is put right costs what is under way then. What was signed ahead of
-time could be opened once more when that time comes; to refuse it would shut everybody out for as long.
+1. The signature is over channel, time, nonce and message. Neither JSON nor MessagePack begins with 0xC1, so Node
+   ignores a signed message.
+2. A message is accepted once, within `WINDOW` seconds of its time, on the channel that it was signed for. A process
+   accepts none from before its start: it cannot know whether its predecessor has accepted it.
+3. When a clock was ahead for longer than `WINDOW` and is corrected, the messages in transit are lost. A message signed
+   with a time ahead could be accepted once more when that time comes; to prevent that, all messages would have to be
+   rejected until then.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ from rtserver.protocol.adapter.messages import MalformedMessage
 
 MAGIC = b"\xc1rt1"
 WINDOW = 30.0
-"""Seconds that the clocks of two instances may be apart, with the way through Redis."""
+"""Seconds that the clocks of two instances may differ, the time in transit included."""
 SKEW = 1.0
-"""Seconds before the start of a process from which messages are still taken, as clocks are never quite the same."""
+"""Seconds before the start of a process from which messages are still accepted, since clocks always differ a little."""
 MAX_REMEMBERED = 500_000
-"""Messages within the window; beyond that the window gets shorter, and nothing gets in twice."""
+"""Nonces within the window. Beyond that the window becomes shorter; no message is accepted twice."""
 
 _TIME, _NONCE, _MAC = 8, 16, 32
 _HEAD = len(MAGIC) + _TIME + _NONCE + _MAC
@@ -34,11 +35,11 @@ _CONTEXT = b"rtserver cluster message 1"
 
 
 class BadSignature(MalformedMessage):
-    """The message is not from one of us, or not for now."""
+    """The message is not signed with our secret, or was signed for another time or channel, or was accepted before."""
 
 
 class Seal:
-    """`secrets`: the first one signs, all of them verify. One per process, for what it sends and what it gets."""
+    """Signs and verifies messages; one per process. `secrets`: the first one signs, all of them verify."""
 
     def __init__(self, secrets: Sequence[str], *, clock: Callable[[], float] = time.time) -> None:
         if not secrets or not all(secrets):
@@ -47,17 +48,18 @@ class Seal:
         self._clock = clock
         self._oldest = clock() - SKEW
         self._began = time.monotonic()
-        self._seen = _Seen()
+        self._seen = _SeenNonces()
 
     def __repr__(self) -> str:
         return "Seal()"
 
-    def signed(self, channel: str, message: bytes) -> bytes:
+    def sign(self, channel: str, message: bytes) -> bytes:
+        """Return the signed message."""
         stamp = int(self._clock() * 1000).to_bytes(_TIME, "big") + secrets.token_bytes(_NONCE)
         return b"".join((MAGIC, stamp, _mac(self._keys[0], stamp, channel, message), message))
 
-    def opened(self, channel: str, payload: bytes) -> bytes:
-        """The message; raises `BadSignature`."""
+    def verify(self, channel: str, payload: bytes) -> bytes:
+        """Return the message without its signature; raises `BadSignature`."""
         if payload[: len(MAGIC)] != MAGIC or len(payload) < _HEAD:
             raise BadSignature("not signed")
         split = len(MAGIC) + _TIME + _NONCE
@@ -67,7 +69,7 @@ class Seal:
         sent, now = int.from_bytes(stamp[:_TIME], "big") / 1000, self._clock()
         if abs(now - sent) > WINDOW:
             raise BadSignature("too old, or the clocks differ")
-        # Only as long as that could be within the window: the clock may have been wrong at the start.
+        # Only while such a message could be within the window: the clock may have been wrong at the start.
         if sent < self._oldest and time.monotonic() - self._began < WINDOW:
             raise BadSignature("from before the start")
         if not self._seen.add(stamp[_TIME:], sent, now):
@@ -75,18 +77,19 @@ class Seal:
         return message
 
 
-class _Seen:
-    """The nonces of the window, by the second that they are from."""
+class _SeenNonces:
+    """The nonces of the window, by the second of their message."""
 
     def __init__(self) -> None:
         self._by_second: dict[int, set[bytes]] = {}
         self._count = 0
         self._forgotten = 0
-        """Up to this second nothing is remembered, so nothing is taken."""
+        """Nonces up to this second are forgotten, so no message from then is accepted."""
 
     def add(self, nonce: bytes, sent: float, now: float) -> bool:
+        """Remember a nonce; return False if it was seen, or is too old to tell. Times are in seconds."""
         second = int(sent)
-        if self._forgotten > now + WINDOW:  # only a clock that was set back leads there
+        if self._forgotten > now + WINDOW:  # possible only after the clock was set back
             self._forgotten = int(now)
         if second <= self._forgotten:
             return False

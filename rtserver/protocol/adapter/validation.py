@@ -1,6 +1,6 @@
-"""The pieces that messages of every adapter consist of, read from what came from outside.
+"""Validation of the parts that messages of both adapter protocols consist of.
 
-What does not have the shape that is asked for raises `MalformedMessage`, and nothing else.
+A value of the wrong shape raises `MalformedMessage`, and no other exception.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from rtserver.protocol.adapter.messages import MAX_ITEMS, MalformedMessage, Opti
 from rtserver.protocol.packets import BINARY_EVENT, EVENT, RESERVED_EVENTS
 
 MAX_ID = 200
-"""Characters of the id of a server or of a request; Node's have 6 or 16."""
+"""Characters of the id of a server or of a request; those of Node have 6 or 16."""
 
 _BRACE = ord("{")
 
 
 def decoded(payload: bytes) -> dict[str, Any]:
+    """Decode an object from JSON or MessagePack."""
     try:
         body = json.loads(payload) if payload[:1] == b"{" else msgpack.loads(payload)
     except ValueError as error:
@@ -29,13 +30,14 @@ def decoded(payload: bytes) -> dict[str, Any]:
 
 
 def check_shape(payload: bytes) -> None:
-    """What can be told without decoding: it begins as a JSON object or a MessagePack map does."""
+    """Check without decoding that the first byte is that of a JSON object or of a MessagePack map."""
     first = payload[0] if payload else 0
     if not (first == _BRACE or 0x80 <= first <= 0x8F or first in (0xDE, 0xDF)):
         raise MalformedMessage("not an object")
 
 
 def text(body: Mapping[str, Any], field: str) -> str | None:
+    """Return a text field, None if it is missing."""
     value = body.get(field)
     if value is not None and not isinstance(value, str):
         raise MalformedMessage(f"{field} is not text")
@@ -43,7 +45,7 @@ def text(body: Mapping[str, Any], field: str) -> str | None:
 
 
 def identifier(body: Mapping[str, Any], field: str) -> str | None:
-    """What is sent back with each answer, so a long one would make much of little."""
+    """Return an id, None if it is missing. It is repeated in each response, so its length is bounded."""
     value = text(body, field)
     if value is not None and len(value) > MAX_ID:
         raise MalformedMessage(f"{field} is too long")
@@ -51,14 +53,14 @@ def identifier(body: Mapping[str, Any], field: str) -> str | None:
 
 
 def names(value: Any, what: str) -> tuple[str, ...]:
-    """Room names. Node lets numbers be rooms; ours are text."""
+    """Return room names, each once. In Node a number may be a room; here it becomes text."""
     if not isinstance(value, list) or len(value) > MAX_ITEMS:
         raise MalformedMessage(f"{what} is not a list, or too long")
     return tuple(dict.fromkeys(name(item, what) for item in value))
 
 
 def distinct(names: list[str], what: str) -> tuple[str, ...]:
-    """Room names that are known to be text."""
+    """Return room names that are known to be text, each once."""
     if len(names) > MAX_ITEMS:
         raise MalformedMessage(f"{what} is too long")
     return tuple(names) if len(names) < 2 else tuple(dict.fromkeys(names))

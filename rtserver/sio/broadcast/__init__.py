@@ -1,1 +1,1 @@
-"""Rooms and broadcasts."""
+"""Rooms, broadcasts and the adapter."""

@@ -1,4 +1,7 @@
-"""A socket somewhere in the cluster, as `fetch_sockets` tells it: a snapshot that can be acted upon."""
+"""`RemoteSocket`: a snapshot of a socket anywhere in the cluster, as `fetch_sockets` returns it.
+
+Its methods act on the real socket, through the adapter.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 from rtserver.sio.broadcast.target import Target
 
 if TYPE_CHECKING:
-    from rtserver.sio.broadcast.adapter import Adapter
+    from rtserver.sio.broadcast.interfaces import RemoteOperations
 
 
 @dataclass(slots=True)
 class RemoteSocket:
-    """`user`, `transport` and `instance` are None for a socket of a Node server, which does not tell them."""
+    """`user`, `transport` and `instance` are None for a socket of a Node server, which does not report them."""
 
-    adapter: Adapter = field(repr=False)
+    adapter: RemoteOperations = field(repr=False)
     namespace: str
     id: str
     rooms: set[str]
@@ -26,20 +29,27 @@ class RemoteSocket:
     instance: str | None = None
 
     async def emit(self, event: str, *args: Any) -> None:
+        """Emit to this socket. Does not wait for delivery."""
         self.adapter.broadcast(self.namespace, [event, *args], self._target)
 
     async def emit_with_ack(self, event: str, *args: Any, timeout: float = 10.0) -> Any:
-        """The first value of its ack; None when it left meanwhile. Raises `AckTimeout` after `timeout` seconds."""
+        """Emit and return the first value of the ack; None when the client left meanwhile.
+
+        Raises `AckTimeout` after `timeout` seconds.
+        """
         answers = await self.adapter.broadcast_with_ack(self.namespace, [event, *args], self._target, timeout)
         return answers[0] if answers else None
 
     async def join(self, *rooms: str) -> None:
+        """Make the socket join these rooms."""
         await self.adapter.sockets_join(self.namespace, self._target, rooms)
 
     async def leave(self, *rooms: str) -> None:
+        """Make the socket leave these rooms."""
         await self.adapter.sockets_leave(self.namespace, self._target, rooms)
 
     async def disconnect(self, close: bool = False) -> None:
+        """Disconnect from the namespace; with `close`, close the whole connection."""
         await self.adapter.disconnect_sockets(self.namespace, self._target, close)
 
     @property

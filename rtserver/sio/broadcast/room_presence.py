@@ -1,8 +1,8 @@
-"""Who is in which room now: users with their devices, in the namespaces that ask for it (`room_presence`).
+"""Room presence: which users are in a room now, with their devices, for namespaces with `room_presence`.
 
-`RoomPresence` knows this server alone; a cluster's asks the others as well. Rules:
-1. A user in a room is one entry, however many devices; a client that goes costs the rooms it was in.
-2. The rooms of one client (`user:…`, socket ids) are not counted, nor are clients without an identity.
+`RoomPresence` knows this server only; the cluster's subclass asks the other servers as well. Rules:
+1. A user in a room is one entry with a count of devices. A client that leaves costs the rooms it was in.
+2. Private rooms (`user:…`, socket ids) are not counted, and neither are clients without an identity.
 """
 
 from __future__ import annotations
@@ -14,23 +14,24 @@ from typing import TYPE_CHECKING
 
 from rtserver.identity import user_room
 from rtserver.ids import looks_like_sid
-from rtserver.sio.broadcast.rooms import Rooms
+from rtserver.sio.broadcast.rooms import ClientT, Rooms
 
 if TYPE_CHECKING:
-    from rtserver.sio.client.client import Client
+    from rtserver.sio.broadcast.recipient import Recipient
 
 MOST = 1000
-"""Users in one answer."""
+"""The most users in one answer."""
 
 Place = tuple[str, str]
 """A namespace and a room in it."""
+
 Found = dict[str, dict[str, int]]
-"""Devices by user and instance."""
+"""The number of devices by user and instance."""
 
 
 @dataclass(frozen=True, slots=True)
 class Occupant:
-    """A user with `devices` in the room, all instances together."""
+    """A user in a room. `devices` counts those of all instances, `instances` those of each."""
 
     user: str
     devices: int
@@ -38,8 +39,11 @@ class Occupant:
 
 
 class Occupants(list[Occupant]):
-    """By user id. `next` is the `after` of the following page, None on the last one; `partial`: an instance was
-    silent, so there may be others."""
+    """Occupants ordered by user id.
+
+    `next` is the `after` of the following page; None on the last page. `partial`: an instance did not answer, so the
+    list may lack users.
+    """
 
     def __init__(self, found: Found, order: Iterable[str], *, partial: bool = False, next: str | None = None) -> None:
         super().__init__(Occupant(user, sum(found[user].values()), found[user]) for user in order)
@@ -48,7 +52,7 @@ class Occupants(list[Occupant]):
 
 
 class RoomPresence:
-    """`alone`: there is no other server that could be asked; else what this one knows is called partial."""
+    """Room presence of this server. `alone`: there are no other servers; if there are, answers are marked partial."""
 
     def __init__(self, instance: str = "local", *, alone: bool = True) -> None:
         self.instance = instance
@@ -57,17 +61,18 @@ class RoomPresence:
         self._entries = 0
 
     def __len__(self) -> int:
-        """Entries: each user of each room."""
+        """The number of entries: one for each user in each room."""
         return self._entries
 
     def __iter__(self) -> Iterator[tuple[Place, str]]:
         return ((place, user) for place, users in self._places.items() for user in users)
 
     def devices(self, place: Place, user: str) -> int:
-        """On this server."""
+        """The number of the user's devices in a room of this server."""
         return self._places.get(place, {}).get(user, 0)
 
     def entered(self, place: Place, user: str) -> None:
+        """A device of the user joined the room."""
         users = self._places.setdefault(place, {})
         before = users.get(user, 0)
         users[user] = before + 1
@@ -75,6 +80,7 @@ class RoomPresence:
         self._changed(place, user)
 
     def left(self, place: Place, user: str) -> None:
+        """A device of the user left the room."""
         users = self._places[place]
         users[user] -= 1
         if not users[user]:
@@ -85,18 +91,18 @@ class RoomPresence:
         self._changed(place, user)
 
     async def page(self, namespace: str, room: str, after: str | None = None, limit: int = MOST) -> Occupants:
-        """Who is in the room, `MOST` at once, those behind `after`."""
+        """One page of the users in the room: at most `limit` (and `MOST`), with ids greater than `after`."""
         return page(self._page_here((namespace, room), after, limit), limit, partial=not self._alone)
 
     async def among(self, namespace: str, room: str, users: Sequence[str]) -> Occupants:
-        """Those of `users` that are in the room."""
+        """Those of `users` who are in the room."""
         return chosen(self._among_here((namespace, room), users), users, partial=not self._alone)
 
     def _changed(self, place: Place, user: str) -> None:
-        """Nobody else wants to know."""
+        """Hook for subclasses: the number of the user's devices in the room changed."""
 
     def _page_here(self, place: Place, after: str | None, limit: int) -> Found:
-        """One more than asked for, if there is."""
+        """A page with one user more than asked for, which shows that a further page exists."""
         here = self._places.get(place, {})
         users = here if after is None else (user for user in here if user > after)
         return {user: {self.instance: here[user]} for user in nsmallest(bounded(limit) + 1, users)}
@@ -106,43 +112,44 @@ class RoomPresence:
         return {user: {self.instance: here[user]} for user in users if user in here}
 
 
-class OccupiedRooms(Rooms):
-    """The rooms of a namespace that wants to know who is in them."""
+class OccupiedRooms(Rooms[ClientT]):
+    """The room table of a namespace with `room_presence`: reports joins and departures."""
 
-    __slots__ = ("_occupancy",)
+    __slots__ = ("_room_presence",)
 
-    def __init__(self, name: str, occupancy: RoomPresence) -> None:
+    def __init__(self, name: str, room_presence: RoomPresence) -> None:
         super().__init__(name)
-        self._occupancy = occupancy
+        self._room_presence = room_presence
 
-    def _enter(self, client: Client, room: str) -> None:
+    def _enter(self, client: ClientT, room: str) -> None:
         new = client.id not in self._members.get(room, ())
         super()._enter(client, room)
         if new and _counts(client, room):
-            self._occupancy.entered((self.name, room), client.user)
+            self._room_presence.entered((self.name, room), client.user)
 
-    def _discard(self, client: Client, room: str) -> None:
+    def _discard(self, client: ClientT, room: str) -> None:
         known = client.id in self._members.get(room, ())
         super()._discard(client, room)
         if known and _counts(client, room):
-            self._occupancy.left((self.name, room), client.user)
+            self._room_presence.left((self.name, room), client.user)
 
 
-def _counts(client: Client, room: str) -> bool:
+def _counts(client: Recipient, room: str) -> bool:
     return client.identity is not None and not room.startswith(user_room("")) and not looks_like_sid(room)
 
 
 def bounded(limit: int) -> int:
+    """`limit` within 1 and `MOST`."""
     return max(1, min(limit, MOST))
 
 
 def page(found: Found, limit: int, *, partial: bool = False) -> Occupants:
-    """The first of `found`, which has more if there are."""
+    """The first `limit` users of `found`; a further one in `found` shows that a further page exists."""
     users = sorted(found)
     shown = users[: bounded(limit)]
     return Occupants(found, shown, partial=partial, next=shown[-1] if len(users) > len(shown) else None)
 
 
 def chosen(found: Found, users: Iterable[str], *, partial: bool = False) -> Occupants:
-    """Those of `users` that were found, in that order."""
+    """Those of `users` that are in `found`, in the order of `users`."""
     return Occupants(found, (user for user in dict.fromkeys(users) if user in found), partial=partial)

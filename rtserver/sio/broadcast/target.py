@@ -1,4 +1,4 @@
-"""Whom a broadcast addresses, and how: the value that the operator builds and an adapter carries out."""
+"""Target of a broadcast: which clients it addresses, and how. The operator builds it and an adapter reads it."""
 
 from __future__ import annotations
 
@@ -9,16 +9,21 @@ import msgspec
 
 
 class Page(NamedTuple):
-    """Of the sockets by id: those after `after`, `limit` at most from each server; others may give all they have."""
+    """A page of sockets ordered by id: at most `limit` from each server, with ids greater than `after`.
+
+    Other implementations may return all the sockets that they have.
+    """
 
     after: str
     limit: int
 
 
 class Flags(NamedTuple):
-    """`volatile`: may be dropped; `local`: this server only; `timeout`: seconds to wait for acks.
+    """Options of a broadcast.
 
-    `page`: as much of a list is wanted. `keep`: what is kept of an answer, where answers are collected.
+    `volatile`: it may be dropped. `local`: this server only. `compress`: compress it where WebSockets are compressed.
+    `timeout`: seconds to wait for acks. `page`: which part of a list to fetch. `keep`: reduces each collected answer
+    to what is stored of it.
     """
 
     volatile: bool = False
@@ -30,16 +35,17 @@ class Flags(NamedTuple):
 
 
 NO_FLAGS = Flags()
-"""What every target has that was given none."""
+"""The flags of a target that sets none."""
 
 
-# One for every broadcast: a Struct is made in a third of the time of a tuple with names.
+# One is made for every broadcast: a Struct takes a third of the time of a named tuple.
 class Target(msgspec.Struct, frozen=True):
-    """Members of any of `rooms` (none = everybody), without those in any room of `except_`. A sid is a room."""
+    """Members of any of `rooms` (none = all clients), except those in any room of `except_`. A sid is a room."""
 
     rooms: tuple[str, ...] = ()
     except_: tuple[str, ...] = ()
     flags: Flags = NO_FLAGS
 
 
-EVERYBODY = Target()
+ALL_CLIENTS = Target()
+"""All clients of the namespace."""

@@ -1,1 +1,1 @@
-"""The client as handlers see it."""
+"""Clients, as handlers see them."""

@@ -1,7 +1,8 @@
-"""One client in one namespace: what a handler gets as its first argument.
+"""`Client`: one client in one namespace, the first argument of every handler.
 
-A client is CONNECTING while its connect handler runs (what is emitted to it is held back until CONNECT went out, and
-no broadcast reaches it), CONNECTED while it is in the namespace's rooms, and GONE afterwards (emits are no-ops).
+CONNECTING   its connect handler runs; emits to it are held until CONNECT was sent, and broadcasts skip it
+CONNECTED    it is in the rooms of the namespace
+GONE         it left; emits to it do nothing
 """
 
 from __future__ import annotations
@@ -19,23 +20,19 @@ from rtserver.rate_limit import TokenBucket
 from rtserver.sio.broadcast.adapter import AckTimeout
 from rtserver.sio.broadcast.encoding import MESSAGE, encode_packet
 from rtserver.sio.broadcast.operator import DEFAULT_ACK_TIMEOUT, check_event_name
-from rtserver.sio.broadcast.target import EVERYBODY, Flags
+from rtserver.sio.broadcast.target import NO_FLAGS, Flags
 from rtserver.sio.client.client_operator import ClientFlags
 from rtserver.sio.client.handshake import Handshake
+from rtserver.sio.dispatch import middleware
 from rtserver.sio.dispatch.event_queue import EventQueue
-from rtserver.sio.dispatch.middleware import ObserverMixin
 
 if TYPE_CHECKING:
     from rtserver.engine.session.outbox import Outbox
-    from rtserver.sio.connection.joined_namespaces import JoinedNamespaces
-    from rtserver.sio.dispatch.interfaces import Handler
-    from rtserver.sio.namespace.namespace import Namespace
-    from rtserver.sio.server import Server
+    from rtserver.sio.broadcast.recipient import AckResult
+    from rtserver.sio.client.interfaces import ConnectionContext
+    from rtserver.sio.dispatch.interfaces import Handler, ServerContext, Step
 
 MAX_PENDING_ACKS = 10_000
-
-Answer = list[Any] | None
-"""The values of an ack; None when the client left without answering."""
 
 
 class State(Enum):
@@ -44,26 +41,32 @@ class State(Enum):
     GONE = 2
 
 
-class Client(ClientFlags, ObserverMixin):
-    """`id` is the socket id, `identity` the checked user (None where auth is optional or off), `data` yours to fill."""
+class Client(ClientFlags):
+    """A client as handlers see it.
 
+    `id`: the socket id. `identity`: the checked user, None where auth is optional or off. `handshake`: the data of the
+    request that opened the connection. `rooms`: the rooms it is in. `data`: for the application to fill.
+    """
+
+    # `user_session` is what `sio.session(sid)` of python-socketio returns. `outbox` is the sending half of the
+    # Engine.IO session (`connection.engine_session`), kept here as well for broadcasts, which read it for each client.
     __slots__ = (
-        "_acks", "_held", "_next_ack", "buckets", "connection", "data", "handler", "handshake", "id", "identity",
-        "mailbox", "namespace_name", "outbox", "recovered", "rooms", "session", "state",
+        "_acks", "_held", "_next_ack", "buckets", "connection", "data", "event_queue", "handler", "handshake", "id",
+        "identity", "namespace_name", "outbox", "recovered", "rooms", "state", "user_session",
     )  # fmt: skip
 
     def __init__(
         self,
         id: str,
-        connection: JoinedNamespaces,
+        connection: ConnectionContext,
         namespace_name: str,
-        handler: Handler,
+        handler: Handler[Any],
         identity: Identity | None,
         handshake: Handshake,
     ) -> None:
         self.id = id
         self.connection = connection
-        self.outbox: Outbox = connection.session
+        self.outbox: Outbox = connection.engine_session
         self.namespace_name = namespace_name
         self.handler = handler
         self.identity = identity
@@ -72,11 +75,11 @@ class Client(ClientFlags, ObserverMixin):
         self.state = State.CONNECTING
         self.rooms: set[str] = set()
         self.data: dict[str, Any] = {}
-        self.session: Any = {}
+        self.user_session: Any = {}
         self.buckets: dict[str, TokenBucket] | None = None
-        self.mailbox = EventQueue(connection.server)
+        self.event_queue = EventQueue(connection.server)
         self._held: list[PreparedMessage] = []
-        self._acks: dict[int, Callable[[Answer], None]] | None = None
+        self._acks: dict[int, Callable[[AckResult], None]] | None = None
         self._next_ack = 0
 
     def __repr__(self) -> str:
@@ -84,12 +87,13 @@ class Client(ClientFlags, ObserverMixin):
         return f"<Client {self.id} of {self.namespace_name}, user {user!r}, {self.state.name.lower()}>"
 
     @property
-    def server(self) -> Server:
+    def server(self) -> ServerContext:
+        """The server, as `Namespace.server`."""
         return self.connection.server
 
     @property
-    def namespace(self) -> Namespace:
-        """The `Namespace` that handles this client."""
+    def namespace(self) -> Any:
+        """The `Namespace` that handles this client; raises `LookupError` for handlers of python-socketio."""
         return self.handler.namespace
 
     @property
@@ -98,97 +102,135 @@ class Client(ClientFlags, ObserverMixin):
 
     @property
     def transport(self) -> str:
-        """`"polling"` or `"websocket"`, as of now."""
+        """The current transport, `"polling"` or `"websocket"`."""
         return self.connection.transport
 
     @property
     def user(self) -> str:
-        """The user id; only where the namespace requires an identity."""
+        """The user id; raises `LookupError` when the client has no identity."""
         if self.identity is None:
             raise LookupError("this client has no identity")
         return self.identity.user
 
+    @property
+    def query(self) -> Mapping[str, str]:
+        """The query of the request that opened the connection."""
+        return self.handshake.query
+
     async def join(self, *rooms: str) -> None:
-        """Raises `TooLarge` past the server's bounds; a client that is gone joins nothing."""
+        """Join rooms. Raises `TooLarge` beyond the server's limits; does nothing when the client is gone."""
         if self.state is State.GONE:
             return
-        bounds = self.server.bounds
-        if len(self.rooms) + len(rooms) > bounds.max_rooms and len(self.rooms.union(rooms)) > bounds.max_rooms:
+        server = self.connection.server
+        limits = server.limits
+        if len(self.rooms) + len(rooms) > limits.max_rooms and len(self.rooms.union(rooms)) > limits.max_rooms:
             raise TooLarge("In too many rooms")
-        if any(len(room) > bounds.max_room_length for room in rooms):
+        if any(len(room) > limits.max_room_length for room in rooms):
             raise TooLarge("The name of a room is too long")
-        self.server.room_table(self.namespace_name, self.handler).join(self, rooms)
+        server.room_table(self.namespace_name, self.handler.room_presence).join(self, rooms)
 
     async def leave(self, *rooms: str) -> None:
-        table = self.server.rooms_of(self.namespace_name)
+        """Leave rooms; does nothing for a room that the client is not in."""
+        table = self.connection.server.rooms_of(self.namespace_name)
         if table is not None:
             table.leave(self, rooms)
 
     async def emit(self, event: str, *args: Any) -> None:
+        """Emit to this client. Does not wait for delivery."""
         self.send_event([check_event_name(event), *args])
 
     async def emit_with_ack(self, event: str, *args: Any, timeout: float = DEFAULT_ACK_TIMEOUT) -> Any:
-        """Emit and wait for the client's ack: its first value, or None when it has none.
+        """Emit, wait for the client's ack and return its first value, or None when it has no values.
 
-        Raises `AckTimeout` when the client does not answer within `timeout` seconds or leaves.
+        Raises `AckTimeout` when the client leaves or does not answer within `timeout` seconds.
         """
-        answer = await self.ask([check_event_name(event), *args], timeout)
+        answer = await self.request_ack([check_event_name(event), *args], timeout)
         return answer[0] if answer else None
 
-    def _stand(self) -> tuple[Client, Flags]:
-        return self, EVERYBODY.flags
+    def _client_and_flags(self) -> tuple[Client, Flags]:
+        return self, NO_FLAGS
 
     async def disconnect(self, close: bool = False) -> None:
-        """Leave the namespace; with `close`, close the connection. A stock client does not come back by itself."""
+        """Disconnect from the namespace; with `close`, close the connection. Stock clients do not reconnect."""
         if close:
             self.connection.disconnect_all()
         if self.state is State.CONNECTING:
-            self.depart()
+            self.mark_gone()
         elif self.state is State.CONNECTED:
             self.connection.disconnect(self)
 
-    # What follows is for the server, not for handlers.
+    # Event middleware and observers.
 
-    def accept(self) -> None:
-        """CONNECT has gone out: release what was held back."""
+    def use(self, step: Step) -> None:
+        """Add middleware for this client's events: `step(event, args)`, plain or async.
+
+        It may change or return the arguments, or raise an `EventError`, which is the answer. It runs after the rate
+        limit and before the handler.
+        """
+        middleware.add_middleware(self, step)
+
+    def on_any(self, observer: Callable[..., object]) -> None:
+        """Call `observer(event, *args)` for every event that comes from this client."""
+        middleware.add_observer(self, observer)
+
+    def off_any(self, observer: Callable[..., object] | None = None) -> None:
+        """Remove this observer; without `observer`, all of them."""
+        middleware.remove_observer(self, observer)
+
+    def on_any_outgoing(self, observer: Callable[..., object]) -> None:
+        """Call `observer(event, *args)` for every event that goes to this client; acks are not events."""
+        self.server.outgoing_observers.add(self, observer)
+
+    def off_any_outgoing(self, observer: Callable[..., object] | None = None) -> None:
+        """Remove this observer; without `observer`, all of them."""
+        self.server.outgoing_observers.remove(self, observer)
+
+    # For the server, not for handlers.
+
+    def mark_connected(self) -> None:
+        """CONNECT was sent: send what was held."""
         self.state = State.CONNECTED
         held, self._held = self._held, []
         for message in held:
             self.outbox.push(message)
 
-    def depart(self) -> None:
-        """No more acks will come: tell whoever waits for one."""
+    def mark_gone(self) -> None:
+        """The client left: no more acks will come, so those who wait for one get None."""
         self.state = State.GONE
         self._held.clear()
-        self.server.watched.pop(self, None)
+        self.connection.server.outgoing_observers.remove(self)
         waiting, self._acks = self._acks, None
         for settle in (waiting or {}).values():
             settle(None)
 
     def send_event(self, args: list[Any], id: int | None = None, volatile: bool = False, compress: bool = True) -> None:
+        """Send `[event, *args]`, with an ack id when `id` is given; does nothing when the client is gone."""
         if self.state is not State.GONE:
-            if self.server.watched:
-                self.server.watched.show([self], args)
-            message = self.server.encode_packet(packets.EVENT, self.namespace_name, args, id)
+            server = self.connection.server
+            if server.outgoing_observers:
+                server.outgoing_observers.show([self], args)
+            message = server.encode_packet(packets.EVENT, self.namespace_name, args, id)
             message.compress = compress
             self.send(message, volatile)
-            self.server.metrics.events_out(self.handler.label, 1)
+            server.metrics.events_out(self.handler.label, 1)
 
     def send(self, message: PreparedMessage, volatile: bool = False) -> None:
+        """Send an encoded packet; held while the client is connecting, dropped when it is gone."""
         if self.state is State.CONNECTED:
             self.outbox.push(message, volatile)
         elif self.state is State.CONNECTING:
             self._held.append(message)
 
     def send_ack(self, id: int, values: list[Any]) -> None:
+        """Answer the client's event that came with the ack id `id`."""
         text = packets.encode_ack(self.namespace_name, values, id) if self.state is State.CONNECTED else None
         if text is not None:
             self.outbox.send_text(MESSAGE + text)
         else:
             self.send(encode_packet(packets.ACK, self.namespace_name, values, id))
 
-    async def ask(self, args: list[Any], timeout: float, compress: bool = True) -> list[Any]:
-        """All values of the ack of `[event, *args]`; raises `AckTimeout`."""
+    async def request_ack(self, args: list[Any], timeout: float, compress: bool = True) -> list[Any]:
+        """Send `[event, *args]` and return all values of its ack; raises `AckTimeout` after `timeout` seconds."""
         id, answered = self.expect_ack()
         try:
             self.send_event(args, id, compress=compress)
@@ -201,17 +243,18 @@ class Client(ClientFlags, ObserverMixin):
             raise AckTimeout([], 1)
         return answer
 
-    def expect_ack(self) -> tuple[int, asyncio.Future[Answer]]:
-        answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+    def expect_ack(self) -> tuple[int, asyncio.Future[AckResult]]:
+        """An ack id for the next event, and a future for the ack's values."""
+        answered: asyncio.Future[AckResult] = asyncio.get_running_loop().create_future()
 
-        def settle(values: Answer) -> None:
+        def settle(values: AckResult) -> None:
             if not answered.done():
                 answered.set_result(values)
 
         return self.on_ack(settle), answered
 
-    def on_ack(self, settle: Callable[[Answer], None]) -> int:
-        """Register for the ack of the next event; gives its id."""
+    def on_ack(self, settle: Callable[[AckResult], None]) -> int:
+        """Call `settle(values)` when the ack of the next event comes; returns its id."""
         if self._acks is None:
             self._acks = {}
         id = self._next_ack
@@ -221,20 +264,17 @@ class Client(ClientFlags, ObserverMixin):
             return id
         self._acks[id] = settle
         if len(self._acks) > MAX_PENDING_ACKS:
-            # It never answers: nobody waits for the oldest any more.
+            # The client does not answer: give up the oldest.
             self._acks.pop(next(iter(self._acks)))(None)
         return id
 
     def forget_ack(self, id: int) -> None:
+        """Ignore the ack with this id when it comes."""
         if self._acks is not None:
             self._acks.pop(id, None)
 
     def ack_received(self, id: int, values: list[Any]) -> None:
-        """An ack that nobody waits for is ignored, as in Node."""
+        """The client sent an ack. An unknown id is ignored, as in Node."""
         settle = self._acks.pop(id, None) if self._acks is not None else None
         if settle is not None:
             settle(values)
-
-    @property
-    def query(self) -> Mapping[str, str]:
-        return self.handshake.query

@@ -1,10 +1,10 @@
-"""Handshake data of a client: what is kept of the HTTP request that opened its session, and the client's real address.
+"""Handshake data of a client: the parts of the HTTP request that opened its session, and the client's real address.
 
-1. Field names and meaning follow Node's `socket.handshake`:
+1. Names and meaning of the fields follow Node's `socket.handshake`:
    https://socket.io/docs/v4/server-socket-instance/#sockethandshake
-2. The request itself is not kept, and no secret of it reaches a log.
-3. `X-Forwarded-For` counts only when the peer is a trusted proxy; then the right-most address that is not one is the
-   client's (each proxy appends the address that it saw, so anything further left may be forged).
+2. The request itself is not kept, and none of its secrets is logged.
+3. `X-Forwarded-For` is read only when the peer is a trusted proxy. Each proxy appends the address that it saw, so the
+   client's address is the right-most one that is not a trusted proxy. Anything further left may be forged.
 """
 
 from __future__ import annotations
@@ -17,19 +17,20 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
-from rtserver.engine.session.interfaces import HandshakeRequest
+from rtserver.engine.http.request import HandshakeRequest
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class HandshakeReader:
     def __init__(self, trusted_proxies: Iterable[str] = ()) -> None:
-        """`trusted_proxies`: addresses or networks in CIDR form."""
+        """`trusted_proxies`: addresses or networks in CIDR notation."""
         self._trusted: tuple[Network, ...] = tuple(
             ipaddress.ip_network(proxy, strict=False) for proxy in trusted_proxies
         )
 
     def read(self, request: HandshakeRequest) -> Handshake:
+        """The handshake data of a request that opens a session."""
         headers = {
             name: _text(", ".join(request.headers.getall(name))) for name in KEPT_HEADERS if name in request.headers
         }
@@ -61,7 +62,7 @@ class HandshakeReader:
 
 
 def _text(value: str) -> str:
-    """Without the lone surrogates that stand for bytes that are not UTF-8: such a text could be sent to nobody."""
+    """`value` without lone surrogates, which stand for bytes that are not UTF-8: such a text could not be sent."""
     return value if value.isascii() else value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
@@ -84,7 +85,7 @@ _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Handshake:
-    """`headers` are lower-case; `issued` is in milliseconds since the epoch; `auth` is the CONNECT payload."""
+    """`headers` have lower-case names. `issued`: milliseconds since the epoch. `auth`: the payload of CONNECT."""
 
     address: str
     headers: Mapping[str, str] = field(default_factory=lambda: _NOTHING, repr=False)
@@ -95,10 +96,11 @@ class Handshake:
     auth: Mapping[str, Any] | None = field(default=None, repr=False)
 
     def with_auth(self, auth: Mapping[str, Any] | None) -> Handshake:
+        """A copy with the payload of a CONNECT packet."""
         return replace(self, auth=auth)
 
     def public(self) -> dict[str, Any]:
-        """The handshake as other servers and admins may see it: without tokens, cookies and the queries of URLs."""
+        """The handshake for other servers and admins: without tokens, cookies and the queries of URLs."""
         headers = {k: v for k, v in self.headers.items() if k not in SECRET_HEADERS}
         if "referer" in headers:
             headers["referer"] = _ADDRESS.match(headers["referer"])[0]  # type: ignore[index]

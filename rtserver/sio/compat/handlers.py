@@ -1,7 +1,8 @@
-"""Handlers written for python-socketio (`@sio.event`, `AsyncNamespace`), driven as they are.
+"""Handlers written for python-socketio (`@sio.event`, `AsyncNamespace`), called as python-socketio calls them.
 
-Two differences from the original, both on purpose: the lifecycle's names never reach a handler from a client, and an
-event that no handler takes is not acknowledged.
+Two deliberate differences:
+1. A client cannot call a lifecycle handler (`connect`, `disconnect`) by sending an event of that name.
+2. An event that no handler takes is not acknowledged.
 """
 
 from __future__ import annotations
@@ -21,37 +22,37 @@ from rtserver.sio.namespace.namespace import Namespace
 
 if TYPE_CHECKING:
     from rtserver.sio.client.client import Client
-    from rtserver.sio.server import Server
+    from rtserver.sio.compat.interfaces import CompatServer
 
 REFUSED = "Connection rejected by server"
 
 
-def takes(server: Server, name: str, catch_all: bool = True) -> bool:
-    """Whether such handlers stand behind a namespace name; without `catch_all`, behind this very name."""
-    places = (server.handlers, server.namespace_handlers, server.namespaces)
-    return any(name in place or (catch_all and CATCH_ALL in place) for place in places)
+def has_handlers(server: CompatServer, name: str, catch_all: bool = True) -> bool:
+    """Whether such handlers exist for a namespace; without `catch_all`, those for "*" do not count."""
+    tables = (server.handlers, server.namespace_handlers, server.namespaces)
+    return any(name in table or (catch_all and CATCH_ALL in table) for table in tables)
 
 
-def compat_handler(server: Server, name: str) -> CompatHandler:
-    """Raises `Refused` for a name that no such handler takes."""
-    if not takes(server, name):
+def compat_handler(server: CompatServer, name: str) -> CompatHandler:
+    """The handler for a namespace; raises `Refused` when no handlers exist for it."""
+    if not has_handlers(server, name):
         raise Refused("Invalid namespace")
     return CompatHandler(server, name)
 
 
 class CompatHandler:
-    """Stands for what is registered on the server for one namespace name."""
+    """The handlers that are registered on the server for one namespace."""
 
     roles: frozenset[str] = frozenset()
     has_connected = False
     has_disconnecting = False
     room_presence = False
 
-    def __init__(self, server: Server, name: str) -> None:
+    def __init__(self, server: CompatServer, name: str) -> None:
         self._server = server
         self._name = name
-        # Handlers for "*" take any name: they are counted as one.
-        self.label = name if takes(server, name, catch_all=False) else CATCH_ALL
+        # Handlers for "*" serve any name, which clients choose: they share one label.
+        self.label = name if has_handlers(server, name, catch_all=False) else CATCH_ALL
         self.auth: AuthMode = server.compat_auth
 
     @property
@@ -71,10 +72,10 @@ class CompatHandler:
             raise Refused(REFUSED)
 
     async def connected(self, client: Client) -> None:
-        """python-socketio has no such hook."""
+        """No equivalent in python-socketio."""
 
     async def disconnecting(self, client: Client, reason: str) -> None:
-        """Nor this one."""
+        """No equivalent in python-socketio."""
 
     async def disconnect(self, client: Client, reason: str) -> None:
         await self._lifecycle("disconnect", client, (reason,), optional=1)
@@ -89,24 +90,24 @@ class CompatHandler:
         return await self._handle(client, args) if client.connected else NO_ACK
 
     def _check(self, client: Client, args: list[Any]) -> None:
-        self._server.limiter.check(client, CATCH_ALL)
+        self._server.event_limiter.check(client, CATCH_ALL)
         check_length(client, args[0])
 
     async def _handle(self, client: Client, args: list[Any]) -> Any:
         name = args[0] if isinstance(args[0], str) else str(args[0])
         if name == CATCH_ALL:
-            # Looked up by this name, a catch-all handler would take the client's arguments for the event and the sid.
+            # A catch-all handler found by this name would take the client's arguments for the event and the sid.
             return NO_ACK
         function, values = self._server._get_event_handler(name, self._name, (client.id, *args[1:]))
         if function is not None:
             return await _call(function, values)
         handler, values = self._server._get_namespace_handler(self._name, (client.id, *args[1:]))
-        if handler is None or not _takes(handler, name):
+        if handler is None or not _has_method(handler, name):
             return NO_ACK
         return await handler.trigger_event(name, *values)
 
     async def _lifecycle(self, name: str, client: Client, extra: tuple[Any, ...], optional: int) -> Any:
-        """Call a lifecycle handler; older ones do not take the last `optional` arguments."""
+        """Call a lifecycle handler; handlers may lack the last `optional` arguments, as in older versions."""
         function, values = self._server._get_event_handler(name, self._name, (client.id, *extra))
         if function is None:
             handler, values = self._server._get_namespace_handler(self._name, (client.id, *extra))
@@ -129,25 +130,26 @@ def _call(function: Callable[..., Any], values: Any) -> Any:
 
 
 def _surplus(function: Callable[..., Any], count: int, optional: int) -> int:
-    """How many of the last `optional` of `count` arguments the function does not take."""
+    """How many of the last `optional` of `count` arguments the function does not accept."""
     parameters = inspect.signature(function).parameters.values()
     if any(parameter.kind is inspect.Parameter.VAR_POSITIONAL for parameter in parameters):
         return 0
-    takes = sum(
+    accepted = sum(
         parameter.kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
         for parameter in parameters
     )
-    return min(optional, max(0, count - takes))
+    return min(optional, max(0, count - accepted))
 
 
-def _takes(handler: Any, name: str) -> bool:
+def _has_method(handler: Any, name: str) -> bool:
+    """Whether a class-based namespace handles an event."""
     if type(handler).trigger_event is not AsyncNamespace.trigger_event:
         return True
     return callable(getattr(handler, f"on_{name}", None))
 
 
 def _refusal(error_args: Any) -> Refused:
-    """`ConnectionRefusedError("message", data)` of python-socketio, in our terms."""
+    """`ConnectionRefusedError("message", data)` of python-socketio as `Refused`."""
     if not isinstance(error_args, dict):
         return Refused(str(error_args))
     refused = Refused(str(error_args.get("message", REFUSED)))

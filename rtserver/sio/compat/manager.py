@@ -1,6 +1,6 @@
-"""python-socketio's client manager, as a view of our rooms: for code that reads `sio.manager`.
+"""Client manager of python-socketio as a view of our room tables, for code that reads `sio.manager`.
 
-Nothing of the base class's own tables is used; the server's room tables are the only truth.
+The tables of the base class are not used: the server's room tables are the only source.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ from socketio import AsyncManager
 from rtserver.sio.broadcast.target import Flags, Target
 
 if TYPE_CHECKING:
-    from rtserver.sio.server import Server
+    from rtserver.sio.compat.interfaces import ApiContext
 
 
 class Manager(AsyncManager):  # type: ignore[misc]  # python-socketio is untyped
-    server: Server
+    """python-socketio sets `server`; it is an `rtserver.Server`."""
+
+    server: ApiContext
 
     def get_namespaces(self) -> list[str]:
         return self.server.open_namespaces()
@@ -62,7 +64,7 @@ class Manager(AsyncManager):  # type: ignore[misc]  # python-socketio is untyped
 
 
 def as_rooms(room: Any) -> tuple[str, ...]:
-    """A room, several, or None for everybody, as python-socketio takes them."""
+    """python-socketio's `room` argument as a tuple: one room, several, or None for all clients."""
     if room is None:
         return ()
     if isinstance(room, list | tuple | set | frozenset):
@@ -71,11 +73,12 @@ def as_rooms(room: Any) -> tuple[str, ...]:
 
 
 def as_target(to: Any, skip_sid: Any, local: bool) -> Target:
+    """python-socketio's `to` and `skip_sid` arguments as a target."""
     return Target(rooms=as_rooms(to), except_=as_rooms(skip_sid), flags=Flags(local=local))
 
 
 def as_arguments(event: str, data: Any) -> list[Any]:
-    """`data` of `sio.emit`: a tuple is several arguments, None is none."""
+    """`[event, *args]` for `data` of `sio.emit`: a tuple is several arguments, None is none."""
     if data is None:
         return [event]
     if isinstance(data, tuple):

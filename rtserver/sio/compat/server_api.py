@@ -1,4 +1,4 @@
-"""The public methods of `socketio.AsyncServer`, carried out on our clients and rooms.
+"""API of python-socketio: the public methods of `socketio.AsyncServer`, on our clients and rooms.
 
 Signatures and meaning are python-socketio's: https://python-socketio.readthedocs.io/en/stable/api.html
 """
@@ -19,13 +19,13 @@ from rtserver.sio.compat.manager import Manager, as_arguments, as_rooms, as_targ
 
 if TYPE_CHECKING:
     from rtserver.sio.client.client import Client
-    from rtserver.sio.server import Server
+    from rtserver.sio.compat.interfaces import ApiContext
 
 CALL_TIMEOUT = 60.0
 
 
 class _Codec:
-    """What python-socketio calls a JSON module."""
+    """The `json` argument of python-socketio: a module or class with `dumps` and `loads`."""
 
     @staticmethod
     def dumps(value: Any, **_: Any) -> str:
@@ -37,22 +37,26 @@ class _Codec:
 
 
 class SocketIOServerApi(socketio.AsyncServer):  # type: ignore[misc]  # python-socketio is untyped
-    def __init__(self, client_manager: Any = None, **kwargs: Any) -> None:
+    """Overrides the methods of `socketio.AsyncServer`. Everything of ours comes from `context`.
+
+    A base class of `Server`, not a part of it: a `Server` has to be a `socketio.AsyncServer`, and applications call
+    these methods on it, override them, and reach them by `super()`. As methods of a part they would stand in `Server`
+    once more, and each emit would make one more call.
+    """
+
+    def __init__(self, context: ApiContext, client_manager: Any = None, **kwargs: Any) -> None:
+        self._context = context
         if client_manager is not None and type(client_manager) is not socketio.AsyncManager:
             raise TypeError(
-                "rtserver.Server keeps its own clients and rooms; to join servers through Redis give it "
-                "adapter=… or set RTSERVER_REDIS_URL"
+                "rtserver.Server has its own client manager; to connect servers through Redis, pass adapter=… "
+                "or set RTSERVER_REDIS_URL"
             )
         kwargs.setdefault("json", _Codec)
         kwargs["async_mode"] = "aiohttp"
         super().__init__(client_manager=Manager(), **kwargs)
 
-    @property
-    def _own(self) -> Server:
-        return cast("Server", self)
-
     def _require(self, sid: str, namespace: str | None) -> Client:
-        client = self._own.find(sid, namespace or "/")
+        client = self._context.find(sid, namespace or "/")
         if client is None:
             raise KeyError("Session not found")
         return client
@@ -68,8 +72,11 @@ class SocketIOServerApi(socketio.AsyncServer):  # type: ignore[misc]  # python-s
         callback: Any = None,
         ignore_queue: bool = False,
     ) -> None:
-        """Emit to a client, a room, several, or everybody in the namespace; `callback` gets one client's ack."""
-        server, nsp, args = self._own, namespace or "/", as_arguments(event, data)
+        """Emit to a client, a room, several rooms, or all clients of the namespace.
+
+        `callback` is called with the ack; only together with `to` or `room`.
+        """
+        server, nsp, args = self._context, namespace or "/", as_arguments(event, data)
         to = to if to is not None else room
         client = server.find(to, nsp) if isinstance(to, str) else None
         if callback is not None:
@@ -77,7 +84,7 @@ class SocketIOServerApi(socketio.AsyncServer):  # type: ignore[misc]  # python-s
                 raise ValueError("Cannot use callback without a room set.")
             self._emit_with_callback(client, nsp, args, to, skip_sid, callback)
         elif client is not None and to not in as_rooms(skip_sid):
-            # Also while its connect handler runs, when no broadcast reaches it yet.
+            # Also while its connect handler runs: broadcasts skip it then.
             client.send_event(args)
         else:
             server.adapter.broadcast(nsp, args, as_target(to, skip_sid, local=ignore_queue))
@@ -85,21 +92,21 @@ class SocketIOServerApi(socketio.AsyncServer):  # type: ignore[misc]  # python-s
     def _emit_with_callback(
         self, client: Client | None, nsp: str, args: list[Any], to: Any, skip_sid: Any, callback: Any
     ) -> None:
-        server = self._own
+        server = self._context
         if client is not None:
-            client.send_event(args, client.on_ack(lambda values: server.call_back(callback, values)))
+            client.send_event(args, client.on_ack(lambda values: self._call_back(callback, values)))
             return
 
-        async def ask_others() -> None:
+        async def ask_other_servers() -> None:
             with suppress(AckTimeout):
                 target = as_target(to, skip_sid, local=False)
                 for answer in await server.adapter.broadcast_with_ack(nsp, args, target, CALL_TIMEOUT):
-                    server.call_back(callback, [answer])
+                    self._call_back(callback, [answer])
 
-        server.spawn(ask_others())
+        server.spawn(ask_other_servers())
 
-    def call_back(self, callback: Any, values: list[Any] | None) -> None:
-        """Run an ack callback; a client that left without answering calls none."""
+    def _call_back(self, callback: Any, values: list[Any] | None) -> None:
+        """Run an ack callback, plain or async; not for a client that left without answering."""
         if values is None:
             return
 
@@ -108,7 +115,7 @@ class SocketIOServerApi(socketio.AsyncServer):  # type: ignore[misc]  # python-s
             if inspect.isawaitable(result):
                 await result
 
-        self._own.spawn(run())
+        self._context.spawn(run())
 
     async def call(
         self,
@@ -120,8 +127,11 @@ class SocketIOServerApi(socketio.AsyncServer):  # type: ignore[misc]  # python-s
         timeout: float | None = CALL_TIMEOUT,
         ignore_queue: bool = False,
     ) -> Any:
-        """Emit to one client and wait for its ack: None, one value, or a tuple; raises `TimeoutError` of socketio."""
-        server, nsp, args = self._own, namespace or "/", as_arguments(event, data)
+        """Emit to one client and return its ack: None, one value, or a tuple.
+
+        Raises `socketio.exceptions.TimeoutError` after `timeout` seconds.
+        """
+        server, nsp, args = self._context, namespace or "/", as_arguments(event, data)
         target = to if to is not None else sid
         if target is None:
             raise ValueError("Cannot use call() to broadcast.")
@@ -129,48 +139,55 @@ class SocketIOServerApi(socketio.AsyncServer):  # type: ignore[misc]  # python-s
         client = server.find(target, nsp)
         try:
             if client is not None:
-                return _unpacked(await client.ask(args, seconds))
+                return _unpacked(await client.request_ack(args, seconds))
             answers = await server.adapter.broadcast_with_ack(nsp, args, Target(rooms=(target,)), seconds)
             return answers[0]
-        except (AckTimeout, IndexError):  # no answer, or nobody to give one
+        except (AckTimeout, IndexError):  # no answer, or no such client
             raise exceptions.TimeoutError() from None
 
     async def enter_room(self, sid: str, room: str, namespace: str | None = None) -> None:
-        client = self._own.find(sid, namespace or "/")
+        """Make a client join a room, on whichever server it is."""
+        client = self._context.find(sid, namespace or "/")
         if client is not None:
             await client.join(room)
         else:
-            await self._own.adapter.sockets_join(namespace or "/", Target(rooms=(sid,)), [room])
+            await self._context.adapter.sockets_join(namespace or "/", Target(rooms=(sid,)), [room])
 
     async def leave_room(self, sid: str, room: str, namespace: str | None = None) -> None:
-        client = self._own.find(sid, namespace or "/")
+        """Make a client leave a room, on whichever server it is."""
+        client = self._context.find(sid, namespace or "/")
         if client is not None:
             await client.leave(room)
         else:
-            await self._own.adapter.sockets_leave(namespace or "/", Target(rooms=(sid,)), [room])
+            await self._context.adapter.sockets_leave(namespace or "/", Target(rooms=(sid,)), [room])
 
     async def close_room(self, room: str, namespace: str | None = None) -> None:
-        await self._own.adapter.sockets_leave(namespace or "/", Target(rooms=(room,)), [room])
+        """Make all members leave a room, cluster-wide."""
+        await self._context.adapter.sockets_leave(namespace or "/", Target(rooms=(room,)), [room])
 
     def rooms(self, sid: str, namespace: str | None = None) -> list[str]:
+        """The rooms of a client of this server, its own id included."""
         return cast("list[str]", self.manager.get_rooms(sid, namespace or "/"))
 
     async def get_session(self, sid: str, namespace: str | None = None) -> Any:
-        return self._require(sid, namespace).session
+        """The user session of a client of this server; raises `KeyError` for an unknown one."""
+        return self._require(sid, namespace).user_session
 
     async def save_session(self, sid: str, session: Any, namespace: str | None = None) -> None:
-        self._require(sid, namespace).session = session
+        """Replace the user session of a client of this server; raises `KeyError` for an unknown one."""
+        self._require(sid, namespace).user_session = session
 
     async def disconnect(self, sid: str, namespace: str | None = None, ignore_queue: bool = False) -> None:
-        client = self._own.find(sid, namespace or "/")
+        """Disconnect a client; with `ignore_queue`, only when it is on this server."""
+        client = self._context.find(sid, namespace or "/")
         if client is not None:
             await client.disconnect()
         elif not ignore_queue:
-            await self._own.adapter.disconnect_sockets(namespace or "/", Target(rooms=(sid,)), close=False)
+            await self._context.adapter.disconnect_sockets(namespace or "/", Target(rooms=(sid,)), close=False)
 
 
 def _unpacked(values: list[Any]) -> Any:
-    """The values of an ack as python-socketio gives them."""
+    """The values of an ack as python-socketio returns them."""
     if not values:
         return None
     return values[0] if len(values) == 1 else tuple(values)

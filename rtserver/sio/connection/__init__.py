@@ -1,1 +1,1 @@
-"""A Socket.IO connection: packets, joining namespaces, parsers."""
+"""Socket.IO connections: packets, joining and leaving namespaces, parsers."""

@@ -1,4 +1,7 @@
-"""A binary packet whose attachments are still on their way: how many bytes they may be, and how long they may take."""
+"""Binary attachments: collects those of one packet, within a limit of bytes and of time.
+
+An object exists only while a binary packet is incomplete. It is its own timer on the engine's wheel.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +11,24 @@ from rtserver.protocol import packets
 from rtserver.timer_wheel import Timer
 
 if TYPE_CHECKING:
-    from rtserver.sio.connection.connection import Connection
+    from rtserver.sio.connection.interfaces import RejectingConnection
 
 
 class AttachmentTimer(Timer):
+    """A binary packet whose attachments have not all arrived."""
+
     __slots__ = ("_assembler", "_bytes_left", "_connection")
 
-    def __init__(self, connection: Connection, packet: packets.Packet) -> None:
+    def __init__(self, connection: RejectingConnection, packet: packets.Packet) -> None:
         super().__init__()
-        bounds = connection.server.bounds
+        limits = connection.server.limits
         self._assembler = packets.Assembler(packet)
-        self._bytes_left = bounds.max_attachment_bytes
+        self._bytes_left = limits.max_attachment_bytes
         self._connection = connection
-        connection.server.engine.wheel.start(self, bounds.attachment_timeout)
+        connection.server.engine.wheel.start(self, limits.attachment_timeout)
 
     def add(self, attachment: bytes) -> packets.Packet | None:
-        """The whole packet once its last attachment is here, else None. Raises `PacketError`."""
+        """Add an attachment. Returns the packet with the last one, else None. Raises `PacketError`."""
         self._bytes_left -= len(attachment)
         if self._bytes_left < 0:
             raise packets.PacketError("attachments too large")

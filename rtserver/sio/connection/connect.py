@@ -1,7 +1,7 @@
-"""From a CONNECT packet to a client that may enter: the namespace, the identity, the connect handler, in this order.
+"""Admission of a client to a namespace: find the handler, check the identity, run the connect handler, in this order.
 
-Whoever is not let in leaves no trace: not in the server's clients, not in a room, whatever the handler did or raised,
-however long it took, and if the connection was closed meanwhile.
+A client that is not admitted leaves no trace, neither in the server's clients nor in a room: whatever the connect
+handler did or raised, however long it took, and also when the connection was closed meanwhile.
 """
 
 from __future__ import annotations
@@ -15,35 +15,34 @@ from rtserver.sio.client.handshake import Handshake
 from rtserver.sio.dispatch import dispatcher
 
 if TYPE_CHECKING:
-    from rtserver.sio.connection.joined_namespaces import JoinedNamespaces
+    from rtserver.sio.connection.interfaces import JoiningConnection
 
 
-async def admit(connection: JoinedNamespaces, nsp: str, handshake: Handshake) -> Client | None:
-    """The client, ready to be accepted; None when the connection is gone. Raises `Refused`."""
+async def admit(connection: JoiningConnection, nsp: str, handshake: Handshake) -> Client | None:
+    """The admitted client; None when the connection was closed meanwhile. Raises `Refused`."""
     try:
-        async with asyncio.timeout(connection.server.bounds.connect_timeout):
-            client = await _identified(connection, nsp, handshake)
-            return await _connected(client) if client is not None else None
+        async with asyncio.timeout(connection.server.limits.connect_timeout):
+            client = await _identify(connection, nsp, handshake)
+            return await _run_connect(connection, client) if client is not None else None
     except TimeoutError:
         raise Refused("Timed out", code="timeout") from None
 
 
-async def _identified(connection: JoinedNamespaces, nsp: str, handshake: Handshake) -> Client | None:
+async def _identify(connection: JoiningConnection, nsp: str, handshake: Handshake) -> Client | None:
     server = connection.server
-    handler = await server.handler_for(nsp, handshake.auth)
+    handler = await server.find_handler(nsp, handshake.auth)
     identity = await dispatcher.identify(server.authenticator, handler, handshake)
     if connection.closed:
         return None
     if identity is not None:
-        server.gate.enter(connection.gate_pass, identity.user)
-    client = server.parser.client(connection.new_id(nsp), connection, nsp, handler, identity, handshake)
+        server.connection_limiter.identify(connection.slot, identity.user)
+    client = server.client_class(connection.new_id(nsp), connection, nsp, handler, identity, handshake)
     if identity is not None:
         client.rooms.add(identity.room)
     return client
 
 
-async def _connected(client: Client) -> Client | None:
-    connection = client.connection
+async def _run_connect(connection: JoiningConnection, client: Client) -> Client | None:
     server = connection.server
     server.register(client)
     try:
@@ -51,11 +50,11 @@ async def _connected(client: Client) -> Client | None:
         if client.state is State.GONE:
             raise Refused("Disconnected by the server")
     except BaseException:
-        client.depart()
+        client.mark_gone()
         server.forget(client)
         raise
     if connection.closed:
-        # It was let in, but has left meanwhile: give the handler the chance to undo what it did.
-        await server.part(client, server.reason.TRANSPORT_CLOSE)
+        # The client was admitted and has left since: its disconnect handler can undo what the connect handler did.
+        await server.finish_disconnect(client, server.reason.TRANSPORT_CLOSE)
         return None
     return client

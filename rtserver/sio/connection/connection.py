@@ -1,11 +1,11 @@
-"""One Engine.IO session: its packets in, its clients (one for each namespace it joined), its packets out.
+"""Connection: the packets of one Engine.IO session, routed to its clients (one for each namespace that it joined).
 
-A packet that breaks the protocol closes the session, as Node closes it. Rules beyond `packets` and `membership`:
-1. A packet for a namespace that was never joined closes; for one that was left it is ignored, because it may have been
-   under way when the server ended it (Node closes there too).
-2. Handlers of one client run one at a time, in the order of its packets. Acks are not queued: a handler may wait for
-   one.
-3. After a closing was asked for, nothing more is taken.
+A packet that breaks the protocol closes the session, as in Node. Rules beyond `packets` and `joined_namespaces`:
+1. A packet for a namespace that was never joined closes the session. For a namespace that was left it is ignored, as
+   it may have been under way when the server disconnected the client. (Node closes the session here too.)
+2. The handlers of one client run one at a time, in the order of its packets. Acks are not queued, so that a handler
+   may wait for one.
+3. Once the session is closing, packets are ignored.
 """
 
 from __future__ import annotations
@@ -17,38 +17,46 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from rtserver.engine.session.interfaces import Reason
-from rtserver.engine.session.session import Session
 from rtserver.protocol import packets
-from rtserver.sio.client.client import Client
-from rtserver.sio.client.handshake import Handshake
 from rtserver.sio.connection.attachments import AttachmentTimer
 from rtserver.sio.connection.joined_namespaces import JoinedNamespaces
 from rtserver.sio.dispatch import dispatcher
 from rtserver.sio.dispatch.event_queue import Backlog
-from rtserver.sio.limits.connection_limits import ConnectionSlot
 
 if TYPE_CHECKING:
-    from rtserver.sio.server import Server
+    from rtserver.engine.session.session import Session
+    from rtserver.sio.client.client import Client
+    from rtserver.sio.client.handshake import Handshake
+    from rtserver.sio.connection.interfaces import ConnectionServer
+    from rtserver.sio.limits.connection_limits import ConnectionSlot
 
 log = structlog.get_logger("rtserver.sio")
 
 
 class Connection(JoinedNamespaces):
+    """The packets of one session. `engine_session` is the Engine.IO session below.
+
+    Joining and leaving namespaces is inherited rather than composed: a separate object for it would cost memory for
+    every connection.
+    """
+
     __slots__ = ("_assembler", "_size", "backlog")
 
-    def __init__(self, server: Server, session: Session, handshake: Handshake, gate_pass: ConnectionSlot) -> None:
-        super().__init__(server, session, handshake, gate_pass)
-        self.backlog = Backlog(session, server)
+    def __init__(
+        self, server: ConnectionServer, engine_session: Session, handshake: Handshake, slot: ConnectionSlot
+    ) -> None:
+        super().__init__(server, engine_session, handshake, slot)
+        self.backlog = Backlog(engine_session, server)
         self._assembler: AttachmentTimer | None = None
         self._size = 0
 
     def receive(self, message: str | bytes) -> None:
-        """Take one Engine.IO message; a broken rule closes the session."""
-        if self.closed or self._shut:
+        """Handle one Engine.IO message; a protocol error closes the session."""
+        if self.closed or self._closing:
             return
         try:
             if self._assembler is None and message[:1] == "2":
-                self._event(*packets.decode_event(message, self.server.bounds.max_depth), len(message))  # type: ignore[arg-type]  # it is text
+                self._event(*packets.decode_event(message, self.server.limits.max_depth), len(message))  # type: ignore[arg-type]  # it is text
             else:
                 self._receive(message)
         except packets.PacketError as error:
@@ -65,10 +73,10 @@ class Connection(JoinedNamespaces):
         if isinstance(message, str):
             if self._assembler is not None:
                 raise packets.PacketError("text among attachments")
-            bounds = self.server.bounds
-            packet = packets.decode(message, bounds.max_attachments, bounds.max_depth)
+            limits = self.server.limits
+            packet = packets.decode(message, limits.max_attachments, limits.max_depth)
             if packet.attachments:
-                # Nobody gets to leave attachments here before a namespace has let them in.
+                # Attachments are stored only for clients that a namespace has admitted.
                 self._check_joined(packet.namespace)
                 self._assembler = AttachmentTimer(self, packet)
                 return None
@@ -96,7 +104,7 @@ class Connection(JoinedNamespaces):
                 raise packets.PacketError("ack without id")
             client.ack_received(packet.id, packet.data)
         else:
-            self._depart(client, self.server.reason.CLIENT_DISCONNECT)
+            self._remove_client(client, self.server.reason.CLIENT_DISCONNECT)
 
     def _check_joined(self, nsp: str) -> None:
         if nsp not in self._clients and nsp not in self._left:
@@ -107,44 +115,46 @@ class Connection(JoinedNamespaces):
         if client is None:
             self._check_joined(nsp)
         elif self.server.concurrent_handlers:
-            self._handle_beside(client, args, id, size)
-        elif client.mailbox.idle:
-            client.mailbox.idle = False
-            pending = dispatcher.begin(client, args, id)
-            if pending is None and client.mailbox.empty:
-                client.mailbox.idle = True
+            self._handle_concurrently(client, args, id, size)
+        elif client.event_queue.idle:
+            # The idle case of `EventQueue.put`, repeated here: `put` would need a job object for every event.
+            queue = client.event_queue
+            queue.idle = False
+            pending = dispatcher.handle_event(client, args, id)
+            if pending is None and queue.jobs is None:
+                queue.idle = True
             else:
-                client.mailbox.go_on(pending)
+                queue.resume(pending)
         else:
             self.backlog.add(size)
-            client.mailbox.put(partial(self._handle, client, args, id, size))
+            client.event_queue.put(partial(self._handle_queued, client, args, id, size))
 
-    def _handle(self, client: Client, args: list[Any], id: int | None, size: int) -> Awaitable[None] | None:
-        self.backlog.done(size)
-        return dispatcher.begin(client, args, id)
+    def _handle_queued(self, client: Client, args: list[Any], id: int | None, size: int) -> Awaitable[None] | None:
+        self.backlog.remove(size)
+        return dispatcher.handle_event(client, args, id)
 
-    def _handle_beside(self, client: Client, args: list[Any], id: int | None, size: int) -> None:
-        """All at once: here what runs must count, as nothing waits."""
-        pending = dispatcher.begin(client, args, id)
+    def _handle_concurrently(self, client: Client, args: list[Any], id: int | None, size: int) -> None:
+        """Run handlers concurrently (`async_handlers`). No event waits then, so the running ones count as backlog."""
+        pending = dispatcher.handle_event(client, args, id)
         if pending is not None:
             self.backlog.add(size)
-            self.server.spawn(self._count_out(pending, size))
+            self.server.spawn(self._finish_concurrent(pending, size))
 
-    async def _count_out(self, pending: Awaitable[None], size: int) -> None:
+    async def _finish_concurrent(self, pending: Awaitable[None], size: int) -> None:
         try:
             await pending
         finally:
-            self.backlog.done(size)
+            self.backlog.remove(size)
 
     @property
     def busy(self) -> bool:
-        """Whether something is under way that would be lost by closing now."""
-        session = self.session
-        waits = self.backlog.events or self._connecting or session.upgrading or session.post
-        return bool(waits) or not all(client.mailbox.idle for client in self._clients.values())
+        """Whether closing now would lose something: an event, an ack, a CONNECT, an upgrade or a POST."""
+        session = self.engine_session
+        under_way = self.backlog.events or self._connecting or session.upgrade or session.post
+        return bool(under_way) or not all(client.event_queue.idle for client in self._clients.values())
 
     def reject(self, reason: str) -> None:
-        """The peer broke a rule."""
+        """Close the session because of a protocol error."""
         log.info("packet_rejected", reason=reason, session=self.id, address=self.handshake.address)
         self.server.metrics.rejected("packet")
         self.close(Reason.PARSE_ERROR)

@@ -1,9 +1,11 @@
-"""The namespaces that one connection is in: joining, leaving, and the end of it all.
+"""Joined namespaces of one connection: joining, leaving, and the end of the connection.
 
-1. A namespace is CONNECTed once. A second CONNECT while connected or connecting closes.
-2. CONNECTs come no faster than a client needs that joins all its namespaces: each costs a check of a token and a line
-   in the log. Leaving a namespace and coming back does not refill the rates of its events.
-3. Who was turned away at the gate is told so at its first CONNECT, and closed shortly after.
+1. A second CONNECT to a namespace that is connected or connecting closes the session.
+2. The rate of CONNECTs is limited to what a client needs that joins all its namespaces, as each costs the check of a
+   token and a log line.
+3. Leaving a namespace and joining it again does not refill the rate limits of its events.
+4. A rejected connection (see `limits.connection_limits`) receives CONNECT_ERROR on its first CONNECT, and is closed
+   one second later.
 """
 
 from __future__ import annotations
@@ -14,57 +16,62 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from rtserver.engine.session.prepared_message import PreparedMessage
-from rtserver.engine.session.session import Session
 from rtserver.errors import Refused
 from rtserver.ids import new_sid
 from rtserver.protocol import packets
 from rtserver.rate_limit import Rate, TokenBucket
-from rtserver.sio.broadcast.rooms import Rooms
-from rtserver.sio.client.client import Client
-from rtserver.sio.client.handshake import Handshake
 from rtserver.sio.connection.connect import admit
 from rtserver.sio.connection.deadline import Deadline
 from rtserver.sio.dispatch import dispatcher
 from rtserver.sio.limits.connection_limits import ConnectionSlot, TooManyConnections
 
 if TYPE_CHECKING:
-    from rtserver.sio.server import Server
+    from rtserver.engine.session.prepared_message import PreparedMessage
+    from rtserver.engine.session.session import Session
+    from rtserver.sio.broadcast.rooms import Rooms
+    from rtserver.sio.client.client import Client
+    from rtserver.sio.client.handshake import Handshake
+    from rtserver.sio.connection.interfaces import ConnectionServer
 
 log = structlog.get_logger("rtserver.sio")
 
-MAX_REMEMBERED = 64
-"""Namespaces that a connection has left and is remembered to have been in."""
+MAX_LEFT_NAMESPACES = 64
+"""Namespaces that a connection has left and that are remembered for rules 3 and `connection` 1."""
 
 
 class JoinedNamespaces:
+    """The clients of one connection, one for each namespace. `Connection` derives from it."""
+
     __slots__ = (
-        "_clients", "_connecting", "_connects", "_deadline", "_left", "_shut",
-        "closed", "gate_pass", "handshake", "id", "registered", "server", "session",
+        "_clients", "_closing", "_connect_bucket", "_connecting", "_deadline", "_left", "closed", "engine_session",
+        "handshake", "id", "registered_clients", "server", "slot",
     )  # fmt: skip
 
-    def __init__(self, server: Server, session: Session, handshake: Handshake, gate_pass: ConnectionSlot) -> None:
+    def __init__(
+        self, server: ConnectionServer, engine_session: Session, handshake: Handshake, slot: ConnectionSlot
+    ) -> None:
         self.server = server
-        self.session = session
-        self.id = session.id
+        self.engine_session = engine_session
+        self.id = engine_session.id
         self.handshake = handshake
-        self.gate_pass = gate_pass
+        self.slot = slot
         self.closed = False
-        self.registered = 0
-        """Clients that the server knows, those connecting and leaving included."""
+        self.registered_clients = 0
+        """Clients registered with the server, including those that are connecting or leaving."""
         self._clients: dict[str, Client] = {}
         self._connecting: set[str] = set()
-        self._connects = TokenBucket(Rate(server.bounds.max_namespaces), time.monotonic())
+        self._connect_bucket = TokenBucket(Rate(server.limits.max_namespaces), time.monotonic())
         self._left: dict[str, dict[str, TokenBucket] | None] = {}
-        self._shut = False
-        self._deadline = Deadline(self, server.bounds.connect_timeout, server.identity_leeway)
+        """The namespaces that were left, with the buckets of their events (rule 3)."""
+        self._closing = False
+        self._deadline = Deadline(self, server.limits.connect_timeout, server.identity_leeway)
 
     @property
     def clients(self) -> list[Client]:
         return list(self._clients.values())
 
     @property
-    def joined(self) -> bool:
+    def ever_joined(self) -> bool:
         """Whether a namespace has ever been joined."""
         return bool(self._clients or self._left)
 
@@ -74,20 +81,20 @@ class JoinedNamespaces:
 
     @property
     def transport(self) -> str:
-        return self.session.transport
+        return self.engine_session.transport
 
     def push(self, message: PreparedMessage, volatile: bool = False) -> None:
-        self.session.push(message, volatile)
+        self.engine_session.push(message, volatile)
 
     def _start_connect(self, nsp: str, handshake: Handshake) -> None:
         if nsp in self._clients or nsp in self._connecting:
             raise packets.PacketError("second CONNECT")
-        if self._connects.take(time.monotonic()):
+        if self._connect_bucket.take(time.monotonic()):
             raise packets.PacketError("too many CONNECTs")
-        if self.gate_pass.refused is not None:
-            self._refuse(nsp, self.gate_pass.refused)
+        if self.slot.refused is not None:
+            self._refuse(nsp, self.slot.refused)
             return
-        if len(self._clients) + len(self._connecting) >= self.server.bounds.max_namespaces:
+        if len(self._clients) + len(self._connecting) >= self.server.limits.max_namespaces:
             self._refuse(nsp, Refused("Too many namespaces", code="rate_limited"))
             return
         self._connecting.add(nsp)
@@ -107,80 +114,81 @@ class JoinedNamespaces:
     def _refuse(self, nsp: str, refused: Refused) -> None:
         log.info("connect_refused", namespace=nsp[:100], code=refused.code, address=self.handshake.address)
         self.server.metrics.refused(refused.code)
-        self.push(dispatcher.refusal(self.server.encode_packet, nsp, self._told(refused)))
+        self.push(dispatcher.connect_error(self.server.encode_packet, nsp, self._connect_error_payload(refused)))
         if isinstance(refused, TooManyConnections):
-            self._deadline.hasten()
+            self._deadline.shorten()
 
     def new_id(self, nsp: str) -> str:
-        """The id of a client of this connection."""
+        """The socket id for a client that joins a namespace."""
         return new_sid()
 
-    def _welcome(self, client: Client) -> Any:
+    def _connect_payload(self, client: Client) -> Any:
         """The payload of the answer to CONNECT."""
         return {"sid": client.id}
 
-    def _told(self, refused: Refused) -> Any:
-        """The payload of a refusal."""
+    def _connect_error_payload(self, refused: Refused) -> Any:
+        """The payload of CONNECT_ERROR."""
         return refused.payload()
 
     def _accept(self, client: Client) -> None:
         nsp = client.namespace_name
         self._clients[nsp] = client
         client.buckets = self._left.pop(nsp, None)
-        self.server.room_table(nsp, client.handler).add(client)
+        self.server.room_table(nsp, client.handler.room_presence).add(client)
         self.server.metrics.namespace_connected(client.handler.label)
-        self.push(self.server.encode_packet(packets.CONNECT, nsp, self._welcome(client)))
-        client.accept()
+        self.push(self.server.encode_packet(packets.CONNECT, nsp, self._connect_payload(client)))
+        client.mark_connected()
         if client.handler.has_connected:
-            client.mailbox.put(partial(dispatcher.run_connected, client))
-        self._deadline.review()
+            client.event_queue.put(partial(dispatcher.run_connected, client))
+        self._deadline.update()
 
     def disconnect(self, client: Client) -> None:
-        """The server ends a client's stay in its namespace."""
+        """Disconnect a client from its namespace, on the server's behalf."""
         if self._clients.get(client.namespace_name) is client:
             self.push(self.server.encode_packet(packets.DISCONNECT, client.namespace_name))
-            self._depart(client, self.server.reason.SERVER_DISCONNECT)
+            self._remove_client(client, self.server.reason.SERVER_DISCONNECT)
 
     def disconnect_all(self) -> None:
-        """The server ends the whole connection; a stock client does not come back by itself."""
+        """Disconnect all clients and close the session; stock clients do not reconnect."""
         for client in self.clients:
             self.disconnect(client)
         self.close(self.server.reason.SERVER_DISCONNECT)
 
     def close(self, reason: str) -> None:
-        """Close the session after what is queued for it has been sent; a stock client reconnects."""
-        if not self._shut:
-            self._shut = True
-            self.session.close(reason)
+        """Close the session once its queued messages have been sent; stock clients reconnect."""
+        if not self._closing:
+            self._closing = True
+            self.engine_session.close(reason)
 
     def session_closed(self, reason: str) -> None:
+        """The session has ended: remove all clients."""
         self.closed = True
-        self.server.gate.close(self.gate_pass)
+        self.server.connection_limiter.release(self.slot)
         self._deadline.cancel()
         for client in self.clients:
-            self._depart(client, reason)
+            self._remove_client(client, reason)
         self.server.release_environ(self)
 
-    def _depart(self, client: Client, reason: str) -> None:
-        """Out of every broadcast at once; the disconnect handler waits for the events before it."""
+    def _remove_client(self, client: Client, reason: str) -> None:
+        """Take a client out of all broadcasts at once; its disconnect handler runs after the events before it."""
         nsp = client.namespace_name
         del self._clients[nsp]
         self._left[nsp] = client.buckets
-        if len(self._left) > MAX_REMEMBERED:
+        if len(self._left) > MAX_LEFT_NAMESPACES:
             del self._left[next(iter(self._left))]
         self.server.metrics.namespace_disconnected(client.handler.label)
-        client.depart()
-        rooms = self.server.room_table(nsp, client.handler)
+        client.mark_gone()
+        rooms = self.server.room_table(nsp, client.handler.room_presence)
         if client.handler.has_disconnecting:
-            rooms.retire(client)
-            self.server.spawn(self._take_leave(client, reason, rooms))
+            rooms.start_leaving(client)
+            self.server.spawn(self._run_disconnecting(client, reason, rooms))
         else:
             rooms.remove(client)
-            client.mailbox.put(partial(self.server.part, client, reason))
+            client.event_queue.put(partial(self.server.finish_disconnect, client, reason))
 
-    async def _take_leave(self, client: Client, reason: str, rooms: Rooms) -> None:
+    async def _run_disconnecting(self, client: Client, reason: str, rooms: Rooms[Any]) -> None:
         try:
             await dispatcher.run_disconnecting(client, reason)
         finally:
-            rooms.release(client)
-            client.mailbox.put(partial(self.server.part, client, reason))
+            rooms.finish_leaving(client)
+            client.event_queue.put(partial(self.server.finish_disconnect, client, reason))

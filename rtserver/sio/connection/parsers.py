@@ -1,6 +1,6 @@
-"""Parsers: the text parser of Socket.IO and `socket.io-msgpack-parser`, with the connection and the client of each.
+"""Parsers: the default text parser and `socket.io-msgpack-parser`, each with its connection and client class.
 
-All clients of a server use the same parser. With msgpack each packet is one binary message.
+All clients of a server use the same parser. With msgpack, each packet is one binary message.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ class MsgpackConnection(Connection):
     __slots__ = ()
 
     def receive(self, message: str | bytes) -> None:
-        if self.closed or self._shut:
+        if self.closed or self._closing:
             return
         try:
             if isinstance(message, str):
                 raise packets.PacketError("text where packets are binary")
-            self._route(msgpack_packets.decode(message, self.server.bounds.max_depth), len(message))
+            self._route(msgpack_packets.decode(message, self.server.limits.max_depth), len(message))
         except packets.PacketError as error:
             self.reject(str(error))
 
@@ -32,14 +32,16 @@ class MsgpackClient(Client):
     __slots__ = ()
 
     def send_ack(self, id: int, values: list[Any]) -> None:
-        self.send(self.server.encode_packet(packets.ACK, self.namespace_name, values, id))
+        self.send(self.connection.server.encode_packet(packets.ACK, self.namespace_name, values, id))
 
 
 @dataclass(frozen=True, slots=True)
 class Parser:
+    """A parser: how packets are encoded, and the classes that decode them and send acks."""
+
     encode_packet: Encode
-    connection: type[Connection]
-    client: type[Client]
+    connection_class: type[Connection]
+    client_class: type[Client]
 
 
 _PARSERS = {
@@ -49,7 +51,7 @@ _PARSERS = {
 
 
 def parser_of(serializer: str) -> Parser:
-    """By python-socketio's name for it; raises `ValueError`."""
+    """The parser by python-socketio's name for it; raises `ValueError` for an unknown name."""
     parser = _PARSERS.get(serializer)
     if parser is None:
         raise ValueError(f'the serializer is "default" or "msgpack", not {serializer!r}')

@@ -1,7 +1,7 @@
-"""The arguments of an event: converted by the annotations of its handler, before the handler sees them.
+"""Event arguments: checked and converted by the annotations of the handler, before the handler is called.
 
-1. What a client sends is either what the annotation asks for or `InvalidPayload`; there is no third outcome.
-2. What a handler asks for and cannot be had (a type that msgspec does not know, a required keyword) fails when its
+1. An argument either becomes a value of the annotated type or raises `InvalidPayload`.
+2. A handler that cannot be served (a type that msgspec does not know, a required keyword) raises `TypeError` when its
    class is defined, not when the first event comes.
 """
 
@@ -21,10 +21,12 @@ _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_O
 
 
 class Arguments:
+    """The parameters of one handler that the client fills."""
+
     __slots__ = ("_exact", "_parameters", "_required", "_takes_rest", "_unchecked")
 
     def __init__(self, function: Callable[..., Any], leading: int) -> None:
-        """`leading` parameters (`self`, `client`, …) are not the client's to fill. Raises `TypeError` by rule 2."""
+        """The server fills the first `leading` parameters (`self`, `client`, …). Raises `TypeError` by rule 2."""
         parameters = list(inspect.signature(function).parameters.values())
         self._takes_rest = any(parameter.kind is inspect.Parameter.VAR_POSITIONAL for parameter in parameters)
         positional = [parameter for parameter in parameters if parameter.kind in _POSITIONAL]
@@ -41,9 +43,9 @@ class Arguments:
         self._required = sum(parameter.default is inspect.Parameter.empty for parameter in own)
 
     def convert(self, values: list[Any]) -> list[Any]:
-        """The same list, converted; raises `InvalidPayload`.
+        """Convert `values` in place and return it; raises `InvalidPayload`.
 
-        Python defaults fill what is missing at the end; `*args` takes the rest raw.
+        Missing arguments at the end take their Python defaults. `*args` takes the rest unconverted.
         """
         count = len(values)
         if count < self._required:
@@ -60,10 +62,10 @@ class Arguments:
 
 
 def _kinds(function: Callable[..., Any], parameters: list[inspect.Parameter]) -> list[Any]:
-    """The types asked for. Only these annotations are evaluated: `client` may be typed under TYPE_CHECKING."""
-    asked = {p.name: p.annotation for p in parameters if p.annotation is not inspect.Parameter.empty}
+    """The annotated types. Other annotations are not evaluated: `client` may be imported under TYPE_CHECKING."""
+    annotations = {p.name: p.annotation for p in parameters if p.annotation is not inspect.Parameter.empty}
     scope = getattr(inspect.unwrap(function), "__globals__", {})
-    hints = typing.get_type_hints(types.SimpleNamespace(__annotations__=asked), scope, include_extras=True)
+    hints = typing.get_type_hints(types.SimpleNamespace(__annotations__=annotations), scope, include_extras=True)
     for name, kind in hints.items():
         try:
             msgspec.json.Decoder(kind)
@@ -73,11 +75,11 @@ def _kinds(function: Callable[..., Any], parameters: list[inspect.Parameter]) ->
 
 
 class _Never:
-    """No value is of exactly this type: it always needs a look."""
+    """No value is of exactly this type, so every value is converted."""
 
 
 def _exact(kind: Any) -> type | None:
-    """The type of values that need no conversion; None where none does."""
+    """The type whose values need no conversion; None when no value needs one."""
     if kind is Any:
         return None
     return kind if kind in (str, int, float, bool) else _Never
@@ -86,6 +88,6 @@ def _exact(kind: Any) -> type | None:
 def _convert(value: Any, kind: Any, at: int) -> Any:
     try:
         return msgspec.convert(value, kind, builtin_types=(bytes, bytearray, memoryview), str_keys=True)
-    # TypeError and ValueError: a set of lists, a Struct's own check. A type that cannot be is found at definition.
+    # TypeError and ValueError: a set of lists, or a Struct's own check. Types that msgspec lacks fail at definition.
     except (msgspec.MsgspecError, TypeError, ValueError, RecursionError, OverflowError) as error:
         raise InvalidPayload(f"Argument {at + 1}: {error}") from None

@@ -1,6 +1,7 @@
-"""THE error boundary of events and connects: what a handler raises becomes an ack, a refusal, or a line in the log.
+"""Dispatcher: runs handlers, and is the one error boundary of events and connects.
 
-Nothing that a handler raises gets past this module, and no traceback reaches a client.
+1. An exception of a handler becomes an error ack, a refused CONNECT or a log line. None leaves this module.
+2. No traceback and no text of an unexpected exception reaches a client.
 """
 
 from __future__ import annotations
@@ -18,108 +19,115 @@ from rtserver.errors import EventError, Internal, RateLimited, Refused
 from rtserver.identity import Identity
 from rtserver.protocol import packets
 from rtserver.sio.broadcast.encoding import Encode
-from rtserver.sio.client.handshake import Handshake
 from rtserver.sio.dispatch.handler_timeout import HandlerTimeout, with_timeout
 from rtserver.sio.dispatch.interfaces import NO_ACK, Handler, ack_values
 
 if TYPE_CHECKING:
-    from rtserver.sio.client.client import Client
-    from rtserver.sio.namespace.namespace import Namespace
+    from rtserver.sio.broadcast.recipient import PublicHandshake, Recipient
+    from rtserver.sio.dispatch.interfaces import ClientContext
+
+HandshakeT = TypeVar("HandshakeT", bound="PublicHandshake", contravariant=True)
 
 
-class Authenticator(Protocol):
-    """None when the handshake offers no token at all; raises `Refused` when it offers a bad one."""
+class Authenticator(Protocol[HandshakeT]):
+    """Checks the token of a handshake (`rtserver.sio.client.handshake.Handshake`)."""
 
-    async def authenticate(self, handshake: Handshake) -> Identity | None: ...
+    async def authenticate(self, handshake: HandshakeT) -> Identity | None:
+        """The identity; None when the handshake carries no token. Raises `Refused` for an invalid token."""
 
 
 log = structlog.get_logger("rtserver.events")
 
 Result = TypeVar("Result")
-SHOWN = 100
-"""Characters of an event's name that go into the log: the name is of the client's choosing."""
+MAX_LOGGED_NAME = 100
+"""Characters of an event's name that are logged: the client chooses the name."""
 
 
-def begin(client: Client, args: list[Any], id: int | None) -> Awaitable[None] | None:
-    """Handle `[name, *args]` and answer it when the client asked for an ack; what is to be awaited, if anything is."""
+def handle_event(client: ClientContext, args: list[Any], id: int | None) -> Awaitable[None] | None:
+    """Handle `[name, *args]`, and send the ack when the client asked for one, by `id`.
+
+    Returns None when the handler has finished, else an awaitable for the rest (see `HandlerResult`).
+    """
     started = time.perf_counter()
     code: str | None = None
     try:
-        answer = client.handler.event(client, args)
-        if type(answer) is list:
+        result = client.handler.event(client, args)
+        if type(result) is list:
             if id is not None:
-                client.send_ack(id, answer)
-        elif answer is not NO_ACK:
-            return _finish(client, args, id, answer, started)  # type: ignore[arg-type]  # it is a coroutine
+                client.send_ack(id, result)
+        elif result is not NO_ACK:
+            return _finish(client, args, id, result, started)  # type: ignore[arg-type]  # it is a coroutine
     except (Exception, asyncio.CancelledError) as error:  # the error boundary
         code = _failed(client, args, id, error)
-    client.server.metrics.event_in(client.handler.label, time.perf_counter() - started, code)
+    client.connection.server.metrics.event_in(client.handler.label, time.perf_counter() - started, code)
     return None
 
 
 async def _finish(
-    client: Client, args: list[Any], id: int | None, handling: Coroutine[Any, Any, Any], started: float
+    client: ClientContext, args: list[Any], id: int | None, handling: Coroutine[Any, Any, Any], started: float
 ) -> None:
     code: str | None = None
+    server = client.connection.server
     try:
-        server = client.server
-        result = await with_timeout(server.bounds.handler_timeout, server.engine.wheel, handling)
+        result = await with_timeout(server.limits.handler_timeout, server.engine.wheel, handling)
         if id is not None and result is not NO_ACK:
             client.send_ack(id, ack_values(result))
     except Exception as error:  # the error boundary
         code = _failed(client, args, id, error)
     except asyncio.CancelledError as error:
-        code = _failed(client, args, id, _meant_for_another(error))
+        code = _failed(client, args, id, _as_failure(error))
     finally:
-        client.server.metrics.event_in(client.handler.label, time.perf_counter() - started, code)
+        server.metrics.event_in(client.handler.label, time.perf_counter() - started, code)
 
 
-def _failed(client: Client, args: list[Any], id: int | None, error: BaseException) -> str:
-    """Log and answer what a handler raised; gives its code."""
-    name = str(args[0])[:SHOWN]
+def _failed(client: ClientContext, args: list[Any], id: int | None, error: BaseException) -> str:
+    """Log the exception of a handler and send its error ack; returns the error code."""
+    name = str(args[0])[:MAX_LOGGED_NAME]
     if isinstance(error, HandlerTimeout):
         log.warning("handler_timeout", namespace=client.namespace_name, event_name=name, sid=client.id)
     elif not isinstance(error, EventError):
         log.error("handler_failed", namespace=client.namespace_name, event_name=name, sid=client.id, exc_info=error)
         error = Internal()
     else:
-        # A flood of events must not become a flood of lines.
-        tell = log.debug if isinstance(error, RateLimited) else log.info
-        tell("event_rejected", namespace=client.namespace_name, event_name=name, code=error.code, sid=client.id)
-    _answer(client, id, error)
+        # A flood of events must not become a flood of log lines.
+        log_rejection = log.debug if isinstance(error, RateLimited) else log.info
+        log_rejection(
+            "event_rejected", namespace=client.namespace_name, event_name=name, code=error.code, sid=client.id
+        )
+    _send_error(client, id, error)
     return error.code
 
 
-def _answer(client: Client, id: int | None, error: EventError) -> None:
+def _send_error(client: ClientContext, id: int | None, error: EventError) -> None:
     if id is None:
         return
     try:
         client.send_ack(id, [error.ack()])
-    except Exception:  # the error boundary: details that cannot be sent
+    except Exception:  # the error boundary: details that cannot be encoded
         log.exception("error_not_sendable", namespace=client.namespace_name, sid=client.id)
         client.send_ack(id, [Internal().ack()])
 
 
-def _limited(client: Client, handling: Coroutine[Any, Any, Result]) -> Awaitable[Result]:
-    """Cancelled when it takes longer than a handler may."""
+def _limited(client: ClientContext, handling: Coroutine[Any, Any, Result]) -> Awaitable[Result]:
+    """`handling`, cancelled when it takes longer than the handler timeout."""
     server = client.connection.server
-    return with_timeout(server.bounds.handler_timeout, server.engine.wheel, handling)
+    return with_timeout(server.limits.handler_timeout, server.engine.wheel, handling)
 
 
 class HandlerCancelled(RuntimeError):
-    """A handler let through the cancellation of something that it waited for."""
+    """A handler raised the CancelledError of something that it awaited."""
 
 
-async def _own(handling: Awaitable[Result]) -> Result:
-    """Await a handler. A `CancelledError` that was not meant for this task is a failure like any other."""
+async def _await_handler(handling: Awaitable[Result]) -> Result:
+    """Await a handler. A CancelledError that does not cancel this task is a failure like any other."""
     try:
         return await handling
     except asyncio.CancelledError as error:
-        raise _meant_for_another(error) from error
+        raise _as_failure(error) from error
 
 
-def _meant_for_another(error: asyncio.CancelledError) -> HandlerCancelled:
-    """What a cancellation is to a handler; raises it when it was meant for this task."""
+def _as_failure(error: asyncio.CancelledError) -> HandlerCancelled:
+    """A handler's CancelledError as a failure; raises the error itself when this task is being cancelled."""
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise error
@@ -128,15 +136,17 @@ def _meant_for_another(error: asyncio.CancelledError) -> HandlerCancelled:
     return failure
 
 
-async def identify(authenticator: Authenticator | None, handler: Handler, handshake: Handshake) -> Identity | None:
-    """The checked identity that the namespace asks for; raises `Refused`, whatever goes wrong."""
+async def identify(
+    authenticator: Authenticator[HandshakeT] | None, handler: Handler[Any], handshake: HandshakeT
+) -> Identity | None:
+    """The checked identity that the namespace asks for, None where it needs none; raises only `Refused`."""
     if handler.auth == "none":
         return None
     try:
-        identity = await _own(authenticator.authenticate(handshake)) if authenticator is not None else None
+        identity = await _await_handler(authenticator.authenticate(handshake)) if authenticator is not None else None
     except Refused:
         raise
-    except Exception:  # the error boundary: an identity that cannot be checked is not let in
+    except Exception:  # the error boundary: an identity that cannot be checked is refused
         log.exception("authentication_failed", address=handshake.address)
         raise Refused("Auth failed", code="unavailable") from None
     if identity is None:
@@ -147,14 +157,14 @@ async def identify(authenticator: Authenticator | None, handler: Handler, handsh
     return identity
 
 
-async def run_connect(client: Client) -> None:
-    """Ask the middleware and the connect handler; whatever they raise becomes `Refused`."""
+async def run_connect(client: ClientContext) -> None:
+    """Run the server's middleware and the connect handler; what they raise becomes `Refused`."""
     try:
-        for step in client.server.middleware:
+        for step in client.connection.server.middleware:
             result = step(client)
             if inspect.isawaitable(result):
-                await _own(result)
-        await _own(client.handler.connect(client))
+                await _await_handler(result)
+        await _await_handler(client.handler.connect(client))
     except Refused:
         raise
     except EventError as error:
@@ -164,38 +174,41 @@ async def run_connect(client: Client) -> None:
         raise Refused("Internal error", code="internal") from None
 
 
-def refusal(encode: Encode, nsp: str, told: Any) -> PreparedMessage:
-    """The CONNECT_ERROR packet; what the handler put into it may be impossible to send."""
+def connect_error(encode: Encode, nsp: str, payload: Any) -> PreparedMessage:
+    """The CONNECT_ERROR packet; without data when the handler's data cannot be encoded."""
     try:
-        return encode(packets.CONNECT_ERROR, nsp, told)
+        return encode(packets.CONNECT_ERROR, nsp, payload)
     except Exception:  # the error boundary
         log.exception("refusal_not_sendable", namespace=nsp)
         return encode(packets.CONNECT_ERROR, nsp, Refused().payload())
 
 
-async def run_connected(client: Client) -> None:
+async def run_connected(client: ClientContext) -> None:
+    """Run the handler's `connected`; an exception is logged."""
     try:
-        await _own(_limited(client, client.handler.connected(client)))
+        await _await_handler(_limited(client, client.handler.connected(client)))
     except Exception:  # the error boundary
         log.exception("connected_handler_failed", namespace=client.namespace_name, sid=client.id)
 
 
-async def run_disconnecting(client: Client, reason: str) -> None:
+async def run_disconnecting(client: ClientContext, reason: str) -> None:
+    """Run the handler's `disconnecting`; an exception is logged."""
     try:
-        await _own(_limited(client, client.handler.disconnecting(client, reason)))
+        await _await_handler(_limited(client, client.handler.disconnecting(client, reason)))
     except Exception:  # the error boundary
         log.exception("disconnecting_handler_failed", namespace=client.namespace_name, sid=client.id)
 
 
-async def run_disconnect(client: Client, reason: str) -> None:
+async def run_disconnect(client: ClientContext, reason: str) -> None:
+    """Run the handler's `disconnect`; an exception is logged."""
     try:
-        await _own(_limited(client, client.handler.disconnect(client, reason)))
+        await _await_handler(_limited(client, client.handler.disconnect(client, reason)))
     except Exception:  # the error boundary
         log.exception("disconnect_handler_failed", namespace=client.namespace_name, sid=client.id)
 
 
-def observe(observers: Iterable[Callable[..., object]], client: Client, args: list[Any]) -> None:
-    """Show `[event, *args]` to those who only look on."""
+def observe(observers: Iterable[Callable[..., object]], client: Recipient, args: list[Any]) -> None:
+    """Call each observer with the event's name and arguments; an exception is logged."""
     for observer in observers:
         try:
             observer(*args)
@@ -204,20 +217,20 @@ def observe(observers: Iterable[Callable[..., object]], client: Client, args: li
 
 
 async def run_path(path: Callable[..., Any], name: str, auth: Any) -> bool:
-    """Ask a function whether a name is its namespace; raises `Refused` when it does, or fails."""
+    """Whether the path function of a dynamic namespace accepts a name. Raises `Refused` when it does, or fails."""
     try:
         result = path(name, auth)
-        return bool(await _own(result) if inspect.isawaitable(result) else result)
+        return bool(await _await_handler(result) if inspect.isawaitable(result) else result)
     except Refused:
         raise
     except Exception:  # the error boundary
-        log.exception("path_function_failed", namespace=name[:SHOWN])
+        log.exception("path_function_failed", namespace=name[:MAX_LOGGED_NAME])
         raise Refused("Internal error", code="internal") from None
 
 
-async def run_stop(namespace: Namespace) -> None:
-    """One namespace that cannot stop must not keep the others from it."""
+async def run_stop(on_stop: Callable[[], Awaitable[None]], namespace: str) -> None:
+    """Run `on_stop` of a namespace. A failure is logged, so that the other namespaces still stop."""
     try:
-        await _own(namespace.on_stop())
+        await _await_handler(on_stop())
     except Exception:  # the error boundary
-        log.exception("stop_handler_failed", namespace=type(namespace).__name__)
+        log.exception("stop_handler_failed", namespace=namespace)

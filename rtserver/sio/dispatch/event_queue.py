@@ -1,62 +1,60 @@
-"""What a client sent and nobody has handled yet: the queue of one client, and the bound of one connection.
+"""Event queue: what a client sent and no handler has taken yet. One queue for each client, one bound for a connection.
 
-1. Jobs of a mailbox run one at a time, in order. One that is done at once runs where it was put; one that waits gets a
-   task, which also runs what comes after it. One that fails is logged and does not stop the next.
-2. A backlog that is full stops the reading of its connection until handlers catch up: events are not lost, and a
-   client cannot make the server keep more than the bounds. Only what waits counts, not what runs, so that a
-   handler may wait for an ack of its client.
+1. The jobs of a queue run one at a time, in order. A job that finishes without waiting runs inside `put`; one that
+   waits gets a task, and that task also runs the jobs after it. A job that fails is logged, and the next one runs.
+2. When the backlog of a connection is full, the connection is not read until handlers catch up. Events are not lost,
+   and a client cannot make the server store more than the limits allow.
+3. Only waiting jobs count, not the running one, so that a handler may wait for an ack of its client.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
 if TYPE_CHECKING:
-    from rtserver.engine.session.session import Session
-    from rtserver.sio.server import Server
+    from rtserver.sio.limits.limits import Limits
     from rtserver.tasks import TaskSpawner
+    from rtserver.telemetry.metrics import Metrics
 
 log = structlog.get_logger("rtserver.sio")
 
 Job = Callable[[], Awaitable[None] | None]
-"""Does its work, or gives what is to be awaited for it."""
+"""Does its work and returns None, or returns an awaitable for the rest of the work."""
 
 
 class EventQueue:
-    __slots__ = ("_jobs", "_spawning", "idle")
+    __slots__ = ("_spawner", "idle", "jobs")
 
-    def __init__(self, spawning: TaskSpawner) -> None:
-        self._spawning = spawning
-        self._jobs: deque[Job] | None = None
+    def __init__(self, spawner: TaskSpawner) -> None:
+        self._spawner = spawner
+        self.jobs: deque[Job] | None = None
+        """The jobs that wait; None rather than an empty deque, as most queues never have one."""
         self.idle = True
-        """Nothing runs and nothing waits."""
-
-    @property
-    def empty(self) -> bool:
-        return self._jobs is None
+        """Whether nothing runs and nothing waits."""
 
     def put(self, job: Job) -> None:
+        """Run a job now when the queue is idle, else after those before it."""
         if self.idle:
             self.idle = False
-            self.go_on(_started(job))
+            self.resume(_started(job))
         else:
-            if self._jobs is None:
-                self._jobs = deque()
-            self._jobs.append(job)
+            if self.jobs is None:
+                self.jobs = deque()
+            self.jobs.append(job)
 
-    def go_on(self, pending: Awaitable[None] | None) -> None:
-        """Await `pending`, the rest of a job, and then run what was put meanwhile."""
-        while pending is None and self._jobs:
-            pending = _started(self._jobs.popleft())
+    def resume(self, pending: Awaitable[None] | None) -> None:
+        """Await `pending`, the rest of the running job, and then run the jobs that wait."""
+        while pending is None and self.jobs:
+            pending = _started(self.jobs.popleft())
         if pending is None:
             self.idle = True
-            self._jobs = None
+            self.jobs = None
         else:
-            self._spawning.spawn(self._run(pending))
+            self._spawner.spawn(self._run(pending))
 
     async def _run(self, pending: Awaitable[None] | None) -> None:
         try:
@@ -66,11 +64,11 @@ class EventQueue:
                 except Exception:  # the root of this client's task: the next job still runs
                     log.exception("job_failed")
                 pending = None
-                while pending is None and self._jobs:
-                    pending = _started(self._jobs.popleft())
+                while pending is None and self.jobs:
+                    pending = _started(self.jobs.popleft())
         finally:
             self.idle = True
-            self._jobs = None
+            self.jobs = None
 
 
 def _started(job: Job) -> Awaitable[None] | None:
@@ -81,12 +79,32 @@ def _started(job: Job) -> Awaitable[None] | None:
         return None
 
 
+class PausableSession(Protocol):
+    """An Engine.IO session whose reading can be paused."""
+
+    paused: bool
+
+    def pause(self) -> None: ...
+
+    def resume(self) -> None: ...
+
+
+class BacklogContext(Protocol):
+    """The server, as a backlog sees it."""
+
+    @property
+    def limits(self) -> Limits: ...
+
+    @property
+    def metrics(self) -> Metrics: ...
+
+
 class Backlog:
-    """Events of one connection that wait to be handled; `size` is in characters and bytes as received."""
+    """The events of one connection that wait for a handler. `size` is in characters and bytes, as received."""
 
     __slots__ = ("_server", "_session", "events", "size")
 
-    def __init__(self, session: Session, server: Server) -> None:
+    def __init__(self, session: PausableSession, server: BacklogContext) -> None:
         self._session = session
         self._server = server
         self.events = 0
@@ -94,17 +112,19 @@ class Backlog:
 
     @property
     def full(self) -> bool:
-        bounds = self._server.bounds
-        return self.events >= bounds.max_backlog or self.size >= bounds.max_backlog_bytes
+        limits = self._server.limits
+        return self.events >= limits.max_backlog or self.size >= limits.max_backlog_bytes
 
     def add(self, size: int) -> None:
+        """Count an event that has to wait; pauses the session when the backlog is full."""
         self.events += 1
         self.size += size
         if self.full and not self._session.paused:
             self._server.metrics.reads_paused += 1
             self._session.pause()
 
-    def done(self, size: int) -> None:
+    def remove(self, size: int) -> None:
+        """Count out an event that waits no longer; resumes the session when there is room again."""
         self.events -= 1
         self.size -= size
         if self._session.paused and not self.full:

@@ -1,7 +1,7 @@
-"""The handler table of a `Namespace` class: event name to function, checks and rate.
+"""Event table of a `Namespace` class: from the name of an event to its handler, its arguments and its rate limit.
 
-Only what is marked with `@event` can be reached from outside; the arguments are converted by the annotations before the
-function sees them, so a handler never meets a value of a type that it did not ask for.
+1. Clients can reach only methods marked with `@event`.
+2. Arguments are converted by the annotations first, so a handler never gets a value of another type.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ def event(
 ) -> Callable[[Marked], Marked]:
     """Mark a method as the handler of an event.
 
-    `rate` bounds the event per client ("10/s"); None lifts the server's default. `@event("*")` takes what no other
-    handler does, as `(client, name, *args)`.
+    `rate` limits the event for each client ("10/s"); None lifts the server's default. `@event("*")` handles all events
+    that have no handler of their own, as `(client, name, *args)`.
     """
     if callable(name):
         raise TypeError('write @event("name"), with the name of the event')
@@ -58,7 +58,7 @@ def event(
 
 
 def server_event(name: str) -> Callable[[Marked], Marked]:
-    """Mark a method as the handler of other servers' `server_side_emit(name, …)`; what it returns is the ack."""
+    """Mark a method as the handler of other servers' `server_side_emit(name, …)`; its return value is the ack."""
 
     def mark(function: Marked) -> Marked:
         setattr(function, _SERVER_MARK, name)
@@ -69,7 +69,7 @@ def server_event(name: str) -> Callable[[Marked], Marked]:
 
 @dataclass(frozen=True, slots=True)
 class EventHandler:
-    """One event: `attribute` is the method's name, so that an overridden method of a subclass is the one called."""
+    """The handler of one event. `attribute` is the method's name, so that a subclass can override the method."""
 
     attribute: str
     rate: RateOption
@@ -77,7 +77,7 @@ class EventHandler:
 
 
 def build_table(cls: type) -> dict[str, EventHandler]:
-    """Every `@event` of a class and its bases, the most derived definition winning."""
+    """The handlers of a class and its bases by event name; the most derived definition wins."""
     table: dict[str, EventHandler] = {}
     for attribute, mark in _marks(cls, _MARK):
         leading = 3 if mark.name == CATCH_ALL else 2
@@ -86,12 +86,12 @@ def build_table(cls: type) -> dict[str, EventHandler]:
 
 
 def build_server_table(cls: type) -> dict[str, str]:
-    """Name of the server event to name of the method."""
+    """The method names of the server event handlers by event name."""
     return {name: attribute for attribute, name in _marks(cls, _SERVER_MARK)}
 
 
 def _marks(cls: type, mark: str) -> Iterator[tuple[str, Any]]:
-    """(method, its mark), bases first. An override need not repeat the decorator."""
+    """Each marked method with its mark, bases first. An override need not repeat the decorator."""
     for base in reversed(cls.__mro__):
         own = [attribute for attribute, function in vars(base).items() if hasattr(function, mark)]
         names = {getattr(found := getattr(vars(base)[attribute], mark), "name", found) for attribute in own}

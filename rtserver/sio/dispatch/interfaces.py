@@ -1,13 +1,25 @@
-"""What stands behind a namespace: a `Namespace` class, or handlers written for python-socketio."""
+"""Interfaces of dispatch: the handler of a namespace, its result, and clients and the server as dispatch sees them.
+
+A handler is a `Namespace` class (`rtserver.sio.namespace.handler`) or functions written for python-socketio
+(`rtserver.sio.compat.handlers`). The protocols are types only and cost nothing at run time.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeVar
+
+from rtserver.sio.broadcast.interfaces import AdapterContext
+from rtserver.sio.broadcast.recipient import PublicHandshake, Recipient
 
 if TYPE_CHECKING:
-    from rtserver.sio.client.client import Client
-    from rtserver.sio.namespace.namespace import Namespace
+    from rtserver.rate_limit import TokenBucket
+    from rtserver.sio.broadcast.adapter import Adapter
+    from rtserver.sio.broadcast.operator import Operator
+    from rtserver.sio.broadcast.room_presence import RoomPresence
+    from rtserver.sio.broadcast.rooms import Rooms
+    from rtserver.sio.dispatch.rate_limits import EventLimiter
+    from rtserver.sio.limits.limits import Limits
 
 AuthMode = Literal["required", "optional", "none"]
 
@@ -17,16 +29,25 @@ class _NoAck:
 
 
 NO_ACK: Final = _NoAck()
-"""Returned where no handler took the event: it is not acknowledged, as in Node."""
+"""The result of an event that no handler took: it is not acknowledged, as in Node."""
 
-Answer = list[Any] | _NoAck
+FinishedResult = list[Any] | _NoAck
+"""The result of a handler that has finished: the values of the ack, or `NO_ACK`."""
+
+HandlerResult = FinishedResult | Coroutine[Any, Any, Any]
+"""What `Handler.event` returns, distinguished by its type, so that a handler that never waits needs no task:
+
+1. A list: the handler has finished, and these are the values of the ack.
+2. `NO_ACK`: no handler took the event, or it must not be acknowledged.
+3. A coroutine: the handler has to wait. Its result is what the handler returns (see `ack_values`), or `NO_ACK`.
+"""
 
 Step = Callable[[str, list[Any]], Awaitable[list[Any] | None] | list[Any] | None]
-"""Middleware of an event: gets its name and arguments, and gives other arguments, or None; it may raise."""
+"""Event middleware: gets an event's name and arguments; returns other arguments, or None to keep them; may raise."""
 
 
 def ack_values(result: Any) -> list[Any]:
-    """What a handler returns as the values of the ack: a tuple = several, None = none."""
+    """The values of the ack for a handler's return value: a tuple is several values, None is none."""
     if result is None:
         return []
     if type(result) is tuple:
@@ -34,15 +55,15 @@ def ack_values(result: Any) -> list[Any]:
     return [result]
 
 
-class Handler(Protocol):
-    """`event` gives the values of the ack, or `NO_ACK`, or a coroutine of what the handler returns (or of `NO_ACK`);
-    it may raise anything (see `dispatcher`). `filtered` gives a coroutine, with middleware between the rate
-    limit and the handler.
-    `has_connected` and `has_disconnecting` say whether `connected` and `disconnecting` do something.
+ClientT = TypeVar("ClientT", contravariant=True)
 
-    `room_presence`: who is in its rooms is kept for everybody to ask (see `rtserver.sio.broadcast.room_presence`).
 
-    `label` names it in metrics: one of few, where a dynamic namespace has names of clients' choosing.
+class Handler(Protocol[ClientT]):
+    """The handler of one namespace.
+
+    `label` names it in metrics. A dynamic namespace has one label for all its names, which clients choose.
+    `has_connected` and `has_disconnecting`: whether `connected` and `disconnecting` do anything.
+    `room_presence`: whether the users in its rooms are tracked (see `rtserver.sio.broadcast.room_presence`).
     """
 
     label: str
@@ -53,16 +74,76 @@ class Handler(Protocol):
     room_presence: bool
 
     @property
-    def namespace(self) -> Namespace: ...
+    def namespace(self) -> Any:
+        """The `Namespace` object; raises `LookupError` where there is none."""
 
-    async def connect(self, client: Client) -> None: ...
+    async def connect(self, client: ClientT) -> None:
+        """Accept the client, or raise `Refused`."""
 
-    async def connected(self, client: Client) -> None: ...
+    async def connected(self, client: ClientT) -> None: ...
 
-    def event(self, client: Client, args: list[Any]) -> Answer | Coroutine[Any, Any, Any]: ...
+    def event(self, client: ClientT, args: list[Any]) -> HandlerResult:
+        """Handle `[name, *args]`. May raise anything; `dispatcher` turns it into an error ack."""
 
-    def filtered(self, client: Client, args: list[Any], steps: Sequence[Step]) -> Coroutine[Any, Any, Any]: ...
+    def filtered(self, client: ClientT, args: list[Any], steps: Sequence[Step]) -> Coroutine[Any, Any, Any]:
+        """The same as a coroutine, with event middleware between the rate limit and the handler."""
 
-    async def disconnecting(self, client: Client, reason: str) -> None: ...
+    async def disconnecting(self, client: ClientT, reason: str) -> None: ...
 
-    async def disconnect(self, client: Client, reason: str) -> None: ...
+    async def disconnect(self, client: ClientT, reason: str) -> None: ...
+
+
+class ServerContext(AdapterContext, Protocol):
+    """The server as dispatch, clients and namespaces see it (`rtserver.sio.server.Server`)."""
+
+    @property
+    def limits(self) -> Limits: ...
+
+    @property
+    def adapter(self) -> Adapter: ...
+
+    @property
+    def room_presence(self) -> RoomPresence: ...
+
+    @property
+    def event_limiter(self) -> EventLimiter: ...
+
+    @property
+    def middleware(self) -> tuple[Callable[[Any], Any], ...]: ...
+
+    def of(self, namespace: str) -> Operator: ...
+
+    def has_namespace(self, name: str) -> bool: ...
+
+    def open_namespaces(self) -> list[str]: ...
+
+    def room_table(self, name: str, room_presence: bool = False) -> Rooms[Any]: ...
+
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> None: ...
+
+
+class ClientConnection(Protocol):
+    """The connection of a client, as the handlers of its events see it."""
+
+    @property
+    def server(self) -> ServerContext: ...
+
+
+class ClientContext(Recipient, Protocol):
+    """A client as dispatch sees it (`rtserver.sio.client.client.Client`)."""
+
+    handler: Handler[Any]
+    buckets: dict[str, TokenBucket] | None
+
+    @property
+    def connection(self) -> ClientConnection: ...
+
+    @property
+    def connected(self) -> bool: ...
+
+    @property
+    def handshake(self) -> PublicHandshake: ...
+
+    def send_ack(self, id: int, values: list[Any]) -> None: ...
+
+    async def request_ack(self, args: list[Any], timeout: float, compress: bool = True) -> list[Any]: ...

@@ -1,6 +1,7 @@
-"""What stands between the packets of one client and its handlers: observers, and middleware for each event.
+"""Event middleware and observers of one client (`client.use`, `client.on_any`, `client.on_any_outgoing`).
 
-A client has it only once it asks for it (`client.on_any`, `client.use`): the events of all others take the short way.
+A client that uses them gets an `ObservedHandler` in front of its handler. The events of all other clients go to their
+handlers directly.
 Source: `onAny`, `onAnyOutgoing` and `use` of Node, https://socket.io/docs/v4/server-socket-instance/
 """
 
@@ -8,23 +9,23 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from rtserver.sio.dispatch import dispatcher
-from rtserver.sio.dispatch.interfaces import Answer, Handler, Step
+from rtserver.sio.dispatch.interfaces import Handler, HandlerResult, Step
 
 if TYPE_CHECKING:
-    from rtserver.sio.client.client import Client
-    from rtserver.sio.namespace.namespace import Namespace
+    from rtserver.sio.broadcast.recipient import Recipient
+    from rtserver.sio.dispatch.interfaces import ClientContext
 
 Observer = Callable[..., object]
-"""A plain function of `(event, *args)`."""
+"""A plain function called with `(event, *args)`."""
 
 
 class ObservedHandler:
-    """The handler of a client that is observed or has middleware of its own."""
+    """The handler of a client that has observers or event middleware."""
 
-    def __init__(self, inner: Handler) -> None:
+    def __init__(self, inner: Handler[Any]) -> None:
         self.inner = inner
         self.label = inner.label
         self.auth = inner.auth
@@ -40,72 +41,63 @@ class ObservedHandler:
         self.steps: tuple[Step, ...] = ()
 
     @property
-    def namespace(self) -> Namespace:
+    def namespace(self) -> Any:
         return self.inner.namespace
 
-    def event(self, client: Client, args: list[Any]) -> Answer | Coroutine[Any, Any, Any]:
+    def event(self, client: ClientContext, args: list[Any]) -> HandlerResult:
         if self.observers:
             dispatcher.observe(self.observers, client, args)
         return self.inner.filtered(client, args, self.steps) if self.steps else self.inner.event(client, args)
 
-    def filtered(self, client: Client, args: list[Any], steps: Sequence[Step]) -> Coroutine[Any, Any, Any]:
+    def filtered(self, client: ClientContext, args: list[Any], steps: Sequence[Step]) -> Coroutine[Any, Any, Any]:
         return self.inner.filtered(client, args, (*steps, *self.steps))
 
 
-def intercepted(client: Client) -> ObservedHandler:
-    """What stands in front of the client's handlers, put there when it is first asked for."""
-    if not isinstance(client.handler, ObservedHandler):
-        client.handler = ObservedHandler(client.handler)
-    return client.handler
-
-
-def plain(handler: Handler) -> Handler:
+def unwrapped(handler: Handler[Any]) -> Handler[Any]:
+    """The namespace's own handler, without observers and middleware of one client."""
     return handler.inner if isinstance(handler, ObservedHandler) else handler
 
 
-class OutgoingObservers(dict["Client", tuple[Observer, ...]]):
-    """Who looks on at what goes to which client."""
+class OutgoingObserverTable(dict["Recipient", tuple[Observer, ...]]):
+    """The observers of outgoing events, by client. A dict, so that it is false at no cost while there are none."""
 
-    def show(self, clients: Iterable[Client], args: list[Any]) -> None:
+    def show(self, clients: Iterable[Recipient], args: list[Any]) -> None:
+        """Call the observers of each client with the event's name and arguments."""
         for client in clients:
             observers = self.get(client)
             if observers:
                 dispatcher.observe(observers, client, args)
 
+    def add(self, client: Recipient, observer: Observer) -> None:
+        self[client] = (*self.get(client, ()), _checked(observer))
 
-class ObserverMixin:
-    """The part of `Client` that lets others look on and step in."""
-
-    __slots__ = ()
-
-    @property
-    def _client(self) -> Client:
-        return cast("Client", self)
-
-    def use(self, step: Step) -> None:
-        """Middleware for this client's events: `step(event, args)`, plain or async, may change or return the arguments,
-        or raise an `EventError`, which is the answer. It runs after the rate limit and before the handler."""
-        intercepted(self._client).steps += (step,)
-
-    def on_any(self, observer: Observer) -> None:
-        """Show every event that comes from this client to `observer(event, *args)`."""
-        intercepted(self._client).observers += (_checked(observer),)
-
-    def off_any(self, observer: Observer | None = None) -> None:
-        """This observer no more, or none at all."""
-        front = intercepted(self._client)
-        front.observers = _without(front.observers, observer)
-
-    def on_any_outgoing(self, observer: Observer) -> None:
-        """Show every event that goes to this client to `observer(event, *args)`; acks are no events."""
-        watched = self._client.server.watched
-        watched[self._client] = (*watched.get(self._client, ()), _checked(observer))
-
-    def off_any_outgoing(self, observer: Observer | None = None) -> None:
-        watched = self._client.server.watched
-        left = _without(watched.pop(self._client, ()), observer)
+    def remove(self, client: Recipient, observer: Observer | None = None) -> None:
+        """Remove one observer of a client; without `observer`, all of them."""
+        left = _without(self.pop(client, ()), observer)
         if left:
-            watched[self._client] = left
+            self[client] = left
+
+
+def add_middleware(client: ClientContext, step: Step) -> None:
+    """Run `step(event, args)` for each event of the client."""
+    _observed(client).steps += (step,)
+
+
+def add_observer(client: ClientContext, observer: Observer) -> None:
+    """Call `observer(event, *args)` for each event that the client sends; raises `TypeError` for an `async def`."""
+    _observed(client).observers += (_checked(observer),)
+
+
+def remove_observer(client: ClientContext, observer: Observer | None) -> None:
+    """Remove one observer; without `observer`, all of them."""
+    handler = _observed(client)
+    handler.observers = _without(handler.observers, observer)
+
+
+def _observed(client: ClientContext) -> ObservedHandler:
+    if not isinstance(client.handler, ObservedHandler):
+        client.handler = ObservedHandler(client.handler)
+    return client.handler
 
 
 def _checked(observer: Observer) -> Observer:
@@ -115,4 +107,4 @@ def _checked(observer: Observer) -> Observer:
 
 
 def _without(observers: tuple[Observer, ...], observer: Observer | None) -> tuple[Observer, ...]:
-    return () if observer is None else tuple(one for one in observers if one != observer)
+    return () if observer is None else tuple(other for other in observers if other != observer)

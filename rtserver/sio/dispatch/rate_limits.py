@@ -1,26 +1,29 @@
-"""Event rates: one token bucket per client and event, made when the event first comes."""
+"""Event rate limits: one token bucket for each client and event, made when the event first comes."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from rtserver.errors import RateLimited
 from rtserver.rate_limit import Rate, TokenBucket
 from rtserver.sio.dispatch.event_table import SERVER_DEFAULT, RateOption
 
-if TYPE_CHECKING:
-    from rtserver.sio.client.client import Client
+
+class BucketOwner(Protocol):
+    """A client with its token buckets by event; None until the first one is needed."""
+
+    buckets: dict[str, TokenBucket] | None
 
 
 class EventLimiter:
-    """`default` applies to events without a rate of their own; None = no limit."""
+    """`default` applies to events without a rate of their own; None lifts the limit."""
 
     def __init__(self, default: Rate | None) -> None:
         self._default = default
 
-    def check(self, client: Client, name: str, rate: RateOption = SERVER_DEFAULT) -> None:
-        """Raises `RateLimited`."""
+    def check(self, client: BucketOwner, name: str, rate: RateOption = SERVER_DEFAULT) -> None:
+        """Count one event against `rate`; raises `RateLimited` when there are too many."""
         limit = self._default if rate is SERVER_DEFAULT else rate
         if not isinstance(limit, Rate):
             return

@@ -1,10 +1,9 @@
-"""How many connections there may be, in all, from one address and of one user, and how fast they may come.
+"""Connection limits: how many connections there may be in all, from one address and of one user, and how fast.
 
-1. Who is turned away is told so at its first CONNECT, and closed shortly after: a stock client then stays away until
-   it is told to connect again.
-2. Who is turned away counts for nobody's limit. At most `MAX_TURNED_AWAY` may be waiting to be told; the next one is
-   refused by HTTP.
-3. Addresses of IPv6 count by their network of 64 bits, as one customer has all of it.
+1. A rejected connection is opened, receives CONNECT_ERROR on its first CONNECT and is closed one second later. Stock
+   clients then do not reconnect by themselves, as they would after a refused handshake.
+2. A rejected connection counts toward no limit. At most `MAX_REJECTED` may be open; further ones get an HTTP error.
+3. IPv6 addresses count by their network of 64 bits, as one customer has all of it.
 """
 
 from __future__ import annotations
@@ -21,20 +20,22 @@ if TYPE_CHECKING:
     from rtserver.sio.limits.limits import Limits
 
 MESSAGE = "Too many connections"
-MAX_TURNED_AWAY = 1000
+MAX_REJECTED = 1000
+"""Rejected connections that may be open."""
+
 MAX_ADDRESSES = 10_000
-"""Addresses whose rate is kept; past it, the one that was longest away is forgotten."""
+"""Addresses whose connect rate is tracked; beyond it, the one seen longest ago is forgotten."""
 
 
 class TooManyConnections(Refused):
-    """`limit`: which one, "server", "address", "user" or "rate"."""
+    """`limit`: the limit that was reached, "server", "address", "user" or "rate"."""
 
     def __init__(self, limit: str, **data: Any) -> None:
         super().__init__(MESSAGE, code="rate_limited", limit=limit, **data)
 
 
 class ConnectionSlot:
-    """What one connection was let in with, for its way out."""
+    """The share of the limits that one connection holds until it is closed. `refused`: why it was rejected, if so."""
 
     __slots__ = ("address", "refused", "users")
 
@@ -45,61 +46,64 @@ class ConnectionSlot:
 
 
 class ConnectionLimiter:
-    def __init__(self, bounds: Limits) -> None:
-        self._bounds = bounds
-        self._rates = TokenBuckets(bounds.connect_rate, MAX_ADDRESSES) if bounds.connect_rate is not None else None
-        self._by_address = self._rates is not None or bounds.max_connections_per_ip > 0
+    """Counts the connections of one server against `Limits`."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._rates = TokenBuckets(limits.connect_rate, MAX_ADDRESSES) if limits.connect_rate is not None else None
+        self._by_address = self._rates is not None or limits.max_connections_per_ip > 0
         self.connections = 0
-        self.turned_away = 0
+        self.rejected = 0
         self.addresses: Counter[str] = Counter()
         self.users: Counter[str] = Counter()
 
-    def open(self, address: str) -> ConnectionSlot:
-        """A connection comes. Raises the engine's `Refusal` by rule 2."""
-        given = ConnectionSlot(network_of(address) if self._by_address else "")
-        given.refused = self._refusal(given.address)
-        if given.refused is not None:
-            if self.turned_away >= MAX_TURNED_AWAY:
+    def acquire(self, address: str) -> ConnectionSlot:
+        """Count a new connection. Raises the engine's `Refusal` by rule 2."""
+        slot = ConnectionSlot(network_of(address) if self._by_address else "")
+        slot.refused = self._refusal(slot.address)
+        if slot.refused is not None:
+            if self.rejected >= MAX_REJECTED:
                 raise Refusal(FORBIDDEN, MESSAGE)
-            self.turned_away += 1
+            self.rejected += 1
         else:
             self.connections += 1
-            if given.address:
-                self.addresses[given.address] += 1
-        return given
+            if slot.address:
+                self.addresses[slot.address] += 1
+        return slot
 
     def _refusal(self, address: str) -> Refused | None:
-        bounds = self._bounds
-        if 0 < bounds.max_connections <= self.connections:
+        limits = self._limits
+        if 0 < limits.max_connections <= self.connections:
             return TooManyConnections("server")
-        if 0 < bounds.max_connections_per_ip <= self.addresses[address]:
+        if 0 < limits.max_connections_per_ip <= self.addresses[address]:
             return TooManyConnections("address")
         wait = self._rates.take(address) if self._rates is not None else 0.0
         return TooManyConnections("rate", retryAfter=round(wait, 3)) if wait else None
 
-    def enter(self, given: ConnectionSlot, user: str) -> None:
-        """A client of the connection has this identity; raises `TooManyConnections`."""
-        limit = self._bounds.max_connections_per_user
-        if not limit or user in given.users:
+    def identify(self, slot: ConnectionSlot, user: str) -> None:
+        """Count the connection toward the limit of `user`; raises `TooManyConnections`."""
+        limit = self._limits.max_connections_per_user
+        if not limit or user in slot.users:
             return
         if self.users[user] >= limit:
             raise TooManyConnections("user")
-        given.users = (*given.users, user)
+        slot.users = (*slot.users, user)
         self.users[user] += 1
 
-    def close(self, given: ConnectionSlot) -> None:
-        if given.refused is not None:
-            self.turned_away -= 1
+    def release(self, slot: ConnectionSlot) -> None:
+        """Count out a connection that was closed."""
+        if slot.refused is not None:
+            self.rejected -= 1
             return
         self.connections -= 1
-        if given.address:
-            _less(self.addresses, given.address)
-        for user in given.users:
-            _less(self.users, user)
+        if slot.address:
+            _decrement(self.addresses, slot.address)
+        for user in slot.users:
+            _decrement(self.users, user)
 
 
 def network_of(address: str) -> str:
-    """What an address counts as."""
+    """The network that an address counts as (rule 3)."""
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:
@@ -110,7 +114,7 @@ def network_of(address: str) -> str:
     return str(ip)
 
 
-def _less(counter: Counter[str], key: str) -> None:
+def _decrement(counter: Counter[str], key: str) -> None:
     counter[key] -= 1
     if counter[key] <= 0:
         del counter[key]

@@ -1,9 +1,12 @@
-"""Drives a `Namespace` for the server: finds the handler of an event, checks rate and arguments, runs it."""
+"""Handler of a `Namespace` class: finds the method for an event, checks rate limit and arguments, and calls it.
+
+An `async def` that never waits is run to its end at once (see `rtserver.sio.dispatch.eager_coroutines`).
+"""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Coroutine, Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import CoroutineType
@@ -13,7 +16,7 @@ from rtserver.errors import InvalidPayload, UnknownEvent
 from rtserver.sio.dispatch.arguments import Arguments
 from rtserver.sio.dispatch.eager_coroutines import is_eager, run_eager
 from rtserver.sio.dispatch.event_table import CATCH_ALL, SERVER_DEFAULT, EventHandler, Function, RateOption
-from rtserver.sio.dispatch.interfaces import NO_ACK, Answer, Step, ack_values
+from rtserver.sio.dispatch.interfaces import NO_ACK, HandlerResult, Step, ack_values
 from rtserver.sio.namespace.namespace import Namespace, path_text
 
 if TYPE_CHECKING:
@@ -21,16 +24,18 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """What an event leads to. `finishes`: an `async def` that never waits."""
+class BoundHandler:
+    """The handler of one event, bound to its namespace. `eager`: an `async def` that never waits."""
 
     function: Function
     arguments: Arguments
     rate: RateOption
-    finishes: bool
+    eager: bool
 
 
 class NamespaceHandler:
+    """See `rtserver.sio.dispatch.interfaces.Handler`."""
+
     def __init__(self, namespace: Namespace) -> None:
         self._namespace = namespace
         self.label = path_text(namespace)
@@ -39,7 +44,7 @@ class NamespaceHandler:
         self.has_connected = type(namespace).on_connected is not Namespace.on_connected
         self.has_disconnecting = type(namespace).on_disconnecting is not Namespace.on_disconnecting
         self.room_presence = namespace.room_presence
-        self._calls = {name: _call(namespace, entry) for name, entry in type(namespace)._event_table.items()}
+        self._handlers = {name: _bound(namespace, entry) for name, entry in type(namespace)._event_table.items()}
 
     @property
     def namespace(self) -> Namespace:
@@ -61,47 +66,47 @@ class NamespaceHandler:
     async def disconnect(self, client: Client, reason: str) -> None:
         await self._namespace.on_disconnect(client, reason)
 
-    def event(self, client: Client, args: list[Any]) -> Answer | Coroutine[Any, Any, Any]:
+    def event(self, client: Client, args: list[Any]) -> HandlerResult:
         name = args[0]
-        call = self._calls.get(name)
-        if call is None or name == CATCH_ALL:
+        bound = self._handlers.get(name)
+        if bound is None or name == CATCH_ALL:
             return self._catch_all(client, args)
-        if call.rate is not None:
-            client.connection.server.limiter.check(client, name, call.rate)
-        result = call.function(client, *call.arguments.convert(args[1:]))
-        if call.finishes:
+        if bound.rate is not None:
+            client.connection.server.event_limiter.check(client, name, bound.rate)
+        result = bound.function(client, *bound.arguments.convert(args[1:]))
+        if bound.eager:
             result = run_eager(result)
             return [result] if type(result) is not tuple and result is not None else ack_values(result)
-        return result if type(result) is CoroutineType else _answer(call, result)
+        return result if type(result) is CoroutineType else _result(bound, result)
 
-    def _catch_all(self, client: Client, args: list[Any]) -> Answer | Coroutine[Any, Any, Any]:
-        call = self._calls.get(CATCH_ALL)
-        # One bucket for all unknown names: a client cannot make the server keep one for each.
-        client.connection.server.limiter.check(client, CATCH_ALL, SERVER_DEFAULT if call is None else call.rate)
+    def _catch_all(self, client: Client, args: list[Any]) -> HandlerResult:
+        bound = self._handlers.get(CATCH_ALL)
+        # All unknown names share one bucket, so a client cannot make the server keep a bucket for each.
+        client.connection.server.event_limiter.check(client, CATCH_ALL, SERVER_DEFAULT if bound is None else bound.rate)
         check_length(client, args[0])
-        if call is None:
+        if bound is None:
             raise UnknownEvent()
-        return _answer(call, call.function(client, args[0], *call.arguments.convert(args[1:])))
+        return _result(bound, bound.function(client, args[0], *bound.arguments.convert(args[1:])))
 
     async def filtered(self, client: Client, args: list[Any], steps: Sequence[Step]) -> Any:
         name = args[0]
-        call = self._calls.get(name) if name != CATCH_ALL else None
-        taker = call or self._calls.get(CATCH_ALL)
-        rate = SERVER_DEFAULT if taker is None else taker.rate
-        client.connection.server.limiter.check(client, CATCH_ALL if call is None else name, rate)
-        if call is None:
+        bound = self._handlers.get(name) if name != CATCH_ALL else None
+        handler = bound or self._handlers.get(CATCH_ALL)
+        rate = SERVER_DEFAULT if handler is None else handler.rate
+        client.connection.server.event_limiter.check(client, CATCH_ALL if bound is None else name, rate)
+        if bound is None:
             check_length(client, name)
         args = await apply_middleware(steps, args)
         if not client.connected:
             return NO_ACK
-        if taker is None:
+        if handler is None:
             raise UnknownEvent()
-        leading = [name] if call is None else []
-        result = taker.function(client, *leading, *taker.arguments.convert(args[1:]))
+        leading = [name] if bound is None else []
+        result = handler.function(client, *leading, *handler.arguments.convert(args[1:]))
         return await result if inspect.isawaitable(result) else result
 
     async def server_event(self, args: list[Any]) -> Any:
-        """Raises `LookupError` when there is no handler, and only then."""
+        """Run the handler of a server event; raises `LookupError` when there is none, and only then."""
         name = args[0] if args and isinstance(args[0], str) else ""
         attribute = type(self._namespace)._server_event_table.get(name)
         if attribute is None:
@@ -114,9 +119,9 @@ class NamespaceHandler:
 
 
 class FilteringHandler(NamespaceHandler):
-    """Of a `Namespace` with an `on_event` of its own, through which every event goes."""
+    """Handler of a `Namespace` that overrides `on_event`: every event goes through it, as the last middleware."""
 
-    def event(self, client: Client, args: list[Any]) -> Answer | Coroutine[Any, Any, Any]:
+    def event(self, client: Client, args: list[Any]) -> HandlerResult:
         return self.filtered(client, args, ())
 
     async def filtered(self, client: Client, args: list[Any], steps: Sequence[Step]) -> Any:
@@ -124,12 +129,13 @@ class FilteringHandler(NamespaceHandler):
 
 
 def handler_of(namespace: Namespace) -> NamespaceHandler:
+    """The handler for a `Namespace` object."""
     filtering = type(namespace).on_event is not Namespace.on_event
     return FilteringHandler(namespace) if filtering else NamespaceHandler(namespace)
 
 
 async def apply_middleware(steps: Sequence[Step], args: list[Any]) -> list[Any]:
-    """`[event, *args]` as the middleware leaves it; it may also change the list that it is given."""
+    """`[event, *args]` after the middleware, which may return arguments or change the list that it is given."""
     for step in steps:
         values = args[1:]
         result = step(args[0], values)
@@ -141,13 +147,13 @@ async def apply_middleware(steps: Sequence[Step], args: list[Any]) -> list[Any]:
     return args
 
 
-def _call(namespace: Namespace, entry: EventHandler) -> Call:
+def _bound(namespace: Namespace, entry: EventHandler) -> BoundHandler:
     function: Function = getattr(namespace, entry.attribute)
-    return Call(function, entry.arguments, entry.rate, is_eager(function))
+    return BoundHandler(function, entry.arguments, entry.rate, is_eager(function))
 
 
-def _answer(call: Call, result: Any) -> Answer | Coroutine[Any, Any, Any]:
-    if call.finishes:
+def _result(bound: BoundHandler, result: Any) -> HandlerResult:
+    if bound.eager:
         return ack_values(run_eager(result))
     return _later(result) if inspect.isawaitable(result) else ack_values(result)
 
@@ -157,6 +163,6 @@ async def _later(result: Awaitable[Any]) -> Any:
 
 
 def check_length(client: Client, name: Any) -> None:
-    """Of an event that no handler is named after; raises `InvalidPayload`."""
-    if type(name) is str and len(name) > client.connection.server.bounds.max_event_length:
+    """Limit the length of an event name that has no handler of its own; raises `InvalidPayload`."""
+    if type(name) is str and len(name) > client.connection.server.limits.max_event_length:
         raise InvalidPayload("The name of the event is too long")

@@ -1,4 +1,4 @@
-"""`Namespace`, the class that a team writes its events in, and how the server drives it.
+"""`Namespace`: the base class for an application's events.
 
 class Tracking(Namespace, path="/tracking"):
     @event("joinOrder", rate="10/s")
@@ -23,7 +23,7 @@ from rtserver.sio.dispatch.event_table import EventHandler, build_server_table, 
 from rtserver.sio.dispatch.interfaces import AuthMode
 
 if TYPE_CHECKING:
-    from rtserver.sio.server import Server
+    from rtserver.sio.dispatch.interfaces import ServerContext
 
 __all__ = ["Client", "Namespace", "event", "server_event"]
 
@@ -33,25 +33,26 @@ Step = TypeVar("Step", bound=Callable[[Client], Any])
 
 
 class Namespace:
-    """Subclass it with a `path`: a name such as "/tracking"; for dynamic namespaces a compiled pattern, or a function
-    (or method) of the name and the client's `auth` that says whether there is such a namespace, plain or async.
+    """Subclass it with a `path`.
 
+    `path`: a name such as "/tracking". For dynamic namespaces a compiled pattern, or a function (or method), plain or
+    async, that gets the name and the client's `auth` and returns whether there is such a namespace.
     `auth`: whether a checked identity is "required", "optional" or not looked for ("none").
-    `roles`: one of these is needed; empty = every identity.
-    `room_presence`: keep who is in which room, for `occupants` to tell.
+    `roles`: the identity must have one of these; empty = any identity.
+    `room_presence`: track which users are in which room, for `occupants`.
     """
 
     path: str | re.Pattern[str] | PathFunction
     auth: AuthMode = "required"
     roles: frozenset[str] = frozenset()
     room_presence: bool = False
-    server: Server
+    server: ServerContext
 
     _event_table: ClassVar[dict[str, EventHandler]] = {}
     _server_event_table: ClassVar[dict[str, str]] = {}
 
     middleware: tuple[Callable[[Client], Any], ...] = ()
-    """What `use` added."""
+    """The steps that `use` added."""
 
     def __init_subclass__(cls, path: str | re.Pattern[str] | PathFunction | None = None, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -61,46 +62,46 @@ class Namespace:
         cls._event_table = build_table(cls)
         cls._server_event_table = build_server_table(cls)
 
-    # Override what you need.
+    # Hooks to override.
 
     async def on_start(self) -> None:
-        """The server runs; no client is here yet."""
+        """The server starts; no client is connected yet."""
 
     async def on_stop(self) -> None:
-        """The server stops; no client is here any more."""
+        """The server stops; no client is connected any more."""
 
     async def on_connect(self, client: Client) -> None:
-        """Raise `Refused` to refuse. What is emitted to `client` here arrives after CONNECT."""
+        """Raise `Refused` to refuse the client. Events emitted to `client` here arrive after CONNECT."""
 
     async def on_connected(self, client: Client) -> None:
-        """The client was told that it is connected, and broadcasts reach it."""
+        """CONNECT was sent to the client, and broadcasts reach it."""
 
     async def on_event(self, client: Client, event: str, args: list[Any]) -> list[Any] | None:
-        """Each event goes through here, after its rate limit and before its arguments are checked.
+        """Middleware for every event, after its rate limit and before its arguments are checked.
 
-        Change `args`, return others, or raise an `EventError`, which is the answer; None lets them pass as they are.
+        Change `args`, return other arguments, or raise an `EventError`, which is the answer. None keeps the arguments.
         """
         return None
 
     async def on_disconnecting(self, client: Client, reason: str) -> None:
-        """The client is going: nothing reaches it any more, but it is still told among the members of its rooms."""
+        """The client is leaving: nothing reaches it any more, but `fetch_sockets` still lists it in its rooms."""
 
     async def on_disconnect(self, client: Client, reason: str) -> None:
-        """The client is gone; `client.rooms` still tells the rooms it was in."""
+        """The client is gone; `client.rooms` still has the rooms it was in."""
 
     def use(self, step: Step) -> Step:
-        """Ask `step(client)`, plain or async, before `on_connect`; it may raise `Refused`."""
+        """Run `step(client)`, plain or async, before `on_connect`; it may raise `Refused`."""
         self.middleware += (step,)
         return step
 
-    # Addressing clients, cluster-wide.
+    # Addressing clients, cluster-wide. Each method starts a `rtserver.sio.broadcast.operator.Operator`.
 
     def of(self, name: str) -> Operator:
-        """Everybody in one concrete namespace: needed where `path` is a pattern."""
+        """All clients of one concrete namespace; needed where `path` is a pattern or a function."""
         return Operator(self.server.adapter, name)
 
     @property
-    def _everybody(self) -> Operator:
+    def _all_clients(self) -> Operator:
         if not isinstance(self.path, str):
             raise TypeError("a dynamic namespace addresses its clients by self.of(name)")
         return Operator(self.server.adapter, self.path)
@@ -114,47 +115,60 @@ class Namespace:
         return MappingProxyType(dict(rooms.clients) if rooms is not None else {})
 
     def to(self, *rooms: str | Iterable[str]) -> Operator:
-        return self._everybody.to(*rooms)
+        """Address the members of these rooms; a client in several of them is addressed once."""
+        return self._all_clients.to(*rooms)
 
     in_ = to
 
     def except_(self, *rooms: str | Iterable[str]) -> Operator:
-        return self._everybody.except_(*rooms)
+        """Address all clients except the members of these rooms."""
+        return self._all_clients.except_(*rooms)
 
     @property
     def volatile(self) -> Operator:
-        return self._everybody.volatile
+        """Address all clients; the event may be dropped for those that are not ready to receive it."""
+        return self._all_clients.volatile
 
     @property
     def local(self) -> Operator:
-        return self._everybody.local
+        """Address the clients of this server only."""
+        return self._all_clients.local
 
     def compress(self, on: bool) -> Operator:
-        return self._everybody.compress(on)
+        """With `False`, the event is not compressed, even where WebSockets are."""
+        return self._all_clients.compress(on)
 
     def timeout(self, seconds: float) -> Operator:
-        return self._everybody.timeout(seconds)
+        """Set how long `emit_with_ack` waits."""
+        return self._all_clients.timeout(seconds)
 
     async def emit(self, event: str, *args: Any) -> None:
-        await self._everybody.emit(event, *args)
+        """Emit to all clients. Does not wait for delivery."""
+        await self._all_clients.emit(event, *args)
 
     async def emit_with_ack(self, event: str, *args: Any) -> list[Any]:
-        return await self._everybody.emit_with_ack(event, *args)
+        """Emit to all clients and return the first ack argument of each; raises `AckTimeout`."""
+        return await self._all_clients.emit_with_ack(event, *args)
 
     async def fetch_sockets(self) -> list[RemoteSocket]:
-        return await self._everybody.fetch_sockets()
+        """Snapshots of all sockets of the namespace."""
+        return await self._all_clients.fetch_sockets()
 
     async def sockets_join(self, *rooms: str | Iterable[str]) -> None:
-        await self._everybody.sockets_join(*rooms)
+        """Make all clients join these rooms."""
+        await self._all_clients.sockets_join(*rooms)
 
     async def sockets_leave(self, *rooms: str | Iterable[str]) -> None:
-        await self._everybody.sockets_leave(*rooms)
+        """Make all clients leave these rooms."""
+        await self._all_clients.sockets_leave(*rooms)
 
     async def disconnect_sockets(self, close: bool = False) -> None:
-        await self._everybody.disconnect_sockets(close)
+        """Disconnect all clients; with `close`, close their connections."""
+        await self._all_clients.disconnect_sockets(close)
 
     async def all_rooms(self) -> set[str]:
-        return await self._everybody.all_rooms()
+        """The names of all rooms, socket ids included."""
+        return await self._all_clients.all_rooms()
 
     async def occupants(
         self,
@@ -165,19 +179,19 @@ class Namespace:
         limit: int = MOST,
         of: str | None = None,
     ) -> Occupants:
-        """Who is in `room` now, by user id, with how many devices on which instance; with `room_presence` only.
+        """The users in `room` now, ordered by id, with the number of devices on each instance.
 
-        Either those of `users`, or a page: go on with `after=` the `next` of the one before.
-        `of`: the name, in a dynamic namespace.
+        Needs `room_presence`. Returns either those of `users`, or a page; for the next page pass `next` of the answer
+        as `after`. `of`: the concrete name, in a dynamic namespace.
         """
-        name, occupancy = self._tracked(of), self.server.occupancy
+        name, room_presence = self._tracked_name(of), self.server.room_presence
         if users is not None:
-            return await occupancy.among(name, room, users)
-        return await occupancy.page(name, room, after, limit)
+            return await room_presence.among(name, room, users)
+        return await room_presence.page(name, room, after, limit)
 
-    def _tracked(self, name: str | None) -> str:
+    def _tracked_name(self, name: str | None) -> str:
         if not self.room_presence:
-            raise TypeError("only a namespace with room_presence = True knows who is in its rooms")
+            raise TypeError("only a namespace with room_presence = True knows which users are in its rooms")
         if name is None and not isinstance(self.path, str):
             raise TypeError("a dynamic namespace has rooms in each of its names: occupants(room, of=name)")
         return name or cast("str", self.path)
@@ -186,15 +200,15 @@ class Namespace:
 
     async def server_side_emit(self, name: str, *args: Any) -> None:
         """Call `@server_event(name)` on the other servers."""
-        await self._everybody.server_side_emit(name, *args)
+        await self._all_clients.server_side_emit(name, *args)
 
     async def server_side_emit_with_ack(self, name: str, *args: Any, timeout: float = DEFAULT_ACK_TIMEOUT) -> list[Any]:
-        """What `@server_event(name)` returned on each of the other servers."""
-        return await self._everybody.server_side_emit_with_ack(name, *args, timeout=timeout)
+        """The return values of `@server_event(name)` on the other servers; `timeout` is in seconds."""
+        return await self._all_clients.server_side_emit_with_ack(name, *args, timeout=timeout)
 
 
 def path_text(namespace: Namespace) -> str:
-    """The path, the text of its pattern, or the name of the class: its name in metrics and in the registry."""
+    """The namespace's name in metrics and in the registry: the path, the text of its pattern, or the class name."""
     path = namespace.path
     if isinstance(path, str):
         return path

@@ -1,4 +1,4 @@
-"""Which names are namespaces, what handles each, and the room tables of those that are open."""
+"""Namespace registry: maps names to handlers, and holds the room tables of the namespaces that are open."""
 
 from __future__ import annotations
 
@@ -11,29 +11,30 @@ from rtserver.protocol.packets import MAX_NAMESPACE_LENGTH
 from rtserver.sio.broadcast.room_presence import OccupiedRooms, RoomPresence
 from rtserver.sio.broadcast.rooms import Rooms
 from rtserver.sio.dispatch import dispatcher
-from rtserver.sio.dispatch.middleware import plain
+from rtserver.sio.dispatch.middleware import unwrapped
 from rtserver.sio.namespace.handler import NamespaceHandler, handler_of
 from rtserver.sio.namespace.namespace import Namespace, PathFunction, path_text
 
 
 class NamespaceRegistry:
-    """Static namespaces keep their room table; one made by a pattern or a function goes when it is empty."""
+    """Static namespaces keep their room tables. The table of a dynamic namespace is removed when it is empty."""
 
-    def __init__(self, occupancy: RoomPresence) -> None:
-        self._occupancy = occupancy
+    def __init__(self, room_presence: RoomPresence) -> None:
+        self._room_presence = room_presence
         self._namespaces: dict[str, Namespace] = {}
         self._static: dict[str, NamespaceHandler] = {}
         self._dynamic: list[tuple[re.Pattern[str] | PathFunction, NamespaceHandler]] = []
-        self._rooms: dict[str, Rooms] = {}
-        self.rooms: Callable[[str], Rooms | None] = self._rooms.get
-        """The room table of a namespace that is open; asked for every broadcast."""
+        self._rooms: dict[str, Rooms[Any]] = {}
+        self.rooms: Callable[[str], Rooms[Any] | None] = self._rooms.get
+        """The room table of an open namespace, or None. A dict's `get`, as every broadcast calls it."""
 
     @property
     def namespaces(self) -> Mapping[str, Namespace]:
-        """The `Namespace` objects by path (the text of the pattern for dynamic ones)."""
+        """The `Namespace` objects by `path_text`."""
         return MappingProxyType(self._namespaces)
 
     def add(self, namespace: Namespace) -> None:
+        """Register a namespace; raises `ValueError` for one that no client could use, or for a duplicate."""
         _check(namespace)
         path, text = namespace.path, path_text(namespace)
         if text in self._namespaces:
@@ -47,7 +48,7 @@ class NamespaceRegistry:
         self._namespaces[text] = namespace
 
     def handler(self, name: str) -> NamespaceHandler | None:
-        """What handles a name now; of the names that only a function knows, those with clients in them."""
+        """The handler of a name now. A name that only a function knows has one while it has clients."""
         found = self._static.get(name)
         if found is not None:
             return found
@@ -59,10 +60,10 @@ class NamespaceRegistry:
     def _handles(self, handler: NamespaceHandler, name: str) -> bool:
         rooms = self._rooms.get(name)
         clients = rooms.clients.values() if rooms is not None else ()
-        return any(plain(client.handler) is handler for client in clients)
+        return any(unwrapped(client.handler) is handler for client in clients)
 
     async def find(self, name: str, auth: Mapping[str, Any] | None) -> NamespaceHandler | None:
-        """What handles a name for a client that asks for it now: functions are asked each time."""
+        """The handler of a name for a client that connects; path functions are called each time."""
         found = self._static.get(name)
         if found is not None:
             return found
@@ -71,15 +72,16 @@ class NamespaceRegistry:
                 return handler
         return None
 
-    def open(self, name: str, room_presence: bool) -> tuple[Rooms, bool]:
-        """The room table, and whether it is new. `room_presence`: a new one is to tell who is in its rooms."""
+    def open(self, name: str, room_presence: bool) -> tuple[Rooms[Any], bool]:
+        """The room table, and whether it is new. `room_presence`: a new table tracks the users in its rooms."""
         rooms = self._rooms.get(name)
         if rooms is not None:
             return rooms, False
-        rooms = self._rooms[name] = OccupiedRooms(name, self._occupancy) if room_presence else Rooms(name)
+        rooms = self._rooms[name] = OccupiedRooms(name, self._room_presence) if room_presence else Rooms(name)
         return rooms, True
 
     def close_if_empty(self, name: str) -> bool:
+        """Remove the room table of a dynamic namespace without clients; whether it was removed."""
         rooms = self._rooms.get(name)
         if rooms is None or rooms.clients or name in self._static:
             return False
@@ -91,7 +93,7 @@ class NamespaceRegistry:
 
 
 def _check(namespace: Namespace) -> None:
-    """Mistakes that would let people in, or leave nobody in, are found before the first client is."""
+    """Reject a definition that would admit too many clients, or none, before the first client comes."""
     name, path = type(namespace).__name__, getattr(namespace, "path", None)
     if path is None:
         raise ValueError(f'{name} has no path; write class …(Namespace, path="/name")')

@@ -1,1 +1,1 @@
-"""The database: engines, dialects, column types, group commit, migrations."""
+"""Database access: engines, dialects, column types, group commit, migrations."""

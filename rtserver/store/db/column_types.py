@@ -1,7 +1,7 @@
-"""Column types, which refuse what a database cannot keep before it reaches a driver.
+"""Column types that reject values which a database cannot store, before they reach a driver.
 
-1. Every value of every statement passes one of these, so nothing hostile surfaces as trouble of the database.
-2. A refusal is `InvalidPayload`. SQLAlchemy wraps it on its way out; `rtserver.store.db.errors` unwraps it.
+1. Every value of every statement passes one of these types, so that hostile values do not appear as database failures.
+2. A rejected value raises `InvalidPayload`. SQLAlchemy wraps it, and `rtserver.store.db.errors` unwraps it.
 """
 
 from __future__ import annotations
@@ -15,13 +15,16 @@ from sqlalchemy.types import TypeDecorator
 from rtserver.errors import InvalidPayload
 from rtserver.protocol import json
 
-# Three of these share an index, and Postgres cannot index an entry beyond 2,704 bytes.
+# Up to three keys share an index, and Postgres limits an index entry to 2,704 bytes.
 KEY_BYTES = 800
 MAX_INT = 2**63 - 1
 
 
 def checked_text(value: Any) -> str:
-    """Text that both databases can keep: no NUL (Postgres refuses it) and no half of a surrogate pair."""
+    """`value` as text that both databases can store: without NUL (Postgres rejects it) and lone surrogates.
+
+    This and the functions below raise `InvalidPayload`.
+    """
     if not isinstance(value, str):
         raise InvalidPayload("A text is expected")
     if "\0" in value:
@@ -32,32 +35,33 @@ def checked_text(value: Any) -> str:
 
 
 def checked_key(value: Any) -> str:
-    """Text that can stand in an index: a room, a user, an id, a nonce."""
+    """`value` as text that can be indexed (a room, a user, an id, a nonce): at most `KEY_BYTES` of UTF-8."""
     text = checked_text(value)
-    # A character takes four bytes at most: most names need no counting.
+    # A character has at most four bytes, so most names need no counting.
     if len(text) > KEY_BYTES // 4 and (len(text) > KEY_BYTES or len(_utf8(text)) > KEY_BYTES):
         raise InvalidPayload(f"A name, an id or a nonce takes at most {KEY_BYTES} bytes")
     return text
 
 
 def checked_int(value: Any) -> int:
+    """`value` as an integer of 64 bits."""
     if not isinstance(value, int) or not -MAX_INT <= value <= MAX_INT:
         raise InvalidPayload("A number is out of range")
     return value
 
 
 def checked_json(value: Any) -> str:
-    """JSON text that is sure to be readable again."""
+    """`value` as JSON text that is known to be readable again."""
     try:
         text = json.dumps(value)
         json.loads(text)
     except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidPayload(f"The data cannot be kept as JSON: {error}") from None
+        raise InvalidPayload(f"The data cannot be stored as JSON: {error}") from None
     return text.decode()
 
 
 def plain_json(value: Any) -> Any:
-    """The value as it will be read back: what JSON cannot say is already turned into what it can."""
+    """`value` as it will be read back, with everything converted to what JSON can express."""
     return None if value is None else json.loads(checked_json(value))
 
 
@@ -89,7 +93,7 @@ class Key(TypeDecorator[str]):
 
 
 class Int(TypeDecorator[int]):
-    """A whole number of 64 bit: sequence numbers and times."""
+    """An integer of 64 bits: sequence numbers and times."""
 
     impl = sa.BigInteger
     cache_ok = True
@@ -99,7 +103,7 @@ class Int(TypeDecorator[int]):
 
 
 class JsonText(TypeDecorator[Any]):
-    """Any JSON value, kept as text: `\\u0000` may stand in it, which Postgres' own JSON type refuses."""
+    """Any JSON value, stored as text: it may contain `\\u0000`, which the JSON type of Postgres rejects."""
 
     impl = sa.Text
     cache_ok = True

@@ -1,4 +1,4 @@
-"""The database: where it is, how a transaction on it begins, and what its trouble means.
+"""Database: connections, transactions and the translation of errors, for SQLite and Postgres.
 
 Knows nothing of tables. Every statement of the store runs inside `transaction()` or `reading()`.
 """
@@ -19,9 +19,9 @@ from rtserver.store.db.errors import translated
 
 
 class Database:
-    """`url`: `sqlite:///path`, `postgres://…` or `postgresql://…`. `timeout`: seconds that anything on it may take.
+    """`url`: `sqlite:///path`, `postgres://…` or `postgresql://…`. `timeout`: seconds for each operation.
 
-    Making one opens nothing; raises `ConfigError` for a URL that cannot be used.
+    The constructor opens no connection; it raises `ConfigError` for an unusable URL. `commits` counts transactions.
     """
 
     def __init__(self, url: str, *, timeout: float = 10.0) -> None:
@@ -30,7 +30,7 @@ class Database:
         self.commits = 0
 
     async def connect(self) -> None:
-        """Make the folder of a SQLite file and see that the database answers; raises `Unavailable`."""
+        """Create the folder of a SQLite file and check that the database answers; raises `Unavailable`."""
         if not postgres.is_postgres(self._url):
             with translated():
                 sqlite.file_of(self._url).parent.mkdir(parents=True, exist_ok=True)
@@ -48,7 +48,10 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction that may write: committed at the end, rolled back on any error."""
+        """A transaction that may write: committed at the end, rolled back on any error.
+
+        Raises the errors of `rtserver.store.db.errors`.
+        """
         with translated():
             async with asyncio.timeout(self._engines.deadline), self._engines.writer.begin() as connection:
                 yield connection
@@ -56,15 +59,15 @@ class Database:
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """A connection whose every statement stands alone and waits for no writer."""
+        """A connection for reading: each statement is its own snapshot and waits for no writer."""
         with translated():
             async with asyncio.timeout(self._engines.deadline), self._engines.reader.connect() as connection:
                 yield connection
 
     async def migrate(self) -> None:
-        """Bring the tables to this version's form. Several servers may do it at once.
+        """Bring the tables to the schema of this version. Several servers may do it at the same time.
 
-        Raises `ConfigError` where a newer rtserver has made them.
+        Raises `ConfigError` where a newer rtserver has created them.
         """
         engines = _open_engines(self._url, None)
         try:
@@ -75,7 +78,7 @@ class Database:
             await engines.dispose()
 
     async def needs_migration(self) -> bool:
-        """Whether the tables have another form than this version's."""
+        """Whether the tables have another schema than this version's."""
         async with self.reading() as connection:
             return await connection.run_sync(migrate.is_due)
 

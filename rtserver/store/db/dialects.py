@@ -1,4 +1,4 @@
-"""A pair of engines on one database, as `sqlite` and `postgres` make them, and where the two differ in SQL."""
+"""Dialects: the pair of engines that `sqlite` and `postgres` create, and the SQL in which the two databases differ."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ from rtserver.protocol import json
 
 @dataclass(frozen=True, slots=True)
 class EnginePair:
-    """`writer` begins transactions that may write; `reader` commits nothing and waits for no writer."""
+    """`writer` begins transactions that may write. `reader` commits nothing and never waits for a writer."""
 
     writer: AsyncEngine
     reader: AsyncEngine
     probe: str
     """A statement that fails when the database cannot be read."""
     deadline: float | None
-    """Seconds after which a transaction is given up from outside; None where the driver bounds it."""
+    """Seconds after which the caller gives up a transaction; None where the driver limits it."""
 
     async def dispose(self) -> None:
+        """Close all connections."""
         await self.reader.dispose()
         if self.writer is not self.reader:
             await self.writer.dispose()
 
 
 def insert_into(connection: AsyncConnection, table: sa.Table) -> postgresql.Insert:
-    """An INSERT that knows ON CONFLICT. The two dialects' classes are alike in all that the store uses."""
+    """An INSERT with ON CONFLICT. The classes of the two dialects share everything that the store uses."""
     if connection.dialect.name == "sqlite":
         return sqlite.insert(table)  # type: ignore[return-value]
     return postgresql.insert(table)
@@ -41,13 +42,16 @@ def matches(
 ) -> sa.ColumnElement[bool]:
     """`columns IN rows`, in a form that both databases answer by index, with one statement for any number of rows.
 
-    SQLite scans the whole table for an IN of several columns, and either would prepare a statement for each length.
+    For an IN with several columns, SQLite scans the whole table. With a plain IN, both databases would also prepare a
+    separate statement for each number of rows.
     """
-    return paired(connection.dialect.name, columns, sa.literal(json.dumps(list(rows)).decode(), sa.Text))
+    return matches_json(connection.dialect.name, columns, sa.literal(json.dumps(list(rows)).decode(), sa.Text))
 
 
-def paired(dialect: str, columns: Sequence[sa.Column[str]], text: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
-    """`columns IN text`, which is a JSON list of lists of texts: for statements that are made once and kept."""
+def matches_json(
+    dialect: str, columns: Sequence[sa.Column[str]], text: sa.ColumnElement[str]
+) -> sa.ColumnElement[bool]:
+    """`matches` for cached statements: `text` is a parameter with the rows as JSON, a list of lists of strings."""
     if dialect == "sqlite":
         each = sa.func.json_each(text).table_valued("value", name="wanted")
         values = [sa.func.json_extract(each.c.value, f"$[{place}]") for place in range(len(columns))]
@@ -58,17 +62,17 @@ def paired(dialect: str, columns: Sequence[sa.Column[str]], text: sa.ColumnEleme
 
 
 def among(connection: AsyncConnection, column: sa.Column[str], values: Iterable[str]) -> sa.ColumnElement[bool]:
-    """`column IN values` for a single column, in statements that may not join, such as a DELETE."""
-    return within(connection.dialect.name, column, sa.literal(json.dumps(list(values)).decode(), sa.Text))
+    """`column IN values` for one column; also for statements that cannot join, such as DELETE."""
+    return among_json(connection.dialect.name, column, sa.literal(json.dumps(list(values)).decode(), sa.Text))
 
 
-def in_order(connection: AsyncConnection, column: sa.Column[str]) -> sa.ColumnElement[str]:
-    """For ORDER BY: as Python sorts texts, where a database of Postgres may sort them as a language does."""
+def in_byte_order(connection: AsyncConnection, column: sa.Column[str]) -> sa.ColumnElement[str]:
+    """For ORDER BY: the order in which Python sorts strings. Postgres may use the order of a language otherwise."""
     return column if connection.dialect.name == "sqlite" else sa.collate(column, "C")
 
 
-def within(dialect: str, column: sa.ColumnElement[str], text: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
-    """`column IN text`, which is a JSON list of texts: for statements that are made once and kept."""
+def among_json(dialect: str, column: sa.ColumnElement[str], text: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    """`among` for cached statements: `text` is a parameter with the values as JSON, a list of strings."""
     if dialect == "sqlite":
         each = sa.select(sa.func.json_each(text).table_valued("value", name="wanted").c.value)
     else:

@@ -1,6 +1,6 @@
-"""What the database's errors mean to the rest of rtserver. The one place that translates them.
+"""Translation of database errors to the errors of rtserver, in this one place.
 
-Texts of drivers go to the log, first line only (the further ones show rows), and never to a client.
+Messages of drivers go to the log, first line only (further lines show rows), and never to a client.
 """
 
 from __future__ import annotations
@@ -24,22 +24,25 @@ _OUT_OF_REACH = (exc.SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceEr
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Raise `Unavailable` for trouble of the database, `InvalidPayload` for a value that it refuses."""
+    """Raise `Unavailable` for a database failure, `InvalidPayload` for a rejected value, `Conflict` for a duplicate.
+
+    An `EventError` raised by a column type is raised as it is.
+    """
     try:
         yield
     except exc.StatementError as error:
-        raise _meaning(error) from None
+        raise _event_error(error) from None
     except _OUT_OF_REACH as error:
         raise _unavailable(error) from None
 
 
-def _meaning(error: exc.StatementError) -> EventError:
+def _event_error(error: exc.StatementError) -> EventError:
     if isinstance(error.orig, EventError):
         return error.orig
     if isinstance(error, exc.IntegrityError):
         return Conflict()
     if isinstance(error, exc.DataError) or _sqlstate(error).startswith(_BAD_DATA):
-        return InvalidPayload("The database refuses a value")
+        return InvalidPayload("The database rejects a value")
     return _unavailable(error.orig or error)
 
 

@@ -1,12 +1,19 @@
-"""Group commit: while one transaction commits, what arrives gathers and goes into the next one together.
+"""Group commit: items that arrive while one transaction commits are written together in the next one.
 
-Knows nothing of tables: it hands batches to a `write` function and gives each waiter its own result or error.
+A durable commit costs a flush to the disk (fsync) of a millisecond or more, whatever it contains. One transaction per
+item would therefore limit a server to a few hundred items a second. Instead, callers queue their item and wait, and a
+single task takes everything that is queued, writes it in one transaction and wakes the callers. There is no timer:
+under low load a batch has one item and waits for nothing. Under high load the batches grow with the duration of a
+commit: throughput rises, while an item normally waits for two commits only, the running one and its own. The queue is
+bounded, so that a database that is too slow leads to `Unavailable` and not to unbounded memory.
+
+`GroupWriter` knows nothing of tables. It passes batches to a `write` function and gives each caller its own result.
 
 1. `write` returns one result per item, in order, and has committed when it returns.
-2. `Unavailable` is the database's, so it fails the whole batch. Any other error is some item's: the batch is halved
-   until the item stands alone, so that its neighbours do not suffer.
-3. An item whose waiter has gone before its batch began is not written; after that it is written all the same.
-4. Waiters wake in the order of their items, so that what they broadcast keeps the order of `seq`.
+2. `Unavailable` comes from the database and fails the whole batch. Any other error comes from one item: the batch is
+   halved until that item stands alone, so that the other items are saved.
+3. An item whose caller was cancelled before its batch began is not written; later it is written all the same.
+4. Callers wake in the order of their items, so that what they broadcast keeps the order of `seq`.
 """
 
 from __future__ import annotations
@@ -21,7 +28,9 @@ import structlog
 from rtserver.errors import Internal, RtServerError, Unavailable
 
 QUEUE_LIMIT = 10_000
+"""Items that may wait; beyond, `submit` raises `Unavailable`."""
 BATCH_LIMIT = 500
+"""Items in one transaction, so that locks are not held for long."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -30,7 +39,10 @@ _log = structlog.get_logger("rtserver.store")
 
 
 class GroupWriter(Generic[Item, Result]):
-    """One task that writes batch after batch, from `start` to `stop`."""
+    """One task that writes batch after batch, from `start` to `stop`.
+
+    `submit` runs in the callers' tasks; `write` is called in the writer's own task only, one batch at a time.
+    """
 
     def __init__(
         self,
@@ -48,12 +60,13 @@ class GroupWriter(Generic[Item, Result]):
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
+        """Start the task; does nothing when it runs."""
         if self._task is None:
             self._open = True
             self._task = asyncio.create_task(self._run(), name="group writer")
 
     async def stop(self) -> None:
-        """Take no more, write what has gathered, end."""
+        """Reject new items, write the queued ones, and wait for the end of the task."""
         self._open = False
         self._wake.set()
         if self._task is not None:
@@ -61,7 +74,11 @@ class GroupWriter(Generic[Item, Result]):
             self._task = None
 
     async def submit(self, item: Item) -> Result:
-        """The result of `item` once it is committed; `Unavailable` where too much waits already."""
+        """Queue an item and return its result once it is committed.
+
+        Raises `Unavailable` while the writer is stopped, the queue is full or the database fails; `Internal` for an
+        unexpected error; otherwise what `write` raises for this item.
+        """
         if not self._open:
             raise Unavailable("The server is not taking messages")
         if len(self._queue) >= self._queue_limit:
@@ -76,9 +93,9 @@ class GroupWriter(Generic[Item, Result]):
             await self._wake.wait()
             self._wake.clear()
             while self._queue:
-                await self._settle(self._take())
+                await self._settle(self._next_batch())
 
-    def _take(self) -> list[tuple[Item, asyncio.Future[Result]]]:
+    def _next_batch(self) -> list[tuple[Item, asyncio.Future[Result]]]:
         size = min(len(self._queue), self._batch_limit)
         batch = [self._queue.popleft() for _ in range(size)]
         return [entry for entry in batch if not entry[1].done()]
@@ -88,7 +105,7 @@ class GroupWriter(Generic[Item, Result]):
             return
         try:
             results = await self._write([item for item, _ in batch])
-        except Exception as error:  # noqa: BLE001  the root of the task: the next batch must have its turn
+        except Exception as error:  # noqa: BLE001  the root of the task: the next batch must be written
             await self._fail(batch, error)
             return
         for (_, future), result in zip(batch, results, strict=True):
@@ -108,15 +125,15 @@ class GroupWriter(Generic[Item, Result]):
             batch = batch + self._abandon()
         for _, future in batch:
             if not future.done():
-                future.set_exception(_own(error))
+                future.set_exception(_copy(error))
 
     def _abandon(self) -> list[tuple[Item, asyncio.Future[Result]]]:
-        """While stopping, one refusal of the database is enough: do not wait for it batch after batch."""
+        """While stopping, one failure of the database fails the whole queue, rather than each batch after a timeout."""
         rest = list(self._queue)
         self._queue.clear()
         return rest
 
 
-def _own(error: Exception) -> Exception:
-    """A waiter's own copy: one that all of them raise would collect all of their tracebacks."""
+def _copy(error: Exception) -> Exception:
+    """A separate exception for each caller: a shared one would collect the tracebacks of all of them."""
     return Unavailable(error.message) if isinstance(error, Unavailable) else error

@@ -1,6 +1,6 @@
-"""Ids of records: 26 characters, unique everywhere, sorting by the time they were made.
+"""Record ids: 26 characters, globally unique, sorted by time of creation. Like a ULID, in another alphabet.
 
-48 bits of milliseconds, then 80 random bits, in the base32 alphabet whose letters sort as their values do.
+An id is 48 bits of milliseconds and 80 random bits, in base32hex, whose letters sort like their values.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _RANDOM_BITS = 80
 
 
 class Ids:
-    """Calling it gives the next id. Those of one maker only ever rise, also within a millisecond."""
+    """A generator of ids: a call returns the next id. The ids of one generator rise, also within a millisecond."""
 
     __slots__ = ("_last",)
 

@@ -1,4 +1,4 @@
-"""Bringing the tables to this version's form: alembic, driven from inside the package."""
+"""Migrations of the tables to the schema of this version, by alembic from inside the package."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ from alembic.util import CommandError
 from rtserver.errors import ConfigError
 
 _FOLDER = Path(__file__).parents[1] / "migrations"
-_LOCK = 7_273_657_276  # any number, the same in every server
+_LOCK = 7_273_657_276  # any number, the same in every server; one for each kind of advisory lock
 
 
 def upgrade(connection: sa.Connection) -> None:
-    """Run what is missing, inside the caller's transaction; servers that start together take turns."""
+    """Run the missing migrations in the caller's transaction; servers that start together run one after the other.
+
+    Raises `ConfigError` where a newer rtserver has created the database.
+    """
     if connection.dialect.name == "postgresql":
         connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
     config = _config()
@@ -30,6 +33,7 @@ def upgrade(connection: sa.Connection) -> None:
 
 
 def is_due(connection: sa.Connection) -> bool:
+    """Whether a migration is missing, or the database is newer than this version."""
     current = MigrationContext.configure(connection).get_current_heads()
     return set(current) != set(ScriptDirectory.from_config(_config()).get_heads())
 

@@ -1,10 +1,11 @@
-"""Postgres: its URL and its engines.
+"""Postgres: URL and engines.
 
-1. The URL goes to asyncpg as it is, so that everything libpq-like in it works (sslmode, several hosts), and it stays
-   out of SQLAlchemy, whose errors and logs therefore cannot show a password.
-2. READ COMMITTED, whatever the server's default: a statement after a lock must see what the lock waited for.
-3. Nothing waits for ever: statements, lock waits and a frozen peer's transaction are all cut by the server, and a
-   server that does not answer at all is given up from this side.
+1. asyncpg gets the URL unchanged, so that all of libpq's options work (sslmode, several hosts). SQLAlchemy does not see
+   it, so that its errors and logs cannot show a password.
+2. Isolation is READ COMMITTED, whatever the server's default: a statement after a lock must see the changes that the
+   lock waited for.
+3. Every wait is bounded. The server cancels statements, lock waits and the transaction of a frozen client; a client
+   timeout gives up a server that does not answer.
 """
 
 from __future__ import annotations
@@ -21,16 +22,17 @@ from rtserver.store.db.dialects import EnginePair
 
 _CONNECTIONS = 10
 _SCHEMES = ("postgres", "postgresql", "postgresql+asyncpg", "postgresql+psycopg", "postgresql+psycopg2")
-# libpq's, which asyncpg would hand to the server as a setting, and the server would refuse.
+# Options of libpq that asyncpg would send as server settings, which the server would reject.
 _IGNORED = frozenset({"channel_binding", "connect_timeout", "gssencmode", "keepalives"})
 
 
 def is_postgres(url: str) -> bool:
+    """Whether the URL names Postgres."""
     return url.partition("://")[0].lower() in _SCHEMES
 
 
 def dsn_of(url: str) -> str:
-    """The URL in asyncpg's terms."""
+    """The URL as asyncpg takes it; raises `ConfigError`."""
     try:
         parts = urlsplit(url)
         query = [(name, value) for name, value in parse_qsl(parts.query) if name not in _IGNORED]
@@ -42,7 +44,7 @@ def dsn_of(url: str) -> str:
 
 
 def open_engines(url: str, timeout: float | None) -> EnginePair:
-    """`timeout`: seconds for a connection, a statement and a transaction; None leaves them unbounded."""
+    """`timeout`: seconds for connecting, for a statement and for a transaction; None: no limit."""
     writer = create_async_engine(
         "postgresql+asyncpg://",
         async_creator=_connector(dsn_of(url), timeout),
@@ -63,9 +65,9 @@ def _connector(dsn: str, timeout: float | None) -> Callable[[], Awaitable[Any]]:
         "application_name": "rtserver",
         "statement_timeout": limit,
         "idle_in_transaction_session_timeout": limit,
-        # A plan kept from when the tables were empty would scan them until the next ANALYZE.
+        # A cached plan from the time when a table was empty would scan it until the next ANALYZE.
         "plan_cache_mode": "force_custom_plan",
-        # Compiling takes a tenth of a second and more; what we ask is answered in a hundredth.
+        # Compiling takes 0.1 s and more; our queries take about 0.01 s.
         "jit": "off",
     }
 

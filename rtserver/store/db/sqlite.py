@@ -1,8 +1,8 @@
-"""SQLite: its URL, its engines, its pragmas.
+"""SQLite: URL, engines and pragmas.
 
-1. One connection writes and takes the write lock when its transaction begins (BEGIN IMMEDIATE), so that it never
-   fails half-way for having read first. Other connections read, and in WAL mode wait for nobody.
-2. `synchronous=FULL`: a commit is on the disk when it returns. NORMAL would survive kill -9 but not a power cut.
+1. One connection writes. It takes the write lock at the beginning of its transaction (BEGIN IMMEDIATE), because
+   upgrading a read lock may fail half-way. Other connections read; in WAL mode they wait for no lock.
+2. `synchronous=FULL`: a commit is on the disk when it returns. NORMAL would survive kill -9, but not a power cut.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _READERS = 4
 _WRITER_PRAGMAS = ("synchronous=FULL", "foreign_keys=ON", "journal_size_limit=67108864")
 _READER_PRAGMAS = ("query_only=ON",)
 _MIGRATION_SECONDS = 60.0
-_AGAIN_SECONDS = 0.01
+_RETRY_SECONDS = 0.01
 
 
 def file_of(url: str) -> Path:
-    """The file of `sqlite:///relative.db` or `sqlite:////absolute.db`."""
+    """The file of `sqlite:///relative.db` or `sqlite:////absolute.db`; raises `ConfigError`."""
     try:
         parsed = sa.make_url(url)
     except (ArgumentError, ValueError):
@@ -40,7 +40,7 @@ def file_of(url: str) -> Path:
 
 
 def open_engines(url: str, timeout: float | None) -> EnginePair:
-    """`timeout`: seconds to wait for the write lock of another process."""
+    """`timeout`: seconds to wait for the write lock of another process; None: as long as a migration may take."""
     wait = _MIGRATION_SECONDS if timeout is None else timeout
     file = file_of(url)
     writer = _engine(file, wait, 1, _WRITER_PRAGMAS)
@@ -62,7 +62,7 @@ def _engine(file: Path, wait: float, size: int, pragmas: tuple[str, ...]) -> Asy
     )
 
     def prepare(connection: Any, record: object) -> None:
-        connection.isolation_level = None  # the driver begins nothing by itself
+        connection.isolation_level = None  # the driver must not begin transactions by itself
         for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}").close()
 
@@ -71,9 +71,9 @@ def _engine(file: Path, wait: float, size: int, pragmas: tuple[str, ...]) -> Asy
 
 
 async def _to_wal(connection: aiosqlite.Connection, wait: float) -> None:
-    """Switch the file to WAL mode, where it stays; a file made by `VACUUM INTO` or a restore is not in it yet.
+    """Switch the file to WAL mode. The mode persists, but files from `VACUUM INTO` or a restore do not have it yet.
 
-    Where two connections switch at once, SQLite refuses one of them without waiting, whatever its timeout.
+    Where two connections switch at once, SQLite fails one of them immediately, whatever its timeout: hence the loop.
     """
     end = time.monotonic() + wait
     while True:
@@ -83,7 +83,7 @@ async def _to_wal(connection: aiosqlite.Connection, wait: float) -> None:
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
                 raise
-        await asyncio.sleep(_AGAIN_SECONDS)
+        await asyncio.sleep(_RETRY_SECONDS)
 
 
 def _begin_immediate(connection: sa.Connection) -> None:

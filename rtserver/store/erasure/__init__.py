@@ -1,1 +1,1 @@
-"""Erasure of a user from every table."""
+"""Erasure of a user from all tables."""

@@ -1,9 +1,9 @@
-"""Forgetting a person, a batch at a time: whatever is asked for again goes on where it stopped.
+"""Erasure of a user, one batch at a time; a repeated call continues where the last one stopped.
 
-1. Messages become tombstones of an author without id and name, which no token can have. They keep their numbers, so
-   that rooms stay gapless, and take a new `rev`, so that clients that come back hear of it.
-2. Each step finds its batch by what is left of the person; a step that finds nothing gives way to the next.
-3. The audit keeps that things were done, but not by whom, and not the words.
+1. Messages become tombstones whose author has no id and no name, which no token can have. They keep their `seq`, so
+   that rooms stay gapless, and take a new `rev`, so that returning clients receive the change.
+2. A step finds its batch by the rows that are left; a step that finds none is followed by the next one.
+3. The audit keeps the actions, but neither the user nor the texts.
 """
 
 from __future__ import annotations
@@ -15,62 +15,65 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rtserver.clock import now_ms
-from rtserver.store.audit import Deed, record
+from rtserver.store.audit import AuditEntry, record
 from rtserver.store.db.column_types import checked_key
 from rtserver.store.db.database import Database
 from rtserver.store.db.dialects import among
-from rtserver.store.erasure.erase_notifications import forget_inbox, forget_mentions
-from rtserver.store.erasure.erase_scheduled import forget_scheduled
+from rtserver.store.erasure.erase_notifications import erase_inbox
+from rtserver.store.erasure.erase_scheduled import erase_scheduled
 from rtserver.store.messages.append import message_columns, message_of
 from rtserver.store.messages.changes import lock_rooms
 from rtserver.store.messages.reactions import with_reactions
 from rtserver.store.messages.records import Message
+from rtserver.store.notifications.removal import remove_mentions
 from rtserver.store.schema import audit, members, messages, reactions, receipts, rooms
 
-NOBODY = ""
-"""The id and the name of the author of a forgotten person's messages."""
+ERASED = ""
+"""The id and name of the author of an erased user's messages."""
 BATCH = 200
 _DIRECT = "dm:"
 
 
 class Step(NamedTuple):
-    """What a batch was: `kind` and how many. `messages` are those of one room that clients shall see anew."""
+    """One batch: the kind and number of its rows. `messages`: of one room, as clients should see them now."""
 
     kind: str
     rows: int
     messages: Sequence[Message] = ()
     emoji: Sequence[str] = ()
-    """For reactions: the one that was taken back, for each of `messages`."""
+    """For reactions: the removed one, for each of `messages`."""
     rooms: Sequence[str] = ()
-    """For memberships: the rooms left."""
+    """For memberships: the rooms that the user left."""
 
 
-_Take = Callable[[AsyncConnection, str], Awaitable[Step]]
+_StepFunction = Callable[[AsyncConnection, str], Awaitable[Step]]
 
 
 class EraseUser:
+    """Erases one user at a time, in the steps of `_STEPS`."""
+
     def __init__(self, db: Database) -> None:
         self._db = db
 
     async def step(self, user: str) -> Step | None:
-        """The next batch; None when nothing is left of `user`."""
-        if checked_key(user) == NOBODY:
+        """Erase the next batch in one transaction; None when nothing of `user` is left. Raises `Unavailable`."""
+        if checked_key(user) == ERASED:
             return None
-        for take in _STEPS:
+        for run in _STEPS:
             async with self._db.transaction() as connection:
-                step = await take(connection, user)
+                step = await run(connection, user)
             if step.rows:
                 return step
         return None
 
     async def record(self, by: str, counts: dict[str, int]) -> None:
-        """Say in the audit that somebody was forgotten; not who."""
+        """Write to the audit that a user was erased, without the user id."""
         async with self._db.transaction() as connection:
-            await record(connection, [Deed(by, "user.forget", details=counts)])
+            await record(connection, [AuditEntry(by, "user.forget", details=counts)])
 
 
 async def _abandoned_direct_rooms(connection: AsyncConnection, user: str) -> Step:
-    """Direct conversations that nobody else is in any more: nothing of them stays."""
+    """Direct rooms without another member: removed entirely."""
     others = members.alias("others")
     shared = sa.exists().where(others.c.room == members.c.room, others.c.user_id != user)
     mine = sa.select(members.c.room).where(members.c.user_id == user, members.c.room.startswith(_DIRECT), ~shared)
@@ -99,7 +102,7 @@ async def _memberships(connection: AsyncConnection, user: str) -> Step:
 
 
 async def _authored(connection: AsyncConnection, user: str) -> Step:
-    """Of one room; also those that the person deleted already."""
+    """The user's messages in one room, also those already deleted."""
     found = await _of_one_room(connection, messages.c.author_id == user)
     if not found:
         return Step("messages", 0)
@@ -107,19 +110,19 @@ async def _authored(connection: AsyncConnection, user: str) -> Step:
     theirs = sa.and_(reactions.c.room == room, reactions.c.seq.in_([message.seq for message in found]))
     await connection.execute(sa.delete(reactions).where(theirs))
     mentioned = [(user, message.id) for message in found for user in message.mentions or ()]
-    await forget_mentions(connection, mentioned + await _forget_words(connection, found))
+    await remove_mentions(connection, mentioned + await _erase_former_texts(connection, found))
     deleted_by = sa.case(
-        (sa.or_(messages.c.deleted_by.is_(None), messages.c.deleted_by == user), NOBODY), else_=messages.c.deleted_by
+        (sa.or_(messages.c.deleted_by.is_(None), messages.c.deleted_by == user), ERASED), else_=messages.c.deleted_by
     )
-    changed = await _change(
-        connection, found, author_id=NOBODY, author_name=NOBODY, text="", words=None, data=None, mentions=None,
+    changed = await _update(
+        connection, found, author_id=ERASED, author_name=ERASED, text="", words=None, data=None, mentions=None,
         nonce=None, deleted_at=sa.func.coalesce(messages.c.deleted_at, now), deleted_by=deleted_by,
     )  # fmt: skip
     return Step("messages", len(found), changed)
 
 
-async def _forget_words(connection: AsyncConnection, found: Sequence[Message]) -> list[tuple[str, str]]:
-    """What the audit keeps of former words of these messages; gives whom these mentioned, each with the message."""
+async def _erase_former_texts(connection: AsyncConnection, found: Sequence[Message]) -> list[tuple[str, str]]:
+    """Remove former texts of these messages from the audit; returns their mentions, as (user, message id) pairs."""
     theirs = among(connection, audit.c.target, [message.id for message in found])
     overwritten = (await connection.execute(sa.select(audit.c.target, audit.c.details).where(theirs))).all()
     await connection.execute(sa.update(audit).where(theirs).values(details=None))
@@ -128,9 +131,9 @@ async def _forget_words(connection: AsyncConnection, found: Sequence[Message]) -
 
 
 async def _deleted(connection: AsyncConnection, user: str) -> Step:
-    """What the person deleted of others, as a moderator."""
+    """Messages of others that the user deleted as a moderator."""
     found = await _of_one_room(connection, messages.c.deleted_by == user)
-    return Step("deletions", len(found), await _change(connection, found, deleted_by=NOBODY) if found else ())
+    return Step("deletions", len(found), await _update(connection, found, deleted_by=ERASED) if found else ())
 
 
 async def _reacted(connection: AsyncConnection, user: str) -> Step:
@@ -146,9 +149,9 @@ async def _reacted(connection: AsyncConnection, user: str) -> Step:
         await connection.execute(sa.delete(reactions).where(one))
     seqs = {seq for seq, _ in rows}
     found = await _read(connection, sa.and_(messages.c.room == room, messages.c.seq.in_(seqs)))
-    changed = {message.seq: message for message in await _change(connection, found)}
-    seen = [(changed[seq], emoji) for seq, emoji in rows if seq in changed]
-    return Step("reactions", len(rows), [message for message, _ in seen], [emoji for _, emoji in seen])
+    changed = {message.seq: message for message in await _update(connection, found)}
+    visible = [(changed[seq], emoji) for seq, emoji in rows if seq in changed]
+    return Step("reactions", len(rows), [message for message, _ in visible], [emoji for _, emoji in visible])
 
 
 async def _read_marks(connection: AsyncConnection, user: str) -> Step:
@@ -157,29 +160,29 @@ async def _read_marks(connection: AsyncConnection, user: str) -> Step:
 
 
 async def _inbox(connection: AsyncConnection, user: str) -> Step:
-    return Step("notifications", await forget_inbox(connection, user, BATCH))
+    return Step("notifications", await erase_inbox(connection, user, BATCH))
 
 
 async def _scheduled(connection: AsyncConnection, user: str) -> Step:
-    return Step("scheduled", await forget_scheduled(connection, user))
+    return Step("scheduled", await erase_scheduled(connection, user))
 
 
 async def _audited(connection: AsyncConnection, user: str) -> Step:
     count = 0
     for column in (audit.c.actor, audit.c.target):
         some = sa.select(audit.c.id).where(column == user).limit(BATCH)
-        done = await connection.execute(sa.update(audit).where(audit.c.id.in_(some)).values({column.name: NOBODY}))
+        done = await connection.execute(sa.update(audit).where(audit.c.id.in_(some)).values({column.name: ERASED}))
         count += done.rowcount
     return Step("audit", count)
 
 
-_STEPS: tuple[_Take, ...] = (
+_STEPS: tuple[_StepFunction, ...] = (
     _scheduled, _abandoned_direct_rooms, _memberships, _authored, _deleted, _reacted, _read_marks, _inbox, _audited,
 )  # fmt: skip
 
 
 async def _of_one_room(connection: AsyncConnection, wanted: sa.ColumnElement[bool]) -> list[Message]:
-    """A batch of them, under the lock of their room."""
+    """A batch of the wanted messages in one room, whose row is locked."""
     room = (await connection.execute(sa.select(messages.c.room).where(wanted).limit(1))).scalar()
     if room is None:
         return []
@@ -192,8 +195,8 @@ async def _read(connection: AsyncConnection, wanted: sa.ColumnElement[bool]) -> 
     return [message_of(row) for row in await connection.execute(query)]
 
 
-async def _change(connection: AsyncConnection, found: Sequence[Message], **values: Any) -> list[Message]:
-    """Change these messages of one room, whose lock is held; each takes the next `rev`."""
+async def _update(connection: AsyncConnection, found: Sequence[Message], **values: Any) -> list[Message]:
+    """Change messages of one locked room; each takes the next `rev`. Returns them as they are now."""
     if not found:
         return []
     room = found[0].room

@@ -1,1 +1,1 @@
-"""Idempotency keys and scheduled commands."""
+"""Storage of ingest: idempotency keys and scheduled commands."""

@@ -1,8 +1,9 @@
-"""The keys under which backends have asked for something, so that asking again is not doing it again.
+"""Idempotency keys: a repeated request with the same key is answered, not executed again.
 
-A key stands here before what it asks for is carried out, or is committed with it (`orders`). It keeps a digest of the
-body, since the same key with another body is a mistake, and the answer, where asking again could not find it out. Many
-are committed at once.
+1. A key is entered before its request is executed, or committed with it (`rtserver.store.notifications.batches`).
+2. It keeps a digest of the body: the same key with another body is a `Conflict`. It keeps the answer where a repeated
+   execution could not reconstruct it.
+3. Group commit enters many keys at once.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ from rtserver.store.db.group_commit import GroupWriter
 from rtserver.store.schema.ingest import requests
 
 KEPT_MS = 7 * 24 * 3600 * 1000
-"""How long a key is remembered."""
+"""How long a key is kept."""
 _STEP, _STEPS = 2000, 50
 
 
 class KeyedRequest(NamedTuple):
-    """A key and what it is for; `answer` is what to say whoever asks again, if that is known already."""
+    """A key, the kind of request and the digest of its body. `answer`: for repeats, where it is known already."""
 
     kind: str
     key: str
@@ -36,7 +37,7 @@ class KeyedRequest(NamedTuple):
 
 
 class KnownKey(NamedTuple):
-    """What stands under a key. `new`: it was not asked for before."""
+    """The stored state of a key. `new`: this request has entered it."""
 
     digest: str
     answer: Any
@@ -44,46 +45,52 @@ class KnownKey(NamedTuple):
 
 
 class IdempotencyKeys:
-    """Takes keys between `start` and `stop`."""
+    """Enters keys between `start` and `stop`.
+
+    `enter` runs in the caller's task: it queues the key and waits. `_write` runs in the task of the group writer, once
+    per batch, in one transaction.
+    """
 
     def __init__(self, db: Database, *, clock: Callable[[], int] = now_ms) -> None:
         self._db = db
         self._clock = clock
-        self._writer = GroupWriter(self._enter)
+        self._writer = GroupWriter(self._write)
 
     async def start(self) -> None:
+        """Start the group writer."""
         await self._writer.start()
 
     async def stop(self) -> None:
+        """Reject new keys and save the queued ones."""
         await self._writer.stop()
 
     async def enter(self, asked: KeyedRequest) -> KnownKey:
-        """What stands under the key from now on; raises `Conflict` where that is another body's."""
+        """Enter a key, or find it; raises `Conflict` where it was used with another body, and `Unavailable`."""
         kind, key, digest, answer = asked
         known = await self._writer.submit(KeyedRequest(checked_key(kind), checked_key(key), digest, plain_json(answer)))
         return same_body(known, asked)
 
     async def answer(self, kind: str, key: str, answer: Any) -> None:
-        """What to say whoever asks again."""
+        """Save the answer for repeated requests."""
         async with self._db.transaction() as connection:
             await connection.execute(sa.update(requests).where(_is(kind, key)).values(answer=answer))
 
     async def forget(self, kind: str, key: str) -> None:
-        """What was asked for was refused: the key is free again."""
+        """Remove a key whose request was rejected, so that it can be used again."""
         async with self._db.transaction() as connection:
             await connection.execute(sa.delete(requests).where(_is(kind, key)))
 
-    async def forget_old(self) -> int:
-        """Forget the keys that nobody has reason to use again, a bounded number of them; how many."""
-        forgotten = 0
+    async def remove_expired(self) -> int:
+        """Remove keys older than `KEPT_MS`, a bounded number of them; returns how many."""
+        removed = 0
         for _ in range(_STEPS):
-            some = await self._forget_some()
-            forgotten += some
+            some = await self._remove_some()
+            removed += some
             if some < _STEP:
                 break
-        return forgotten
+        return removed
 
-    async def _forget_some(self) -> int:
+    async def _remove_some(self) -> int:
         old = requests.c.created_at < self._clock() - KEPT_MS
         oldest = sa.select(requests.c.created_at).where(old).order_by(requests.c.created_at)
         async with self._db.reading() as connection:
@@ -93,13 +100,16 @@ class IdempotencyKeys:
         async with self._db.transaction() as connection:
             return (await connection.execute(sa.delete(requests).where(requests.c.created_at <= found[-1]))).rowcount
 
-    async def _enter(self, batch: Sequence[KeyedRequest]) -> list[KnownKey]:
+    async def _write(self, batch: Sequence[KeyedRequest]) -> list[KnownKey]:
         async with self._db.transaction() as connection:
             return await enter(connection, batch, self._clock())
 
 
 async def enter(connection: AsyncConnection, batch: Sequence[KeyedRequest], now: int) -> list[KnownKey]:
-    """What stands under each key from now on, in order. The keys go in sorted, so that two servers cannot deadlock."""
+    """Enter a batch of keys in the caller's transaction; returns the state of each, in order. `now`: milliseconds.
+
+    The keys are inserted in sorted order, so that two servers cannot deadlock.
+    """
     first: dict[tuple[str, str], KeyedRequest] = {}
     for asked in batch:
         first.setdefault((asked.kind, asked.key), asked)
@@ -109,7 +119,7 @@ async def enter(connection: AsyncConnection, batch: Sequence[KeyedRequest], now:
     ]
     adding = insert_into(connection, requests).on_conflict_do_nothing().returning(requests.c.kind, requests.c.key)
     fresh = {(row.kind, row.key) for row in await connection.execute(adding, rows)}
-    before = await _standing(connection, [key for key in first if key not in fresh])
+    before = await _stored(connection, [key for key in first if key not in fresh])
     known = []
     for asked in batch:
         name = (asked.kind, asked.key)
@@ -120,12 +130,13 @@ async def enter(connection: AsyncConnection, batch: Sequence[KeyedRequest], now:
 
 
 def same_body(known: KnownKey, asked: KeyedRequest) -> KnownKey:
+    """`known` itself; raises `Conflict` where it belongs to another body."""
     if known.digest != asked.digest:
         raise Conflict("The key was used before, with another body")
     return known
 
 
-async def _standing(
+async def _stored(
     connection: AsyncConnection, keys: Sequence[tuple[str, str]]
 ) -> dict[tuple[str, str], tuple[str, Any]]:
     if not keys:

@@ -1,10 +1,17 @@
-"""What is to be carried out later: kept until it is done, given to one server at a time, in order of due time.
+"""Schedule: commands to be executed later, claimed by one server at a time in the order of their due time.
 
-1. While one server holds some, no other gets any: that keeps the order. Whoever dies holds for `LEASE_MS` at most.
-2. Nothing here is removed before it is done, so a crash in between leads to a repeat; whoever carries it out makes
-   that harmless.
-3. Holding is measured by the clocks of the servers. One that was set back does not prolong it: a hold that reaches
-   too far ahead counts as none.
+A claim is a lease: a lock with an end. The server that claims items becomes their `owner` until `held_until`, and
+renews the lease while it works. A plain database lock would be lost with its connection, and would keep a transaction
+open for as long as the command takes; a flag without an end would stay for ever after a crash. With a lease, a crashed
+server blocks the others for at most `LEASE_MS`, and then another server claims the items again. The price: a server
+that is merely slow, or cut off from the database, may still be executing when its lease ends, so an item can be
+executed twice. Execution therefore has to be idempotent; leases make duplicates rare, not impossible.
+
+1. While one server holds a lease, no other server can claim items: that keeps the order over all servers.
+2. An item is removed only after its execution, so a crash leads to a repeat and never to a loss.
+3. Leases are compared with the clocks of the servers. A clock that was set back does not prolong a lease: one that ends
+   further ahead than any lease or pause can is ignored.
+4. An item that waits after a failure has `held_until` without an `owner`: its next attempt.
 """
 
 from __future__ import annotations
@@ -25,13 +32,14 @@ from rtserver.store.ingest.idempotency import KeyedRequest, enter, same_body
 from rtserver.store.schema.ingest import requests, scheduled
 
 LEASE_MS = 6_000
+"""How long a claim lasts without renewal."""
 LONGEST_PAUSE_MS = 60_000
 MAX_PAGE = 1000
-_TAKE_TURNS = 0x72747363  # one lock for all servers on this database
+_CLAIM_LOCK = 0x72747363  # advisory lock, the same in all servers on this database
 
 
 class ScheduledItem(Struct, frozen=True, rename="camel"):
-    """Something scheduled. `failed_at` and `error`: it cannot be carried out, and waits for people."""
+    """A scheduled command. With `failed_at` and `error` it is parked: it failed for good and awaits an operator."""
 
     id: str
     kind: str
@@ -45,13 +53,18 @@ class ScheduledItem(Struct, frozen=True, rename="camel"):
 
 
 class Schedule:
+    """All methods raise `Unavailable`. Times are in milliseconds, ids are those of `ScheduledItem`."""
+
     def __init__(self, db: Database, *, clock: Callable[[], int] = now_ms) -> None:
         self._db = db
         self._clock = clock
         self._ids = Ids()
 
     async def add(self, kind: str, body: Any, due_at: int, *, key: str | None, digest: str) -> tuple[str, str, bool]:
-        """Id and due time of what is now scheduled, and whether it is new: a key is answered with its first one."""
+        """Schedule a command; returns its id, its due time and True, or with False those of the first with this key.
+
+        Raises `Conflict` where the key was used with another body.
+        """
         id_, now = self._ids(), self._clock()
         row = {
             "id": id_, "kind": checked_key(kind), "body": plain_json(body), "due_at": due_at,
@@ -59,7 +72,7 @@ class Schedule:
         }  # fmt: skip
         async with self._db.transaction() as connection:
             if key is not None:
-                # From when it is due, for it is then that somebody may ask again.
+                # The key is kept from the due time on, because a repeat may come as late as that.
                 asked = KeyedRequest(kind, key, digest, {"id": id_, "at": iso(due_at)})
                 [known] = await enter(connection, [asked], max(now, due_at))
                 if not same_body(known, asked).new:
@@ -68,74 +81,75 @@ class Schedule:
             await connection.execute(sa.insert(scheduled).values(row))
         return id_, iso(due_at), True
 
-    async def take(self, owner: str, limit: int) -> list[ScheduledItem]:
-        """What is due, in order, held by `owner` from now on; nothing while another server holds some."""
+    async def claim(self, owner: str, limit: int) -> list[ScheduledItem]:
+        """Claim due items for `owner`, in order; none while another server holds a lease."""
         async with self._db.transaction() as connection:
-            await _take_turns(connection)
+            await _lock_claims(connection)
             now = self._clock()
-            others = sa.and_(scheduled.c.owner.is_not(None), scheduled.c.owner != owner, _held(now))
+            others = sa.and_(scheduled.c.owner.is_not(None), scheduled.c.owner != owner, _leased(now))
             if (await connection.execute(sa.select(scheduled.c.id).where(others).limit(1))).first() is not None:
                 return []
-            free = sa.and_(scheduled.c.failed_at.is_(None), scheduled.c.due_at <= now, sa.not_(_held(now)))
+            free = sa.and_(scheduled.c.failed_at.is_(None), scheduled.c.due_at <= now, sa.not_(_leased(now)))
             due = sa.select(scheduled).where(free).order_by(scheduled.c.due_at, scheduled.c.id).limit(limit)
-            found = [later_of(row) for row in await connection.execute(due)]
+            found = [item_of(row) for row in await connection.execute(due)]
             if found:
-                holding = sa.update(scheduled).where(scheduled.c.id.in_([later.id for later in found]))
-                await connection.execute(holding.values(owner=owner, held_until=now + LEASE_MS))
+                leasing = sa.update(scheduled).where(scheduled.c.id.in_([item.id for item in found]))
+                await connection.execute(leasing.values(owner=owner, held_until=now + LEASE_MS))
         return found
 
-    async def hold(self, owner: str) -> None:
-        """Go on holding what `owner` holds."""
+    async def renew(self, owner: str) -> None:
+        """Renew the lease of `owner`."""
         async with self._db.transaction() as connection:
             mine = sa.update(scheduled).where(scheduled.c.owner == owner)
             await connection.execute(mine.values(held_until=self._clock() + LEASE_MS))
 
     async def release(self, owner: str) -> None:
-        """Hold nothing any more."""
+        """End the lease of `owner`."""
         async with self._db.transaction() as connection:
             mine = sa.update(scheduled).where(scheduled.c.owner == owner)
             await connection.execute(mine.values(owner=None, held_until=None))
 
     async def done(self, ids: list[str]) -> None:
-        """Remove these."""
+        """Remove executed items."""
         async with self._db.transaction() as connection:
             await connection.execute(sa.delete(scheduled).where(scheduled.c.id.in_(ids)))
 
     async def retry(self, id: str, pause_ms: int) -> None:
-        """Try it again after a pause."""
+        """Put an item back for another attempt after `pause_ms`, at most `LONGEST_PAUSE_MS`."""
         until = self._clock() + min(pause_ms, LONGEST_PAUSE_MS)
         await self._change(id, owner=None, held_until=until, attempts=scheduled.c.attempts + 1)
 
     async def park(self, id: str, reason: str) -> None:
-        """Never try it again; keep it with the reason."""
+        """Park an item: it is kept with the reason and not tried again."""
         await self._change(
             id, owner=None, held_until=None, failed_at=self._clock(), error=reason[:500],
             attempts=scheduled.c.attempts + 1,
         )  # fmt: skip
 
     async def next_due(self) -> int | None:
-        """When the next one is due that nobody holds."""
-        free = sa.and_(scheduled.c.failed_at.is_(None), sa.not_(_held(self._clock())))
+        """The due time of the next item without a lease; None where there is none."""
+        free = sa.and_(scheduled.c.failed_at.is_(None), sa.not_(_leased(self._clock())))
         async with self._db.reading() as connection:
             found = await connection.execute(sa.select(sa.func.min(scheduled.c.due_at)).where(free))
         due: int | None = found.scalar()
         return due
 
     async def failed(self) -> int:
-        """How many have failed."""
+        """The number of parked items."""
         async with self._db.reading() as connection:
             query = sa.select(sa.func.count()).where(scheduled.c.failed_at.is_not(None))
             return int((await connection.execute(query)).scalar_one())
 
     async def find(self, id: str) -> ScheduledItem | None:
+        """The item, or None."""
         async with self._db.reading() as connection:
             row = (await connection.execute(sa.select(scheduled).where(scheduled.c.id == checked_key(id)))).first()
-        return None if row is None else later_of(row)
+        return None if row is None else item_of(row)
 
     async def page(
         self, *, kind: str | None = None, key: str | None = None, failed: bool = False, after: str = "", limit: int = 50
     ) -> tuple[list[ScheduledItem], str | None]:
-        """By due time, and the cursor of the next page. Those that wait, or those that have failed."""
+        """A page by due time, and the cursor of the next page. `failed`: the parked items, not the waiting ones."""
         state = scheduled.c.failed_at.is_not(None) if failed else scheduled.c.failed_at.is_(None)
         query = sa.select(scheduled).where(state)
         if kind is not None:
@@ -143,28 +157,30 @@ class Schedule:
         if key is not None:
             query = query.where(scheduled.c.key == checked_key(key))
         if after:
-            query = query.where(_behind(after))
+            query = query.where(_after_cursor(after))
         limit = min(max(limit, 1), MAX_PAGE)
         ordered = query.order_by(scheduled.c.due_at, scheduled.c.id).limit(limit + 1)
         async with self._db.reading() as connection:
             rows = list(await connection.execute(ordered))
         more = f"{rows[limit - 1].due_at}.{rows[limit - 1].id}" if len(rows) > limit else None
-        return [later_of(row) for row in rows[:limit]], more
+        return [item_of(row) for row in rows[:limit]], more
 
     async def cancel(self, id: str) -> bool:
-        """Whether it was there; its key may be used anew. Raises `Conflict` while it is being carried out."""
+        """Remove an item and its key; False where it does not exist. Raises `Conflict` while it is being executed."""
         async with self._db.transaction() as connection:
-            await _take_turns(connection)
-            query = sa.select(scheduled, _held(self._clock()).label("held")).where(scheduled.c.id == checked_key(id))
+            await _lock_claims(connection)
+            query = sa.select(scheduled, _leased(self._clock()).label("leased")).where(
+                scheduled.c.id == checked_key(id)
+            )
             row = (await connection.execute(query)).first()
             if row is None:
                 return False
-            if row.held and row.owner is not None:
-                raise Conflict("It is being carried out")
+            if row.leased and row.owner is not None:
+                raise Conflict("It is being executed")
             await connection.execute(sa.delete(scheduled).where(scheduled.c.id == row.id))
             if row.key is not None:
-                its = sa.and_(requests.c.kind == row.kind, requests.c.key == row.key)
-                await connection.execute(sa.delete(requests).where(its))
+                same_key = sa.and_(requests.c.kind == row.kind, requests.c.key == row.key)
+                await connection.execute(sa.delete(requests).where(same_key))
         return True
 
     async def _change(self, id: str, **values: Any) -> None:
@@ -172,19 +188,20 @@ class Schedule:
             await connection.execute(sa.update(scheduled).where(scheduled.c.id == id).values(**values))
 
 
-def later_of(row: Any) -> ScheduledItem:
+def item_of(row: Any) -> ScheduledItem:
+    """The item of a row of `scheduled`."""
     failed = None if row.failed_at is None else iso(row.failed_at)
     return ScheduledItem(
         row.id, row.kind, iso(row.due_at), row.body, row.key, iso(row.created_at), row.attempts, failed, row.error
     )
 
 
-def _held(now: int) -> sa.ColumnElement[bool]:
+def _leased(now: int) -> sa.ColumnElement[bool]:
     until = sa.func.coalesce(scheduled.c.held_until, 0)
     return sa.and_(until > now, until <= now + max(LEASE_MS, LONGEST_PAUSE_MS))
 
 
-def _behind(cursor: str) -> sa.ColumnElement[bool]:
+def _after_cursor(cursor: str) -> sa.ColumnElement[bool]:
     due_at, _, id_ = cursor.partition(".")
     if not due_at.isascii() or not due_at.isdecimal() or len(due_at) > 16:
         return sa.false()
@@ -194,7 +211,7 @@ def _behind(cursor: str) -> sa.ColumnElement[bool]:
     )
 
 
-async def _take_turns(connection: AsyncConnection) -> None:
-    """One server at a time; on SQLite it is by now, since the transaction holds the write lock."""
+async def _lock_claims(connection: AsyncConnection) -> None:
+    """Serialize claims of all servers. On SQLite the transaction already holds the write lock."""
     if connection.dialect.name != "sqlite":
-        await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_TAKE_TURNS)))
+        await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_CLAIM_LOCK)))

@@ -1,1 +1,1 @@
-"""Chat messages."""
+"""Chat messages: saving, changing, reading, searching, slow mode and retention."""

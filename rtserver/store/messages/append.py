@@ -1,8 +1,14 @@
-"""One transaction that appends a batch of messages.
+"""Append: one transaction that numbers and inserts a batch of messages.
 
-1. The rows of the rooms are locked first, in sorted order, so that two servers neither deadlock nor number alike.
-2. Nonces are looked up after that: whoever used one in these rooms before has committed by then.
-3. A replay takes no number, and no turn of slow mode.
+Sequence numbers are gapless: a client that has 7 and receives 9 knows that it misses 8. A database sequence cannot do
+that, because a rolled-back transaction leaves a gap, and a higher number may become visible before a lower one. Here a
+number is `rooms.last_seq + 1`, taken under the row lock of the room that is held until the commit. So the numbers of a
+room become visible in order, also with several servers, and a rollback returns its numbers. The price is that one
+room commits one batch at a time; group commit makes that batch large.
+
+1. The room rows are locked first, in sorted order, so that two servers neither deadlock nor take the same number.
+2. Nonces are looked up after that: an earlier transaction with the same nonce in these rooms has committed by then.
+3. A replay (a known nonce) takes no number and is not subject to slow mode.
 """
 
 from __future__ import annotations
@@ -19,7 +25,7 @@ from rtserver.errors import RateLimited
 from rtserver.store.db.dialects import insert_into, matches
 from rtserver.store.messages.records import Author, Draft, Message
 from rtserver.store.messages.search_tokens import text_columns
-from rtserver.store.messages.slow_mode import keep_pace
+from rtserver.store.messages.slow_mode import check_slow_mode
 from rtserver.store.schema import messages, rooms
 
 Appended = tuple[Message, bool]
@@ -33,19 +39,22 @@ _COLUMNS = (
 async def append(
     connection: AsyncConnection, drafts: Sequence[Draft], new_id: Callable[[], str], now: int
 ) -> list[Appended | RateLimited]:
-    """The message of each draft and whether it is new, in order; or that it comes too soon."""
+    """Append a batch; returns for each draft, in order, its message and whether it is new, or `RateLimited`.
+
+    `now`: milliseconds. Runs in the caller's transaction.
+    """
     last_seqs = await _lock_rooms(connection, sorted({draft.room for draft in drafts}), now)
     known = await _replayed(connection, drafts)
     slow = ((n, one) for n, one in enumerate(drafts) if one.slow_seconds is not None and _nonce(one) not in known)
-    refused = await keep_pace(connection, slow, now)
-    going = [draft for place, draft in enumerate(drafts) if place not in refused]
-    appended = number(going, last_seqs, known, new_id, iso(now))
+    refused = await check_slow_mode(connection, slow, now)
+    accepted = [draft for position, draft in enumerate(drafts) if position not in refused]
+    appended = number(accepted, last_seqs, known, new_id, iso(now))
     fresh = [message for message, new in appended if new]
     if fresh:
         await connection.execute(sa.insert(messages), [_row(message, now) for message in fresh])
         await _advance_rooms(connection, {m.room: m.seq for m in fresh}, now)
     saved = iter(appended)
-    return [refused[place] if place in refused else next(saved) for place in range(len(drafts))]
+    return [refused[position] if position in refused else next(saved) for position in range(len(drafts))]
 
 
 def number(
@@ -55,7 +64,10 @@ def number(
     new_id: Callable[[], str],
     sent_at: str,
 ) -> list[Appended]:
-    """Give each draft its message: the known one of its nonce, or the next of its room. Advances both mappings."""
+    """Assign each draft its message: the known one of its nonce, or a new one with the next number.
+
+    Pure but for `last_seqs` and `known`, which it advances.
+    """
     appended: list[Appended] = []
     for draft in drafts:
         nonce = _nonce(draft)
@@ -71,11 +83,12 @@ def number(
 
 
 def message_columns(table: sa.FromClause) -> list[sa.ColumnElement[Any]]:
-    """The columns that `message_of` takes, in its order."""
+    """The columns of a row for `message_of`, in its order."""
     return [table.c[name] for name in _COLUMNS]
 
 
 def message_of(row: Sequence[Any]) -> Message:
+    """The message of a row with `message_columns`, without reactions."""
     id_, seq, room, author_id, author_name, text, sent_at, nonce, reply_to, data, mentions, *changed = row
     author = Author(author_id, author_name)
     message = Message(id_, seq, room, author, text, iso(sent_at), nonce, reply_to, data, mentions)
@@ -86,7 +99,7 @@ def message_of(row: Sequence[Any]) -> Message:
 
 
 async def _lock_rooms(connection: AsyncConnection, names: list[str], now: int) -> dict[str, int]:
-    """Make the rooms that are missing, lock all, and return the last number of each."""
+    """Create missing rooms, lock all of them, and return the last number of each."""
     statement = insert_into(connection, rooms)
     locking = statement.on_conflict_do_update(
         index_elements=[rooms.c.room], set_={"last_seq": rooms.c.last_seq}

@@ -1,10 +1,11 @@
-"""One transaction that changes messages: edits, deletions, reactions.
+"""Message changes: one transaction for a batch of edits, deletions and reactions.
 
-1. The rows of the rooms are locked first, so that changes of one message come one after the other, and each takes the
-   next `rev` of its room.
-2. A change that changes nothing (the same text, a reaction that is there) takes no `rev`: repeating one is harmless.
-3. A refusal is a result, not an error of the batch: the neighbours are committed.
-4. What was overwritten stands in the audit, and nowhere else: with a message go the notifications that quote it.
+1. The room rows are locked first, so that changes of one message are made one after the other. Each takes the next
+   `rev` of the room.
+2. A change without effect (the same text, an existing reaction) takes no `rev`, so that repeating it is harmless.
+3. A rejected change is a result, not an error of the batch: the others are committed.
+4. Overwritten content is kept in the audit and nowhere else. The notifications that quote a deleted message are
+   removed.
 """
 
 from __future__ import annotations
@@ -17,22 +18,22 @@ from msgspec import UNSET, Struct
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rtserver.errors import Conflict, EventError, Forbidden, NotFound
-from rtserver.store.db.dialects import in_order, insert_into
-from rtserver.store.erasure.erase_notifications import forget_mentions
+from rtserver.store.db.dialects import in_byte_order, insert_into
 from rtserver.store.messages.append import message_columns, message_of
 from rtserver.store.messages.reactions import with_reactions
 from rtserver.store.messages.records import Message
 from rtserver.store.messages.search_tokens import text_columns
+from rtserver.store.notifications.removal import remove_mentions
 from rtserver.store.schema import audit, messages, reactions, rooms
 
 MAX_EMOJI = 20
 """Different emoji on one message."""
 MAX_EDITS = 500
-"""Of one message: each is kept in the audit, and looked at when the message goes."""
+"""Edits of one message. Each is kept in the audit and read when the message is deleted."""
 
 
 class Edit(Struct, frozen=True):
-    """`any_author`: whether `actor` may change what others wrote. `data` is kept where it is UNSET."""
+    """`any_author`: whether `actor` may change messages of others. UNSET `data` stays as it is."""
 
     room: str
     id: str
@@ -44,6 +45,8 @@ class Edit(Struct, frozen=True):
 
 
 class Delete(Struct, frozen=True):
+    """`any_author`: whether `actor` may delete messages of others."""
+
     room: str
     id: str
     actor: str
@@ -51,6 +54,8 @@ class Delete(Struct, frozen=True):
 
 
 class React(Struct, frozen=True):
+    """Add (`on`) or remove the reaction of `actor`."""
+
     room: str
     id: str
     actor: str
@@ -62,52 +67,56 @@ Change = Edit | Delete | React
 
 
 class Changed(NamedTuple):
-    """The message as it is now, whether this changed it, and whom it mentions that it did not before.
+    """The message as it is now, whether the change had an effect, and the users whom it newly mentions.
 
-    `withdrawn`: the notifications that quoted what was deleted, each with its user.
+    `removed`: the mention notifications of a deleted message, as (user, notification id) pairs.
     """
 
     message: Message
     changed: bool
     mentioned: list[str]
-    withdrawn: Sequence[tuple[str, str]] = ()
+    removed: Sequence[tuple[str, str]] = ()
 
 
 Outcome = Changed | EventError
 
 
-async def amend(
+async def apply_changes(
     connection: AsyncConnection, changes: Sequence[Change], new_id: Callable[[], str], now: int
 ) -> list[Outcome]:
-    """What came of each change, in order."""
+    """Apply changes in order, in the caller's transaction; returns the outcome of each. `now`: milliseconds."""
     last_revs = await lock_rooms(connection, {change.room for change in changes})
     before = dict(last_revs)
-    steps = _Steps(connection, last_revs, new_id, now)
-    outcomes = [await steps.take(change) for change in changes]
+    batch = _Batch(connection, last_revs, new_id, now)
+    outcomes = [await batch.apply(change) for change in changes]
     moved = {room: rev for room, rev in last_revs.items() if rev != before[room]}
     for room, rev in sorted(moved.items()):
         await connection.execute(sa.update(rooms).where(rooms.c.room == room).values(last_rev=rev))
-    if steps.audited:
-        await connection.execute(sa.insert(audit), steps.audited)
-    withdrawn = await forget_mentions(connection, steps.quoted)  # of all at once: it takes locks, in one order
+    if batch.audited:
+        await connection.execute(sa.insert(audit), batch.audited)
+    removed = await remove_mentions(
+        connection, batch.quoted
+    )  # for all at once, because it locks inboxes in sorted order
     return [
-        one._replace(withdrawn=withdrawn[one.message.id])
-        if isinstance(one, Changed) and one.changed and one.message.deleted_at and one.message.id in withdrawn
+        one._replace(removed=removed[one.message.id])
+        if isinstance(one, Changed) and one.changed and one.message.deleted_at and one.message.id in removed
         else one
         for one in outcomes
     ]
 
 
 async def lock_rooms(connection: AsyncConnection, names: Iterable[str]) -> dict[str, int]:
-    """Lock those of the rooms that exist, and return the last `rev` of each."""
+    """Lock the rooms that exist, in sorted order, and return the last `rev` of each."""
     query = sa.select(rooms.c.room, rooms.c.last_rev).where(rooms.c.room.in_(sorted(names)))
-    query = query.order_by(in_order(connection, rooms.c.room))  # as `append` goes
-    # Not the key, which new messages refer to: SQLite has locked everything already.
+    query = query.order_by(in_byte_order(connection, rooms.c.room))  # the order of `append`
+    # FOR NO KEY UPDATE: new messages refer to the key. SQLite holds the write lock anyway.
     rows = await connection.execute(query.with_for_update(key_share=True))
     return {row.room: row.last_rev for row in rows}
 
 
-class _Steps:
+class _Batch:
+    """The state of `apply_changes`: the last `rev` of each room, audit rows, and mentions to be removed."""
+
     def __init__(
         self, connection: AsyncConnection, last_revs: dict[str, int], new_id: Callable[[], str], now: int
     ) -> None:
@@ -117,9 +126,9 @@ class _Steps:
         self._now = now
         self.audited: list[dict[str, Any]] = []
         self.quoted: list[tuple[str, str]] = []
-        """Whom deleted messages mentioned: (user, message) each."""
+        """The users whom deleted messages mentioned, as (user, message id) pairs."""
 
-    async def take(self, change: Change) -> Outcome:
+    async def apply(self, change: Change) -> Outcome:
         try:
             message = await self._find(change)
             if isinstance(change, React):
@@ -150,7 +159,7 @@ class _Steps:
         if (message.text, message.data, message.mentions) == (edit.text, data, edit.mentions):
             return False
         if message.edited_at is not None:
-            await self._check_edits_of(message)
+            await self._check_edit_limit(message)
         self._record(message, edit, "message.edit")
         changed = text_columns(edit.text) | {"data": data, "mentions": edit.mentions}
         await self._update(message, **changed, edited_at=self._now)
@@ -160,15 +169,15 @@ class _Steps:
         if message.deleted_at is not None:
             return False
         self._record(message, delete, "message.delete")
-        told = {*(message.mentions or ()), *(await self._once_mentioned(message) if message.edited_at else ())}
-        self.quoted += [(user, message.id) for user in sorted(told)]
+        mentioned = {*(message.mentions or ()), *(await self._formerly_mentioned(message) if message.edited_at else ())}
+        self.quoted += [(user, message.id) for user in sorted(mentioned)]
         await self._connection.execute(sa.delete(reactions).where(*_on(message)))
         await self._update(
             message, text="", words=None, data=None, mentions=None, deleted_at=self._now, deleted_by=delete.actor
         )
         return True
 
-    async def _once_mentioned(self, message: Message) -> list[str]:
+    async def _formerly_mentioned(self, message: Message) -> list[str]:
         query = sa.select(audit.c.details).where(audit.c.target == message.id)
         earlier = list((await self._connection.execute(query)).scalars())
         earlier += [row["details"] for row in self.audited if row["target"] == message.id]
@@ -178,7 +187,7 @@ class _Steps:
         _check_alive(message)
         mine = sa.and_(*_on(message), reactions.c.emoji == react.emoji, reactions.c.user_id == react.actor)
         if react.on:
-            await self._check_room_for(message, react.emoji)
+            await self._check_emoji_limit(message, react.emoji)
             row = {"room": message.room, "seq": message.seq, "emoji": react.emoji, "user_id": react.actor}
             adding = insert_into(self._connection, reactions).values(row | {"reacted_at": self._now})
             done = await self._connection.execute(adding.on_conflict_do_nothing())
@@ -189,18 +198,18 @@ class _Steps:
         await self._update(message)
         return True
 
-    async def _check_edits_of(self, message: Message) -> None:
+    async def _check_edit_limit(self, message: Message) -> None:
         query = sa.select(sa.func.count()).where(audit.c.target == message.id)
         edits = int((await self._connection.execute(query)).scalar_one())
         edits += sum(row["target"] == message.id for row in self.audited)
         if edits >= MAX_EDITS:
-            raise Conflict(f"A message is edited {MAX_EDITS} times at most", details={"limit": MAX_EDITS})
+            raise Conflict(f"A message can be edited {MAX_EDITS} times at most", details={"limit": MAX_EDITS})
 
-    async def _check_room_for(self, message: Message, emoji: str) -> None:
+    async def _check_emoji_limit(self, message: Message, emoji: str) -> None:
         query = sa.select(reactions.c.emoji).where(*_on(message)).distinct()
         known = set((await self._connection.execute(query)).scalars())
         if emoji not in known and len(known) >= MAX_EMOJI:
-            raise Conflict(f"A message takes {MAX_EMOJI} different reactions at most", details={"limit": MAX_EMOJI})
+            raise Conflict(f"A message can have {MAX_EMOJI} different reactions at most", details={"limit": MAX_EMOJI})
 
     async def _update(self, message: Message, **values: Any) -> None:
         self._last_revs[message.room] = rev = self._last_revs[message.room] + 1
@@ -211,7 +220,7 @@ class _Steps:
         before: dict[str, Any] = {
             "author": message.from_.id, "seq": message.seq, "text": message.text, "data": message.data,
         }  # fmt: skip
-        if message.mentions:  # whoever was notified must be found when the author is forgotten
+        if message.mentions:  # erasure of the author must find the notified users
             before["mentions"] = message.mentions
         self.audited.append(
             {

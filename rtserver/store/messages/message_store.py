@@ -1,6 +1,6 @@
-"""The messages of rooms: appending and changing one (committed when it returns) and reading back.
+"""Message store: append and change messages (committed when the call returns), and read them back.
 
-Knows nothing of who may write or read; asks `GroupWriter` to commit many at once.
+Knows nothing of access rules. `GroupWriter` commits many messages and changes at once.
 """
 
 from __future__ import annotations
@@ -18,52 +18,57 @@ from rtserver.store.db.column_types import MAX_INT, checked_key, checked_text, p
 from rtserver.store.db.database import Database
 from rtserver.store.db.group_commit import BATCH_LIMIT, QUEUE_LIMIT, GroupWriter
 from rtserver.store.db.ids import Ids
-from rtserver.store.erasure.erase_notifications import forget_mentions
 from rtserver.store.messages.append import Appended, append, message_columns, message_of
-from rtserver.store.messages.changes import Change, Changed, Edit, Outcome, React, amend, lock_rooms
+from rtserver.store.messages.changes import Change, Changed, Edit, Outcome, React, apply_changes, lock_rooms
 from rtserver.store.messages.reactions import with_reactions
 from rtserver.store.messages.records import Author, Draft, Message
 from rtserver.store.messages.slow_mode import SlowMode
+from rtserver.store.notifications.removal import remove_mentions
 from rtserver.store.schema import messages
 
 MAX_PAGE = 10_000
 
 
 class Messages:
-    """Takes messages between `start` and `stop`; reads at any time."""
+    """Saves messages between `start` and `stop`; reads at any time.
+
+    `append` and `change` run in the caller's task: they queue the item and wait for its result. `_write` runs in the
+    task of the group writer, once per batch, in one transaction.
+    """
 
     def __init__(self, db: Database, *, queue_limit: int = QUEUE_LIMIT, batch_limit: int = BATCH_LIMIT) -> None:
         self._db = db
         self._ids = Ids()
-        self._pace = SlowMode(db)
+        self._slow_mode = SlowMode(db)
         self._writer = GroupWriter(self._write, queue_limit=queue_limit, batch_limit=batch_limit)
 
     async def start(self) -> None:
+        """Start the group writer."""
         await self._writer.start()
 
     async def stop(self) -> None:
-        """Save what is waiting, then take no more."""
+        """Reject new messages and save the queued ones."""
         await self._writer.stop()
 
     async def append(self, draft: Draft) -> Appended:
         """Save a message and return it with True, or the first one of the same author, room and nonce with False.
 
-        Raises `InvalidPayload` for what cannot be kept, `RateLimited` in slow mode, `Unavailable` when it is not
-        known to be saved: try again with the same nonce.
+        Raises `InvalidPayload` for values that cannot be stored, `RateLimited` in slow mode, `Unavailable` when it is
+        unknown whether the message is saved: repeat the call with the same nonce.
         """
         checked = _checked(draft)
         if checked.slow_seconds is not None:
-            await self._pace.check(checked)
+            await self._slow_mode.check(checked)
         outcome = await self._writer.submit(checked)
         if isinstance(outcome, EventError):
             raise outcome
         return cast("Appended", outcome)
 
     async def change(self, change: Change) -> Changed:
-        """Edit, delete or react. Changes of one room resume their callers in the order of `rev`.
+        """Edit, delete or react. The callers for one room resume in the order of `rev`.
 
-        Raises `NotFound`, `Forbidden`, `Conflict` for a deleted message or too many different reactions, and what
-        `append` does.
+        Raises `NotFound`, `Forbidden`, `Conflict` for a deleted message, too many edits or too many different
+        reactions, and what `append` raises.
         """
         outcome = cast("Outcome", await self._writer.submit(_checked_change(change)))
         if isinstance(outcome, EventError):
@@ -73,9 +78,9 @@ class Messages:
     async def history(
         self, room: str, *, before: int | None = None, after: int | None = None, limit: int = 50
     ) -> tuple[list[Message], bool]:
-        """Messages by rising `seq`, and whether there are more in the direction asked for.
+        """A page by rising `seq`, and whether there are more in the requested direction.
 
-        `after` reads forwards from there, otherwise it reads backwards from `before` or from the end; both exclusive.
+        With `after` it reads forwards from there, otherwise backwards from `before` or from the end; both exclusive.
         """
         query = _page(room, before, after, limit)
         async with self._db.reading() as connection:
@@ -96,15 +101,15 @@ class Messages:
             return await with_reactions(connection, found[:limit]), len(found) > limit
 
     async def has(self, room: str, id: str) -> bool:
-        """Whether `room` has a message of that id, be it a tombstone."""
+        """Whether `room` has a message of that id, tombstones included."""
         query = sa.select(messages.c.seq).where(messages.c.id == checked_key(id), messages.c.room == checked_key(room))
         async with self._db.reading() as connection:
             return (await connection.execute(query)).first() is not None
 
     async def withdraw_mentions(self, message: Message, users: Sequence[str]) -> Sequence[tuple[str, str]]:
-        """Remove the notifications of `users` that quote `message` if it has been deleted; (user, id) each.
+        """Remove the mention notifications of `users` if `message` was deleted; returns (user, notification id) pairs.
 
-        For those that are saved after the deletion.
+        For notifications that were saved after the deletion of their message.
         """
         this = sa.and_(messages.c.room == message.room, messages.c.seq == message.seq)
         async with self._db.reading() as connection:
@@ -112,18 +117,18 @@ class Messages:
             if (await connection.execute(query)).first() is None:
                 return ()
         async with self._db.transaction() as connection:
-            return (await forget_mentions(connection, [(user, message.id) for user in users])).get(message.id, ())
+            return (await remove_mentions(connection, [(user, message.id) for user in users])).get(message.id, ())
 
     async def _write(self, items: Sequence[Draft | Change]) -> list[Appended | EventError | Outcome]:
-        """What gathers is committed together, whether it is new or a change."""
+        """Commit a batch of new messages and changes in one transaction; called by the group writer."""
         drafts = [item for item in items if isinstance(item, Draft)]
         changes = [item for item in items if not isinstance(item, Draft)]
         now = now_ms()
         async with self._db.transaction() as connection:
-            if drafts and changes:  # all rooms in one order, or two servers might wait for each other
+            if drafts and changes:  # all rooms in one order, or two servers may deadlock
                 await lock_rooms(connection, {item.room for item in items})
             appended = iter(await append(connection, drafts, self._ids, now) if drafts else ())
-            outcomes = iter(await amend(connection, changes, self._ids, now) if changes else ())
+            outcomes = iter(await apply_changes(connection, changes, self._ids, now) if changes else ())
         return [next(appended) if isinstance(item, Draft) else next(outcomes) for item in items]
 
 
@@ -145,7 +150,7 @@ def _cursor(name: str, seq: int) -> int:
 
 
 def _checked(draft: Draft) -> Draft:
-    """The draft as it will be read back, refused here rather than in the middle of everybody's batch."""
+    """The draft as it will be read back. Invalid values are rejected here, not in the middle of a batch."""
     return Draft(
         checked_key(draft.room),
         Author(checked_key(draft.author.id), checked_text(draft.author.name)),

@@ -1,4 +1,4 @@
-"""Reading the reactions of messages: one query for a page, whatever its length."""
+"""Reactions of messages, read with one query for a page of any length."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from rtserver.store.messages.records import Message, Reaction
 from rtserver.store.schema import reactions
 
 SHOWN_USERS = 20
-"""Users named for one emoji on one message; `count` tells how many there are."""
+"""Users listed for one emoji on one message; `count` is the number of all."""
 
 
 async def with_reactions(connection: AsyncConnection, page: Sequence[Message]) -> list[Message]:
-    """The messages of one room as they are seen. Only those with a `rev` can have any."""
+    """The messages of one room with their reactions. Only messages with a `rev` can have any."""
     changed = [message.seq for message in page if message.rev is not None and message.deleted_at is None]
     if not changed:
         return list(page)
@@ -29,7 +29,7 @@ async def with_reactions(connection: AsyncConnection, page: Sequence[Message]) -
 
 
 async def _reactions(connection: AsyncConnection, room: str, first: int, last: int) -> dict[int, list[Reaction]]:
-    """By `seq`; the emoji that came first is first, and so are the users."""
+    """By `seq`. Emoji and users are in the order of the first reaction."""
     rows = await connection.execute(_query(connection.dialect.name), {"room": room, "first": first, "last": last})
     found: dict[int, list[Reaction]] = {}
     for seq, emoji, total, shown in rows:
@@ -40,7 +40,7 @@ async def _reactions(connection: AsyncConnection, room: str, first: int, last: i
 
 @cache
 def _query(dialect: str) -> sa.Select[Any]:
-    """Counts, and picks the first of each emoji: ranking all would sort thousands for everybody who reacts."""
+    """The count and the first users of each emoji. Ranking all rows would sort thousands with every reaction."""
     room = sa.bindparam("room", type_=Key)
     each = (
         sa.select(

@@ -1,4 +1,4 @@
-"""What the store takes and gives: plain records, camelCase on the wire, times as ISO-8601 UTC with milliseconds.
+"""Chat records: what the store takes and returns. camelCase on the wire, times as ISO-8601 UTC with milliseconds.
 
 Knows nothing of tables or events.
 """
@@ -24,14 +24,14 @@ __all__ = [
 
 
 class Author(Struct, frozen=True, rename="camel"):
-    """Who wrote a message, under the name of that moment."""
+    """The author of a message, with the name at that time."""
 
     id: str
     name: str
 
 
 class Reaction(Struct, frozen=True, rename="camel"):
-    """One emoji on a message: how many users gave it, and the first of them."""
+    """One emoji on a message: the number of its users, and the first of them."""
 
     emoji: str
     count: int
@@ -39,10 +39,10 @@ class Reaction(Struct, frozen=True, rename="camel"):
 
 
 class Message(Struct, frozen=True, rename="camel", omit_defaults=True):
-    """A saved message. `seq` counts from 1 in its room, without gaps. Absent fields are left out on the wire.
+    """A saved message. `seq` counts from 1 in its room, without gaps. Fields without a value are left out on the wire.
 
-    `rev` is there once it was changed: each change of a message takes the next one of its room. A deleted message is
-    a tombstone: it keeps its place, and has neither text, data, mentions nor reactions.
+    `rev` is set once the message was changed: each change takes the next `rev` of the room. A deleted message is a
+    tombstone: it keeps its `seq`, but has no text, data, mentions or reactions.
     """
 
     id: str
@@ -63,9 +63,9 @@ class Message(Struct, frozen=True, rename="camel", omit_defaults=True):
 
 
 class Draft(Struct, frozen=True, rename="camel"):
-    """A message that is not saved yet. The same `nonce` of one author in one room names the same message.
+    """A message to be saved. Drafts of one author in one room with the same `nonce` are the same message.
 
-    `slow_seconds`: not within so long after the author's last one in that room.
+    `slow_seconds`: the seconds that must have passed since the author's last message in the room; None: no slow mode.
     """
 
     room: str
@@ -79,16 +79,16 @@ class Draft(Struct, frozen=True, rename="camel"):
 
 
 class Member(Struct, frozen=True, rename="camel"):
-    """Somebody who has joined a room."""
+    """A user who has joined a room."""
 
     id: str
     name: str
 
 
 class RoomSummary(Struct, frozen=True, rename="camel"):
-    """A room as one member sees it in the list of rooms. `mentions`: how many of the unread mention the member.
+    """A room in a member's list of rooms. `mentions`: how many of the unread messages mention the member.
 
-    `policy` is the room's own, None for the default one.
+    `policy`: the room's own one, None for the default.
     """
 
     room: str
@@ -101,8 +101,8 @@ class RoomSummary(Struct, frozen=True, rename="camel"):
     meta: Any = None
 
 
-class Standing(Struct, frozen=True, rename="camel"):
-    """How one user stands in a room, a `member` or not. Messages before `first_seq` are not kept any more."""
+class ReadState(Struct, frozen=True, rename="camel"):
+    """What one user, `member` or not, has read of a room. Messages before `first_seq` were removed by retention."""
 
     room: str
     last_seq: int

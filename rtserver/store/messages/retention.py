@@ -1,9 +1,9 @@
-"""Removing messages that a room does not keep: those that are too old, and those that are too many.
+"""Retention: removes messages that are older than the room's limit, or beyond its count.
 
-1. Only the oldest go, in order, a batch at a time under the lock of the room: what is kept has no gaps, and
-   `rooms.first_seq` says where it begins.
-2. One server at a time; the others find the lock taken and leave it to that one.
-3. `sent_at` decides. Where the clock was set back an older message may stay until the one before it may go.
+1. Only the oldest messages are removed, in order and in batches, under the row lock of the room. So the rest has no
+   gaps, and `rooms.first_seq` is its beginning.
+2. One server at a time removes messages; the others find the advisory lock taken and skip.
+3. `sent_at` decides. After the clock was set back, a message may stay until its predecessor expires.
 """
 
 from __future__ import annotations
@@ -18,25 +18,28 @@ from rtserver.store.db.database import Database
 from rtserver.store.schema import KEPT, messages, reactions, rooms
 
 BATCH = 500
+"""Messages removed in one transaction."""
 PAGE = 200
-"""Rooms that are looked at in one question."""
+"""Rooms read with one query."""
 _LOCK = 7_273_657_278  # any number of our own, the same in every server
 
 
 class Retention:
+    """Removes expired messages, one batch for each call of `sweep`. `clock`: milliseconds."""
+
     def __init__(self, db: Database, *, clock: Callable[[], int] = now_ms) -> None:
         self._db = db
         self._clock = clock
         self._after = ""
 
     async def sweep(self) -> int:
-        """Remove up to a batch of one room; 0 when all rooms were looked at, or another server is at it."""
+        """Remove up to `BATCH` messages of one room and return how many; 0 after the last room or without the lock."""
         while True:
             due = await self._due()
             for room in due:
                 removed = await self._trim(room)
                 if removed == BATCH:
-                    return removed  # there may be more in this one
+                    return removed  # the room may have more
                 self._after = room
                 if removed:
                     return removed
@@ -45,7 +48,7 @@ class Retention:
                 return 0
 
     async def _due(self) -> list[str]:
-        """The next rooms that do not keep everything."""
+        """The next rooms with a retention limit."""
         later = sa.select(rooms.c.room).where(KEPT, rooms.c.room > self._after)
         async with self._db.reading() as connection:
             return list((await connection.execute(later.order_by(rooms.c.room).limit(PAGE))).scalars())
@@ -53,9 +56,9 @@ class Retention:
     async def _trim(self, room: str) -> int:
         async with self._db.reading() as connection:
             if await self._last_to_go(connection, room, lock=False) is None:
-                return 0  # mostly: no lock for that
+                return 0  # the usual case needs no lock
         async with self._db.transaction() as connection:
-            if not await _alone(connection):
+            if not await _try_lock(connection):
                 return 0
             last = await self._last_to_go(connection, room, lock=True)
             if last is None:
@@ -67,7 +70,7 @@ class Retention:
         return removed
 
     async def _last_to_go(self, connection: AsyncConnection, room: str, *, lock: bool) -> int | None:
-        """The number of the last one of this batch."""
+        """The number of the last message of this batch; None where none has expired."""
         limits = sa.select(rooms.c.first_seq, rooms.c.last_seq, rooms.c.keep_seconds, rooms.c.keep_count)
         limits = limits.where(rooms.c.room == room)
         row = (await connection.execute(limits.with_for_update(key_share=True) if lock else limits)).first()
@@ -85,7 +88,8 @@ class Retention:
         return last
 
 
-async def _alone(connection: AsyncConnection) -> bool:
+async def _try_lock(connection: AsyncConnection) -> bool:
+    """Whether this server may sweep; the lock lasts until the transaction ends."""
     if connection.dialect.name == "sqlite":
-        return True  # it is the only one that writes
+        return True  # the transaction already holds the write lock
     return bool((await connection.execute(sa.select(sa.func.pg_try_advisory_xact_lock(_LOCK)))).scalar_one())

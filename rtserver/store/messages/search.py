@@ -1,10 +1,10 @@
-"""Searching the messages of one's rooms, the newest first. The index itself is made by migrations 0005 and 0006.
+"""Search in the messages of a user's rooms, newest first. Migrations 0005 and 0006 create the full-text index.
 
-1. A query is words and nothing else: whatever stands between them is dropped here, so no query language is left for a
-   client to break. All words must be there, in any order; the last one may be the beginning of a word. In scripts
+1. A query is a list of words. Everything between them is dropped, so that clients cannot use or break the query
+   language of the database. All words must occur, in any order; the last one may be the beginning of a word. In scripts
    without spaces every part of a sentence is a word.
-2. Membership is asked again for every page, and a tombstone is in no index.
-3. A cursor is a place in the order, and opens nothing: what it leads to is checked like everything else.
+2. Membership is checked again for every page. Tombstones are not in the index.
+3. A cursor is a position in the order and grants nothing: the messages behind it are checked like all others.
 """
 
 from __future__ import annotations
@@ -25,21 +25,23 @@ from rtserver.store.messages.search_tokens import query_tokens
 from rtserver.store.schema import members, messages, rooms
 
 MAX_ROOMS = 500
-"""Without a room, a search is in this many of the user's rooms, the last active ones."""
+"""Rooms that a search without `room` looks at: the ones with the latest activity."""
 MAX_WORDS = 10
 NEWEST = 2000
-"""Messages of all rooms that Postgres looks through before it asks the index."""
+"""Messages of all rooms that Postgres scans before it uses the index."""
 MIN_PREFIX = 3
-"""Letters from which on the last word may be a beginning: shorter ones would gather half of the index."""
+"""Letters that the last word needs to be a prefix: a shorter one would match a large part of the index."""
 PUNCTUATION = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
 _GAPS = re.compile(rf"[\s\0{re.escape(PUNCTUATION)}]+")
 
 Word = tuple[str, bool]
-"""What must be there, several words in a row where it has spaces, and whether its last may be a beginning only."""
-Found = tuple[list[Message], str | None]
+"""Tokens that must occur in a row, separated by spaces, and whether the last one may be a prefix."""
+Page = tuple[list[Message], str | None]
 
 
 class Search:
+    """Full-text search: FTS5 on SQLite, `tsvector` on Postgres."""
+
     def __init__(self, db: Database) -> None:
         self._db = db
 
@@ -52,11 +54,11 @@ class Search:
         cursor: str | None = None,
         limit: int = 20,
         readable: Callable[[str | None], bool] = lambda policy: True,
-    ) -> Found:
-        """A page of the messages that have all words of `query`, and where the next one begins.
+    ) -> Page:
+        """A page of messages with all words of `query`, and the cursor of the next page.
 
-        Only in rooms that `user` is a member of and whose own policy is `readable`; without reactions. Raises
-        `InvalidPayload` for a senseless cursor.
+        Only in rooms of which `user` is a member and whose own policy is `readable`. The messages come without
+        reactions. Raises `InvalidPayload` for an invalid cursor, and `Unavailable`.
         """
         words = words_of(checked_text(query))
         async with self._db.reading() as connection:
@@ -70,7 +72,7 @@ class Search:
 
 
 def words_of(query: str) -> list[Word]:
-    """Those that an index can hold: something of a letter or a digit is in each."""
+    """The words of a query that can be indexed, at most `MAX_WORDS`: each has a letter or a digit."""
     words = [query_tokens(word) for word in _GAPS.split(query) if any(map(str.isalnum, word))][:MAX_WORDS]
     if words:
         text, open_ended = words[-1]
@@ -92,7 +94,7 @@ async def _rooms_of(
 async def _find_sqlite(
     connection: AsyncConnection, words: Sequence[Word], names: Sequence[str], cursor: str | None, limit: int
 ) -> list[tuple[str, Message]]:
-    """FTS5 walks its numbers downwards and stops at the limit; CROSS JOIN keeps it from being asked last."""
+    """FTS5 walks its row ids downwards and stops at the limit. CROSS JOIN makes SQLite query it first."""
     terms = " ".join(f'"{word}"{"*" if open_ended else ""}' for word, open_ended in words)
     places = " OR ".join(f'"{name.encode().hex()}"' for name in names)
     columns = ", ".join(f"messages.{column.name}" for column in message_columns(messages))
@@ -108,18 +110,18 @@ async def _find_sqlite(
 async def _find_postgres(
     connection: AsyncConnection, words: Sequence[Word], names: Sequence[str], cursor: str | None, limit: int
 ) -> list[tuple[str, Message]]:
-    """What many messages say is found among the newest; what few say, by the index.
+    """Frequent words are found among the newest messages; rare ones by the index.
 
-    Left to itself Postgres takes rare words for common ones, and reads back through all messages there are.
+    The planner of Postgres takes rare words for frequent ones and would read back through all messages.
     """
     terms = " & ".join(f"'{word}'{':*' if open_ended else ''}" for word, open_ended in words)
     mine = sa.literal(list(names), postgresql.ARRAY(sa.Text))
     earlier = sa.true() if cursor is None else messages.c.id < _id(cursor)
     newest = sa.select(messages).where(earlier).order_by(messages.c.id.desc()).limit(NEWEST).subquery()
-    indexed = sa.select(messages.c.id).where(earlier, _says(messages, terms), messages.c.room == sa.any_(mine))
+    indexed = sa.select(messages.c.id).where(earlier, _contains(messages, terms), messages.c.room == sa.any_(mine))
     found: list[Message] = []
     for ids in (
-        sa.select(newest.c.id).where(_says(newest, terms), newest.c.room == sa.any_(mine)),
+        sa.select(newest.c.id).where(_contains(newest, terms), newest.c.room == sa.any_(mine)),
         sa.select(indexed.cte("indexed").prefix_with("MATERIALIZED").c.id),
     ):
         some = ids.order_by(sa.desc(ids.selected_columns.id)).limit(limit)
@@ -130,8 +132,8 @@ async def _find_postgres(
     return [(message.id, message) for message in found]
 
 
-def _says(table: sa.FromClause, terms: str) -> sa.ColumnElement[bool]:
-    """Written as the index has it, or it would not be used."""
+def _contains(table: sa.FromClause, terms: str) -> sa.ColumnElement[bool]:
+    """The condition as the expression of the index, or the index would not be used."""
     plain = sa.func.translate(
         sa.func.coalesce(table.c.words, table.c.text),
         sa.literal_column("'" + PUNCTUATION.replace("'", "''") + "'"), sa.literal_column(_SPACES)
@@ -145,7 +147,7 @@ _SPACES = "'" + " " * len(PUNCTUATION) + "'"
 
 def _id(cursor: str) -> str:
     if re.fullmatch(r"[0-9a-v]{26}", cursor) is None:
-        raise InvalidPayload("This is no cursor of a search", details={"field": "cursor"})
+        raise InvalidPayload("This is not a cursor of a search", details={"field": "cursor"})
     return cursor
 
 
@@ -153,5 +155,5 @@ def _doc(cursor: str | None) -> int:
     if cursor is None:
         return MAX_INT
     if not cursor.isascii() or not cursor.isdigit() or int(cursor) > MAX_INT:
-        raise InvalidPayload("This is no cursor of a search", details={"field": "cursor"})
+        raise InvalidPayload("This is not a cursor of a search", details={"field": "cursor"})
     return int(cursor)

@@ -1,9 +1,9 @@
-"""What the search has of a message.
+"""Search tokens: the words under which a message is indexed, also in scripts without spaces.
 
-A sentence in a script without spaces would be one long word, of which only the beginning could be found. So each two
-neighbouring letters of one are a word, and so is the last alone: 去北京 becomes 去北, 北京, 京. A query of several
-letters asks for its pairs in a row, a query of one for the words that begin with it. Letters alone would do too, but
-each of them stands in so many messages that looking for two in a row means looking at all of these.
+In a script without spaces a sentence would be one long word, of which only the beginning could be found. Therefore each
+pair of neighbouring letters is a token (a bigram), and so is the last letter: 去北京 becomes 去北, 北京, 京. A query of
+several letters looks for its pairs in a row, a query of one letter for the tokens that begin with it. Single letters as
+tokens would work too, but each is in so many messages that a search for two in a row would read most of them.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ _LAST_PAIR = re.compile(rf"{_LETTER}{{2}}\Z")
 
 
 def index_tokens(text: str) -> str | None:
-    """`text` with the pairs of such letters in place of them; None where it has none."""
+    """`text` with its letters of such scripts replaced by pairs; None where it has none."""
     if text.isascii() or _RUN.search(text) is None:
         return None
     return _RUN.sub(_pairs, text)
 
 
 def query_tokens(word: str) -> tuple[str, bool]:
-    """A word of a query as it stands in a text, and whether any word that begins so will do."""
+    """The tokens of a query word, and whether the last one may be the beginning of a token."""
     found = (index_tokens(word) or word).split()
     if _LAST_PAIR.search(word):
-        found.pop()  # the text may go on there
+        found.pop()  # the text may continue after the last letter
     return " ".join(found), _RUN.fullmatch(found[-1]) is not None and len(found[-1]) == 1
 
 
 def text_columns(text: str) -> dict[str, str | None]:
-    """The two columns of a message that change with its text."""
+    """The two columns that depend on the text of a message."""
     return {"text": text, "words": index_tokens(text)}
 
 

@@ -1,8 +1,8 @@
-"""Slow mode: how long an author has to wait in a room before the next message.
+"""Slow mode: the pause that an author must keep between two messages in a room.
 
-It goes by the messages themselves, under the lock that numbers them, so it holds across devices and servers, and a
-message that was not saved costs nobody the turn. A clock that was set back keeps nobody waiting for longer than twice
-the pause.
+1. It is computed from the saved messages, under the row lock of the room. So it holds across devices and servers, and a
+   message that was not saved does not count.
+2. After the clock was set back, an author waits for at most twice the pause.
 """
 
 from __future__ import annotations
@@ -22,42 +22,43 @@ _SLOW_DOWN = "This room is in slow mode"
 
 
 class SlowMode:
-    """Asks beforehand, so that those who are too fast do not hold up the messages of others."""
+    """A check before the message is queued, so that too fast authors do not slow down the batches of others."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
 
     async def check(self, draft: Draft) -> None:
-        """Raises `RateLimited`; never for a message that is there already."""
+        """Raise `RateLimited` for a message that comes too soon; never for a replay."""
         async with self._db.reading() as connection:
-            wait = await _wait(connection, draft, now_ms())
+            wait = await _wait_seconds(connection, draft, now_ms())
             if wait and not await _is_replay(connection, draft):
                 raise RateLimited(wait, _SLOW_DOWN)
 
 
-async def keep_pace(
+async def check_slow_mode(
     connection: AsyncConnection, drafts: Iterable[tuple[int, Draft]], now: int
 ) -> dict[int, RateLimited]:
-    """Which of `drafts` come too soon, by their places, in the transaction that saves the others.
+    """Check drafts in the transaction that saves them; returns the rejections by the drafts' positions.
 
-    All of them are slow and none is there already. A refusal is a result, so that it holds up nobody else's message.
+    `drafts`: (position, draft), all with `slow_seconds` and none a replay. A rejection is a result and not an error, so
+    that the other messages of the batch are saved.
     """
-    taken: dict[tuple[str, str], set[str | None]] = {}
+    accepted: dict[tuple[str, str], set[str | None]] = {}
     refused: dict[int, RateLimited] = {}
-    for place, draft in drafts:
-        turn = (draft.room, draft.author.id)
-        if turn in taken:
-            if draft.nonce is None or draft.nonce not in taken[turn]:
-                refused[place] = RateLimited(draft.slow_seconds or 0, _SLOW_DOWN)
-        elif wait := await _wait(connection, draft, now):
-            refused[place] = RateLimited(wait, _SLOW_DOWN)
+    for position, draft in drafts:
+        author = (draft.room, draft.author.id)
+        if author in accepted:
+            if draft.nonce is None or draft.nonce not in accepted[author]:
+                refused[position] = RateLimited(draft.slow_seconds or 0, _SLOW_DOWN)
+        elif wait := await _wait_seconds(connection, draft, now):
+            refused[position] = RateLimited(wait, _SLOW_DOWN)
         else:
-            taken[turn] = {draft.nonce}
+            accepted[author] = {draft.nonce}
     return refused
 
 
-async def _wait(connection: AsyncConnection, draft: Draft, now: int) -> float:
-    """Seconds; 0 when it may be sent."""
+async def _wait_seconds(connection: AsyncConnection, draft: Draft, now: int) -> float:
+    """Seconds until the message may be sent; 0: now."""
     mine = sa.and_(messages.c.author_id == draft.author.id, messages.c.room == draft.room)
     last = sa.select(messages.c.sent_at).where(mine).order_by(messages.c.seq.desc()).limit(1)
     sent_at: int | None = (await connection.execute(last)).scalar()

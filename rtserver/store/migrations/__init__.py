@@ -1,1 +1,1 @@
-"""How the tables came to be: one file a change in `versions/`, run by `rtserver.store.db.migrate`."""
+"""Migrations of the database: one file per change in `versions/`, run by `rtserver.store.db.migrate`."""

@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the changes on the connection that `rtserver.store.db.migrate` hands over."""
+"""Entry point of alembic: runs the migrations on the connection that `rtserver.store.db.migrate` passes."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Notifications, their delivery, and the webhook queue."""
+"""Notifications: inboxes, preferences, receipts, expiry and the webhook queue."""

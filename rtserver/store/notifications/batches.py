@@ -1,14 +1,21 @@
-"""Notifications as they are asked for: several orders in one transaction, each with the key that it came under.
+"""Notification batches: several requests saved in one transaction, each with its idempotency key.
+
+`Notifications.save_batches` runs the transaction in this order:
+
+    enter_keys            enter the keys; a batch with a known key is answered or refused here
+    insert_notifications  lock the inboxes, insert the notifications of the remaining batches
+    outcomes_of           give each batch its share of the result
+    (commit)
 
 1. Keys are entered before inboxes are locked, so that two servers cannot wait for each other.
-2. A key and what it asks for are committed together: after a crash there are both, or neither.
-3. What is known to be refused before it is saved is refused alone. Any other refusal is that of all of them: nothing is
-   saved and no key entered, and whoever gathered them tries again without the one at fault.
+2. A key and its notifications are committed together: after a crash both are there, or neither.
+3. A batch that is refused before the insertion is refused alone. Any later error fails all batches: nothing is saved
+   and no key is entered. The caller (the group writer) then repeats the batches without the faulty one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from typing import NamedTuple
@@ -21,34 +28,35 @@ from rtserver.store.ingest.idempotency import KeyedRequest, KnownKey, enter, sam
 from rtserver.store.notifications.records import Delivered, NotificationDraft
 
 LARGEST = 500
-"""Notifications in one transaction: more would keep others from their inboxes for long."""
+"""Notifications in one transaction. A larger one would lock its inboxes for too long."""
 _LAST_MOMENT = int(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()) * 1000 + 999
 
 
 class NotificationBatch(NamedTuple):
-    """Notifications that are saved together or not at all. `asked`: the key that is entered with them."""
+    """Notifications that are saved together or not at all. `request`: the idempotency key entered with them."""
 
     drafts: list[NotificationDraft]
-    asked: KeyedRequest | None = None
+    request: KeyedRequest | None = None
 
 
 Outcome = list[Delivered] | KnownKey | EventError
-"""The notification of each draft, or what the key was answered before, or why the order is refused."""
+"""The notifications of a batch, one per draft; or what its key was answered before; or why it is refused."""
 
-_Save = Callable[[list[NotificationDraft]], Awaitable[list[Delivered]]]
+Entered = NotificationBatch | KnownKey | EventError
+"""A batch after its key was entered: still to be saved, or already answered, or refused."""
 
 
-def checked_order(order: NotificationBatch) -> NotificationBatch | EventError:
-    """The order as it will be read back, or why it is refused."""
+def checked_batch(batch: NotificationBatch) -> NotificationBatch | EventError:
+    """The batch as the database will return it, or the reason of its refusal."""
     try:
-        asked = order.asked and order.asked._replace(key=checked_key(order.asked.key))
-        return NotificationBatch(list(map(checked_draft, order.drafts)), asked)
+        request = batch.request and batch.request._replace(key=checked_key(batch.request.key))
+        return NotificationBatch(list(map(checked_draft, batch.drafts)), request)
     except InvalidPayload as error:
         return error
 
 
 def checked_draft(draft: NotificationDraft) -> NotificationDraft:
-    """The draft as it will be read back; raises `InvalidPayload`."""
+    """The draft as the database will return it; raises `InvalidPayload`."""
     if draft.expires_at is not None and not 0 < draft.expires_at <= _LAST_MOMENT:
         raise InvalidPayload("A notification must expire before the year 10000")
     return NotificationDraft(
@@ -64,33 +72,39 @@ def checked_draft(draft: NotificationDraft) -> NotificationDraft:
     )
 
 
-async def save_batches(
-    connection: AsyncConnection, orders: Sequence[NotificationBatch | EventError], save: _Save, now: int
-) -> list[Outcome]:
-    """What becomes of each, in order. Those that are refused already stay so."""
-    going = await _enter(connection, orders, now)
-    drafts = [draft for one in going if isinstance(one, NotificationBatch) for draft in one.drafts]
-    saved = iter(await save(drafts) if drafts else ())
-    return [list(islice(saved, len(one.drafts))) if isinstance(one, NotificationBatch) else one for one in going]
-
-
-async def _enter(
-    connection: AsyncConnection, orders: Sequence[NotificationBatch | EventError], now: int
-) -> list[NotificationBatch | KnownKey | EventError]:
-    asking = [one.asked for one in orders if isinstance(one, NotificationBatch) and one.asked is not None]
-    known = iter(await enter(connection, asking, now) if asking else ())
+async def enter_keys(
+    connection: AsyncConnection, batches: Sequence[NotificationBatch | EventError], now: int
+) -> list[Entered]:
+    """Enter the keys of all batches, in one statement. Returns one item per batch, in order; errors stay errors."""
+    requests = [one.request for one in batches if isinstance(one, NotificationBatch) and one.request is not None]
+    known = iter(await enter(connection, requests, now) if requests else ())
     return [
-        _standing(one, one.asked, next(known)) if isinstance(one, NotificationBatch) and one.asked is not None else one
-        for one in orders
+        _entered(one, one.request, next(known))
+        if isinstance(one, NotificationBatch) and one.request is not None
+        else one
+        for one in batches
     ]
 
 
-def _standing(
-    order: NotificationBatch, asked: KeyedRequest, known: KnownKey
-) -> NotificationBatch | KnownKey | EventError:
-    """The order if it is to be carried out: again too, for it may have been cut short, and then does no harm."""
+def drafts_of(entered: Sequence[Entered]) -> list[NotificationDraft]:
+    """The drafts of all batches that are still to be saved, in order."""
+    return [draft for one in entered if isinstance(one, NotificationBatch) for draft in one.drafts]
+
+
+def outcomes_of(entered: Sequence[Entered], saved: Sequence[Delivered]) -> list[Outcome]:
+    """The outcome of each batch. `saved` has one item per draft of `drafts_of(entered)`, in the same order."""
+    rest = iter(saved)
+    return [list(islice(rest, len(one.drafts))) if isinstance(one, NotificationBatch) else one for one in entered]
+
+
+def _entered(batch: NotificationBatch, request: KeyedRequest, known: KnownKey) -> Entered:
+    """The batch, where it is to be saved.
+
+    Also where the key is known without an answer: the earlier attempt may have been cut short, and saving is
+    idempotent.
+    """
     try:
-        same_body(known, asked)
+        same_body(known, request)
     except Conflict as error:
         return error
-    return order if known.answer is None else known
+    return batch if known.answer is None else known

@@ -1,4 +1,4 @@
-"""Which device has which notification: receipts, committed in groups as they come in by the thousand."""
+"""Delivery receipts: which device has which notification. Group commit, because they arrive by the thousand."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from rtserver.store.db.dialects import among, insert_into, matches
 from rtserver.store.db.group_commit import GroupWriter
 from rtserver.store.schema.notifications import deliveries, notifications
 
-MOST_DEVICES = 50
-"""That a notification has receipts of, more or less: a client can give itself any number of names."""
+MAX_DEVICES = 50
+"""Devices with a receipt per notification, approximately: a client can use any number of device names."""
 
 
 class _Received(NamedTuple):
-    """`seqs`: which state of each notification it was, by id; None: whichever it is now."""
+    """`seqs`: notification id → the `seq` that the device received; None: the current one. `at`: milliseconds."""
 
     user: str
     device: str
@@ -29,20 +29,29 @@ class _Received(NamedTuple):
 
 
 class DeliveryReceipts:
-    """Needs `start` and `stop`."""
+    """Saves receipts between `start` and `stop`.
+
+    `record` runs in the caller's task: it queues the receipts and waits. `_write` runs in the task of the group writer,
+    once per batch, in one transaction.
+    """
 
     def __init__(self, db: Database) -> None:
         self._db = db
         self._writer: GroupWriter[_Received, None] = GroupWriter(self._write, batch_limit=200)
 
     async def start(self) -> None:
+        """Start the group writer."""
         await self._writer.start()
 
     async def stop(self) -> None:
+        """Reject new receipts and save the queued ones."""
         await self._writer.stop()
 
     async def record(self, user: str, device: str, seqs: dict[str, int | None]) -> None:
-        """The first receipt of a device counts. What the user does not have, or has another state of, is ignored."""
+        """Save receipts of a device; the first one for a notification counts.
+
+        Ignores notifications that the user does not have, or that have another `seq` by now. Raises `Unavailable`.
+        """
         if seqs:
             await self._writer.submit(_Received(user, device, seqs, now_ms()))
 
@@ -64,14 +73,14 @@ class DeliveryReceipts:
 
 
 async def _insert(connection: AsyncConnection, rows: dict[tuple[str, str], tuple[str, int]]) -> None:
-    """Sorted, so that two servers with the same ones do not wait for each other."""
+    """Insert receipts in sorted order, so that two servers with the same ones cannot deadlock."""
     known = among(connection, deliveries.c.notification_id, {id_ for id_, _ in rows})
     query = sa.select(deliveries.c.notification_id, sa.func.count()).where(known)
     counts = {row[0]: row[1] for row in await connection.execute(query.group_by(deliveries.c.notification_id))}
     values: list[dict[str, object]] = []
     for (id_, device), (user, at) in sorted(rows.items()):
         counts[id_] = counts.get(id_, 0) + 1
-        if counts[id_] <= MOST_DEVICES:
+        if counts[id_] <= MAX_DEVICES:
             values.append({"notification_id": id_, "device": device, "user_id": user, "delivered_at": at})
     if values:
         await connection.execute(insert_into(connection, deliveries).on_conflict_do_nothing(), values)

@@ -1,4 +1,4 @@
-"""The row of each inbox: its last number, and the lock that whoever changes the inbox holds until it commits."""
+"""Inbox rows: the last number of each inbox, and the lock that every change of the inbox holds until its commit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rtserver.store.schema.notifications import inboxes
 
 
 async def lock_inboxes(connection: AsyncConnection, users: Sequence[str]) -> dict[str, int]:
-    """Make the inboxes that are missing, lock all, and return the last number of each. `users` must be sorted."""
+    """Create missing inboxes, lock all, and return the last number of each. `users` must be sorted (deadlocks)."""
     statement = insert_into(connection, inboxes)
     locking = statement.on_conflict_do_update(
         index_elements=[inboxes.c.user_id], set_={"last_seq": inboxes.c.last_seq}
@@ -22,6 +22,7 @@ async def lock_inboxes(connection: AsyncConnection, users: Sequence[str]) -> dic
 
 
 async def advance_inboxes(connection: AsyncConnection, last_seqs: dict[str, int]) -> None:
+    """Save the last numbers of locked inboxes."""
     statement = (
         sa.update(inboxes).where(inboxes.c.user_id == sa.bindparam("user")).values(last_seq=sa.bindparam("last"))
     )

@@ -1,9 +1,9 @@
-"""One transaction that puts notifications into inboxes: `append` for users in place of rooms, by the same rules.
+"""Insert: one transaction that numbers and saves notifications, by the rules of `rtserver.store.messages.append`.
 
-1. The rows of the inboxes are locked first, in sorted order. Keys, groups and preferences are looked up after that.
-2. A repeat of a key takes no number; with another body it is a `Conflict`, and nothing of the call is saved.
-3. One that joins a group takes over its row: the same id, the next number. A group ends when it is read, unless both
-   are muted: those are saved as read, and would never be one.
+1. The inbox rows are locked first, in sorted order. Keys, groups and preferences are read after that.
+2. A repeated key takes no number. With another body it is a `Conflict`, and nothing of the call is saved.
+3. A notification that joins a group takes over its row: the same id, the next number. A group ends when it is read.
+   Muted notifications are saved as read, so a muted group does not end; it is separate from an unmuted one of its key.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from rtserver.clock import iso
 from rtserver.errors import Conflict
 from rtserver.protocol import json
-from rtserver.store.db.dialects import among, matches, paired
+from rtserver.store.db.dialects import among, matches, matches_json
 from rtserver.store.notifications.inbox_locks import advance_inboxes, lock_inboxes
 from rtserver.store.notifications.preferences import preferences_of
-from rtserver.store.notifications.records import NOTHING_SET, Delivered, Notification, NotificationDraft, Preferences
+from rtserver.store.notifications.records import NO_PREFERENCES, Delivered, Notification, NotificationDraft, Preferences
 from rtserver.store.notifications.rows import alive, note_columns, note_of, row_of, unread
 from rtserver.store.notifications.webhook_insert import queue_webhooks
 from rtserver.store.schema.notifications import deliveries, grouped_keys, notifications
@@ -36,17 +36,17 @@ _Group = tuple[str, str, bool]  # user, group key, whether muted
 
 @dataclass
 class _Entry:
-    """A row as it will be: what stands in it, under which key, and the keys that it stood under before."""
+    """A row to be saved: its notification, its key and digest, and the earlier keys of its group."""
 
     note: Notification
     key: str | None
     digest: str | None
-    swallowed: list[tuple[str, str | None]] = field(default_factory=list)
+    former_keys: list[tuple[str, str | None]] = field(default_factory=list)
 
 
 @dataclass
 class Inboxes:
-    """What is known of the inboxes that are written to, all of them locked."""
+    """The state of the locked inboxes: last numbers, known keys, open groups and preferences."""
 
     last_seqs: dict[str, int]
     known: dict[_Key, tuple[Notification, str | None]] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class Inboxes:
 
 @dataclass
 class Numbered:
-    """The answers, and the rows that they need: by id, with the user."""
+    """The results, and the rows to insert (`fresh`) and to update (`grown`): by id, with the user."""
 
     delivered: list[Delivered] = field(default_factory=list)
     fresh: dict[str, tuple[str, _Entry]] = field(default_factory=dict)
@@ -70,9 +70,9 @@ async def insert_notifications(
     now: int,
     webhook_delay: int | None = None,
 ) -> list[Delivered]:
-    """The notification of each draft and whether it is new, in order.
+    """Insert notifications in the caller's transaction; returns the notification of each draft, in order.
 
-    `webhook_delay`: milliseconds after which its webhook is due; None writes none.
+    `now`: milliseconds. `webhook_delay`: milliseconds after which a webhook is due; None: no webhooks.
     """
     users = sorted({draft.user for draft in drafts})
     inboxes = Inboxes(await lock_inboxes(connection, users))
@@ -91,53 +91,69 @@ async def insert_notifications(
 
 
 def number(drafts: Sequence[NotificationDraft], inboxes: Inboxes, new_id: Callable[[], str], now: int) -> Numbered:
-    """Give each draft its notification: that of its key, its group grown by it, or the next. Advances `inboxes`."""
-    numbered = Numbered()
-    moment = datetime.fromtimestamp(now / 1000, UTC)
-    hushed = {user: bool(p.quiet_hours and p.quiet_hours.until(moment)) for user, p in inboxes.preferences.items()}
+    """Assign each draft its notification, in order. Pure but for `inboxes`, which it advances.
+
+    The notification is that of its key, or that of its group, or a new one. Raises `Conflict` for a key whose first
+    notification had another body.
+    """
+    numbering = _Numbering(inboxes, new_id, now)
     for draft in drafts:
+        numbering.add(draft)
+    return numbering.result
+
+
+class _Numbering:
+    """The loop of `number`: what it reads (`inboxes`) and what it builds (`result`)."""
+
+    def __init__(self, inboxes: Inboxes, new_id: Callable[[], str], now: int) -> None:
+        self.result = Numbered()
+        self._inboxes = inboxes
+        self._new_id = new_id
+        self._now = now
+        self._created_at = iso(now)
+        moment = datetime.fromtimestamp(now / 1000, UTC)
+        self._quiet = {
+            user: bool(p.quiet_hours and p.quiet_hours.until(moment)) for user, p in inboxes.preferences.items()
+        }
+
+    def add(self, draft: NotificationDraft) -> None:
         digest = None if draft.key is None else digest_of(draft)
-        earlier = inboxes.known.get((draft.user, draft.key)) if draft.key is not None else None
+        earlier = self._inboxes.known.get((draft.user, draft.key)) if draft.key is not None else None
         if earlier is not None:
             if not draft.once and earlier[1] not in (None, digest):
                 raise Conflict("Another notification of this user has the same key")
-            numbered.delivered.append(Delivered(earlier[0], False))
-            continue
-        entry = _row_for(draft, digest, inboxes, numbered, new_id, iso(now))
+            self.result.delivered.append(Delivered(earlier[0], False))
+            return
+        note = self._assign(draft, digest)
         if draft.key is not None:
-            inboxes.known[draft.user, draft.key] = (entry.note, digest)
-        late = draft.expires_at is not None and draft.expires_at <= now
-        numbered.delivered.append(Delivered(entry.note, True, hushed.get(draft.user, False), late))
-    return numbered
+            self._inboxes.known[draft.user, draft.key] = (note, digest)
+        late = draft.expires_at is not None and draft.expires_at <= self._now
+        self.result.delivered.append(Delivered(note, True, self._quiet.get(draft.user, False), late))
 
-
-def _row_for(
-    draft: NotificationDraft,
-    digest: str | None,
-    inboxes: Inboxes,
-    numbered: Numbered,
-    new_id: Callable[[], str],
-    created_at: str,
-) -> _Entry:
-    """The row that the draft gets: its group's, or one of its own."""
-    inboxes.last_seqs[draft.user] = seq = inboxes.last_seqs[draft.user] + 1
-    muted = inboxes.preferences.get(draft.user, NOTHING_SET).mutes(draft)
-    group = None if draft.group_key is None else (draft.user, draft.group_key, muted)
-    entry = inboxes.groups.get(group) if group is not None else None
-    if entry is None:
-        note = _note(draft, new_id(), seq, created_at, muted, 1)
+    def _assign(self, draft: NotificationDraft, digest: str | None) -> Notification:
+        """The notification of a draft whose key is new, with the next number of the inbox."""
+        self._inboxes.last_seqs[draft.user] = seq = self._inboxes.last_seqs[draft.user] + 1
+        muted = self._inboxes.preferences.get(draft.user, NO_PREFERENCES).mutes(draft)
+        group = None if draft.group_key is None else (draft.user, draft.group_key, muted)
+        entry = self._inboxes.groups.get(group) if group is not None else None
+        if entry is not None:
+            note = _note(draft, entry.note.id, seq, self._created_at, muted, entry.note.count + 1)
+            self._grow(entry, draft, digest, note)
+            return note
+        note = _note(draft, self._new_id(), seq, self._created_at, muted, 1)
         entry = _Entry(note, draft.key, digest)
-        numbered.fresh[note.id] = (draft.user, entry)
+        self.result.fresh[note.id] = (draft.user, entry)
         if group is not None:
-            inboxes.groups[group] = entry
-        return entry
-    if entry.key is not None:
-        entry.swallowed.append((entry.key, entry.digest))
-    entry.note = _note(draft, entry.note.id, seq, created_at, muted, entry.note.count + 1)
-    entry.key, entry.digest = draft.key, digest
-    if entry.note.id not in numbered.fresh:
-        numbered.grown[entry.note.id] = (draft.user, entry)
-    return entry
+            self._inboxes.groups[group] = entry
+        return note
+
+    def _grow(self, entry: _Entry, draft: NotificationDraft, digest: str | None, note: Notification) -> None:
+        """Replace what the row of a group says; its former key becomes a grouped key."""
+        if entry.key is not None:
+            entry.former_keys.append((entry.key, entry.digest))
+        entry.note, entry.key, entry.digest = note, draft.key, digest
+        if note.id not in self.result.fresh:
+            self.result.grown[note.id] = (draft.user, entry)
 
 
 def _note(draft: NotificationDraft, id_: str, seq: int, created_at: str, muted: bool, count: int) -> Notification:
@@ -149,9 +165,9 @@ def _note(draft: NotificationDraft, id_: str, seq: int, created_at: str, muted: 
 
 
 def digest_of(draft: NotificationDraft) -> str:
-    """Alike for two drafts that say the same to a user."""
-    said = (draft.type, draft.message, draft.data, draft.group_key, draft.room, draft.expires_at)
-    return blake2b(msgspec.json.encode(said, order="deterministic"), digest_size=16).hexdigest()
+    """A digest of the body: equal for two drafts with the same content, whatever their keys."""
+    body = (draft.type, draft.message, draft.data, draft.group_key, draft.room, draft.expires_at)
+    return blake2b(msgspec.json.encode(body, order="deterministic"), digest_size=16).hexdigest()
 
 
 async def _save(connection: AsyncConnection, numbered: Numbered) -> None:
@@ -160,17 +176,17 @@ async def _save(connection: AsyncConnection, numbered: Numbered) -> None:
         await connection.execute(sa.insert(notifications), rows)
     if numbered.grown:
         await _grow(connection, numbered.grown)
-    swallowed = [
+    former_keys = [
         {"user_id": user, "key": key, "notification_id": entry.note.id, "digest": digest}
         for user, entry in (*numbered.fresh.values(), *numbered.grown.values())
-        for key, digest in entry.swallowed
+        for key, digest in entry.former_keys
     ]
-    if swallowed:
-        await connection.execute(sa.insert(grouped_keys), swallowed)
+    if former_keys:
+        await connection.execute(sa.insert(grouped_keys), former_keys)
 
 
 async def _grow(connection: AsyncConnection, grown: dict[str, tuple[str, _Entry]]) -> None:
-    """No device has what these stand for now."""
+    """Update the rows of grown groups. Their receipts are deleted: no device has the new state."""
     rows = [row_of(user, entry.note, entry.key, entry.digest) for user, entry in grown.values()]
     names = [name for name in rows[0] if name not in ("user_id", "id")]
     statement = (
@@ -187,7 +203,7 @@ async def _grow(connection: AsyncConnection, grown: dict[str, tuple[str, _Entry]
 async def _repeated(
     connection: AsyncConnection, drafts: Iterable[NotificationDraft]
 ) -> dict[_Key, tuple[Notification, str | None]]:
-    """The notifications whose keys are used again, and the digests of what came with these."""
+    """The notifications of keys that are used again, and the digests of the bodies that had those keys."""
     keys = {(draft.user, draft.key) for draft in drafts if draft.key is not None}
     if not keys:
         return {}
@@ -198,17 +214,17 @@ async def _repeated(
 
 @cache
 def _repeated_query(dialect: str) -> sa.CompoundSelect[Any]:
-    """Of `keys`: what stands under each, as it is now."""
+    """The current notification of each of `keys`, by its own key or by one of its earlier keys."""
     text = sa.bindparam("keys", type_=sa.Text)
-    own, former = (paired(dialect, [of.c.user_id, of.c.key], text) for of in (notifications, grouped_keys))
-    standing = sa.select(notifications.c.user_id, notifications.c.key, notifications.c.digest, *note_columns())
-    swallowed = sa.select(grouped_keys.c.user_id, grouped_keys.c.key, grouped_keys.c.digest, *note_columns())
-    its = notifications.c.id == grouped_keys.c.notification_id
-    return sa.union_all(standing.where(own), swallowed.join(notifications, its).where(former))
+    own, former = (matches_json(dialect, [of.c.user_id, of.c.key], text) for of in (notifications, grouped_keys))
+    current = sa.select(notifications.c.user_id, notifications.c.key, notifications.c.digest, *note_columns())
+    earlier = sa.select(grouped_keys.c.user_id, grouped_keys.c.key, grouped_keys.c.digest, *note_columns())
+    same = notifications.c.id == grouped_keys.c.notification_id
+    return sa.union_all(current.where(own), earlier.join(notifications, same).where(former))
 
 
 async def _groups(connection: AsyncConnection, drafts: Iterable[NotificationDraft], now: int) -> dict[_Group, _Entry]:
-    """The latest notification of each group that may still grow."""
+    """The latest notification of each group that can still grow."""
     wanted = {(draft.user, draft.group_key) for draft in drafts if draft.group_key is not None}
     if not wanted:
         return {}

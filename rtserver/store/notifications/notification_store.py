@@ -1,6 +1,6 @@
-"""Each user's inbox of notifications: saved first, so that whoever is offline finds them later.
+"""Notification store: the inbox of each user. Saved before anything is pushed, so that offline users find them later.
 
-Knows nothing of pushing them to devices.
+Knows nothing of pushing notifications to devices.
 """
 
 from __future__ import annotations
@@ -16,25 +16,36 @@ from rtserver.store.db.column_types import MAX_INT, checked_key
 from rtserver.store.db.database import Database
 from rtserver.store.db.dialects import among
 from rtserver.store.db.ids import Ids
-from rtserver.store.notifications.batches import NotificationBatch, Outcome, checked_draft, checked_order, save_batches
+from rtserver.store.notifications.batches import (
+    NotificationBatch,
+    Outcome,
+    checked_batch,
+    checked_draft,
+    drafts_of,
+    enter_keys,
+    outcomes_of,
+)
 from rtserver.store.notifications.inbox_locks import lock_inboxes
 from rtserver.store.notifications.insert import insert_notifications
 from rtserver.store.notifications.records import Delivered, Notification, NotificationDraft, Receipt, Unread
+from rtserver.store.notifications.removal import remove_dependents
 from rtserver.store.notifications.rows import alive, note_columns, note_of, unread
-from rtserver.store.schema.notifications import deliveries, grouped_keys, inboxes, notifications
+from rtserver.store.schema.notifications import deliveries, inboxes, notifications
 
 MAX_PAGE = 10_000
-MOST_TYPES = 100
+MAX_TYPES = 100
 
 _Page = tuple[list[Notification], bool]
 _Delivered = list[Delivered]
-_Drafts = list[NotificationDraft]
 _Outcomes = list[Outcome]
 _Ids = list[str]
 
 
 class Notifications:
-    """`webhook_delay`: seconds after which the webhook of a new one is due; None: nobody wants webhooks."""
+    """Inboxes of all users. All methods raise `Unavailable`.
+
+    `webhook_delay`: seconds after which the webhook of a new notification is due; None: no webhooks.
+    """
 
     def __init__(self, db: Database, *, webhook_delay: float | None = None) -> None:
         self._db = db
@@ -42,9 +53,9 @@ class Notifications:
         self._webhook_delay = None if webhook_delay is None else round(webhook_delay * 1000)
 
     async def add(self, drafts: Sequence[NotificationDraft]) -> _Delivered:
-        """Save all of them or none. Each comes back as new, or the first one of its user and key as not.
+        """Save all drafts or none; returns one result per draft: a new one, or the first one of its user and key.
 
-        Raises `Conflict` where that first one said something else.
+        Raises `Conflict` where that first one has another body, `InvalidPayload` for values that cannot be stored.
         """
         checked = list(map(checked_draft, drafts))
         if not checked:
@@ -52,37 +63,38 @@ class Notifications:
         async with self._db.transaction() as connection:
             return await insert_notifications(connection, checked, self._ids, now_ms(), self._webhook_delay)
 
-    async def save_batches(self, orders: Sequence[NotificationBatch]) -> _Outcomes:
-        """Save each whole, in one transaction with its key, or find out why not.
+    async def save_batches(self, batches: Sequence[NotificationBatch]) -> _Outcomes:
+        """Save batches in one transaction, each whole and with its key. Returns one outcome per batch, in order.
 
-        Raises what `add` does for any of them, and then none is saved.
+        Raises what `add` raises, for any of them; then none is saved.
         """
-        checked, now = list(map(checked_order, orders)), now_ms()
-
-        async def save(drafts: _Drafts) -> _Delivered:
-            return await insert_notifications(connection, drafts, self._ids, now, self._webhook_delay)
-
+        checked, now = list(map(checked_batch, batches)), now_ms()
         async with self._db.transaction() as connection:
-            return await save_batches(connection, checked, save, now)
+            entered = await enter_keys(connection, checked, now)
+            drafts = drafts_of(entered)
+            saved = (
+                await insert_notifications(connection, drafts, self._ids, now, self._webhook_delay) if drafts else []
+            )
+        return outcomes_of(entered, saved)
 
     async def list(
         self, user: str, *, before: int | None = None, limit: int = 50, unread: bool = False, type: str | None = None
     ) -> _Page:
-        """Newest first, and whether there are older ones. `before`: a `seq`, exclusive."""
+        """A page, newest first, and whether there are older ones. `before`: a `seq`, exclusive."""
         query = _page(user, before, limit, unread, type)
         async with self._db.reading() as connection:
             found = [note_of(row) for row in await connection.execute(query)]
         return found[:limit], len(found) > limit
 
     async def still_unread(self, id_: str) -> Notification | None:
-        """As it is now; None for one that was read, was deleted or has expired."""
+        """The notification as it is now; None where it was read or deleted, or has expired."""
         async with self._db.reading() as connection:
             query = sa.select(*note_columns()).where(notifications.c.id == id_, unread(), alive(now_ms()))
             row = (await connection.execute(query)).first()
             return None if row is None else note_of(row)
 
     async def find(self, id_: str) -> tuple[str, Notification, tuple[Receipt, ...]]:
-        """Whose it is, what it says now, and which devices have it; raises `NotFound`."""
+        """The user, the notification as it is now, and its receipts; raises `NotFound`."""
         async with self._db.reading() as connection:
             query = sa.select(notifications.c.user_id, *note_columns()).where(notifications.c.id == checked_key(id_))
             row = (await connection.execute(query)).first()
@@ -95,11 +107,11 @@ class Notifications:
         return user, note_of(rest), receipts
 
     async def mark_read(self, user: str, ids: _Ids | None, up_to: int | None = None) -> tuple[_Ids, Unread]:
-        """Mark these (None: all; up to that `seq`) as read; return the ids that were unread, in order, and what is."""
+        """Mark `ids` (None: all, or all up to `up_to`) as read; returns the ids that were unread, and what still is."""
         return await self._mark(user, ids, up_to, {"read": True, "seen": True}, sa.true())
 
     async def mark_seen(self, user: str, ids: _Ids | None, up_to: int | None = None) -> tuple[_Ids, Unread]:
-        """Mark these (None: all; up to that `seq`) as seen; return the ids that were unseen, and what is unread."""
+        """Mark `ids` (None: all, or all up to `up_to`) as seen; returns the ids that were unseen, and unread counts."""
         return await self._mark(user, ids, up_to, {"seen": True}, sa.not_(notifications.c.seen))
 
     async def _mark(
@@ -108,7 +120,7 @@ class Notifications:
         mine = sa.and_(notifications.c.user_id == checked_key(user), unread(), due)
         if up_to is not None:
             mine = sa.and_(mine, notifications.c.seq <= up_to)
-        async with self._db.reading() as connection:  # mostly there is nothing to mark, and nothing to lock then
+        async with self._db.reading() as connection:  # often nothing is to be marked, and no lock is needed
             if (await connection.execute(sa.select(notifications.c.id).where(mine).limit(1))).first() is None:
                 return [], await _unread(connection, user)
         async with self._db.transaction() as connection:
@@ -118,19 +130,19 @@ class Notifications:
             return sorted(changed), await _unread(connection, user)
 
     async def delete(self, user: str, ids: _Ids) -> tuple[int, Unread]:
-        """Delete these; return how many there were, and what is still unread."""
+        """Delete notifications; returns how many existed, and what is still unread."""
         if not ids:
             return 0, await self.counts(user)
         async with self._db.transaction() as connection:
             await lock_inboxes(connection, [user])
             mine = sa.and_(notifications.c.user_id == user, _among(connection, ids))
             done = await connection.execute(sa.delete(notifications).where(mine).returning(notifications.c.id))
-            gone = list(done.scalars())
-            await forget_what_belongs_to(connection, gone)
-            return len(gone), await _unread(connection, user)
+            removed = list(done.scalars())
+            await remove_dependents(connection, removed)
+            return len(removed), await _unread(connection, user)
 
     async def counts(self, user: str) -> Unread:
-        """What is unread, by type too: the `MOST_TYPES` largest."""
+        """Unread counts, also of the `MAX_TYPES` most frequent types."""
         async with self._db.reading() as connection:
             return await _unread(connection, user)
 
@@ -138,8 +150,8 @@ class Notifications:
         """How many of the user's notifications are unread."""
         return (await self.counts(user)).count
 
-    async def welcome(self, user: str) -> Unread:
-        """What is unread; from now on the user is one of everyone."""
+    async def open_inbox(self, user: str) -> Unread:
+        """Unread counts; creates the inbox, so that the user receives notifications to everyone."""
         async with self._db.reading() as connection:
             known = sa.select(inboxes.c.last_seq).where(inboxes.c.user_id == checked_key(user))
             if (await connection.execute(known)).first() is not None:
@@ -147,13 +159,6 @@ class Notifications:
         async with self._db.transaction() as connection:
             await lock_inboxes(connection, [user])
         return Unread()
-
-
-async def forget_what_belongs_to(connection: AsyncConnection, ids: _Ids) -> None:
-    """The receipts and the former keys of notifications that are deleted. Webhooks find out by themselves."""
-    if ids:
-        for table in (deliveries, grouped_keys):
-            await connection.execute(sa.delete(table).where(among(connection, table.c.notification_id, ids)))
 
 
 def _page(
@@ -182,5 +187,5 @@ async def _unread(connection: AsyncConnection, user: str) -> Unread:
     mine = sa.and_(notifications.c.user_id == checked_key(user), unread(), alive(now_ms()))
     query = sa.select(notifications.c.type, sa.func.count(), unseen).where(mine).group_by(notifications.c.type)
     rows = sorted(await connection.execute(query), key=lambda row: (-row[1], row[0]))
-    types = {type_: int(count) for type_, count, _ in rows[:MOST_TYPES]}
+    types = {type_: int(count) for type_, count, _ in rows[:MAX_TYPES]}
     return Unread(sum(row[1] for row in rows), sum(int(row[2]) for row in rows), types)

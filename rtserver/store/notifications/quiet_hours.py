@@ -1,8 +1,8 @@
-"""Quiet hours: when a user wants to hear nothing, in the local time of a place. Knows nothing of notifications.
+"""Quiet hours: the time of day without sounds, in the user's time zone. Knows nothing of notifications.
 
-1. The hours of a day begin and end at moments, not at readings of the clock: an hour that a clock change repeats is
-   quiet once, and one that it leaves out moves on by as much.
-2. A time zone that this machine does not know makes no hour quiet.
+1. Quiet hours begin and end at points in time, not at clock readings. An hour that a clock change repeats is quiet
+   once; a beginning or end in an hour that it skips moves by the size of the change.
+2. In a time zone unknown to this machine, no hour is quiet.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _LONGEST_ZONE = 64
 
 
 class QuietHours(Struct, frozen=True, rename="camel"):
-    """From one time of the day to another, past midnight where `to` is the earlier one."""
+    """From one time of day to another, past midnight where `to` is earlier than `from`."""
 
     from_: str = field(name="from")
     to: str
     time_zone: str
 
     def fault(self) -> str | None:
-        """What is wrong with them, for people."""
+        """A description of what is invalid, or None."""
         if not _CLOCK.match(self.from_) or not _CLOCK.match(self.to):
             return "Times are written HH:MM, from 00:00 to 23:59"
         if self.from_ == self.to:
@@ -35,7 +35,7 @@ class QuietHours(Struct, frozen=True, rename="camel"):
         return None if _zone(self.time_zone) else "`timeZone` must be a name such as Europe/Paris"
 
     def until(self, moment: datetime) -> datetime | None:
-        """The end of the quiet hours that `moment` lies in, or None. Both in UTC."""
+        """The end of the quiet hours that contain `moment`, or None. Both in UTC."""
         zone = _zone(self.time_zone)
         if zone is None:
             return None
@@ -47,7 +47,7 @@ class QuietHours(Struct, frozen=True, rename="camel"):
         return None
 
     def _of(self, day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
-        """The hours that begin on that day."""
+        """The beginning and end, in UTC, of the quiet hours that begin on that day."""
         last = day if self.from_ < self.to else day + timedelta(days=1)
         return _moment(day, self.from_, zone), _moment(last, self.to, zone)
 
@@ -58,7 +58,7 @@ def _moment(day: date, clock: str, zone: ZoneInfo) -> datetime:
 
 @lru_cache(maxsize=1024)
 def _zone(name: str) -> ZoneInfo | None:
-    # The name becomes a path: only what looks like a name may.
+    # The name is used as a path, so its form is checked.
     if len(name) > _LONGEST_ZONE or not _ZONE.match(name):
         return None
     try:

@@ -1,4 +1,4 @@
-"""What the inboxes take and give: plain records, camelCase on the wire, times as ISO-8601 UTC with milliseconds.
+"""Notification records: what the store takes and returns. camelCase on the wire, times as ISO-8601 UTC.
 
 Knows nothing of tables or events.
 """
@@ -13,9 +13,10 @@ from rtserver.store.notifications.quiet_hours import QuietHours
 
 
 class Notification(Struct, frozen=True, rename="camel", omit_defaults=True):
-    """A saved notification. `seq` rises for its user; a group that grows takes a new one and keeps its id.
+    """A saved notification. `seq` rises per user; a group that grows takes a new `seq` and keeps its id.
 
-    `read` implies `seen`. `count`: how many of its group it stands for. `muted`: its user wants no word of it.
+    `read` implies `seen`. `count`: the notifications of its group that it replaces, itself included. `muted`: the user
+    muted its type or room, so it is not pushed.
     """
 
     id: str
@@ -34,10 +35,11 @@ class Notification(Struct, frozen=True, rename="camel", omit_defaults=True):
 
 
 class NotificationDraft(Struct, frozen=True, rename="camel"):
-    """A notification that is not saved yet. The same `key` of one user names the same notification.
+    """A notification to be saved. Drafts of one user with the same `key` are the same notification.
 
-    While the last one of the same `group_key` is unread, this one takes its place. `room` is what it is about;
-    `expires_at` is in milliseconds since the epoch. `once`: whatever else has the `key` is it, what it says aside.
+    While the last notification of the same `group_key` is unread, this one replaces it. `room`: the room that it is
+    about. `expires_at`: milliseconds since the epoch. `once`: an earlier notification with the `key` counts as the same
+    one, even with another body.
     """
 
     user: str
@@ -52,7 +54,7 @@ class NotificationDraft(Struct, frozen=True, rename="camel"):
 
 
 class Delivered(NamedTuple):
-    """The notification of one draft. `new` is False where its key was known; `silent`: in the user's quiet hours.
+    """The notification of one draft. `new`: False where its key was known. `silent`: during quiet hours.
 
     `late`: it had expired before it was saved.
     """
@@ -64,12 +66,12 @@ class Delivered(NamedTuple):
 
     @property
     def wanted(self) -> bool:
-        """Whether the user's devices should hear of it."""
+        """Whether it is pushed to the user's devices."""
         return self.new and not self.late and not self.notification.muted
 
 
 class Unread(Struct, frozen=True, rename="camel"):
-    """How many are unread, how many of these were not seen either, and how many of each type are unread."""
+    """Numbers of notifications: unread, unread and unseen, unread by type."""
 
     count: int = 0
     unseen: int = 0
@@ -77,21 +79,22 @@ class Unread(Struct, frozen=True, rename="camel"):
 
 
 class Receipt(Struct, frozen=True, rename="camel"):
-    """A device has a notification."""
+    """The receipt of a notification by a device."""
 
     device: str
     delivered_at: str
 
 
 class Preferences(Struct, frozen=True, rename="camel"):
-    """What a user wants to hear of."""
+    """The muted types and rooms of a user, and quiet hours."""
 
     muted_types: tuple[str, ...] = ()
     muted_rooms: tuple[str, ...] = ()
     quiet_hours: QuietHours | None = None
 
     def mutes(self, draft: NotificationDraft) -> bool:
+        """Whether the type or the room of the draft is muted."""
         return draft.type in self.muted_types or (draft.room is not None and draft.room in self.muted_rooms)
 
 
-NOTHING_SET = Preferences()
+NO_PREFERENCES = Preferences()

@@ -1,4 +1,4 @@
-"""A notification as a row of its table, and the conditions that its queries share."""
+"""Rows of the table `notifications`: conversion to and from records, and the conditions that queries share."""
 
 from __future__ import annotations
 
@@ -19,21 +19,22 @@ _COLUMNS = (
 
 
 def unread() -> sa.ColumnElement[bool]:
-    """Written as the partial index has it, which SQLite compares word by word."""
+    """Unread notifications. Written exactly as in the partial index, because SQLite compares the text."""
     return sa.literal_column("NOT notifications.read", sa.Boolean)
 
 
 def alive(now: int) -> sa.ColumnElement[bool]:
-    """What has not expired."""
+    """Notifications that have not expired. `now`: milliseconds."""
     return sa.or_(notifications.c.expires_at.is_(None), notifications.c.expires_at > now)
 
 
 def note_columns() -> list[sa.ColumnElement[Any]]:
-    """The columns that `note_of` takes, in its order."""
+    """The columns of a row for `note_of`, in its order."""
     return [notifications.c[name] for name in _COLUMNS]
 
 
 def note_of(row: Sequence[Any]) -> Notification:
+    """The notification of a row with `note_columns`."""
     values = dict(zip(_COLUMNS, row, strict=True))
     expires_at = values["expires_at"]
     return Notification(
@@ -43,6 +44,7 @@ def note_of(row: Sequence[Any]) -> Notification:
 
 
 def row_of(user: str, note: Notification, key: str | None, digest: str | None) -> dict[str, Any]:
+    """The row of a notification."""
     values = {name: getattr(note, name) for name in _COLUMNS}
     times = {"created_at": _ms(note.created_at), "expires_at": None if not note.expires_at else _ms(note.expires_at)}
     return {"user_id": user, "key": key, "digest": digest, **values, **times}

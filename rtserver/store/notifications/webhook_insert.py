@@ -1,6 +1,7 @@
-"""The webhooks that notifications ask for, written in their transaction. Knows nothing of sending them.
+"""Webhook insertion: webhooks of notifications, written in the same transaction. Knows nothing of sending them.
 
-A notification has at most one webhook that was not tried yet: a group that grows until then is told once, as it is.
+A notification has at most one webhook that was not attempted yet: a group that grows until then is sent once, in its
+latest state.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ async def queue_webhooks(
     now: int,
     delay: int,
 ) -> None:
-    """One for each user and notification, due after `delay` milliseconds and not before quiet hours end."""
+    """Insert one webhook per notification, due after `delay` milliseconds, but not before quiet hours end."""
     rows = [_row(user, one, preferences.get(user), new_id(), now, delay) for user, one in wanted]
     grown = [row["notification_id"] for row in rows if row["body"]["data"]["notification"]["count"] > 1]
     if grown:
         untried = sa.and_(among(connection, webhooks.c.notification_id, grown), webhooks.c.attempts == 0)
-        gone = sa.delete(webhooks).where(untried).returning(webhooks.c.notification_id, webhooks.c.due_at)
-        due = {row.notification_id: row.due_at for row in await connection.execute(gone)}
-        for row in rows:  # a group that grows on and on must not put its webhook off
+        replaced = sa.delete(webhooks).where(untried).returning(webhooks.c.notification_id, webhooks.c.due_at)
+        due = {row.notification_id: row.due_at for row in await connection.execute(replaced)}
+        for row in rows:  # a group that keeps growing must not delay its webhook
             if row["due_at"] == now + delay:
                 row["due_at"] = due.get(row["notification_id"], row["due_at"])
     if rows:

@@ -1,8 +1,8 @@
-"""The queue of webhooks: who delivers which next, until when, and what has become of it. Knows nothing of HTTP.
+"""Webhook queue: claims with leases, retries and parked failures. Knows nothing of HTTP.
 
-1. Whoever claims one has it for the time of the lease; when that has passed without a word, another server takes over.
-   So it is delivered by one server at a time, and at least once.
-2. `attempts` counts the claims. What is settled was claimed by the same count: a server that comes too late is ignored.
+1. A server claims a webhook for the time of a lease. When the lease ends without a result, another server claims it. So
+   a webhook is delivered by one server at a time, and at least once.
+2. `attempts` counts the claims and identifies them: a result is ignored when the webhook was claimed again since.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from rtserver.store.schema.notifications import notifications, webhooks
 
 
 class Webhook(NamedTuple):
-    """`stale`: the notification was read or deleted meanwhile, or has expired."""
+    """A claimed webhook. `stale`: its notification was read or deleted meanwhile, or has expired."""
 
     id: str
     user: str
@@ -31,9 +31,9 @@ class Webhook(NamedTuple):
 
 
 class Settled(NamedTuple):
-    """What has become of a claimed one. It is done with, unless there is `due_at`, when to try again, or `error`.
+    """The result of a claimed webhook: done, or to be repeated at `due_at`, or failed for good with `error`.
 
-    With `due_at` and without `error` it was not tried.
+    With `due_at` and without `error`, delivery was not attempted.
     """
 
     webhook: Webhook
@@ -42,7 +42,7 @@ class Settled(NamedTuple):
 
 
 class QueueState(NamedTuple):
-    """`oldest`: milliseconds for which the oldest that still waits has waited; None where none does."""
+    """`waiting`, `failed`: numbers of webhooks. `oldest`: age of the oldest waiting one in milliseconds, or None."""
 
     waiting: int
     oldest: int | None
@@ -50,15 +50,17 @@ class QueueState(NamedTuple):
 
 
 class WebhookQueue:
+    """All methods raise `Unavailable`."""
+
     def __init__(self, db: Database) -> None:
         self._db = db
 
     async def claim(self, limit: int, lease: int) -> list[Webhook]:
-        """Some that are due, those that waited longest first, for `lease` milliseconds."""
+        """Claim up to `limit` due webhooks for `lease` milliseconds, those due longest first."""
         now = now_ms()
         due = sa.and_(webhooks.c.failed_at.is_(None), webhooks.c.due_at <= now)
         chosen = sa.select(webhooks.c.id).where(due).order_by(webhooks.c.due_at).limit(limit)
-        async with self._db.reading() as connection:  # mostly none is, and none need be kept from writing then
+        async with self._db.reading() as connection:  # usually none is due, and the write lock is not needed
             if (await connection.execute(chosen.limit(1))).first() is None:
                 return []
         async with self._db.transaction() as connection:
@@ -81,6 +83,7 @@ class WebhookQueue:
         ]
 
     async def settle(self, settled: Sequence[Settled]) -> None:
+        """Delete the webhooks that are done; reschedule or park the others."""
         again = [_change(one) for one in settled if one.due_at is not None or one.error is not None]
         done = [_which(one.webhook) for one in settled if one.due_at is None and one.error is None]
         mine = sa.and_(webhooks.c.id == sa.bindparam("which"), webhooks.c.attempts == sa.bindparam("claim"))
@@ -93,6 +96,7 @@ class WebhookQueue:
                 await connection.execute(sa.update(webhooks).where(mine).values(changed), again)
 
     async def state(self) -> QueueState:
+        """The size of the queue, for metrics."""
         waits = webhooks.c.failed_at.is_(None)
         waiting = sa.select(sa.func.count(), sa.func.min(webhooks.c.created_at)).where(waits)
         failed = sa.select(sa.func.count()).select_from(webhooks).where(webhooks.c.failed_at.is_not(None))
@@ -107,7 +111,7 @@ def _which(webhook: Webhook) -> dict[str, object]:
 
 
 def _change(one: Settled) -> dict[str, object]:
-    """One without a time to try again is parked; one that was not tried gets its attempt back."""
+    """The changed row. Without `due_at` it is parked; without an attempt its count is restored."""
     tried = one.error is not None
     return {
         **_which(one.webhook),

@@ -1,1 +1,1 @@
-"""Chat rooms, their members, and how far each has read."""
+"""Chat rooms: members, settings, read cursors and unread counts."""

@@ -1,4 +1,4 @@
-"""Who everyone is, and who is in a room, in pages: for notifications to many."""
+"""Audiences of notifications: all users, or the members of a room, in pages."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ PAGE = 1_000
 
 
 class Audience:
+    """Pages of user ids. Raises `Unavailable`."""
+
     def __init__(self, db: Database) -> None:
         self._db = db
 
     async def page(self, room: str | None, after: str) -> list[str]:
-        """The next users behind `after`, in order: the members of a room, or everyone. Less than `PAGE`: the last."""
+        """The next user ids after `after`, in order: members of `room`, or all users. Fewer than `PAGE`: the end."""
         return await (self._everyone(after) if room is None else self._members(room, after))
 
     async def _everyone(self, after: str) -> list[str]:
-        """All who ever had a notification, opened their inbox or joined a room."""
+        """All users that ever got a notification, opened their inbox or joined a room."""
         later = (table.c.user_id > checked_key(after) for table in (inboxes, members))
         sources = (sa.select(column.left).where(column).distinct().order_by(column.left) for column in later)
         both = sa.union(*(sa.select(source.limit(PAGE).subquery()) for source in sources)).subquery()

@@ -1,6 +1,6 @@
-"""How far each user has read each room: one cursor, which only moves forward.
+"""Read cursors: how far each user has read each room. A cursor only moves forward.
 
-Committed in groups: after a message everybody in its room moves at once.
+Group commit, because after a message all users in its room move their cursors at once.
 """
 
 from __future__ import annotations
@@ -23,20 +23,29 @@ class _Cursor(NamedTuple):
 
 
 class ReadCursors:
-    """Moves cursors between `start` and `stop`; reads at any time."""
+    """Moves cursors between `start` and `stop`; reads at any time.
+
+    `mark_read` runs in the caller's task: it queues the cursor and waits. `_write` runs in the task of the group
+    writer, once per batch, in one transaction.
+    """
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._writer: GroupWriter[_Cursor, int] = GroupWriter(self._advance)
+        self._writer: GroupWriter[_Cursor, int] = GroupWriter(self._write)
 
     async def start(self) -> None:
+        """Start the group writer."""
         await self._writer.start()
 
     async def stop(self) -> None:
+        """Reject new cursors and save the queued ones."""
         await self._writer.stop()
 
     async def mark_read(self, room: str, user: str, seq: int) -> int:
-        """Move the cursor to `seq`, never backwards and never past the room's last message; return where it is."""
+        """Move the cursor to `seq`, never backwards and never past the last message; returns the cursor.
+
+        Raises `Unavailable`.
+        """
         last_seq, cursor = await self._state(room, user)
         wanted = min(seq, last_seq)
         if wanted <= cursor:
@@ -44,11 +53,11 @@ class ReadCursors:
         return await self._writer.submit(_Cursor(room, user, wanted))
 
     async def last_read(self, room: str, user: str) -> int:
-        """The cursor: 0 before the first receipt."""
+        """The cursor; 0 before the first `mark_read`."""
         return (await self._state(room, user))[1]
 
     async def _state(self, room: str, user: str) -> tuple[int, int]:
-        """The last number of the room, and the cursor."""
+        """The last number of the room and the cursor."""
         mine = sa.and_(receipts.c.room == rooms.c.room, receipts.c.user_id == user)
         query = (
             sa.select(rooms.c.last_seq, receipts.c.seq)
@@ -60,15 +69,15 @@ class ReadCursors:
             row = (await connection.execute(query)).first()
         return (row[0], row[1] or 0) if row else (0, 0)
 
-    async def _advance(self, batch: Sequence[_Cursor]) -> list[int]:
-        """Where each is now. Sorted, so that two servers with the same ones do not wait for each other."""
+    async def _write(self, batch: Sequence[_Cursor]) -> list[int]:
+        """Move a batch of cursors; returns where each is. In sorted order, so that two servers cannot deadlock."""
         furthest: dict[tuple[str, str], int] = {}
         for room, user, seq in batch:
             furthest[room, user] = max(seq, furthest.get((room, user), 0))
         rows = [{"room": room, "user_id": user, "seq": seq} for (room, user), seq in sorted(furthest.items())]
         async with self._db.transaction() as connection:
             statement = insert_into(connection, receipts)
-            # Another server may have been faster.
+            # Another server may have moved the cursor further.
             further = sa.case((statement.excluded.seq > receipts.c.seq, statement.excluded.seq), else_=receipts.c.seq)
             upsert = statement.on_conflict_do_update(
                 index_elements=[receipts.c.room, receipts.c.user_id], set_={"seq": further}

@@ -1,4 +1,4 @@
-"""What each room is set to: who may be in it, what may be written and how often, how long it is kept."""
+"""Room settings: access policy, read-only, slow mode and retention."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import sqlalchemy as sa
 from msgspec import Struct
 
 from rtserver.clock import now_ms
-from rtserver.store.audit import Deed, record
+from rtserver.store.audit import AuditEntry, record
 from rtserver.store.db.column_types import checked_key
 from rtserver.store.db.database import Database
 from rtserver.store.db.dialects import insert_into
 from rtserver.store.schema import rooms
 
 FIELDS = ("policy", "meta", "read_only", "slow_seconds", "keep_seconds", "keep_count")
-"""What can be set."""
+"""The fields that can be changed."""
 _COLUMNS = ("room", *FIELDS, "first_seq", "last_seq", "last_rev")
 
 
 class RoomSettings(Struct, frozen=True, rename="camel"):
-    """A room. `policy` None: the default one; of the limits None is none.
+    """The settings and counters of a room. `policy` None: the default; a limit of None: unlimited.
 
-    `first_seq` is the number of the oldest message that is kept, `last_seq` of the newest; `rev` counts changes.
+    `first_seq`: number of the oldest message that is kept. `last_seq`: of the newest. `rev`: number of changes.
     """
 
     room: str
@@ -39,19 +39,21 @@ class RoomSettings(Struct, frozen=True, rename="camel"):
 
 
 class RoomSettingsStore:
+    """All methods raise `Unavailable`."""
+
     def __init__(self, db: Database) -> None:
         self._db = db
 
     async def find(self, room: str) -> RoomSettings | None:
-        """None where there is no such room."""
+        """The settings of `room`; None where it does not exist."""
         async with self._db.reading() as connection:
             row = (await connection.execute(_selected(room))).first()
         return None if row is None else RoomSettings(*row)
 
     async def change(self, room: str, changes: Mapping[str, Any], by: str) -> tuple[RoomSettings, list[str]]:
-        """Set some of `FIELDS` and say so in the audit; the room is made where there is none.
+        """Change some of `FIELDS`, with an audit entry; creates the room if needed.
 
-        The settings now, and the names of what is not as it was.
+        Returns the new settings and the names of the fields that changed.
         """
         async with self._db.transaction() as connection:
             row = {"room": checked_key(room), "last_seq": 0, "active_at": now_ms()}
@@ -62,7 +64,7 @@ class RoomSettingsStore:
             if not changed:
                 return before, []
             await connection.execute(sa.update(rooms).where(rooms.c.room == room).values(changed))
-            await record(connection, [Deed(by, "room.configure", room, details=changed)])
+            await record(connection, [AuditEntry(by, "room.configure", room, details=changed)])
             after = RoomSettings(*(await connection.execute(_selected(room))).one())
         return after, list(changed)
 

@@ -1,6 +1,6 @@
-"""Who is a member of which room, and how a member's list of rooms looks.
+"""Room store: memberships, and a member's list of rooms.
 
-Membership lasts until `leave`: it has nothing to do with who is connected.
+Membership lasts until `leave`; it is independent of connections.
 """
 
 from __future__ import annotations
@@ -14,25 +14,27 @@ from rtserver.clock import now_ms
 from rtserver.store.db.column_types import checked_key
 from rtserver.store.db.database import Database
 from rtserver.store.db.dialects import insert_into, matches
-from rtserver.store.messages.records import Member, RoomSummary, Standing
-from rtserver.store.rooms.unread import standings_of, summaries_of
+from rtserver.store.messages.records import Member, ReadState, RoomSummary
+from rtserver.store.rooms.unread import read_states_of, summaries_of
 from rtserver.store.schema import members, rooms
 
 MAX_NEIGHBOURSHIPS = 20_000
 MAX_ROOMS = 10_000
 MAX_MEMBERS = 1000
-"""What one question may cost, however many rooms somebody has joined and however many are in them: memberships looked
-at, rooms told of a user, members listed."""
+"""Bounds of one query, for users in many rooms and rooms with many members: memberships read by `neighbours`, rooms
+returned by `rooms_of`, members listed."""
 
 
 class Rooms:
+    """All methods raise `Unavailable`."""
+
     def __init__(self, db: Database) -> None:
         self._db = db
 
     async def join(self, room: str, member: Member) -> bool:
-        """Make `member` a member, and the room where there is none; whether that is new. Keeps the name current."""
+        """Make `member` a member and create the room if needed; True for a new member. Updates the member's name."""
         if await self._name(room, member.id) == member.name:
-            return False  # returning clients join again all the time: they need no commit
+            return False  # returning clients join again often: they need no commit
         async with self._db.transaction() as connection:
             await _make_room(connection, room)
             joined = await _add_member(connection, room, member)
@@ -41,7 +43,7 @@ class Rooms:
         return joined
 
     async def leave(self, room: str, user: str) -> bool:
-        """End the membership; whether there was one."""
+        """End the membership; False where there was none."""
         if not await self.is_member(room, user):
             return False
         async with self._db.transaction() as connection:
@@ -49,7 +51,7 @@ class Rooms:
         return done.rowcount > 0
 
     async def members(self, room: str, *, after: str = "", limit: int = MAX_MEMBERS) -> list[Member]:
-        """By id, those after `after`: a page costs the same wherever it is, and who comes or goes moves none."""
+        """A page by id, beginning after the id `after`. All pages cost the same, and joins and leaves shift none."""
         query = sa.select(members.c.user_id, members.c.name).where(members.c.room == room)
         if after:
             query = query.where(members.c.user_id > after)
@@ -58,28 +60,30 @@ class Rooms:
         return [Member(row.user_id, row.name) for row in rows]
 
     async def count_members(self, room: str) -> int:
+        """The number of all members."""
         query = sa.select(sa.func.count()).where(members.c.room == room)
         async with self._db.reading() as connection:
             return int((await connection.execute(query)).scalar_one())
 
     async def members_among(self, room: str, users: Sequence[str]) -> set[str]:
-        """Those of `users` that are members of `room`."""
+        """The subset of `users` that are members of `room`."""
         async with self._db.reading() as connection:
             wanted = matches(connection, [members.c.user_id], [(checked_key(user),) for user in users])
             query = sa.select(members.c.user_id).where(members.c.room == room, wanted)
             return set((await connection.execute(query)).scalars())
 
     async def is_member(self, room: str, user: str) -> bool:
+        """Whether `user` is a member of `room`."""
         return await self._name(room, user) is not None
 
     async def rooms_of(self, user: str) -> list[str]:
-        """The names of the rooms that `user` is a member of, sorted, `MAX_ROOMS` at most."""
+        """The names of the rooms of `user`, sorted, at most `MAX_ROOMS`."""
         query = sa.select(members.c.room).where(members.c.user_id == user).limit(MAX_ROOMS)
         async with self._db.reading() as connection:
             return sorted((await connection.execute(query)).scalars())
 
     async def neighbours(self, user: str) -> list[str]:
-        """Who shares a room with `user`, `user` included; in a great many rooms not all of them."""
+        """The users that share a room with `user`, `user` included; from at most `MAX_NEIGHBOURSHIPS` memberships."""
         mine, theirs = members.alias("mine"), members.alias("theirs")
         shared = sa.select(theirs.c.user_id).select_from(mine).join(theirs, theirs.c.room == mine.c.room)
         found = shared.where(mine.c.user_id == user).limit(MAX_NEIGHBOURSHIPS).subquery()
@@ -87,14 +91,14 @@ class Rooms:
             return sorted((await connection.execute(sa.select(found.c.user_id).distinct())).scalars())
 
     async def summaries(self, user: str) -> list[RoomSummary]:
-        """The rooms of `user`, the one with the latest activity first, `standings.MAX_SUMMARIES` at most."""
+        """The rooms of `user`, latest activity first, at most `unread.MAX_SUMMARIES`."""
         async with self._db.reading() as connection:
             return await summaries_of(connection, user)
 
-    async def standings(self, user: str, names: Sequence[str]) -> dict[str, Standing]:
-        """How `user` stands in these rooms, member or not; those that nobody has made yet are left out."""
+    async def read_states(self, user: str, names: Sequence[str]) -> dict[str, ReadState]:
+        """The read state of `user` in these rooms, member or not; rooms that do not exist are left out."""
         async with self._db.reading() as connection:
-            return await standings_of(connection, user, names)
+            return await read_states_of(connection, user, names)
 
     async def _name(self, room: str, user: str) -> str | None:
         query = sa.select(members.c.name).where(_is(room, user))

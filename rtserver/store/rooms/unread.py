@@ -1,7 +1,7 @@
-"""How a user stands in rooms: what is unread, what was read, how far the rooms have come.
+"""Unread counts: the read state of a user in rooms, and the list of rooms.
 
-1. Unread is what came after the user's receipt and after the user's own last message, without what was deleted since.
-2. Each value of a row is one step in an index, whatever the room has gathered.
+1. Unread are the messages after the user's read cursor and after the user's own last message, without deleted ones.
+2. Each value is one look-up in an index, independent of the number of messages in the room.
 """
 
 from __future__ import annotations
@@ -15,32 +15,31 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rtserver.protocol import json
 from rtserver.store.db.column_types import Key, checked_key
-from rtserver.store.db.dialects import within
+from rtserver.store.db.dialects import among_json
 from rtserver.store.messages.append import message_columns, message_of
-from rtserver.store.messages.records import RoomSummary, Standing
+from rtserver.store.messages.records import ReadState, RoomSummary
 from rtserver.store.schema import members, messages, receipts, rooms
 
 MAX_SUMMARIES = 500
-"""Rooms listed, however many somebody has joined."""
-
+"""Rooms in a user's list."""
 
 USER = sa.bindparam("user", type_=Key)
 NAMED = sa.bindparam("named", type_=sa.Text)
-"""The user as JSON has it in a list of mentions."""
+"""The user id as it stands in the JSON of a list of mentions."""
 
 
 async def summaries_of(connection: AsyncConnection, user: str) -> list[RoomSummary]:
-    """The rooms of `user`, the one with the latest activity first, `MAX_SUMMARIES` at most."""
+    """The rooms of `user`, latest activity first, at most `MAX_SUMMARIES`."""
     rows = await connection.execute(_summaries(), {**_about(user), "at_most": MAX_SUMMARIES})
     return [_summary(row) for row in rows]
 
 
-async def standings_of(connection: AsyncConnection, user: str, names: Sequence[str]) -> dict[str, Standing]:
-    """By room; those that nobody has made yet are left out."""
+async def read_states_of(connection: AsyncConnection, user: str, names: Sequence[str]) -> dict[str, ReadState]:
+    """The read state of `user` in each of the rooms `names`; rooms that do not exist are left out."""
     wanted = json.dumps([checked_key(name) for name in names]).decode()
-    rows = await connection.execute(_standings(connection.dialect.name), {**_about(user), "names": wanted})
-    found = [_standing(row[:-1], member=row[-1] is not None) for row in rows]
-    return {standing.room: standing for standing in found}
+    rows = await connection.execute(_read_states(connection.dialect.name), {**_about(user), "names": wanted})
+    found = [_read_state(row[:-1], member=row[-1] is not None) for row in rows]
+    return {state.room: state for state in found}
 
 
 def _about(user: str) -> dict[str, str]:
@@ -54,7 +53,7 @@ def _summaries() -> sa.Select[tuple[Any, ...]]:
         .join(members, members.c.room == rooms.c.room)
         .where(members.c.user_id == USER)
         .order_by(rooms.c.active_at.desc(), rooms.c.room)
-        .limit(sa.bindparam("at_most", type_=sa.Integer))  # before the messages are looked up
+        .limit(sa.bindparam("at_most", type_=sa.Integer))  # applied before the messages are looked up
         .subquery()
     )
     newest = sa.and_(messages.c.room == active.c.room, messages.c.seq == active.c.last_seq)
@@ -68,9 +67,9 @@ def _summaries() -> sa.Select[tuple[Any, ...]]:
 
 
 @cache
-def _standings(dialect: str) -> sa.Select[tuple[Any, ...]]:
-    """Making it takes longer than asking it, and every join asks."""
-    chosen = sa.select(rooms).where(within(dialect, rooms.c.room, sa.bindparam("names", type_=sa.Text))).subquery()
+def _read_states(dialect: str) -> sa.Select[tuple[Any, ...]]:
+    """Cached: building the statement takes longer than executing it, and every join needs it."""
+    chosen = sa.select(rooms).where(among_json(dialect, rooms.c.room, sa.bindparam("names", type_=sa.Text))).subquery()
     mine = sa.and_(members.c.room == chosen.c.room, members.c.user_id == USER)
     return (
         sa.select(*_columns(chosen), members.c.user_id)
@@ -85,24 +84,24 @@ def _receipt(chosen: sa.FromClause) -> sa.ColumnElement[bool]:
 
 
 def _columns(chosen: sa.FromClause) -> list[sa.ColumnElement[Any]]:
-    """What `_standing` takes, in its order."""
+    """The columns of a row for `_read_state`, in its order."""
     own = messages.alias("own")
     own_last = sa.select(sa.func.max(own.c.seq)).where(own.c.author_id == USER, own.c.room == chosen.c.room)
-    # Said, for inside of the counts it would be guessed, and be the last one in any of the rooms.
+    # Explicit: inside the counts SQLAlchemy would correlate it wrongly, to the last message in any of the rooms.
     last = own_last.correlate(chosen).scalar_subquery()
-    gone, naming = messages.alias("gone"), messages.alias("naming")
-    deleted = _count(gone, chosen, last).where(gone.c.deleted_at.is_not(None))
-    # As it stands in the JSON of the list; LIKE would take "Bob" for "bob".
-    listed = sa.type_coerce(naming.c.mentions, sa.Text)
-    mentioning = _count(naming, chosen, last).where(
-        naming.c.mentions.is_not(None), sa.func.replace(listed, NAMED, "") != listed
+    tombstones, mentioning_messages = messages.alias("gone"), messages.alias("naming")
+    deleted = _count(tombstones, chosen, last).where(tombstones.c.deleted_at.is_not(None))
+    # Searched in the JSON text of the list; LIKE would ignore case.
+    listed = sa.type_coerce(mentioning_messages.c.mentions, sa.Text)
+    mentioning = _count(mentioning_messages, chosen, last).where(
+        mentioning_messages.c.mentions.is_not(None), sa.func.replace(listed, NAMED, "") != listed
     )
     columns = [chosen.c.room, chosen.c.last_seq, chosen.c.first_seq, chosen.c.last_rev, receipts.c.seq, last]
     return [*columns, deleted.scalar_subquery(), mentioning.scalar_subquery()]
 
 
 def _count(table: sa.FromClause, chosen: sa.FromClause, own_last: Any) -> sa.Select[int]:
-    """How many of `table` are after the receipt and after the user's own last message."""
+    """The number of messages after the read cursor and after the user's own last message."""
     after_receipt = table.c.seq > sa.func.coalesce(receipts.c.seq, 0)
     after_own = table.c.seq > sa.func.coalesce(own_last, 0)
     return (
@@ -112,16 +111,14 @@ def _count(table: sa.FromClause, chosen: sa.FromClause, own_last: Any) -> sa.Sel
     )
 
 
-def _standing(row: Sequence[Any], *, member: bool) -> Standing:
+def _read_state(row: Sequence[Any], *, member: bool) -> ReadState:
     room, last_seq, first_seq, rev, read, own_last, deleted, mentions = row
     since = max(read or 0, own_last or 0, first_seq - 1)
     unread = max(0, last_seq - since - deleted)
-    return Standing(room, last_seq, first_seq, rev, read or 0, unread, mentions, member)
+    return ReadState(room, last_seq, first_seq, rev, read or 0, unread, mentions, member)
 
 
 def _summary(row: Sequence[Any]) -> RoomSummary:
-    standing, (policy, meta, *last) = _standing(row[:8], member=True), row[8:]
+    state, (policy, meta, *last) = _read_state(row[:8], member=True), row[8:]
     message = message_of(last) if last[0] is not None else None
-    return RoomSummary(
-        standing.room, standing.unread, message, standing.last_read, standing.mentions, standing.rev, policy, meta
-    )
+    return RoomSummary(state.room, state.unread, message, state.last_read, state.mentions, state.rev, policy, meta)

@@ -1,7 +1,7 @@
-"""The schema: every table as the code uses it. `migrations/` makes them; a test keeps the two the same.
+"""Schema: all tables as the code uses them. `migrations/` creates them; a test keeps the two equal.
 
-1. `rooms.last_seq` and `inboxes.last_seq` are the only sources of sequence numbers. Whoever takes one holds that row
-   until the end of its transaction; that is what makes them gapless.
+1. `rooms.last_seq` and `inboxes.last_seq` are the only sources of sequence numbers. A transaction that takes a number
+   locks the row until it ends, which makes the numbers gapless.
 2. Times are milliseconds since the epoch.
 """
 

@@ -1,4 +1,4 @@
-"""The tables of chat: rooms, members, messages, reactions, read cursors, uploads, and the audit trail."""
+"""Tables of the chat: rooms, members, messages, reactions, read cursors, uploads and the audit log."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rtserver.store.db.column_types import Int, JsonText, Key, PlainText
 from rtserver.store.schema.metadata import metadata
 
 KEPT = sa.text("keep_seconds IS NOT NULL OR keep_count IS NOT NULL")
-"""The rooms that do not keep everything."""
+"""The condition for rooms with a retention limit."""
 
 rooms = sa.Table(
     "rooms",
@@ -39,7 +39,7 @@ members = sa.Table(
 
 
 def _partly(name: str, column: str) -> sa.Index:
-    """Of the few messages that have a value there."""
+    """A partial index on the few messages that have a value in `column`."""
     given = sa.text(f"{column} IS NOT NULL")
     return sa.Index(name, "room", "seq", sqlite_where=given, postgresql_where=given)
 

@@ -1,8 +1,8 @@
-"""The tables of the doors: what is scheduled, and the keys under which backends have asked for something.
+"""Tables of ingest: scheduled commands, and the idempotency keys of backends.
 
-1. Whoever carries out scheduled things is their `owner` until `held_until`; without an owner, `held_until` is when to
-   try again.
-2. A key's row is made before what it asks for is carried out, so that two bodies never share one.
+1. The server that executes scheduled items is their `owner` until `held_until` (a lease). Without an owner,
+   `held_until` is the time of the next attempt.
+2. The row of a key is inserted before its request is executed, so that two bodies never share a key.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The one collection that every table is in, and how constraints and indexes are named."""
+"""SQLAlchemy metadata: the collection of all tables, and the names of constraints and indexes."""
 
 from __future__ import annotations
 

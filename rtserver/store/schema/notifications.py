@@ -1,7 +1,7 @@
-"""The tables of the inboxes: notifications, what users prefer, what devices received, what webhooks are due.
+"""Tables of notifications: inboxes, notifications, preferences, receipts and the webhook queue.
 
-1. A key that a group has swallowed stands in `grouped_keys`; the latest one of a notification stands with it.
-2. `webhooks.due_at` is also the lease of whoever delivers: it lies ahead while that lasts.
+1. The latest key of a group stands in its notification, the earlier ones in `grouped_keys`.
+2. `webhooks.due_at` is also the end of the lease: it lies in the future while a server delivers the webhook.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Uploaded files."""
+"""Uploads: the rows of uploaded files, and the storage of their contents."""

@@ -1,7 +1,7 @@
-"""Where uploaded files are kept: what a place must offer, and the folder that does.
+"""File storage: the interface of a place for uploaded files, and its implementation by a folder.
 
-The keys are made by the server (`UPLOAD_KEY`), so none can lead out of the folder. An S3-compatible store would be one
-more `Storage`: `save` a multipart upload, `read` a GET with a Range, `keys` a listing.
+The server generates the keys (`UPLOAD_KEY`), so that no key can lead out of the folder. An S3-compatible storage would
+be another `Storage`: `save` a multipart upload, `read` a GET with a Range, `keys` a listing.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import structlog
 from rtserver.errors import NotFound, Unavailable
 
 UPLOAD_KEY = re.compile(r"[0-9a-v]{32}")
-"""160 random bits: whoever has the key was given it."""
+"""160 random bits: a key cannot be guessed."""
 CHUNK = 256 * 1024
 PAGE = 1000
 _PART = ".part"
@@ -33,26 +33,26 @@ _log = structlog.get_logger("rtserver.store")
 
 
 class Storage(Protocol):
-    """Every method raises `Unavailable` when the place is full or cannot be reached."""
+    """Every method raises `Unavailable` when the storage is full or cannot be reached."""
 
     async def save(self, key: str, chunks: AsyncIterator[bytes]) -> int:
-        """All of it or nothing; the size."""
+        """Save a file completely or not at all; returns its size in bytes."""
 
     def read(self, key: str, start: int, length: int) -> AsyncGenerator[bytes, None]:
-        """Raises `NotFound` before the first piece."""
+        """`length` bytes from `start`, in chunks; raises `NotFound` before the first one."""
 
     async def delete(self, key: str) -> None:
-        """There is no such file afterwards."""
+        """Delete a file; does nothing where it does not exist."""
 
     async def keys(self, older_than: float, after: str) -> list[str]:
-        """Those of files that were written more than so many seconds ago, in order, `PAGE` at most, behind `after`.
+        """The keys of files written more than `older_than` seconds ago: sorted, after `after`, at most `PAGE`.
 
-        Removes what was begun so long ago and is not whole.
+        Removes incomplete files of that age.
         """
 
 
 class FolderStorage:
-    """A folder of this machine, or one that several share. A file stands there whole, or not at all."""
+    """A local or shared folder. A file appears there complete, or not at all."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -62,8 +62,8 @@ class FolderStorage:
         try:
             size = await self._write(part, chunks)
             await _in_thread(_keep, part, self._file(key))
-        except FileNotFoundError:  # swept: it took too long, or the clock was set
-            raise Unavailable("The file could not be kept; try again") from None
+        except FileNotFoundError:  # the sweep removed it: the upload took too long, or the clock was set
+            raise Unavailable("The file could not be saved; try again") from None
         finally:
             await _in_thread(_remove, part)
         return size
@@ -110,6 +110,7 @@ class FolderStorage:
 
 
 def new_key() -> str:
+    """A random key."""
     return b32hexencode(secrets.token_bytes(20)).decode().lower()
 
 
@@ -120,7 +121,7 @@ async def _in_thread(work: Callable[..., T], *args: Any) -> T:
         raise
     except OSError as error:
         _log.warning("storage_trouble", error=type(error).__name__, reason=error.strerror)
-        raise Unavailable("Files cannot be kept at the moment; try again") from None
+        raise Unavailable("Files cannot be saved at the moment; try again") from None
 
 
 def _create(part: Path) -> BinaryIO:
@@ -164,7 +165,7 @@ def _old_keys(folder: Path, before: float, after: str) -> list[str]:
 
 
 def _is_old(file: Path, before: float) -> bool:
-    """Whether it is a whole file from before; an unfinished one is removed."""
+    """Whether it is a complete file from before that time; an incomplete one is removed."""
     with suppress(FileNotFoundError):
         if file.stat().st_mtime < before:
             if not file.name.endswith(_PART):

@@ -1,8 +1,9 @@
-"""Who has uploaded which file: a row each, written after the file, and removed after it.
+"""Upload store: one row for each uploaded file, written after the file and removed after it.
 
-1. A file without a row is an orphan of a crash, and is swept after an hour: by the second sweep that finds it, for by
-   a clock that was just set one that is being saved looks old. A row without its file answers not found.
-2. What a user may keep in all is checked with the row, under a lock of the user.
+1. A file without a row is an orphan of a crash. It is removed after an hour, by the second sweep that finds it: when
+   the clock was just set, a file that is still being saved may look old. A row without its file is reported as not
+   found.
+2. The quota of a user is checked together with the insertion of the row, under a lock of the user.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _LOCK_CLASS = 0x7570  # of advisory locks, the same in every server
 
 
 class Upload(Struct, frozen=True, rename="camel"):
-    """A file that somebody has uploaded. Its `id` is all that is needed to read it."""
+    """An uploaded file. Its `id` is the only thing needed to read it. `size`: bytes."""
 
     id: str
     name: str
@@ -37,17 +38,17 @@ class Upload(Struct, frozen=True, rename="camel"):
 
 
 class Uploads:
-    """`quota`: bytes in all files of one user; 0 is no limit. An owner of "" is a backend, which has none."""
+    """`quota`: bytes in all files of one user; 0: no limit. The owner "" is a backend, which has no quota."""
 
     def __init__(self, db: Database, storage: Storage, *, quota: int = 0) -> None:
         self._db = db
         self._storage = storage
         self._quota = quota
         self._orphans: set[str] = set()
-        """Those that the last sweep found."""
+        """The orphans found by the last sweep."""
 
     async def save(self, owner: str, name: str, type_: str, chunks: AsyncIterator[bytes]) -> Upload:
-        """Keep a file. Raises `TooLarge` past the quota, `Unavailable` when it is not kept."""
+        """Save a file. Raises `TooLarge` beyond the quota, `Unavailable` when it could not be saved."""
         checked_text(name)
         await self._check_quota(owner)
         key = new_key()
@@ -68,23 +69,24 @@ class Uploads:
         return Upload(key, name, type_, size, iso(now))
 
     async def find(self, id: str) -> tuple[Upload, str] | None:
-        """The file and its owner."""
+        """The file and its owner, or None."""
         async with self._db.reading() as connection:
             row = (await connection.execute(sa.select(uploads).where(uploads.c.id == checked_key(id)))).first()
         return None if row is None else (Upload(row.id, row.name, row.type, row.size, iso(row.created_at)), row.owner)
 
     def read(self, id: str, start: int, length: int) -> AsyncGenerator[bytes, None]:
+        """`length` bytes of the file from `start`, in chunks; raises `NotFound` before the first one."""
         return self._storage.read(id, start, length)
 
     async def delete(self, ids: list[str]) -> None:
-        """First the files, so that nothing stays that nobody can find."""
+        """Delete the files, then their rows, so that no unknown file remains."""
         for id_ in ids:
             await self._storage.delete(id_)
         async with self._db.transaction() as connection:
             await connection.execute(sa.delete(uploads).where(among(connection, uploads.c.id, ids)))
 
-    async def forget(self, user: str) -> int:
-        """Remove some of the user's files; how many. 0 when none is left."""
+    async def erase(self, user: str) -> int:
+        """Remove up to `BATCH` files of an erased user; returns how many, 0 when none is left."""
         async with self._db.reading() as connection:
             mine = sa.select(uploads.c.id).where(uploads.c.owner == checked_key(user)).limit(BATCH)
             ids = list((await connection.execute(mine)).scalars())
@@ -93,7 +95,7 @@ class Uploads:
         return len(ids)
 
     async def sweep(self) -> int:
-        """Remove files that no row knows, nor knew at the last sweep; 0, as none is left."""
+        """Remove files without a row in this sweep and the last one (rule 1). Always returns 0: one call does all."""
         after, orphans = "", set[str]()
         while old := await self._storage.keys(ORPHANED_SECONDS, after):
             async with self._db.reading() as connection:
@@ -109,7 +111,7 @@ class Uploads:
         return 0
 
     async def _check_quota(self, owner: str) -> None:
-        """Before anything is written for somebody whose place is full."""
+        """Reject a user whose quota is used up before the file is written."""
         if not self._quota or not owner:
             return
         async with self._db.reading() as connection:

@@ -198,14 +198,14 @@ async def test_a_server_that_answers_late_is_waited_for_again(
         await slow.subscribe(CHAT.request)
         await slow.get_message(timeout=5)
         assert (await one.chat.fetch_sockets()).partial  # type: ignore[attr-defined]
-        assert link(one).silence.count == 1
+        assert link(one).unresponsive.count == 1
         message = None
         while message is None or message["type"] != "message":
             message = await slow.get_message(timeout=5)
         request_id = json.loads(message["data"])["requestId"]
         await redis_client.publish(CHAT.response, json.dumps({"requestId": request_id, "sockets": [{"id": "late"}]}))
         await settled(one, redis_client)
-        assert link(one).silence.count == 0
+        assert link(one).unresponsive.count == 0
         assert not link(one)._open  # nothing of the late request is kept
 
 
@@ -247,7 +247,7 @@ async def test_no_more_requests_run_at_a_time_than_there_is_place_for(
         asking = {"uid": "x", "requestId": "r", "type": 7, "packet": ask, "opts": {"flags": {"timeout": 600_000}}}
         await redis_client.publish(CHAT.request, msgpack.packb(asking))
     await eventually(lambda: one.metrics.rejections["cluster_busy"] == 20)
-    assert len(one.adapter._answers._tasks) == 10
+    assert len(one.adapter._request_handlers._tasks) == 10
     # What is over at once is still done, and so is what clients and this server ask.
     await redis_client.publish(CHAT.request, b'{"uid":"x","type":2,"opts":{"rooms":[]},"rooms":["red"]}')
     await eventually(lambda: one.chat.clients[client.id].rooms == {"red"})

@@ -113,7 +113,7 @@ async def test_garbage_is_counted_and_the_next_message_arrives(
 
 
 class _NoRooms:
-    def rooms_of(self, name: str) -> Rooms | None:
+    def rooms_of(self, name: str) -> Rooms[Any] | None:
         return None
 
 

@@ -8,7 +8,7 @@ import redis.asyncio
 from redis.crc import key_slot
 
 from rtserver.cluster.adapter.cluster_adapter import RedisAdapter
-from rtserver.cluster.adapter.sharded import ShardedAdapter, ShardedClusterAdapter, refuse_old_redis
+from rtserver.cluster.adapter.sharded import ShardedAdapter, ShardedClusterAdapter, require_sharded_channels
 from rtserver.cluster.redis.address import parse_redis_url
 from rtserver.errors import ConfigError
 from rtserver.sio.broadcast.adapter import Adapter
@@ -92,9 +92,9 @@ async def test_a_redis_without_sharded_channels_is_refused_with_a_sentence(proce
     old = RedisServer(processes, "--rename-command", "SSUBSCRIBE", "NEVER")
     old.start()
     with pytest.raises(ConfigError, match="needs Redis 7"):
-        await refuse_old_redis(parse_redis_url(old.url))
+        await require_sharded_channels(parse_redis_url(old.url))
     old.stop()
-    await refuse_old_redis(parse_redis_url(old.url))  # it may come later
+    await require_sharded_channels(parse_redis_url(old.url))  # it may come later
 
 
 async def test_on_a_redis_cluster_every_room_is_at_its_node(processes: Processes) -> None:

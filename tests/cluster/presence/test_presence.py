@@ -397,7 +397,7 @@ async def test_a_crowd_that_others_invent_for_a_server_is_thrown_away_unread(
     cluster: Cluster, redis_client: redis.asyncio.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """To read a million names would take longer than Redis is waited for, again and again."""
-    monkeypatch.setattr(scripts, "STRANGERS", 100)
+    monkeypatch.setattr(scripts, "MAX_FOREIGN_USERS", 100)
     one, key = await cluster.join(), "{rtserver:presence}:on:i0"
     await one.connected("alice", "a")
     ghosts = {f"ghost{number}": 1 for number in range(500)}

@@ -167,7 +167,7 @@ async def test_joining_waits_for_nothing_and_a_turn_of_joins_is_one_call(
     cluster: Cluster, redis_client: redis.asyncio.Redis
 ) -> None:
     one = await cluster.join(heartbeat=60)
-    await eventually(lambda: not one.rooms.stale and one.rooms._telling is None)
+    await eventually(lambda: not one.rooms.stale and one.rooms._reporting is None)
 
     async def calls() -> int:
         return int((await redis_client.info("commandstats"))["cmdstat_eval"]["calls"])
@@ -341,10 +341,10 @@ async def test_a_heartbeat_costs_the_same_for_one_room_and_a_thousand(
     one = await cluster.join(heartbeat=60)
 
     async def bytes_of_a_beat() -> int:
-        await eventually(lambda: one.rooms._telling is None)
+        await eventually(lambda: one.rooms._reporting is None)
         before: int = (await redis_client.info("stats"))["total_net_input_bytes"]
         await one._beat()
-        await eventually(lambda: one.rooms._telling is None)
+        await eventually(lambda: one.rooms._reporting is None)
         after: int = (await redis_client.info("stats"))["total_net_input_bytes"]
         return after - before
 

@@ -286,7 +286,7 @@ async def test_a_shutdown_ends_open_websockets_and_polls():
         assert (await poll.answer()).text == "1"
         assert await closing == 1000
         await socket.close()
-        await eventually(lambda: engine.quiet)
+        await eventually(lambda: engine.is_drained)
         await engine.shutdown()
         await runner.cleanup()
     assert [recorder.reasons for recorder in upper.sessions] == [["forced close"], ["forced close"]]

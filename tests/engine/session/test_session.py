@@ -38,16 +38,16 @@ async def test_nothing_is_received_or_sent_after_the_end(opened):
     _, recorder = await opened()
     session = recorder.session
     session.close(Reason.FORCED_CLOSE)
-    session.text("4late")
-    session.packet("4", "late")
-    session.packet("3", "")
-    session.packet("1", "")
-    session.binary(b"late")
+    session.receive_text("4late")
+    session.receive_packet("4", "late")
+    session.receive_packet("3", "")
+    session.receive_packet("1", "")
+    session.receive_binary(b"late")
     assert recorder.messages == []
     assert recorder.reasons == [Reason.FORCED_CLOSE]
     session.push(PreparedMessage(b"4late"))
     session.send_text(b"4late")
-    session.control("6")
+    session.push_control("6")
     session.pause()
     session.resume()
 
@@ -61,8 +61,8 @@ async def test_a_receiver_may_close_its_session_in_the_middle_of_a_message(opene
         session.close(Reason.FORCED_CLOSE)
 
     recorder.receive = receive
-    session.text("4a")
-    session.text("4b")
+    session.receive_text("4a")
+    session.receive_text("4b")
     assert recorder.messages == ["a"]
     await eventually(lambda: session.id not in served.engine.sockets)
 
@@ -70,8 +70,8 @@ async def test_a_receiver_may_close_its_session_in_the_middle_of_a_message(opene
 async def test_wrong_heartbeats_are_told_apart_from_packets(opened):
     _, recorder = await opened()
     with pytest.raises(PayloadError):
-        recorder.session.text("2")
-    recorder.session.text("3")
+        recorder.session.receive_text("2")
+    recorder.session.receive_text("3")
     assert recorder.messages == []
 
 

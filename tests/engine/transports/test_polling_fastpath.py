@@ -20,7 +20,7 @@ async def opened(served: Served, **headers: str) -> tuple[Wire, str]:
     wire = await served.wire()
     answer = await wire.ask(request("GET", POLLING, **headers))
     assert answer.status == 200
-    assert len(served.engine.kept) == 1
+    assert len(served.engine._state.idle_connections) == 1
     return wire, f"{POLLING}&sid={served.upper.last.session.id}"
 
 
@@ -35,7 +35,7 @@ async def test_a_client_polls_and_posts_over_one_connection(serve):
         assert polled.headers["content-type"] == "text/plain; charset=UTF-8"
         assert polled.headers["cache-control"] == "no-store"
         assert "date" in polled.headers
-    assert len(served.engine.kept) == 1
+    assert len(served.engine._state.idle_connections) == 1
 
 
 async def test_a_poll_that_hangs_takes_along_all_that_comes_in_one_turn(serve):
@@ -110,7 +110,7 @@ async def test_the_rest_of_a_request_that_came_in_part_with_the_first_is_not_tak
     answer = await wire.ask(request("GET", POLLING) + part)
     assert (answer.status, answer.headers["connection"]) == (200, "close")
     assert await wire.ended() == b""
-    assert not served.engine.kept
+    assert not served.engine._state.idle_connections
 
 
 async def test_line_ends_behind_the_first_request_do_no_harm(serve):
@@ -126,8 +126,8 @@ async def test_a_client_that_does_not_read_its_answers_is_not_read_either(serve)
     wire, query = await deaf(served)
     post, count = request("POST", query, b"6"), 5000
     sending = asyncio.create_task(wire.send(post * count))
-    (connection,) = served.engine.kept
-    await eventually(lambda: connection._held_up)
+    (connection,) = served.engine._state.idle_connections
+    await eventually(lambda: connection._reading_paused)
     assert connection._transport.get_write_buffer_size() < 2 * polling_fastpath.MAX_BODY
     assert len(connection._buffer) < 8 * polling_fastpath.MAX_BODY
     for _ in range(count):
@@ -140,11 +140,11 @@ async def test_a_client_that_never_reads_its_answers_is_cut_off(serve, monkeypat
     served = await serve()
     wire, query = await deaf(served)
     sending = asyncio.create_task(wire.send(request("POST", query, b"6") * 5000))
-    (connection,) = served.engine.kept
-    await eventually(lambda: connection._held_up)
-    served.engine.idle_wheel._tick = 0.01
+    (connection,) = served.engine._state.idle_connections
+    await eventually(lambda: connection._reading_paused)
+    served.engine._state.idle_wheel._tick = 0.01
     connection.fire()
-    await eventually(lambda: not served.engine.kept)
+    await eventually(lambda: not served.engine._state.idle_connections)
     with suppress(ConnectionError):
         await sending
 
@@ -179,7 +179,7 @@ async def deaf(served: Served) -> tuple[Wire, str]:
     wire = await served.wire(sock=listening)
     answer = await wire.ask(request("GET", POLLING))
     assert answer.status == 200
-    (connection,) = served.engine.kept
+    (connection,) = served.engine._state.idle_connections
     connection._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     return wire, f"{POLLING}&sid={served.upper.last.session.id}"
 
@@ -222,7 +222,7 @@ async def test_a_poll_whose_connection_is_lost_ends_the_session(serve):
     await eventually(lambda: served.upper.last.session.poll is not None)
     wire.abort()
     assert await served.upper.last.closed() == "transport error"
-    await eventually(lambda: not served.engine.kept)
+    await eventually(lambda: not served.engine._state.idle_connections)
 
 
 async def test_the_answer_to_a_post_waits_while_the_layer_above_is_busy(serve):
@@ -250,7 +250,7 @@ async def test_the_page_of_another_origin_is_judged_anew(serve):
     wire, query = await opened(served, Origin="http://good")
     posted = await wire.ask(request("POST", query, b"4x", Origin="http://good"))
     assert posted.headers["access-control-allow-origin"] == "http://good"
-    assert len(served.engine.kept) == 1
+    assert len(served.engine._state.idle_connections) == 1
     assert (await wire.ask(request("POST", query, b"4x", Origin="http://evil"))).status == 403
 
 
@@ -268,16 +268,16 @@ async def test_an_application_that_looks_at_every_request_keeps_seeing_them(serv
     query = f"{POLLING}&sid={served.upper.last.session.id}"
     assert (await wire.ask(request("POST", query, b"4x"))).body == b"ok"
     assert seen == ["GET", "POST"]
-    assert not served.engine.kept
+    assert not served.engine._state.idle_connections
 
 
 async def test_an_idle_connection_is_closed(serve, monkeypatch):
     monkeypatch.setattr(polling_fastpath, "IDLE_SECONDS", 0.01)
     served = await serve()
-    served.engine.idle_wheel._tick = 0.01
+    served.engine._state.idle_wheel._tick = 0.01
     wire, _ = await opened(served)
     assert await wire.ended() == b""
-    await eventually(lambda: not served.engine.kept)
+    await eventually(lambda: not served.engine._state.idle_connections)
 
 
 async def test_nothing_is_left_of_a_thousand_polls(serve):
@@ -289,5 +289,5 @@ async def test_nothing_is_left_of_a_thousand_polls(serve):
         assert (await wire.answer()).body == b"4x"
     await wire.ask(request("POST", query, b"1"))
     await wire.close()
-    await eventually(lambda: not served.engine.kept)
+    await eventually(lambda: not served.engine._state.idle_connections)
     await served.deserted()

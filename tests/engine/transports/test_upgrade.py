@@ -116,7 +116,7 @@ async def test_a_probe_that_is_cut_off_leaves_the_session(serve):
     query, recorder = await served.poll_session()
     wire = await served.probing(recorder)
     wire.abort()
-    await eventually(lambda: recorder.session.upgrading is None)
+    await eventually(lambda: recorder.session.upgrade is None)
     await works_by_polling(served, query, recorder)
 
 

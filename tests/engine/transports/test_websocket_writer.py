@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from rtserver.engine.transports.websocket_writer import Borrowed
+from rtserver.engine.transports.websocket_writer import BorrowedSocket
 from tests.engine.wire import client_frame
 
 PING, PONG, TEXT = 9, 10, 1
@@ -50,7 +50,7 @@ async def test_a_large_message_right_behind_a_pong_stays_whole(serve):
 def test_a_borrowed_socket_stays_open_when_it_is_thrown_away():
     here, there = socket.socketpair()
     with here, there:
-        borrowed = Borrowed(here.family, here.type, here.proto, here.fileno())
+        borrowed = BorrowedSocket(here.family, here.type, here.proto, here.fileno())
         borrowed.send(b"a")
         del borrowed
         here.send(b"b")

@@ -7,9 +7,10 @@ import pytest
 
 from rtserver.http.api.credentials import Credentials
 from rtserver.http.api.router import ApiRouter
-from rtserver.http.endpoints.batch import SIDE_BY_SIDE, BatchApi, windows
+from rtserver.http.endpoints.batch import CONCURRENCY, BatchApi
 from rtserver.ingest.commands import MessageRequest, Request
 from rtserver.ingest.intake import IngestResult, checked
+from rtserver.ingest.ordering import ordering_keys, windows
 from tests.http.conftest import Client, Serve
 from tests.http.endpoints.test_publish import AUTH, EMIT, KEY, NOTICE, Backend
 
@@ -22,12 +23,12 @@ class Slow(Backend):
         self.running = 0
         self.most = 0
 
-    async def take(self, request: Request) -> IngestResult:
+    async def submit(self, request: Request) -> IngestResult:
         self.running += 1
         self.most = max(self.most, self.running)
         await asyncio.sleep(0)
         self.running -= 1
-        return await super().take(request)
+        return await super().submit(request)
 
 
 @pytest.fixture
@@ -139,8 +140,22 @@ def test_entries_that_share_nothing_go_side_by_side() -> None:
         ([say(to="alice"), say(to="bob")], [1, 1]),  # both are the bot's
         ([say(room="c"), emit, tell(user="dora")], [1, 1, 1]),
         ([everybody, everybody, say(room="a"), tell(everyone=True), tell(room="a")], [1, 1, 1, 1, 1]),
-        ([say(room=f"r{n}") for n in range(SIDE_BY_SIDE + 1)], [SIDE_BY_SIDE, 1]),
+        ([say(room=f"r{n}") for n in range(CONCURRENCY + 1)], [CONCURRENCY, 1]),
     ):
-        assert [len(window) for window in windows(steps)] == sizes
-        assert [step for window in windows(steps) for step in window] == steps
+        assert [len(window) for window in windows(steps, ordering_keys, CONCURRENCY)] == sizes
+        assert [step for window in windows(steps, ordering_keys, CONCURRENCY) for step in window] == steps
     assert isinstance(say(room="a"), MessageRequest)
+
+
+async def test_an_invalid_entry_delays_no_other(client: Client, backend: Slow) -> None:
+    """It has no room and no user, so it stands in a window with anything but a request for everybody."""
+    everybody = {"kind": "emit", "body": EMIT}
+    invalid = {"kind": "pigeon", "body": {}}
+    results = await results_of(client, [invalid, everybody, invalid, post("a", room="a"), invalid, post("b", room="b")])
+    assert [result["ok"] for result in results] == [False, True, False, True, False, True]
+    assert backend.most == 2
+
+
+def test_no_entries_make_no_window() -> None:
+    """Nothing hangs on it: a batch without entries is rejected."""
+    assert list(windows([], ordering_keys, CONCURRENCY)) == []

@@ -16,7 +16,7 @@ from rtserver.http.api.router import ApiRouter
 from rtserver.http.endpoints.batch import BatchApi
 from rtserver.http.endpoints.publish import EmitApi, MessageApi, NotifyApi
 from rtserver.identity import Identity
-from rtserver.ingest.commands import EmitRequest, MessageRequest, NotifyRequest, Request
+from rtserver.ingest.commands import EmitRequest, EmitTarget, MessageRequest, NotifyRequest, Request
 from rtserver.ingest.intake import IngestResult
 from rtserver.store.messages.records import Author, Message, Notification, NotificationDraft
 from tests.http.conftest import Client, Serve
@@ -38,7 +38,7 @@ class Backend:
         self.asked: int | None = 2
         self.down = False
 
-    async def take(self, request: Request) -> IngestResult:
+    async def submit(self, request: Request) -> IngestResult:
         if self.down:
             raise Unavailable
         if request.at is not None:
@@ -51,16 +51,15 @@ class Backend:
         return IngestResult(reached=3) if users is None else self._notify(request, users)
 
     async def emit_with_ack(
-        self, namespace: str, event: str, args: Sequence[Any], rooms: Sequence[str], except_: Sequence[str],
-        timeout: float,
-    ) -> tuple[list[Any], int | None]:  # fmt: skip
-        self.emitted.append((event, list(args), list(rooms), list(except_), timeout))
+        self, target: EmitTarget, event: str, args: Sequence[Any], timeout: float
+    ) -> tuple[list[Any], int | None]:
+        self.emitted.append((event, list(args), list(target.rooms), list(target.except_), timeout))
         return ["yes"], self.asked
 
     def _emit(self, request: EmitRequest) -> IngestResult:
         if request.namespace != "/chat":
             raise NotFound("There is no such namespace")
-        where = (request.addressed, request.except_ or [], request.volatile)
+        where = (list(request.target.rooms), list(request.target.except_), request.volatile)
         self.emitted.append((request.event, request.arguments, *where))
         return IngestResult()
 

@@ -1,4 +1,4 @@
-"""What staff see and do, and what they may not."""
+"""/admin: what admins and observers can read and do, and what they cannot."""
 
 from collections.abc import Awaitable, Callable
 
@@ -7,13 +7,13 @@ from tests.support.js_client import JsClient
 from tests.support.rtserver_process import RtServer
 
 
-async def test_a_user_is_refused(running: RtServer, js: Callable[..., Awaitable[JsClient]]) -> None:
+async def test_a_user_without_role_is_rejected(running: RtServer, js: Callable[..., Awaitable[JsClient]]) -> None:
     client = await js(running.url, "/admin", token=running.token("alice"), wait=False)
     assert await client.connect_error() == {"message": "Unauthorized", "data": {"code": "forbidden"}}
     assert not client.received("welcome")
 
 
-async def test_an_admin_is_welcomed_and_sees_the_numbers(device: Device) -> None:
+async def test_an_admin_receives_welcome_and_statistics(device: Device) -> None:
     await device("alice", "/chat")
     admin = await device("root", "/admin", ("admin",))
     [welcome] = await admin.next("welcome")
@@ -84,7 +84,7 @@ async def test_rooms_are_listed_without_the_private_ones_of_sockets(device: Devi
     assert (await admin.call("rooms", {"namespace": "/nowhere"}))["error"]["code"] == "not_found"
 
 
-async def test_kicking_a_user_ends_every_connection_of_that_user(device: Device) -> None:
+async def test_kicking_a_user_closes_all_connections_of_the_user(device: Device) -> None:
     phone, inbox = await device("alice", "/chat"), await device("alice", "/notifications")
     bob = await device("bob", "/chat")
     admin = await device("root", "/admin", ("admin",))
@@ -97,7 +97,7 @@ async def test_kicking_a_user_ends_every_connection_of_that_user(device: Device)
     assert bob.is_connected
 
 
-async def test_kicking_one_socket_leaves_the_others(device: Device) -> None:
+async def test_kicking_one_socket_keeps_the_others(device: Device) -> None:
     phone, laptop = await device("alice", "/chat"), await device("alice", "/chat")
     admin = await device("root", "/admin", ("admin",))
     assert (await admin.call("kick", {"sid": phone.id}))["disconnected"] == 1
@@ -106,7 +106,7 @@ async def test_kicking_one_socket_leaves_the_others(device: Device) -> None:
     assert (await admin.call("kick", {"sid": phone.id}))["error"]["code"] == "not_found"
 
 
-async def test_the_name_of_a_room_is_no_socket_to_kick(device: Device) -> None:
+async def test_a_room_name_cannot_be_kicked_as_a_socket(device: Device) -> None:
     admin, alice = await device("root", "/admin", ("admin",)), await device("alice", "/chat")
     assert (await alice.call("join", {"room": "general"}))["ok"]
     for name in ("general", "user:alice"):
@@ -114,7 +114,7 @@ async def test_the_name_of_a_room_is_no_socket_to_kick(device: Device) -> None:
     assert (await alice.call("online", {"users": []}))["ok"]
 
 
-async def test_an_announcement_reaches_everybody_in_the_named_namespaces(device: Device) -> None:
+async def test_an_announcement_reaches_all_clients_of_the_given_namespaces(device: Device) -> None:
     chat, inbox = await device("alice", "/chat"), await device("bob", "/notifications")
     admin = await device("root", "/admin", ("admin",))
     news = {"text": "Maintenance at noon"}
@@ -132,7 +132,7 @@ async def test_an_announcement_reaches_everybody_in_the_named_namespaces(device:
     assert len(chat.received("announcement")) == 1
 
 
-async def test_an_observer_looks_but_does_not_act(device: Device) -> None:
+async def test_an_observer_can_read_but_not_act(device: Device) -> None:
     alice = await device("alice", "/chat")
     observer = await device("eve", "/admin", ("observer",))
     [welcome] = await observer.next("welcome")

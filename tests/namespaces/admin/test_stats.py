@@ -1,9 +1,9 @@
-"""The numbers on the admin dashboard."""
+"""Statistics of the admin dashboard."""
 
 from typing import Any
 
 from rtserver.namespaces.admin.process_memory import resident_bytes
-from rtserver.namespaces.admin.stats import Cluster, InstanceStats, Sampler
+from rtserver.namespaces.admin.stats import ClusterStats, InstanceStats, Sampler
 from rtserver.telemetry.metrics import Metrics
 
 
@@ -22,7 +22,7 @@ def test_the_first_sample_shows_no_burst() -> None:
     assert Sampler("one").sample(snapshot(eventsIn=100), 1, now=10.0).events_in == 0
 
 
-def test_times_are_told_in_milliseconds() -> None:
+def test_times_are_reported_in_milliseconds() -> None:
     taken = snapshot(handlerP50=0.001, handlerP99=0.25, loopLag=0.0042, redisRoundTrip=0.0005)
     stats = Sampler("one").sample(taken, 1, now=1.0)
     assert (stats.p50, stats.p99, stats.loop_lag, stats.redis_round_trip) == (1.0, 250.0, 4.2, 0.5)
@@ -33,13 +33,13 @@ def sampled(instance: str, **changed: Any) -> InstanceStats:
 
 
 def word(instance: str, **changed: Any) -> dict[str, Any]:
-    heard = Cluster().report(sampled(instance, **changed), 0.0)
+    heard = ClusterStats().report(sampled(instance, **changed), 0.0)
     return dict(heard["instances"][0])
 
 
 def test_the_total_adds_counts_and_shows_the_worst_time() -> None:
-    cluster = Cluster()
-    assert cluster.hear(word("two", connections={"/chat": 2, "/x": 1}, handlerP99=0.5, redisRoundTrip=0.003), 0.0)
+    cluster = ClusterStats()
+    assert cluster.on_stats(word("two", connections={"/chat": 2, "/x": 1}, handlerP99=0.5, redisRoundTrip=0.003), 0.0)
     report = cluster.report(sampled("one", connections={"/chat": 3}, handlerP99=0.1), 1.0)
     assert [stats["instance"] for stats in report["instances"]] == ["one", "two"]
     assert report["total"]["connections"] == {"/chat": 5, "/x": 1}
@@ -48,17 +48,17 @@ def test_the_total_adds_counts_and_shows_the_worst_time() -> None:
     assert report["total"]["redisRoundTrip"] == 3
 
 
-def test_an_instance_that_fell_silent_leaves_the_dashboard() -> None:
-    cluster = Cluster()
-    cluster.hear(word("two"), 0.0)
+def test_an_instance_without_reports_leaves_the_dashboard() -> None:
+    cluster = ClusterStats()
+    cluster.on_stats(word("two"), 0.0)
     assert len(cluster.report(sampled("one"), 2.9)["instances"]) == 2
     assert len(cluster.report(sampled("one"), 3.1)["instances"]) == 1
 
 
-def test_what_another_program_says_under_the_same_name_is_ignored() -> None:
-    cluster = Cluster()
-    for said in (None, 5, "x", [], {}, {"instance": 5}, word("two") | {"memory": "much"}):
-        assert not cluster.hear(said, 0.0)
+def test_invalid_statistics_of_another_program_are_ignored() -> None:
+    cluster = ClusterStats()
+    for payload in (None, 5, "x", [], {}, {"instance": 5}, word("two") | {"memory": "much"}):
+        assert not cluster.on_stats(payload, 0.0)
 
 
 def test_the_memory_of_this_process_is_plausible() -> None:

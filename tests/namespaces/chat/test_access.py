@@ -1,4 +1,4 @@
-"""Rooms that only members may join."""
+"""Access policies of rooms."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,7 +7,7 @@ from tests.support.js_client import JsClient
 from tests.support.rtserver_process import RtServer
 
 
-async def test_with_the_members_policy_strangers_are_kept_out_and_direct_messages_go_on(
+async def test_the_members_policy_rejects_others_but_not_direct_messages(
     server: Callable[..., Awaitable[RtServer]], js: Callable[..., Awaitable[JsClient]]
 ) -> None:
     running = await server(CHAT_ROOM_POLICY="members")
@@ -17,7 +17,7 @@ async def test_with_the_members_policy_strangers_are_kept_out_and_direct_message
     assert (await alice.call("message", {"to": "bob", "text": "x"}))["ok"]
 
 
-async def test_a_role_may_be_the_rule_for_all_rooms(
+async def test_a_role_can_be_the_default_policy(
     server: Callable[..., Awaitable[RtServer]], js: Callable[..., Awaitable[JsClient]]
 ) -> None:
     running = await server(CHAT_ROOM_POLICY="role:Staff", CHAT_SWEEP_SECONDS="0.2")

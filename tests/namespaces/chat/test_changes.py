@@ -1,4 +1,4 @@
-"""Editing, deleting and reacting, as people with several devices see it."""
+"""Edits, deletions and reactions, as users with several devices see them."""
 
 import asyncio
 from typing import Any
@@ -22,7 +22,7 @@ async def code(client: JsClient, event: str, **payload: Any) -> str:
     return "ok" if ack["ok"] else str(ack["error"]["code"])
 
 
-async def test_an_edit_reaches_everybody_and_the_newly_mentioned_hear_of_it(device: Device) -> None:
+async def test_an_edit_is_broadcast_and_notifies_newly_mentioned_users(device: Device) -> None:
     phone, laptop, bob = await joined(device, "alice", "alice", "bob")
     inbox = await device("bob", "/notifications")
     first = await say(phone, "helo @alice")
@@ -41,7 +41,7 @@ async def test_an_edit_reaches_everybody_and_the_newly_mentioned_hear_of_it(devi
     assert not phone.received("messageEdited")
 
 
-async def test_a_deleted_message_is_gone_everywhere_and_keeps_its_place(device: Device) -> None:
+async def test_a_deleted_message_is_a_tombstone_on_all_devices(device: Device) -> None:
     phone, laptop, bob = await joined(device, "alice", "alice", "bob")
     first, second = await say(phone, "regret"), await say(phone, "next")
     await bob.call("react", {"room": "general", "id": first["id"], "emoji": "👍", "on": True})
@@ -59,7 +59,7 @@ async def test_a_deleted_message_is_gone_everywhere_and_keeps_its_place(device: 
     assert len(bob.received("messageDeleted")) == 1
 
 
-async def test_others_may_not_but_moderators_may_except_in_their_own_conversations(device: Device) -> None:
+async def test_only_authors_and_moderators_change_messages(device: Device) -> None:
     alice, bob = await joined(device, "alice", "bob")
     mod = await device("max", "/chat", ("moderator",))
     message = await say(alice)
@@ -76,7 +76,7 @@ async def test_others_may_not_but_moderators_may_except_in_their_own_conversatio
     assert ack["error"]["code"] == "forbidden"
 
 
-async def test_ids_of_nothing_and_of_other_rooms_are_not_found(device: Device) -> None:
+async def test_unknown_ids_and_ids_of_other_rooms_are_not_found(device: Device) -> None:
     [alice] = await joined(device, "alice")
     private = (await alice.call("message", {"to": "bob", "text": "psst"}))["message"]["id"]
     for id_ in (private, "nothing"):
@@ -88,7 +88,7 @@ async def test_ids_of_nothing_and_of_other_rooms_are_not_found(device: Device) -
     assert ack["error"]["code"] == "invalid_payload"
 
 
-async def test_reactions_reach_everybody_and_stand_in_history_and_join(device: Device) -> None:
+async def test_reactions_are_broadcast_and_appear_in_history_and_join(device: Device) -> None:
     phone, laptop, bob = await joined(device, "alice", "alice", "bob")
     message = await say(phone)
     ack = await bob.call("react", {"room": "general", "id": message["id"], "emoji": " 👍 ", "on": True})
@@ -120,7 +120,7 @@ async def test_changes_in_a_direct_conversation_reach_all_devices_of_both(device
     assert (await laptop.next("reaction"))[0]["user"] == "bob"
 
 
-async def test_changes_of_many_arrive_in_the_order_of_rev(device: Device) -> None:
+async def test_changes_by_many_users_arrive_in_the_order_of_rev(device: Device) -> None:
     *people, reader = await joined(device, "a", "b", "c", "reader")
     message = await say(people[0])
 
@@ -135,13 +135,13 @@ async def test_changes_of_many_arrive_in_the_order_of_rev(device: Device) -> Non
 
 
 @pytest.mark.parametrize("emoji", ["👍", "👩‍👩‍👧‍👦", "🏴󠁧󠁢󠁥󠁮󠁧󠁿", "❤️", "+1", ":thumbs_up:", "好"])
-def test_what_is_a_reaction(emoji: str) -> None:
+def test_valid_reactions(emoji: str) -> None:
     assert clean_emoji(f" {emoji} ") == emoji
 
 
 @pytest.mark.parametrize(
     "emoji", ["", " ", "\u200b", "\ufe0f", "a b", "a\nb", "a\0", "\ud800", "x" * 33, "\u2800", "\u202e👍"]
 )
-def test_what_is_no_reaction(emoji: str) -> None:
+def test_invalid_reactions(emoji: str) -> None:
     with pytest.raises(EventError):
         clean_emoji(emoji)

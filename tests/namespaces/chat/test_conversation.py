@@ -1,4 +1,4 @@
-"""What `room` and `to` mean."""
+"""Conversations: the meaning of `room` and `to`."""
 
 import msgspec
 import pytest
@@ -16,15 +16,15 @@ def test_a_direct_message_reaches_every_device_of_both() -> None:
     assert where.partner == "bob"
 
 
-def test_one_may_write_to_oneself() -> None:
+def test_a_user_can_write_to_oneself() -> None:
     assert conversation(Place(to="alice"), "alice").audience == ("user:alice",)
 
 
-def test_one_s_own_direct_room_may_be_called_by_its_name_as_messages_carry_it() -> None:
+def test_an_own_direct_room_can_be_addressed_by_name() -> None:
     assert conversation(Place(room="dm:alice:bob"), "bob") == conversation(Place(to="alice"), "bob")
 
 
-def test_the_direct_room_of_two_others_is_refused() -> None:
+def test_the_direct_room_of_two_others_is_rejected() -> None:
     with pytest.raises(InvalidPayload):
         conversation(Place(room="dm:alice:bob"), "carol")
 
@@ -32,12 +32,12 @@ def test_the_direct_room_of_two_others_is_refused() -> None:
 @pytest.mark.parametrize(
     "payload", [{}, {"room": "a", "to": "b"}, {"room": None, "to": None}, {"to": ""}, {"to": "a\0"}]
 )
-def test_a_place_is_a_room_or_a_user_and_not_both(payload: dict[str, object]) -> None:
+def test_a_payload_addresses_either_a_room_or_a_user(payload: dict[str, object]) -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(payload, Place)
 
 
-def test_history_goes_one_way_at_a_time() -> None:
+def test_history_has_one_direction() -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert({"room": "a", "before": 3, "after": 1}, HistoryPayload)
 

@@ -1,4 +1,4 @@
-"""What users of the chat notice while the database is in trouble: durable things are refused, live ones go on."""
+"""The chat while the database fails: durable events are rejected, live events continue."""
 
 import asyncio
 import contextlib
@@ -16,14 +16,14 @@ from tests.support.postgres import PostgresServer
 from tests.support.rtserver_process import RtServer
 
 TIMEOUT = 2.0
-"""Seconds that the servers of these tests give a database that says nothing; the default is five times as long."""
+"""Database timeout in seconds for these tests; the default is five times as long."""
 
 Fault = Callable[[RtServer, PostgresServer | None], contextlib.AbstractAsyncContextManager[None]]
 
 
 @asynccontextmanager
 async def locked(server: RtServer, _: PostgresServer | None) -> AsyncIterator[None]:
-    """Another process has the write lock of the SQLite file."""
+    """Another process holds the write lock of the SQLite file."""
     other = sqlite3.connect(file_of(server), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     try:
@@ -35,7 +35,7 @@ async def locked(server: RtServer, _: PostgresServer | None) -> AsyncIterator[No
 
 @asynccontextmanager
 async def full(server: RtServer, _: PostgresServer | None) -> AsyncIterator[None]:
-    """No file of the server may grow any more, as on a full disk."""
+    """No file of the server can grow, as on a full disk."""
     file = file_of(server)
     size = max(path.stat().st_size for path in (file, Path(f"{file}-wal"), server.folder / "server.log"))
     before = resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (size + 60_000, resource.RLIM_INFINITY))
@@ -79,7 +79,7 @@ def postgres(fault: Fault, request: pytest.FixtureRequest) -> PostgresServer | N
     return request.getfixturevalue("postgres_server") if fault in (stopped, hanging) else None
 
 
-async def test_nothing_is_acked_that_is_not_saved_and_live_events_go_on(
+async def test_only_saved_messages_are_acked_and_live_events_continue(
     server: Callable[..., Awaitable[RtServer]], js: Any, fault: Fault, postgres: PostgresServer | None
 ) -> None:
     on_postgres = {"DATABASE_URL": postgres.url} if postgres else {}
@@ -113,7 +113,7 @@ async def test_nothing_is_acked_that_is_not_saved_and_live_events_go_on(
 
 
 async def refusal(client: JsClient, acked: list[dict[str, Any]]) -> dict[str, Any]:
-    """Send until one is refused: a full disk takes a few more. Adds to `acked`."""
+    """Send until a message is rejected: a full disk accepts a few more. Adds to `acked`."""
     for number in range(200):
         payload = {"room": "general", "text": "x" * 3000, "nonce": f"during {number}"}
         answer = await client.call("message", payload, seconds=TIMEOUT * 4)

@@ -1,4 +1,4 @@
-"""What was acked is not lost."""
+"""Durability: no acked message is lost."""
 
 import asyncio
 
@@ -43,7 +43,7 @@ async def test_every_acked_message_survives_kill_9(device: Device, running: RtSe
     assert [message["seq"] for message in kept] == list(range(1, len(kept) + 1))
 
 
-async def test_after_a_restart_a_member_goes_on_where_it_was(device: Device, running: RtServer) -> None:
+async def test_after_a_restart_a_member_continues(device: Device, running: RtServer) -> None:
     alice, bob = await device("alice", "/chat"), await device("bob", "/chat")
     for client in (alice, bob):
         await client.call("join", {"room": "general"})

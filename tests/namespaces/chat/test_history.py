@@ -1,4 +1,4 @@
-"""Scrolling through 250 messages."""
+"""History: pages through 250 messages."""
 
 from tests.namespaces.conftest import Device
 

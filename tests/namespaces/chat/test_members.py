@@ -1,4 +1,4 @@
-"""A room may have any number of members, and a user any number of rooms; what lists them is bounded."""
+"""Rooms with many members and users in many rooms: lists are bounded."""
 
 import sqlite3
 from typing import Any
@@ -38,7 +38,7 @@ async def test_a_huge_room_is_listed_page_by_page(running: RtServer, device: Dev
         assert ack["error"]["code"] == "invalid_payload", wrong
 
 
-async def test_who_is_in_a_thousand_rooms_comes_and_goes_like_anybody(running: RtServer, device: Device) -> None:
+async def test_a_user_in_a_thousand_rooms_connects_and_disconnects(running: RtServer, device: Device) -> None:
     bob = await device("bob", "/chat")
     await bob.call("join", {"room": "r0999"})
     with sqlite3.connect(running.folder / "rtserver.db") as database:

@@ -1,4 +1,4 @@
-"""Joining while something else happens to the room, or to who joins."""
+"""Joining during concurrent changes of the room or of the member."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ from tests.namespaces.chat.conftest import Join
 
 
 class Gate:
-    """Holds those who join between the database and the room."""
+    """Pauses joins between the database and the room."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.reached, self.open = asyncio.Event(), asyncio.Event()
@@ -31,13 +31,13 @@ async def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
     return Gate(monkeypatch)
 
 
-async def test_who_joins_while_the_room_becomes_one_for_a_role_hears_nothing_of_it(
+async def test_a_client_that_joins_while_a_role_becomes_required_receives_nothing(
     chat: Chat, person: Join, gate: Gate
 ) -> None:
     eve = await person("eve")
     joining = asyncio.create_task(eve.call("join", {"room": "board"}))
     await gate.reached.wait()
-    await chat.keeper.configure("board", {"policy": "role:staff"}, "admin")
+    await chat.room_admin.configure("board", {"policy": "role:staff"}, "admin")
     gate.open.set()
     assert (await joining)["error"]["code"] == "forbidden"
     await chat.to("board").emit("message", {})
@@ -45,11 +45,11 @@ async def test_who_joins_while_the_room_becomes_one_for_a_role_hears_nothing_of_
     assert not eve.received("message")
 
 
-async def test_who_is_taken_out_while_joining_is_not_in_the_room(chat: Chat, person: Join, gate: Gate) -> None:
+async def test_a_member_removed_while_joining_is_not_in_the_room(chat: Chat, person: Join, gate: Gate) -> None:
     eve = await person("eve")
     joining = asyncio.create_task(eve.call("join", {"room": "board"}))
     await gate.reached.wait()
-    await chat.keeper.remove("board", ["eve"], "admin")
+    await chat.room_admin.remove("board", ["eve"], "admin")
     gate.open.set()
     assert (await joining)["error"]["code"] == "room_not_joined"
     assert (await eve.call("typing", {"room": "board", "typing": True}))["error"]["code"] == "room_not_joined"

@@ -1,4 +1,4 @@
-"""Who is mentioned, and who hears of it."""
+"""Mentions and their notifications."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -66,7 +66,7 @@ async def test_each_mentioned_member_gets_one_notification(device: Device) -> No
     await settled(alice)
 
 
-async def test_a_mention_that_an_edit_takes_out_and_puts_in_again_is_one(device: Device) -> None:
+async def test_a_mention_removed_and_added_again_notifies_once(device: Device) -> None:
     alice, _ = await joined(device, "alice", "bob")
     inbox = await device("bob", "/notifications")
     sent = (await alice.call("message", {"room": "general", "text": "@bob hello"}))["message"]
@@ -76,9 +76,7 @@ async def test_a_mention_that_an_edit_takes_out_and_puts_in_again_is_one(device:
     assert [one["message"] for one in (await inbox.call("list"))["notifications"]] == ["Alice: @bob hello"]
 
 
-async def test_an_edit_that_is_repeated_tells_of_the_mention_that_could_not_be_saved(
-    device: Device, running: RtServer
-) -> None:
+async def test_a_repeated_edit_notifies_the_mention_that_failed_before(device: Device, running: RtServer) -> None:
     alice, _ = await joined(device, "alice", "bob")
     boss = await device("boss", "/chat", roles=("admin",))
     await boss.call("join", {"room": "general"})
@@ -97,7 +95,7 @@ async def test_an_edit_that_is_repeated_tells_of_the_mention_that_could_not_be_s
     assert [len(told[user]) for user in ("alice", "bob")] == [0, 1]
 
 
-async def test_with_a_message_go_the_notifications_that_quote_it(device: Device) -> None:
+async def test_deleting_a_message_removes_its_mention_notifications(device: Device) -> None:
     alice, *_ = await joined(device, "alice", "bob", "carol")
     inboxes = {user: await device(user, "/notifications") for user in ("bob", "carol")}
     kept = (await alice.call("message", {"room": "general", "text": "@bob stay"}))["message"]
@@ -114,7 +112,7 @@ async def test_with_a_message_go_the_notifications_that_quote_it(device: Device)
 
 
 class Late:
-    """Saves what is to be notified when a moderator has deleted the message already."""
+    """Saves notifications only after a moderator has deleted the message."""
 
     def __init__(self, messages: Messages, inboxes: Notifications) -> None:
         self.messages, self.inboxes = messages, inboxes
@@ -124,11 +122,11 @@ class Late:
         await self.messages.change(Delete("general", drafts[0].data["id"], "moderator", any_author=True))
         await self.inboxes.add(drafts)
 
-    async def withdrawn(self, gone: Sequence[tuple[str, str]]) -> None:
-        self.gone += gone
+    async def announce_deleted(self, removed: Sequence[tuple[str, str]]) -> None:
+        self.gone += removed
 
 
-async def test_what_is_deleted_before_the_mentioned_are_told_is_quoted_nowhere(tmp_path: Path) -> None:
+async def test_a_message_deleted_before_its_notifications_is_not_quoted(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path}/chat.db")
     await database.connect()
     await database.migrate()
@@ -137,7 +135,7 @@ async def test_what_is_deleted_before_the_mentioned_are_told_is_quoted_nowhere(t
     late = Late(messages, inboxes)
     alice = Author("alice", "Alice")
     message, _ = await messages.append(Draft("general", alice, "@bob secret", mentions=["bob", "alice"]))
-    await Mentions(messages, Rooms(database), late).tell(message, ["bob", "alice"], "alice")
+    await Mentions(messages, Rooms(database), late).notify(message, ["bob", "alice"], "alice")
     assert await inboxes.list("bob") == ([], False)
     assert [user for user, _ in late.gone] == ["bob"]
     await messages.stop()

@@ -1,4 +1,4 @@
-"""Chat between people with several devices, as official JavaScript clients see it."""
+"""/chat between users with several devices, as official JavaScript clients see it."""
 
 import asyncio
 from typing import Any
@@ -8,7 +8,7 @@ from tests.support.js_client import JsClient
 
 
 async def settled(*clients: JsClient) -> None:
-    """What was sent to a client before its question was answered has arrived with the answer."""
+    """Wait for an ack: everything that was sent to the client before it has arrived then."""
     for client in clients:
         await client.call("online", {"users": []})
 
@@ -21,7 +21,7 @@ async def joined(device: Device, *users: str, room: str = "general") -> list[JsC
     return clients
 
 
-async def test_two_users_on_two_devices_each_talk_in_a_room(device: Device) -> None:
+async def test_two_users_on_two_devices_each_chat_in_a_room(device: Device) -> None:
     phone, laptop, bob_phone, bob_laptop = await joined(device, "alice", "alice", "bob", "bob")
     ack = await phone.call("message", {"room": "general", "text": " Hello ", "nonce": "n1"})
     assert ack["ok"]
@@ -69,14 +69,14 @@ async def test_a_direct_message_reaches_every_device_of_both_without_joining(dev
     assert [m["text"] for [m] in phone.received("message")] == ["yes?"]
 
 
-async def test_ids_with_colons_do_not_open_the_conversation_of_others(device: Device) -> None:
+async def test_ids_with_colons_give_no_access_to_other_conversations(device: Device) -> None:
     first = await (await device("a:b", "/chat")).call("message", {"to": "c", "text": "ours"})
     second = await (await device("a", "/chat")).call("message", {"to": "b:c", "text": "theirs"})
     assert first["message"]["room"] != second["message"]["room"]
     assert second["message"]["seq"] == 1
 
 
-async def test_nobody_else_reads_writes_or_joins_a_direct_conversation(device: Device) -> None:
+async def test_other_users_cannot_use_a_direct_conversation(device: Device) -> None:
     alice, carol = await device("alice", "/chat"), await device("carol", "/chat")
     await alice.call("message", {"to": "bob", "text": "psst"})
     room = "dm:alice:bob"
@@ -93,7 +93,7 @@ async def test_nobody_else_reads_writes_or_joins_a_direct_conversation(device: D
         assert ack["error"]["code"] == "invalid_payload", event
 
 
-async def test_a_repeated_nonce_gives_the_first_answer_and_is_not_sent_twice(device: Device) -> None:
+async def test_a_repeated_nonce_gets_the_first_ack_and_is_broadcast_once(device: Device) -> None:
     alice, bob = await joined(device, "alice", "bob")
     first = await alice.call("message", {"room": "general", "text": "once", "nonce": "n1"})
     again = await alice.call("message", {"room": "general", "text": "changed", "nonce": "n1"})
@@ -104,7 +104,7 @@ async def test_a_repeated_nonce_gives_the_first_answer_and_is_not_sent_twice(dev
     assert [m["text"] for [m] in bob.received("message")] == ["once"]
 
 
-async def test_a_nonce_sent_again_from_another_device_still_counts_once(device: Device) -> None:
+async def test_a_nonce_repeated_by_another_device_counts_once(device: Device) -> None:
     phone, laptop, bob = await joined(device, "alice", "alice", "bob")
     payload = {"room": "general", "text": "once", "nonce": "n1"}
     answers = await asyncio.gather(*(c.call("message", payload) for c in (phone, laptop, phone, laptop)))
@@ -147,7 +147,7 @@ async def test_joining_shows_the_members_the_last_messages_and_the_read_cursor(d
     assert len(alice.received("joined")) == 1, "a second device is no new member"
 
 
-async def test_leaving_takes_all_devices_out(device: Device) -> None:
+async def test_leaving_removes_all_devices(device: Device) -> None:
     phone, laptop, bob = await joined(device, "alice", "alice", "bob")
     assert await phone.call("leave", {"room": "general"}) == {"ok": True}
     assert await bob.next("left") == [{"room": "general", "user": "alice"}]
@@ -166,7 +166,7 @@ async def test_leaving_takes_all_devices_out(device: Device) -> None:
     assert (await phone.call("rooms"))["rooms"] == []
 
 
-async def test_a_room_that_was_never_joined_is_closed(device: Device) -> None:
+async def test_a_room_that_was_not_joined_is_closed(device: Device) -> None:
     [_, bob] = await joined(device, "alice", "bob")
     stranger = await device("carol", "/chat")
     for event, extra in (("message", {"text": "x"}), ("history", {}), ("members", {}), ("read", {"seq": 1})):

@@ -1,4 +1,4 @@
-"""What a backend posts takes the same way as what people write; in the test's own process, on SQLite."""
+"""Posts of backends take the same path as messages of clients; in the test's own process, on SQLite."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.namespaces.chat.test_namespace import settled
 SHOP = Author("shop", "The shop")
 
 
-async def test_a_post_of_a_backend_reaches_the_rooms_and_the_people_it_is_for(chat: Chat, person: Join) -> None:
+async def test_a_post_of_a_backend_reaches_its_rooms_and_users(chat: Chat, person: Join) -> None:
     alice, bob, carol = [await person(user) for user in ("alice", "bob", "carol")]
     await alice.call("join", {"room": "news"})
     drafts = [
@@ -49,7 +49,7 @@ async def test_many_posts_at_once_are_broadcast_in_the_order_of_seq(chat: Chat, 
     assert [message["seq"] for [message] in alice.received("message")] == list(range(1, 201))
 
 
-async def test_a_backend_keeps_the_rules_for_names_texts_and_replies(chat: Chat, url: str) -> None:
+async def test_the_rules_for_names_texts_and_replies_apply_to_backends(chat: Chat, url: str) -> None:
     [(first, _)] = await chat.poster.post([Draft("news", SHOP, "first")])
     [(reply, _)] = await chat.poster.post([Draft("news", SHOP, "reply", reply_to=first.id)])
     assert reply.reply_to == first.id
@@ -67,7 +67,7 @@ async def test_a_backend_keeps_the_rules_for_names_texts_and_replies(chat: Chat,
             await chat.poster.post([Draft("other", SHOP, "fine"), draft])
 
 
-def test_a_request_of_a_backend_says_where_and_in_whose_name() -> None:
+def test_a_request_of_a_backend_names_room_and_author() -> None:
     direct = MessageRequest(text="hi", from_=MessageAuthor(id="bob"), to="alice", key="k")
     assert Poster.draft_of(direct) == Draft("dm:alice:bob", Author("bob", "bob"), "hi", nonce="k")
     named = MessageRequest(

@@ -1,4 +1,4 @@
-"""Who is seen online."""
+"""Presence in /chat."""
 
 from tests.namespaces.conftest import Device
 
@@ -22,14 +22,14 @@ async def test_presence_follows_the_first_device_on_and_the_last_device_off(devi
     assert not carol.received("presence"), "a stranger does not see who comes and goes"
 
 
-async def test_direct_partners_see_each_other_come(device: Device) -> None:
+async def test_direct_partners_see_each_other_come_online(device: Device) -> None:
     alice = await device("alice", "/chat")
     await alice.call("message", {"to": "bob", "text": "there?"})
     await device("bob", "/chat")
     assert await alice.next("presence") == [{"user": "bob", "online": True}]
 
 
-async def test_online_without_users_tells_of_one_s_own_rooms_only(device: Device) -> None:
+async def test_online_without_users_covers_own_rooms_only(device: Device) -> None:
     alice, bob, carol = [await device(user, "/chat") for user in ("alice", "bob", "carol")]
     await alice.call("join", {"room": "general"})
     await bob.call("join", {"room": "general"})

@@ -1,4 +1,4 @@
-"""Members that backends and admins put into rooms and take out, as clients see it."""
+"""Members added and removed by backends and admins, as clients see it."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def backend(running: RtServer) -> Backend:
     return Backend(running)
 
 
-async def test_a_backend_lets_people_into_a_room_for_members_and_out_again(device: Device, backend: Backend) -> None:
+async def test_a_backend_adds_and_removes_members(device: Device, backend: Backend) -> None:
     phone, laptop = await device("alice", "/chat"), await device("alice", "/chat")
     bob = await device("bob", "/chat")
     admin = await device("root", "/admin", ("admin",))
@@ -52,7 +52,7 @@ async def test_a_backend_lets_people_into_a_room_for_members_and_out_again(devic
     ]  # fmt: skip
 
 
-async def test_admins_do_the_same_and_observers_look(device: Device) -> None:
+async def test_admins_change_members_and_observers_read_them(device: Device) -> None:
     alice = await device("alice", "/chat")
     admin, observer = await device("root", "/admin", ("admin",)), await device("eye", "/admin", ("observer",))
     added = await admin.call("addMembers", {"room": "board", "users": ["alice", {"id": "bob", "name": "Bob"}]})
@@ -104,7 +104,7 @@ async def test_hostile_requests_change_nothing(device: Device, backend: Backend)
     assert (await backend.get(BOARD + "/members"))[1]["members"] == []
 
 
-async def test_only_backends_may(running: RtServer) -> None:
+async def test_only_backends_can_use_the_api(running: RtServer) -> None:
     user = Backend(running, running.token("alice", roles=("admin",)))
     assert await user.patch(BOARD, {"readOnly": True}) == (403, "forbidden")
     assert await user.post(BOARD + "/members", {"members": [{"id": "alice"}]}) == (403, "forbidden")

@@ -1,4 +1,4 @@
-"""Which room names clients may use."""
+"""Room names that clients may use."""
 
 import pytest
 
@@ -23,7 +23,7 @@ from rtserver.namespaces.chat.conversation import check_room_name
         "0",
     ],
 )
-def test_an_ordinary_room_name_is_taken(name: str) -> None:
+def test_an_ordinary_room_name_is_accepted(name: str) -> None:
     assert check_room_name(name) == name
 
 
@@ -31,7 +31,7 @@ def test_an_ordinary_room_name_is_taken(name: str) -> None:
     "name",
     ["", "x" * 201, "a b", " a", "a\n", "a\0b", "a*b", "a?b", "[x]", "a\\b", "<b>", "🙂", "a\u200bb", "a,b", "a%b"],
 )
-def test_a_name_with_other_characters_or_of_wrong_length_is_refused(name: str) -> None:
+def test_a_name_with_other_characters_or_wrong_length_is_rejected(name: str) -> None:
     with pytest.raises(InvalidPayload):
         check_room_name(name)
 
@@ -43,7 +43,7 @@ def test_the_rooms_of_users_and_direct_conversations_are_reserved(name: str) -> 
 
 
 def test_the_room_of_a_socket_is_reserved() -> None:
-    """Whoever could join it would read what is meant for that socket alone."""
+    """A client that could join it would receive events meant for that socket alone."""
     for _ in range(200):
         with pytest.raises(InvalidPayload, match="reserved"):
             check_room_name(new_sid())

@@ -1,4 +1,4 @@
-"""Who is in a room now, as opposed to who is a member of it: for clients, and for backends over HTTP."""
+"""Room presence: clients currently in a room, as opposed to members; for clients and for backends over HTTP."""
 
 import asyncio
 from typing import Any
@@ -10,7 +10,7 @@ from tests.support.eventually import eventually
 from tests.support.rtserver_process import RtServer
 
 
-async def test_who_is_in_a_room_now_is_told_to_members_and_to_backends(running: RtServer, device: Device) -> None:
+async def test_members_and_backends_see_the_clients_in_a_room(running: RtServer, device: Device) -> None:
     backend, where = Backend(running), "/api/rooms/team%2Fred/presence"
     phone, laptop, bob, carol = [await device(user, "/chat") for user in ("alice", "alice", "bob", "carol")]
     for client in (phone, laptop, bob, carol):
@@ -53,8 +53,8 @@ async def test_who_is_in_a_room_now_is_told_to_members_and_to_backends(running: 
     assert await Backend(running, running.token("alice")).get(where) == (403, "forbidden")
 
 
-async def test_many_rooms_with_long_names_are_all_left_behind(running: RtServer, device: Device) -> None:
-    """By one client that joins hundreds of them, and comes and goes without a pause."""
+async def test_many_rooms_with_long_names_are_all_left(running: RtServer, device: Device) -> None:
+    """One client joins hundreds of rooms, and connects and disconnects without a pause."""
     alice, backend = await device("alice", "/chat"), Backend(running)
     rooms = [f"{number:03}".ljust(200, "é") for number in range(300)]
     await asyncio.gather(*(alice.call("join", {"room": room}) for room in rooms))

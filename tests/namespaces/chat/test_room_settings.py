@@ -1,4 +1,4 @@
-"""What rooms are set to and who may do what in them, as official JavaScript clients see it."""
+"""Room settings and their effects, as official JavaScript clients see them."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ async def configured(client: JsClient, room: str, **changes: Any) -> dict[str, A
     return told
 
 
-async def test_a_moderator_names_a_room_and_everybody_in_it_sees_it(device: Device) -> None:
+async def test_settings_changed_by_a_moderator_are_broadcast(device: Device) -> None:
     [alice, bob] = await joined(device, "alice", "bob")
     mod = await device("mod", "/chat", MOD)
     assert await code(mod, "configure", {"room": "general", "meta": {}}) == "room_not_joined"
@@ -44,7 +44,7 @@ async def test_a_moderator_names_a_room_and_everybody_in_it_sees_it(device: Devi
     assert (await configured(mod, "general", meta=None))["meta"] is None
 
 
-async def test_in_a_read_only_room_people_read_and_react_and_moderators_write(device: Device) -> None:
+async def test_a_read_only_room_allows_reading_reactions_and_moderators(device: Device) -> None:
     [alice] = await joined(device, "alice")
     mod = await device("mod", "/chat", MOD)
     await mod.call("join", {"room": "general"})
@@ -61,7 +61,7 @@ async def test_in_a_read_only_room_people_read_and_react_and_moderators_write(de
     assert await code(alice, "message", {"room": "general", "text": "x"}) is None
 
 
-async def test_slow_mode_holds_on_every_device_and_not_for_moderators(device: Device) -> None:
+async def test_slow_mode_applies_to_all_devices_but_not_to_moderators(device: Device) -> None:
     phone, laptop, bob = await joined(device, "alice", "alice", "bob")
     mod = await device("mod", "/chat", MOD)
     await mod.call("join", {"room": "general"})
@@ -79,7 +79,7 @@ async def test_slow_mode_holds_on_every_device_and_not_for_moderators(device: De
         assert await code(mod, "message", {"room": "general", "text": "calm"}) is None
 
 
-async def test_a_role_opens_its_rooms_and_nothing_else_does(device: Device) -> None:
+async def test_only_the_role_gives_access_to_its_rooms(device: Device) -> None:
     [alice] = await joined(device, "alice")
     staff, admin = await device("sue", "/chat", ("staff",)), await device("root", "/chat", ("admin",))
     await staff.call("join", {"room": "general"})
@@ -105,7 +105,7 @@ async def test_a_role_opens_its_rooms_and_nothing_else_does(device: Device) -> N
     assert await code(old_token, "join", place) == "forbidden"
 
 
-async def test_people_without_a_role_set_nothing_and_do_not_look_into_closed_rooms(device: Device) -> None:
+async def test_users_without_a_role_cannot_configure_or_view_closed_rooms(device: Device) -> None:
     [alice] = await joined(device, "alice")
     admin = await device("root", "/chat", ("admin",))
     assert await code(alice, "configure", {"room": "general", "readOnly": True}) == "forbidden"
@@ -122,7 +122,7 @@ def nested(depth: int) -> dict[str, Any]:
     return value
 
 
-async def test_hostile_settings_and_names_are_refused_and_change_nothing(device: Device) -> None:
+async def test_hostile_settings_and_names_are_rejected(device: Device) -> None:
     admin = await device("root", "/chat", ("admin",))
     before = await configured(admin, "general", meta={"title": "x"})
     for changes in (

@@ -1,4 +1,4 @@
-"""Finding messages again, as people do."""
+"""Search in /chat."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ async def found(client: JsClient, query: str, **options: Any) -> list[str]:
     return [message["text"] for message in ack["messages"]]
 
 
-async def test_people_find_what_they_may_read_as_it_reads_now(device: Device) -> None:
+async def test_users_find_the_current_text_of_messages_they_may_read(device: Device) -> None:
     alice, bob = await joined(device, "alice", "bob")
     carol = await device("carol", "/chat")
     sent = [

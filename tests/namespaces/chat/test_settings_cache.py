@@ -1,4 +1,4 @@
-"""rtserver/namespaces/chat/settings_cache.py: a message does not ask the database what its room is set to."""
+"""The cache of room settings: a message needs no query."""
 
 import asyncio
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from rtserver.store.rooms.room_settings import RoomSettings
 
 
 class Store:
-    """Counts what it is asked; `gate` holds its answers back."""
+    """Counts its queries; `gate` delays its results."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -57,7 +57,7 @@ def known(store: Store, clock: Clock) -> RoomSettingsCache:
     return RoomSettingsCache(store, clock=clock)
 
 
-async def test_a_room_is_asked_for_once_in_a_while(known: RoomSettingsCache, store: Store, clock: Clock) -> None:
+async def test_settings_are_loaded_once_per_interval(known: RoomSettingsCache, store: Store, clock: Clock) -> None:
     for _ in range(100):
         assert await known.get("lobby") == store.settings
     assert store.asked == 1
@@ -67,25 +67,27 @@ async def test_a_room_is_asked_for_once_in_a_while(known: RoomSettingsCache, sto
     assert store.asked == 2, "one asks for all"
 
 
-async def test_what_was_changed_is_asked_for_anew_at_once(known: RoomSettingsCache, store: Store) -> None:
+async def test_invalidated_settings_are_loaded_again(known: RoomSettingsCache, store: Store) -> None:
     await known.get("lobby")
     store.settings = RoomSettings("lobby", read_only=True)
-    known.forget("lobby")
+    known.invalidate("lobby")
     assert (await known.get("lobby")).read_only
 
 
-async def test_an_answer_from_before_the_change_is_not_kept(known: RoomSettingsCache, store: Store) -> None:
+async def test_settings_read_before_a_change_are_not_cached(known: RoomSettingsCache, store: Store) -> None:
     store.gate.clear()
     asking = asyncio.create_task(known.get("lobby"))
     await store.begun.wait()
     store.settings = RoomSettings("lobby", read_only=True)
-    known.forget("lobby")
+    known.invalidate("lobby")
     store.gate.set()
     assert not (await asking).read_only
     assert (await known.get("lobby")).read_only
 
 
-async def test_live_events_go_on_without_the_database(known: RoomSettingsCache, store: Store, clock: Clock) -> None:
+async def test_expired_entries_are_used_while_the_database_is_down(
+    known: RoomSettingsCache, store: Store, clock: Clock
+) -> None:
     await known.get("lobby")
     store.down = True
     clock.now = SECONDS + 1
@@ -94,7 +96,7 @@ async def test_live_events_go_on_without_the_database(known: RoomSettingsCache, 
         await known.get("other")
 
 
-async def test_made_up_names_do_not_fill_the_memory(known: RoomSettingsCache, store: Store) -> None:
+async def test_the_cache_is_bounded(known: RoomSettingsCache, store: Store) -> None:
     for number in range(LIMIT + 10):
         assert await known.get(f"room-{number}") == RoomSettings(f"room-{number}")
     asked = store.asked

@@ -1,4 +1,4 @@
-"""A client that comes back asks once and gets what it missed."""
+"""Sync: a returning client gets what it missed with one call."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ async def sync(client: JsClient, rooms: dict[str, Any], **options: Any) -> dict[
     return told
 
 
-async def test_what_was_missed_in_each_room_comes_with_one_call(device: Device) -> None:
+async def test_one_call_returns_what_was_missed_in_each_room(device: Device) -> None:
     alice, bob = await joined(device, "alice", "bob")
     await alice.call("join", OTHER)
     sent = await say(alice, *"abcde")
@@ -37,7 +37,7 @@ async def test_what_was_missed_in_each_room_comes_with_one_call(device: Device) 
     assert (told["dm:alice:new"]["lastSeq"], told["dm:alice:new"]["messages"]) == (0, [])
 
 
-async def test_changes_of_messages_that_a_client_has_come_since_its_rev(device: Device) -> None:
+async def test_changes_of_known_messages_are_returned_since_rev(device: Device) -> None:
     alice, bob = await joined(device, "alice", "bob")
     first, second, _, fourth = [m["id"] for m in await say(alice, *"abcd")]
     await alice.call("edit", {**GENERAL, "id": first, "text": "A"})
@@ -73,7 +73,7 @@ async def test_pages_lead_to_the_end(device: Device) -> None:
     assert calls == 6
 
 
-async def test_rooms_of_others_are_refused_one_by_one(device: Device) -> None:
+async def test_forbidden_rooms_are_rejected_separately(device: Device) -> None:
     alice, bob = await joined(device, "alice", "bob")
     await bob.call("join", OTHER)
     await bob.call("message", {**OTHER, "text": "secret"})
@@ -96,7 +96,7 @@ async def test_rooms_of_others_are_refused_one_by_one(device: Device) -> None:
     assert (await sync(alice, {"general": 0}))["general"]["error"]["code"] == "room_not_joined"
 
 
-async def test_with_join_the_socket_hears_its_rooms_again(device: Device) -> None:
+async def test_with_join_the_socket_receives_events_again(device: Device) -> None:
     _, bob = await joined(device, "alice", "bob")
     phone = await device("alice", "/chat")
     await sync(phone, {"general": 0})
@@ -124,7 +124,7 @@ async def test_one_answer_is_bounded(device: Device) -> None:
     assert ack["error"]["code"] == "invalid_payload"
 
 
-async def test_hostile_positions_are_answered(device: Device) -> None:
+async def test_hostile_positions_are_rejected(device: Device) -> None:
     [alice] = await joined(device, "alice")
     await say(alice, "hi")
     for position in (-1, 2**53, 1.5, "1", None, True, {}, {"seq": -1}, {"seq": 0, "rev": -1}, {"rev": 1}, [0]):

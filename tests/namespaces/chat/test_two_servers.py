@@ -1,4 +1,4 @@
-"""Everything that a chat does, with two servers on one database and one Redis: nobody notices which one one is on."""
+"""The whole chat on two servers with one database and one Redis."""
 
 import asyncio
 from typing import Any
@@ -12,7 +12,7 @@ GENERAL = {"room": "general"}
 
 
 async def unread(*devices: JsClient) -> list[tuple[int, int, int]]:
-    """What each device shows of the room: unread, mentions, read up to."""
+    """What each device shows of the room: unread, mentions, read cursor."""
     found = []
     for client in devices:
         [room] = [room for room in (await client.call("rooms"))["rooms"] if room["room"] == "general"]
@@ -23,7 +23,7 @@ async def unread(*devices: JsClient) -> list[tuple[int, int, int]]:
 
 
 @ON_BOTH
-async def test_two_servers_are_one_chat(pair: Pair, js: Js) -> None:
+async def test_two_servers_act_as_one_chat(pair: Pair, js: Js) -> None:
     async def device(at: int, user: str, namespace: str = "/chat") -> JsClient:
         token = pair[at].token(user, name=user.capitalize())
         client = await js(pair[at].url, namespace, token=token, transports=["websocket"])

@@ -1,4 +1,4 @@
-"""Typing that ends by itself; in the test's own process, where the clock can be short."""
+"""The typing indicator, in the test's own process with short times."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -30,10 +30,8 @@ async def type_(client: JsClient, on: bool = True, **place: str) -> None:
     assert await client.call("typing", {**(place or ROOM), "typing": on}) == {"ok": True}
 
 
-async def test_it_ends_by_itself_and_nothing_is_left_behind(
-    chat: Chat, pair: Pair, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(typing_indicator, "LASTS", 0.05)
+async def test_typing_expires_and_leaves_no_state(chat: Chat, pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(typing_indicator, "TYPING_SECONDS", 0.05)
     alice, bob = pair
     await type_(alice)
     await type_(alice, to="bob")
@@ -44,7 +42,7 @@ async def test_it_ends_by_itself_and_nothing_is_left_behind(
     assert not len(chat._typing)
 
 
-async def test_going_on_keeps_it_up_and_is_not_told_each_time(chat: Chat, pair: Pair) -> None:
+async def test_continued_typing_is_prolonged_but_not_broadcast_each_time(chat: Chat, pair: Pair) -> None:
     alice, bob = pair
     for _ in range(20):
         await type_(alice)
@@ -56,7 +54,7 @@ async def test_going_on_keeps_it_up_and_is_not_told_each_time(chat: Chat, pair: 
 
 
 @pytest.mark.parametrize("how", ["message", "leave", "disconnect"])
-async def test_it_ends_with_what_ends_it(chat: Chat, pair: Pair, how: str) -> None:
+async def test_typing_ends_with_message_leave_or_disconnect(chat: Chat, pair: Pair, how: str) -> None:
     alice, bob = pair
     await type_(alice)
     if how == "message":
@@ -70,7 +68,7 @@ async def test_it_ends_with_what_ends_it(chat: Chat, pair: Pair, how: str) -> No
     assert not alice.received("typing")
 
 
-async def test_a_message_of_who_did_not_type_tells_nobody_of_typing(pair: Pair) -> None:
+async def test_a_message_without_typing_broadcasts_no_typing(pair: Pair) -> None:
     alice, bob = pair
     await type_(bob)
     await alice.call("message", {**ROOM, "text": "done"})
@@ -78,10 +76,10 @@ async def test_a_message_of_who_did_not_type_tells_nobody_of_typing(pair: Pair) 
     assert not bob.received("typing")
 
 
-async def test_one_connection_cannot_type_everywhere(chat: Chat, person: Callable[[str], Awaitable[JsClient]]) -> None:
+async def test_typing_is_bounded_per_connection(chat: Chat, person: Callable[[str], Awaitable[JsClient]]) -> None:
     alice = await person("alice")
-    await asyncio.gather(*(type_(alice, to=f"user{number}") for number in range(typing_indicator.MAX_EACH + 50)))
-    assert len(chat._typing) == typing_indicator.MAX_EACH
+    await asyncio.gather(*(type_(alice, to=f"user{number}") for number in range(typing_indicator.MAX_PER_CLIENT + 50)))
+    assert len(chat._typing) == typing_indicator.MAX_PER_CLIENT
     await alice.disconnect()
     other = await person("bob")
     await settled(other)

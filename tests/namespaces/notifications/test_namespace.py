@@ -1,4 +1,4 @@
-"""A user's inbox on several devices."""
+"""/notifications: the inbox of a user on several devices."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -9,7 +9,7 @@ Notify = Callable[..., Awaitable[dict[str, Any]]]
 INBOX = "/notifications"
 
 
-async def test_a_notification_reaches_every_device_of_its_user_and_nobody_else(device: Device, notify: Notify) -> None:
+async def test_a_notification_reaches_all_devices_of_its_user_only(device: Device, notify: Notify) -> None:
     phone, laptop, bob = await device("alice", INBOX), await device("alice", INBOX), await device("bob", INBOX)
     for client in (phone, laptop, bob):
         assert await client.next("unread") == [{"count": 0, "unseen": 0, "types": {}}]
@@ -57,7 +57,7 @@ async def test_read_on_one_device_shows_on_the_other(device: Device, notify: Not
     assert not laptop.received("deleted")
 
 
-async def test_nobody_reads_or_deletes_for_another_user(device: Device, notify: Notify) -> None:
+async def test_a_user_cannot_read_or_delete_for_another(device: Device, notify: Notify) -> None:
     alice, bob = await device("alice", INBOX), await device("bob", INBOX)
     await notify(user="alice", type="t", message="private")
     [[seen]] = [await alice.next("notification")]
@@ -81,7 +81,7 @@ async def test_the_inbox_is_paged_from_new_to_old(device: Device, notify: Notify
     assert seen == list("6543210")
 
 
-async def test_a_notification_sent_again_with_its_key_is_pushed_once(device: Device, notify: Notify) -> None:
+async def test_a_notification_repeated_with_its_key_is_pushed_once(device: Device, notify: Notify) -> None:
     alice = await device("alice", INBOX)
     for _ in range(2):
         await notify(user="alice", type="t", message="once", key="order-7")
@@ -111,7 +111,7 @@ async def test_seen_is_not_read_and_shows_on_the_other_device(device: Device, no
         assert (await phone.call("seen", wrong))["error"]["code"] == "invalid_payload"
 
 
-async def test_replies_come_as_one_that_grows(device: Device, notify: Notify) -> None:
+async def test_replies_are_one_growing_notification(device: Device, notify: Notify) -> None:
     alice = await device("alice", INBOX)
     shown: dict[str, Any] = {}
     for number in range(1, 6):

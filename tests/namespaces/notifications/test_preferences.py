@@ -1,4 +1,4 @@
-"""What a user mutes, and when it is quiet, on all devices."""
+"""Preferences and quiet hours on all devices."""
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,7 @@ INBOX = "/notifications"
 NOTHING = {"mutedTypes": [], "mutedRooms": [], "quietHours": None}
 
 
-async def test_preferences_are_in_step_on_all_devices(device: Device) -> None:
+async def test_preferences_are_synchronized_on_all_devices(device: Device) -> None:
     phone, laptop, bob = await device("alice", INBOX), await device("alice", INBOX), await device("bob", INBOX)
     assert await phone.call("preferences") == {"ok": True, "preferences": NOTHING}
     quiet = {"from": "22:00", "to": "07:00", "timeZone": "Europe/Paris"}
@@ -26,7 +26,7 @@ async def test_preferences_are_in_step_on_all_devices(device: Device) -> None:
     assert not bob.received("preferences")
 
 
-async def test_what_is_muted_makes_no_noise_and_can_be_found(device: Device, notify: Notify) -> None:
+async def test_muted_notifications_are_not_pushed_but_listed(device: Device, notify: Notify) -> None:
     phone = await device("alice", INBOX)
     await phone.call("setPreferences", {"mutedTypes": ["ads"]})
     answer = await notify(user="alice", type="ads", message="buy")
@@ -40,7 +40,7 @@ async def test_what_is_muted_makes_no_noise_and_can_be_found(device: Device, not
     assert (muted["message"], muted["muted"], muted["read"], muted["seen"]) == ("buy", True, True, True)
 
 
-async def test_in_quiet_hours_the_bell_moves_without_a_sound(device: Device, notify: Notify) -> None:
+async def test_pushes_in_quiet_hours_are_silent(device: Device, notify: Notify) -> None:
     phone = await device("alice", INBOX)
     now = datetime.now(UTC)
     begin, end = ((now + timedelta(hours=hours)).strftime("%H:%M") for hours in (-3, 3))
@@ -52,7 +52,7 @@ async def test_in_quiet_hours_the_bell_moves_without_a_sound(device: Device, not
     assert "silent" not in (await phone.call("list"))["notifications"][0]
 
 
-async def test_times_and_places_that_are_none_are_refused(device: Device) -> None:
+async def test_invalid_times_and_time_zones_are_rejected(device: Device) -> None:
     phone = await device("alice", INBOX)
     good = {"from": "22:00", "to": "07:00", "timeZone": "Europe/Paris"}
     for wrong in (

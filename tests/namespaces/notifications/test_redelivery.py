@@ -1,4 +1,4 @@
-"""Which device got which notification, as its acks tell, on the server that it is connected to or another."""
+"""Receipts and redelivery: acks of devices on the same server or another."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -19,7 +19,7 @@ INBOX = "/notifications"
 
 @pytest.fixture
 async def pair(server: Callable[..., Awaitable[RtServer]], redis_server: RedisServer) -> tuple[RtServer, RtServer]:
-    """Two servers that soon send again what was not acked."""
+    """Two servers that repeat unacked pushes soon."""
     settings = {"REDIS_URL": redis_server.url, "RATE_EVENTS": "100000/s", "RECEIPT_TIMEOUT": 0.2}
     first = await server(**settings)
     return first, await server(**settings, DATABASE_URL=first.env["RTSERVER_DATABASE_URL"], migrate=False)
@@ -27,7 +27,7 @@ async def pair(server: Callable[..., Awaitable[RtServer]], redis_server: RedisSe
 
 @pytest.fixture
 def open_device(pair: tuple[RtServer, RtServer], js: Js) -> Open:
-    """`await open_device(0, "alice", "phone")`: on the first server, under that name; None is a front end of old."""
+    """`await open_device(0, "alice", "phone")`: to the first server; None: without a device name."""
 
     async def connect(at: int, user: str, name: Any = None, **options: Any) -> JsClient:
         auth = {} if name is None else {"device": name}
@@ -39,7 +39,7 @@ def open_device(pair: tuple[RtServer, RtServer], js: Js) -> Open:
 
 @pytest.fixture
 def ask(pair: tuple[RtServer, RtServer]) -> Ask:
-    """`await ask("POST", "notifications", user=…)`: of the first server, as a backend."""
+    """`await ask("POST", "notifications", user=…)`: to the first server, as a backend."""
 
     async def request(method: str, path: str, status: int = 200, **body: Any) -> Any:
         headers = {"Authorization": f"Bearer {pair[0].api_key}"}
@@ -56,7 +56,7 @@ def ask(pair: tuple[RtServer, RtServer]) -> Ask:
 
 
 async def devices_of(ask: Ask, id_: str, count: int) -> list[str]:
-    """The devices with a receipt, once there are so many."""
+    """The devices with a receipt, once there are that many."""
     while True:
         found = (await ask("GET", f"notifications/{id_}"))["deliveries"]
         if len(found) >= count:
@@ -64,7 +64,7 @@ async def devices_of(ask: Ask, id_: str, count: int) -> list[str]:
         await asyncio.sleep(0.02)
 
 
-async def test_what_devices_ack_is_delivered_and_sent_once(open_device: Open, ask: Ask) -> None:
+async def test_acked_pushes_are_sent_once_and_have_receipts(open_device: Open, ask: Ask) -> None:
     phone, tablet, old = (
         await open_device(0, "alice", "phone"), await open_device(1, "alice", "tablet"), await open_device(1, "alice"),
     )  # fmt: skip
@@ -83,8 +83,8 @@ async def test_what_devices_ack_is_delivered_and_sent_once(open_device: Open, as
     assert [len(device.received("notification")) for device in (phone, tablet, old)] == [1, 1, 1]
 
 
-async def test_what_was_not_acked_is_sent_again_as_it_is_by_then(open_device: Open, ask: Ask) -> None:
-    """Fresh words, nothing that was read, and not for ever."""
+async def test_unacked_pushes_are_repeated_in_their_current_state(open_device: Open, ask: Ask) -> None:
+    """The current text, nothing that was read, and a bounded number of times."""
     phone, laptop = await open_device(1, "alice", "phone"), await open_device(0, "alice")
     [first] = (await ask("POST", "notifications", user="alice", type="t", message="one"))["notifications"]
     for _ in range(2):
@@ -105,7 +105,7 @@ async def test_what_was_not_acked_is_sent_again_as_it_is_by_then(open_device: Op
     assert await devices_of(ask, fourth["id"], 1) == ["phone"]
 
 
-async def test_a_device_says_what_it_got_by_the_list(open_device: Open, ask: Ask) -> None:
+async def test_a_device_reports_receipts_of_listed_notifications(open_device: Open, ask: Ask) -> None:
     [sent] = (await ask("POST", "notifications", user="alice", type="t", message="hi"))["notifications"]
     phone, bob = await open_device(0, "alice", "phone"), await open_device(1, "bob", "b")
     old = await open_device(1, "alice")
@@ -116,7 +116,7 @@ async def test_a_device_says_what_it_got_by_the_list(open_device: Open, ask: Ask
     assert not phone.received("notification"), "what waited for it is not pushed"
 
 
-async def test_a_backend_takes_a_notification_back(open_device: Open, ask: Ask) -> None:
+async def test_a_backend_withdraws_a_notification(open_device: Open, ask: Ask) -> None:
     phone = await open_device(1, "alice")
     [sent] = (await ask("POST", "notifications", user="alice", type="t", message="hi"))["notifications"]
     await ask("DELETE", f"notifications/{sent['id']}")
@@ -126,7 +126,7 @@ async def test_a_backend_takes_a_notification_back(open_device: Open, ask: Ask) 
         await ask(method, f"notifications/{sent['id']}", status=404)
 
 
-async def test_a_device_without_a_proper_name_is_refused(open_device: Open) -> None:
+async def test_an_invalid_device_name_is_rejected(open_device: Open) -> None:
     for name in ("", "x" * 65, "a\nb", "a\0b", 5, ["phone"], {"a": 1}, True):
         client = await open_device(0, "alice", name, wait=False)
         assert (await client.connect_error())["data"]["code"] == "invalid_payload", name

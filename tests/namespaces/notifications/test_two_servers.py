@@ -1,4 +1,4 @@
-"""Everything that a bell does, with two servers on one database and one Redis: what one is told, the other obeys."""
+"""All of /notifications on two servers with one database and one Redis."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,7 +11,7 @@ __all__ = ["pair"]
 
 
 @ON_BOTH
-async def test_two_servers_are_one_bell(pair: Pair, js: Js) -> None:
+async def test_two_servers_act_as_one_inbox(pair: Pair, js: Js) -> None:
     async def device(at: int, user: str, namespace: str = "/notifications") -> JsClient:
         return await js(pair[at].url, namespace, token=pair[at].token(user), transports=["websocket"])
 

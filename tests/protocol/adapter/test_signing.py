@@ -24,30 +24,30 @@ def clock() -> Clock:
 
 
 def test_what_one_instance_signs_another_opens(clock: Clock) -> None:
-    payload = Seal([SECRET], clock=clock).signed("room", b"hello")
-    assert Seal([SECRET], clock=clock).opened("room", payload) == b"hello"
+    payload = Seal([SECRET], clock=clock).sign("room", b"hello")
+    assert Seal([SECRET], clock=clock).verify("room", payload) == b"hello"
 
 
 def test_a_message_is_opened_once(clock: Clock) -> None:
     seal = Seal([SECRET], clock=clock)
-    payload = seal.signed("room", b"hello")
-    seal.opened("room", payload)
+    payload = seal.sign("room", b"hello")
+    seal.verify("room", payload)
     for later in (0, 1, WINDOW - 2):
         clock.now += later
         with pytest.raises(BadSignature):
-            seal.opened("room", payload)
+            seal.verify("room", payload)
 
 
 def test_a_restarted_instance_opens_nothing_that_the_one_before_it_may_have_opened(clock: Clock) -> None:
     old = Seal([SECRET], clock=clock)
-    payload = old.signed("room", b"hello")
+    payload = old.sign("room", b"hello")
     clock.now += SKEW + 1
     restarted = Seal([SECRET], clock=clock)
     with pytest.raises(BadSignature, match="before the start"):
-        restarted.opened("room", payload)
-    assert restarted.opened("room", old.signed("room", b"hello")) == b"hello"
+        restarted.verify("room", payload)
+    assert restarted.verify("room", old.sign("room", b"hello")) == b"hello"
     clock.now -= SKEW / 2  # a clock that is a little behind
-    assert restarted.opened("room", old.signed("room", b"hello")) == b"hello"
+    assert restarted.verify("room", old.sign("room", b"hello")) == b"hello"
 
 
 def test_a_clock_that_was_ahead_at_the_start_and_is_put_right_shuts_nobody_out_for_long(
@@ -58,7 +58,7 @@ def test_a_clock_that_was_ahead_at_the_start_and_is_put_right_shuts_nobody_out_f
     clock.now -= 3600
     began = time.monotonic()
     monkeypatch.setattr("rtserver.protocol.adapter.signing.time.monotonic", lambda: began + WINDOW + 1)
-    assert early.opened("room", Seal([SECRET], clock=clock).signed("room", b"hello")) == b"hello"
+    assert early.verify("room", Seal([SECRET], clock=clock).sign("room", b"hello")) == b"hello"
 
 
 def test_a_clock_that_goes_ahead_and_is_put_right_shuts_nobody_out_for_long(clock: Clock) -> None:
@@ -67,75 +67,75 @@ def test_a_clock_that_goes_ahead_and_is_put_right_shuts_nobody_out_for_long(cloc
     def talk(seconds: int) -> None:
         for _ in range(seconds):
             clock.now += 1
-            payloads.append(other.signed("room", b"hello"))
-            assert one.opened("room", payloads[-1]) == b"hello"
+            payloads.append(other.sign("room", b"hello"))
+            assert one.verify("room", payloads[-1]) == b"hello"
 
     talk(5)
     clock.now += 3600
     talk(int(WINDOW) * 2)
     clock.now -= 3600
     with pytest.raises(BadSignature, match="seen before"):  # it cannot know any more
-        one.opened("room", other.signed("room", b"hello"))
+        one.verify("room", other.sign("room", b"hello"))
     talk(5)
     for payload in payloads:
         with pytest.raises(BadSignature):
-            one.opened("room", payload)
+            one.verify("room", payload)
 
 
 def test_a_message_is_good_for_its_channel_only(clock: Clock) -> None:
     seal = Seal([SECRET], clock=clock)
     with pytest.raises(BadSignature, match="wrong signature"):
-        seal.opened("room2", seal.signed("room", b"hello"))
+        seal.verify("room2", seal.sign("room", b"hello"))
     with pytest.raises(BadSignature, match="wrong signature"):
-        seal.opened("roomh", seal.signed("room", b"hello")[:-5] + b"ello")
+        seal.verify("roomh", seal.sign("room", b"hello")[:-5] + b"ello")
 
 
 @pytest.mark.parametrize("seconds", [-WINDOW - 1, WINDOW + 1])
 def test_a_message_from_another_time_is_refused(clock: Clock, seconds: float) -> None:
-    payload = Seal([SECRET], clock=clock).signed("room", b"hello")
+    payload = Seal([SECRET], clock=clock).sign("room", b"hello")
     clock.now += seconds
     with pytest.raises(BadSignature, match="too old"):
-        Seal([SECRET], clock=clock).opened("room", payload)
+        Seal([SECRET], clock=clock).verify("room", payload)
 
 
 def test_every_changed_byte_is_noticed(clock: Clock) -> None:
     seal = Seal([SECRET], clock=clock)
-    payload = seal.signed("room", b"hello")
+    payload = seal.sign("room", b"hello")
     for place in range(len(payload)):
         changed = payload[:place] + bytes([payload[place] ^ 1]) + payload[place + 1 :]
         with pytest.raises(BadSignature):
-            seal.opened("room", changed)
-    assert seal.opened("room", payload) == b"hello"
+            seal.verify("room", changed)
+    assert seal.verify("room", payload) == b"hello"
 
 
 @given(st.binary(max_size=200), st.text(max_size=20))
 def test_garbage_is_refused_and_nothing_else_happens(garbage: bytes, channel: str) -> None:
     seal = Seal([SECRET])
-    for payload in (garbage, b"\xc1rt1" + garbage, seal.signed(channel, b"")[:-1]):
+    for payload in (garbage, b"\xc1rt1" + garbage, seal.sign(channel, b"")[:-1]):
         with pytest.raises(BadSignature):
-            seal.opened(channel, payload)
+            seal.verify(channel, payload)
 
 
 def test_a_secret_is_changed_without_a_pause(clock: Clock) -> None:
     """The new one is added behind the old one everywhere, then put first, then the old one is taken away."""
     old, both, turned, new = ([SECRET], [SECRET, OTHER], [OTHER, SECRET], [OTHER])
     for senders, receivers in ((old, both), (both, old), (both, turned), (turned, both), (turned, new), (new, turned)):
-        payload = Seal(senders, clock=clock).signed("room", b"hello")
-        assert Seal(receivers, clock=clock).opened("room", payload) == b"hello"
+        payload = Seal(senders, clock=clock).sign("room", b"hello")
+        assert Seal(receivers, clock=clock).verify("room", payload) == b"hello"
     with pytest.raises(BadSignature):
-        Seal(new, clock=clock).opened("room", Seal(old, clock=clock).signed("room", b"hello"))
+        Seal(new, clock=clock).verify("room", Seal(old, clock=clock).sign("room", b"hello"))
 
 
 def test_what_is_remembered_is_bounded_and_nothing_gets_in_twice(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rtserver.protocol.adapter.signing.MAX_REMEMBERED", 10)
     seal, payloads = Seal([SECRET], clock=clock), []
     for _ in range(20):
-        payloads.append(seal.signed("room", b"hello"))
-        seal.opened("room", payloads[-1])
+        payloads.append(seal.sign("room", b"hello"))
+        seal.verify("room", payloads[-1])
         clock.now += 1
     for payload in payloads:
         with pytest.raises(BadSignature):
-            seal.opened("room", payload)
+            seal.verify("room", payload)
 
 
 def test_no_secret_is_shown() -> None:

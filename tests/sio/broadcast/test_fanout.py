@@ -1,4 +1,4 @@
-"""Broadcasts that follow one another in one turn of the event loop."""
+"""Several broadcasts in one iteration of the event loop."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Hall(Namespace, path="/"):
 
 
 def writes_of(namespace: Hall) -> list[bytes]:
-    """What goes straight to the socket of its one client from now on, write by write."""
+    """The direct writes to the socket of the only client, from now on."""
     (client,) = namespace.clients.values()
     socket, writes = client.outbox.socket, []
     send = socket._send
@@ -28,7 +28,7 @@ def writes_of(namespace: Hall) -> list[bytes]:
     return writes
 
 
-async def test_the_first_leaves_at_once_and_the_rest_as_one(serve, raw):
+async def test_the_first_broadcast_is_sent_at_once_and_the_others_together(serve, raw):
     hall = Hall()
     served = await serve(hall)
     client = await raw(served.url)
@@ -42,7 +42,7 @@ async def test_the_first_leaves_at_once_and_the_rest_as_one(serve, raw):
     assert len(writes) == 2
 
 
-async def test_an_event_for_one_client_does_not_overtake_broadcasts(serve, raw):
+async def test_an_event_for_one_client_does_not_overtake_corked_broadcasts(serve, raw):
     hall = Hall()
     served = await serve(hall)
     client = await raw(served.url)
@@ -57,7 +57,7 @@ async def test_an_event_for_one_client_does_not_overtake_broadcasts(serve, raw):
 
 
 @pytest.mark.parametrize(("count", "size"), [(500, 10), (200, 70_000)])
-async def test_a_burst_arrives_whole_and_in_order(serve, raw, count, size):
+async def test_a_burst_arrives_complete_and_in_order(serve, raw, count, size):
     served = await serve(Hall(), outbox_limit=50_000_000)
     clients = [await raw(served.url) for _ in range(3)]
     for client in clients:
@@ -72,7 +72,7 @@ async def test_a_burst_arrives_whole_and_in_order(serve, raw, count, size):
     await asyncio.gather(*map(listen, clients))
 
 
-async def test_a_client_that_leaves_in_the_middle_of_a_burst_disturbs_nobody(serve, raw):
+async def test_a_client_that_leaves_during_a_burst_does_not_affect_others(serve, raw):
     hall = Hall()
     served = await serve(hall)
     leaving, staying = await raw(served.url), await raw(served.url)
@@ -88,14 +88,14 @@ async def test_a_client_that_leaves_in_the_middle_of_a_burst_disturbs_nobody(ser
     assert await seen == ['2["news",1]', '2["news",2]', "1"]
 
 
-async def test_what_comes_from_elsewhere_at_a_time_leaves_as_one_when_that_is_through(serve, raw):
+async def test_broadcasts_inside_one_corked_block_are_sent_together(serve, raw):
     hall = Hall()
     served = await serve(hall)
     client = await raw(served.url)
     await client.connect()
     writes = writes_of(hall)
     for number in range(0, 8, 4):
-        with served.server.engine.turns:
+        with served.server.engine.cork:
             for beside in range(4):
                 await hall.emit("news", number + beside)
     assert len(writes) == 4

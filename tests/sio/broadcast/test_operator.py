@@ -1,4 +1,4 @@
-"""Broadcasting: whom an event reaches, and the answers that come back."""
+"""Broadcast operator: which clients an event reaches, and their acks."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def hall(serve, raw):
 
 
 async def heard(hall):
-    """Who got the event `news` exactly once."""
+    """The clients that received the event `news` exactly once."""
     await hall.emit("end")
     names = ""
     for name, client in hall.members.items():
@@ -78,12 +78,12 @@ async def heard(hall):
         (lambda ns: ns.server.of("/nowhere"), ""),
     ],
 )
-async def test_whom_an_event_reaches(hall, address, reached):
+async def test_an_event_reaches_the_addressed_clients(hall, address, reached):
     await address(hall).emit("news", 1)
     assert await heard(hall) == reached
 
 
-def test_an_operator_can_be_kept_and_used_again():
+def test_an_operator_is_immutable_and_reusable():
     class Kept(Adapter):
         def broadcast(self, nsp, args, target):
             seen.append(target)
@@ -98,7 +98,7 @@ def test_an_operator_can_be_kept_and_used_again():
 
 
 @pytest.mark.parametrize("name", ["connect", "disconnect", "connect_error", "newListener"])
-async def test_the_names_of_the_lifecycle_cannot_be_emitted(hall, name):
+async def test_reserved_event_names_cannot_be_emitted(hall, name):
     for emitter in (hall, hall.to("x"), hall.clients[hall.ids["a"]]):
         with pytest.raises(ValueError, match="reserved"):
             await emitter.emit(name)
@@ -106,7 +106,7 @@ async def test_the_names_of_the_lifecycle_cannot_be_emitted(hall, name):
             await emitter.emit_with_ack(name)
 
 
-async def test_what_cannot_be_sent_raises_where_it_was_emitted_and_reaches_nobody(hall):
+async def test_data_that_cannot_be_encoded_raises_at_the_emit_and_reaches_no_client(hall):
     for emitter in (hall, hall.to("x"), hall.clients[hall.ids["a"]]):
         with pytest.raises(TypeError):
             await emitter.emit("news", object())
@@ -115,7 +115,7 @@ async def test_what_cannot_be_sent_raises_where_it_was_emitted_and_reaches_nobod
     assert await heard(hall) == ""
 
 
-async def test_nan_never_goes_out(hall):
+async def test_nan_is_never_sent(hall):
     await hall.emit("price", float("nan"), {"high": float("inf")})
     assert await hall.members["a"].receive() == '2["price",null,{"high":null}]'
 
@@ -128,7 +128,7 @@ async def answer(client, *values):
     return message
 
 
-async def test_one_client_is_asked_and_answers(hall):
+async def test_one_client_acknowledges(hall):
     a = hall.clients[hall.ids["a"]]
     asked = asyncio.ensure_future(a.emit_with_ack("question", 1))
     assert await answer(hall.members["a"], "yes", "more") == '20["question",1]'
@@ -139,12 +139,12 @@ async def test_one_client_is_asked_and_answers(hall):
     assert not a._acks
 
 
-async def test_one_client_does_not_answer_in_time_or_leaves(hall):
+async def test_an_ack_times_out_when_the_client_is_late_or_leaves(hall):
     a = hall.clients[hall.ids["a"]]
     with pytest.raises(AckTimeout):
         await a.emit_with_ack("question", timeout=0.01)
     assert not a._acks
-    # Late, twice and unasked answers are passed over.
+    # Late, repeated and unknown acks are ignored.
     await hall.members["a"].send("30[1]", "30[2]", "399[3]")
     asked = asyncio.ensure_future(a.emit_with_ack("question"))
     await hall.members["a"].receive()
@@ -155,7 +155,7 @@ async def test_one_client_does_not_answer_in_time_or_leaves(hall):
         await a.emit_with_ack("question")
 
 
-async def test_a_room_is_asked_and_every_member_answers(hall):
+async def test_every_member_of_a_room_acknowledges(hall):
     asked = asyncio.ensure_future(hall.to("x").timeout(5).emit_with_ack("question", b"x"))
     for name in "ab":
         client = hall.members[name]
@@ -165,11 +165,11 @@ async def test_a_room_is_asked_and_every_member_answers(hall):
     assert sorted(await asked) == ["a", "b"]
 
 
-async def test_nobody_is_asked_and_the_answers_are_none(hall):
+async def test_an_empty_target_gives_no_responses(hall):
     assert await hall.to("nowhere").emit_with_ack("question") == []
 
 
-async def test_the_answers_that_came_in_time_are_told(hall):
+async def test_a_timeout_reports_the_responses_that_came(hall):
     asked = asyncio.ensure_future(hall.to("x").timeout(0.2).emit_with_ack("question"))
     await answer(hall.members["a"], "yes")
     with pytest.raises(AckTimeout) as caught:
@@ -186,7 +186,7 @@ async def test_a_member_that_leaves_is_not_waited_for(hall):
     assert await asked == ["yes"]
 
 
-async def test_javascript_clients_answer_a_room(hall, js):
+async def test_javascript_clients_acknowledge_to_a_room(hall, js):
     clients = [await js(served_url(hall), "/", auth={"rooms": ["js"]}, transports=["websocket"]) for _ in range(2)]
     for number, client in enumerate(clients):
         await client.answer("question", number)
@@ -198,7 +198,7 @@ def served_url(hall):
     return f"http://{connection.handshake.headers['host']}"
 
 
-async def test_sockets_are_fetched_without_their_secrets(hall):
+async def test_fetched_sockets_have_no_secrets(hall):
     (socket,) = await hall.to("y").fetch_sockets()
     assert socket.id == hall.ids["b"]
     assert socket.rooms == {"x", "y", hall.ids["b"]}
@@ -211,7 +211,7 @@ async def test_sockets_are_fetched_without_their_secrets(hall):
     assert "secret" not in json.dumps(socket.handshake)
 
 
-async def test_the_handshake_that_is_told_has_no_token_in_header_cookie_or_query(serve, raw):
+async def test_a_fetched_handshake_has_no_token_in_header_cookie_or_query(serve, raw):
     served = await serve(Room())
     headers = {"Authorization": "Bearer secret", "Cookie": "token=secret", "User-Agent": "test"}
     client = await raw(served.url, **headers)
@@ -224,7 +224,7 @@ async def test_the_handshake_that_is_told_has_no_token_in_header_cookie_or_query
     assert "secret" not in repr(connection.clients[0].handshake)
 
 
-async def test_a_fetched_socket_can_be_acted_upon(hall):
+async def test_a_fetched_socket_can_be_used(hall):
     (socket,) = await hall.to(hall.ids["c"]).fetch_sockets()
     await socket.join("z")
     await hall.to("z").emit("news", 1)
@@ -252,7 +252,7 @@ async def test_sockets_join_and_leave_rooms(hall):
     assert await hall.all_rooms() == {"x", "y", "z", "w", *hall.ids.values()}
 
 
-async def test_sockets_are_disconnected_from_the_namespace_or_altogether(hall):
+async def test_sockets_are_disconnected_from_the_namespace_or_closed(hall):
     await hall.to("y").disconnect_sockets()
     assert await hall.members["b"].receive() == "1"
     assert len(hall.server.connections) == 3
@@ -263,14 +263,14 @@ async def test_sockets_are_disconnected_from_the_namespace_or_altogether(hall):
     await eventually(lambda: not hall.server._clients)
 
 
-async def test_javascript_sees_who_ended_the_connection(hall, js):
+async def test_javascript_sees_that_the_server_disconnected_it(hall, js):
     url = served_url(hall)
     client = await js(url, "/", auth={"rooms": ["js"]}, transports=["websocket"])
     await hall.to("js").disconnect_sockets(close=True)
     assert await client.disconnected() == "io server disconnect"
 
 
-async def test_emitting_to_a_client_that_is_gone_is_nothing(hall):
+async def test_emitting_to_a_client_that_is_gone_does_nothing(hall):
     a = hall.clients[hall.ids["a"]]
     await a.disconnect()
     await a.disconnect()
@@ -281,7 +281,7 @@ async def test_emitting_to_a_client_that_is_gone_is_nothing(hall):
     assert not await hall.to("late").fetch_sockets()
 
 
-async def test_clients_are_those_who_are_connected(hall):
+async def test_clients_lists_the_connected_clients(hall):
     clients = hall.clients
     assert set(clients) == set(hall.ids.values())
     with pytest.raises(TypeError):

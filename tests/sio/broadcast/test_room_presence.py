@@ -1,4 +1,4 @@
-"""Who is in a room, as a namespace that wants to know is told."""
+"""Room presence as a namespace sees it."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ async def told(namespace: Desk, room: str, **options) -> dict[str, int]:
     return {one.user: one.devices for one in await namespace.occupants(room, **options)}
 
 
-async def test_users_are_told_from_their_first_device_to_their_last(serve, python):
+async def test_a_user_is_present_from_the_first_device_to_the_last(serve, python):
     desk = Desk()
     served = await serve(desk, authenticator=Tokens())
     phone, laptop, bob = [await python(served.url, "/desk", auth={"token": user}) for user in ("alice", "alice", "bob")]
-    await python(served.url, "/desk")  # nobody in particular
+    await python(served.url, "/desk")  # without an identity
     for client in (phone, phone, laptop, bob):
         await client.call("join", "orders", namespace="/desk")
     assert await told(desk, "orders") == {"alice": 2, "bob": 1}
@@ -76,17 +76,17 @@ async def test_users_are_told_from_their_first_device_to_their_last(serve, pytho
     assert await told(desk, "lobby") == {"alice": 1}
 
 
-async def test_the_rooms_of_one_client_are_not_counted_and_who_was_refused_never_was_there(serve, python):
+async def test_private_rooms_and_refused_clients_are_not_counted(serve, python):
     desk = Desk()
     served = await serve(desk, authenticator=Tokens())
     alice = await python(served.url, "/desk", auth={"token": "alice"})
     await alice.call("join", ("user:bob", new_sid(), "users"), namespace="/desk")
     with pytest.raises(socketio.exceptions.ConnectionError):
         await python(served.url, "/desk", auth={"token": "bob:locked"})
-    assert sorted(room for (_, room), _ in served.server.occupancy) == ["lobby", "users"]
+    assert sorted(room for (_, room), _ in served.server.room_presence) == ["lobby", "users"]
 
 
-async def test_each_name_of_a_dynamic_namespace_has_rooms_of_its_own(serve, python):
+async def test_each_name_of_a_dynamic_namespace_has_its_own_rooms(serve, python):
     tenants = Tenants()
     served = await serve(tenants, authenticator=Tokens())
     one = await python(served.url, "/tenant-1", auth={"token": "alice"})
@@ -97,20 +97,20 @@ async def test_each_name_of_a_dynamic_namespace_has_rooms_of_its_own(serve, pyth
     await one.disconnect()
     await eventually(lambda: len(served.server._clients) == 1)
     assert await told(tenants, "lobby", of="/tenant-1") == {}
-    assert len(served.server.occupancy) == 1
+    assert len(served.server.room_presence) == 1
 
 
-async def test_a_namespace_that_did_not_ask_for_it_keeps_nothing(serve, python):
+async def test_a_namespace_without_room_presence_tracks_nothing(serve, python):
     plain = Plain()
     served = await serve(plain, authenticator=Tokens())
     alice = await python(served.url, "/plain", auth={"token": "alice"})
     await alice.call("join", "orders", namespace="/plain")
-    assert len(served.server.occupancy) == 0
+    assert len(served.server.room_presence) == 0
     with pytest.raises(TypeError, match="room_presence"):
         await plain.occupants("orders")
 
 
-async def test_a_server_of_ones_own_beside_others_says_that_it_knows_of_itself_only(serve, python):
+async def test_a_server_that_cannot_ask_the_others_marks_its_answer_partial(serve, python):
     desk = Desk()
     manager = socketio.AsyncRedisManager("redis://127.0.0.1:1")
     served = await serve(desk, server=standalone.Server(client_manager=manager, authenticator=Tokens()))

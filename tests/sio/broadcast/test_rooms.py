@@ -1,4 +1,4 @@
-"""Room tables, against a model: who is addressed, and that nothing stays behind."""
+"""Room tables against a model: which clients are selected, and that no entry is left behind."""
 
 from dataclasses import dataclass, field
 
@@ -32,7 +32,7 @@ def chosen(rooms, *to, without=()):
     return sorted(client.id for client in rooms.select(Target(rooms=to, except_=tuple(without))))
 
 
-def test_no_room_addresses_everybody(table):
+def test_a_target_without_rooms_addresses_all_clients(table):
     assert chosen(table) == ["a", "b", "c"]
     assert chosen(table, without=["b"]) == ["a", "c"]
 
@@ -45,13 +45,13 @@ def test_a_member_of_several_rooms_is_addressed_once(table):
     assert chosen(table, "nobody") == []
 
 
-def test_a_socket_id_is_a_room_of_one(table):
+def test_a_socket_id_is_a_room_with_one_member(table):
     assert chosen(table, "a") == ["a"]
     assert table.has("a")
     assert table.names() == {"a", "b", "c"}
 
 
-def test_nobody_hears_what_is_sent_to_another_by_joining_its_id(table):
+def test_joining_the_id_of_another_client_receives_nothing_for_it(table):
     join(table, "b", "a")
     assert chosen(table, "a") == ["a"]
     assert chosen(table, without=["a"]) == ["b", "c"]
@@ -66,7 +66,7 @@ def test_a_client_that_is_not_accepted_yet_is_in_no_room(table):
     assert chosen(table, "x") == ["early"]
 
 
-def test_a_departed_client_leaves_no_room_but_remembers_its_own(table):
+def test_a_client_that_left_is_in_no_room_table_but_keeps_its_rooms(table):
     join(table, "a", "x", "y")
     a = table.clients["a"]
     table.remove(a)
@@ -77,7 +77,7 @@ def test_a_departed_client_leaves_no_room_but_remembers_its_own(table):
     assert not table.has("z")
 
 
-def test_leaving_what_was_never_joined_is_nothing(table):
+def test_leaving_a_room_that_was_never_joined_does_nothing(table):
     join(table, "a", "x")
     table.leave(table.clients["b"], ["x", "y"])
     assert chosen(table, "x") == ["a"]
@@ -89,7 +89,7 @@ STEPS = st.lists(
 
 
 @given(STEPS)
-def test_both_directions_always_agree(steps):
+def test_both_directions_of_membership_always_agree(steps):
     rooms, known = Rooms("/"), {id: Member(id) for id in "abcd"}
     present: set[str] = set()
     for what, id, room in steps:

@@ -1,4 +1,4 @@
-"""Where a client comes from: the address that is believed, the headers that are kept."""
+"""Handshake data: the client's address behind proxies, and the headers that are kept."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ def read(peer, headers=None, trusted=()):
         ("8.8.8.8", "1.1.1.1", ["10.0.0.0/8"], "8.8.8.8"),
     ],
 )
-def test_only_a_trusted_proxy_can_tell_another_address(peer, forwarded, trusted, address):
+def test_the_address_is_taken_from_a_trusted_proxy_only(peer, forwarded, trusted, address):
     headers = {} if forwarded is None else {"X-Forwarded-For": forwarded}
     assert read(peer, headers, trusted).address == address
 
 
-def test_only_a_trusted_proxy_can_tell_that_the_client_used_tls():
+def test_the_use_of_tls_is_taken_from_a_trusted_proxy_only():
     headers = {"X-Forwarded-Proto": "https"}
     assert not read("10.0.0.1", headers).secure
     assert read("10.0.0.1", headers, ["10.0.0.1"]).secure
 
 
-def test_chosen_headers_are_kept_in_lower_case_and_secrets_are_shown_to_nobody():
+def test_some_headers_are_kept_in_lower_case_and_secrets_are_not_public():
     handshake = read("10.0.0.1", {"Cookie": "a=secret", "Origin": "https://x", "X-Other": "y"})
     assert dict(handshake.headers) == {"cookie": "a=secret", "origin": "https://x"}
     assert handshake.query["token"] == "secret"
@@ -58,7 +58,7 @@ def test_chosen_headers_are_kept_in_lower_case_and_secrets_are_shown_to_nobody()
     assert handshake.public()["xdomain"] is True
 
 
-async def test_headers_that_are_not_utf_8_can_be_told_to_other_servers(serve):
+async def test_headers_that_are_not_utf_8_can_be_sent_to_other_servers(serve):
     served = await serve()
     wire = await Wire.open(int(served.url.rpartition(":")[2]))
     opening = request("GET", POLLING, path="/socket.io/", User_Agent="caf\xe9 FF")

@@ -1,4 +1,4 @@
-"""Code written for python-socketio runs on `rtserver.Server` as it is, without the doors that it left open."""
+"""Code written for python-socketio runs unchanged on `rtserver.Server`, without python-socketio's security gaps."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def served(serve, sio):
 
 
 def record(sio, *names, namespace=None):
-    """Keep every argument of these handlers."""
+    """Record every argument of these handlers."""
     seen = []
     for name in names:
         sio.on(name, lambda *args, name=name: seen.append((name, *args)), namespace=namespace)
@@ -138,7 +138,7 @@ async def test_disconnect_with_and_without_a_reason(sio, served, raw):
     assert seen == [("disconnect", first, sio.reason.CLIENT_DISCONNECT), second]
 
 
-async def test_a_disconnect_handler_still_knows_the_client(sio, served, raw):
+async def test_a_disconnect_handler_can_still_use_the_client(sio, served, raw):
     seen = []
 
     @sio.event
@@ -174,11 +174,11 @@ async def test_catch_all_handlers(sio, served, python):
     assert event == [("*", "anything", first.get_sid(), 1, 2)]
     assert namespace == [("known", "/any", second.get_sid("/any"), 3)]
     assert both == [("*", "anything", "/any", second.get_sid("/any"), 4)]
-    # A catch-all takes any name of a namespace: they are one in the metrics.
+    # A catch-all handler serves all namespaces, which share one label in the metrics.
     assert dict(sio.metrics.connections) == {"/": 1, "*": 1}
 
 
-async def test_a_client_cannot_pass_itself_off_as_another_by_naming_the_star(sio, served, raw):
+async def test_a_client_cannot_impersonate_another_by_sending_the_event_star(sio, served, raw):
     event = record(sio, "*")
     client = await raw(served.url)
     await client.connect()
@@ -221,11 +221,11 @@ async def test_a_class_based_namespace(sio, served, python):
     assert answers == [{"a": 1}, 2]
     await client.disconnect()
     await served.deserted()
-    # On newer Pythons the client gets to say that it leaves, before it closes the connection.
+    # On newer Pythons the client sends DISCONNECT before it closes the connection.
     assert namespace.seen in (["connect", "disconnect transport close"], ["connect", "disconnect client disconnect"])
 
 
-async def test_a_class_based_namespace_is_not_reached_by_lifecycle_names(sio, served, raw):
+async def test_lifecycle_names_do_not_reach_a_class_based_namespace(sio, served, raw):
     namespace = Classic("/")
     sio.register_namespace(namespace)
     client = await raw(served.url)
@@ -255,7 +255,7 @@ async def test_an_event_without_a_handler_is_not_acknowledged(sio, served, raw):
     assert await client.receive() == '32["known"]'
 
 
-async def test_a_failing_handler_is_answered_and_the_client_goes_on(sio, served, raw):
+async def test_a_failing_handler_is_answered_and_the_client_stays_connected(sio, served, raw):
     @sio.event
     async def fail(sid):
         raise RuntimeError("a secret")
@@ -428,7 +428,7 @@ async def test_what_a_connect_handler_emits_arrives_after_connect(sio, served, r
     assert await client.receive() == '2["welcome"]'
 
 
-async def test_async_handlers_run_side_by_side(serve, raw):
+async def test_async_handlers_run_concurrently(serve, raw):
     sio = Server(async_handlers=True)
     gate = asyncio.Event()
 
@@ -470,7 +470,7 @@ async def test_background_tasks_and_sleep(sio, served):
         ("/chat", ["/chat"], ["/", "/c"]),
     ],
 )
-async def test_which_namespaces_are_open_without_a_handler(serve, raw, namespaces, accepted, refused):
+async def test_the_namespaces_argument_opens_namespaces_without_a_handler(serve, raw, namespaces, accepted, refused):
     served = await serve(namespaces=namespaces)
     client = await raw(served.url)
     for name in accepted:
@@ -479,7 +479,7 @@ async def test_which_namespaces_are_open_without_a_handler(serve, raw, namespace
         assert await client.refused(name) == {"message": "Invalid namespace"}
 
 
-async def test_with_an_authenticator_old_handlers_need_an_identity_too(serve, raw):
+async def test_with_an_authenticator_these_handlers_need_an_identity_too(serve, raw):
     served = await serve(authenticator=Tokens())
     client = await raw(served.url)
     assert (await client.refused())["data"] == {"code": "token_missing"}
@@ -488,7 +488,7 @@ async def test_with_an_authenticator_old_handlers_need_an_identity_too(serve, ra
     await (await raw(open.url)).connect()
 
 
-async def test_arguments_that_cannot_be_honoured_are_refused():
+async def test_arguments_that_cannot_be_supported_are_rejected():
     with pytest.raises(TypeError, match="adapter"):
         Server(client_manager=socketio.AsyncRedisManager("redis://127.0.0.1:1"))
     with pytest.raises(ValueError, match="serializer"):

@@ -1,4 +1,4 @@
-"""Who is let in, and that whoever is not leaves no trace."""
+"""Admission to a namespace; a client that is refused leaves no trace."""
 
 from __future__ import annotations
 
@@ -55,14 +55,14 @@ def raising(error):
         (Refused("No", code="x", what=object()), {"message": "Connection refused"}),
     ],
 )
-async def test_whatever_a_connect_handler_raises_refuses_and_leaves_no_trace(serve, raw, error, answer):
+async def test_any_exception_of_a_connect_handler_refuses_and_leaves_no_trace(serve, raw, error, answer):
     door = Door(raising(error))
     served = await serve(door)
     client = await raw(served.url)
     assert await client.refused() == answer
     assert door.seen == ["connect"]
     assert set(served.traces()) == {"connections"}
-    # The connection is still good, and nothing of what was emitted to the refused client comes.
+    # The connection is still usable, and no event emitted to the refused client arrives.
     door.act = None
     await client.connect()
     await client.close()
@@ -90,7 +90,7 @@ async def test_what_a_connect_handler_emits_arrives_after_connect_and_in_order(s
     ]  # fmt: skip
 
 
-async def test_nobody_is_in_a_broadcast_before_being_accepted(serve, raw):
+async def test_broadcasts_skip_a_client_that_is_not_accepted_yet(serve, raw):
     async def act(namespace, client):
         await client.join("room")
         await namespace.gate.wait()
@@ -120,7 +120,7 @@ async def test_on_connected_comes_after_connect_and_before_the_first_event(serve
     assert door.seen == ["connect", "connected", "disconnect transport close"]
 
 
-async def test_a_client_that_leaves_while_its_connect_handler_runs(serve, raw):
+async def test_a_client_that_leaves_during_its_connect_handler_leaves_no_trace(serve, raw):
     async def act(namespace, client):
         await client.join("room")
         await namespace.gate.wait()
@@ -137,7 +137,7 @@ async def test_a_client_that_leaves_while_its_connect_handler_runs(serve, raw):
     assert door.seen == ["connect", "disconnect transport close"]
 
 
-async def test_a_client_that_leaves_while_it_is_identified_meets_no_handler(serve, raw):
+async def test_a_client_that_leaves_during_authentication_reaches_no_handler(serve, raw):
     gate, asked = asyncio.Event(), asyncio.Event()
 
     class SlowTokens:
@@ -161,7 +161,7 @@ async def test_a_client_that_leaves_while_it_is_identified_meets_no_handler(serv
     assert door.seen == []
 
 
-async def test_a_connect_handler_that_hangs_is_given_up(serve, raw):
+async def test_a_connect_handler_that_hangs_is_cancelled(serve, raw):
     async def act(namespace, client):
         await client.join("room")
         await asyncio.Event().wait()
@@ -183,7 +183,7 @@ async def test_a_connection_that_joins_nothing_is_closed(serve, raw):
     assert len(served.server.connections) == 1
 
 
-async def test_a_client_put_out_by_its_own_connect_handler_is_refused(serve, raw):
+async def test_a_client_disconnected_by_its_own_connect_handler_is_refused(serve, raw):
     async def act(namespace, client):
         await client.disconnect()
 
@@ -194,7 +194,7 @@ async def test_a_client_put_out_by_its_own_connect_handler_is_refused(serve, raw
     assert set(served.traces()) == {"connections"}
 
 
-async def test_a_connection_closed_by_its_own_connect_handler_ends(serve, raw):
+async def test_a_connection_closed_by_its_own_connect_handler_is_closed(serve, raw):
     async def act(namespace, client):
         await client.disconnect(close=True)
 
@@ -250,7 +250,7 @@ def auth_failed(code):
         ("/staff", {"token": "alice:user,observer"}, "alice"),
     ],
 )
-async def test_who_may_enter(serve, raw, namespace, auth, answer):
+async def test_the_identity_and_its_roles_decide_about_admission(serve, raw, namespace, auth, answer):
     found = []
 
     async def act(namespace, client):
@@ -298,7 +298,7 @@ async def test_a_token_of_one_namespace_does_not_open_another_on_the_same_connec
         ({"path": None}, "has no path"),
     ],
 )
-async def test_a_mistake_that_would_let_people_in_is_found_before_the_first_client(serve, attributes, fault):
+async def test_an_unsafe_namespace_definition_is_rejected_at_once(serve, attributes, fault):
     wrong = type("Wrong", (Namespace,), {"path": "/x", **attributes})
     with pytest.raises(ValueError, match=fault):
         await serve(wrong())
@@ -313,9 +313,7 @@ async def test_two_namespaces_cannot_have_one_path(serve):
 
 
 @pytest.mark.parametrize("transport", ["websocket", "polling"])
-async def test_a_connection_ends_when_the_identity_expires_and_the_client_returns_with_a_new_token(
-    serve, js, transport
-):
+async def test_a_connection_is_closed_when_the_identity_expires_and_a_new_token_is_accepted(serve, js, transport):
     tokens = Tokens(expires_in=0.3)
     served = await serve(Required(), authenticator=tokens)
     client = await js(
@@ -330,7 +328,7 @@ async def test_a_connection_ends_when_the_identity_expires_and_the_client_return
     await eventually(lambda: len(served.server._clients) == 1)
 
 
-async def test_the_first_identity_that_expires_ends_the_connection(serve, raw):
+async def test_the_first_identity_that_expires_closes_the_connection(serve, raw):
     tokens = Tokens(expires_in=3600)
     served = await serve(Required(), Optional(), Without(), authenticator=tokens)
     client, long = await raw(served.url), await raw(served.url)
@@ -343,7 +341,7 @@ async def test_the_first_identity_that_expires_ends_the_connection(serve, raw):
     await eventually(lambda: len(served.server.connections) == 1)
 
 
-async def test_a_token_within_the_leeway_is_good_for_as_long(serve, raw):
+async def test_an_expired_token_is_accepted_within_the_leeway(serve, raw):
     served = await serve(Required(), authenticator=Tokens(expires_in=-1), identity_leeway=1.3)
     client = await raw(served.url)
     started = time.time()
@@ -360,7 +358,7 @@ async def test_an_identity_that_never_expires_needs_no_timer(serve, raw):
     assert not connection._deadline.is_set
 
 
-async def test_a_client_whose_identity_expires_after_it_left_takes_nothing_down(serve, raw):
+async def test_an_identity_that_expires_after_its_client_left_closes_nothing(serve, raw):
     tokens = Tokens(expires_in=0.1)
     served = await serve(Required(), Without(), authenticator=tokens)
     client = await raw(served.url)

@@ -1,4 +1,4 @@
-"""Packets as hostile as they come: each broken rule closes that connection, runs no handler, and hurts nobody else."""
+"""Hostile packets: each protocol error closes that connection, runs no handler and affects no other client."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.sio.raw import connect_packet
 
 
 class Open(Namespace, path="/"):
-    """Anybody may come; `seen` is every handler that ran."""
+    """Open to all clients; `seen` lists the handlers that ran."""
 
     auth = "none"
 
@@ -65,7 +65,7 @@ PLACE = '{"_placeholder":true,"num":0}'
 
 @pytest.mark.parametrize("name", sorted(RESERVED_EVENTS))
 @pytest.mark.parametrize("arguments", ["", ',{"HTTP_X":"forged"},{"token":"t"}'])
-async def test_a_forged_lifecycle_event_runs_no_handler_and_ends_the_connection(served, raw, name, arguments):
+async def test_a_forged_lifecycle_event_runs_no_handler_and_closes_the_connection(served, raw, name, arguments):
     client = await raw(served.url)
     await client.connect()
     await client.send(f'2["{name}"{arguments}]')
@@ -89,7 +89,7 @@ async def test_a_forged_lifecycle_event_runs_no_handler_and_ends_the_connection(
     ],
     ids=lambda packets: str(packets)[:50],
 )  # fmt: skip
-async def test_a_packet_that_breaks_the_protocol_ends_the_connection(served, raw, packets):
+async def test_a_packet_that_breaks_the_protocol_closes_the_connection(served, raw, packets):
     client, bystander = await raw(served.url), await raw(served.url)
     await client.connect()
     await bystander.connect()
@@ -101,7 +101,7 @@ async def test_a_packet_that_breaks_the_protocol_ends_the_connection(served, raw
 
 
 @pytest.mark.parametrize("message", ["x", "9", "", "4", "٤", "5", "0{}", "bnot base64"])
-async def test_bytes_that_are_no_engine_packet_do_not_stay(served, raw, message):
+async def test_bytes_that_are_no_engine_packet_leave_nothing_behind(served, raw, message):
     client = await raw(served.url)
     await client.connect()
     await client.engine_send(message)
@@ -110,7 +110,7 @@ async def test_bytes_that_are_no_engine_packet_do_not_stay(served, raw, message)
 
 
 @pytest.mark.parametrize("packet", ['2["echo"]', "1", "31[]", "2/other,[1]", "0[]", f'51-["a",{PLACE}]', "61-0[]"])
-async def test_nothing_is_taken_before_connect(served, raw, packet):
+async def test_packets_before_connect_are_not_handled(served, raw, packet):
     client = await raw(served.url)
     await client.send(packet)
     assert await client.closed() == []
@@ -118,8 +118,8 @@ async def test_nothing_is_taken_before_connect(served, raw, packet):
     assert seen(served) == []
 
 
-async def test_nothing_is_taken_after_a_broken_rule(served, raw):
-    """Also what lies behind it in the same read."""
+async def test_packets_after_a_protocol_error_are_not_handled(served, raw):
+    """Including packets in the same read."""
     client = await raw(served.url)
     await client.connect()
     await client.send("x", '2["echo"]', "0/other,", '2["echo"]')
@@ -129,7 +129,7 @@ async def test_nothing_is_taken_after_a_broken_rule(served, raw):
     assert served.server.namespaces_by_path["/other"].seen == []
 
 
-async def test_nothing_is_taken_after_a_broken_rule_in_one_polling_body(served):
+async def test_packets_after_a_protocol_error_in_one_polling_body_are_not_handled(served):
     async with aiohttp.ClientSession() as http:
         url = f"{served.url}/socket.io/?EIO=4&transport=polling"
         async with http.get(url) as answer:
@@ -144,7 +144,7 @@ async def test_nothing_is_taken_after_a_broken_rule_in_one_polling_body(served):
     assert seen(served) == ["on_connect", "on_disconnect parse error"]
 
 
-async def test_an_unknown_namespace_is_refused_and_the_connection_goes_on(served, raw):
+async def test_an_unknown_namespace_is_refused_and_the_connection_stays_open(served, raw):
     client = await raw(served.url)
     assert await client.refused("/nowhere") == {"message": "Invalid namespace"}
     assert await client.refused("/" + "x" * 200) == {"message": "Invalid namespace"}
@@ -152,7 +152,7 @@ async def test_an_unknown_namespace_is_refused_and_the_connection_goes_on(served
     assert await client.call("/other", "echo", "x") == ["x"]
 
 
-async def test_a_second_connect_while_the_first_is_being_decided_ends_the_connection(serve, raw):
+async def test_a_second_connect_during_the_first_closes_the_connection(serve, raw):
     class Slow(Open, path="/slow"):
         async def on_connect(self, client):
             await self.gate.wait()
@@ -167,17 +167,17 @@ async def test_a_second_connect_while_the_first_is_being_decided_ends_the_connec
     assert await client.closed() == []
     slow.gate.set()
     await served.deserted()
-    # It was let in before it was known to be gone: its handlers run in pairs.
+    # It was admitted before it was known to have left: both its handlers run.
     assert slow.seen == ["on_connect", "on_disconnect transport close"]
 
 
-async def test_events_of_one_client_are_handled_in_order_though_the_first_takes_long(served, raw):
+async def test_events_of_one_client_are_handled_in_order_behind_a_slow_one(served, raw):
     client = await raw(served.url)
     await client.connect()
     await client.send('21["wait",1]', '22["echo",2]', '23["quick",3]')
     namespace = served.server.namespaces_by_path["/"]
     await eventually(lambda: "wait 1" in namespace.seen)
-    # Another client is not held up.
+    # Another client does not wait.
     other = await raw(served.url)
     await other.connect()
     assert await other.call("/", "echo", 9) == [9]
@@ -214,7 +214,7 @@ async def test_a_handler_may_wait_for_an_ack_of_its_client(serve, raw):
     assert await client.receive() == '37["answer"]'
 
 
-async def test_reading_stops_while_handlers_are_behind_and_no_event_is_lost(served, raw):
+async def test_reading_pauses_while_the_backlog_is_full_and_no_event_is_lost(served, raw):
     client = await raw(served.url)
     await client.connect()
     await client.send('2["wait"]', *(f'2["echo",{number}]' for number in range(500)))
@@ -228,7 +228,7 @@ async def test_reading_stops_while_handlers_are_behind_and_no_event_is_lost(serv
     assert (connection.backlog.events, connection.backlog.size) == (0, 0)
 
 
-async def test_big_events_stop_the_reading_sooner(served, raw):
+async def test_large_events_fill_the_backlog_sooner(served, raw):
     client = await raw(served.url)
     await client.connect()
     await client.send('2["wait"]', *['2["echo","' + "x" * 400_000 + '"]'] * 8)
@@ -239,7 +239,7 @@ async def test_big_events_stop_the_reading_sooner(served, raw):
     assert await client.call("/", "last") == ["last"]
 
 
-async def test_a_client_that_leaves_while_its_events_wait_is_told_to_its_handler_after_them(served, raw):
+async def test_the_disconnect_handler_runs_after_the_events_that_wait(served, raw):
     client = await raw(served.url)
     await client.connect()
     await client.send('2["wait"]', '2["echo"]')
@@ -255,7 +255,7 @@ async def test_a_client_that_leaves_while_its_events_wait_is_told_to_its_handler
 async def test_a_namespace_can_be_left_and_joined_again(served, raw):
     client = await raw(served.url)
     first = await client.connect()
-    # An event that was under way when the client was put out is passed over.
+    # An event that was under way when the client was disconnected is ignored.
     await client.send("1", '2["echo"]', "31[]", "1")
     second = await client.connect()
     assert first != second
@@ -263,7 +263,7 @@ async def test_a_namespace_can_be_left_and_joined_again(served, raw):
     assert seen(served) == ["on_connect", "on_disconnect client disconnect", "on_connect", "echo"]
 
 
-async def test_leaving_and_joining_again_does_not_refill_the_rate_of_an_event(serve, raw):
+async def test_joining_again_does_not_refill_the_rate_limit_of_an_event(serve, raw):
     served = await serve(Open(), event_rate="1/m")
     client = await raw(served.url)
     await client.connect()
@@ -275,8 +275,8 @@ async def test_leaving_and_joining_again_does_not_refill_the_rate_of_an_event(se
 
 
 @pytest.mark.parametrize("namespace", ["/nowhere-{}", "/nowhere", "/"])
-async def test_a_flood_of_connects_ends_the_connection(serve, raw, namespace):
-    """Each costs a check of the token and a line in the log, and asks for no token at all."""
+async def test_a_flood_of_connects_closes_the_connection(serve, raw, namespace):
+    """Each CONNECT costs the check of a token and a log line, and needs no valid token."""
     served = await serve(Open(), max_namespaces=5)
     client, bystander = await raw(served.url), await raw(served.url)
     await bystander.connect()
@@ -291,7 +291,7 @@ async def test_a_flood_of_connects_ends_the_connection(serve, raw, namespace):
     assert await bystander.call("/", "echo", 1) == [1]
 
 
-async def test_what_a_connection_left_is_not_remembered_without_bound(serve, raw):
+async def test_the_list_of_left_namespaces_is_bounded(serve, raw):
     class Tenants(Namespace, path=re.compile("/tenant-[0-9]+")):
         auth = "none"
 
@@ -307,7 +307,7 @@ async def test_what_a_connection_left_is_not_remembered_without_bound(serve, raw
     assert served.server.open_namespaces() == ["/tenant-0"]
 
 
-async def test_a_connection_joins_so_many_namespaces_and_no_more(serve, raw):
+async def test_a_connection_cannot_join_more_namespaces_than_the_limit(serve, raw):
     class Tenants(Namespace, path=re.compile("/tenant-[0-9]+")):
         auth = "none"
 
@@ -341,7 +341,7 @@ async def test_bytes_travel_both_ways(served, js):
     assert await client.call_all("echo", b"\x00\x01", {"deep": [b"x"]}, 5) == [b"\x00\x01", {"deep": [b"x"]}, 5]
 
 
-async def test_concurrent_handlers_are_bounded_too(serve, raw):
+async def test_concurrent_handlers_are_limited_too(serve, raw):
     namespace = Open()
     served = await serve(namespace, async_handlers=True)
     client = await raw(served.url)

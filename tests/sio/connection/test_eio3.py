@@ -63,7 +63,7 @@ async def served(serve):
 
 @pytest.fixture(params=[(version, way) for version in (2, 3) for way in WAYS], ids=lambda x: "v{}-{}".format(*x))
 def connect(request, js, served):
-    """`await connect("/namespace", …)` opens a client of that version, over that way."""
+    """`await connect("/namespace", …)` opens a client of that version on that transport."""
     version, way = request.param
 
     async def connect(namespace="/", **options):
@@ -118,7 +118,7 @@ async def test_order_is_kept(served, connect):
     assert [(await client.next("sent"))[0] for _ in range(200)] == list(range(200))
 
 
-async def test_a_disconnect_leaves_nothing(served, connect):
+async def test_a_disconnect_leaves_nothing_behind(served, connect):
     client = await connect()
     await client.disconnect()
     await served.deserted()
@@ -138,7 +138,7 @@ async def v2(js, served, namespace="/", **options):
     return await js(served.url, namespace, version=2, **{"reconnection": False, **options})
 
 
-async def test_without_the_setting_version_2_is_told_so(serve, js):
+async def test_without_allow_eio3_version_2_is_refused_with_a_reason(serve, js):
     served = await serve(Root())
     client = await v2(js, served, wait=False)
     await client.connect_error()
@@ -146,7 +146,7 @@ async def test_without_the_setting_version_2_is_told_so(serve, js):
         assert (answer.status, await answer.json()) == (400, {"code": 5, "message": "Unsupported protocol version"})
 
 
-async def test_a_refusal_is_its_data_or_its_message(served, js):
+async def test_a_refusal_carries_its_data_or_its_message(served, js):
     client = await v2(js, served, "/strict", wait=False)
     assert (await client.connect_error())["data"] == {"code": "closed", "until": 5}
     client = await v2(js, served, "/strict", query={"a": 1}, wait=False)
@@ -165,12 +165,12 @@ async def test_namespaces_share_a_connection(served, js):
     assert await root.call("echo", 1) == 1
 
 
-async def test_coming_back_waits_until_the_last_stay_is_over(served, js):
+async def test_joining_again_waits_for_the_disconnect_handler(served, js):
     guarded = served.server.namespaces_by_path["/guarded"]
     client = await v2(js, served, "/guarded", query={"token": "alice"})
     guarded.gate.clear()
     await client.disconnect()
-    # A connection of its own would not have the same id.
+    # Another connection would not have the same id.
     again = await v2(js, served, "/guarded", query={"token": "alice"})
     await again.raw("1/guarded,")
     await again.raw("0/guarded?token=alice,")
@@ -182,7 +182,7 @@ async def test_coming_back_waits_until_the_last_stay_is_over(served, js):
     assert list(guarded.clients) == [again.id]
 
 
-async def test_the_server_may_send_it_away(served, js):
+async def test_the_server_can_disconnect_it(served, js):
     client = await v2(js, served)
     await served.server.of("/").in_(client.id).disconnect_sockets()
     assert await client.disconnected() == "io server disconnect"
@@ -192,7 +192,7 @@ async def test_the_server_may_send_it_away(served, js):
     await served.deserted()
 
 
-async def test_its_pings_keep_it_and_it_is_never_pinged(serve, js):
+async def test_its_pings_keep_the_connection_open_and_the_server_sends_none(serve, js):
     served = await serve(Root(), allow_eio3=True, ping_interval=0.1, ping_timeout=0.3)
     client = await v2(js, served)
     await client.io_event("ping")
@@ -234,14 +234,14 @@ async def wire():
         yield open
 
 
-async def test_the_root_comes_unasked_and_without_payload(served, wire):
+async def test_the_root_namespace_is_joined_without_connect_and_payload(served, wire):
     client = await wire(served)
     assert await client.receive() == "40"
     await client.send('4212["echo",1]')
     assert await client.receive() == "4312[1]"
 
 
-async def test_where_there_is_no_root_nobody_is_put_into_it(serve, wire):
+async def test_without_a_root_namespace_no_client_joins_it(serve, wire):
     served = await serve(Guarded(), allow_eio3=True, authenticator=Tokens(), namespaces=[])
     client = await wire(served)
     await client.send("40/guarded?token=alice,")
@@ -276,7 +276,7 @@ async def test_a_query_becomes_auth(served, wire, comma):
         "41/x,x",
     ],
 )
-async def test_broken_packets_close(served, wire, packet):
+async def test_invalid_packets_close_the_connection(served, wire, packet):
     client = await wire(served)
     assert await client.receive() == "40"
     await client.send(packet, '42["echo"]')
@@ -285,7 +285,7 @@ async def test_broken_packets_close(served, wire, packet):
     await served.deserted()
 
 
-async def test_a_refused_root_is_told(serve, wire):
+async def test_a_refusal_of_the_root_namespace_is_sent(serve, wire):
     class Private(Root, path="/"):
         auth = "required"
 
@@ -294,13 +294,13 @@ async def test_a_refused_root_is_told(serve, wire):
     assert await client.receive() == '44{"code":"token_missing"}'
 
 
-async def test_a_connection_that_is_gone_at_once_joins_nothing(served, wire):
+async def test_a_connection_that_closes_at_once_joins_nothing(served, wire):
     for _ in range(20):
         client = await wire(served)
         client._socket._response.close()
     await served.deserted()
 
 
-async def test_msgpack_and_version_2_do_not_go_together(serve):
+async def test_msgpack_and_allow_eio3_cannot_be_combined(serve):
     with pytest.raises(ValueError, match="allow_eio3"):
         await serve(Root(), allow_eio3=True, serializer="msgpack")

@@ -1,4 +1,4 @@
-"""A server whose parser is msgpack, with the official clients that have it: nothing else is different."""
+"""The msgpack parser with the official clients that support it: nothing else differs."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_there_are_two_serializers():
      msgpack.packb({"type": 0, "nsp": "/room"}), msgpack.packb({"type": 2, "nsp": "/never", "data": ["a"]}),
      msgpack.packb({"type": 2, "nsp": "/room", "data": ["disconnect"]})],
 )  # fmt: skip
-async def test_a_packet_that_breaks_a_rule_closes_the_connection(served, raw, message):
+async def test_a_packet_that_breaks_the_protocol_closes_the_connection(served, raw, message):
     client = await raw(served.url)
     await client.engine_send(msgpack.packb({"type": 0, "nsp": "/room"}))
     connected = msgpack.unpackb(await client.receive())

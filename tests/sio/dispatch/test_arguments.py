@@ -1,4 +1,4 @@
-"""Whatever a client sends is either what the handler asks for or `invalid_payload`."""
+"""Event arguments either have the annotated type or are `invalid_payload`."""
 
 import dataclasses
 import datetime
@@ -88,7 +88,7 @@ def test_no_value_raises_anything_but_invalid_payload(kind, value):
         (dict[str, bytes], {"b": b"x"}, {"b": b"x"}), (uuid.UUID, str(uuid.UUID(int=5)), uuid.UUID(int=5)),
     ],
 )  # fmt: skip
-def test_right_values_are_converted(kind, value, expected):
+def test_valid_values_are_converted(kind, value, expected):
     assert taking(kind).convert([value]) == [expected]
 
 
@@ -101,12 +101,12 @@ def test_right_values_are_converted(kind, value, expected):
         (Literal["a"], "b"), (Colour, "blue"),
     ],
 )  # fmt: skip
-def test_wrong_values_are_refused(kind, value):
+def test_invalid_values_are_rejected(kind, value):
     with pytest.raises(InvalidPayload, match="Argument 1"):
         taking(kind).convert([value])
 
 
-def test_the_message_says_where_the_fault_is():
+def test_the_message_names_the_faulty_field():
     with pytest.raises(InvalidPayload, match=r"Argument 1: Expected `int`, got `str` - at `\$\.rest\[0\]\.orderId`"):
         taking(Outer).convert([{"room": "a", "rest": [{"orderId": "x"}]}])
 
@@ -122,7 +122,7 @@ def test_the_number_of_arguments_is_checked():
             arguments.convert(wrong)
 
 
-def test_a_star_takes_the_rest_as_it_came():
+def test_star_args_take_the_rest_unconverted():
     def handler(self, client, a: int, *rest): ...
 
     assert Arguments(handler, 2).convert([1, "x", {"y": b"z"}]) == [1, "x", {"y": b"z"}]
@@ -146,6 +146,6 @@ def asks_the_impossible(self, client, value: set[int] | list[int]): ...
 
 
 @pytest.mark.parametrize("handler", [needs_keyword, takes_too_few, asks_the_impossible])
-def test_a_handler_that_could_never_be_called_is_a_mistake_of_its_class(handler):
+def test_a_handler_that_could_never_be_called_fails_at_definition(handler):
     with pytest.raises(TypeError, match=handler.__name__):
         Arguments(handler, 2)

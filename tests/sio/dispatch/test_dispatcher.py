@@ -1,4 +1,4 @@
-"""What a client gets back for an event."""
+"""The acks of events."""
 
 from __future__ import annotations
 
@@ -136,10 +136,10 @@ async def test_details_of_an_error_reach_the_client(client):
     + [["unsendable"]],
     ids=str,
 )
-async def test_a_failing_handler_is_internal_and_says_nothing_of_why(client, caplog, emitted):
+async def test_a_failing_handler_is_an_internal_error_without_details(client, caplog, emitted):
     with caplog.at_level(logging.INFO):
         assert await client.call("/", *emitted) == refused("internal", "Something went wrong on the server")
-    # The client goes on: what comes next is handled.
+    # The client stays connected, and its next event is handled.
     assert await client.call("/", "sync", 5, id=2) == [5]
 
 
@@ -154,14 +154,14 @@ async def test_bytes_are_answered_with_bytes(client):
     assert await client.receive() == b"cba"
 
 
-async def test_past_its_rate_an_event_is_answered_with_when_to_try_again(client):
+async def test_beyond_its_rate_an_event_is_answered_with_retry_after(client):
     answers = [await client.call("/", "limited", id=n) for n in range(10)]
     assert answers[:4] == [["ok"]] * 4
     assert any(answer != ["ok"] for answer in answers[4:])
     error = next(answer[0]["error"] for answer in answers if answer != ["ok"])
     assert error["code"] == "rate_limited"
     assert 0 < error["retryAfter"] <= 0.5
-    # Other events of the client, and those without a limit, go on.
+    # Other events of the client, and those without a limit, are handled.
     assert await client.call("/", "sync", 1) == [1]
     assert [await client.call("/", "unlimited") for _ in range(30)] == [["ok"]] * 30
 
@@ -174,7 +174,7 @@ async def test_unknown_events_share_one_bucket(client):
     assert set(session.clients[0].buckets) == {"*"}
 
 
-async def test_what_happened_is_counted_by_code(client):
+async def test_events_are_counted_by_error_code(client):
     await client.call("/", "value")
     await client.call("/", "unknown")
     await client.call("/", "refuse", "bug")
@@ -183,7 +183,7 @@ async def test_what_happened_is_counted_by_code(client):
     }  # fmt: skip
 
 
-async def test_a_stop_that_fails_does_not_keep_others_from_stopping(serve):
+async def test_a_failing_on_stop_does_not_prevent_the_others(serve):
     stopped = []
 
     class Bad(Namespace, path="/bad"):

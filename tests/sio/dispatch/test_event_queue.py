@@ -1,4 +1,4 @@
-"""The queue of one client and the bound of one connection."""
+"""The event queue of one client and the backlog of one connection."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ async def test_a_job_that_fails_is_logged_and_the_next_runs(caplog):
             raise RuntimeError
         done.append(what)
 
-    mailbox = EventQueue(tasks)
+    queue = EventQueue(tasks)
     for what in ("one", "bad", "two"):
-        mailbox.put(lambda what=what: job(what))
+        queue.put(lambda what=what: job(what))
     await tasks.finish(5)
-    mailbox.put(lambda: job("three"))
+    queue.put(lambda: job("three"))
     await tasks.finish(5)
     assert done == ["one", "two", "three"]
 
 
 class Session:
-    """What a backlog needs of one."""
+    """A session as a backlog sees it."""
 
     def __init__(self) -> None:
         self.paused = False
@@ -43,33 +43,33 @@ class Session:
         self.paused = False
 
 
-class Holder:
-    """What a backlog needs of a server."""
+class Server:
+    """A server as a backlog sees it."""
 
     def __init__(self) -> None:
-        self.bounds = Limits(max_backlog=10, max_backlog_bytes=1000)
+        self.limits = Limits(max_backlog=10, max_backlog_bytes=1000)
         self.metrics = Metrics()
 
 
-def test_a_full_backlog_stops_the_reading_until_there_is_room():
-    session, server = Session(), Holder()
+def test_a_full_backlog_pauses_reading_until_there_is_room():
+    session, server = Session(), Server()
     backlog = Backlog(session, server)
     for _ in range(10):
         assert not session.paused
         backlog.add(1)
     assert session.paused
     backlog.add(1)
-    backlog.done(1)
+    backlog.remove(1)
     assert session.paused
-    backlog.done(1)
+    backlog.remove(1)
     assert not session.paused
     assert server.metrics.reads_paused == 1
 
 
 @pytest.mark.parametrize("sizes", [[1000], [500, 501]])
-def test_what_is_big_counts_as_much(sizes):
+def test_the_size_of_events_is_limited_too(sizes):
     session = Session()
-    backlog = Backlog(session, Holder())
+    backlog = Backlog(session, Server())
     for size in sizes:
         assert not session.paused
         backlog.add(size)

@@ -1,4 +1,4 @@
-"""What `@event` promises when a class is defined."""
+"""The event table of a class with `@event` methods."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from rtserver.sio.dispatch.event_table import SERVER_DEFAULT, build_table
 from rtserver.sio.namespace.namespace import Namespace, event, server_event
 
 
-def test_only_marked_methods_can_be_reached():
+def test_only_marked_methods_handle_events():
     class One(Namespace):
         @event("a")
         async def handle_a(self, client): ...
@@ -18,7 +18,7 @@ def test_only_marked_methods_can_be_reached():
     assert set(build_table(One)) == {"a"}
 
 
-def test_the_method_names_the_event_when_nothing_else_does():
+def test_the_event_has_the_name_of_the_method_by_default():
     class One(Namespace):
         @event()
         async def ping(self, client): ...
@@ -52,7 +52,7 @@ def test_the_most_derived_handler_of_an_event_wins_whatever_its_name():
     assert build_table(Sub)["a"].attribute == "b"
 
 
-def test_a_handler_can_be_taken_out_and_renamed_in_a_subclass():
+def test_a_subclass_can_remove_and_rename_a_handler():
     class Base(Namespace):
         @event("a")
         async def a(self, client): ...
@@ -69,7 +69,7 @@ def test_a_handler_can_be_taken_out_and_renamed_in_a_subclass():
     assert set(build_table(Sub)) == {"c"}
 
 
-def test_two_handlers_for_one_event_in_a_class_are_a_mistake():
+def test_two_handlers_for_one_event_in_a_class_fail_at_definition():
     with pytest.raises(TypeError, match="two handlers"):
 
         class Twice(Namespace):
@@ -92,12 +92,12 @@ def test_two_handlers_for_one_event_in_a_class_are_a_mistake():
 @pytest.mark.parametrize(
     "name", ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"]
 )
-def test_the_names_of_the_lifecycle_cannot_be_events(name):
+def test_reserved_names_cannot_be_events(name):
     with pytest.raises(ValueError, match="reserved"):
         event(name)
 
 
-def test_a_forgotten_call_of_the_decorator_is_told():
+def test_a_decorator_without_a_call_fails_at_definition():
     with pytest.raises(TypeError, match="write @event"):
 
         class Wrong(Namespace):
@@ -106,12 +106,12 @@ def test_a_forgotten_call_of_the_decorator_is_told():
 
 
 @pytest.mark.parametrize("rate", ["10", "10/d", "0/s", "-1/s", "x/s", ""])
-def test_a_rate_that_is_none_is_told_at_definition(rate):
+def test_an_invalid_rate_fails_at_definition(rate):
     with pytest.raises(ValueError, match="rate"):
         event("a", rate=rate)
 
 
-def test_without_a_rate_the_server_decides():
+def test_without_a_rate_the_server_default_applies():
     class One(Namespace):
         @event("a")
         async def a(self, client): ...

@@ -1,4 +1,4 @@
-"""Observers and middleware: what Node calls `onAny`, `onAnyOutgoing`, `use`."""
+"""Observers and middleware, as Node's `onAny`, `onAnyOutgoing` and `use`."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ async def plain(serve, raw):
     return namespace
 
 
-# Looking on
+# Observers
 
 
-async def test_an_observer_sees_every_event_that_comes_and_changes_none(plain):
+async def test_an_observer_sees_every_incoming_event_and_cannot_change_it(plain):
     seen = []
     plain.client.on_any(lambda *args: seen.append(args))
     assert await plain.raw.call("/", "echo", 1, [2]) == [1, [2]]
@@ -61,7 +61,7 @@ async def test_an_observer_sees_every_event_that_comes_and_changes_none(plain):
     assert seen == [("echo", 1, [2]), ("unknown", 3), ("double", "no number")]
 
 
-async def test_an_observer_sees_every_event_that_goes_and_no_ack(plain):
+async def test_an_observer_sees_every_outgoing_event_and_no_ack(plain):
     seen, other = [], []
     plain.client.on_any_outgoing(lambda *args: seen.append(args))
     plain.client.on_any_outgoing(lambda *args: other.append(args[0]))
@@ -77,7 +77,7 @@ async def test_an_observer_sees_every_event_that_goes_and_no_ack(plain):
     await asked
 
 
-async def test_observers_can_be_taken_away(plain):
+async def test_observers_can_be_removed(plain):
     seen = []
 
     def one(*args):
@@ -100,10 +100,10 @@ async def test_observers_can_be_taken_away(plain):
     await plain.raw.call("/", "echo")
     await client.emit("news")
     assert len(seen) == 2
-    assert not client.server.watched
+    assert not client.server.outgoing_observers
 
 
-async def test_an_observer_that_fails_harms_nobody(plain):
+async def test_a_failing_observer_affects_no_event(plain):
     def bad(*args):
         raise RuntimeError
 
@@ -123,17 +123,17 @@ async def test_events_do_not_wait_for_observers(plain):
         plain.client.on_any_outgoing(slow)
 
 
-async def test_of_a_client_that_left_no_observer_stays(plain):
+async def test_the_observers_of_a_client_are_removed_with_it(plain):
     server = plain.client.server
     plain.client.on_any_outgoing(print)
     await plain.raw.close()
-    await eventually(lambda: not server.watched)
+    await eventually(lambda: not server.outgoing_observers)
 
 
-# Stepping in, for one client
+# Middleware of one client
 
 
-async def test_middleware_may_change_return_and_refuse(plain):
+async def test_middleware_may_change_arguments_return_others_or_reject(plain):
     def change(event, args):
         if event == "echo":
             args.append("more")
@@ -149,7 +149,7 @@ async def test_middleware_may_change_return_and_refuse(plain):
     for step in (change, replace, forbid):
         plain.client.use(step)
     assert await plain.raw.call("/", "echo", 1) == [1, "more"]
-    # What the handler asks for is checked after the middleware.
+    # The arguments are checked after the middleware.
     assert await plain.raw.call("/", "double", "x") == [42]
     assert await plain.raw.call("/", "echo", "secret") == [
         {"ok": False, "error": {"code": "forbidden", "message": "Not that"}}
@@ -165,7 +165,7 @@ async def test_middleware_that_fails_is_an_internal_error(plain, step):
     assert answer["error"]["code"] == "internal"
 
 
-async def test_the_rate_comes_before_the_middleware(plain):
+async def test_the_rate_limit_applies_before_the_middleware(plain):
     seen = []
     plain.client.use(lambda event, args: seen.append(event))
     answers = [await plain.raw.call("/", "rare") for _ in range(3)]
@@ -186,7 +186,7 @@ async def test_an_event_whose_client_left_in_the_middleware_is_not_handled(plain
     assert plain.server.metrics.received == {("/", "ok"): 1}
 
 
-# Stepping in, for all clients of a namespace
+# Middleware of a namespace: on_event
 
 
 class Filtering(Plain, path="/"):
@@ -219,7 +219,7 @@ async def test_every_event_of_a_namespace_goes_through_on_event(serve, raw):
     assert namespace.seen[-2:] == ["any", ("echo", 1, "use")]
 
 
-# Before the connect handler
+# Middleware before the connect handler
 
 
 async def test_middleware_runs_before_the_connect_handler_and_may_refuse(serve, raw):

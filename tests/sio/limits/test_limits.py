@@ -1,4 +1,4 @@
-"""What a client may hold: each bound, from where a client stands that goes past it."""
+"""Limits: each one as a client sees it that exceeds it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rtserver.config.field_types import DEEPEST
 from rtserver.errors import TooLarge
 from rtserver.sio.limits.limits import Limits
 from rtserver.sio.namespace.namespace import Namespace, event
+from rtserver.sio.server import Server
 from rtserver.telemetry.metrics import Metrics
 from tests.sio.conftest import Tokens, eventually
 
@@ -54,14 +55,20 @@ class Open(Namespace, path="/"):
             return "all the same"
 
 
-def test_the_arguments_of_a_server_are_its_bounds():
+def test_limits_are_arguments_of_the_server():
     arguments = {"max_rooms": 3, "logger": False}
-    assert Limits(max_depth=2).take(arguments) == Limits(max_depth=2, max_rooms=3)
+    assert Limits(max_depth=2).overridden_by(arguments) == Limits(max_depth=2, max_rooms=3)
     assert arguments == {"logger": False}
 
 
-async def test_rooms_that_a_client_is_put_into_count_as_those_it_joins(serve, raw):
-    """What comes past the bounds is left out and counted: one client in too many rooms must not stop the others."""
+@pytest.mark.parametrize(("former", "now"), [("bounds", "limits"), ("occupancy", "room_presence")])
+def test_a_former_name_of_an_argument_is_rejected(former, now):
+    with pytest.raises(TypeError, match=now):
+        Server(**{former: None})
+
+
+async def test_the_room_limit_applies_to_sockets_join_too(serve, raw):
+    """Rooms beyond the limit are left out and counted: one client in too many rooms must not stop the others."""
     served = await serve(Open(), max_rooms=3, max_room_length=5)
     first, second = await raw(served.url), await raw(served.url)
     ids = [await first.connect(), await second.connect()]
@@ -82,7 +89,7 @@ async def test_rooms_that_a_client_is_put_into_count_as_those_it_joins(serve, ra
 PHOTO = '52-["echo",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]'
 
 
-async def test_the_attachments_of_a_packet_have_a_size_in_all(serve, raw):
+async def test_the_total_size_of_attachments_is_limited(serve, raw):
     served = await serve(Open(), max_attachment_bytes=1000)
     client = await raw(served.url)
     await client.connect()
@@ -94,7 +101,7 @@ async def test_the_attachments_of_a_packet_have_a_size_in_all(serve, raw):
     await served.deserted()
 
 
-async def test_attachments_that_do_not_come_in_time_end_the_connection(serve, raw):
+async def test_attachments_that_come_too_late_close_the_connection(serve, raw):
     served = await serve(Open(), attachment_timeout=0.1)
     client = await raw(served.url)
     await client.connect()
@@ -116,7 +123,7 @@ async def test_attachments_in_time_leave_no_timer_behind(serve, raw):
 
 
 @pytest.mark.parametrize(("left", "right"), ["[]", ('{"a":', "}")])
-async def test_the_greatest_depth_that_may_be_set_can_be_echoed(serve, raw, left, right):
+async def test_the_largest_allowed_depth_can_be_echoed(serve, raw, left, right):
     served = await serve(Open(), max_depth=DEEPEST)
     client = await raw(served.url)
     await client.connect()
@@ -131,7 +138,7 @@ async def test_the_greatest_depth_that_may_be_set_can_be_echoed(serve, raw, left
     assert [await client.receive(), await client.receive()] == [f"61-8{photo}".replace('"echo",', ""), b"x"]
 
 
-async def test_a_message_that_is_too_large_ends_the_connection(serve, raw):
+async def test_a_message_that_is_too_large_closes_the_connection(serve, raw):
     served = await serve(Open(), max_http_buffer_size=1000)
     client = await raw(served.url)
     await client.connect()
@@ -148,7 +155,7 @@ async def test_a_message_that_is_too_large_ends_the_connection(serve, raw):
     await served.deserted()
 
 
-async def test_the_depth_of_arrays_and_objects_is_bounded(serve, raw):
+async def test_the_depth_of_arrays_and_objects_is_limited(serve, raw):
     served = await serve(Open(), max_depth=5)
     client = await raw(served.url)
     await client.connect()
@@ -165,7 +172,7 @@ async def test_integers_beyond_64_bit_become_floats_as_in_a_browser(serve, raw):
     assert answer == [2**63, 1e100, -1e30]
 
 
-async def test_the_name_of_an_event_is_bounded(serve, raw):
+async def test_the_length_of_an_event_name_is_limited(serve, raw):
     client = await raw((await serve(Open(), max_event_length=10)).url)
     await client.connect()
     (answer,) = await client.call("/", "x" * 10)
@@ -177,7 +184,7 @@ async def test_the_name_of_an_event_is_bounded(serve, raw):
 # Clients
 
 
-async def test_the_name_of_a_room_is_bounded(serve, raw):
+async def test_the_length_of_a_room_name_is_limited(serve, raw):
     client = await raw((await serve(Open(), max_room_length=10)).url)
     await client.connect()
     assert await client.call("/", "join", "x" * 10) == []
@@ -185,14 +192,14 @@ async def test_the_name_of_a_room_is_bounded(serve, raw):
     assert answer["error"]["code"] == TooLarge.code
 
 
-async def test_reading_stops_while_handlers_are_behind_and_nothing_is_lost(serve, raw):
+async def test_reading_pauses_while_the_backlog_is_full_and_nothing_is_lost(serve, raw):
     namespace = Open()
     served = await serve(namespace, max_backlog=10)
     client = await raw(served.url)
     await client.connect()
     await client.send('2["wait"]', *(f'2{id}["echo",{id}]' for id in range(100)))
     (connection,) = served.server.connections.values()
-    await eventually(lambda: connection.session.paused)
+    await eventually(lambda: connection.engine_session.paused)
     assert connection.backlog.events <= 10
     namespace.go_on.set()
     assert [await client.receive() for _ in range(100)] == [f"3{id}[{id}]" for id in range(100)]
@@ -203,7 +210,7 @@ async def test_reading_stops_while_handlers_are_behind_and_nothing_is_lost(serve
 # Handlers
 
 
-async def test_a_handler_that_takes_too_long_is_cancelled_and_the_next_event_handled(serve, raw):
+async def test_a_handler_that_times_out_is_cancelled_and_the_next_event_is_handled(serve, raw):
     namespace = Open()
     served = await serve(namespace, handler_timeout=0.1)
     client = await raw(served.url)
@@ -215,7 +222,7 @@ async def test_a_handler_that_takes_too_long_is_cancelled_and_the_next_event_han
     assert served.server.metrics.received["/", "timeout"] == 1
 
 
-async def test_a_handler_that_will_not_be_cancelled_does_no_harm(serve, raw):
+async def test_a_handler_that_ignores_its_cancellation_is_harmless(serve, raw):
     served = await serve(Open(), handler_timeout=0.1)
     client = await raw(served.url)
     await client.connect()
@@ -223,7 +230,7 @@ async def test_a_handler_that_will_not_be_cancelled_does_no_harm(serve, raw):
     assert await client.call("/", "stubborn") == ["all the same"]
 
 
-async def test_a_handler_that_is_quick_enough_leaves_no_timer_behind(serve, raw):
+async def test_a_handler_that_finishes_in_time_leaves_no_timer_behind(serve, raw):
     namespace = Open()
     served = await serve(namespace, handler_timeout=5)
     client = await raw(served.url)
@@ -236,7 +243,7 @@ async def test_a_handler_that_is_quick_enough_leaves_no_timer_behind(serve, raw)
     assert len(served.server.engine.wheel) == waiting
 
 
-async def test_disconnect_handlers_have_no_more_time(serve, raw):
+async def test_the_handler_timeout_applies_to_disconnect_handlers_too(serve, raw):
     class Slow(Open, path="/slow"):
         async def on_disconnect(self, client, reason):
             await self.go_on.wait()
@@ -248,10 +255,10 @@ async def test_disconnect_handlers_have_no_more_time(serve, raw):
     await served.deserted()
 
 
-# What waits for a client
+# Outgoing messages
 
 
-async def test_a_client_that_does_not_read_loses_what_is_volatile_and_is_closed_as_slow(serve, raw):
+async def test_a_client_that_does_not_read_misses_volatile_events_and_is_closed_as_slow(serve, raw):
     served = await serve(Open(), outbox_limit=100_000)
     slow, well = await raw(served.url), await raw(served.url)
     sid = await slow.connect()
@@ -298,7 +305,7 @@ def too_many(limit, **data):
     return {"message": "Too many connections", "data": {"code": "rate_limited", "limit": limit, **data}}
 
 
-async def test_one_connection_too_many_is_told_so_and_closed(serve, raw):
+async def test_a_connection_beyond_the_limit_gets_an_error_and_is_closed(serve, raw):
     served = await serve(Open(), max_connections=2)
     first, second = await raw(served.url), await raw(served.url)
     await first.connect()
@@ -311,11 +318,11 @@ async def test_one_connection_too_many_is_told_so_and_closed(serve, raw):
     assert (metrics.refusals["rate_limited"], metrics.ends["turned_away"]) == (2, 1)
     assert await first.call("/", "echo", 1) == [1]
     await second.close()
-    await eventually(lambda: served.server.gate.connections == 1)
+    await eventually(lambda: served.server.connection_limiter.connections == 1)
     await (await raw(served.url)).connect()
 
 
-async def test_one_address_has_only_so_many_connections(serve, raw):
+async def test_the_connections_of_one_address_are_limited(serve, raw):
     served = await serve(Open(), max_connections_per_ip=1, trusted_proxies=["127.0.0.1"])
 
     clients = []
@@ -329,16 +336,16 @@ async def test_one_address_has_only_so_many_connections(serve, raw):
     assert await (await come_from("10.0.0.1")).refused() == too_many("address")
     await (await come_from("10.0.0.2")).connect()
     await (await come_from("2001:db8::1")).connect()
-    # A customer has 64 bits of addresses.
+    # One customer has 64 bits of addresses.
     assert await (await come_from("2001:db8::2")).refused() == too_many("address")
     await (await come_from("2001:db8:0:1::1")).connect()
     assert await (await come_from("::ffff:10.0.0.2")).refused() == too_many("address")
     await first.close()
-    await eventually(lambda: "10.0.0.1" not in served.server.gate.addresses)
+    await eventually(lambda: "10.0.0.1" not in served.server.connection_limiter.addresses)
     await (await come_from("10.0.0.1")).connect()
 
 
-async def test_one_user_has_only_so_many_connections(serve, raw):
+async def test_the_connections_of_one_user_are_limited(serve, raw):
     class Mine(Open, path="/mine"):
         auth = "required"
 
@@ -348,22 +355,22 @@ async def test_one_user_has_only_so_many_connections(serve, raw):
     served = await serve(Mine(), Other(), authenticator=Tokens(), max_connections_per_user=1)
     first = await raw(served.url)
     await first.connect("/mine", {"token": "alice"})
-    # Another namespace on the same connection counts no further.
+    # Another namespace on the same connection is not counted again.
     await first.connect("/other", {"token": "alice"})
     second = await raw(served.url)
     assert await second.refused("/mine", {"token": "alice"}) == too_many("user")
     assert await second.closed() == []
     third = await raw(served.url)
     await third.connect("/mine", {"token": "bob"})
-    # Whoever is in a namespace stays.
+    # A connection that is in a namespace stays open.
     assert await third.refused("/other", {"token": "alice"}) == too_many("user")
     assert await third.call("/mine", "echo", 1) == [1]
     await first.close()
-    await eventually(lambda: list(served.server.gate.users) == ["bob"])
+    await eventually(lambda: list(served.server.connection_limiter.users) == ["bob"])
     await third.connect("/other", {"token": "alice"})
 
 
-async def test_connections_of_one_address_come_only_so_fast(serve, raw):
+async def test_the_connect_rate_of_one_address_is_limited(serve, raw):
     served = await serve(Open(), connect_rate="1/m")
     clients = [await raw(served.url) for _ in range(2)]
     assert [await client.connect() for client in clients]
@@ -373,8 +380,8 @@ async def test_connections_of_one_address_come_only_so_fast(serve, raw):
     assert 50 < wait <= 60
 
 
-async def test_who_is_turned_away_and_never_asks_is_refused_by_http_in_the_end(serve, raw, monkeypatch):
-    monkeypatch.setattr("rtserver.sio.limits.connection_limits.MAX_TURNED_AWAY", 2)
+async def test_too_many_rejected_connections_that_stay_are_refused_by_http(serve, raw, monkeypatch):
+    monkeypatch.setattr("rtserver.sio.limits.connection_limits.MAX_REJECTED", 2)
     served = await serve(Open(), max_connections=1)
     first = await raw(served.url)
     await first.connect()
@@ -383,11 +390,11 @@ async def test_who_is_turned_away_and_never_asks_is_refused_by_http_in_the_end(s
         await raw(served.url)
     for client in silent:
         await client.close()
-    await eventually(lambda: served.server.gate.turned_away == 0)
+    await eventually(lambda: served.server.connection_limiter.rejected == 0)
     assert await (await raw(served.url)).refused() == too_many("server")
 
 
-async def test_the_javascript_client_learns_why_and_stays_away(serve, js):
+async def test_the_javascript_client_gets_the_reason_and_does_not_reconnect(serve, js):
     served = await serve(Open(), max_connections=1)
     await js(served.url)
     for transports in (["websocket"], ["polling"]):

@@ -1,4 +1,4 @@
-"""`Namespace` classes: what a team's own code can rely on."""
+"""`Namespace` classes, as applications use them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Derived(Base, path="/derived"):
         return sorted(client.rooms), client.namespace is self, client.namespace_name
 
 
-async def test_a_subclass_overrides_and_adds(serve, raw):
+async def test_a_subclass_can_override_and_add_handlers(serve, raw):
     served = await serve(Base(), Derived())
     client = await raw(served.url)
     await client.connect("/base")
@@ -48,14 +48,14 @@ async def test_a_subclass_overrides_and_adds(serve, raw):
     assert await client.call("/derived", "own") == [[], True, "/derived"]
 
 
-async def test_the_star_takes_what_no_other_handler_does(serve, raw):
+async def test_the_catch_all_gets_events_without_a_handler(serve, raw):
     served = await serve(Base())
     client = await raw(served.url)
     await client.connect("/base")
     assert await client.call("/base", "anything", 1, {"a": 2}) == ["anything", 1, {"a": 2}]
     assert await client.call("/base", "own") == ["own"]
     assert await client.call("/base", 7, "x") == [7, "x"]
-    # Named by a client, the star is an event like any other.
+    # Sent by a client, "*" is an event like any other.
     assert await client.call("/base", "*", "x") == ["*", "x"]
     assert await client.call("/base", "hello") == ["hello nobody"]
 
@@ -68,7 +68,7 @@ class Tenant(Namespace, path=re.compile(r"/tenant-(\d+)")):
         await self.of(client.namespace_name).emit("heard", text)
 
 
-async def test_a_pattern_makes_namespaces_and_an_empty_one_goes(serve, raw):
+async def test_a_pattern_opens_namespaces_and_closes_empty_ones(serve, raw):
     namespace = Tenant()
     changes = []
 
@@ -98,7 +98,7 @@ async def test_a_pattern_makes_namespaces_and_an_empty_one_goes(serve, raw):
     ]  # fmt: skip
 
 
-async def test_what_is_done_to_a_client_that_is_gone_opens_no_namespace_again(serve, raw):
+async def test_using_a_client_that_is_gone_opens_no_namespace_again(serve, raw):
     served = await serve(Tenant())
     session = await raw(served.url)
     await session.connect("/tenant-1")
@@ -112,7 +112,7 @@ async def test_what_is_done_to_a_client_that_is_gone_opens_no_namespace_again(se
     assert served.server.open_namespaces() == []
 
 
-async def test_a_dynamic_namespace_says_how_to_address_its_clients(serve):
+async def test_a_dynamic_namespace_explains_how_to_address_its_clients(serve):
     namespace = Tenant()
     await serve(namespace)
     for use in (lambda: namespace.to("x"), lambda: namespace.clients, lambda: namespace.local):
@@ -122,7 +122,7 @@ async def test_a_dynamic_namespace_says_how_to_address_its_clients(serve):
         await namespace.server_side_emit("x")
 
 
-async def test_a_plain_name_is_taken_before_a_pattern(serve, raw):
+async def test_a_plain_path_takes_precedence_over_a_pattern(serve, raw):
     class Special(Namespace, path="/tenant-0"):
         auth = "none"
 
@@ -174,7 +174,7 @@ async def test_server_events_are_called_for_other_servers_only(serve, raw):
     assert await served.server.namespaces_by_path["/servers"].server_side_emit_with_ack("sum", 1, 2) == []
 
 
-async def test_a_client_can_be_in_so_many_rooms_and_no_more(serve, raw):
+async def test_a_client_cannot_be_in_more_rooms_than_the_limit(serve, raw):
     class Collecting(Namespace, path="/"):
         auth = "none"
 
@@ -194,7 +194,7 @@ async def test_a_client_can_be_in_so_many_rooms_and_no_more(serve, raw):
     assert "d" not in await served.server.adapter.all_rooms("/")
 
 
-async def test_acks_that_never_come_are_not_kept_without_bound(serve, raw, monkeypatch):
+async def test_the_number_of_pending_acks_is_bounded(serve, raw, monkeypatch):
     monkeypatch.setattr("rtserver.sio.client.client.MAX_PENDING_ACKS", 10)
     served = await serve(Base())
     session = await raw(served.url)
@@ -208,7 +208,7 @@ async def test_acks_that_never_come_are_not_kept_without_bound(serve, raw, monke
     assert len(client._acks) == 10
 
 
-async def test_what_a_client_tells_of_itself(serve, raw):
+async def test_the_attributes_of_a_client(serve, raw):
     served = await serve(Base(), Derived())
     session = await raw(served.url, Origin=served.url)
     sid = await session.connect("/base", {"token": "t", "deep": {"a": 1}})
@@ -225,7 +225,7 @@ async def test_what_a_client_tells_of_itself(serve, raw):
     assert repr(client) == f"<Client {sid} of /base, user None, connected>"
 
 
-async def test_a_namespace_may_call_its_attributes_as_it_likes(serve, raw):
+async def test_a_namespace_may_use_any_attribute_names(serve, raw):
     class Own(Namespace, path="/own"):
         auth = "none"
 

@@ -1,4 +1,4 @@
-"""Namespaces whose names a pattern or a function knows, and the leave-taking of their clients."""
+"""Dynamic namespaces, and the departure of their clients."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.sio.conftest import eventually
 
 
 class Tenants(Namespace):
-    """Tenants come and go in `known`."""
+    """One namespace for each tenant in `known`."""
 
     auth = "none"
 
@@ -35,7 +35,7 @@ class Tenants(Namespace):
         return 1
 
 
-async def test_a_method_says_which_names_are_namespaces(serve, raw):
+async def test_a_method_decides_which_names_are_namespaces(serve, raw):
     tenants = Tenants()
     served = await serve(tenants)
     client = await raw(served.url)
@@ -48,7 +48,7 @@ async def test_a_method_says_which_names_are_namespaces(serve, raw):
     assert await client.receive() == '2/acme,["said","hi"]'
     assert sorted(served.server.open_namespaces()) == ["/acme", "/nobody"]
     assert served.server.metrics.connections == {"Tenants": 2}
-    # Asked each time: a tenant that is gone lets nobody in any more.
+    # The function is called each time: a removed tenant admits no further client.
     tenants.known.discard("/acme")
     other = await raw(served.url)
     assert await other.refused("/acme") == {"message": "Invalid namespace"}
@@ -62,7 +62,7 @@ async def test_a_method_says_which_names_are_namespaces(serve, raw):
 
 
 @pytest.mark.parametrize("path", [lambda name, auth: name.startswith("/t-"), re.compile("/t-.*")])
-async def test_the_first_that_knows_a_name_takes_it(serve, raw, path):
+async def test_the_first_dynamic_namespace_that_accepts_a_name_handles_it(serve, raw, path):
     class First(Tenants, path=path):
         async def on_connect(self, client):
             await client.emit("first")
@@ -77,7 +77,7 @@ async def test_the_first_that_knows_a_name_takes_it(serve, raw, path):
         assert await client.receive() == f'2{name},["{taker}"]'
 
 
-async def test_who_is_refused_leaves_no_namespace_behind(serve, raw):
+async def test_a_refused_client_leaves_no_namespace_behind(serve, raw):
     class Closed(Tenants, path=lambda name, auth: True):
         async def on_connect(self, client):
             await client.join("lobby")
@@ -90,7 +90,7 @@ async def test_who_is_refused_leaves_no_namespace_behind(serve, raw):
     assert served.server.open_namespaces() == []
 
 
-async def test_a_function_may_refuse_and_one_that_fails_lets_nobody_in(serve, raw):
+async def test_a_path_function_may_refuse_and_a_failing_one_admits_no_client(serve, raw):
     def path(name, auth):
         if name == "/bug":
             raise RuntimeError
@@ -104,7 +104,7 @@ async def test_a_function_may_refuse_and_one_that_fails_lets_nobody_in(serve, ra
     assert (await client.refused("/bug"))["data"]["code"] == "internal"
 
 
-# Taking leave
+# Departure
 
 
 class Leaving(Namespace, path="/"):
@@ -152,7 +152,7 @@ async def leaving(serve, raw):
     [(lambda c: c.send("1"), "client disconnect"), (lambda c: c.close(), "transport close"),
      (lambda c: c.send('2["leave"]'), "server disconnect")],
 )  # fmt: skip
-async def test_who_takes_leave_is_still_in_its_rooms_and_hears_nothing(leaving, how, reason):
+async def test_a_leaving_client_is_still_in_its_rooms_and_receives_nothing(leaving, how, reason):
     await how(leaving.one)
     assert await leaving.two.receive() == f'2["left","{leaving.ids[0]}"]'
     assert leaving.story == [("disconnecting", reason, ["room"], 2, 1)]
@@ -168,14 +168,14 @@ async def test_who_takes_leave_is_still_in_its_rooms_and_hears_nothing(leaving, 
     if reason == "server disconnect":
         assert await leaving.one.receive() == "1"
     if reason != "transport close":
-        # Nothing came but the end itself.
+        # Only the disconnect arrived.
         await leaving.one.connect()
     await leaving.one.close()
     await leaving.two.close()
     await leaving.served.deserted()
 
 
-async def test_leave_is_taken_at_once_though_a_handler_is_not_done(leaving):
+async def test_on_disconnecting_does_not_wait_for_handlers(leaving):
     await leaving.one.send('2["wait"]', "1")
     assert await leaving.two.receive() == f'2["left","{leaving.ids[0]}"]'
     leaving.go_on.set()
@@ -185,7 +185,7 @@ async def test_leave_is_taken_at_once_though_a_handler_is_not_done(leaving):
     ]  # fmt: skip
 
 
-async def test_one_that_takes_leave_for_too_long_or_fails_is_gone_all_the_same(serve, raw):
+async def test_an_on_disconnecting_that_fails_or_hangs_does_not_keep_the_client(serve, raw):
     class Failing(Leaving, path="/failing"):
         async def on_disconnecting(self, client, reason):
             raise RuntimeError
@@ -198,7 +198,7 @@ async def test_one_that_takes_leave_for_too_long_or_fails_is_gone_all_the_same(s
     await served.deserted()
 
 
-async def test_a_server_that_stops_lets_everybody_take_leave(leaving):
+async def test_a_server_that_stops_runs_on_disconnecting_for_every_client(leaving):
     leaving.go_on.set()
     await leaving.served.server.stop()
     assert sorted(step[0] for step in leaving.story) == ["disconnect", "disconnect", "disconnecting", "disconnecting"]

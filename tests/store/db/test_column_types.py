@@ -1,4 +1,4 @@
-"""What may be kept, and what is refused before a driver sees it."""
+"""Column types: accepted values, and values rejected before they reach a driver."""
 
 import pytest
 from hypothesis import given
@@ -11,7 +11,7 @@ ANY_TEXT = st.text(alphabet=st.characters(codec=None, categories=None))
 
 
 @given(ANY_TEXT)
-def test_any_text_is_either_kept_as_it_is_or_refused(text: str) -> None:
+def test_any_text_is_stored_unchanged_or_rejected(text: str) -> None:
     try:
         assert checked_text(text) == text
     except InvalidPayload:
@@ -19,12 +19,12 @@ def test_any_text_is_either_kept_as_it_is_or_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["a\0b", "\ud800", "ok\udfff", 5, None, b"bytes", ["a"]])
-def test_what_a_database_cannot_keep_as_text_is_refused(text: object) -> None:
+def test_text_that_no_database_can_store_is_rejected(text: object) -> None:
     with pytest.raises(InvalidPayload):
         checked_text(text)
 
 
-def test_a_key_is_bounded_in_bytes_not_letters() -> None:
+def test_a_key_is_limited_in_bytes_not_characters() -> None:
     assert checked_key("é" * (KEY_BYTES // 2))
     with pytest.raises(InvalidPayload):
         checked_key("é" * (KEY_BYTES // 2 + 1))
@@ -33,12 +33,12 @@ def test_a_key_is_bounded_in_bytes_not_letters() -> None:
 
 
 @pytest.mark.parametrize("number", [2**63, -(2**63), 10**400, 1.5, "1", None])
-def test_a_number_beyond_64_bit_is_refused(number: object) -> None:
+def test_a_number_beyond_64_bits_is_rejected(number: object) -> None:
     with pytest.raises(InvalidPayload):
         checked_int(number)
 
 
-def test_data_may_hold_what_a_text_may_not() -> None:
+def test_data_may_contain_what_text_may_not() -> None:
     """JSON escapes NUL, so that it is safe inside data."""
     assert plain_json({"a": "x\0y"}) == {"a": "x\0y"}
 
@@ -51,11 +51,11 @@ def deep(levels: int) -> list[object]:
 
 
 @pytest.mark.parametrize("value", [b"bytes", {"a": object()}, "\ud800", deep(100), deep(100_000)])
-def test_data_that_could_not_be_read_back_is_refused(value: object) -> None:
+def test_data_that_could_not_be_read_back_is_rejected(value: object) -> None:
     with pytest.raises(InvalidPayload):
         checked_json(value)
 
 
-def test_data_comes_back_as_it_will_be_read_later() -> None:
+def test_data_is_returned_as_it_will_be_read_back() -> None:
     assert plain_json({"nan": float("nan"), "tuple": (1, 2)}) == {"nan": None, "tuple": [1, 2]}
     assert plain_json(None) is None

@@ -1,4 +1,4 @@
-"""Addresses of databases, and what is told when one is in trouble."""
+"""Database URLs, and the errors of a failing database."""
 
 import asyncio
 import sqlite3
@@ -27,7 +27,7 @@ ANN = Author("ann", "Ann")
     ["", "nonsense", "mysql://u:hunter2@h/d", "sqlite://", "sqlite:///:memory:", "sqlite://hunter2/x", "redis://x",
      "sqlite:///x?mode=ro", "postgresql://u:hunter2@h:port/d", "postgresql://u:hunter2@[::1/d"],
 )  # fmt: skip
-def test_an_address_that_cannot_work_is_refused_without_showing_its_password(url: str) -> None:
+def test_an_invalid_url_is_rejected_without_showing_its_password(url: str) -> None:
     with pytest.raises(ConfigError) as refused:
         Database(url)
     assert "hunter2" not in str(refused.value)
@@ -35,20 +35,20 @@ def test_an_address_that_cannot_work_is_refused_without_showing_its_password(url
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+asyncpg"])
-def test_the_usual_postgres_addresses_are_taken(scheme: str) -> None:
+def test_the_usual_postgres_urls_are_accepted(scheme: str) -> None:
     assert dsn_of(f"{scheme}://u:p%40ss@db:5433/chat?sslmode=require&channel_binding=require") == (
         "postgresql://u:p%40ss@db:5433/chat?sslmode=require"
     )
     assert dsn_of(f"{scheme}://a:1,b:2/chat") == "postgresql://a:1,b:2/chat"
 
 
-def test_the_usual_sqlite_addresses_are_taken() -> None:
+def test_the_usual_sqlite_urls_are_accepted() -> None:
     assert file_of("sqlite:///var/x.db") == Path("var/x.db")
     assert file_of("sqlite:////srv/x.db") == Path("/srv/x.db")
     assert file_of("sqlite+aiosqlite:////srv/x.db") == Path("/srv/x.db")
 
 
-async def test_the_folder_of_a_sqlite_file_is_made(tmp_path: Path) -> None:
+async def test_the_folder_of_a_sqlite_file_is_created(tmp_path: Path) -> None:
     db = Database(f"sqlite:///{tmp_path}/a/b/rtserver.db")
     await db.connect()
     await db.close()
@@ -56,8 +56,8 @@ async def test_the_folder_of_a_sqlite_file_is_made(tmp_path: Path) -> None:
     assert (tmp_path / "a/b/rtserver.db").exists()
 
 
-async def test_servers_that_start_on_a_restored_sqlite_file_take_turns(tmp_path: Path) -> None:
-    """Such a file is not in WAL mode, and SQLite refuses at once all but one of those that switch it together."""
+async def test_several_servers_can_start_on_a_restored_sqlite_file(tmp_path: Path) -> None:
+    """Such a file is not in WAL mode, and of several connections that switch it at once SQLite fails all but one."""
     for attempt in range(30):
         file = tmp_path / f"{attempt}.db"
         with sqlite3.connect(file) as restored:
@@ -74,7 +74,7 @@ async def _insert(server: Database) -> None:
         await connection.execute(sa.text("INSERT INTO t VALUES (1)"))
 
 
-async def test_sqlite_puts_a_commit_on_the_disk(tmp_path: Path) -> None:
+async def test_sqlite_flushes_a_commit_to_the_disk(tmp_path: Path) -> None:
     """WAL, and synchronous=FULL: an acked message survives a power cut too."""
     db = Database(f"sqlite:///{tmp_path}/x.db")
     async with db.transaction() as connection:
@@ -94,13 +94,13 @@ async def test_a_file_that_is_no_database_is_unavailable(tmp_path: Path) -> None
     await db.close()
 
 
-async def test_a_folder_that_cannot_be_made_is_unavailable(tmp_path: Path) -> None:
+async def test_a_folder_that_cannot_be_created_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(Unavailable):
         await Database(f"sqlite:///{tmp_path}/file/x.db").connect()
 
 
-async def test_postgres_that_is_not_there_is_unavailable_and_its_password_in_no_log() -> None:
+async def test_missing_postgres_is_unavailable_and_its_password_not_logged() -> None:
     db = Database(f"postgresql://user:hunter2@127.0.0.1:{free_port()}/chat", timeout=2)
     with capture_logs() as logs, pytest.raises(Unavailable) as told:
         await db.connect()
@@ -116,7 +116,7 @@ async def test_an_unknown_database_is_unavailable(postgres_url: str) -> None:
     await db.close()
 
 
-async def test_texts_of_messages_are_in_no_log(db: Database) -> None:
+async def test_texts_of_messages_are_not_logged(db: Database) -> None:
     """A driver's error may quote the row; the log must not."""
     with capture_logs() as logs, pytest.raises(Unavailable):
         async with db.transaction() as connection:
@@ -125,7 +125,7 @@ async def test_texts_of_messages_are_in_no_log(db: Database) -> None:
     assert "dear diary" not in str(logs)
 
 
-async def test_a_write_lock_held_elsewhere_is_waited_for_then_told(tmp_path: Path) -> None:
+async def test_a_write_lock_held_elsewhere_is_unavailable_after_the_timeout(tmp_path: Path) -> None:
     db = Database(f"sqlite:///{tmp_path}/x.db", timeout=0.1)
     await db.connect()
     await db.migrate()
@@ -150,7 +150,7 @@ async def test_readers_do_not_wait_for_the_writer(db: Database) -> None:
             assert await Rooms(db).summaries("ann") == []
 
 
-async def test_callers_who_vanish_in_the_middle_leave_no_lock_behind(open_database: OpenDatabase) -> None:
+async def test_cancelled_callers_leave_no_lock_behind(open_database: OpenDatabase) -> None:
     """A client that disconnects cancels its handler anywhere, also within a transaction."""
     rooms, other = Rooms(await open_database()), Rooms(await open_database())
     for turns in range(60):
@@ -164,7 +164,7 @@ async def test_callers_who_vanish_in_the_middle_leave_no_lock_behind(open_databa
         assert await other.join("after", Member("bob", "Bob"))
 
 
-async def test_postgres_restarted_is_unavailable_then_goes_on(postgres_server: PostgresServer) -> None:
+async def test_restarted_postgres_is_unavailable_and_then_works(postgres_server: PostgresServer) -> None:
     db = Database(postgres_server.url, timeout=5)
     await db.connect()
     await db.migrate()
@@ -188,7 +188,7 @@ async def test_postgres_restarted_is_unavailable_then_goes_on(postgres_server: P
     await db.close()
 
 
-async def test_postgres_that_hangs_is_given_up_then_goes_on(postgres_server: PostgresServer) -> None:
+async def test_hanging_postgres_is_given_up_and_then_works(postgres_server: PostgresServer) -> None:
     db = Database(postgres_server.url, timeout=1)
     await db.connect()
     await db.migrate()

@@ -1,4 +1,4 @@
-"""What the two databases do differently."""
+"""Differences of the two databases."""
 
 import pytest
 import sqlalchemy as sa
@@ -10,7 +10,7 @@ from rtserver.store.schema import messages
 KEY = [messages.c.author_id, messages.c.room, messages.c.nonce]
 
 
-async def test_nonces_are_looked_up_by_index_however_many_messages_there_are(db: Database) -> None:
+async def test_nonces_are_looked_up_by_index(db: Database) -> None:
     rows = [(f"user{i}", "lobby", "n") for i in range(100)]
     async with db.reading() as connection:
         if connection.dialect.name == "postgresql":
@@ -25,7 +25,7 @@ async def test_nonces_are_looked_up_by_index_however_many_messages_there_are(db:
 
 
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
-async def test_postgres_compiles_no_statement(db: Database) -> None:
-    """It would take longer than all that a join asks, and does so by default."""
+async def test_postgres_does_not_jit_compile_statements(db: Database) -> None:
+    """It is on by default and would take longer than all queries of a join."""
     async with db.reading() as connection:
         assert (await connection.exec_driver_sql("SHOW jit")).scalar() == "off"

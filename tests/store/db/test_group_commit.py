@@ -1,4 +1,4 @@
-"""The group writer, on its own: what waits while a batch commits goes into the next one."""
+"""The group writer alone: items that wait while a batch commits go into the next one."""
 
 import asyncio
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from rtserver.store.db.group_commit import GroupWriter
 
 
 class Disk:
-    """A `write` that commits only when told to, and fails as told."""
+    """A `write` that commits or fails when the test says so."""
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
@@ -38,7 +38,7 @@ async def started(disk: Disk, **limits: int) -> GroupWriter[int, str]:
     return writer
 
 
-async def test_what_arrives_during_a_commit_goes_into_the_next_one_together() -> None:
+async def test_items_that_arrive_during_a_commit_share_the_next_one() -> None:
     disk = Disk()
     writer = await started(disk)
     disk.go.clear()
@@ -60,7 +60,7 @@ async def test_a_batch_has_a_limit() -> None:
     await writer.stop()
 
 
-async def test_one_bad_item_gets_its_error_and_its_neighbours_their_results() -> None:
+async def test_one_invalid_item_gets_its_error_and_the_others_their_results() -> None:
     disk = Disk()
     writer = await started(disk)
     answers = await asyncio.gather(*(writer.submit(item) for item in range(30)), return_exceptions=True)
@@ -69,7 +69,7 @@ async def test_one_bad_item_gets_its_error_and_its_neighbours_their_results() ->
     await writer.stop()
 
 
-async def test_a_fault_in_the_code_is_internal_and_the_next_batch_goes_on() -> None:
+async def test_an_unexpected_error_is_internal_and_the_next_batch_is_written() -> None:
     disk = Disk()
     writer = await started(disk)
     with pytest.raises(Internal):
@@ -78,7 +78,7 @@ async def test_a_fault_in_the_code_is_internal_and_the_next_batch_goes_on() -> N
     await writer.stop()
 
 
-async def test_after_trouble_of_the_database_the_next_batch_goes_on() -> None:
+async def test_after_a_database_failure_the_next_batch_is_written() -> None:
     disk = Disk()
     writer = await started(disk)
     disk.down = True
@@ -91,7 +91,7 @@ async def test_after_trouble_of_the_database_the_next_batch_goes_on() -> None:
     await writer.stop()
 
 
-async def test_too_many_waiting_are_refused_at_once() -> None:
+async def test_a_full_queue_rejects_at_once() -> None:
     disk = Disk()
     writer = await started(disk, queue_limit=3)
     disk.go.clear()
@@ -106,7 +106,7 @@ async def test_too_many_waiting_are_refused_at_once() -> None:
     await writer.stop()
 
 
-async def test_a_waiter_that_leaves_does_no_harm() -> None:
+async def test_a_cancelled_caller_does_not_affect_the_others() -> None:
     disk = Disk()
     writer = await started(disk)
     disk.go.clear()
@@ -123,7 +123,7 @@ async def test_a_waiter_that_leaves_does_no_harm() -> None:
     await writer.stop()
 
 
-async def test_stopping_writes_what_waits_and_takes_no_more() -> None:
+async def test_stop_writes_queued_items_and_rejects_new_ones() -> None:
     disk = Disk()
     writer = await started(disk, batch_limit=2)
     tasks = [asyncio.create_task(writer.submit(item)) for item in range(5)]
@@ -135,7 +135,7 @@ async def test_stopping_writes_what_waits_and_takes_no_more() -> None:
     await writer.stop()
 
 
-async def test_stopping_does_not_wait_for_a_dead_database_batch_after_batch() -> None:
+async def test_stop_does_not_wait_for_a_dead_database_with_every_batch() -> None:
     disk = Disk()
     writer = await started(disk, batch_limit=2)
     disk.down = True
@@ -147,8 +147,8 @@ async def test_stopping_does_not_wait_for_a_dead_database_batch_after_batch() ->
     assert len(disk.batches) == 1
 
 
-async def test_results_wake_their_waiters_in_order() -> None:
-    """Whoever broadcasts after the commit must do it in the order of the room."""
+async def test_callers_wake_in_the_order_of_their_items() -> None:
+    """Broadcasts after the commit must keep the order of the room."""
     disk = Disk()
     writer = await started(disk)
     woken: list[int] = []

@@ -1,4 +1,4 @@
-"""Making and upgrading the tables; on both databases."""
+"""Creating and migrating the tables; on both databases."""
 
 import asyncio
 
@@ -51,9 +51,9 @@ async def test_servers_that_start_together_migrate_once(database_url: str) -> No
         await server.close()
 
 
-async def test_the_migrations_make_the_tables_that_the_code_uses(db: Database) -> None:
+async def test_the_migrations_create_the_tables_that_the_code_uses(db: Database) -> None:
     def ours(item: object, name: str | None, *_: object) -> bool:
-        """The index of the search has no table in the code: each database has its own form of it."""
+        """The search index has no table in the code: each database has its own form of it."""
         return not (name or "").startswith(("search_", "ix_messages_search"))
 
     def differences(connection: sa.Connection) -> list[object]:
@@ -64,7 +64,7 @@ async def test_the_migrations_make_the_tables_that_the_code_uses(db: Database) -
         assert await connection.run_sync(differences) == []
 
 
-async def test_messages_of_before_are_found_in_scripts_without_spaces(empty: Database) -> None:
+async def test_existing_messages_are_found_in_scripts_without_spaces(empty: Database) -> None:
     def upgrade(connection: sa.Connection) -> None:
         config = migrate._config()
         config.attributes["connection"] = connection
@@ -85,7 +85,7 @@ async def test_messages_of_before_are_found_in_scripts_without_spaces(empty: Dat
     await empty.close()
 
 
-async def test_a_database_of_a_newer_version_is_not_touched(db: Database) -> None:
+async def test_a_database_of_a_newer_version_is_not_changed(db: Database) -> None:
     async with db.transaction() as connection:
         await connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
     assert await db.needs_migration()

@@ -1,4 +1,4 @@
-"""Forgetting a person: what goes, what stays, and that it can stop anywhere; on both databases."""
+"""Erasure of a user: removed and remaining data, and interruption anywhere; on both databases."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ async def forgotten(*servers: EraseUser, user: str = EVE.id) -> list[Step]:
 
 
 async def everything(db: Database) -> str:
-    """All that the database holds, but for the names of direct conversations."""
+    """All data in the database, except the names of direct rooms."""
     held = []
     async with db.reading() as connection:
         for table in metadata.sorted_tables:
@@ -43,7 +43,7 @@ async def say(messages: Messages, author: Author, text: str, room: str = "lobby"
     return message.id
 
 
-async def test_nothing_is_left_but_numbers_and_an_author_without_a_name(
+async def test_only_tombstones_without_author_are_left(
     db: Database, messages: Messages, rooms: Rooms, receipts: ReadCursors, notifications: Notifications
 ) -> None:
     for room in ("lobby", "dm:bob:eve-4711", "dm:eve-4711:zoe", "dm:eve-4711:eve-4711"):
@@ -95,7 +95,7 @@ async def test_nothing_is_left_but_numbers_and_an_author_without_a_name(
     assert "user.forget" in await everything(db)
 
 
-async def test_many_messages_go_in_batches_and_two_servers_may_be_at_it(
+async def test_two_servers_can_erase_many_messages_in_batches(
     db: Database, messages: Messages, open_database: OpenDatabase
 ) -> None:
     await asyncio.gather(*(say(messages, EVE if n % 3 else BOB, f"{n}", f"room-{n % 2}") for n in range(4 * BATCH)))
@@ -111,7 +111,7 @@ async def test_many_messages_go_in_batches_and_two_servers_may_be_at_it(
         assert len(set(revs)) == len(revs)
 
 
-async def test_whoever_comes_back_begins_anew(db: Database, messages: Messages, rooms: Rooms) -> None:
+async def test_a_returning_user_starts_anew(db: Database, messages: Messages, rooms: Rooms) -> None:
     await rooms.join("lobby", Member(EVE.id, EVE.name))
     await say(messages, EVE, "old", nonce="n1")
     await forgotten(EraseUser(db))
@@ -123,12 +123,12 @@ async def test_whoever_comes_back_begins_anew(db: Database, messages: Messages, 
 
 
 @pytest.mark.parametrize("user", ["x" * 1000, "a\0b", "\ud800"])
-async def test_an_id_that_nobody_can_have_is_refused(db: Database, user: str) -> None:
+async def test_the_id_of_erased_users_is_rejected(db: Database, user: str) -> None:
     with pytest.raises(InvalidPayload):
         await EraseUser(db).step(user)
 
 
-async def test_a_stranger_is_forgotten_at_once(db: Database, messages: Messages) -> None:
+async def test_an_unknown_user_is_erased_at_once(db: Database, messages: Messages) -> None:
     await say(messages, EVE, "x")
     await forgotten(EraseUser(db))
     assert await EraseUser(db).step("nobody") is None

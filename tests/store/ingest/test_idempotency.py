@@ -1,4 +1,4 @@
-"""rtserver/store/ingest/idempotency.py: a key is entered once, whoever asks, and only for one body."""
+"""Idempotency keys: a key is entered once over all servers, and only for one body."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -28,7 +28,7 @@ async def test_a_key_is_new_once_and_keeps_the_first_answer(requests: Idempotenc
     assert (await requests.enter(KeyedRequest("message", "k", "digest"))).new, "each kind has its own keys"
 
 
-async def test_an_answer_that_comes_later_is_kept(requests: IdempotencyKeys) -> None:
+async def test_a_later_answer_is_saved(requests: IdempotencyKeys) -> None:
     assert (await requests.enter(KeyedRequest("notification", "k", "digest"))).answer is None
     await requests.answer("notification", "k", {"reached": 3})
     assert (await requests.enter(KeyedRequest("notification", "k", "digest"))).answer == {"reached": 3}
@@ -42,7 +42,7 @@ async def test_the_same_key_with_another_body_is_a_conflict(requests: Idempotenc
     assert (await requests.enter(KeyedRequest("emit", "k", "other"))).new
 
 
-async def test_of_many_at_once_on_two_servers_one_is_new_for_each_key(open_database: OpenDatabase) -> None:
+async def test_a_key_is_new_once_among_concurrent_requests_on_two_servers(open_database: OpenDatabase) -> None:
     servers = [IdempotencyKeys(await open_database()) for _ in range(2)]
     for server in servers:
         await server.start()
@@ -54,34 +54,34 @@ async def test_of_many_at_once_on_two_servers_one_is_new_for_each_key(open_datab
         await server.stop()
 
 
-async def test_a_conflict_does_not_fail_its_neighbours(requests: IdempotencyKeys) -> None:
+async def test_a_conflict_does_not_fail_the_rest_of_the_batch(requests: IdempotencyKeys) -> None:
     entering = [requests.enter(KeyedRequest("emit", "k", digest)) for digest in ("a", "b", "a")]
     told = await asyncio.gather(*entering, return_exceptions=True)
     assert [type(one) for one in told] == [type(told[0]), Conflict, type(told[0])]
 
 
 @pytest.mark.parametrize("key", ["a\0b", "\ud800", "x" * 801])
-async def test_keys_that_no_database_keeps_are_refused(requests: IdempotencyKeys, key: str) -> None:
+async def test_keys_that_no_database_can_store_are_rejected(requests: IdempotencyKeys, key: str) -> None:
     with pytest.raises(InvalidPayload):
         await requests.enter(KeyedRequest("emit", key, "d"))
 
 
-async def test_old_keys_are_forgotten(db: Database) -> None:
+async def test_old_keys_are_removed(db: Database) -> None:
     now = NOW
     requests = IdempotencyKeys(db, clock=lambda: now)
     await requests.start()
     await requests.enter(KeyedRequest("emit", "old", "d"))
     now += KEPT_MS
     await requests.enter(KeyedRequest("emit", "young", "d"))
-    assert await requests.forget_old() == 0
+    assert await requests.remove_expired() == 0
     now += 1
-    assert await requests.forget_old() == 1
+    assert await requests.remove_expired() == 1
     assert not (await requests.enter(KeyedRequest("emit", "young", "d"))).new
     assert (await requests.enter(KeyedRequest("emit", "old", "d"))).new
     await requests.stop()
 
 
-async def test_a_clock_that_is_set_by_an_hour_frees_no_key(db: Database) -> None:
+async def test_a_clock_change_of_an_hour_frees_no_key(db: Database) -> None:
     hour, now = 3_600_000, NOW
     requests = IdempotencyKeys(db, clock=lambda: now)
     await requests.start()
@@ -90,7 +90,7 @@ async def test_a_clock_that_is_set_by_an_hour_frees_no_key(db: Database) -> None
         await requests.enter(KeyedRequest("emit", key, "d"))
     for step in (0, 2 * hour, -hour):
         now += step
-        assert await requests.forget_old() == 0
+        assert await requests.remove_expired() == 0
         for key in ("right", "ahead", "behind"):
             assert not (await requests.enter(KeyedRequest("emit", key, "d"))).new
     await requests.stop()

@@ -1,4 +1,4 @@
-"""Numbering, without a database."""
+"""Numbering of messages, without a database."""
 
 from itertools import count
 

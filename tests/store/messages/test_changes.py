@@ -1,4 +1,4 @@
-"""Edits, deletions and reactions: who may, what is kept, one `rev` each; on both databases."""
+"""Edits, deletions and reactions: permissions, stored content, one `rev` each; on both databases."""
 
 import asyncio
 from typing import Any
@@ -54,7 +54,7 @@ async def audited(db: Database) -> list[tuple[Any, ...]]:
 
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 async def test_rooms_are_locked_in_one_order_whatever_the_database_sorts_by(db: Database, messages: Messages) -> None:
-    """Most databases sort as a dictionary does; two servers that go by different orders wait for each other."""
+    """Most Postgres databases sort by language; two servers that lock in different orders would deadlock."""
     names = ["a", "B"]
     for room in names:
         await said(messages, room=room)
@@ -64,10 +64,10 @@ async def test_rooms_are_locked_in_one_order_whatever_the_database_sorts_by(db: 
 
 
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
-async def test_a_deletion_waits_for_whoever_changes_an_inbox_and_is_not_waited_for(
+async def test_a_deletion_and_a_change_of_an_inbox_do_not_deadlock(
     db: Database, messages: Messages, notifications: Notifications, deliveries: DeliveryReceipts
 ) -> None:
-    """Otherwise each may wait for the other, until Postgres refuses one of them a second later."""
+    """Otherwise each may wait for the other, until Postgres cancels one of them a second later."""
     message = await said(messages, mentions=["bob"])
     [told] = await notifications.add([NotificationDraft("bob", "mention", "hi", key=f"mention:{message.id}")])
     await deliveries.record("bob", "phone", {told.notification.id: None})
@@ -86,7 +86,7 @@ async def test_a_deletion_waits_for_whoever_changes_an_inbox_and_is_not_waited_f
     assert (await deleting).changed
 
 
-async def test_an_edit_changes_the_text_and_keeps_the_place(db: Database, messages: Messages) -> None:
+async def test_an_edit_changes_the_text_and_keeps_the_seq(db: Database, messages: Messages) -> None:
     first = await said(messages, "helo", data={"a": 1}, nonce="n")
     await said(messages, "next")
     now, changed, mentioned, _ = await messages.change(edit(first, "hello", mentions=["bob"]))
@@ -101,9 +101,7 @@ async def test_an_edit_changes_the_text_and_keeps_the_place(db: Database, messag
     assert [row[-1]["text"] for row in await audited(db)] == ["helo", "hello"]
 
 
-async def test_a_deleted_message_is_a_tombstone_and_its_text_stands_in_the_audit_only(
-    db: Database, messages: Messages
-) -> None:
+async def test_the_text_of_a_deleted_message_is_only_in_the_audit(db: Database, messages: Messages) -> None:
     message = await said(messages, "secret", data=[1], mentions=["bob"], nonce="n")
     await messages.change(react(message, "bob"))
     gone, changed, *_ = await messages.change(delete(message, "mod", any_author=True))
@@ -121,7 +119,7 @@ async def test_a_deleted_message_is_a_tombstone_and_its_text_stands_in_the_audit
     assert (replayed.id, replayed.text, new) == (message.id, "", False), "a late retry does not bring it back"
 
 
-async def test_only_the_author_or_who_may_change_all_changes_a_message(messages: Messages) -> None:
+async def test_only_the_author_or_a_moderator_can_change_a_message(messages: Messages) -> None:
     message = await said(messages)
     for change in (edit(message, "x", "bob"), delete(message, "bob")):
         with pytest.raises(Forbidden):
@@ -143,7 +141,7 @@ async def test_a_message_of_another_room_is_not_found(messages: Messages) -> Non
     assert await read(messages) == [message]
 
 
-async def test_a_reaction_is_there_once_until_it_is_taken_back(messages: Messages) -> None:
+async def test_a_reaction_exists_once_until_it_is_removed(messages: Messages) -> None:
     message = await said(messages)
     assert (await messages.change(react(message, "ann"))).message.reactions == [Reaction("+1", 1, ["ann"])]
     assert (await messages.change(react(message, "ann"))).changed is False
@@ -156,7 +154,7 @@ async def test_a_reaction_is_there_once_until_it_is_taken_back(messages: Message
     assert (await messages.change(react(message, "bob", "👍", on=False))).message.reactions is None
 
 
-async def test_a_message_is_edited_so_many_times_at_most(messages: Messages, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_number_of_edits_is_bounded(messages: Messages, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(changes, "MAX_EDITS", 4)
     message, other = await said(messages), await said(messages)
     await messages.change(edit(message, "1"))
@@ -178,9 +176,7 @@ async def test_reactions_are_bounded_in_kinds_and_shown_users(messages: Messages
     assert (len(shown), shown[0].count, len(shown[0].users)) == (MAX_EMOJI, SHOWN_USERS + 6, SHOWN_USERS)
 
 
-async def test_a_page_asks_once_for_all_reactions_and_not_at_all_where_nothing_changed(
-    db: Database, messages: Messages
-) -> None:
+async def test_a_page_reads_reactions_with_one_query_or_none(db: Database, messages: Messages) -> None:
     sent = [await said(messages, str(number)) for number in range(5)]
     asked: list[str] = []
 
@@ -229,9 +225,7 @@ async def test_the_same_reaction_from_two_servers_at_once_counts_once(
     assert (await read(servers[1]))[0].reactions == [Reaction("+1", 1, ["ann"])]
 
 
-async def test_changes_and_messages_that_gather_share_commits_and_refusals_harm_nobody(
-    db: Database, messages: Messages
-) -> None:
+async def test_changes_and_messages_share_commits_and_rejections_fail_alone(db: Database, messages: Messages) -> None:
     message = await said(messages)
     before = db.commits
     answers = await asyncio.gather(
@@ -247,7 +241,7 @@ async def test_changes_and_messages_that_gather_share_commits_and_refusals_harm_
 
 
 @pytest.mark.parametrize("bad", ["a\0b", "\ud800", "x" * 5_000])
-async def test_senseless_changes_are_refused_not_trouble(messages: Messages, bad: str) -> None:
+async def test_invalid_changes_are_rejected_and_are_no_database_failure(messages: Messages, bad: str) -> None:
     message = await said(messages)
     for change in (
         Edit(bad, message.id, "ann", False, "x"),

@@ -1,4 +1,4 @@
-"""Messages: gapless numbers, replays, pages, hostile values; on both databases."""
+"""The message store: gapless numbers, replays, pages, hostile values; on both databases."""
 
 import asyncio
 import re
@@ -25,7 +25,7 @@ async def everything(messages: Messages, room: str = "lobby") -> list[Message]:
     return (await messages.history(room, before=None, after=None, limit=10_000))[0]
 
 
-async def test_a_saved_message_reads_back_as_it_was_answered(messages: Messages) -> None:
+async def test_a_saved_message_reads_back_as_it_was_returned(messages: Messages) -> None:
     wanted = Draft("lobby", ANN, "héllo 👋\n", nonce="n1", reply_to="x", data={"a": [1, None, "\0"]})
     message, new = await messages.append(wanted)
     assert new
@@ -35,13 +35,13 @@ async def test_a_saved_message_reads_back_as_it_was_answered(messages: Messages)
     assert await everything(messages) == [message]
 
 
-async def test_each_room_counts_by_itself(messages: Messages) -> None:
+async def test_each_room_has_its_own_numbers(messages: Messages) -> None:
     saved = await asyncio.gather(*(messages.append(draft(room=f"r{i % 3}")) for i in range(30)))
     for room in ("r0", "r1", "r2"):
         assert [m.seq for m, _ in saved if m.room == room] == list(range(1, 11))
 
 
-async def test_two_servers_on_one_database_number_without_gaps_or_twins(
+async def test_two_servers_number_a_room_without_gaps_or_duplicates(
     open_database: OpenDatabase, open_messages: OpenMessages
 ) -> None:
     servers = [await open_messages(await open_database()) for _ in range(2)]
@@ -62,7 +62,7 @@ async def test_a_hundred_at_once_share_commits(db: Database, messages: Messages)
     assert db.commits - before <= 2
 
 
-async def test_a_nonce_sent_again_gives_the_first_message(messages: Messages) -> None:
+async def test_a_repeated_nonce_returns_the_first_message(messages: Messages) -> None:
     first, new = await messages.append(draft("one", nonce="n"))
     again, new_again = await messages.append(draft("two", nonce="n"))
     assert (new, new_again, again) == (True, False, first)
@@ -104,7 +104,7 @@ async def test_a_nonce_sent_to_two_servers_at_once_is_one_message(
         assert one.seq == i + 1
 
 
-async def test_pages_forwards_and_back_meet_every_message_once(messages: Messages) -> None:
+async def test_pages_in_both_directions_contain_every_message_once(messages: Messages) -> None:
     await asyncio.gather(*(messages.append(draft(str(i))) for i in range(250)))
     back: list[Message] = []
     before, more = None, True
@@ -120,7 +120,7 @@ async def test_pages_forwards_and_back_meet_every_message_once(messages: Message
     assert [m.seq for m in back] == [m.seq for m in forwards] == list(range(1, 251))
 
 
-async def test_more_speaks_of_the_direction_asked_for(messages: Messages) -> None:
+async def test_more_is_about_the_requested_direction(messages: Messages) -> None:
     await asyncio.gather(*(messages.append(draft(str(i))) for i in range(10)))
 
     async def page(before: int | None, after: int | None, limit: int) -> tuple[list[int], bool]:
@@ -138,7 +138,7 @@ async def test_more_speaks_of_the_direction_asked_for(messages: Messages) -> Non
     assert await page(None, 10, 3) == ([], False)
 
 
-async def test_a_room_that_nobody_wrote_to_is_empty(messages: Messages) -> None:
+async def test_a_room_without_messages_is_empty(messages: Messages) -> None:
     assert await messages.history("nowhere", before=None, after=None, limit=50) == ([], False)
 
 
@@ -147,14 +147,14 @@ async def test_a_room_that_nobody_wrote_to_is_empty(messages: Messages) -> None:
     [(None, None, 0), (None, None, -1), (None, None, 2**70), (-1, None, 5), (None, -1, 5), (2**63, None, 5),
      (None, 2**64, 5), (10**300, None, 5)],
 )  # fmt: skip
-async def test_a_senseless_page_is_refused(
+async def test_an_invalid_page_is_rejected(
     messages: Messages, before: int | None, after: int | None, limit: int
 ) -> None:
     with pytest.raises(InvalidPayload):
         await messages.history("lobby", before=before, after=after, limit=limit)
 
 
-async def test_a_page_at_the_edge_of_64_bit_is_just_empty_or_full(messages: Messages) -> None:
+async def test_a_page_at_the_limit_of_64_bits_is_valid(messages: Messages) -> None:
     message, _ = await messages.append(draft())
     assert await messages.history("lobby", before=2**63 - 1, after=None, limit=5) == ([message], False)
     assert await messages.history("lobby", before=0, after=None, limit=5) == ([], False)
@@ -162,14 +162,14 @@ async def test_a_page_at_the_edge_of_64_bit_is_just_empty_or_full(messages: Mess
 
 
 @pytest.mark.parametrize("room", ["a\0b", "\ud800", "x" * 5_000])
-async def test_a_senseless_room_is_refused_not_trouble(messages: Messages, room: str) -> None:
+async def test_an_invalid_room_is_rejected_and_is_no_database_failure(messages: Messages, room: str) -> None:
     with pytest.raises(InvalidPayload):
         await messages.history(room, before=None, after=None, limit=5)
     with pytest.raises(InvalidPayload):
         await messages.append(draft(room=room))
 
 
-async def test_one_bad_message_among_many_fails_alone(messages: Messages) -> None:
+async def test_one_invalid_message_among_many_fails_alone(messages: Messages) -> None:
     texts = ["fine"] * 20 + ["bad\0"] + ["fine"] * 20 + ["bad\ud800"]
     answers = await asyncio.gather(*(messages.append(draft(t)) for t in texts), return_exceptions=True)
     refused = [text for text, answer in zip(texts, answers, strict=True) if isinstance(answer, InvalidPayload)]
@@ -179,10 +179,10 @@ async def test_one_bad_message_among_many_fails_alone(messages: Messages) -> Non
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(garbage=st.lists(st.tuples(ANY_TEXT, ANY_TEXT, st.none() | ANY_TEXT), max_size=8))
-async def test_garbage_is_kept_or_refused_and_never_trouble(
+async def test_any_input_is_saved_or_rejected_and_is_no_database_failure(
     messages: Messages, garbage: list[tuple[str, str, str | None]]
 ) -> None:
-    """Whatever the text, the name and the nonce: no Unavailable, no gap, and what was acked is there."""
+    """For any text, name and nonce: no `Unavailable`, no gap, and every acked message is saved."""
     drafts = [draft(text, author=Author("ann", name), nonce=nonce) for text, name, nonce in garbage]
     answers = await asyncio.gather(*(messages.append(d) for d in drafts), return_exceptions=True)
     assert all(isinstance(answer, tuple | InvalidPayload) for answer in answers), answers
@@ -199,7 +199,7 @@ async def test_sql_in_a_text_is_just_text(messages: Messages) -> None:
     assert [m.text for m in await everything(messages)] == texts
 
 
-async def test_before_start_and_after_stop_nothing_is_taken(db: Database) -> None:
+async def test_before_start_and_after_stop_messages_are_rejected(db: Database) -> None:
     messages = Messages(db)
     with pytest.raises(Unavailable):
         await messages.append(draft())
@@ -210,7 +210,7 @@ async def test_before_start_and_after_stop_nothing_is_taken(db: Database) -> Non
         await messages.append(draft())
 
 
-async def test_a_sender_who_vanishes_does_not_harm_the_others(messages: Messages) -> None:
+async def test_a_cancelled_sender_does_not_affect_the_others(messages: Messages) -> None:
     tasks = [asyncio.create_task(messages.append(draft(str(i)))) for i in range(100)]
     await asyncio.sleep(0)
     for task in tasks[::3]:

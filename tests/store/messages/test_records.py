@@ -1,4 +1,4 @@
-"""The records as clients see them."""
+"""Records as clients see them."""
 
 import msgspec
 
@@ -6,7 +6,7 @@ from rtserver.clock import iso
 from rtserver.store.messages.records import Author, Message, Notification, RoomSummary
 
 
-def test_a_message_is_camel_case_and_leaves_out_what_it_has_not() -> None:
+def test_a_message_is_camel_case_without_empty_fields() -> None:
     message = Message("1", 7, "lobby", Author("ann", "Ann"), "hi", "2026-11-22T15:04:05.123Z")
     assert msgspec.to_builtins(message) == {
         "id": "1",
@@ -18,7 +18,7 @@ def test_a_message_is_camel_case_and_leaves_out_what_it_has_not() -> None:
     }
 
 
-def test_a_reply_names_what_it_answers() -> None:
+def test_a_reply_names_the_message_it_answers() -> None:
     message = Message("1", 7, "lobby", Author("ann", "Ann"), "hi", "", nonce="n", reply_to="0", data=[1])
     assert {"nonce": "n", "replyTo": "0", "data": [1]}.items() <= msgspec.to_builtins(message).items()
 

@@ -1,4 +1,4 @@
-"""Messages that are too old or too many go, the oldest first; on both databases."""
+"""Retention by age and by count, oldest messages first; on both databases."""
 
 import asyncio
 
@@ -36,7 +36,7 @@ async def swept(*servers: Retention) -> int:
     return total
 
 
-async def test_a_room_keeps_as_many_as_it_is_set_to_and_numbers_on(db: Database, messages: Messages) -> None:
+async def test_a_room_keeps_its_count_of_messages_and_continues_numbering(db: Database, messages: Messages) -> None:
     await said(messages, 2 * BATCH + 50)
     await said(messages, 20, "other")
     [first] = (await messages.history("lobby", after=0, limit=1))[0]
@@ -55,7 +55,7 @@ async def test_a_room_keeps_as_many_as_it_is_set_to_and_numbers_on(db: Database,
     assert await swept(Retention(db)) == 1
 
 
-async def test_old_ones_go_and_what_follows_a_younger_one_waits(db: Database, messages: Messages) -> None:
+async def test_old_messages_are_removed_up_to_the_first_younger_one(db: Database, messages: Messages) -> None:
     await said(messages, 4)
     await RoomSettingsStore(db).change("lobby", {"keep_seconds": 60}, "x")
     assert await swept(Retention(db)) == 0
@@ -67,7 +67,7 @@ async def test_old_ones_go_and_what_follows_a_younger_one_waits(db: Database, me
     assert await seqs(messages) == [3, 4]
 
 
-async def test_a_clock_that_is_set_by_an_hour_takes_an_hour_at_the_most(db: Database, messages: Messages) -> None:
+async def test_a_clock_change_of_an_hour_removes_an_hour_at_most(db: Database, messages: Messages) -> None:
     hour, now = 3_600_000, now_ms()
     await said(messages, 4)
     await RoomSettingsStore(db).change("lobby", {"keep_seconds": 7200}, "x")
@@ -88,7 +88,7 @@ async def test_a_clock_that_is_set_by_an_hour_takes_an_hour_at_the_most(db: Data
     assert await swept(retention) == 3
 
 
-async def test_what_is_gone_is_not_unread(
+async def test_removed_messages_are_not_unread(
     db: Database, messages: Messages, rooms: Rooms, receipts: ReadCursors
 ) -> None:
     await rooms.join("lobby", Member("bob", "Bob"))
@@ -103,7 +103,7 @@ async def test_what_is_gone_is_not_unread(
 
 
 @pytest.mark.parametrize("rooms_count", [1, 450])
-async def test_two_servers_remove_nothing_twice_and_nothing_too_much(
+async def test_two_servers_together_remove_exactly_the_expired_messages(
     db: Database, messages: Messages, open_database: OpenDatabase, rooms_count: int
 ) -> None:
     settings = RoomSettingsStore(db)

@@ -1,4 +1,4 @@
-"""Searching one's rooms; on both databases."""
+"""Full-text search in the rooms of a user; on both databases."""
 
 import asyncio
 from typing import Any
@@ -68,13 +68,13 @@ async def texts(search: Search, query: str, user: str = "ann", **options: Any) -
         ("ភាសាខ្មែរ", "ខ្មែរ"),
     ],
 )
-async def test_what_is_found(search: Search, messages: Messages, text: str, query: str) -> None:
+async def test_messages_are_found_by_their_words(search: Search, messages: Messages, text: str, query: str) -> None:
     await said(messages, text)
     await said(messages, "something else")
     assert await texts(search, query) == [text]
 
 
-async def test_letters_of_scripts_without_spaces_are_found_in_a_row(search: Search, messages: Messages) -> None:
+async def test_letters_of_scripts_without_spaces_match_in_a_row(search: Search, messages: Messages) -> None:
     said_last = await said(messages, "东京没有北海")
     await said(messages, "北方很冷")
     assert await texts(search, "北京") == []
@@ -88,7 +88,7 @@ async def test_letters_of_scripts_without_spaces_are_found_in_a_row(search: Sear
     assert await texts(search, "京") == []
 
 
-async def test_all_words_must_be_there_and_only_the_last_may_be_a_beginning(search: Search, messages: Messages) -> None:
+async def test_all_words_must_occur_and_only_the_last_may_be_a_prefix(search: Search, messages: Messages) -> None:
     await said(messages, "the quick brown fox")
     for query, found in {
         "quick fox": 1, "quick cat": 0, "bro": 1, "bro fox": 0, "fox bro": 1, "fo": 0, "rown": 0
@@ -109,7 +109,7 @@ async def test_only_ones_own_rooms_are_searched(search: Search, rooms: Rooms, me
     assert await texts(search, "needle") == ["needle in dm:ann:bob"]
 
 
-async def test_deleted_ones_are_gone_and_edited_ones_found_by_what_they_say_now(
+async def test_deleted_messages_are_not_found_and_edited_ones_by_their_new_text(
     db: Database, search: Search, messages: Messages
 ) -> None:
     first, second, third = [await said(messages, f"apple {number}") for number in range(3)]
@@ -142,12 +142,12 @@ async def test_pages_meet_every_message_once_newest_first(search: Search, messag
 
 
 @pytest.mark.parametrize("query", HOSTILE)
-async def test_no_query_is_trouble(search: Search, messages: Messages, query: str) -> None:
+async def test_no_query_causes_a_database_failure(search: Search, messages: Messages, query: str) -> None:
     await said(messages, "a plain text")
     assert await texts(search, query) in ([], ["a plain text"])
 
 
-async def test_forged_cursors_open_nothing(search: Search, rooms: Rooms, messages: Messages) -> None:
+async def test_forged_cursors_give_no_access(search: Search, rooms: Rooms, messages: Messages) -> None:
     secret = await said(messages, "word", "secret")
     await said(messages, "word")
     for cursor in ("0", "1", secret.id, "9" * 30, "-1", "1e9", "٣", "x", "'", "zzzz", "~", "9223372036854775807"):
@@ -161,7 +161,7 @@ async def test_forged_cursors_open_nothing(search: Search, rooms: Rooms, message
             await search.find("ann", "word", cursor=cursor)
 
 
-async def test_somebody_in_very_many_rooms_searches_the_last_active_ones(
+async def test_a_user_in_many_rooms_searches_the_last_active_ones(
     search: Search, rooms: Rooms, messages: Messages
 ) -> None:
     await said(messages, "needle")
@@ -173,10 +173,8 @@ async def test_somebody_in_very_many_rooms_searches_the_last_active_ones(
 
 
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
-async def test_words_that_few_messages_have_are_looked_up_however_many_there_are(
-    db: Database, search: Search, messages: Messages
-) -> None:
-    """The statistics take a rare word for one that is soon met by reading back."""
+async def test_rare_words_are_found_by_the_index(db: Database, search: Search, messages: Messages) -> None:
+    """The planner takes a rare word for a frequent one and would read all messages backwards."""
     await said(messages, "a needle, once")
     async with db.transaction() as connection:
         await connection.exec_driver_sql(
@@ -197,7 +195,7 @@ async def test_words_that_few_messages_have_are_looked_up_however_many_there_are
         assert "ix_messages_search" in "\n".join(row[0] for row in rows)
 
 
-def test_words_are_what_an_index_can_hold() -> None:
+def test_only_words_that_can_be_indexed_are_searched() -> None:
     assert words_of("Hello, (World)! 👍 -- a_b") == [("Hello", False), ("World", False), ("a", False), ("b", False)]
     assert words_of("去 去北京 iPhone手机pro") == [("去", True), ("去北 北京", False), ("iPhone 手机 机 pro", True)]
     assert len(words_of("a " * 100)) == 10

@@ -1,4 +1,4 @@
-"""Removing what has expired; on both databases."""
+"""Expiry of notifications and failed webhooks; on both databases."""
 
 import asyncio
 
@@ -23,7 +23,7 @@ async def count(db: Database, table: sa.Table) -> int:
         return int((await connection.execute(sa.select(sa.func.count()).select_from(table))).scalar_one())
 
 
-async def test_what_expired_goes_in_batches_with_all_that_belongs_to_it(
+async def test_expired_notifications_are_removed_in_batches_with_their_rows(
     db: Database, notifications: Notifications, deliveries: DeliveryReceipts
 ) -> None:
     later = now_ms() + 60_000
@@ -41,8 +41,8 @@ async def test_what_expired_goes_in_batches_with_all_that_belongs_to_it(
     assert (await count(db, rows), await count(db, grouped_keys), await count(db, delivery_rows)) == (2, 0, 0)
 
 
-async def test_the_last_moment_of_the_calendar_is_as_good_as_never(notifications: Notifications) -> None:
-    """Many a backend writes it for what has no end."""
+async def test_the_last_moment_of_the_calendar_means_never(notifications: Notifications) -> None:
+    """Some backends send it for notifications without an end."""
     last = 253_402_300_799_999
     [kept] = await notifications.add([NotificationDraft("ann", "t", "kept", expires_at=last)])
     assert kept.notification.expires_at == "9999-12-31T23:59:59.999Z"
@@ -52,7 +52,7 @@ async def test_the_last_moment_of_the_calendar_is_as_good_as_never(notifications
     assert found.expires_at == kept.notification.expires_at
 
 
-async def test_servers_that_sweep_at_once_do_not_hinder_each_other(open_database: OpenDatabase) -> None:
+async def test_two_servers_can_sweep_at_once(open_database: OpenDatabase) -> None:
     servers = [await open_database() for _ in range(3)]
     await Notifications(servers[0]).add([NotificationDraft("ann", "t", "old", expires_at=1) for _ in range(300)])
     removed = await asyncio.gather(*(Expiry(server).sweep() for server in servers))

@@ -1,4 +1,4 @@
-"""Notifications that stand for several, and what expires; on both databases."""
+"""Grouped, muted and expiring notifications; on both databases."""
 
 import asyncio
 
@@ -21,7 +21,7 @@ async def inbox(notifications: Notifications) -> list[Notification]:
     return (await notifications.list("ann", limit=100))[0]
 
 
-async def test_replies_become_one_until_it_is_read(notifications: Notifications) -> None:
+async def test_replies_are_grouped_until_the_group_is_read(notifications: Notifications) -> None:
     [first] = await notifications.add([reply("one")])
     await notifications.add([NotificationDraft("ann", "order", "between")])
     await notifications.mark_seen("ann", None)
@@ -42,14 +42,14 @@ async def test_replies_become_one_until_it_is_read(notifications: Notifications)
     assert [one.message for one in await inbox(notifications)] == ["four", "three", "between"]
 
 
-async def test_groups_keep_to_themselves(notifications: Notifications) -> None:
+async def test_groups_are_separate_by_user_and_key(notifications: Notifications) -> None:
     bobs = NotificationDraft("bob", "reply", "x", group_key="post-1")
     await notifications.add([reply(), reply(group="post-2"), bobs])
     assert [one.count for one in await inbox(notifications)] == [1, 1]
     assert (await notifications.list("bob"))[0][0].count == 1
 
 
-async def test_two_servers_grow_a_group_and_lose_nothing(open_database: OpenDatabase) -> None:
+async def test_two_servers_grow_a_group_without_loss(open_database: OpenDatabase) -> None:
     servers = [Notifications(await open_database()) for _ in range(2)]
     await asyncio.gather(*(servers[i % 2].add([reply(f"r{i // 2}", key=f"k{i // 2}")]) for i in range(40)))
     [one] = await inbox(servers[0])
@@ -70,7 +70,7 @@ async def test_a_key_is_known_after_its_group_has_grown(notifications: Notificat
     assert (fresh.new, fresh.notification.count) == (True, 1)
 
 
-async def test_what_expired_is_neither_listed_nor_counted_nor_grown(notifications: Notifications) -> None:
+async def test_expired_notifications_are_not_listed_counted_or_grown(notifications: Notifications) -> None:
     [gone] = await notifications.add([reply(expires_at=1)])
     assert (gone.new, gone.wanted) == (True, False)
     assert gone.notification.expires_at == "1970-01-01T00:00:00.001Z"
@@ -99,7 +99,7 @@ async def test_seen_up_to_a_number(notifications: Notifications) -> None:
     assert await notifications.mark_read("ann", [ids[3]]) == ([ids[3]], Unread(4, 0, {"reply": 4}))
 
 
-async def test_what_is_muted_is_kept_and_counts_nowhere(
+async def test_muted_notifications_are_saved_but_not_counted(
     notifications: Notifications, preference_store: PreferenceStore
 ) -> None:
     [before] = await notifications.add([reply("before")])
@@ -122,7 +122,7 @@ async def test_what_is_muted_is_kept_and_counts_nowhere(
     ]  # fmt: skip
 
 
-async def test_receipts_are_of_what_a_notification_says_now(
+async def test_receipts_are_for_the_current_state_of_a_notification(
     notifications: Notifications, deliveries: DeliveryReceipts
 ) -> None:
     [one] = await notifications.add([reply("one")])

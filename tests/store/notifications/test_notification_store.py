@@ -1,4 +1,4 @@
-"""The inbox of a user; on both databases."""
+"""The notification store; on both databases."""
 
 import asyncio
 
@@ -19,7 +19,7 @@ async def saved(notifications: Notifications, *drafts: NotificationDraft) -> lis
     return [one.notification for one in await notifications.add(drafts)]
 
 
-async def test_a_notification_waits_for_its_user(notifications: Notifications) -> None:
+async def test_a_notification_is_listed_for_its_user(notifications: Notifications) -> None:
     [(saved, new, silent, _)] = await notifications.add([note(data={"id": 5})])
     assert (new, silent) == (True, False)
     assert (saved.seq, saved.type, saved.message, saved.data) == (1, "order", "hi", {"id": 5})
@@ -29,21 +29,21 @@ async def test_a_notification_waits_for_its_user(notifications: Notifications) -
     assert await notifications.list("bob", before=None, limit=50) == ([], False)
 
 
-async def test_many_users_are_told_in_one_commit(db: Database, notifications: Notifications) -> None:
+async def test_many_users_are_notified_in_one_commit(db: Database, notifications: Notifications) -> None:
     before = db.commits
     saved = await notifications.add([note(f"user{i % 1_000}") for i in range(2_000)])
     assert db.commits - before == 1
     assert [n.seq for n, *_ in saved] == [1] * 1_000 + [2] * 1_000
 
 
-async def test_the_same_key_gives_the_first_one(notifications: Notifications) -> None:
+async def test_the_same_key_returns_the_first_notification(notifications: Notifications) -> None:
     [first] = await saved(notifications, note(key="k", data={"a": 1, "b": 2}))
     answers = await notifications.add([note(key="k", data={"b": 2, "a": 1}), note("bob", key="k"), note(key="l")])
     assert [(n.seq, new) for n, new, *_ in answers] == [(1, False), (1, True), (2, True)]
     assert answers[0].notification == first
 
 
-async def test_the_same_key_with_another_body_is_a_conflict_and_nothing_of_the_call_is_kept(
+async def test_the_same_key_with_another_body_is_a_conflict_and_saves_nothing(
     notifications: Notifications,
 ) -> None:
     await notifications.add([note(key="k")])
@@ -62,7 +62,7 @@ async def test_the_same_key_twice_in_one_call_is_one(notifications: Notification
     assert [(n.seq, new) for n, new, *_ in answers] == [(1, True), (1, False), (2, True)]
 
 
-async def test_two_servers_number_an_inbox_without_gaps_or_twins(open_database: OpenDatabase) -> None:
+async def test_two_servers_number_an_inbox_without_gaps_or_duplicates(open_database: OpenDatabase) -> None:
     servers = [Notifications(await open_database()) for _ in range(2)]
     users = ["ann", "bob", "cat"]
     await asyncio.gather(
@@ -97,7 +97,7 @@ async def test_reading_some_then_all(notifications: Notifications) -> None:
     assert await notifications.mark_read("nobody", None) == ([], Unread())
 
 
-async def test_nobody_reads_or_deletes_what_is_anothers(notifications: Notifications) -> None:
+async def test_a_user_cannot_read_or_delete_notifications_of_others(notifications: Notifications) -> None:
     anns, bobs = await saved(notifications, note("ann"), note("bob"))
     one = Unread(1, 1, {"order": 1})
     assert await notifications.mark_read("bob", [anns.id]) == ([], one)
@@ -107,7 +107,7 @@ async def test_nobody_reads_or_deletes_what_is_anothers(notifications: Notificat
     assert await notifications.unread("ann") == 1
 
 
-async def test_a_deleted_number_is_not_given_again(notifications: Notifications) -> None:
+async def test_the_number_of_a_deleted_notification_is_not_reused(notifications: Notifications) -> None:
     first, second = await saved(notifications, note(), note())
     assert await notifications.delete("ann", [second.id, first.id]) == (2, Unread())
     assert await notifications.delete("ann", []) == (0, Unread())
@@ -115,7 +115,7 @@ async def test_a_deleted_number_is_not_given_again(notifications: Notifications)
     assert third.seq == 3
 
 
-async def test_a_long_list_of_ids_is_no_trouble(notifications: Notifications) -> None:
+async def test_a_long_list_of_ids_is_accepted(notifications: Notifications) -> None:
     ten = [n.id for n in await saved(notifications, *[note() for _ in range(10)])]
     ids = [f"unknown{i}" for i in range(50_000)] + ten
     assert await notifications.mark_read("ann", ids) == (ten, Unread())
@@ -130,9 +130,7 @@ async def test_devices_that_read_at_once_share_the_work(notifications: Notificat
 
 
 @pytest.mark.parametrize("bad", ["a\0b", "\ud800"])
-async def test_senseless_values_are_refused_and_nothing_of_the_call_is_kept(
-    notifications: Notifications, bad: str
-) -> None:
+async def test_invalid_values_are_rejected_and_nothing_is_saved(notifications: Notifications, bad: str) -> None:
     hostile_drafts = [note(bad), note(message=bad), note(key=bad), NotificationDraft("ann", bad, "hi")]
     hostile_drafts += [NotificationDraft("ann", "t", "hi", **{field: bad}) for field in ("group_key", "room")]
     hostile_drafts += [NotificationDraft("ann", "t", "hi", expires_at=at) for at in (-1, 0, 10**15, 2**80)]
@@ -155,6 +153,6 @@ async def test_senseless_values_are_refused_and_nothing_of_the_call_is_kept(
 
 
 @pytest.mark.parametrize(("before", "limit"), [(None, 0), (None, -5), (None, 2**80), (-1, 5), (2**63, 5)])
-async def test_a_senseless_page_is_refused(notifications: Notifications, before: int | None, limit: int) -> None:
+async def test_an_invalid_page_is_rejected(notifications: Notifications, before: int | None, limit: int) -> None:
     with pytest.raises(InvalidPayload):
         await notifications.list("ann", before=before, limit=limit)

@@ -1,4 +1,4 @@
-"""What users want to hear of; on both databases."""
+"""Preferences; on both databases."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ from rtserver.store.notifications.quiet_hours import QuietHours
 from rtserver.store.notifications.records import NotificationDraft, Preferences
 
 
-async def test_changes_made_at_once_are_all_kept(preference_store: PreferenceStore) -> None:
+async def test_concurrent_changes_of_preferences_are_all_kept(preference_store: PreferenceStore) -> None:
     assert await preference_store.get("ann") == Preferences()
     await asyncio.gather(
         preference_store.change("ann", lambda p: replace(p, muted_types=("ads",))),
@@ -32,7 +32,7 @@ async def test_a_user_cannot_fill_the_database(preference_store: PreferenceStore
     assert await preference_store.get("ann") == Preferences()
 
 
-async def test_quiet_hours_make_no_sound_and_count(
+async def test_notifications_in_quiet_hours_are_silent_and_counted(
     notifications: Notifications, preference_store: PreferenceStore
 ) -> None:
     now = datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""Nothing that an inbox does costs more because there are many others; on both databases."""
+"""Query plans: the cost of an inbox does not depend on the number of other inboxes; on both databases."""
 
 from typing import Any
 
@@ -51,7 +51,7 @@ async def test_every_statement_finds_its_rows_by_an_index(
     await queue.settle([Settled(claimed[0], 0, "no"), *map(Settled, claimed[1:])])
     assert await Expiry(db).sweep()
     await inbox.delete("ann", [one.notification.id])
-    await inbox.welcome("ann")
+    await inbox.open_inbox("ann")
     await Audience(db).page(None, "a")
     await Audience(db).page("room", "a")
     for engine in engines:

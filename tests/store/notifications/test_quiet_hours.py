@@ -1,4 +1,4 @@
-"""Quiet hours: in local time, past midnight, over changes of the clock."""
+"""Quiet hours in local time, past midnight and across clock changes."""
 
 from datetime import UTC, datetime
 
@@ -44,7 +44,7 @@ def test_an_hour_that_comes_twice_is_quiet_once() -> None:
     assert hours.until(moment("2026-10-25T02:30:00+01:00")) is None
 
 
-def test_hours_that_a_day_leaves_out_move_on() -> None:
+def test_quiet_hours_in_a_skipped_hour_move_on() -> None:
     hours = QuietHours("02:15", "02:45", "Europe/Paris")
     assert hours.until(moment("2026-03-29T03:30:00+02:00")) == moment("2026-03-29T03:45:00+02:00")
     assert hours.until(moment("2026-03-29T03:50:00+02:00")) is None
@@ -65,9 +65,9 @@ def test_hours_that_a_day_leaves_out_move_on() -> None:
         ),
     ],
 )
-def test_what_is_no_time_or_no_place_is_a_fault(wrong: QuietHours) -> None:
+def test_invalid_times_and_time_zones_are_faults(wrong: QuietHours) -> None:
     assert wrong.fault()
 
 
-def test_a_place_that_this_machine_does_not_know_makes_nothing_quiet() -> None:
+def test_an_unknown_time_zone_makes_no_hour_quiet() -> None:
     assert QuietHours("00:00", "23:59", "Mars/Olympus").until(datetime.now(UTC)) is None

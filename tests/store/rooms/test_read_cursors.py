@@ -1,4 +1,4 @@
-"""How far somebody has read; on both databases."""
+"""Read cursors; on both databases."""
 
 import asyncio
 
@@ -29,20 +29,20 @@ async def test_the_cursor_moves_forwards_only(receipts: ReadCursors) -> None:
 
 
 @pytest.mark.usefixtures("ten")
-async def test_nobody_reads_past_the_end(receipts: ReadCursors) -> None:
+async def test_the_cursor_never_passes_the_last_message(receipts: ReadCursors) -> None:
     assert await receipts.mark_read("lobby", "ann", 10**30) == 10
     assert await receipts.mark_read("lobby", "ann", -(10**30)) == 10
     assert await receipts.mark_read("nowhere", "ann", 5) == 0
 
 
 @pytest.mark.usefixtures("ten")
-async def test_devices_that_race_end_at_the_furthest(receipts: ReadCursors) -> None:
+async def test_racing_devices_end_at_the_furthest_cursor(receipts: ReadCursors) -> None:
     await asyncio.gather(*(receipts.mark_read("lobby", "ann", seq) for seq in (3, 9, 1, 7, 5, 8)))
     assert await receipts.last_read("lobby", "ann") == 9
 
 
 @pytest.mark.usefixtures("ten")
-async def test_a_whole_room_that_reads_at_once_is_few_commits(receipts: ReadCursors, db: Database) -> None:
+async def test_many_cursors_at_once_share_few_commits(receipts: ReadCursors, db: Database) -> None:
     marks = [("lobby", f"u{number % 40}", 1 + number % 9) for number in range(120)]
     before = db.commits
     async with db.transaction() as connection:  # what all wait for

@@ -1,4 +1,4 @@
-"""What rooms are set to, who others put into them, and slow mode; on both databases."""
+"""Room settings, member administration and slow mode; on both databases."""
 
 import asyncio
 from typing import Any
@@ -29,7 +29,7 @@ async def audited(db: Database) -> list[tuple[object, ...]]:
         return [tuple(row) for row in await connection.execute(query.order_by(audit.c.id))]
 
 
-async def test_a_room_is_made_by_setting_it_and_keeps_what_is_not_set_again(db: Database) -> None:
+async def test_configuring_creates_a_room_and_keeps_other_settings(db: Database) -> None:
     store = RoomSettingsStore(db)
     assert await store.find("lobby") is None
     made, changed = await store.change("lobby", {"meta": {"title": "Lobby"}, "slow_seconds": 5}, "shop")
@@ -45,7 +45,7 @@ async def test_a_room_is_made_by_setting_it_and_keeps_what_is_not_set_again(db: 
     ]
 
 
-async def test_changes_by_two_servers_do_not_undo_each_other(db: Database, open_database: OpenDatabase) -> None:
+async def test_concurrent_changes_of_two_servers_are_both_kept(db: Database, open_database: OpenDatabase) -> None:
     mine, other = RoomSettingsStore(db), RoomSettingsStore(await open_database())
     changes: list[dict[str, Any]] = [{"slow_seconds": 7}, {"keep_count": 9}, {"read_only": True}, {"meta": {"a": 1}}]
     await asyncio.gather(*(store.change("lobby", c, "x") for store, c in zip([mine, other] * 2, changes, strict=True)))
@@ -53,7 +53,7 @@ async def test_changes_by_two_servers_do_not_undo_each_other(db: Database, open_
     assert found == RoomSettings("lobby", meta={"a": 1}, read_only=True, slow_seconds=7, keep_count=9)
 
 
-async def test_members_are_put_in_and_taken_out_once(db: Database, rooms: Rooms) -> None:
+async def test_members_are_added_and_removed_once(db: Database, rooms: Rooms) -> None:
     memberships = MemberAdmin(db)
     await rooms.join("lobby", Member("bob", "Bob"))
     people = [Member(user, user) for user in ("cat", "ann", "bob", "ann")]
@@ -68,7 +68,7 @@ async def test_members_are_put_in_and_taken_out_once(db: Database, rooms: Rooms)
     ]  # fmt: skip
 
 
-async def test_many_members_fit_into_one_question(db: Database, rooms: Rooms) -> None:
+async def test_many_members_fit_into_one_query(db: Database, rooms: Rooms) -> None:
     memberships = MemberAdmin(db)
     people = [Member(f"u{number:05}", "x") for number in range(1000)]
     assert len(await memberships.add("lobby", people, "shop")) == 1000
@@ -76,14 +76,14 @@ async def test_many_members_fit_into_one_question(db: Database, rooms: Rooms) ->
     assert await rooms.count_members("lobby") == 0
 
 
-async def test_two_servers_add_the_same_people_at_once(db: Database, open_database: OpenDatabase) -> None:
+async def test_two_servers_can_add_the_same_users_at_once(db: Database, open_database: OpenDatabase) -> None:
     people = [Member(f"u{number}", "x") for number in range(50)]
     stores = [MemberAdmin(db), MemberAdmin(await open_database())]
     both = await asyncio.gather(stores[0].add("lobby", people, "a"), stores[1].add("lobby", people[::-1], "b"))
     assert sorted(both[0] + both[1]) == sorted(member.id for member in people)
 
 
-async def test_a_name_is_kept_current_for_members_only(db: Database, rooms: Rooms) -> None:
+async def test_names_are_updated_for_members_only(db: Database, rooms: Rooms) -> None:
     memberships = MemberAdmin(db)
     await memberships.add("lobby", [Member("ann", "ann")], "shop")
     assert await memberships.rename("lobby", Member("ann", "Ann"))
@@ -93,7 +93,7 @@ async def test_a_name_is_kept_current_for_members_only(db: Database, rooms: Room
 
 
 @pytest.mark.parametrize("name", ["x" * 10_000, "a\0b", "\ud800"])
-async def test_names_that_no_database_keeps_are_refused(db: Database, name: str) -> None:
+async def test_names_that_no_database_can_store_are_rejected(db: Database, name: str) -> None:
     with pytest.raises(InvalidPayload):
         await RoomSettingsStore(db).change(name, {"read_only": True}, "x")
     with pytest.raises(InvalidPayload):
@@ -111,7 +111,7 @@ def slow(text: str, nonce: str | None = None, room: str = "lobby", author: Autho
     return Draft(room, author, text, nonce=nonce, slow_seconds=60)
 
 
-async def test_in_slow_mode_the_second_message_waits_and_a_replay_does_not(messages: Messages) -> None:
+async def test_slow_mode_delays_the_second_message_but_not_a_replay(messages: Messages) -> None:
     first, _ = await messages.append(slow("one", "n1"))
     with pytest.raises(RateLimited) as refusal:
         await messages.append(slow("two", "n2"))
@@ -122,7 +122,7 @@ async def test_in_slow_mode_the_second_message_waits_and_a_replay_does_not(messa
     assert (await messages.append(Draft("lobby", ANN, "as a moderator")))[0].seq == 3
 
 
-async def test_of_two_devices_on_two_servers_one_has_the_turn(
+async def test_slow_mode_holds_for_two_devices_on_two_servers(
     messages: Messages, open_messages: OpenMessages, open_database: OpenDatabase
 ) -> None:
     other = await open_messages(await open_database())
@@ -133,8 +133,8 @@ async def test_of_two_devices_on_two_servers_one_has_the_turn(
     assert len((await messages.history("lobby"))[0]) == 1
 
 
-async def test_who_writes_too_fast_is_refused_alone(messages: Messages, db: Database) -> None:
-    """Refusing all that is committed together would have it committed in ever smaller pieces."""
+async def test_a_too_fast_author_does_not_fail_the_others_in_the_batch(messages: Messages, db: Database) -> None:
+    """An error for the whole batch would make the group writer halve it again and again."""
     bob = Draft("lobby", Author("bob", "Bob"), "hi")
     together = [slow("once", "n1"), bob, slow("twice"), slow("once", "n1"), bob, slow("thrice", "n2")]
     async with db.transaction() as connection:
@@ -146,7 +146,7 @@ async def test_who_writes_too_fast_is_refused_alone(messages: Messages, db: Data
     assert [isinstance(one, RateLimited) for one in done] == [False, False, True, False, False, True]
 
 
-async def test_a_clock_that_was_set_back_does_not_silence_anybody(messages: Messages, db: Database) -> None:
+async def test_a_clock_set_back_does_not_block_authors(messages: Messages, db: Database) -> None:
     await messages.append(slow("from the future"))
     async with db.transaction() as connection:
         await connection.execute(sa.update(messages_table).values(sent_at=messages_table.c.sent_at + 3_600_000))

@@ -33,8 +33,8 @@ async def test_joining_from_many_devices_at_once_is_new_only_once(rooms: Rooms) 
     assert sum(await asyncio.gather(*(rooms.join("lobby", ANN) for _ in range(10)))) == 1
 
 
-async def test_joining_again_costs_no_commit(db: Database, rooms: Rooms) -> None:
-    """After a deploy every client joins again; that must not queue up behind the disk."""
+async def test_joining_again_needs_no_commit(db: Database, rooms: Rooms) -> None:
+    """After a deploy all clients join again, which must not wait for the disk."""
     await rooms.join("lobby", ANN)
     before = db.commits
     await rooms.join("lobby", ANN)
@@ -67,7 +67,7 @@ async def test_members_come_in_pages_by_id(rooms: Rooms) -> None:
     assert await rooms.count_members("nowhere") == 0
 
 
-async def test_rooms_of_a_user_are_only_that_users(rooms: Rooms) -> None:
+async def test_a_user_sees_only_own_rooms(rooms: Rooms) -> None:
     await rooms.join("b", ANN)
     await rooms.join("a", ANN)
     await rooms.join("c", BOB)
@@ -97,7 +97,7 @@ async def test_unread_counts_what_others_wrote_after_the_receipt(
     assert (summary.unread, summary.last_read) == (2, 3)
 
 
-async def test_ones_own_message_is_not_unread(rooms: Rooms, messages: Messages) -> None:
+async def test_an_own_message_is_not_unread(rooms: Rooms, messages: Messages) -> None:
     await rooms.join("lobby", ANN)
     await messages.append(Draft("lobby", Author("ann", "Ann"), "mine"))
     summary = (await rooms.summaries("ann"))[0]
@@ -106,7 +106,7 @@ async def test_ones_own_message_is_not_unread(rooms: Rooms, messages: Messages) 
     assert (await rooms.summaries("ann"))[0].unread == 1
 
 
-async def test_the_list_of_rooms_is_bounded_and_has_the_last_active_ones(
+async def test_the_list_of_rooms_is_bounded_to_the_last_active_ones(
     rooms: Rooms, messages: Messages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rtserver.store.rooms.unread.MAX_SUMMARIES", 3)
@@ -119,7 +119,7 @@ async def test_the_list_of_rooms_is_bounded_and_has_the_last_active_ones(
     assert summaries[0].last_message == last
 
 
-async def test_neighbours_are_the_members_of_all_ones_rooms(rooms: Rooms) -> None:
+async def test_neighbours_are_the_members_of_all_rooms_of_a_user(rooms: Rooms) -> None:
     for room, member in (("a", ANN), ("a", BOB), ("b", ANN), ("b", BOB), ("b", Member("eve", "Eve")), ("c", BOB)):
         await rooms.join(room, member)
     await rooms.join("c", Member("stranger", "Stranger"))
@@ -127,7 +127,7 @@ async def test_neighbours_are_the_members_of_all_ones_rooms(rooms: Rooms) -> Non
     assert await rooms.neighbours("nobody") == []
 
 
-async def test_neighbours_of_somebody_in_many_rooms_are_one_bounded_question(
+async def test_neighbours_of_a_user_in_many_rooms_are_one_bounded_query(
     rooms: Rooms, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rtserver.store.rooms.room_store.MAX_NEIGHBOURSHIPS", 4)
@@ -142,7 +142,7 @@ async def test_a_user_without_rooms_has_an_empty_list(rooms: Rooms) -> None:
 
 
 @pytest.mark.parametrize("bad", ["a\0b", "\ud800", "x" * 5_000])
-async def test_senseless_names_are_refused_not_trouble(rooms: Rooms, bad: str) -> None:
+async def test_invalid_names_are_rejected_and_are_no_database_failure(rooms: Rooms, bad: str) -> None:
     for call in (
         rooms.join(bad, ANN),
         rooms.join("lobby", Member(bad, "Ann")),
@@ -157,7 +157,7 @@ async def test_senseless_names_are_refused_not_trouble(rooms: Rooms, bad: str) -
             await call
 
 
-async def test_a_senseless_display_name_is_refused(rooms: Rooms) -> None:
+async def test_an_invalid_display_name_is_rejected(rooms: Rooms) -> None:
     with pytest.raises(InvalidPayload):
         await rooms.join("lobby", Member("ann", "A\0nn"))
     assert await rooms.members("lobby") == []

@@ -1,4 +1,4 @@
-"""What is unread; on both databases."""
+"""Unread counts; on both databases."""
 
 from rtserver.store.messages.changes import Delete
 from rtserver.store.messages.message_store import Messages
@@ -14,14 +14,14 @@ async def said(messages: Messages, text: str = "hi", *mentions: str, author: Aut
 
 
 async def unread(rooms: Rooms, user: str = "ann") -> tuple[int, int]:
-    """Unread messages and mentions, which are the same wherever they are shown."""
+    """Unread messages and mentions, which are equal in read states and summaries."""
     [summary] = await rooms.summaries(user)
-    standing = (await rooms.standings(user, ["lobby"]))["lobby"]
+    standing = (await rooms.read_states(user, ["lobby"]))["lobby"]
     assert (standing.unread, standing.mentions) == (summary.unread, summary.mentions)
     return summary.unread, summary.mentions
 
 
-async def test_what_was_deleted_is_not_unread(rooms: Rooms, messages: Messages, receipts: ReadCursors) -> None:
+async def test_deleted_messages_are_not_unread(rooms: Rooms, messages: Messages, receipts: ReadCursors) -> None:
     await rooms.join("lobby", ANN)
     sent = [await said(messages, str(number)) for number in range(6)]
     await receipts.mark_read("lobby", "ann", 2)
@@ -35,9 +35,7 @@ async def test_what_was_deleted_is_not_unread(rooms: Rooms, messages: Messages, 
     assert await unread(rooms) == (0, 0)
 
 
-async def test_unread_mentions_are_counted_for_the_very_user(
-    rooms: Rooms, messages: Messages, receipts: ReadCursors
-) -> None:
+async def test_unread_mentions_are_counted_per_user(rooms: Rooms, messages: Messages, receipts: ReadCursors) -> None:
     for user in ("ann", "Ann", 'a"nn', "an", "ännchen"):
         await rooms.join("lobby", Member(user, user))
     await said(messages, "1", "ann", "bob")
@@ -53,7 +51,7 @@ async def test_unread_mentions_are_counted_for_the_very_user(
     assert await unread(rooms) == (0, 0)
 
 
-async def test_what_one_wrote_in_other_rooms_counts_nothing_here(rooms: Rooms, messages: Messages) -> None:
+async def test_own_messages_in_other_rooms_do_not_count(rooms: Rooms, messages: Messages) -> None:
     for room in ("lobby", "busy"):
         await rooms.join(room, ANN)
     for _ in range(5):
@@ -63,15 +61,15 @@ async def test_what_one_wrote_in_other_rooms_counts_nothing_here(rooms: Rooms, m
     await messages.change(Delete("lobby", gone.id, "bob", False))
     found = {summary.room: (summary.unread, summary.mentions) for summary in await rooms.summaries("ann")}
     assert found == {"lobby": (1, 1), "busy": (0, 0)}
-    standings = await rooms.standings("ann", ["lobby", "busy"])
+    standings = await rooms.read_states("ann", ["lobby", "busy"])
     assert {room: (one.unread, one.mentions) for room, one in standings.items()} == found
 
 
-async def test_a_standing_of_who_is_no_member_and_of_a_room_that_is_not_there(rooms: Rooms, messages: Messages) -> None:
+async def test_read_state_without_membership_and_of_a_missing_room(rooms: Rooms, messages: Messages) -> None:
     await said(messages)
-    found = await rooms.standings("stranger", ["lobby", "nowhere"])
+    found = await rooms.read_states("stranger", ["lobby", "nowhere"])
     assert list(found) == ["lobby"]
     assert (found["lobby"].member, found["lobby"].last_seq, found["lobby"].unread) == (False, 1, 1)
     await rooms.join("lobby", ANN)
-    assert (await rooms.standings("ann", ["lobby"]))["lobby"].member
-    assert await rooms.standings("ann", []) == {}
+    assert (await rooms.read_states("ann", ["lobby"]))["lobby"].member
+    assert await rooms.read_states("ann", []) == {}

@@ -1,4 +1,4 @@
-"""Files on a disk and their rows; on both databases."""
+"""Uploaded files and their rows; on both databases."""
 
 import asyncio
 import os
@@ -58,13 +58,13 @@ async def test_a_file_comes_back_whole_and_in_part(uploads: Uploads) -> None:
     await uploads.delete([saved.id])
 
 
-async def test_what_breaks_off_leaves_nothing(uploads: Uploads, folder: Path) -> None:
+async def test_an_aborted_upload_leaves_nothing(uploads: Uploads, folder: Path) -> None:
     with pytest.raises(ConnectionResetError):
         await uploads.save("alice", "cat.png", "image/png", broken())
     assert files(folder) == []
 
 
-async def test_a_user_keeps_no_more_than_the_quota_on_two_servers(
+async def test_the_quota_of_a_user_holds_on_two_servers(
     uploads: Uploads, open_database: OpenDatabase, folder: Path
 ) -> None:
     other = Uploads(await open_database(), FolderStorage(folder), quota=100)
@@ -75,12 +75,12 @@ async def test_a_user_keeps_no_more_than_the_quota_on_two_servers(
     assert len(files(folder)) == 3
     assert (await uploads.save("bob", "x", "text/plain", pieces(b"x"))).size == 1
     assert (await uploads.save("", "x", "text/plain", pieces(b"x" * 1000))).size == 1000
-    assert await uploads.forget("alice") == 3
-    assert await uploads.forget("alice") == 0
+    assert await uploads.erase("alice") == 3
+    assert await uploads.erase("alice") == 0
     assert len(files(folder)) == 2
 
 
-async def test_files_that_nobody_knows_are_swept_after_a_while(uploads: Uploads, folder: Path) -> None:
+async def test_files_without_a_row_are_removed_after_an_hour(uploads: Uploads, folder: Path) -> None:
     kept = await uploads.save("alice", "x", "text/plain", pieces(b"x"))
     await FolderStorage(folder).save(young := new_key(), pieces(b"y"))
     await FolderStorage(folder).save(old := new_key(), pieces(b"z"))
@@ -99,10 +99,10 @@ def age(path: Path) -> None:
     os.utime(path, (stamp, stamp))
 
 
-async def test_a_clock_that_is_set_forward_takes_no_file_that_is_being_saved(
+async def test_a_clock_set_forward_removes_no_file_that_is_being_saved(
     db: Database, open_database: OpenDatabase, folder: Path
 ) -> None:
-    """For another server that sweeps it is old then, and has no row yet."""
+    """Another server that sweeps sees an old file without a row."""
     other = Uploads(await open_database(), FolderStorage(folder))
 
     class Slow(FolderStorage):
@@ -128,7 +128,7 @@ async def test_a_clock_that_is_set_forward_takes_no_file_that_is_being_saved(
     assert [path.name for path in files(folder)] == [saved.id]
 
 
-async def test_an_orphan_is_found_behind_many_files(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_orphan_is_found_after_many_files(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rtserver.store.uploads.file_storage.PAGE", 3)
     kept = sorted(new_key() for _ in range(20))
     for key in kept:
@@ -139,7 +139,7 @@ async def test_an_orphan_is_found_behind_many_files(folder: Path, monkeypatch: p
     assert found == kept
 
 
-async def test_a_place_that_cannot_be_written_is_unavailable(db: Database, tmp_path: Path) -> None:
+async def test_an_unwritable_folder_is_unavailable(db: Database, tmp_path: Path) -> None:
     (tmp_path / "full").write_text("a file where the folder should be")
     uploads = Uploads(db, FolderStorage(tmp_path / "full"))
     with pytest.raises(Unavailable):
@@ -150,6 +150,6 @@ async def test_a_place_that_cannot_be_written_is_unavailable(db: Database, tmp_p
 
 
 @pytest.mark.parametrize("key", ["../../etc/passwd", "", "a" * 31, "A" * 32, "a/" * 16, "a" * 32 + "\n"])
-async def test_only_keys_of_our_own_are_looked_for(folder: Path, key: str) -> None:
+async def test_only_generated_keys_are_looked_up(folder: Path, key: str) -> None:
     with pytest.raises(NotFound):
         await anext(FolderStorage(folder).read(key, 0, 1))

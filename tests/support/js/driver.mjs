@@ -1,8 +1,8 @@
-// Drives many real socket.io clients for the tests: JSON lines in on stdin, JSON lines out on stdout.
+// Driver of many real socket.io clients for the tests: JSON lines in on stdin, JSON lines out on stdout.
 //
 // In:  {id, op, client, ...}       one operation (see `operations`)
 // Out: {id, value} | {id, error}   its answer
-//      {client, kind, name, args}  something the client saw; kind: event | socket | manager | engine
+//      {client, kind, name, args}  what the client received; kind: event | socket | manager | engine
 // Bytes travel as {"$bytes": base64}; the ack callback of a server's event as {"$ack": true}.
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
@@ -12,7 +12,7 @@ const require = createRequire(import.meta.url);
 const clients = new Map();
 const managers = new WeakMap(); // Manager → the names of the clients on it
 
-const send = (message) => process.stdout.write(JSON.stringify(encode(message)) + "\n");
+const send = (message) => process.stdout.write(`${JSON.stringify(encode(message))}\n`);
 
 function encode(value) {
   if (typeof value === "function") return { $ack: true };
@@ -20,7 +20,9 @@ function encode(value) {
   if (ArrayBuffer.isView(value)) {
     return { $bytes: Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("base64") };
   }
-  if (value instanceof Error) return { message: value.message, ...(value.data !== undefined && { data: encode(value.data) }) };
+  if (value instanceof Error) {
+    return { message: value.message, ...(value.data !== undefined && { data: encode(value.data) }) };
+  }
   if (Array.isArray(value)) return value.map(encode);
   if (value && typeof value === "object") {
     return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, encode(inner)]));
@@ -37,48 +39,63 @@ function decode(value) {
   return value;
 }
 
-const MANAGER_EVENTS = ["open", "close", "error", "reconnect", "reconnect_attempt", "reconnect_error", "reconnect_failed", "ping"];
+const MANAGER_EVENTS = [
+  "open",
+  "close",
+  "error",
+  "reconnect",
+  "reconnect_attempt",
+  "reconnect_error",
+  "reconnect_failed",
+  "ping",
+];
 
 // One listener per Manager, however many namespaces share it.
 function watchManager(name, manager) {
   if (managers.has(manager)) return managers.get(manager).push(name);
   const names = [name];
   managers.set(manager, names);
-  const tell = (kind, event, args) => names.forEach((client) => send({ client, kind, name: event, args }));
+  const report = (kind, event, args) => {
+    for (const client of names) send({ client, kind, name: event, args });
+  };
   for (const event of MANAGER_EVENTS) {
     manager.on(event, (...args) => {
-      if (event === "open") watchEngine(manager.engine, tell);
-      tell("manager", event, args);
+      if (event === "open") watchEngine(manager.engine, report);
+      report("manager", event, args);
     });
   }
 }
 
-function watchEngine(engine, tell) {
+function watchEngine(engine, report) {
   const seen = () => [{ id: engine.id, transport: engine.transport.name }];
-  tell("engine", "open", seen());
-  engine.on("upgrade", () => tell("engine", "upgrade", seen()));
-  engine.on("upgradeError", (error) => tell("engine", "upgradeError", [error]));
-  engine.on("close", (reason) => tell("engine", "close", [reason]));
+  report("engine", "open", seen());
+  engine.on("upgrade", () => report("engine", "upgrade", seen()));
+  engine.on("upgradeError", (error) => report("engine", "upgradeError", [error]));
+  engine.on("close", (reason) => report("engine", "close", [reason]));
 }
 
 function watchSocket(name, socket) {
-  const tell = (event, args) => send({ client: name, kind: "socket", name: event, args });
+  const report = (event, args) => send({ client: name, kind: "socket", name: event, args });
   socket.on("connect", () => {
-    tell("connect", [{ id: socket.id, recovered: socket.recovered ?? false, transport: socket.io.engine.transport.name }]);
+    report("connect", [
+      { id: socket.id, recovered: socket.recovered ?? false, transport: socket.io.engine.transport.name },
+    ]);
   });
   socket.on("connect_error", (error) => {
-    tell("connect_error", [error, { byServer: error.type !== "TransportError" }]);
+    report("connect_error", [error, { byServer: error.type !== "TransportError" }]);
   });
-  socket.on("disconnect", (reason) => tell("disconnect", [reason]));
-  const hear = (event, ...args) => {
+  socket.on("disconnect", (reason) => report("disconnect", [reason]));
+  const onEvent = (event, ...args) => {
     send({ client: name, kind: "event", name: event, args });
     const answer = socket.answers.get(event);
     if (answer && typeof args.at(-1) === "function") args.at(-1)(...answer);
   };
-  if (socket.onAny) return socket.onAny(hear);
-  // Version 2 has no catch-all, and tells a refusal as an `error` with its bare data.
-  socket.onevent = ({ data, id }) => hear(...data, ...(id == null ? [] : [socket.ack(id)]));
-  socket.on("error", (data) => tell("connect_error", [{ message: `${data?.message ?? data}`, data }, { byServer: true }]));
+  if (socket.onAny) return socket.onAny(onEvent);
+  // Version 2 has no catch-all, and reports a refused connection as an `error` with its bare data.
+  socket.onevent = ({ data, id }) => onEvent(...data, ...(id == null ? [] : [socket.ack(id)]));
+  socket.on("error", (data) =>
+    report("connect_error", [{ message: `${data?.message ?? data}`, data }, { byServer: true }]),
+  );
 }
 
 const library = (version) => (version === 4 ? io : require(`socket.io-client-v${version}`));
@@ -104,7 +121,10 @@ function call(socket, { event, args, timeout }) {
       socket.timeout(timeout).emit(event, ...args, (error, ...answer) => (error ? reject(error) : resolve(answer)));
     } else {
       const timer = setTimeout(() => reject(new Error("operation has timed out")), timeout);
-      socket.emit(event, ...args, (...answer) => (clearTimeout(timer), resolve(answer)));
+      socket.emit(event, ...args, (...answer) => {
+        clearTimeout(timer);
+        resolve(answer);
+      });
     }
   });
 }
@@ -116,8 +136,8 @@ const operations = {
   answer: ({ socket, event, args }) => void socket.answers.set(event, args),
   connect: ({ socket }) => void socket.connect(),
   disconnect: ({ socket }) => void socket.disconnect(),
-  auth: ({ socket, auth }) => void (socket.auth = auth),
-  // Break the connection under the client's feet: its Manager reconnects, as after a lost network.
+  auth: ({ socket, auth }) => void Object.assign(socket, { auth }),
+  // Close the transport under the client: its Manager reconnects, as after a lost network.
   drop: ({ socket }) => void socket.io.engine.close(),
   // Write a Socket.IO packet that the client itself would refuse to make.
   raw: ({ socket, packet }) => void socket.io.engine.write(packet),

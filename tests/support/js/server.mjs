@@ -1,11 +1,11 @@
-// A real Node Socket.IO server in a cluster, driven by the tests over HTTP.
+// Node Socket.IO server in a cluster, driven by the tests over HTTP.
 //
 // node server.mjs PORT REDIS_URL OPTIONS
 //   OPTIONS: JSON {adapter: "classic" | "sharded", namespaces: ["/wire"], ...the adapter's own}
 //
 // POST / {with: "server" | "emitter", namespace, steps: [["to", "a"], ["volatile"], ["emit", "news", 1]]}
 //   walks from io.of(namespace), or the emitter's of(namespace), through methods and properties by their names, and
-//   answers {value} or {error, responses}. A step {heard: true} tells what `note` heard.
+//   answers {value} or {error, responses}. A step {heard: true} answers with what `note` received.
 // Bytes travel as {"$bytes": base64}, dates as {"$date": milliseconds}.
 import { createServer } from "node:http";
 import { createAdapter, createShardedAdapter } from "@socket.io/redis-adapter";
@@ -33,8 +33,14 @@ const heard = [];
 for (const name of namespaces) {
   const namespace = io.of(name);
   namespace.on("connection", (socket) => {
-    socket.on("join", (rooms, done) => (socket.join(rooms), done()));
-    socket.on("data", (data, done) => (Object.assign(socket.data, data), done()));
+    socket.on("join", (rooms, done) => {
+      socket.join(rooms);
+      done();
+    });
+    socket.on("data", (data, done) => {
+      Object.assign(socket.data, data);
+      done();
+    });
   });
   namespace.on("note", (...args) => heard.push(args));
   namespace.on("add", (a, b, done) => done(a + b));
@@ -83,15 +89,15 @@ async function answer(request, response) {
   if (request.url.startsWith("/socket.io/")) return;
   let body = "";
   for await (const chunk of request) body += chunk;
-  const told = await walk(decode(JSON.parse(body))).then(
+  const result = await walk(decode(JSON.parse(body))).then(
     (value) => ({ value: encode(value) }),
     (error) => ({ error: error.message, responses: encode(error.responses ?? null) }),
   );
   response.setHeader("content-type", "application/json");
-  response.end(JSON.stringify(told));
+  response.end(JSON.stringify(result));
 }
 
-// Ready when the cluster hears us: the adapter tells nobody when its subscriptions are confirmed.
+// Ready once Redis has answered the subscriber: the adapter does not report when its subscriptions are confirmed.
 await subscriber.ping().catch(() => {});
 http.listen(Number(port), "127.0.0.1");
 process.on("SIGTERM", () => process.exit(0));

@@ -1,4 +1,4 @@
-"""What a room can be set to, changed messages, reactions, the audit, uploads."""
+"""Room settings, changed messages, reactions, the audit log, uploads."""
 
 from __future__ import annotations
 

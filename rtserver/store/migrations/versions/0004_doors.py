@@ -1,4 +1,4 @@
-"""What is scheduled, and the keys under which backends have asked for something."""
+"""Scheduled commands, and the idempotency keys of backends."""
 
 from __future__ import annotations
 

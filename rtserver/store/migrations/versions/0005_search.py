@@ -1,10 +1,11 @@
-"""Searching the texts of messages: FTS5 on SQLite, a GIN index on Postgres.
+"""Full-text search of messages: FTS5 on SQLite, a GIN index on Postgres.
 
-1. On SQLite triggers keep the index, so nothing that writes messages has to know of it. They go with the table: a later
-   change that makes `messages` anew has to make them anew.
-2. The index holds no copies of texts (`content=''`): taking one out needs the very words that were put in, as the
-   triggers have them. `search_docs` gives each message the number by which FTS5 knows it, rising with time.
-3. A room is one more word there, in hexadecimal, so that a search in some rooms does not read the matches of all.
+1. On SQLite, triggers maintain the index, so that code that writes messages need not know of it. They are dropped with
+   the table: a later migration that recreates `messages` has to recreate them.
+2. The index has no copies of the texts (`content=''`). Removing an entry needs the exact words that were inserted,
+   which the triggers have. `search_docs` gives each message its FTS5 row id, rising with time.
+3. The room is an additional word of the entry, in hexadecimal, so that a search in some rooms does not read the matches
+   of all rooms.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Searching scripts without spaces: `messages.words` has the text with pairs of their letters, where it has any.
+"""Search in scripts without spaces: `messages.words` has the text with pairs of their letters, where it has any.
 
-See `rtserver.store.messages.search_tokens`, and 0005 for how the index is kept.
+See `rtserver.store.messages.search_tokens`, and 0005 for how the index is maintained.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def _run(connection: sa.Connection, statements: tuple[str, ...]) -> None:
 
 
 def _fill(connection: sa.Connection) -> None:
-    """For the messages that are there."""
+    """Fill the column for existing messages."""
     page = sa.text("SELECT id, text FROM messages WHERE id > :after ORDER BY id LIMIT :limit")
     change = sa.text("UPDATE messages SET words = :words WHERE id = :id")
     after = ""

@@ -1,1 +1,1 @@
-"""The changes, numbered. A released one is never edited."""
+"""The migrations, numbered. A released one is never edited."""

@@ -1,78 +1,86 @@
-// Owns how a page calls for attention: a short sound, and a title that blinks while the tab is hidden. Muted together,
-// which this browser remembers.
+// Alerts: a short sound, and a title that blinks while the tab is hidden.
+// Both are muted together; this browser remembers it.
 const KEY = "rtserver.muted";
 const BLINK = 1200; // ms
 const NOTES = [660, 880]; // Hz
 const LENGTH = 0.09; // seconds of each
 
 export class Alerts {
+  /** @type {AudioContext | null} */
   #audio = null;
+  /** @type {number | null} timer of the blinking title */
   #blinking = null;
   #title = "";
 
   constructor() {
-    document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && this.#calm());
+    document.addEventListener("visibilitychange", () => {
+      if (document.visibilityState === "visible") this.#stopBlinking();
+    });
   }
 
   get muted() {
-    return remembered() === "yes";
+    return readMuted() === "yes";
   }
 
   toggle() {
     try {
       localStorage.setItem(KEY, this.muted ? "no" : "yes");
     } catch {
-      // A browser that keeps nothing stays as loud as it was.
+      // A browser without storage keeps its present state.
     }
-    if (this.muted) this.#calm();
+    if (this.muted) this.#stopBlinking();
     return this.muted;
   }
 
-  /** Something new, in words: heard at once, and seen in the title as long as nobody looks. */
+  /**
+   * Alert to something new: a sound at once, and `words` in the title while the tab is hidden.
+   * @param {string} words
+   */
   ring(words) {
     if (this.muted) return;
     this.#beep();
     if (document.visibilityState !== "visible") this.#blink(words);
   }
 
-  /** A button that mutes, told apart by its name, its look and its pressed state. */
+  /**
+   * Make `button` a mute switch; its name, look and pressed state show whether it is on.
+   * @param {HTMLElement} button
+   */
   control(button) {
     const show = () => {
       button.setAttribute("aria-pressed", String(this.muted));
       button.title = this.muted ? "Sound and title alerts are off" : "Sound and title alerts are on";
     };
-    button.addEventListener("click", () => (this.toggle(), show()));
+    button.addEventListener("click", () => {
+      this.toggle();
+      show();
+    });
     show();
   }
 
   #beep() {
-    if (!navigator.userActivation?.hasBeenActive) return; // browsers keep a page silent that nobody has touched
+    if (!navigator.userActivation?.hasBeenActive) return; // browsers keep a page silent until the first interaction
     this.#audio ??= new AudioContext();
-    NOTES.forEach((frequency, at) => this.#note(frequency, this.#audio.currentTime + at * LENGTH));
+    for (const [index, frequency] of NOTES.entries()) {
+      playNote(this.#audio, frequency, this.#audio.currentTime + index * LENGTH);
+    }
   }
 
-  #note(frequency, begin) {
-    const tone = new OscillatorNode(this.#audio, { frequency });
-    const volume = new GainNode(this.#audio, { gain: 0.08 });
-    volume.gain.exponentialRampToValueAtTime(0.001, begin + LENGTH * 2);
-    tone.connect(volume).connect(this.#audio.destination);
-    tone.start(begin);
-    tone.stop(begin + LENGTH * 2);
-  }
-
+  /** @param {string} words */
   #blink(words) {
-    this.#calm();
+    this.#stopBlinking();
     this.#title = document.title;
     let on = false;
     const turn = () => {
       if (!on) this.#title = document.title;
-      document.title = (on = !on) ? words : this.#title;
+      on = !on;
+      document.title = on ? words : this.#title;
     };
     turn();
     this.#blinking = setInterval(turn, BLINK);
   }
 
-  #calm() {
+  #stopBlinking() {
     if (this.#blinking === null) return;
     clearInterval(this.#blinking);
     this.#blinking = null;
@@ -80,7 +88,17 @@ export class Alerts {
   }
 }
 
-function remembered() {
+/** @param {AudioContext} audio @param {number} frequency @param {number} begin seconds, on the clock of `audio` */
+function playNote(audio, frequency, begin) {
+  const tone = new OscillatorNode(audio, { frequency });
+  const volume = new GainNode(audio, { gain: 0.08 });
+  volume.gain.exponentialRampToValueAtTime(0.001, begin + LENGTH * 2);
+  tone.connect(volume).connect(audio.destination);
+  tone.start(begin);
+  tone.stop(begin + LENGTH * 2);
+}
+
+function readMuted() {
   try {
     return localStorage.getItem(KEY);
   } catch {

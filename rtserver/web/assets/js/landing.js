@@ -1,30 +1,39 @@
-// Owns the landing page: is everything well, who is this tab, and code to start from.
-import { BundleMissing, connect } from "./api.js";
-import { showCode } from "./code.js";
-import { $, h } from "./dom.js";
+// Landing page: health of the server, the user of this tab, and code to start from.
+import { showCode } from "./code_block.js";
+import { ClientMissing, connect } from "./connection.js";
+import { byId, h } from "./dom.js";
 import { personCard, tokenForm } from "./people.js";
-import { addressFor, choose, currentUser, keepToken, readyTokens } from "./session.js";
-import { bundleHint, setBell, showUser } from "./topbar.js";
-import { refusal } from "./words.js";
+import { addressFor, chooseUser, currentUser, keepToken, readyTokens } from "./session.js";
+import { refusal } from "./text_format.js";
+import { setBell, showClientMissing, showUser } from "./topbar.js";
+
+/** @typedef {import("./session.js").User} User */
+/** @typedef {import("./session.js").Person} Person */
 
 const CHECK_EVERY = 5000; // ms
+/** @type {Record<string, string>} */
 const NAMES = { database: "Database", redis: "Redis" };
 
+/** @type {Map<string, {lamp: HTMLElement, text: HTMLElement}>} */
 const vitals = new Map();
 
-function vital(name, value, state) {
-  if (!vitals.has(name)) {
-    const lamp = h("span", { class: "lamp" });
-    const words = h("span", {});
-    $("vitals").append(h("div", { class: "vital" }, h("dt", {}, name), h("dd", {}, lamp, words)));
-    vitals.set(name, { lamp, words });
-  }
-  const { lamp, words } = vitals.get(name);
-  lamp.dataset.state = state;
-  words.textContent = value;
+/** @param {string} name @param {string} value @param {string} state of the lamp */
+function showVital(name, value, state) {
+  const vital = vitals.get(name) ?? addVital(name);
+  vital.lamp.dataset.state = state;
+  vital.text.textContent = value;
 }
 
-async function json(path) {
+/** @param {string} name */
+function addVital(name) {
+  const vital = { lamp: h("span", { class: "lamp" }), text: h("span", {}) };
+  byId("vitals").append(h("div", { class: "vital" }, h("dt", {}, name), h("dd", {}, vital.lamp, vital.text)));
+  vitals.set(name, vital);
+  return vital;
+}
+
+/** The JSON at `path`, or null without an answer. @param {string} path */
+async function fetchJson(path) {
   try {
     return await (await fetch(path, { cache: "no-store" })).json();
   } catch {
@@ -32,58 +41,77 @@ async function json(path) {
   }
 }
 
-async function check() {
-  const [alive, ready] = await Promise.all([json("/healthz"), json("/readyz")]);
+async function checkHealth() {
+  const [alive, ready] = await Promise.all([fetchJson("/healthz"), fetchJson("/readyz")]);
   const version = alive?.version ? `, ${alive.version}` : "";
-  vital("Server", alive ? `Running${version}` : "No answer", alive ? "online" : "refused");
+  showVital("Server", alive ? `Running${version}` : "No answer", alive ? "online" : "refused");
   for (const [name, state] of Object.entries(ready?.checks ?? {})) {
-    vital(NAMES[name] ?? name, state === "ok" ? "Ready" : "Down", state === "ok" ? "online" : "refused");
+    showVital(NAMES[name] ?? name, state === "ok" ? "Ready" : "Down", state === "ok" ? "online" : "refused");
   }
-  if (ready && !ready.checks?.redis) vital("Redis", "Not configured", "");
+  if (ready && !ready.checks?.redis) showVital("Redis", "Not configured", "");
 }
 
-async function connection(user) {
+/** @param {User} user */
+async function showConnection(user) {
   try {
-    const link = await connect("/notifications", user);
+    const connection = await connect("/notifications", user);
     let unread = 0;
-    link.on("unread", ({ count }) => setBell((unread = count)));
-    link.on("notification", () => setBell((unread += 1)));
-    const words = { connecting: "Connecting", online: "Connected", offline: "Connecting again" };
-    link.watchTransport((state) => {
-      const via = state === "online" && link.transport ? `, ${link.transport}` : "";
-      vital("Socket.IO", state === "refused" ? refusal(link.problem) : words[state] + via, state);
+    connection.on("unread", ({ count }) => {
+      unread = count;
+      setBell(unread);
+    });
+    connection.on("notification", () => {
+      unread += 1;
+      setBell(unread);
+    });
+    const texts = { connecting: "Connecting", online: "Connected", offline: "Connecting again" };
+    connection.watchTransport((state) => {
+      const via = state === "online" && connection.transport ? `, ${connection.transport}` : "";
+      const text = state === "refused" ? refusal(connection.problem ?? { message: "" }) : texts[state] + via;
+      showVital("Socket.IO", text, state);
     });
   } catch (error) {
-    if (!(error instanceof BundleMissing)) throw error;
-    vital("Socket.IO", "Client not installed", "refused");
-    bundleHint();
+    if (!(error instanceof ClientMissing)) throw error;
+    showVital("Socket.IO", "Client not installed", "refused");
+    showClientMissing();
   }
 }
 
-function cast(users, user) {
-  const pick = ({ id }) => {
-    choose(id);
+/** The ready-made users to choose from. @param {Person[]} users @param {User | null} user */
+function showUsers(users, user) {
+  /** @param {Person} person */
+  const onPick = ({ id }) => {
+    chooseUser(id);
     location.assign(addressFor(id, "/"));
   };
-  $("cast").replaceChildren(...users.map((one) => personCard(one, { pressed: one.id === user?.id, onPick: pick })));
-  if (!user) return;
-  const other = users.find((one) => one.id !== user.id);
+  const cards = users.map((person) => personCard(person, { pressed: person.id === user?.id, onPick }));
+  byId("cast").replaceChildren(...cards);
+  const other = user && users.find((person) => person.id !== user.id);
   if (!other) return;
-  $("second").hidden = false;
-  $("second").replaceChildren(h("a", { href: addressFor(other.id, "/chat"), target: "_blank", rel: "noopener" }, `Open the chat as ${other.name} in a new tab`));
+  const link = { href: addressFor(other.id, "/chat"), target: "_blank", rel: "noopener" };
+  byId("second").hidden = false;
+  byId("second").replaceChildren(h("a", link, `Open the chat as ${other.name} in a new tab`));
 }
 
-function paste(user) {
-  $("who-hint").textContent = user
+/** @param {User | null} user */
+function showTokenForm(user) {
+  byId("who-hint").textContent = user
     ? `This tab is ${user.name} (${user.id}).`
     : "Ready-made users are there on the server's own machine only. Paste a token to go on from here.";
-  const accept = (_, token) => (keepToken(token), location.reload());
-  if (!user) $("cast").append(tokenForm({ label: "Your token", button: "Use this token", accept }));
+  if (user) return;
+  /** @param {User} _ @param {string} token */
+  const accept = (_, token) => {
+    keepToken(token);
+    location.reload();
+  };
+  byId("cast").append(tokenForm({ label: "Your token", button: "Use this token", accept }));
 }
 
 const origin = location.origin;
-$("origin").textContent = location.host;
-showCode($("browser-code"), `import { io } from
+byId("origin").textContent = location.host;
+showCode(
+  byId("browser-code"),
+  `import { io } from
   "${origin}/socket.io/socket.io.esm.min.js";
 
 const chat = io("${origin}/chat", {
@@ -96,8 +124,11 @@ await chat.emitWithAck("join", { room: "general" });
 await chat.emitWithAck("message", {
   room: "general",
   text: "Hello",
-});`);
-showCode($("backend-code"), `import json, os, urllib.request
+});`,
+);
+showCode(
+  byId("backend-code"),
+  `import json, os, urllib.request
 
 notification = {
     "user": "alice",
@@ -109,16 +140,19 @@ urllib.request.urlopen(urllib.request.Request(
     json.dumps(notification).encode(),
     {"Authorization": "Bearer " + os.environ["RTSERVER_API_KEY"],
      "Content-Type": "application/json"},
-))`);
+))`,
+);
 
 const users = (await readyTokens())?.users ?? null;
 const user = await currentUser();
-if (users) cast(users, user);
-else paste(user);
-vital("Server", "Checking", "connecting");
-await check();
-setInterval(check, CHECK_EVERY);
+if (users) showUsers(users, user);
+else showTokenForm(user);
+showVital("Server", "Checking", "connecting");
+await checkHealth();
+setInterval(checkHealth, CHECK_EVERY);
 if (user) {
   showUser(user, users);
-  await connection(user);
-} else vital("Socket.IO", "Pick a user", "");
+  await showConnection(user);
+} else {
+  showVital("Socket.IO", "Pick a user", "");
+}

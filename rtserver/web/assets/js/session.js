@@ -1,18 +1,25 @@
-// Owns who this tab is. In development the server hands out ready-made users; elsewhere a token is pasted.
+// User of this tab. In development the server hands out ready-made users; elsewhere a token is pasted.
 // The choice is per tab: `?user=<id>` in the address, else sessionStorage. A token is never put in an address.
+
+/** @typedef {{id: string, name: string}} Person */
+/** @typedef {Person & {token: string}} ReadyUser */
+/** @typedef {{users: ReadyUser[], admin?: ReadyUser}} ReadyTokens */
+/** @typedef {Person & {token: (options?: {fresh?: boolean}) => Promise<string | null>}} User */
 
 const CHOSEN = "rtserver.user";
 const PASTED = "rtserver.token";
 const PASTED_ADMIN = "rtserver.admin-token";
 
-let ready = null; // one request for the ready-made tokens, shared by every part of the page
+/** @type {Promise<ReadyTokens | null> | null} one request, shared by every part of the page */
+let ready = null;
 
-/** `{users: [{id, name, token}], admin}` in development, null elsewhere. */
+/** The ready-made tokens in development, null elsewhere. */
 export async function readyTokens({ fresh = false } = {}) {
   if (fresh || !ready) ready = fetchReadyTokens();
   return ready;
 }
 
+/** @returns {Promise<ReadyTokens | null>} */
 async function fetchReadyTokens() {
   try {
     const answer = await fetch("/dev/tokens", { headers: { accept: "application/json" }, cache: "no-store" });
@@ -23,42 +30,57 @@ async function fetchReadyTokens() {
   }
 }
 
-/** The user of this tab: `{id, name, token({fresh})}`, or null when nobody was chosen yet. */
+/**
+ * The user of this tab, or null when none is chosen yet.
+ * @returns {Promise<User | null>}
+ */
 export async function currentUser() {
   const pasted = sessionStorage.getItem(PASTED);
   const tokens = await readyTokens();
   const wanted = new URLSearchParams(location.search).get("user") ?? sessionStorage.getItem(CHOSEN);
   const known = tokens?.users.find((user) => user.id === wanted);
-  if (known) return readyMade(known);
+  if (known) return readyUser(known);
   return pasted && !tokens ? fromToken(pasted) : null;
 }
 
-function readyMade({ id, name }) {
+/** @param {ReadyUser} user @returns {User} */
+function readyUser({ id, name }) {
   sessionStorage.setItem(CHOSEN, id);
-  const token = async (options) => (await readyTokens(options))?.users.find((user) => user.id === id)?.token ?? null;
-  return { id, name, token };
+  return {
+    id,
+    name,
+    token: async (options) => (await readyTokens(options))?.users.find((user) => user.id === id)?.token ?? null,
+  };
 }
 
-/** A person from a pasted token; its claims are read for display only, the server does the checking. */
+/**
+ * The user of a pasted token, or null when it cannot be read. Its claims are for display only; the server checks it.
+ * @param {string} token
+ * @returns {User | null}
+ */
 export function fromToken(token) {
   const claims = claimsOf(token);
   if (!claims?.sub) return null;
   return { id: String(claims.sub), name: String(claims.name ?? claims.sub), token: async () => token };
 }
 
-export function claimsOf(token) {
+/** @param {string} token */
+function claimsOf(token) {
   try {
-    const bytes = atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/"));
+    const payload = /** @type {string} */ (token.split(".")[1]);
+    const bytes = atob(payload.replaceAll("-", "+").replaceAll("_", "/"));
     return JSON.parse(new TextDecoder().decode(Uint8Array.from(bytes, (char) => char.charCodeAt(0))));
   } catch {
     return null;
   }
 }
 
-export function choose(id) {
+/** @param {string} id */
+export function chooseUser(id) {
   sessionStorage.setItem(CHOSEN, id);
 }
 
+/** @param {string} token */
 export function keepToken(token) {
   sessionStorage.setItem(PASTED, token);
 }
@@ -68,11 +90,12 @@ export function forgetUser() {
   sessionStorage.removeItem(PASTED);
 }
 
-/** This page's address for another user; only the id travels. */
+/** This page's address for another user; only the id travels. @param {string} id */
 export function addressFor(id, path = location.pathname) {
   return `${path}?user=${encodeURIComponent(id)}`;
 }
 
+/** @returns {Promise<User | null>} */
 export async function adminUser() {
   const pasted = sessionStorage.getItem(PASTED_ADMIN);
   if (pasted) return fromToken(pasted);
@@ -81,6 +104,7 @@ export async function adminUser() {
   return { ...tokens.admin, token: async (options) => (await readyTokens(options))?.admin?.token ?? null };
 }
 
+/** Keep a pasted admin token in this tab; null forgets it. @param {string | null} token */
 export function keepAdminToken(token) {
   if (token) sessionStorage.setItem(PASTED_ADMIN, token);
   else sessionStorage.removeItem(PASTED_ADMIN);

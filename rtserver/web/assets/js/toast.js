@@ -1,8 +1,10 @@
-// Owns short messages in the corner. Read out politely; gone after a few seconds.
+// Toasts: short messages in the corner, announced politely and gone after a few seconds.
 import { h } from "./dom.js";
 
+/** @type {HTMLElement | null} */
 let stack = null;
 
+/** @param {string} text */
 export function toast(text, { seconds = 5 } = {}) {
   if (!stack) {
     stack = h("div", { class: "toasts", role: "status", "aria-live": "polite" });
@@ -13,7 +15,7 @@ export function toast(text, { seconds = 5 } = {}) {
   setTimeout(() => card.remove(), seconds * 1000);
 }
 
-/** Copy `text` and say so; when the browser refuses, say that instead. */
+/** Copy `text` and report it; when the browser refuses, report that instead. @param {string} text */
 export async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);

@@ -1,52 +1,60 @@
-// Owns the form that emits one event to everybody in some namespaces.
-import { $, h } from "../dom.js";
+// Announce form: emits one event to all clients of some namespaces.
+import { byId, form, h, onSubmit } from "../dom.js";
+import { failure } from "../text_format.js";
 import { toast } from "../toast.js";
-import { failure } from "../words.js";
 
-export class Announce {
+/** @typedef {import("../connection.js").Connection} Connection */
+
+export class AnnounceForm {
+  /** @type {Set<string>} */
   #known = new Set();
 
+  /** @param {Connection} connection */
   constructor(connection) {
     this.connection = connection;
-    $("announce").addEventListener("submit", (event) => (event.preventDefault(), this.#send()));
+    onSubmit(form("announce"), () => this.#send());
   }
 
-  /** Offer the namespaces that exist; the first one is ticked. */
+  /** Offer the namespaces that exist; /chat is ticked. @param {string[]} namespaces */
   offer(namespaces) {
     for (const name of namespaces) {
       if (this.#known.has(name)) continue;
       this.#known.add(name);
       const box = h("input", { type: "checkbox", name: "namespace", value: name, checked: name === "/chat" });
-      $("targets").append(h("label", {}, box, name));
-      $("namespaces").append(h("option", { value: name }));
+      byId("targets").append(h("label", {}, box, name));
+      byId("namespaces").append(h("option", { value: name }));
     }
   }
 
+  /** @param {boolean} mayAct */
   allow(mayAct) {
-    for (const field of $("announce").elements) field.disabled = !mayAct;
+    for (const field of form("announce").elements) /** @type {HTMLInputElement} */ (field).disabled = !mayAct;
   }
 
   async #send() {
-    const namespaces = new FormData($("announce")).getAll("namespace");
-    const data = parsed($("data").value);
-    this.#complain(!namespaces.length ? "Choose at least one namespace." : data === undefined ? "The data is not valid JSON." : "");
+    const namespaces = new FormData(form("announce")).getAll("namespace");
+    const data = parseJson(byId("data", HTMLTextAreaElement).value);
+    const problem = data === undefined ? "The data is not valid JSON." : "";
+    this.#showProblem(namespaces.length ? problem : "Choose at least one namespace.");
     if (!namespaces.length || data === undefined) return;
     try {
-      await this.connection.call("announce", { namespaces, event: $("event").value.trim(), data });
+      const event = byId("event", HTMLInputElement).value.trim();
+      await this.connection.call("announce", { namespaces, event, data });
       toast(`Announced to ${namespaces.join(", ")}.`);
     } catch (error) {
-      this.#complain(failure(error));
+      this.#showProblem(failure(error));
     }
   }
 
-  #complain(text) {
-    $("announce-problem").textContent = text;
-    $("data").setAttribute("aria-invalid", String(text.includes("JSON")));
+  /** @param {string} text */
+  #showProblem(text) {
+    byId("announce-problem").textContent = text;
+    byId("data").setAttribute("aria-invalid", String(text.includes("JSON")));
   }
 }
 
-/** The value, null for nothing, undefined for what is not JSON. */
-function parsed(text) {
+/** The value, null for an empty text, undefined for invalid JSON. @param {string} text */
+function parseJson(text) {
   try {
     return text.trim() ? JSON.parse(text) : null;
   } catch {

@@ -1,57 +1,65 @@
-// Owns the admin page: getting in with a token, then live numbers, clients, announcing, the log.
-import { BundleMissing, connect } from "../api.js";
-import { $, h, icon } from "../dom.js";
+// Admin page: sign-in with a token, then live numbers, clients, announcements and the log.
+import { ClientMissing, connect } from "../connection.js";
+import { byId, dialog, h, icon } from "../dom.js";
 import { avatar, tokenForm } from "../people.js";
-import { adminUser, fromToken, keepAdminToken, readyTokens } from "../session.js";
-import { bundleHint, showStatus, showTrouble } from "../topbar.js";
-import { Announce } from "./announce.js";
+import { adminUser, keepAdminToken, readyTokens } from "../session.js";
+import { showClientMissing, showConnectionProblems, showStatus, userLinks } from "../topbar.js";
+import { AnnounceForm } from "./announce.js";
 import { Clients } from "./clients.js";
-import { log, showEmptyLog } from "./log.js";
+import { addLogEntry, showEmptyLog } from "./log.js";
 import { Tiles } from "./tiles.js";
+
+/** @typedef {import("../connection.js").Connection} Connection */
+/** @typedef {import("../session.js").User} User */
 
 const OFFLINE = "The connection is lost. The numbers stand still until it is back.";
 const RELOAD_CLIENTS = 10_000; // ms
 
 const tokens = await readyTokens();
-if (!tokens) for (const link of document.querySelectorAll("a[data-keep-user]")) link.hidden = true;
+if (!tokens) for (const link of userLinks()) link.hidden = true;
 
-const person = await adminUser();
-if (person) enter(person);
-else gate();
+const known = await adminUser();
+if (known) enter(known);
+else askForToken();
 
-function gate() {
-  const accept = (_, token) => {
+function askForToken() {
+  const gate = byId("gate");
+  /** @param {User} user @param {string} token */
+  const accept = (user, token) => {
     keepAdminToken(token);
-    $("gate").hidden = true;
-    enter(fromToken(token));
+    gate.hidden = true;
+    enter(user);
   };
-  if (!$("gate").querySelector("form")) {
-    $("gate").append(tokenForm({ label: "Admin token", button: "Connect", accept, command: "rtserver token --sub me --role admin --ttl 1h" }));
+  if (!gate.querySelector("form")) {
+    const command = "rtserver token --sub me --role admin --ttl 1h";
+    gate.append(tokenForm({ label: "Admin token", button: "Connect", accept, command }));
   }
-  $("gate").hidden = false;
-  $("token").focus();
+  gate.hidden = false;
+  byId("token").focus();
 }
 
+/** @param {User} user */
 async function enter(user) {
-  whoAmI(user);
+  showAdmin(user);
   try {
     const connection = await connect("/admin", user);
     showStatus(connection);
-    showTrouble(connection, { offline: OFFLINE });
+    showConnectionProblems(connection, { offline: OFFLINE });
     run(connection, user);
   } catch (error) {
-    if (!(error instanceof BundleMissing)) throw error;
-    bundleHint();
+    if (!(error instanceof ClientMissing)) throw error;
+    showClientMissing();
   }
 }
 
+/** @param {Connection} connection @param {User} user */
 function run(connection, user) {
   const tiles = new Tiles();
   const clients = new Clients(connection);
-  const announce = new Announce(connection);
+  const announce = new AnnounceForm(connection);
   showEmptyLog();
   connection.on("welcome", ({ role, version, instance }) => {
-    $("welcome").textContent = `rtserver ${version}, instance ${instance}, as ${user.name} (${role})`;
+    byId("welcome").textContent = `rtserver ${version}, instance ${instance}, as ${user.name} (${role})`;
     clients.allow(role === "admin");
     announce.allow(role === "admin");
     clients.load();
@@ -60,30 +68,35 @@ function run(connection, user) {
     tiles.show(stats);
     announce.offer(["/chat", "/notifications", ...Object.keys(stats.total.connections)]);
   });
-  connection.on("log", log);
+  connection.on("log", addLogEntry);
   connection.watch((state) => {
-    if (state === "online") $("console").hidden = false;
-    if (state === "refused" && connection.problem.code !== "closed") refused();
+    if (state === "online") byId("console").hidden = false;
+    if (state === "refused" && connection.problem?.code !== "closed") onRefused();
   });
   setInterval(() => idle() && connection.online && clients.load(), RELOAD_CLIENTS);
 }
 
-/** The table is not redrawn under somebody who works in it. */
+/** Whether the table may be redrawn: not while it is in use. */
 function idle() {
-  return document.visibilityState === "visible" && !$("confirm").open && !$("clients").contains(document.activeElement);
+  const inUse = dialog("confirm").open || byId("clients").contains(document.activeElement);
+  return document.visibilityState === "visible" && !inUse;
 }
 
-function refused() {
+function onRefused() {
   keepAdminToken(null);
-  $("console").hidden = true;
-  if (!tokens) gate();
+  byId("console").hidden = true;
+  if (!tokens) askForToken();
 }
 
-function whoAmI(user) {
+/** @param {User} user */
+function showAdmin(user) {
   const leave = () => {
     keepAdminToken(null);
     location.reload();
   };
-  const out = h("button", { class: "icon-button", type: "button", "aria-label": "Forget this token", title: "Forget this token", on: { click: leave } }, icon("leave"));
-  $("user").replaceChildren(h("span", { class: "status" }, avatar(user, { small: true }), ...(tokens ? [] : [out])));
+  const label = "Forget this token";
+  const props = { class: "icon-button", type: "button", "aria-label": label, title: label, on: { click: leave } };
+  const status = h("span", { class: "status" }, avatar(user, { small: true }));
+  if (!tokens) status.append(h("button", props, icon("leave")));
+  byId("user").replaceChildren(status);
 }

@@ -1,15 +1,19 @@
-// Owns small line charts: numbers in, one SVG path out. Knows nothing of what they mean.
+// Sparklines: numbers in, one SVG path out. Knows nothing of what they mean.
 import { svg } from "../dom.js";
 
 const WIDTH = 120;
 const HEIGHT = 36;
 const PAD = 2;
 
-/** `{node, draw(values, slots)}`: room for `slots` values, the newest at the right edge. */
+/** @typedef {{node: SVGElement, draw: (values: number[], slots: number) => void}} Sparkline */
+
+/** `draw` has room for `slots` values, the newest at the right edge. @returns {Sparkline} */
 export function sparkline() {
   const area = svg("path", { class: "area" });
   const line = svg("path", { class: "line" });
-  const node = svg("svg", { class: "spark", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" }, area, line);
+  const frame = { class: "spark", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none" };
+  const node = svg("svg", { ...frame, "aria-hidden": "true" }, area, line);
+  /** @param {number[]} values @param {number} slots */
   const draw = (values, slots) => {
     const outline = path(points(values, slots));
     line.setAttribute("d", outline);
@@ -18,19 +22,22 @@ export function sparkline() {
   return { node, draw };
 }
 
+/** @param {number[]} values @param {number} slots @returns {[number, number][]} */
 function points(values, slots) {
   const top = Math.max(...values, 0) * 1.2 || 1;
   const step = WIDTH / (slots - 1);
-  return values.map((value, at) => [
-    WIDTH - (values.length - 1 - at) * step,
+  return values.map((value, index) => [
+    WIDTH - (values.length - 1 - index) * step,
     HEIGHT - PAD - (value / top) * (HEIGHT - 2 * PAD),
   ]);
 }
 
+/** @param {number} length @param {number} slots */
 function left(length, slots) {
   return (WIDTH - (length - 1) * (WIDTH / (slots - 1))).toFixed(2);
 }
 
+/** @param {[number, number][]} list */
 function path(list) {
-  return list.map(([x, y], at) => `${at ? "L" : "M"}${x.toFixed(2)} ${y.toFixed(2)}`).join("");
+  return list.map(([x, y], index) => `${index ? "L" : "M"}${x.toFixed(2)} ${y.toFixed(2)}`).join("");
 }

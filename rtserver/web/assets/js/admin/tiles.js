@@ -1,16 +1,39 @@
-// Owns the numbers on top: a tile each with the last minute or two as a line, and the table of instances.
-import { $, h } from "../dom.js";
+// Tiles with live numbers, each with a line of the last minute or two; and the table of instances.
+import { byId, h } from "../dom.js";
 import { sparkline } from "./sparkline.js";
 
-const KEPT = 90; // seconds of history
-const AT_LEAST = 20; // the width of the chart while there are few
+/**
+ * The numbers of one instance, or of all together, as `stats` of docs/events.md has them. Null: not known.
+ * @typedef {object} Stats
+ * @property {string} instance
+ * @property {Record<string, number>} connections by namespace
+ * @property {number} eventsIn per second
+ * @property {number} eventsOut per second
+ * @property {number | null} p50 ms
+ * @property {number | null} p99 ms
+ * @property {number | null} loopLag ms
+ * @property {number} memory bytes
+ * @property {number | null} redisRoundTrip ms
+ * @property {number} slowClients
+ * @property {number} rejections
+ */
+/** @typedef {number | null | undefined} Value */
 
+const HISTORY = 90; // seconds
+const MIN_SLOTS = 20; // the width of the chart while there are few values
+
+/** @param {Record<string, number> | undefined} connections */
 const sum = (connections) => Object.values(connections ?? {}).reduce((all, n) => all + n, 0);
+/** @param {number} n */
 const whole = (n) => Math.round(n).toLocaleString();
+/** @param {number} n */
 const rate = (n) => (n < 10 ? n.toFixed(1) : whole(n));
+/** @param {Value} n */
 const ms = (n) => (n === null || n === undefined ? "–" : n < 10 ? n.toFixed(2) : n.toFixed(0));
+/** @param {number} n */
 const mib = (n) => (n / 1_048_576).toFixed(0);
 
+/** @type {[title: string, read: (stats: Stats) => Value, write: (n: any) => string, unit: string][]} */
 const TILES = [
   ["Clients", (stats) => sum(stats.connections), whole, ""],
   ["Events in", (stats) => stats.eventsIn, rate, "/s"],
@@ -23,30 +46,40 @@ const TILES = [
 ];
 
 export class Tiles {
-  #tiles = TILES.map(([title, read, write, unit]) => ({ read, write, unit, history: [], ...parts(title) }));
+  #tiles = TILES.map(([title, read, write, unit]) => ({
+    read,
+    write,
+    unit,
+    history: /** @type {number[]} */ ([]),
+    ...tileParts(title),
+  }));
 
   constructor() {
-    $("tiles").replaceChildren(...this.#tiles.map((tile) => tile.node));
+    byId("tiles").replaceChildren(...this.#tiles.map((tile) => tile.node));
   }
 
+  /** @param {{total: Stats, instances: Stats[]}} stats */
   show({ total, instances }) {
     for (const tile of this.#tiles) {
-      const now = tile.read(total);
-      tile.value.replaceChildren(tile.write(now ?? null), now === null || now === undefined || !tile.unit ? "" : h("span", { class: "unit" }, tile.unit));
-      if (now === null || now === undefined) continue;
-      tile.history = [...tile.history, now].slice(-KEPT);
-      tile.line.draw(tile.history, Math.max(tile.history.length, AT_LEAST));
+      const now = tile.read(total) ?? null;
+      tile.value.replaceChildren(tile.write(now));
+      if (now === null) continue;
+      if (tile.unit) tile.value.append(h("span", { class: "unit" }, tile.unit));
+      tile.history = [...tile.history, now].slice(-HISTORY);
+      tile.line.draw(tile.history, Math.max(tile.history.length, MIN_SLOTS));
     }
-    $("instances").replaceChildren(...instances.map(instanceRow));
+    byId("instances").replaceChildren(...instances.map(instanceRow));
   }
 }
 
-function parts(title) {
+/** @param {string} title */
+function tileParts(title) {
   const value = h("p", { class: "value" }, "–");
   const line = sparkline();
   return { node: h("article", { class: "card tile" }, h("h3", {}, title), value, line.node), value, line };
 }
 
+/** @param {Stats} stats */
 function instanceRow(stats) {
   const numbers = [
     whole(sum(stats.connections)),
@@ -60,5 +93,6 @@ function instanceRow(stats) {
     whole(stats.slowClients),
     whole(stats.rejections),
   ];
-  return h("tr", {}, h("th", { scope: "row", class: "id" }, stats.instance), numbers.map((text) => h("td", { class: "number" }, text)));
+  const cells = numbers.map((text) => h("td", { class: "number" }, text));
+  return h("tr", {}, h("th", { scope: "row", class: "id" }, stats.instance), cells);
 }

@@ -1,129 +1,179 @@
-// Owns the message box: growing with its text, sending on Enter, telling others that one types. What it writes is a
-// new message, an answer to one, or the new text of one's own.
-import { $, h, icon } from "../dom.js";
+// Message box: grows with its text, sends on Enter, and reports that the user is typing.
+// It writes a new message, a reply to one, or the new text of one's own.
+import { button, byId, form, h, icon, onSubmit } from "../dom.js";
 import { Mentions } from "./mentions.js";
-import { quote } from "./text.js";
+import { quote } from "./message_text.js";
+
+/** @typedef {import("./conversation.js").Conversation} Conversation */
+/** @typedef {import("./conversation.js").Message} Message */
+/** @typedef {import("./conversation.js").Person} Person */
+/** @typedef {{kind: "reply" | "edit", message: Message}} Reference the message that is answered or edited */
+/**
+ * @typedef {object} Actions
+ * @property {(conversation: Conversation, text: string, replyTo: string | undefined) => void} send
+ * @property {(conversation: Conversation, message: Message, text: string) => void} edit
+ * @property {(conversation: Conversation, typing: boolean) => void} typing
+ * @property {() => Person[]} people who may be mentioned
+ * @property {(conversation: Conversation) => Message | null} lastOwn
+ */
 
 const REPEAT = 3000; // ms between two signs of typing
 const IDLE = 4000; // ms without a key until typing is over
+const MAX_HEIGHT = 160; // px
 
 export class Composer {
+  /** @type {Conversation | null} */
   #conversation = null;
-  #about = null; // {kind: "reply" | "edit", message}
+  /** @type {Reference | null} */
+  #reference = null;
   #lastSign = 0;
-  #idle = null;
+  /** @type {number | undefined} */
+  #idle;
 
-  constructor({ send, edit, typing, people, lastOwn }) {
-    this.box = $("text");
-    this.send = send;
-    this.edit = edit;
-    this.typing = typing;
-    this.lastOwn = lastOwn;
-    this.mentions = new Mentions(this.box, people);
-    $("composer").addEventListener("submit", (event) => (event.preventDefault(), this.#submit()));
-    this.box.addEventListener("input", () => this.#typed());
-    this.box.addEventListener("keydown", (event) => this.mentions.key(event) || this.#key(event));
+  /** @param {Actions} actions */
+  constructor(actions) {
+    this.box = byId("text", HTMLTextAreaElement);
+    this.actions = actions;
+    this.mentions = new Mentions(this.box, actions.people);
+    onSubmit(form("composer"), () => this.#submit());
+    this.box.addEventListener("input", () => this.#onInput());
+    this.box.addEventListener("keydown", (event) => {
+      if (!this.mentions.handleKey(event)) this.#onKey(event);
+    });
   }
 
-  /** Move to another conversation; what was begun in each stays there. */
+  /**
+   * Show `conversation`; drafts stay with their conversations.
+   * @param {Conversation} conversation
+   * @param {string} title
+   */
   show(conversation, title) {
     const place = conversation.direct ? title : `#${title}`;
-    const shut = conversation.readOnly;
-    this.box.placeholder = shut ? "Only moderators write here" : `Message ${place}`;
-    this.box.readOnly = shut;
-    $("send").disabled = shut;
-    $("text-label").textContent = `Message to ${title}`;
+    const readOnly = conversation.readOnly;
+    this.box.placeholder = readOnly ? "Only moderators write here" : `Message ${place}`;
+    this.box.readOnly = readOnly;
+    button("send").disabled = readOnly;
+    byId("text-label").textContent = `Message to ${title}`;
     if (conversation === this.#conversation) return;
-    this.#quiet();
+    this.#endTyping();
     this.#conversation = conversation;
-    this.#turn(null);
-    this.#write(conversation.draft);
+    this.#refer(null);
+    this.#setText(conversation.draft);
   }
 
   focus() {
     if (matchMedia("(pointer: fine)").matches) this.box.focus();
   }
 
-  reply(message) {
-    this.#turn({ kind: "reply", message });
+  /** @param {Message} message */
+  startReply(message) {
+    this.#refer({ kind: "reply", message });
     this.box.focus();
   }
 
-  rewrite(message) {
-    this.#turn({ kind: "edit", message });
-    this.#write(message.text);
+  /** @param {Message} message */
+  startEdit(message) {
+    this.#refer({ kind: "edit", message });
+    this.#setText(message.text);
     this.box.focus();
     this.box.setSelectionRange(message.text.length, message.text.length);
   }
 
-  /** What the box is about to do, and the way back. */
-  #turn(about) {
-    if (this.#about?.kind === "edit" && about?.kind !== "edit") this.#write(this.#conversation?.draft ?? "");
-    this.#about = about;
-    const strip = $("about");
-    strip.hidden = !about;
-    if (!about) return strip.replaceChildren();
-    const words = about.kind === "edit" ? "Editing your message" : `Replying to ${about.message.from.name}`;
-    const back = h("button", { class: "icon-button", type: "button", "aria-label": `Stop: ${words}`, on: { click: () => (this.#turn(null), this.box.focus()) } }, icon("close"));
-    strip.replaceChildren(h("div", {}, h("strong", {}, words), about.kind === "reply" ? quote(about.message) : ""), back);
+  /** Show what is answered or edited, with a button to stop. @param {Reference | null} reference */
+  #refer(reference) {
+    if (this.#reference?.kind === "edit" && reference?.kind !== "edit") this.#setText(this.#conversation?.draft ?? "");
+    this.#reference = reference;
+    const strip = byId("about");
+    strip.hidden = !reference;
+    if (!reference) {
+      strip.replaceChildren();
+      return;
+    }
+    const { kind, message } = reference;
+    const words = kind === "edit" ? "Editing your message" : `Replying to ${message.from.name}`;
+    const stop = () => {
+      this.#refer(null);
+      this.box.focus();
+    };
+    const props = { class: "icon-button", type: "button", "aria-label": `Stop: ${words}`, on: { click: stop } };
+    const text = h("div", {}, h("strong", {}, words), kind === "reply" ? quote(message) : "");
+    strip.replaceChildren(text, h("button", props, icon("close")));
   }
 
-  /** On a keyboard Enter sends; on a touch screen it makes a new line and the button sends. */
-  #key(event) {
+  /**
+   * On a keyboard Enter sends; on a touch screen it makes a new line and the button sends.
+   * @param {KeyboardEvent} event
+   */
+  #onKey(event) {
     const touch = matchMedia("(pointer: coarse)").matches;
-    if (event.key === "Escape" && this.#about) return event.preventDefault(), this.#turn(null);
-    if (event.key === "ArrowUp" && !this.box.value) return this.#editLast(event);
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing || touch) return;
-    event.preventDefault();
-    this.#submit();
+    if (event.key === "Escape" && this.#reference) {
+      event.preventDefault();
+      this.#refer(null);
+    } else if (event.key === "ArrowUp" && !this.box.value) {
+      this.#editLast(event);
+    } else if (event.key === "Enter" && !event.shiftKey && !event.isComposing && !touch) {
+      event.preventDefault();
+      this.#submit();
+    }
   }
 
+  /** @param {KeyboardEvent} event */
   #editLast(event) {
-    const message = this.#conversation && this.lastOwn(this.#conversation);
+    const message = this.#conversation && this.actions.lastOwn(this.#conversation);
     if (!message) return;
     event.preventDefault();
-    this.rewrite(message);
+    this.startEdit(message);
   }
 
   #submit() {
     const text = this.box.value.trim();
-    const [one, about] = [this.#conversation, this.#about];
-    if (!text || !one || one.readOnly) return;
-    this.#quiet();
-    if (about?.kind !== "edit") this.#write((one.draft = ""));
-    this.#turn(null);
+    const conversation = this.#conversation;
+    const reference = this.#reference;
+    if (!text || !conversation || conversation.readOnly) return;
+    this.#endTyping();
+    if (reference?.kind !== "edit") {
+      conversation.draft = "";
+      this.#setText("");
+    }
+    this.#refer(null);
     this.box.focus();
-    if (about?.kind === "edit") this.edit(one, about.message, text);
-    else this.send(one, text, about?.message.id);
+    if (reference?.kind === "edit") this.actions.edit(conversation, reference.message, text);
+    else this.actions.send(conversation, text, reference?.message.id);
   }
 
-  #write(text) {
+  /** @param {string} text */
+  #setText(text) {
     this.box.value = text;
     this.mentions.close();
     this.#grow();
   }
 
-  #typed() {
+  #onInput() {
     this.#grow();
-    this.mentions.look();
-    if (!this.#conversation || this.#about?.kind === "edit") return;
+    this.mentions.update();
+    if (!this.#conversation || this.#reference?.kind === "edit") return;
     this.#conversation.draft = this.box.value;
-    if (!this.box.value.trim()) return this.#quiet();
-    clearTimeout(this.#idle);
-    this.#idle = setTimeout(() => this.#quiet(), IDLE);
-    if (Date.now() - this.#lastSign < REPEAT) return;
-    this.#lastSign = Date.now();
-    this.typing(this.#conversation, true);
+    if (this.box.value.trim()) this.#signTyping(this.#conversation);
+    else this.#endTyping();
   }
 
-  #quiet() {
+  /** @param {Conversation} conversation */
+  #signTyping(conversation) {
     clearTimeout(this.#idle);
-    if (this.#lastSign) this.typing(this.#conversation, false);
+    this.#idle = setTimeout(() => this.#endTyping(), IDLE);
+    if (Date.now() - this.#lastSign < REPEAT) return;
+    this.#lastSign = Date.now();
+    this.actions.typing(conversation, true);
+  }
+
+  #endTyping() {
+    clearTimeout(this.#idle);
+    if (this.#lastSign && this.#conversation) this.actions.typing(this.#conversation, false);
     this.#lastSign = 0;
   }
 
   #grow() {
     this.box.style.height = "auto";
-    this.box.style.height = `${Math.min(this.box.scrollHeight, 160)}px`;
+    this.box.style.height = `${Math.min(this.box.scrollHeight, MAX_HEIGHT)}px`;
   }
 }

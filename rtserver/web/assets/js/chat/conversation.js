@@ -1,24 +1,64 @@
-// Owns one conversation's data: its messages in order of seq, what waits to be sent, who read and who types.
+// One conversation's data: messages in order of seq, messages waiting to be sent, read cursors and typing people.
 // Pure: no server, no page.
 
+/** @typedef {{id: string, name: string}} Person */
+/** @typedef {{emoji: string, count: number, users: string[]}} Reaction */
+/**
+ * A message as docs/events.md has it.
+ * @typedef {object} Message
+ * @property {string} id
+ * @property {string} room
+ * @property {number} seq
+ * @property {number} [rev]
+ * @property {Person} from
+ * @property {string} text
+ * @property {string} sentAt
+ * @property {string | null} [nonce]
+ * @property {string | null} [replyTo]
+ * @property {string[]} [mentions]
+ * @property {Reaction[]} [reactions]
+ * @property {string | null} [editedAt]
+ * @property {string | null} [deletedAt]
+ */
+/**
+ * A message of this tab that the server has not yet confirmed.
+ * @typedef {object} Pending
+ * @property {string} nonce
+ * @property {string} text
+ * @property {string | undefined} replyTo
+ * @property {string} sentAt
+ * @property {"sending" | "waiting" | "failed"} state
+ * @property {string} reason
+ * @property {boolean} [joined] the room was joined again for this message
+ */
+
 export class Conversation {
+  /** @type {Message[]} */
   messages = [];
-  pending = []; // what this tab sent and the server has not yet confirmed
-  members = new Set(); // ids
-  typing = new Map(); // id → timer that ends it
-  seen = new Map(); // id → the last seq that person has read
+  /** @type {Pending[]} */
+  pending = [];
+  /** @type {Set<string>} ids */
+  members = new Set();
+  /** @type {Map<string, number>} id → timer that ends it */
+  typing = new Map();
+  /** @type {Map<string, number>} id → the last seq that person has read */
+  readCursors = new Map();
   unread = 0;
   lastRead = 0; // own cursor
-  rev = 0; // how far the changes of its messages are known
-  freshFrom = null; // seq of the first message that was unread when the conversation was opened
-  more = true; // older messages may exist
+  rev = 0; // all changes of messages up to this revision are known
+  /** @type {number | null} seq of the first message that was unread when the conversation was opened */
+  unreadFrom = null;
+  hasOlder = true; // older messages may exist
   loaded = false;
-  latest = null; // for order in the side bar when nothing is loaded yet
+  /** @type {Message | null} for the order in the sidebar while nothing is loaded */
+  latest = null;
   draft = "";
   readOnly = false; // but for moderators
   topic = "";
-  #turnover = null; // who came and went while the members were asked for
+  /** @type {[id: string, here: boolean][] | null} changes of membership while the members are being requested */
+  #membershipChanges = null;
 
+  /** @param {string} room @param {string | null} peer the other person of a direct conversation */
   constructor(room, peer = null) {
     this.room = room;
     this.peer = peer;
@@ -28,9 +68,9 @@ export class Conversation {
     return this.peer !== null;
   }
 
-  /** How the server wants it addressed. */
+  /** The fields with which requests address it. */
   get address() {
-    return this.direct ? { to: this.peer } : { room: this.room };
+    return this.peer === null ? { room: this.room } : { to: this.peer };
   }
 
   get firstSeq() {
@@ -41,103 +81,118 @@ export class Conversation {
     return this.messages.at(-1)?.seq ?? 0;
   }
 
-  /** Merge messages from anywhere, in any order; returns those that were not known. */
+  /** Merge messages from anywhere, in any order; returns those that were not known. @param {Message[]} incoming */
   add(incoming) {
     const known = new Set(this.messages.map((message) => message.id));
-    const fresh = incoming.filter((message) => !known.has(message.id));
-    if (!fresh.length) return fresh;
-    this.messages = [...this.messages, ...fresh].sort((a, b) => a.seq - b.seq);
-    const confirmed = new Set(fresh.map((message) => message.nonce).filter(Boolean));
+    const added = incoming.filter((message) => !known.has(message.id));
+    if (!added.length) return added;
+    this.messages = [...this.messages, ...added].sort((a, b) => a.seq - b.seq);
+    const confirmed = new Set(added.map((message) => message.nonce).filter(Boolean));
     this.pending = this.pending.filter((entry) => !confirmed.has(entry.nonce));
-    this.latest = this.messages.at(-1);
-    return fresh;
+    this.latest = this.messages.at(-1) ?? null;
+    return added;
   }
 
-  /** The newest page has been loaded: what arrived before and is older lies behind a gap. */
-  begin(page) {
+  /**
+   * Add the newest page, when it is loaded for the first time. Older messages that arrived before lie behind a gap and
+   * are dropped.
+   * @param {Message[]} page
+   */
+  addNewestPage(page) {
     const first = page[0]?.seq ?? 0;
     this.messages = this.messages.filter((message) => message.seq >= first);
     this.add(page);
   }
 
-  /** A message as it is now: edited, deleted or with other reactions. Changes may overtake each other on the way. */
-  change(message) {
-    this.messages = this.messages.map((old) => (old.id === message.id && newer(message, old) ? message : old));
+  /**
+   * Replace a message by its present state: edited, deleted or with other reactions. Changes may arrive out of order.
+   * @param {Message} message
+   */
+  applyChange(message) {
+    this.messages = this.messages.map((old) => (old.id === message.id && isNewer(message, old) ? message : old));
     if (message.rev === this.rev + 1) this.rev = message.rev; // behind a gap there are changes to ask for
   }
 
-  react({ id, rev, reactions }) {
-    this.change({ ...this.find(id), id, rev, reactions });
+  /** @param {{id: string, rev: number, reactions: Reaction[]}} reaction */
+  applyReaction({ id, rev, reactions }) {
+    const message = /** @type {Message} */ (this.find(id) ?? {}); // an unknown one still counts in `rev`
+    this.applyChange({ ...message, id, rev, reactions });
   }
 
-  /** The newest one by `id` that can still be changed. */
-  lastOf(id) {
+  /** The newest message by `id` that can still be changed. @param {string} id */
+  lastEditableOf(id) {
     return this.messages.findLast((message) => message.from.id === id && !message.deletedAt) ?? null;
   }
 
+  /** @param {string} id */
   find(id) {
     return this.messages.find((message) => message.id === id) ?? null;
   }
 
-  /** Too far behind to fill the gap: begin again from the newest page. */
+  /** Too far behind to fill the gap: begin again from the newest page. @param {Message[]} messages */
   restart(messages) {
     this.messages = [];
     this.loaded = messages.length > 0;
-    this.more = true;
+    this.hasOlder = true;
     this.add(messages);
   }
 
-  /** A gap lies between what is here and a message with this seq. */
-  misses(seq) {
+  /** Whether messages are missing between the last one and a message with this seq. @param {number} seq */
+  hasGapBefore(seq) {
     return this.loaded && this.lastSeq > 0 && seq > this.lastSeq + 1;
   }
 
-  readUpTo(seq, me) {
+  /** @param {number} seq @param {string} me */
+  markReadUpTo(seq, me) {
     this.lastRead = Math.max(this.lastRead, seq);
     const left = this.messages.filter((message) => message.seq > this.lastRead && message.from.id !== me).length;
     this.unread = this.loaded || seq >= this.lastSeq ? left : this.unread;
   }
 
-  /** The members are being asked for: who comes or goes from now on is newer than the answer. */
-  membersAsked() {
-    this.#turnover = [];
+  /** The members are being requested: changes of membership from now on are newer than the answer. */
+  beginMembersRequest() {
+    this.#membershipChanges = [];
   }
 
-  membersAnswered(ids) {
+  /** @param {string[]} ids */
+  endMembersRequest(ids) {
     this.members = new Set(ids);
-    const turnover = this.#turnover ?? [];
-    this.#turnover = null;
-    for (const [id, here] of turnover) this.moved(id, here);
+    const changes = this.#membershipChanges ?? [];
+    this.#membershipChanges = null;
+    for (const [id, here] of changes) this.setMember(id, here);
   }
 
-  /** Somebody came or went. */
-  moved(id, here) {
-    this.#turnover?.push([id, here]);
+  /** @param {string} id @param {boolean} here */
+  setMember(id, here) {
+    this.#membershipChanges?.push([id, here]);
     if (here) this.members.add(id);
     else this.members.delete(id);
   }
 
-  /** People whose cursor stands exactly at the newest message. */
+  /** People who have read the newest message, if it is one of `me`. @param {string} me */
   readersOfLast(me) {
     const last = this.messages.at(-1);
     if (!last || last.from.id !== me) return [];
-    return [...this.seen].filter(([id, seq]) => id !== me && seq >= last.seq).map(([id]) => id);
+    return [...this.readCursors].filter(([id, seq]) => id !== me && seq >= last.seq).map(([id]) => id);
   }
 }
 
-const newer = (message, old) => (message.rev ?? 0) > (old.rev ?? 0);
-const escape = (id) => id.replaceAll("%", "%25").replaceAll(":", "%3A");
-const unescape = (id) => id.replaceAll("%3A", ":").replaceAll("%25", "%");
+/** @param {Message} message @param {Message} old */
+const isNewer = (message, old) => (message.rev ?? 0) > (old.rev ?? 0);
+/** @param {string} id */
+const escapeId = (id) => id.replaceAll("%", "%25").replaceAll(":", "%3A");
+/** @param {string} id */
+const unescapeId = (id) => id.replaceAll("%3A", ":").replaceAll("%25", "%");
 
-/** The room of a direct conversation: both ids, sorted, with `%` and `:` inside them escaped. */
-export function directRoom(a, b) {
-  return `dm:${[a, b].sort().map(escape).join(":")}`;
+/** The room of a direct conversation: both ids, sorted, `%` and `:` in them escaped. @param {[string, string]} ids */
+export function directRoom(...ids) {
+  return `dm:${ids.sort().map(escapeId).join(":")}`;
 }
 
-/** The other one of a direct message room, or null when it is no such room of mine. */
+/** The peer of `me` in a direct room, or null for any other room. @param {string} room @param {string} me */
 export function peerOf(room, me) {
   if (!room.startsWith("dm:")) return null;
-  const [a, b] = room.slice(3).split(":").map(unescape);
+  const [a = null, b = null] = room.slice(3).split(":").map(unescapeId);
   if (a === me) return b;
   return b === me ? a : null;
 }

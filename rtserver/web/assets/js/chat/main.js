@@ -1,196 +1,245 @@
-// Owns the chat page: puts its parts together and follows the address (#room, #@person).
-import { connect } from "../api.js";
+// Chat page: puts its parts together and follows the address (#room, #@person).
 import { Alerts } from "../alerts.js";
-import { $, h } from "../dom.js";
-import { start } from "../start.js";
+import { codeOf, connect } from "../connection.js";
+import { byId, form, h, input, onSubmit } from "../dom.js";
+import { startSignedIn } from "../sign_in.js";
+import { count, failure } from "../text_format.js";
 import { toast } from "../toast.js";
-import { showStatus, showTrouble, watchBell } from "../topbar.js";
-import { count, failure } from "../words.js";
-import { Book } from "./book.js";
+import { showConnectionProblems, showStatus, watchBell } from "../topbar.js";
 import { Composer } from "./composer.js";
 import { Drawers } from "./drawers.js";
-import { MessageList } from "./messages.js";
+import { MessageList } from "./message_list.js";
 import { Outbox } from "./outbox.js";
 import { Search } from "./search.js";
-import { showSide } from "./side.js";
+import { showSidebars } from "./sidebar.js";
+import { Store } from "./store.js";
 import { FIRST_ROOM, Sync } from "./sync.js";
+
+/** @typedef {import("../connection.js").Connection} Connection */
+/** @typedef {import("./conversation.js").Conversation} Conversation */
+/** @typedef {import("./conversation.js").Message} Message */
 
 const OFFLINE = "The connection is lost. You can go on writing; messages are sent as soon as it is back.";
 const ROOM_NAME = /^[\p{L}\p{N}\-_.:@/#]{1,200}$/u;
+const ANNOUNCED_FOR = 10_000; // ms
 
-start(async (user, users) => {
+startSignedIn(async (user, users) => {
   const connection = await connect("/chat", user);
-  const book = new Book({ id: user.id, name: user.name }, users.map(({ id, name }) => ({ id, name })));
-  const page = new ChatPage(connection, book);
+  const people = users.map(({ id, name }) => ({ id, name }));
+  const page = new ChatPage(connection, new Store({ id: user.id, name: user.name }, people));
   showStatus(connection);
-  showTrouble(connection, { offline: OFFLINE });
-  connection.watch((state) => state === "online" && page.connected());
+  showConnectionProblems(connection, { offline: OFFLINE });
+  connection.watch((state) => state === "online" && page.onConnected());
   await watchBell(user);
 });
 
 class ChatPage {
-  constructor(connection, book) {
-    this.book = book;
-    this.sync = new Sync(connection, book, { onArrival: (...what) => this.#arrived(...what) });
-    this.outbox = new Outbox(connection, book, { join: (one) => this.sync.join(one) });
+  /** @param {Connection} connection @param {Store} store */
+  constructor(connection, store) {
+    this.store = store;
+    this.sync = new Sync(connection, store, {
+      onArrival: (conversation, message, mine) => this.#onArrival(conversation, message, mine),
+    });
+    this.outbox = new Outbox(connection, store, { join: (conversation) => this.sync.join(conversation) });
     this.drawers = new Drawers();
-    this.composer = new Composer({
-      send: (one, text, replyTo) => (this.list.toEnd(), (this.list.atEnd = true), this.outbox.send(one, text, replyTo)),
-      edit: (...what) => this.#do(this.sync.edit(...what)),
-      typing: (one, on) => this.sync.typing(one, on),
-      people: () => this.#mentionable(),
-      lastOwn: (one) => one.lastOf(book.me.id),
-    });
-    this.list = new MessageList(book, {
-      older: (one) => this.sync.older(one).catch((error) => toast(failure(error))),
-      retry: (one, entry) => this.outbox.deliver(one, entry),
-      discard: (one, entry) => this.outbox.discard(one, entry),
-      seen: (one) => this.sync.markRead(one),
-      react: (...what) => this.#do(this.sync.react(...what)),
-      remove: (...what) => this.#do(this.sync.remove(...what)),
-      reply: (one, message) => this.composer.reply(message),
-      edit: (one, message) => this.composer.rewrite(message),
-    });
-    this.search = new Search(connection, book, (one, message) => this.#lead(one, message));
+    this.composer = this.#composer();
+    this.list = this.#messageList();
+    this.search = new Search(connection, store, (conversation, message) => this.#openAt(conversation, message));
     this.alerts = new Alerts();
-    this.alerts.control($("mute"));
-    book.addEventListener("change", () => this.#show());
-    addEventListener("hashchange", () => this.#follow());
+    this.alerts.control(byId("mute"));
+    store.addEventListener("change", () => this.#show());
+    addEventListener("hashchange", () => this.#followAddress());
     document.addEventListener("visibilitychange", () => this.list.show());
-    this.#newRoomForm();
-    $("leave-room").addEventListener("click", () => this.#leave());
-    this.#follow();
+    this.#watchNewRoomForm();
+    byId("leave-room").addEventListener("click", () => this.#leave());
+    this.#followAddress();
   }
 
-  async connected() {
+  #composer() {
+    return new Composer({
+      send: (conversation, text, replyTo) => {
+        this.list.toEnd();
+        this.list.atEnd = true;
+        this.outbox.send(conversation, text, replyTo);
+      },
+      edit: (conversation, message, text) => this.#report(this.sync.edit(conversation, message, text)),
+      typing: (conversation, typing) => this.sync.sendTyping(conversation, typing),
+      people: () => this.#mentionable(),
+      lastOwn: (conversation) => conversation.lastEditableOf(this.store.me.id),
+    });
+  }
+
+  #messageList() {
+    return new MessageList(this.store, {
+      loadOlder: (conversation) => this.#report(this.sync.loadOlder(conversation)),
+      markRead: (conversation) => this.sync.markRead(conversation),
+      retry: (conversation, entry) => this.outbox.deliver(conversation, entry),
+      discard: (conversation, entry) => this.outbox.discard(conversation, entry),
+      react: (conversation, message, emoji, on) => this.#report(this.sync.react(conversation, message, emoji, on)),
+      remove: (conversation, message) => this.#report(this.sync.remove(conversation, message)),
+      reply: (_, message) => this.composer.startReply(message),
+      edit: (_, message) => this.composer.startEdit(message),
+    });
+  }
+
+  async onConnected() {
     try {
       await this.sync.catchUp();
-      if (!this.book.conversations.has(this.book.active?.room)) this.open(this.#home());
+      if (!this.store.active || !this.store.conversations.has(this.store.active.room)) this.open(this.#home());
       await this.outbox.flush();
     } catch (error) {
-      if (error.code !== "offline") toast(failure(error));
+      if (codeOf(error) !== "offline") toast(failure(error));
     }
   }
 
-  open(one) {
-    const hash = one.direct ? `#@${encodeURIComponent(one.peer)}` : `#${encodeURIComponent(one.room)}`;
+  /** @param {Conversation} conversation */
+  open(conversation) {
+    const { peer, room } = conversation;
+    const hash = peer === null ? `#${encodeURIComponent(room)}` : `#@${encodeURIComponent(peer)}`;
     if (location.hash !== hash) history.pushState(null, "", hash);
-    this.book.open(one);
+    this.store.open(conversation);
     this.drawers.closeAll();
-    this.composer.show(one, this.book.title(one));
+    this.composer.show(conversation, this.store.title(conversation));
     this.composer.focus();
-    if (one.direct && !one.loaded) this.sync.load(one).catch((error) => error.code !== "offline" && toast(failure(error)));
+    if (!conversation.direct || conversation.loaded) return;
+    this.sync.load(conversation).catch((error) => {
+      if (codeOf(error) !== "offline") toast(failure(error));
+    });
   }
 
-  async #do(change) {
+  /** Wait for a request and show its failure. @param {Promise<unknown>} request */
+  async #report(request) {
     try {
-      await change;
+      await request;
     } catch (error) {
       toast(failure(error));
     }
   }
 
-  async #lead(one, message) {
-    this.open(one);
-    await this.#do(this.sync.reach(one, message.seq));
+  /** @param {Conversation} conversation @param {Message} message */
+  async #openAt(conversation, message) {
+    this.open(conversation);
+    await this.#report(this.sync.loadBackTo(conversation, message.seq));
     queueMicrotask(() => this.list.point(message.id));
   }
 
   #mentionable() {
-    const one = this.book.active;
-    const ids = !one ? [] : one.direct ? [one.peer] : [...one.members];
-    return ids.filter((id) => id !== this.book.me.id).map((id) => this.book.person(id));
+    const { active, me } = this.store;
+    if (!active) return [];
+    const ids = active.peer === null ? [...active.members] : [active.peer];
+    return ids.filter((id) => id !== me.id).map((id) => this.store.person(id));
   }
 
+  /** The conversation to open where the address names none. */
   #home() {
-    return this.book.conversations.get(FIRST_ROOM) ?? this.book.rooms[0] ?? this.book.room(FIRST_ROOM);
+    return this.store.conversations.get(FIRST_ROOM) ?? this.store.rooms[0] ?? this.store.conversation(FIRST_ROOM);
   }
 
-  #follow() {
+  #followAddress() {
     const place = decodeURIComponent(location.hash.slice(1));
-    if (place.startsWith("@") && place.slice(1) !== this.book.me.id) return this.open(this.book.direct(place.slice(1)));
-    const one = place ? this.book.conversations.get(place) : null;
-    if (one) return this.open(one);
-    if (place && !place.startsWith("@") && !this.book.active) this.book.open(this.book.room(place));
+    const person = place.startsWith("@") ? place.slice(1) : null;
+    if (person !== null && person !== this.store.me.id) {
+      this.open(this.store.directConversation(person));
+      return;
+    }
+    const conversation = place ? this.store.conversations.get(place) : undefined;
+    if (conversation) this.open(conversation);
+    else if (place && person === null && !this.store.active) this.store.open(this.store.conversation(place));
   }
 
   #show() {
-    const { book } = this;
-    const one = book.active;
-    showSide(book, (other) => this.open(other));
-    if (one) {
-      this.composer.show(one, book.title(one));
-      $("title").textContent = one.direct ? book.title(one) : `# ${one.room}`;
-      $("subtitle").textContent = one.direct ? (book.person(one.peer).online ? "Online" : "Offline") : this.#membersLine(one);
-      $("leave-room").hidden = one.direct || !one.loaded;
-    }
-    showTyping(one ? [...one.typing.keys()].map((id) => book.person(id).name) : []);
-    document.title = `${book.unread ? `(${book.unread}) ` : ""}${one ? book.title(one) : "Chat"} · rtserver`;
+    const { store } = this;
+    const { active } = store;
+    showSidebars(store, (conversation) => this.open(conversation));
+    if (active) this.#showHead(active);
+    showTyping(active ? [...active.typing.keys()].map((id) => store.person(id).name) : []);
+    const unread = store.unread ? `(${store.unread}) ` : "";
+    document.title = `${unread}${active ? store.title(active) : "Chat"} · rtserver`;
     this.list.show();
   }
 
-  #membersLine(one) {
-    const online = [...one.members].filter((id) => this.book.person(id).online).length;
-    return one.loaded ? `${one.topic && `${one.topic} · `}${count(one.members.size, "member")}, ${online} online` : "";
+  /** @param {Conversation} conversation */
+  #showHead(conversation) {
+    const title = this.store.title(conversation);
+    this.composer.show(conversation, title);
+    byId("title").textContent = conversation.direct ? title : `# ${title}`;
+    byId("subtitle").textContent = this.#subtitle(conversation);
+    byId("leave-room").hidden = conversation.direct || !conversation.loaded;
   }
 
-  #arrived(one, message, mine) {
+  /** @param {Conversation} conversation */
+  #subtitle({ peer, loaded, members, topic }) {
+    if (peer !== null) return this.store.person(peer).online ? "Online" : "Offline";
+    if (!loaded) return "";
+    const online = [...members].filter((id) => this.store.person(id).online).length;
+    return `${topic && `${topic} · `}${count(members.size, "member")}, ${online} online`;
+  }
+
+  /** @param {Conversation} conversation @param {Message} message @param {boolean} mine */
+  #onArrival(conversation, { from, text, mentions }, mine) {
     if (mine) return;
-    const called = one.direct || message.mentions?.includes(this.book.me.id);
-    if (called || one === this.book.active) this.alerts.ring(`${message.from.name}: ${message.text.slice(0, 60)}`);
-    if (one === this.book.active) this.list.missed();
-    if (one !== this.book.active && !one.direct) return;
-    const place = one === this.book.active ? "" : " (direct message)";
-    const line = h("p", {}, `${message.from.name}${place}: ${message.text}`);
-    $("announcer").append(line);
-    setTimeout(() => line.remove(), 10_000);
+    const active = conversation === this.store.active;
+    const addressed = conversation.direct || mentions?.includes(this.store.me.id);
+    if (addressed || active) this.alerts.ring(`${from.name}: ${text.slice(0, 60)}`);
+    if (active) this.list.countMissed();
+    if (!active && !conversation.direct) return;
+    const line = h("p", {}, `${from.name}${active ? "" : " (direct message)"}: ${text}`);
+    byId("announcer").append(line);
+    setTimeout(() => line.remove(), ANNOUNCED_FOR);
   }
 
-  #newRoomForm() {
-    const form = $("new-room");
-    const toggle = $("new-room-toggle");
-    toggle.addEventListener("click", () => {
-      form.hidden = !form.hidden;
-      toggle.setAttribute("aria-expanded", String(!form.hidden));
-      if (!form.hidden) $("room-name").focus();
+  #watchNewRoomForm() {
+    const newRoom = form("new-room");
+    byId("new-room-toggle").addEventListener("click", () => {
+      this.#showNewRoomForm(Boolean(newRoom.hidden));
+      if (!newRoom.hidden) byId("room-name").focus();
     });
-    form.addEventListener("submit", (event) => (event.preventDefault(), this.#join($("room-name").value.trim().replace(/^#/, ""))));
+    onSubmit(newRoom, () => this.#join(input("room-name").value.trim().replace(/^#/, "")));
   }
 
-  async #join(name) {
-    const problem = $("room-problem");
-    problem.textContent = ROOM_NAME.test(name) ? "" : "Use letters, digits and - _ . : @ / # only.";
+  /** @param {boolean} open */
+  #showNewRoomForm(open) {
+    byId("new-room").hidden = !open;
+    byId("new-room-toggle").setAttribute("aria-expanded", String(open));
+  }
+
+  /** @param {string} room */
+  async #join(room) {
+    const problem = byId("room-problem");
+    problem.textContent = ROOM_NAME.test(room) ? "" : "Use letters, digits and - _ . : @ / # only.";
     if (problem.textContent) return;
-    const known = this.book.conversations.has(name);
-    const one = this.book.room(name);
+    const known = this.store.conversations.has(room);
+    const conversation = this.store.conversation(room);
     try {
-      if (!known) await this.sync.join(one);
-      $("new-room").reset();
-      $("new-room").hidden = true;
-      $("new-room-toggle").setAttribute("aria-expanded", "false");
-      this.open(one);
+      if (!known) await this.sync.join(conversation);
+      form("new-room").reset();
+      this.#showNewRoomForm(false);
+      this.open(conversation);
     } catch (error) {
-      this.book.forget(one);
+      this.store.remove(conversation);
       problem.textContent = failure(error);
     }
   }
 
   async #leave() {
-    const one = this.book.active;
+    const conversation = this.store.active;
+    if (!conversation) return;
     try {
-      await this.sync.leave(one);
+      await this.sync.leave(conversation);
       this.open(this.#home());
-      toast(`You left ${one.room}.`);
+      toast(`You left ${conversation.room}.`);
     } catch (error) {
       toast(failure(error));
     }
   }
 }
 
+/** @param {string[]} names */
 function showTyping(names) {
-  const words = names.length > 2 ? "Several people are typing" : names.length ? `${names.join(" and ")} ${names.length > 1 ? "are" : "is"} typing` : "";
+  const some = names.length ? `${names.join(" and ")} ${names.length > 1 ? "are" : "is"} typing` : "";
+  const words = names.length > 2 ? "Several people are typing" : some;
   const dots = h("span", { class: "dots", "aria-hidden": "true" }, h("i"), h("i"), h("i"));
-  const line = $("typing");
+  const line = byId("typing");
   if (line.dataset.words === words) return;
   line.dataset.words = words;
   line.replaceChildren(...(words ? [dots, words] : []));

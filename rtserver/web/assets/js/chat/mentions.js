@@ -1,68 +1,91 @@
-// Owns the list that completes `@` to somebody of the room, over the message box.
-import { $, h } from "../dom.js";
+// Completion of `@` to a member of the room, in a list over the message box.
+import { byId, h } from "../dom.js";
 import { avatar } from "../people.js";
 
-const SHOWN = 6;
+/** @typedef {import("./conversation.js").Person} Person */
+
+const MAX_OPTIONS = 6;
 const BEGUN = /(^|\s)@([\p{L}\p{N}_.-]*)$/u;
 
 export class Mentions {
-  #found = [];
-  #at = 0;
+  /** @type {Person[]} */
+  #options = [];
+  #selected = 0; // index
 
-  /** `people()`: who may be mentioned, as {id, name}. */
+  /** @param {HTMLTextAreaElement} box @param {() => Person[]} people who may be mentioned */
   constructor(box, people) {
     this.box = box;
     this.people = people;
-    this.list = $("mentions");
+    this.list = byId("mentions");
     box.addEventListener("blur", () => this.close());
   }
 
-  /** After each change of the text. */
-  look() {
-    const begun = BEGUN.exec(this.box.value.slice(0, this.box.selectionStart));
-    const word = begun?.[2].toLowerCase();
-    const fits = ({ id, name }) => [id, name].some((one) => one.toLowerCase().startsWith(word));
-    this.#found = begun ? this.people().filter(fits).slice(0, SHOWN) : [];
-    this.#at = 0;
+  /** The `@word` before the cursor without its `@`, or null. */
+  #begun() {
+    return BEGUN.exec(this.box.value.slice(0, this.box.selectionStart))?.[2] ?? null;
+  }
+
+  /** To be called after each change of the text. */
+  update() {
+    const begun = this.#begun();
+    const word = begun?.toLowerCase() ?? "";
+    /** @param {Person} person */
+    const fits = ({ id, name }) => id.toLowerCase().startsWith(word) || name.toLowerCase().startsWith(word);
+    this.#options = begun === null ? [] : this.people().filter(fits).slice(0, MAX_OPTIONS);
+    this.#selected = 0;
     this.#show();
   }
 
   close() {
-    this.#found = [];
+    this.#options = [];
     this.#show();
   }
 
-  /** Whether the list has taken this key. */
-  key(event) {
-    const size = this.#found.length;
+  /** Whether the list has used this key. @param {KeyboardEvent} event */
+  handleKey(event) {
+    const size = this.#options.length;
     if (!size || event.isComposing) return false;
-    if (event.key === "ArrowDown" || event.key === "ArrowUp") this.#at = (this.#at + (event.key === "ArrowDown" ? 1 : size - 1)) % size;
-    else if (event.key === "Enter" || event.key === "Tab") return event.preventDefault(), this.#take(this.#found[this.#at]), true;
-    else if (event.key === "Escape") this.#found = [];
+    if (event.key === "ArrowDown") this.#selected = (this.#selected + 1) % size;
+    else if (event.key === "ArrowUp") this.#selected = (this.#selected + size - 1) % size;
+    else if (event.key === "Enter" || event.key === "Tab") this.#complete(this.#options[this.#selected]);
+    else if (event.key === "Escape") this.#options = [];
     else return false;
     event.preventDefault();
     this.#show();
     return true;
   }
 
-  #take({ id }) {
+  /** @param {Person | undefined} person */
+  #complete(person) {
+    const begun = this.#begun();
+    if (!person || begun === null) return;
     const end = this.box.selectionStart;
-    const begin = end - BEGUN.exec(this.box.value.slice(0, end))[2].length;
-    this.box.setRangeText(`${id} `, begin, end, "end");
+    this.box.setRangeText(`${person.id} `, end - begun.length, end, "end");
     this.box.dispatchEvent(new Event("input", { bubbles: true }));
   }
 
   #show() {
-    this.list.hidden = !this.#found.length;
-    this.list.replaceChildren(...this.#found.map((person, at) => this.#option(person, at)));
+    this.list.hidden = !this.#options.length;
+    this.list.replaceChildren(...this.#options.map((person, index) => this.#option(person, index)));
     if (this.list.hidden) this.box.removeAttribute("aria-activedescendant");
-    else this.box.setAttribute("aria-activedescendant", `mention-${this.#at}`);
+    else this.box.setAttribute("aria-activedescendant", `mention-${this.#selected}`);
   }
 
-  #option(person, at) {
+  /** @param {Person} person @param {number} index */
+  #option(person, index) {
     // The box keeps the focus: a press would take it away and close the list.
-    const take = (event) => (event.preventDefault(), this.#take(person));
-    return h("li", { id: `mention-${at}`, role: "option", "aria-selected": String(at === this.#at), on: { mousedown: take } },
-      avatar(person, { small: true }), h("span", {}, person.name), h("span", { class: "id" }, `@${person.id}`));
+    /** @param {Event} event */
+    const mousedown = (event) => {
+      event.preventDefault();
+      this.#complete(person);
+    };
+    const selected = String(index === this.#selected);
+    return h(
+      "li",
+      { id: `mention-${index}`, role: "option", "aria-selected": selected, on: { mousedown } },
+      avatar(person, { small: true }),
+      h("span", {}, person.name),
+      h("span", { class: "id" }, `@${person.id}`),
+    );
   }
 }

@@ -1,49 +1,88 @@
-// Owns reactions on screen: the chips below a message, and the little sheet to pick one from.
+// Reactions: the chips below a message, and the sheet to pick one from.
 import { h } from "../dom.js";
 
-const COMMON = ["👍", "❤️", "😂", "🎉", "😮", "😢", "🙏", "👀"];
+/** @typedef {import("./conversation.js").Message} Message */
+/** @typedef {import("./conversation.js").Reaction} Reaction */
+/** @typedef {import("./message_rows.js").RowActions} RowActions */
 
-/** A chip for each reaction; pressing it adds one's own or takes it back. */
-export function chips(message, { me, names, react }) {
+const COMMON = ["👍", "❤️", "😂", "🎉", "😮", "😢", "🙏", "👀"];
+/** @type {Record<string, number>} */
+const STEPS = { ArrowRight: 1, ArrowLeft: -1 };
+
+/**
+ * A chip for each reaction; pressing it adds one's own or takes it back.
+ * @param {Message} message
+ * @param {RowActions} actions
+ */
+export function chips(message, actions) {
   if (!message.reactions?.length) return null;
-  return h("ul", { class: "chips", "aria-label": "Reactions" }, ...message.reactions.map((one) => h("li", {}, chip(message, one, { me, names, react }))));
+  const items = message.reactions.map((reaction) => h("li", {}, chip(message, reaction, actions)));
+  return h("ul", { class: "chips", "aria-label": "Reactions" }, ...items);
 }
 
-function chip(message, { emoji, count, users }, { me, names, react }) {
+/** @param {Message} message @param {Reaction} reaction @param {RowActions} actions */
+function chip(message, { emoji, count, users }, { me, nameOf, react }) {
   const mine = users.includes(me.id);
   const others = count - users.length;
-  const who = [...users.map((id) => (id === me.id ? "you" : names(id))), ...(others > 0 ? [`${others} more`] : [])].join(", ");
-  const words = `${emoji} ${count}, ${who}. ${mine ? "Take yours back" : "React too"}`;
-  return h("button", { class: "chip", type: "button", title: who, "aria-label": words, "aria-pressed": String(mine), dataset: { emoji }, on: { click: () => react(message, emoji, !mine) } },
-    h("span", {}, emoji), h("span", { class: "number" }, String(count)));
+  const names = users.map((id) => (id === me.id ? "you" : nameOf(id)));
+  if (others > 0) names.push(`${others} more`);
+  const title = names.join(", ");
+  const props = {
+    class: "chip",
+    type: "button",
+    title,
+    "aria-label": `${emoji} ${count}, ${title}. ${mine ? "Take yours back" : "React too"}`,
+    "aria-pressed": String(mine),
+    dataset: { emoji },
+    on: { click: () => react(message, emoji, !mine) },
+  };
+  return h("button", props, h("span", {}, emoji), h("span", { class: "number" }, String(count)));
 }
 
-/** Opens below `button`'s toolbar; Escape and a choice close it and give the focus back. */
+/**
+ * Open the sheet below `button`'s toolbar. Escape and a choice close it and give the focus back.
+ * @param {HTMLElement} button
+ * @param {(emoji: string) => void} pick
+ */
 export function openPicker(button, pick) {
+  const bar = /** @type {HTMLElement} */ (button.parentElement);
   const known = document.getElementById("picker");
   known?.remove();
-  if (known?.parentElement === button.parentElement) return;
+  if (known?.parentElement === bar) return;
   let open = true;
   const close = () => {
-    if (!open) return; // taking it away takes the focus out of it, which closes it
+    if (!open) return; // removing it takes the focus out of it, which closes it
     open = false;
     sheet.remove();
     button.setAttribute("aria-expanded", "false");
   };
-  const choose = (emoji) => (close(), button.focus(), pick(emoji));
-  const sheet = h("div", { id: "picker", class: "picker", role: "group", "aria-label": "Pick a reaction" },
-    ...COMMON.map((emoji) => h("button", { type: "button", "aria-label": `React with ${emoji}`, on: { click: () => choose(emoji) } }, emoji)));
+  const closeAndFocus = () => {
+    close();
+    button.focus();
+  };
+  const choices = COMMON.map((emoji) => {
+    const click = () => {
+      closeAndFocus();
+      pick(emoji);
+    };
+    return h("button", { type: "button", "aria-label": `React with ${emoji}`, on: { click } }, emoji);
+  });
+  const props = { id: "picker", class: "picker", role: "group", "aria-label": "Pick a reaction" };
+  const sheet = h("div", props, ...choices);
   sheet.addEventListener("keydown", (event) => {
-    const all = [...sheet.children];
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (event.key === "Escape") close(), button.focus();
-    else if (step) all.at((all.indexOf(document.activeElement) + step) % all.length).focus();
+    const step = STEPS[event.key];
+    const focused = choices.indexOf(/** @type {HTMLButtonElement} */ (document.activeElement));
+    if (event.key === "Escape") closeAndFocus();
+    else if (step) choices.at((focused + step) % choices.length)?.focus();
     else return;
     event.stopPropagation();
     event.preventDefault();
   });
-  sheet.addEventListener("focusout", (event) => sheet.contains(event.relatedTarget) || event.relatedTarget === button || close());
-  button.parentElement.append(sheet);
+  sheet.addEventListener("focusout", ({ relatedTarget }) => {
+    const inside = relatedTarget instanceof Node && sheet.contains(relatedTarget);
+    if (!inside && relatedTarget !== button) close();
+  });
+  bar.append(sheet);
   button.setAttribute("aria-expanded", "true");
-  sheet.firstElementChild.focus();
+  choices[0]?.focus();
 }

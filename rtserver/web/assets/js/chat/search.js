@@ -1,20 +1,38 @@
-// Owns the search dialog: asks the server while one types, and leads to what was found.
-import { $, h } from "../dom.js";
+// Search dialog: asks the server while the user types, and opens what was found.
+import { byId, dialog, form, h, input, onSubmit } from "../dom.js";
+import { count, failure } from "../text_format.js";
 import { exactTime } from "../time.js";
-import { count, failure } from "../words.js";
 
-const REST = 250; // ms without a key before it asks
+/** @typedef {import("../connection.js").Connection} Connection */
+/** @typedef {import("./conversation.js").Conversation} Conversation */
+/** @typedef {import("./conversation.js").Message} Message */
+/** @typedef {import("./store.js").Store} Store */
+
+const DELAY = 250; // ms without a key before it asks
 
 export class Search {
-  #timer = null;
-  #asked = 0;
+  /** @type {number | undefined} */
+  #timer;
+  #request = 0; // the newest one; answers of older ones are dropped
 
-  constructor(connection, book, lead) {
-    Object.assign(this, { connection, book, lead, dialog: $("search"), field: $("query") });
-    $("open-search").addEventListener("click", () => this.open());
-    $("close-search").addEventListener("click", () => this.dialog.close());
-    this.field.addEventListener("input", () => this.#soon());
-    $("search-form").addEventListener("submit", (event) => (event.preventDefault(), this.#ask()));
+  /**
+   * @param {Connection} connection
+   * @param {Store} store
+   * @param {(conversation: Conversation, message: Message) => void} onPick
+   */
+  constructor(connection, store, onPick) {
+    this.connection = connection;
+    this.store = store;
+    this.onPick = onPick;
+    this.dialog = dialog("search");
+    this.field = input("query");
+    byId("open-search").addEventListener("click", () => this.open());
+    byId("close-search").addEventListener("click", () => this.dialog.close());
+    this.field.addEventListener("input", () => {
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => this.#ask(), DELAY);
+    });
+    onSubmit(form("search-form"), () => this.#ask());
   }
 
   open() {
@@ -22,35 +40,49 @@ export class Search {
     this.field.select();
   }
 
-  #soon() {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#ask(), REST);
-  }
-
   async #ask() {
     clearTimeout(this.#timer);
     const query = this.field.value.trim();
-    const number = ++this.#asked;
-    if (!query) return this.#show("", []);
+    const request = ++this.#request;
+    if (!query) {
+      this.#show("", []);
+      return;
+    }
     try {
       const { messages, next } = await this.connection.call("search", { query });
-      if (number === this.#asked) this.#show(next ? `The latest ${messages.length}` : messages.length ? `${count(messages.length, "message")} found` : "Nothing found", messages);
+      if (request === this.#request) this.#show(summary(messages.length, Boolean(next)), messages);
     } catch (error) {
-      if (number === this.#asked) this.#show(failure(error), []);
+      if (request === this.#request) this.#show(failure(error), []);
     }
   }
 
+  /** @param {string} words @param {Message[]} messages */
   #show(words, messages) {
-    $("search-state").textContent = words;
-    $("found").replaceChildren(...messages.map((message) => h("li", {}, this.#row(message))));
+    byId("search-state").textContent = words;
+    byId("found").replaceChildren(...messages.map((message) => h("li", {}, this.#row(message))));
   }
 
+  /** @param {Message} message */
   #row(message) {
-    const one = this.book.room(message.room);
-    const place = one.direct ? this.book.title(one) : `# ${one.room}`;
-    const go = () => (this.dialog.close(), this.lead(one, message));
-    return h("button", { class: "side-item found", type: "button", on: { click: go } },
-      h("span", { class: "where" }, h("strong", {}, message.from.name), ` in ${place}, `, h("time", { datetime: message.sentAt }, exactTime(message.sentAt))),
-      h("span", { class: "what" }, message.text));
+    const conversation = this.store.conversation(message.room);
+    const title = this.store.title(conversation);
+    const place = conversation.direct ? title : `# ${title}`;
+    const click = () => {
+      this.dialog.close();
+      this.onPick(conversation, message);
+    };
+    const time = h("time", { datetime: message.sentAt }, exactTime(message.sentAt));
+    return h(
+      "button",
+      { class: "side-item found", type: "button", on: { click } },
+      h("span", { class: "where" }, h("strong", {}, message.from.name), ` in ${place}, `, time),
+      h("span", { class: "what" }, message.text),
+    );
   }
+}
+
+/** @param {number} found @param {boolean} more */
+function summary(found, more) {
+  if (more) return `The latest ${found}`;
+  return found ? `${count(found, "message")} found` : "Nothing found";
 }

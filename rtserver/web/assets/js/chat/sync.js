@@ -1,230 +1,324 @@
-// Owns the traffic of the chat page: what is asked of the server, and what its events do to the book.
-// After every (re)connect it fetches what was missed with `sync`, changes included, and joins the rooms again.
+// Traffic of the chat page: requests to the server, and what its events change in the store.
+// After every connect it fetches what was missed with `sync`, changes included, and joins the rooms again.
+import { codeOf } from "../connection.js";
+
+/** @typedef {import("../connection.js").Connection} Connection */
+/** @typedef {import("./conversation.js").Conversation} Conversation */
+/** @typedef {import("./conversation.js").Message} Message */
+/** @typedef {import("./store.js").Store} Store */
+/** @typedef {{id: string, name?: string, online?: boolean}} PersonFacts */
+/** @typedef {{room: string, unread: number, lastMessage?: Message, lastRead?: number, rev: number}} RoomSummary */
+/** @typedef {{readOnly: boolean, meta?: {topic?: unknown}}} RoomSettings */
+/** @typedef {{seq: number, changed: Message[], messages: Message[], lastSeq: number, rev: number, unread: number,
+ *   lastRead: number, more: boolean, error?: unknown}} MissedPart */
+/** @typedef {(conversation: Conversation, message: Message, mine: boolean) => void} OnArrival */
 
 const PAGE = 50;
 const SYNC_ROOMS = 200;
+const SYNC_LIMIT = 100; // messages of a room per answer
 const GAP_LIMIT = 500; // further behind than this, start again from the newest page
 export const FIRST_ROOM = "general";
 
 export class Sync {
-  #heard = new Map(); // id → when its presence was last heard of, by #clock
-  #clock = 0;
+  /** @type {Map<string, number>} id → #clock of the last presence event */
+  #presenceTimes = new Map();
+  #clock = 0; // counts presence events
+  /** @type {Set<Conversation>} those whose read cursor is being sent */
+  #reading = new Set();
 
-  constructor(connection, book, { onArrival }) {
+  /** @param {Connection} connection @param {Store} store @param {{onArrival: OnArrival}} options */
+  constructor(connection, store, { onArrival }) {
     this.connection = connection;
-    this.book = book;
+    this.store = store;
     this.onArrival = onArrival;
-    this.reading = new Set();
-    connection.on("message", (message) => this.#arrived(message));
-    connection.on("messageEdited", (message) => (book.room(message.room).change(message), book.changed()));
-    connection.on("messageDeleted", (message) => (book.room(message.room).change(message), book.changed()));
-    connection.on("reaction", (reaction) => (book.room(reaction.room).react(reaction), book.changed()));
-    connection.on("roomChanged", (settings) => this.#set(book.room(settings.room), settings));
-    connection.on("typing", ({ room, user, typing }) => book.typing(book.room(room), user, typing));
-    connection.on("presence", ({ user, online }) => this.#hear(user, online));
-    connection.on("joined", ({ room, user }) => this.#membership(room, user, true));
-    connection.on("left", ({ room, user }) => this.#membership(room, user, false));
-    connection.on("read", ({ room, user, seq }) => this.#seen(room, user, seq));
+    connection.on("message", (message) => this.#onMessage(message));
+    connection.on("messageEdited", (message) => this.#onChange(message));
+    connection.on("messageDeleted", (message) => this.#onChange(message));
+    connection.on("reaction", (reaction) => {
+      store.conversation(reaction.room).applyReaction(reaction);
+      store.changed();
+    });
+    connection.on("roomChanged", (settings) => this.#applySettings(store.conversation(settings.room), settings));
+    connection.on("typing", ({ room, user, typing }) => store.setTyping(store.conversation(room), user, typing));
+    connection.on("presence", ({ user, online }) => this.#onPresence(user, online));
+    connection.on("joined", ({ room, user }) => this.#onMembership(room, user, true));
+    connection.on("left", ({ room, user }) => this.#onMembership(room, user, false));
+    connection.on("read", ({ room, user, seq }) => this.#onRead(room, user, seq));
   }
 
   /** Bring everything up to date; runs at each connect. */
   async catchUp() {
+    /** @type {{rooms: RoomSummary[]}} */
     const { rooms } = await this.connection.call("rooms");
-    for (const { room, unread, lastMessage, lastRead, rev } of rooms) {
-      const one = this.book.room(room);
-      one.unread = unread;
-      if (!one.loaded) one.rev = rev;
-      one.lastRead = lastRead ?? one.lastRead;
-      one.latest = lastMessage ?? null;
-      if (one.direct) this.book.meet({ id: one.peer, name: lastMessage?.from.id === one.peer ? lastMessage.from.name : undefined });
-    }
-    if (!rooms.some(({ room }) => !room.startsWith("dm:"))) this.book.room(FIRST_ROOM);
-    const first = this.book.active;
-    const all = [...this.book.conversations.values()].sort((a, b) => (b === first) - (a === first));
-    await this.#missed(all.filter((one) => one.loaded && one.lastSeq));
-    for (const one of all) await this.#refresh(one);
-    await this.#presence();
-    this.book.changed();
+    for (const summary of rooms) this.#applySummary(summary);
+    if (!rooms.some(({ room }) => !room.startsWith("dm:"))) this.store.conversation(FIRST_ROOM);
+    const active = this.store.active;
+    const all = [...this.store.conversations.values()];
+    all.sort((a, b) => Number(b === active) - Number(a === active));
+    await this.#fetchMissed(all.filter((conversation) => conversation.loaded && conversation.lastSeq));
+    for (const conversation of all) await this.#refresh(conversation);
+    await this.#fetchPresence();
+    this.store.changed();
   }
 
-  async #refresh(one) {
+  /** @param {RoomSummary} summary */
+  #applySummary({ room, unread, lastMessage, lastRead, rev }) {
+    const conversation = this.store.conversation(room);
+    conversation.unread = unread;
+    if (!conversation.loaded) conversation.rev = rev;
+    conversation.lastRead = lastRead ?? conversation.lastRead;
+    conversation.latest = lastMessage ?? null;
+    if (conversation.peer === null) return;
+    const name = lastMessage?.from.id === conversation.peer ? lastMessage.from.name : undefined;
+    this.store.updatePerson({ id: conversation.peer, name });
+  }
+
+  /** @param {Conversation} conversation */
+  async #refresh(conversation) {
     try {
-      if (!one.direct) await this.join(one);
-      else if (one === this.book.active && !one.loaded) await this.load(one);
+      if (!conversation.direct) await this.join(conversation);
+      else if (conversation === this.store.active && !conversation.loaded) await this.load(conversation);
     } catch (error) {
-      if (error.code !== "forbidden" && error.code !== "not_found") throw error;
-      this.book.forget(one);
+      const code = codeOf(error);
+      if (code !== "forbidden" && code !== "not_found") throw error;
+      this.store.remove(conversation);
     }
   }
 
-  /** What was said and changed in all of these since the connection was lost, page by page. */
-  async #missed(all) {
-    for (let left = all.slice(0, SYNC_ROOMS); left.length; ) {
-      const asked = Object.fromEntries(left.map((one) => [one.room, { seq: one.lastSeq, rev: one.rev }]));
-      const { rooms } = await this.connection.call("sync", { rooms: asked, limit: 100 });
-      left = left.filter((one) => this.#caughtUp(one, rooms[one.room]));
+  /**
+   * Fetch the messages and changes since the connection was lost, for all of these, page by page.
+   * @param {Conversation[]} conversations
+   */
+  async #fetchMissed(conversations) {
+    for (let left = conversations.slice(0, SYNC_ROOMS); left.length; ) {
+      const rooms = Object.fromEntries(left.map(({ room, lastSeq, rev }) => [room, { seq: lastSeq, rev }]));
+      const answer = await this.connection.call("sync", { rooms, limit: SYNC_LIMIT });
+      left = left.filter((conversation) => this.#applyMissed(conversation, answer.rooms[conversation.room]));
     }
-    this.book.changed();
+    this.store.changed();
   }
 
-  /** Take in one room's part of the answer; whether there is more to ask for. */
-  #caughtUp(one, found) {
-    if (!found || found.error) return false;
-    const behind = found.lastSeq > one.lastSeq + GAP_LIMIT;
-    if (behind) one.restart([]);
-    else one.add(found.messages);
-    for (const message of found.changed) one.change(message);
-    one.rev = Math.max(one.rev, found.rev);
-    one.unread = found.unread;
-    one.lastRead = found.lastRead;
-    return found.more && !behind;
+  /**
+   * Apply one room's part of the answer; returns whether there is more to fetch.
+   * @param {Conversation} conversation
+   * @param {MissedPart | undefined} part
+   */
+  #applyMissed(conversation, part) {
+    if (!part || part.error) return false;
+    const tooFarBehind = part.lastSeq > conversation.lastSeq + GAP_LIMIT;
+    if (tooFarBehind) conversation.restart([]);
+    else conversation.add(part.messages);
+    for (const message of part.changed) conversation.applyChange(message);
+    conversation.rev = Math.max(conversation.rev, part.rev);
+    conversation.unread = part.unread;
+    conversation.lastRead = part.lastRead;
+    return part.more && !tooFarBehind;
   }
 
-  async join(one) {
-    one.membersAsked();
-    const asked = this.#clock;
-    const { members, messages, lastRead } = await this.connection.call("join", { room: one.room });
-    for (const member of members) this.#learn(member, asked);
-    one.membersAnswered(members.map((member) => member.id));
-    one.lastRead = lastRead;
-    if (one.loaded && messages.length && messages[0].seq > one.lastSeq + GAP_LIMIT) one.restart(messages);
-    else if (one.loaded && messages.length && one.misses(messages[0].seq)) await this.#fillGap(one);
-    one.more = one.loaded ? one.more : messages.length >= PAGE;
-    if (one.loaded) one.add(messages);
-    else one.begin(messages);
-    this.#ready(one);
-    this.connection.call("room", { room: one.room }).then(({ room }) => this.#set(one, room), () => {}); // not known, then
+  /** Join a room and load its newest page. @param {Conversation} conversation */
+  async join(conversation) {
+    const { room } = conversation;
+    conversation.beginMembersRequest();
+    const requested = this.#clock;
+    /** @type {{members: PersonFacts[], messages: Message[], lastRead: number}} */
+    const { members, messages, lastRead } = await this.connection.call("join", { room });
+    for (const member of members) this.#updatePerson(member, requested);
+    conversation.endMembersRequest(members.map((member) => member.id));
+    conversation.lastRead = lastRead;
+    const first = messages[0];
+    if (conversation.loaded && first && first.seq > conversation.lastSeq + GAP_LIMIT) conversation.restart(messages);
+    else if (conversation.loaded && first && conversation.hasGapBefore(first.seq)) await this.#fillGap(conversation);
+    conversation.hasOlder = conversation.loaded ? conversation.hasOlder : messages.length >= PAGE;
+    if (conversation.loaded) conversation.add(messages);
+    else conversation.addNewestPage(messages);
+    this.#markLoaded(conversation);
+    this.connection.call("room", { room }).then(
+      (answer) => this.#applySettings(conversation, answer.room),
+      () => {}, // then they are not known
+    );
   }
 
-  #set(one, { readOnly, meta }) {
-    one.readOnly = readOnly;
-    one.topic = typeof meta?.topic === "string" ? meta.topic : "";
-    this.book.changed();
+  /** @param {Conversation} conversation @param {RoomSettings} settings */
+  #applySettings(conversation, { readOnly, meta }) {
+    conversation.readOnly = readOnly;
+    conversation.topic = typeof meta?.topic === "string" ? meta.topic : "";
+    this.store.changed();
   }
 
-  /** The newest page of a direct conversation. */
-  async load(one) {
-    const { messages, more } = await this.connection.call("history", { ...one.address, limit: PAGE });
-    one.begin(messages);
-    one.more = more;
-    for (const { from } of messages) this.book.meet(from);
-    this.#ready(one);
+  /** Load the newest page of a direct conversation. @param {Conversation} conversation */
+  async load(conversation) {
+    const { messages, more } = await this.#history(conversation, { limit: PAGE });
+    conversation.addNewestPage(messages);
+    conversation.hasOlder = more;
+    for (const { from } of messages) this.store.updatePerson(from);
+    this.#markLoaded(conversation);
   }
 
-  #ready(one) {
-    const first = !one.loaded;
-    one.loaded = true;
-    if (first && one === this.book.active) this.book.markFresh(one);
-    this.book.changed();
+  /**
+   * @param {Conversation} conversation
+   * @param {object} page
+   * @returns {Promise<{messages: Message[], more: boolean}>}
+   */
+  #history(conversation, page) {
+    return this.connection.call("history", { ...conversation.address, ...page });
   }
 
-  async older(one) {
-    const { messages, more } = await this.connection.call("history", { ...one.address, before: one.firstSeq, limit: PAGE });
-    one.add(messages);
-    one.more = more;
-    this.book.changed();
+  /** @param {Conversation} conversation */
+  #markLoaded(conversation) {
+    const first = !conversation.loaded;
+    conversation.loaded = true;
+    if (first && conversation === this.store.active) this.store.markFirstUnread(conversation);
+    this.store.changed();
   }
 
-  async #fillGap(one) {
+  /** Load the page before the oldest message. @param {Conversation} conversation */
+  async loadOlder(conversation) {
+    const { messages, more } = await this.#history(conversation, { before: conversation.firstSeq, limit: PAGE });
+    conversation.add(messages);
+    conversation.hasOlder = more;
+    this.store.changed();
+  }
+
+  /** @param {Conversation} conversation */
+  async #fillGap(conversation) {
     for (let more = true; more; ) {
-      const answer = await this.connection.call("history", { ...one.address, after: one.lastSeq, limit: 100 });
-      const fresh = one.add(answer.messages);
-      more = answer.more && fresh.length > 0;
+      const answer = await this.#history(conversation, { after: conversation.lastSeq, limit: SYNC_LIMIT });
+      const added = conversation.add(answer.messages);
+      more = answer.more && added.length > 0;
     }
-    this.book.changed();
+    this.store.changed();
   }
 
-  async #presence() {
-    const users = [...this.book.people.keys()];
-    const asked = this.#clock;
+  async #fetchPresence() {
+    const users = [...this.store.people.keys()];
+    const requested = this.#clock;
+    /** @type {{online: string[]}} */
     const { online } = await this.connection.call("online", { users });
-    for (const id of users) this.#learn({ id, online: online.includes(id) }, asked);
+    for (const id of users) this.#updatePerson({ id, online: online.includes(id) }, requested);
   }
 
-  #hear(id, online) {
-    this.#heard.set(id, ++this.#clock);
-    this.book.meet({ id, online });
+  /** @param {string} id @param {boolean} online */
+  #onPresence(id, online) {
+    this.#clock += 1;
+    this.#presenceTimes.set(id, this.#clock);
+    this.store.updatePerson({ id, online });
   }
 
-  /** What an answer says of a person; what was heard since it was `asked` for is newer. */
-  #learn({ id, name, online }, asked) {
-    const older = this.#heard.get(id) > asked;
-    this.book.meet({ id, name, online: older ? undefined : online });
+  /**
+   * Apply an answer about a person; presence events since it was `requested` are newer.
+   * @param {PersonFacts} person
+   * @param {number} requested by #clock
+   */
+  #updatePerson({ id, name, online }, requested) {
+    const outdated = (this.#presenceTimes.get(id) ?? 0) > requested;
+    this.store.updatePerson({ id, name, online: outdated ? undefined : online });
   }
 
-  #arrived(message) {
-    const one = this.book.room(message.room);
-    this.book.meet({ id: message.from.id, name: message.from.name });
-    if (one.misses(message.seq)) this.#fillGap(one).catch(() => {});
-    if (!one.add([message]).length) return; // also before the room is loaded: the answer may be older
-    this.book.typing(one, message.from.id, false);
-    const mine = message.from.id === this.book.me.id;
-    if (!mine) one.unread += 1;
-    this.book.changed();
-    this.onArrival(one, message, mine);
+  /** @param {Message} message */
+  #onMessage(message) {
+    const conversation = this.store.conversation(message.room);
+    this.store.updatePerson(message.from);
+    if (conversation.hasGapBefore(message.seq)) this.#fillGap(conversation).catch(() => {});
+    if (!conversation.add([message]).length) return; // also before the room is loaded: the answer may be older
+    this.store.setTyping(conversation, message.from.id, false);
+    const mine = message.from.id === this.store.me.id;
+    if (!mine) conversation.unread += 1;
+    this.store.changed();
+    this.onArrival(conversation, message, mine);
   }
 
-  #membership(room, user, here) {
-    const one = this.book.room(room);
-    const stranger = !this.book.people.has(user);
-    one.moved(user, here);
-    if (here) this.#hear(user, true); // presence was told before this room could hear it
-    if (here && stranger) this.#names(room).catch(() => {});
-    if (!here && user === this.book.me.id) this.book.forget(one);
-    this.book.changed();
+  /** @param {Message} message */
+  #onChange(message) {
+    this.store.conversation(message.room).applyChange(message);
+    this.store.changed();
   }
 
-  async #names(room) {
-    const asked = this.#clock;
+  /** @param {string} room @param {string} user @param {boolean} here */
+  #onMembership(room, user, here) {
+    const conversation = this.store.conversation(room);
+    const stranger = !this.store.people.has(user);
+    conversation.setMember(user, here);
+    if (here) this.#onPresence(user, true); // the presence event came before this room could receive it
+    if (here && stranger) this.#fetchNames(room).catch(() => {});
+    if (!here && user === this.store.me.id) this.store.remove(conversation);
+    this.store.changed();
+  }
+
+  /** @param {string} room */
+  async #fetchNames(room) {
+    const requested = this.#clock;
+    /** @type {{members: PersonFacts[]}} */
     const { members } = await this.connection.call("members", { room });
-    for (const member of members) this.#learn(member, asked);
+    for (const member of members) this.#updatePerson(member, requested);
   }
 
-  #seen(room, id, seq) {
-    const one = this.book.room(room);
-    if (id === this.book.me.id) one.readUpTo(seq, id);
-    else one.seen.set(id, seq);
-    this.book.changed();
+  /** @param {string} room @param {string} id @param {number} seq */
+  #onRead(room, id, seq) {
+    const conversation = this.store.conversation(room);
+    if (id === this.store.me.id) conversation.markReadUpTo(seq, id);
+    else conversation.readCursors.set(id, seq);
+    this.store.changed();
   }
 
-  /** The reader has everything of this conversation before their eyes. */
-  async markRead(one) {
-    const seq = one.lastSeq;
-    if (!one.loaded || seq <= one.lastRead && !one.unread || this.reading.has(one)) return;
-    this.reading.add(one);
+  /** Report that the newest message of this conversation has been in view. @param {Conversation} conversation */
+  async markRead(conversation) {
+    const seq = conversation.lastSeq;
+    const nothingNew = seq <= conversation.lastRead && !conversation.unread;
+    if (!conversation.loaded || nothingNew || this.#reading.has(conversation)) return;
+    this.#reading.add(conversation);
     try {
-      await this.connection.call("read", { ...one.address, seq });
-      one.readUpTo(seq, this.book.me.id);
-      this.book.changed();
+      await this.connection.call("read", { ...conversation.address, seq });
+      conversation.markReadUpTo(seq, this.store.me.id);
+      this.store.changed();
     } catch {
-      // Not read as far as the server knows; the next look at the conversation tries again.
+      // Not read, as far as the server knows; the next look at the conversation tries again.
     } finally {
-      this.reading.delete(one);
+      this.#reading.delete(conversation);
     }
   }
 
-  edit = (one, { id }, text) => this.#change(one, "edit", { id, text });
-  remove = (one, { id }) => this.#change(one, "delete", { id });
-  react = (one, { id }, emoji, on) => this.#change(one, "react", { id, emoji, on });
-
-  async #change(one, event, what) {
-    const { message } = await this.connection.call(event, { ...one.address, ...what });
-    one.change(message);
-    this.book.changed();
+  /** @param {Conversation} conversation @param {Message} message @param {string} text */
+  edit(conversation, { id }, text) {
+    return this.#change(conversation, "edit", { id, text });
   }
 
-  /** Load what is older until the message with this seq is there, or there is no more. */
-  async reach(one, seq) {
-    if (!one.loaded) await (one.direct ? this.load(one) : this.join(one));
-    while (one.more && one.firstSeq !== null && one.firstSeq > seq) await this.older(one);
+  /** @param {Conversation} conversation @param {Message} message */
+  remove(conversation, { id }) {
+    return this.#change(conversation, "delete", { id });
   }
 
-  typing(one, on) {
-    this.connection.call("typing", { ...one.address, typing: on }).catch(() => {});
+  /** @param {Conversation} conversation @param {Message} message @param {string} emoji @param {boolean} on */
+  react(conversation, { id }, emoji, on) {
+    return this.#change(conversation, "react", { id, emoji, on });
   }
 
-  async leave(one) {
-    await this.connection.call("leave", { room: one.room });
-    this.book.forget(one);
+  /** @param {Conversation} conversation @param {string} event @param {object} payload */
+  async #change(conversation, event, payload) {
+    const { message } = await this.connection.call(event, { ...conversation.address, ...payload });
+    conversation.applyChange(message);
+    this.store.changed();
+  }
+
+  /**
+   * Load older pages until the message with this seq is there, or there are no more.
+   * @param {Conversation} conversation
+   * @param {number} seq
+   */
+  async loadBackTo(conversation, seq) {
+    if (!conversation.loaded) await (conversation.direct ? this.load(conversation) : this.join(conversation));
+    while (conversation.hasOlder && conversation.firstSeq !== null && conversation.firstSeq > seq) {
+      await this.loadOlder(conversation);
+    }
+  }
+
+  /** @param {Conversation} conversation @param {boolean} typing */
+  sendTyping(conversation, typing) {
+    this.connection.call("typing", { ...conversation.address, typing }).catch(() => {});
+  }
+
+  /** @param {Conversation} conversation */
+  async leave(conversation) {
+    await this.connection.call("leave", { room: conversation.room });
+    this.store.remove(conversation);
   }
 }

@@ -1,80 +1,113 @@
-// Owns the notifications this tab has loaded and their number of unread ones. Pure: no server, no page.
+// Inbox: the notifications this tab has loaded, and the counts of unread and unseen ones. Pure: no server, no page.
+
+/**
+ * A notification as docs/events.md has it.
+ * @typedef {object} Note
+ * @property {string} id
+ * @property {number} seq
+ * @property {string} type
+ * @property {string} message
+ * @property {any} data
+ * @property {string} createdAt
+ * @property {string | null} [expiresAt]
+ * @property {boolean} read
+ * @property {boolean} seen
+ * @property {number} count of the group
+ * @property {boolean} [silent]
+ */
 
 export class Inbox {
-  notes = new Map(); // id → notification
+  /** @type {Map<string, Note>} by id */
+  notes = new Map();
   unread = 0;
   unseen = 0;
-  types = new Set(); // those that were ever seen here
-  more = false;
-  #since = null; // what happened while the list was asked for
+  /** @type {Set<string>} all types that were ever here */
+  types = new Set();
+  hasOlder = false;
+  /** @type {(() => void)[] | null} changes while the list is being requested */
+  #changes = null;
 
-  /** The list is being asked for: what happens from now on is newer than the answer. */
-  asked() {
-    this.#since = [];
+  /** The list is being requested: changes from now on are newer than the answer. */
+  beginRequest() {
+    this.#changes = [];
   }
 
-  /** Begin anew with what `list` answered, and with all that happened meanwhile; without an answer go on as before. */
-  answered(notifications) {
-    const since = this.#since;
-    this.#since = null;
+  /**
+   * Begin anew with the answer and the changes since it was requested; without an answer nothing changes.
+   * @param {Note[] | undefined} notifications
+   */
+  endRequest(notifications) {
+    const changes = this.#changes ?? [];
+    this.#changes = null;
     if (!notifications) return;
     this.notes.clear();
     this.add(notifications);
-    for (const again of since) again();
+    for (const apply of changes) apply();
   }
 
-  /** Merge what `list` answered or what arrived. */
+  /** Merge notifications from an answer or an event. @param {Note[]} notifications */
   add(notifications) {
-    this.#since?.push(() => this.add(notifications));
+    this.#changes?.push(() => this.add(notifications));
     for (const note of notifications) {
       this.notes.set(note.id, note);
       this.types.add(note.type);
     }
   }
 
-  /** Whether it adds to the number of unread ones: a group that has grown was counted when it began. */
-  counts(note) {
+  /** Whether it adds to the unread count: a group that has grown was counted when it began. @param {Note} note */
+  addsToUnread(note) {
     return !note.read && note.count === 1;
   }
 
-  /** Newest first. */
+  /**
+   * The notifications that pass the filters and have not expired, newest first.
+   * @param {{unreadOnly: boolean, type: string}} filters
+   */
   shown({ unreadOnly, type }) {
     const now = Date.now();
-    const wanted = (note) => (!unreadOnly || !note.read) && (!type || note.type === type) && !(Date.parse(note.expiresAt) <= now);
+    /** @param {Note} note */
+    const wanted = (note) => (!unreadOnly || !note.read) && (!type || note.type === type) && !(expiry(note) <= now);
     return [...this.notes.values()].filter(wanted).sort((a, b) => b.seq - a.seq);
   }
 
   /** When the next one expires, in milliseconds from now; Infinity for never. */
   get nextExpiry() {
     const now = Date.now();
-    return Math.min(Infinity, ...[...this.notes.values()].map((note) => Date.parse(note.expiresAt) - now).filter((left) => left > 0));
+    const left = [...this.notes.values()].map((note) => expiry(note) - now);
+    return Math.min(Infinity, ...left.filter((time) => time > 0));
   }
 
-  get newest() {
+  get newestSeq() {
     return Math.max(0, ...[...this.notes.values()].map((note) => note.seq));
   }
 
-  get oldest() {
+  get oldestSeq() {
     return Math.min(...[...this.notes.values()].map((note) => note.seq));
   }
 
-  /** `ids` (null means all) were read. */
-  read(ids) {
-    this.#since?.push(() => this.read(ids));
+  /** @param {string[] | null} ids null for all */
+  markRead(ids) {
+    this.#changes?.push(() => this.markRead(ids));
     for (const id of ids ?? [...this.notes.keys()]) {
       const note = this.notes.get(id);
       if (note) this.notes.set(id, { ...note, read: true });
     }
   }
 
-  /** These, or those up to a `seq`, or all were shown. */
-  seen({ ids, upTo = Infinity }) {
-    this.#since?.push(() => this.seen({ ids, upTo }));
-    for (const [id, note] of this.notes) if (ids?.includes(id) ?? note.seq <= upTo) this.notes.set(id, { ...note, seen: true });
+  /** Mark as seen: these, or those up to a seq, or all. @param {{ids?: string[], upTo?: number}} which */
+  markSeen({ ids, upTo = Infinity }) {
+    this.#changes?.push(() => this.markSeen({ ...(ids && { ids }), upTo }));
+    for (const [id, note] of this.notes) {
+      if (ids?.includes(id) ?? note.seq <= upTo) this.notes.set(id, { ...note, seen: true });
+    }
   }
 
+  /** @param {string[]} ids */
   remove(ids) {
-    this.#since?.push(() => this.remove(ids));
+    this.#changes?.push(() => this.remove(ids));
     for (const id of ids) this.notes.delete(id);
   }
 }
+
+/** In milliseconds; NaN for never. @param {Note} note */
+const expiry = (note) => Date.parse(note.expiresAt ?? "");

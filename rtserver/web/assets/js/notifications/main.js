@@ -1,182 +1,243 @@
-// Owns the notifications page: the list in step with the server and with the user's other devices.
+// Notifications page: the list in step with the server and with the user's other devices.
 import { Alerts } from "../alerts.js";
-import { connect } from "../api.js";
-import { $, h, icon } from "../dom.js";
-import { start } from "../start.js";
+import { codeOf, connect } from "../connection.js";
+import { button, byId, h, icon } from "../dom.js";
+import { startSignedIn } from "../sign_in.js";
+import { count, failure } from "../text_format.js";
 import { toast } from "../toast.js";
-import { setBell, showStatus, showTrouble } from "../topbar.js";
-import { count, failure } from "../words.js";
-import { watchForm } from "./command.js";
+import { setBell, showConnectionProblems, showStatus } from "../topbar.js";
+import { watchCommandForm } from "./curl_command.js";
 import { Inbox } from "./inbox.js";
+import { noteRow } from "./notification_row.js";
 import { Preferences } from "./preferences.js";
-import { noteRow } from "./row.js";
+
+/** @typedef {import("../connection.js").Connection} Connection */
+/** @typedef {import("./inbox.js").Note} Note */
+/** @typedef {{notifications: Note[], more: boolean}} Page */
 
 const PAGE = 30;
 const LONGEST_TIMER = 2 ** 31 - 2; // ms
+const ANNOUNCED_FOR = 10_000; // ms
 const OFFLINE = "The connection is lost. New notifications appear as soon as it is back.";
 
-start(async (user, users) => {
-  watchForm(user, users);
-  const connection = await connect("/notifications", user, { device: device() });
+startSignedIn(async (user, users) => {
+  watchCommandForm(user, users);
+  const connection = await connect("/notifications", user, { device: deviceName() });
   new NotificationsPage(connection);
   showStatus(connection);
-  showTrouble(connection, { offline: OFFLINE });
+  showConnectionProblems(connection, { offline: OFFLINE });
 });
 
 class NotificationsPage {
   #inbox = new Inbox();
   #unreadOnly = false;
   #type = "";
-  #fresh = new Set(); // ids that arrived while the page was open
-  #expiry = null;
+  /** @type {Set<string>} ids that arrived since the last drawing */
+  #arrived = new Set();
+  /** @type {number | undefined} timer for the next one that expires */
+  #expiry;
   #loads = 0; // how often the list was begun anew
   #loading = false;
-  #seen = 0; // the last seq that was told to have been shown
+  #seenUpTo = 0; // the last seq that was reported as seen
   #alerts = new Alerts();
 
+  /** @param {Connection} connection */
   constructor(connection) {
     this.connection = connection;
     this.preferences = new Preferences(connection);
-    connection.on("unread", ({ count: unread, unseen, types }) => (this.#typesKnown(types), this.#counted(unread, unseen)));
-    connection.on("notification", (note, confirm) => (confirm?.(), this.#arrived(note)));
-    connection.on("seen", ({ unread, unseen, ...which }) => (this.#inbox.seen(which), this.#counted(unread, unseen)));
-    connection.on("read", ({ ids, unread, unseen }) => (this.#inbox.read(ids ?? null), this.#counted(unread, unseen)));
-    connection.on("deleted", ({ ids, unread, unseen }) => (this.#inbox.remove(ids), this.#counted(unread, unseen)));
+    this.#watchConnection(connection);
+    byId("read-all").addEventListener("click", () => this.#markAllRead());
+    byId("show-all").addEventListener("click", () => this.#filter(false));
+    byId("show-unread").addEventListener("click", () => this.#filter(true));
+    byId("more").addEventListener("click", () => this.#loadOlder());
+    const types = byId("type-filter", HTMLSelectElement);
+    types.addEventListener("change", () => {
+      this.#type = types.value;
+      this.#load();
+    });
+    new IntersectionObserver(([end]) => end?.isIntersecting && this.#loadOlder()).observe(byId("more"));
+    document.addEventListener("visibilitychange", () => this.#markSeen());
+    this.#alerts.control(byId("mute"));
+  }
+
+  /** @param {Connection} connection */
+  #watchConnection(connection) {
+    connection.on("unread", ({ count: unread, unseen, types }) => {
+      this.#addTypes(Object.keys(types));
+      this.#setCounts(unread, unseen);
+    });
+    connection.on("notification", (note, confirm) => {
+      confirm?.();
+      this.#onArrival(note);
+    });
+    connection.on("seen", ({ unread, unseen, ...which }) => {
+      this.#inbox.markSeen(which);
+      this.#setCounts(unread, unseen);
+    });
+    connection.on("read", ({ ids, unread, unseen }) => {
+      this.#inbox.markRead(ids ?? null);
+      this.#setCounts(unread, unseen);
+    });
+    connection.on("deleted", ({ ids, unread, unseen }) => {
+      this.#inbox.remove(ids);
+      this.#setCounts(unread, unseen);
+    });
     connection.watch((state) => state === "online" && this.#load());
-    $("read-all").addEventListener("click", () => this.#do("read", { all: true }, () => this.#inbox.read(null)));
-    $("show-all").addEventListener("click", () => this.#filter(false));
-    $("show-unread").addEventListener("click", () => this.#filter(true));
-    $("more").addEventListener("click", () => this.#older());
-    $("type-filter").addEventListener("change", (event) => ((this.#type = event.target.value), this.#load()));
-    new IntersectionObserver(([end]) => end.isIntersecting && this.#older()).observe($("more"));
-    document.addEventListener("visibilitychange", () => this.#look());
-    this.#alerts.control($("mute"));
   }
 
-  /** Begin with the newest page: whatever changed while offline is in it. */
+  /** Begin anew with the newest page, which has all changes that were missed while offline. */
   async #load() {
-    const load = ++this.#loads;
-    this.#inbox.asked();
-    const answer = await this.#ask({});
+    this.#loads += 1;
+    const load = this.#loads;
+    this.#inbox.beginRequest();
+    const page = await this.#fetchPage({});
     if (load !== this.#loads) return; // a newer one is under way
-    this.#inbox.answered(answer?.notifications);
-    if (answer) this.#taken(answer);
+    this.#inbox.endRequest(page?.notifications);
+    if (page) this.#onPage(page);
   }
 
-  async #older() {
-    if (!this.#inbox.more || this.#loading) return;
+  async #loadOlder() {
+    if (!this.#inbox.hasOlder || this.#loading) return;
     this.#loading = true;
-    const answer = await this.#ask({ before: this.#inbox.oldest });
+    const page = await this.#fetchPage({ before: this.#inbox.oldestSeq });
     this.#loading = false;
-    if (!answer) return;
-    this.#inbox.add(answer.notifications);
-    this.#taken(answer);
+    if (!page) return;
+    this.#inbox.add(page.notifications);
+    this.#onPage(page);
   }
 
-  /** All that is on the page has been before the reader's eyes: new, but not yet dealt with. */
-  async #look() {
-    const upTo = this.#inbox.newest;
-    if (document.visibilityState !== "visible" || !this.#inbox.unseen || upTo <= this.#seen || this.#type) return;
-    this.#seen = upTo;
-    await this.#do("seen", { upTo }, () => this.#inbox.seen({ upTo }));
+  /** Report as seen all that is on the page: it was in view, but is not yet read. */
+  async #markSeen() {
+    const upTo = this.#inbox.newestSeq;
+    const visible = document.visibilityState === "visible";
+    if (!visible || !this.#inbox.unseen || upTo <= this.#seenUpTo || this.#type) return;
+    this.#seenUpTo = upTo;
+    await this.#call("seen", { upTo }, () => this.#inbox.markSeen({ upTo }));
   }
 
-  async #ask(payload) {
+  #markAllRead() {
+    return this.#call("read", { all: true }, () => this.#inbox.markRead(null));
+  }
+
+  /** @param {object} position @returns {Promise<Page | null>} null after a failure, which is shown */
+  async #fetchPage(position) {
+    const filters = { unread: this.#unreadOnly, type: this.#type || undefined };
     try {
-      return await this.connection.call("list", { ...payload, limit: PAGE, unread: this.#unreadOnly, type: this.#type || undefined });
+      return await this.connection.call("list", { ...position, limit: PAGE, ...filters });
     } catch (error) {
-      if (error.code !== "offline") toast(failure(error));
+      if (codeOf(error) !== "offline") toast(failure(error));
       return null;
     }
   }
 
-  #taken({ more }) {
-    this.#inbox.more = more;
-    this.#typesKnown({});
+  /** @param {Page} page */
+  #onPage({ more }) {
+    this.#inbox.hasOlder = more;
+    this.#addTypes([]);
     this.#show();
-    this.#look();
+    this.#markSeen();
   }
 
-  #typesKnown(types) {
-    for (const type of Object.keys(types)) this.#inbox.types.add(type);
-    const select = $("type-filter");
+  /** Offer these types and those of the inbox in the filter. @param {string[]} types */
+  #addTypes(types) {
+    for (const type of types) this.#inbox.types.add(type);
+    const select = byId("type-filter", HTMLSelectElement);
     const known = new Set([...select.options].map((option) => option.value));
-    select.append(...[...this.#inbox.types].filter((type) => !known.has(type)).sort().map((type) => h("option", { value: type }, type)));
+    const added = [...this.#inbox.types].filter((type) => !known.has(type));
+    select.append(...added.sort().map((type) => h("option", { value: type }, type)));
   }
 
+  /** @param {boolean} unreadOnly */
   #filter(unreadOnly) {
     this.#unreadOnly = unreadOnly;
-    $("show-all").setAttribute("aria-pressed", String(!unreadOnly));
-    $("show-unread").setAttribute("aria-pressed", String(unreadOnly));
+    byId("show-all").setAttribute("aria-pressed", String(!unreadOnly));
+    byId("show-unread").setAttribute("aria-pressed", String(unreadOnly));
     this.#load();
   }
 
-  #arrived(note) {
-    const counts = this.#inbox.counts(note);
+  /** @param {Note} note */
+  #onArrival(note) {
+    const addsToUnread = this.#inbox.addsToUnread(note);
     this.#inbox.add([note]);
-    this.#typesKnown({});
-    this.#fresh.add(note.id);
+    this.#addTypes([]);
+    this.#arrived.add(note.id);
     if (!note.silent) this.#alerts.ring(note.message.slice(0, 60));
     const line = h("p", {}, `New notification: ${note.message}`);
-    $("announcer").append(line);
-    setTimeout(() => line.remove(), 10_000);
-    $("bell").classList.remove("rings");
-    requestAnimationFrame(() => $("bell").classList.add("rings"));
-    this.#counted(this.#inbox.unread + (counts ? 1 : 0), this.#inbox.unseen + 1);
-    this.#look();
+    byId("announcer").append(line);
+    setTimeout(() => line.remove(), ANNOUNCED_FOR);
+    byId("bell").classList.remove("rings");
+    requestAnimationFrame(() => byId("bell").classList.add("rings"));
+    this.#setCounts(this.#inbox.unread + (addsToUnread ? 1 : 0), this.#inbox.unseen + 1);
+    this.#markSeen();
   }
 
-  #counted(unread, unseen = this.#inbox.unseen) {
-    Object.assign(this.#inbox, { unread, unseen });
+  /** @param {number} unread @param {number} [unseen] */
+  #setCounts(unread, unseen = this.#inbox.unseen) {
+    this.#inbox.unread = unread;
+    this.#inbox.unseen = unseen;
     this.#show();
   }
 
-  async #do(event, payload, apply) {
+  /**
+   * Call the server, then `apply()` and take over the counts.
+   * @param {string} event
+   * @param {object} payload
+   * @param {() => void} apply
+   */
+  async #call(event, payload, apply) {
     try {
       const { unread, unseen } = await this.connection.call(event, payload);
       apply();
-      this.#counted(unread, unseen);
+      this.#setCounts(unread, unseen);
     } catch (error) {
-      if (error.code !== "offline" || event !== "seen") toast(failure(error));
+      if (codeOf(error) !== "offline" || event !== "seen") toast(failure(error));
     }
   }
 
   #show() {
-    const { unread, more } = this.#inbox;
-    const notes = this.#inbox.shown({ unreadOnly: this.#unreadOnly, type: this.#type });
+    const { unread, hasOlder, nextExpiry } = this.#inbox;
     clearTimeout(this.#expiry);
-    if (this.#inbox.nextExpiry < LONGEST_TIMER) this.#expiry = setTimeout(() => this.#show(), this.#inbox.nextExpiry + 1);
-    const focused = focusPlace();
-    $("notes").replaceChildren(...(notes.length ? notes.map((note) => this.#row(note)) : [this.#empty()]));
-    restoreFocus(focused);
-    this.#fresh.clear();
-    $("more").hidden = !more;
-    $("read-all").disabled = unread === 0;
-    $("big-count").hidden = unread === 0;
-    $("big-count").textContent = String(unread);
+    if (nextExpiry < LONGEST_TIMER) this.#expiry = setTimeout(() => this.#show(), nextExpiry + 1);
+    this.#showRows();
+    byId("more").hidden = !hasOlder;
+    button("read-all").disabled = unread === 0;
+    byId("big-count").hidden = unread === 0;
+    byId("big-count").textContent = String(unread);
     setBell(unread);
     document.title = `${unread ? `(${unread}) ` : ""}Notifications · rtserver`;
-    $("title").textContent = "Notifications";
-    $("title").title = count(unread, "unread notification");
+    byId("title").textContent = "Notifications";
+    byId("title").title = count(unread, "unread notification");
   }
 
+  #showRows() {
+    const notes = this.#inbox.shown({ unreadOnly: this.#unreadOnly, type: this.#type });
+    const focused = focusedRow();
+    byId("notes").replaceChildren(...(notes.length ? notes.map((note) => this.#row(note)) : [this.#emptyRow()]));
+    focusRow(focused);
+    this.#arrived.clear();
+  }
+
+  /** @param {Note} note */
   #row(note) {
+    const ids = [note.id];
     return noteRow(note, {
-      fresh: this.#fresh.has(note.id),
-      read: () => this.#do("read", { ids: [note.id] }, () => this.#inbox.read([note.id])),
+      arrived: this.#arrived.has(note.id),
+      read: () => this.#call("read", { ids }, () => this.#inbox.markRead(ids)),
       mute: () => this.preferences.mute(note.type),
-      remove: () => this.#do("delete", { ids: [note.id] }, () => this.#inbox.remove([note.id])),
+      remove: () => this.#call("delete", { ids }, () => this.#inbox.remove(ids)),
     });
   }
 
-  #empty() {
-    const words = this.#unreadOnly ? "You have read everything." : "Nothing yet. Push one with the command on this page.";
-    return h("li", { class: "blank" }, icon("bell"), h("strong", {}, this.#unreadOnly ? "No unread notifications" : "No notifications"), h("span", {}, words));
+  #emptyRow() {
+    const [title, words] = this.#unreadOnly
+      ? ["No unread notifications", "You have read everything."]
+      : ["No notifications", "Nothing yet. Push one with the command on this page."];
+    return h("li", { class: "blank" }, icon("bell"), h("strong", {}, title), h("span", {}, words));
   }
 }
 
-/** What this browser calls itself, so that the server knows what has arrived here. */
-function device() {
+/** The name of this browser, for receipts of delivery. Undefined without storage: then there are no receipts. */
+function deviceName() {
   try {
     const known = localStorage.getItem("rtserver.device");
     if (known) return known;
@@ -184,19 +245,18 @@ function device() {
     localStorage.setItem("rtserver.device", made);
     return made;
   } catch {
-    return undefined; // without receipts, then
+    return undefined;
   }
 }
 
-/** Which row and button hold the focus, to give it back to the nearest one after drawing. */
-function focusPlace() {
-  const rows = [...$("notes").children];
-  const at = rows.findIndex((row) => row.contains(document.activeElement));
-  return at < 0 ? null : at;
+/** The index of the row with the focus, to give it back after drawing; -1 for none. */
+function focusedRow() {
+  return [...byId("notes").children].findIndex((row) => row.contains(document.activeElement));
 }
 
-function restoreFocus(at) {
-  if (at === null) return;
-  const row = $("notes").children[Math.min(at, $("notes").children.length - 1)];
-  row?.querySelector("button")?.focus();
+/** @param {number} index */
+function focusRow(index) {
+  if (index < 0) return;
+  const rows = byId("notes").children;
+  rows[Math.min(index, rows.length - 1)]?.querySelector("button")?.focus();
 }

@@ -1,72 +1,96 @@
-// Owns the preferences dialog: which types are muted, and when it is quiet. In step with the user's other devices.
-import { $, h, icon } from "../dom.js";
+// Preferences dialog: muted types and quiet hours, in step with the user's other devices.
+import { codeOf } from "../connection.js";
+import { byId, dialog, form, h, icon, input, onSubmit } from "../dom.js";
+import { failure } from "../text_format.js";
 import { toast } from "../toast.js";
-import { failure } from "../words.js";
 
-const HERE = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+/** @typedef {import("../connection.js").Connection} Connection */
+/** @typedef {{from: string, to: string, timeZone: string}} QuietHours */
+/** @typedef {{mutedTypes: string[], mutedRooms: string[], quietHours: QuietHours | null}} Values */
+
+const TIME_ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 const NIGHT = { from: "22:00", to: "07:00" };
 
 export class Preferences {
-  #now = { mutedTypes: [], mutedRooms: [], quietHours: null };
+  /** @type {Values} */
+  #values = { mutedTypes: [], mutedRooms: [], quietHours: null };
 
+  /** @param {Connection} connection */
   constructor(connection) {
     this.connection = connection;
-    this.dialog = $("preferences");
-    connection.on("preferences", (preferences) => this.#take(preferences));
-    connection.watch((state) => state === "online" && this.#ask("preferences", {}));
-    $("open-preferences").addEventListener("click", () => this.dialog.showModal());
-    $("close-preferences").addEventListener("click", () => this.dialog.close());
-    $("mute-form").addEventListener("submit", (event) => (event.preventDefault(), this.#muteWritten()));
-    $("quiet-form").addEventListener("change", () => this.#setQuiet());
-    $("quiet-form").addEventListener("submit", (event) => event.preventDefault());
+    this.dialog = dialog("preferences");
+    connection.on("preferences", (preferences) => this.#show(preferences));
+    connection.watch((state) => state === "online" && this.#call("preferences", {}));
+    byId("open-preferences").addEventListener("click", () => this.dialog.showModal());
+    byId("close-preferences").addEventListener("click", () => this.dialog.close());
+    onSubmit(form("mute-form"), () => this.#muteEntered());
+    form("quiet-form").addEventListener("change", () => this.#setQuietHours());
+    onSubmit(form("quiet-form"), () => {});
   }
 
+  /** @param {string} type */
   async mute(type) {
-    const mutedTypes = [...new Set([...this.#now.mutedTypes, type])];
-    if (await this.#ask("setPreferences", { mutedTypes })) toast(`Muted ${type}. The preferences take it back.`);
+    const mutedTypes = [...new Set([...this.#values.mutedTypes, type])];
+    if (await this.#call("setPreferences", { mutedTypes })) toast(`Muted ${type}. The preferences take it back.`);
   }
 
+  /** @param {string} type */
   async #unmute(type) {
-    await this.#ask("setPreferences", { mutedTypes: this.#now.mutedTypes.filter((other) => other !== type) });
-    ($("muted").querySelector("button") ?? $("mute-type")).focus();
+    const mutedTypes = this.#values.mutedTypes.filter((other) => other !== type);
+    await this.#call("setPreferences", { mutedTypes });
+    (byId("muted").querySelector("button") ?? byId("mute-type")).focus();
   }
 
-  async #muteWritten() {
-    const type = $("mute-type").value.trim();
+  async #muteEntered() {
+    const field = input("mute-type");
+    const type = field.value.trim();
     if (!type) return;
     await this.mute(type);
-    $("mute-type").value = "";
+    field.value = "";
   }
 
-  #setQuiet() {
-    const on = $("quiet-on").checked;
-    const quietHours = on ? { from: $("quiet-from").value || NIGHT.from, to: $("quiet-to").value || NIGHT.to, timeZone: HERE } : null;
-    this.#ask("setPreferences", { quietHours });
+  #setQuietHours() {
+    const from = input("quiet-from").value || NIGHT.from;
+    const to = input("quiet-to").value || NIGHT.to;
+    const quietHours = input("quiet-on").checked ? { from, to, timeZone: TIME_ZONE } : null;
+    this.#call("setPreferences", { quietHours });
   }
 
-  async #ask(event, payload) {
+  /** Whether it worked; a failure is shown. @param {string} event @param {object} payload */
+  async #call(event, payload) {
     try {
       const { preferences } = await this.connection.call(event, payload);
-      this.#take(preferences);
+      this.#show(preferences);
       return true;
     } catch (error) {
-      if (error.code !== "offline") toast(failure(error));
+      if (codeOf(error) !== "offline") toast(failure(error));
       return false;
     }
   }
 
-  #take(preferences) {
-    this.#now = preferences;
-    const { mutedTypes, quietHours } = preferences;
-    $("muted").replaceChildren(...(mutedTypes.length ? mutedTypes.map((type) => this.#row(type)) : [h("li", { class: "none" }, "Nothing is muted.")]));
-    $("quiet-on").checked = quietHours !== null;
-    $("quiet-from").value = quietHours?.from ?? NIGHT.from;
-    $("quiet-to").value = quietHours?.to ?? NIGHT.to;
-    $("quiet-from").disabled = $("quiet-to").disabled = quietHours === null;
-    $("quiet-zone").textContent = `Times of ${quietHours?.timeZone ?? HERE}.`;
+  /** @param {Values} values */
+  #show(values) {
+    this.#values = values;
+    const { mutedTypes, quietHours } = values;
+    const rows = mutedTypes.map((type) => this.#row(type));
+    byId("muted").replaceChildren(...(rows.length ? rows : [h("li", { class: "none" }, "Nothing is muted.")]));
+    input("quiet-on").checked = quietHours !== null;
+    input("quiet-from").value = quietHours?.from ?? NIGHT.from;
+    input("quiet-to").value = quietHours?.to ?? NIGHT.to;
+    input("quiet-from").disabled = quietHours === null;
+    input("quiet-to").disabled = quietHours === null;
+    byId("quiet-zone").textContent = `Times of ${quietHours?.timeZone ?? TIME_ZONE}.`;
   }
 
+  /** @param {string} type */
   #row(type) {
-    return h("li", {}, h("span", {}, type), h("button", { class: "icon-button", type: "button", "aria-label": `Unmute ${type}`, title: "Unmute", on: { click: () => this.#unmute(type) } }, icon("close")));
+    const props = {
+      class: "icon-button",
+      type: "button",
+      "aria-label": `Unmute ${type}`,
+      title: "Unmute",
+      on: { click: () => this.#unmute(type) },
+    };
+    return h("li", {}, h("span", {}, type), h("button", props, icon("close")));
   }
 }

@@ -1,0 +1,1 @@
+"""Saved messages, history and notifications: `benchmarks/durable.py`."""

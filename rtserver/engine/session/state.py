@@ -1,0 +1,70 @@
+"""Engine state: what the sessions, transports and handshakes of one engine share."""
+
+from __future__ import annotations
+
+import math
+
+import structlog
+
+from rtserver.engine.session.cork import Cork
+from rtserver.engine.session.interfaces import EngineMetrics, IdleConnection
+from rtserver.engine.session.options import EngineOptions
+from rtserver.engine.session.registry import SessionRegistry
+from rtserver.timer_wheel import Wheel
+
+log = structlog.get_logger("rtserver.engine")
+
+
+class EngineState:
+    """Implements `EngineContext`."""
+
+    __slots__ = (
+        "cork", "gzip_threshold", "heartbeat_timeout", "idle_connections", "idle_wheel",
+        "max_packets", "max_payload", "metrics", "options", "outbox_limit", "path", "ping_interval", "ping_timeout",
+        "sessions", "wheel",
+    )  # fmt: skip
+
+    def __init__(self, options: EngineOptions, metrics: EngineMetrics, idle_tick: float) -> None:
+        """`idle_tick`: the resolution of idle timeouts, in seconds."""
+        self.options = options
+        self.metrics = metrics
+        # Copies of options that are read for each message, one attribute lookup away.
+        self.ping_interval = options.ping_interval
+        self.ping_timeout = options.ping_timeout
+        self.heartbeat_timeout = options.ping_interval + options.ping_timeout
+        self.outbox_limit = options.outbox_limit
+        self.max_payload = options.max_payload
+        self.max_packets = options.max_packets
+        self.gzip_threshold: float = options.compression_threshold if options.http_compression else math.inf
+        """Bytes from which the answer to a poll is compressed."""
+        self.sessions = SessionRegistry()
+        self.idle_connections: set[IdleConnection] = set()
+        self.wheel = Wheel(min(0.1, max(0.005, min(options.ping_interval, options.ping_timeout) / 20)))
+        """Timers of sessions: heartbeats, closing, upgrades."""
+        self.idle_wheel = Wheel(idle_tick)
+        """Timers of idle connections, which may be late by seconds."""
+        self.cork = Cork()
+        self.path = ""
+        """The URL path of the Engine.IO endpoint, with slashes at both ends; set by `Engine.attach`."""
+
+    def handshake_rejected(self) -> None:
+        """Count a request that was refused."""
+        self.metrics.rejected("handshake")
+
+    def slow_client(self, sid: str) -> None:
+        self.metrics.slow_clients += 1
+        log.warning("slow_client_closed", session=sid)
+
+    def volatile_dropped(self) -> None:
+        self.metrics.dropped("volatile")
+
+    def payload_rejected(self, sid: str, reason: str) -> None:
+        self.metrics.rejected("payload")
+        log.info("payload_rejected", session=sid, reason=reason)
+
+    def close(self) -> None:
+        """Close the connections that belong to no session, and stop all timers."""
+        for connection in list(self.idle_connections):
+            connection.close()
+        self.idle_wheel.close()
+        self.wheel.close()
