@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
-from rtserver.config import field_types
+from rtserver.config import field_types as kind
 
 _TYPE = re.compile(r"[a-z0-9][a-z0-9.+-]*/(\*|[a-z0-9][a-z0-9.+-]*)")
 _USUAL_TYPES = (
@@ -28,7 +28,7 @@ def _media_types(values: tuple[str, ...]) -> tuple[str, ...]:
 
 MediaTypes = Annotated[
     tuple[str, ...], BeforeValidator(_listed), AfterValidator(_media_types),
-    field_types.FieldRule("a list of media types such as image/png, video/*"),
+    kind.FieldRule("a list of media types such as image/png, video/*"),
 ]  # fmt: skip
 
 
@@ -38,12 +38,12 @@ class ChatSettings(BaseModel):
     GROUP: ClassVar[str] = "Chat"
     model_config = ConfigDict(use_attribute_docstrings=True)
 
-    chat_max_text: field_types.TextLength = 10_000
+    chat_max_text: kind.TextLength = 10_000
     """The longest text of a chat message, in characters."""
-    chat_room_policy: field_types.RoomPolicy = "open"
+    chat_room_policy: kind.RoomPolicy = "open"
     """`open`: joining a room creates it. `members`: only users added through the HTTP API or by an admin may join.
     `role:NAME`: users with that role in the token may join. A room may have a policy of its own."""
-    chat_sweep_seconds: field_types.Seconds = 60.0
+    chat_sweep_seconds: kind.Seconds = 60.0
     """Seconds between two removals of messages whose retention is over."""
 
 
@@ -53,11 +53,11 @@ class UploadSettings(BaseModel):
     GROUP: ClassVar[str] = "Uploads"
     model_config = ConfigDict(use_attribute_docstrings=True)
 
-    upload_limit: field_types.Count = 0
+    upload_limit: kind.Count = 0
     """The largest file that users may upload, in bytes; 0 turns uploads off ([chat.md](chat.md#attachments))."""
-    upload_quota: field_types.Count = 100_000_000
+    upload_quota: kind.Count = 100_000_000
     """The most bytes in all files of one user together; 0 is no limit."""
     upload_types: MediaTypes = _USUAL_TYPES
     """The media types that may be uploaded."""
-    upload_folder: field_types.Folder | None = None
+    upload_folder: kind.Folder | None = None
     """The folder of uploaded files; several instances need a shared one."""

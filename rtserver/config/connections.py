@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from rtserver.config import field_types
+from rtserver.config import field_types as kind
 from rtserver.config.backing_services import BackingServiceSettings
 from rtserver.config.server import ServerSettings
 
@@ -31,9 +31,9 @@ class BrowserSettings(ServerSettings):
 
     GROUP: ClassVar[str] = "Browsers and proxies"
 
-    cors_origins: field_types.Origins = Field(default_factory=_default_origins)
+    cors_origins: kind.Origins = Field(default_factory=_default_origins)
     """The origins of the web pages that may connect."""
-    trusted_proxies: field_types.Networks = ()
+    trusted_proxies: kind.Networks = ()
     """Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are trusted."""
 
 
@@ -42,32 +42,32 @@ class ConnectionSettings(BackingServiceSettings):
 
     GROUP: ClassVar[str] = "Connections"
 
-    namespaces: field_types.Plugins = ()
+    namespaces: kind.Plugins = ()
     """Your own namespaces."""
-    transports: field_types.Transports = ("polling", "websocket")
+    transports: kind.Transports = ("polling", "websocket")
     """The transports that clients may use."""
-    parser: field_types.Parser = "json"
+    parser: kind.Parser = "json"
     """The encoding of packets: `json` is the standard; `msgpack` needs `socket.io-msgpack-parser` in every client,
     which the pages that come with the server do not have."""
-    allow_eio3: field_types.Switch = False
+    allow_eio3: kind.Switch = False
     """Accept Socket.IO v2 clients. Their socket ids give access to their connections: do not show them."""
-    per_message_deflate: field_types.Switch = False
+    per_message_deflate: kind.Switch = False
     """Compress WebSocket messages for clients that offer it, as browsers do: less traffic for more CPU, see
     [protocol.md](protocol.md#compression)."""
-    compression_threshold: field_types.Count = 1024
+    compression_threshold: kind.Count = 1024
     """The smallest poll response, or message of a compressed WebSocket, that is compressed, in bytes."""
-    ping_interval: field_types.Seconds = 25.0
+    ping_interval: kind.Seconds = 25.0
     """Seconds between two pings."""
-    ping_timeout: field_types.Seconds = 20.0
+    ping_timeout: kind.Seconds = 20.0
     """Seconds to wait for the answer to a ping."""
-    connect_timeout: field_types.Seconds = 45.0
+    connect_timeout: kind.Seconds = 45.0
     """Seconds that a connection may take to join a namespace."""
-    recovery_seconds: field_types.Pause = 120.0
+    recovery_seconds: kind.Pause = 120.0
     """Seconds after a lost connection within which a client gets back its rooms and the events that it missed; 0 turns
     it off. Without effect until a later release."""
-    drain_seconds: field_types.Pause = Field(default_factory=_default_drain_seconds)
+    drain_seconds: kind.Pause = Field(default_factory=_default_drain_seconds)
     """Seconds over which the clients are disconnected, a few at a time, when the server is asked to stop (SIGTERM). A
     second SIGTERM disconnects the rest at once."""
-    drain_delay: field_types.Pause = Field(default_factory=_default_drain_delay)
+    drain_delay: kind.Pause = Field(default_factory=_default_drain_delay)
     """Seconds of normal service after the server is asked to stop, in which only `/readyz` reports it, so that load
     balancers notice."""

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, SecretStr
 
-from rtserver.config import field_types
+from rtserver.config import field_types as kind
 from rtserver.config.backing_services import BackingServiceSettings
 from rtserver.ingest.broker_addresses import check_amqp_url, check_kafka_url
 
@@ -18,11 +18,11 @@ def _secret(check: Callable[[str], str]) -> AfterValidator:
 
 KafkaUrl = Annotated[
     SecretStr, _secret(check_kafka_url),
-    field_types.FieldRule("kafka://host:9092,host2:9092, or with TLS kafkas://user:password@host:9092", secret=True),
+    kind.FieldRule("kafka://host:9092,host2:9092, or with TLS kafkas://user:password@host:9092", secret=True),
 ]  # fmt: skip
 AmqpUrl = Annotated[
     SecretStr, _secret(check_amqp_url),
-    field_types.FieldRule("amqp://user:password@host:5672/vhost, or with TLS amqps://…", secret=True),
+    kind.FieldRule("amqp://user:password@host:5672/vhost, or with TLS amqps://…", secret=True),
 ]  # fmt: skip
 
 
@@ -31,19 +31,19 @@ class IngestSettings(BackingServiceSettings):
 
     GROUP: ClassVar[str] = "Inbox and message brokers"
 
-    inbox: field_types.Switch | None = None
+    inbox: kind.Switch | None = None
     """Whether this server executes the requests that backends leave in the durable inbox
     ([backends.md](backends.md#the-durable-inbox)). Every client of that Redis can then post in any user's name, so with
     a cluster secret it is off unless you turn it on."""
-    inbox_stream: field_types.RedisKey = "rtserver:inbox"
+    inbox_stream: kind.RedisKey = "rtserver:inbox"
     """The Redis stream of the durable inbox; entries that fail for good go to the same name with `:dead`."""
     kafka_url: KafkaUrl | None = None
     """Kafka, from which requests of backends are consumed; needs `pip install rtserver[kafka]`."""
-    kafka_topic: field_types.RedisKey = "rtserver.inbox"
+    kafka_topic: kind.RedisKey = "rtserver.inbox"
     """The topic; entries that fail for good go to the same name with `.dead`."""
     rabbitmq_url: AmqpUrl | None = None
     """RabbitMQ, from which requests of backends are consumed; needs `pip install rtserver[rabbitmq]`."""
-    rabbitmq_queue: field_types.RedisKey = "rtserver.inbox"
+    rabbitmq_queue: kind.RedisKey = "rtserver.inbox"
     """The queue; entries that fail for good go to the same name with `.dead`."""
 
     @property

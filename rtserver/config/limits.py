@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
-from rtserver.config import field_types
+from rtserver.config import field_types as kind
 from rtserver.rate_limit import Rate
 
 
@@ -16,44 +16,44 @@ class LimitSettings(BaseModel):
     GROUP: ClassVar[str] = "Limits"
     model_config = ConfigDict(use_attribute_docstrings=True)
 
-    max_payload: field_types.Bytes = 1_000_000
+    max_payload: kind.Bytes = 1_000_000
     """The largest message of a client, in bytes."""
-    max_packets: field_types.AtLeastOne = 10_000
+    max_packets: kind.AtLeastOne = 10_000
     """The most packets in one POST of a polling client."""
-    max_depth: field_types.Depth = 64
+    max_depth: kind.Depth = 64
     """How deep arrays and objects of a client may be nested."""
-    max_attachments: field_types.Count = 10
+    max_attachments: kind.Count = 10
     """The most binary attachments in one event."""
-    max_attachment_bytes: field_types.Bytes = 10_000_000
+    max_attachment_bytes: kind.Bytes = 10_000_000
     """The most bytes in all attachments of one event together."""
-    attachment_timeout: field_types.Seconds = 30.0
+    attachment_timeout: kind.Seconds = 30.0
     """Seconds that all attachments of one event may take to arrive."""
-    outbox_limit: field_types.Bytes = 1_048_576
+    outbox_limit: kind.Bytes = 1_048_576
     """Bytes that may wait for one slow client before it is disconnected."""
-    max_backlog: field_types.AtLeastOne = 100
+    max_backlog: kind.AtLeastOne = 100
     """Events of one connection that may wait for a handler; beyond that, nothing more is read from the connection."""
-    max_backlog_bytes: field_types.Bytes = 1_048_576
+    max_backlog_bytes: kind.Bytes = 1_048_576
     """The same in bytes."""
-    handler_timeout: field_types.Pause = 30.0
+    handler_timeout: kind.Pause = 30.0
     """Seconds that one handler may take before it is cancelled and the client gets `timeout`; 0 is no limit."""
-    max_connections: field_types.Count = 0
+    max_connections: kind.Count = 0
     """The most connections to one instance; 0 is no limit."""
-    max_connections_per_ip: field_types.Count = 0
+    max_connections_per_ip: kind.Count = 0
     """The most connections to one instance from one address (IPv6: one /64 network); 0 is no limit."""
-    max_connections_per_user: field_types.Count = 0
+    max_connections_per_user: kind.Count = 0
     """The most connections of one user to one instance; 0 is no limit."""
-    max_namespaces: field_types.AtLeastOne = 32
+    max_namespaces: kind.AtLeastOne = 32
     """The most namespaces that one connection may join."""
-    max_rooms: field_types.AtLeastOne = 1000
+    max_rooms: kind.AtLeastOne = 1000
     """The most rooms that one client may be in."""
-    max_room_length: field_types.AtLeastOne = 1000
+    max_room_length: kind.AtLeastOne = 1000
     """The longest name of a room, in characters."""
-    max_event_length: field_types.AtLeastOne = 100
+    max_event_length: kind.AtLeastOne = 100
     """The longest name of an event that no handler is registered for, in characters."""
-    rate_events: field_types.EventRate = Rate(50)
+    rate_events: kind.EventRate = Rate(50)
     """Events of one client, in bursts of up to twice that."""
-    rate_api: field_types.EventRate = Rate(1000)
+    rate_api: kind.EventRate = Rate(1000)
     """Requests of one backend to the HTTP API of one instance, in bursts of up to twice that. For users, `RATE_EVENTS`
     applies there too."""
-    rate_connects: field_types.EventRate = None
+    rate_connects: kind.EventRate = None
     """New connections from one address (IPv6: one /64 network), in bursts of up to twice that."""

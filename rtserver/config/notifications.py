@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
-from rtserver.config import field_types
+from rtserver.config import field_types as kind
 
 
 class NotificationSettings(BaseModel):
@@ -15,14 +15,14 @@ class NotificationSettings(BaseModel):
     GROUP: ClassVar[str] = "Notifications"
     model_config = ConfigDict(use_attribute_docstrings=True)
 
-    receipt_timeout: field_types.Seconds = 10.0
+    receipt_timeout: kind.Seconds = 10.0
     """Seconds to wait for a device's ack of a notification before it is sent again; the next pauses are 3 and 9 times
     as long. Only devices that gave a name are asked for acks."""
-    webhook_url: field_types.WebhookUrl | None = None
+    webhook_url: kind.WebhookUrl | None = None
     """The URL at which a backend receives notifications of users who are offline
     ([notifications.md](notifications.md#webhooks-mail-and-mobile-push))."""
-    webhook_secret: field_types.WebhookSecrets = ()
+    webhook_secret: kind.WebhookSecrets = ()
     """The secret that webhooks are signed with, or several separated by commas while it changes. Required in production
     with `RTSERVER_WEBHOOK_URL`."""
-    webhook_delay: field_types.Skew = 10.0
+    webhook_delay: kind.Skew = 10.0
     """Seconds after a notification at which it is decided whether its user is offline."""

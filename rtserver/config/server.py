@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
-from rtserver.config import field_types
+from rtserver.config import field_types as kind
 
 
 class ServerSettings(BaseModel):
@@ -16,19 +16,19 @@ class ServerSettings(BaseModel):
     GROUP: ClassVar[str] = "Server"
     model_config = ConfigDict(use_attribute_docstrings=True)
 
-    mode: field_types.Mode = "development"
+    mode: kind.Mode = "development"
     """`development` makes its own secret, serves the demo pages and prints ready-made tokens; `production` refuses to
     start with unsafe settings."""
-    host: field_types.HostName = "127.0.0.1"
+    host: kind.HostName = "127.0.0.1"
     """The address to listen on; `0.0.0.0` is every interface, as in a container."""
-    port: field_types.Port = 8000
+    port: kind.Port = 8000
     """The port to listen on; 0 lets the system choose a free one."""
-    workers: field_types.WorkerCount = 1
+    workers: kind.WorkerCount = 1
     """Processes that share the port, under a supervisor ([deploy.md](deploy.md#several-processes-on-one-machine)). More
     than one needs Redis."""
-    instance: field_types.InstanceName | None = None
+    instance: kind.InstanceName | None = None
     """The short name of this instance. Session ids begin with it, so that a proxy can route by it."""
-    data_dir: field_types.Folder = Path("var")
+    data_dir: kind.Folder = Path("var")
     """The folder of the SQLite file and of the secret that development mode makes."""
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from rtserver.auth.keys import HMAC, Key, public_keys, secret_keys
-from rtserver.config import field_types
+from rtserver.config import field_types as kind
 from rtserver.config.dev_secret import dev_secret
 from rtserver.config.server import ServerSettings
 from rtserver.config.sources import variable
@@ -17,25 +17,25 @@ class TokenSettings(ServerSettings):
 
     GROUP: ClassVar[str] = "Tokens and keys"
 
-    jwt_secret: field_types.Secrets = ()
+    jwt_secret: kind.Secrets = ()
     """The secret that tokens are signed with, or several separated by commas: the first one signs, all verify."""
-    jwt_public_key: field_types.Pem | None = None
+    jwt_public_key: kind.Pem | None = None
     """Public keys (RSA, EC, Ed25519) of the issuer as PEM, or the path of a file. Line breaks may be written `\\n`."""
-    jwt_jwks_url: field_types.WebUrl | None = None
+    jwt_jwks_url: kind.WebUrl | None = None
     """Where the issuer publishes its keys. Comes with a later release."""
-    jwt_algorithms: field_types.Algorithms = ()
+    jwt_algorithms: kind.Algorithms = ()
     """The algorithms that tokens may be signed with."""
-    jwt_audience: field_types.Names = ()
+    jwt_audience: kind.Names = ()
     """Accept only tokens whose `aud` is one of these."""
-    jwt_issuer: field_types.Names = ()
+    jwt_issuer: kind.Names = ()
     """Accept only tokens whose `iss` is one of these."""
-    jwt_leeway: field_types.Skew = 10.0
+    jwt_leeway: kind.Skew = 10.0
     """Seconds that the clocks of the issuer and of this server may differ."""
-    jwt_cookie: field_types.CookieName | None = None
+    jwt_cookie: kind.CookieName | None = None
     """Accept the token from the cookie of this name too."""
-    jwt_query: field_types.Switch = False
+    jwt_query: kind.Switch = False
     """Accept the token as `?token=…` too. URLs end up in the logs of proxies, so leave it off if you can."""
-    api_key: field_types.ApiKey | None = None
+    api_key: kind.ApiKey | None = None
     """The Bearer key of the HTTP API, for backends. Without it the API is off."""
 
     @property
