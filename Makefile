@@ -5,8 +5,8 @@ BIN := $(VENV)/bin
 NODE_BIN := node_modules/.bin
 C_FILES = $(shell find benchmarks -name '*.[ch]' -not -path 'benchmarks/build/*')
 MAKEFLAGS += --no-print-directory
-# Two at once: most tests wait for processes. The tests of one file stay together, in their order;
-# tests/conftest.py says which file comes first.
+# Two workers: most tests wait for processes. The tests of one file stay together, in their order;
+# tests/conftest.py decides which file comes first.
 PYTEST_ARGS := -n 2 --dist loadfile --no-loadscope-reorder
 .DEFAULT_GOAL := help
 .PHONY: help setup run test check bench bench-cluster bench-durable lock clean
@@ -31,11 +31,11 @@ check: $(VENV)/.dev ## lint, formats, types, imports and dependencies of Python,
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
-	$(NODE_BIN)/biome check
+	$(NODE_BIN)/biome check --error-on-warnings
 	$(NODE_BIN)/tsc
 	$(BIN)/clang-format --dry-run --Werror $(C_FILES)
 
-bench: setup ## measure against Node, stock python-socketio and Bun; BENCH_ARGS="--quick" for a short look
+bench: setup ## measure against Node, stock python-socketio and Bun; BENCH_ARGS="--quick" for a short run
 	@$(BIN)/python benchmarks/single.py $(BENCH_ARGS)
 
 bench-cluster: setup ## measure two servers on one Redis against Node and stock python-socketio
@@ -47,7 +47,7 @@ bench-durable: setup ## measure saved messages, history and notifications on SQL
 lock: ## write requirements.lock and package-lock.json anew
 	@scripts/lock.sh
 
-clean: ## remove everything that was made here, but not ./var
+clean: ## remove everything that make has made, but not ./var
 	rm -rf $(VENV) node_modules rtserver/web/vendor benchmarks/build dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 $(VENV)/.runtime: pyproject.toml requirements.lock scripts/python_env.sh
@@ -58,6 +58,6 @@ $(VENV)/.dev: pyproject.toml requirements.lock scripts/python_env.sh
 	@scripts/python_env.sh dev
 	@touch $@ $(VENV)/.runtime
 
-# Made only where npm is: without it, rtserver runs and the stamp is tried again next time.
+# The stamp is made only with npm: without it, rtserver runs and the next make tries again.
 $(VENV)/.client: package.json package-lock.json scripts/client_bundle.sh scripts/vendor_client.py | $(VENV)/.runtime
 	@scripts/client_bundle.sh && if command -v npm >/dev/null; then touch $@; fi
