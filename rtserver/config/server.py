@@ -46,7 +46,7 @@ class LogSettings(BaseModel):
     GROUP: ClassVar[str] = "Logs"
     model_config = ConfigDict(use_attribute_docstrings=True)
 
-    log_level: field_types.LogLevel = "info"
+    log_level: kind.LogLevel = "info"
     """The least important level that is logged."""
-    log_format: field_types.LogFormat = "console"
+    log_format: kind.LogFormat = "console"
     """`console` for people, `json` for log collectors. Both go to standard error."""
