@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs the programs that the tests drive, where they are missing: Redis, Postgres, RabbitMQ, nginx, Chromium,
-# Node.js.
+# Installs the programs that the tests drive, where they are missing: Redis, Postgres, RabbitMQ, nginx, HAProxy, Caddy,
+# Chromium, Node.js.
 set -euo pipefail
 export DEBIAN_FRONTEND=noninteractive
 
@@ -12,6 +12,8 @@ has_chromium() { has chromium || has chromium-browser || has google-chrome || ha
 missing=()
 has redis-server || missing+=(redis)
 has nginx || missing+=(nginx)
+has haproxy || missing+=(haproxy)
+has caddy || missing+=(caddy)
 has_postgres || missing+=(postgres)
 has_rabbitmq || missing+=(rabbitmq)
 has_chromium || missing+=(chromium)

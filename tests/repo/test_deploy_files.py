@@ -1,6 +1,6 @@
 """Deployment files name existing settings, paths and ports, agree with each other, and are valid.
 
-Where a tool is missing that would judge one of them (HAProxy, Caddy, systemd), that test is skipped. No container is
+Where a tool is missing that would judge one of them (systemd, say), that test is skipped. No container is
 built: what the files say is checked against the checkout.
 """
 
