@@ -23,6 +23,7 @@ import { resetTabStop, watchToolbars } from "./message_toolbar.js";
  */
 
 const NEAR_END = 80; // px
+const AT_END = 2; // px; positions are fractions
 const NEAR_START = 300; // px
 const POINTED_FOR = 2500; // ms
 
@@ -35,6 +36,7 @@ export class MessageList {
   #first = null;
   #loading = false;
   #missed = 0;
+  #lastTop = 0;
   atEnd = true;
 
   /** @param {Store} store @param {Actions} actions */
@@ -147,7 +149,10 @@ export class MessageList {
 
   #onScroll() {
     const { scrollTop, scrollHeight, clientHeight } = this.scroller;
-    this.atEnd = scrollHeight - scrollTop - clientHeight < NEAR_END;
+    // A reader who scrolls up is let go at the first step: the browser animates the rest, and new content must not end it.
+    const goesUp = scrollTop < this.#lastTop;
+    this.#lastTop = scrollTop;
+    this.atEnd = scrollHeight - scrollTop - clientHeight < (goesUp ? AT_END : NEAR_END);
     if (this.atEnd) this.#missed = 0;
     this.#showEndButton();
     this.#onLook();
