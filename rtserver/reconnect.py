@@ -3,6 +3,7 @@
 `reconnect` runs attempt after attempt. An attempt is one connection from opening to end; it raises what ended it, and
 returns only when the owner has asked to stop. Rules:
 1. Every error of an attempt is reported to `on_failure`, faults of our own included, and never ends the loop.
+   `on_failure` must not raise.
 2. Between attempts there is a pause of the given `Backoff`. `stopping` ends the pause and then the loop.
 3. The attempt calls `Backoff.connected` once it works, so that pauses are short after a connection that lasted.
 

@@ -1,7 +1,7 @@
 """Composition root: makes the whole application from settings, and owns the order of start and stop.
 
-start: database → message writer → Redis → presence → Socket.IO
-stop:  not ready → Socket.IO (clients closed, handlers finish) → presence → Redis → message writer → database
+start: database → writers → Redis → presence → notifications, webhooks, ingest → Socket.IO
+stop:  not ready → Socket.IO (clients closed, handlers finish) → the rest in reverse
 """
 
 from __future__ import annotations

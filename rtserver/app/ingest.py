@@ -45,26 +45,24 @@ class Ingest:
         emitter: EventEmitter,
     ) -> None:
         self.schedule = Schedule(database)
-        self._requests = IdempotencyKeys(database)
+        self._keys = IdempotencyKeys(database)
         self._notifier = NotificationBatcher(notifier)
         self.intake = Intake(
             notifier=self._notifier,
             poster=poster,
             emitter=emitter,
             audience=Audience(database),
-            requests=self._requests,
+            keys=self._keys,
             schedule=self.schedule,
         )
         owner = f"{instance}:{secrets.token_hex(4)}"
-        self._scheduler = Scheduler(
-            self.schedule, self._execute, metrics, owner=owner, clean=self._requests.remove_expired
-        )
+        self._scheduler = Scheduler(self.schedule, self._execute, metrics, owner=owner, clean=self._keys.remove_expired)
         self.intake.on_scheduled = self._scheduler.nudge
         self._consumers = list(self._compose_consumers(settings, metrics, owner))
 
     async def run(self, _: Any) -> AsyncIterator[None]:
         """Started after the database and the cluster, stopped before them."""
-        await self._requests.start()
+        await self._keys.start()
         await self._notifier.start()
         await self._scheduler.start()
         for consumer in self._consumers:
@@ -73,7 +71,7 @@ class Ingest:
         await asyncio.gather(*(consumer.stop() for consumer in self._consumers))
         await self._scheduler.stop()
         await self._notifier.stop()
-        await self._requests.stop()
+        await self._keys.stop()
 
     async def _execute(self, kind: str, body: Any, origin: str) -> None:
         await self.intake.execute(checked(kind, body), origin=origin)

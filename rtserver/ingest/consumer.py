@@ -1,4 +1,4 @@
-"""Broker consumer: what the ways in that fetch from a broker have in common: reconnects, the outage log, shutdown.
+"""Broker consumer: the base class of the Kafka and RabbitMQ consumers: reconnects, the outage log, shutdown.
 
 Does not know any broker.
 """

@@ -29,7 +29,7 @@ from rtserver.clock import now_ms
 from rtserver.errors import EventError, InvalidPayload
 from rtserver.ingest.batching import NotificationBatcher
 from rtserver.ingest.commands import SHAPES, EmitRequest, MessageRequest, NotifyRequest, Request, moment_ms
-from rtserver.ingest.interfaces import Audience, EventEmitter, MessagePoster, Requests, Schedule
+from rtserver.ingest.interfaces import Audience, EventEmitter, IdempotencyKeys, MessagePoster, Schedule
 from rtserver.store.ingest.idempotency import KeyedRequest, KnownKey
 from rtserver.store.messages.records import Message
 from rtserver.store.notifications.batches import LARGEST, NotificationBatch
@@ -62,12 +62,12 @@ class Intake:
         poster: MessagePoster,
         emitter: EventEmitter,
         audience: Audience,
-        requests: Requests,
+        keys: IdempotencyKeys,
         schedule: Schedule,
         clock: Callable[[], int] = now_ms,
     ) -> None:
         self._notifier, self._poster, self._emitter = notifier, poster, emitter
-        self._audience, self._requests, self._schedule_store = audience, requests, schedule
+        self._audience, self._keys, self._schedule_store = audience, keys, schedule
         self._clock = clock
         self.on_scheduled: Callable[[int], None] = lambda due_at: None
         """Called with the due time of a request that was scheduled, in milliseconds since the epoch."""
@@ -94,7 +94,7 @@ class Intake:
         """Execute a scheduled request now, whatever its `at` says, under `origin` if it has no key."""
         self._check(request)
         if origin is not None and isinstance(request, EmitRequest):
-            known = await self._requests.enter(_keyed(request, origin))
+            known = await self._keys.enter(_keyed(request, origin))
             if not known.new:
                 return IngestResult(new=False)
         return await self._execute(request, request.key or origin)
@@ -124,18 +124,18 @@ class Intake:
 
         A known key without an answer is executed again: the earlier attempt may have been cut short.
         """
-        known = await self._requests.enter(keyed)
+        known = await self._keys.enter(keyed)
         if not known.new and isinstance(known.answer, dict):
             return _replayed(known.answer)
         try:
             result = await self._execute(request, keyed.key)
         except EventError as error:
             if known.new and not error.retryable:
-                await self._requests.forget(keyed.kind, keyed.key)
+                await self._keys.forget(keyed.kind, keyed.key)
             raise
         if result.reached is None:
             return result
-        await self._requests.answer(keyed.kind, keyed.key, {"reached": result.reached})
+        await self._keys.answer(keyed.kind, keyed.key, {"reached": result.reached})
         return IngestResult(new=known.new, reached=result.reached)
 
     async def _execute(self, request: Request, key: str | None) -> IngestResult:

@@ -57,7 +57,7 @@ class Audience(Protocol):
         ...
 
 
-class Requests(Protocol):
+class IdempotencyKeys(Protocol):
     """Idempotency keys."""
 
     async def enter(self, request: KeyedRequest) -> KnownKey:

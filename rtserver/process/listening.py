@@ -15,7 +15,9 @@ BACKLOG: Final = 4096
 def listen_error(host: str, port: int, error: OSError) -> ConfigError:
     """Return the error to raise when `host` and `port` cannot be listened on."""
     # The event loop repeats the address in its own text; the system's text for the number is enough.
-    system = os.strerror(error.errno) if error.errno and error.errno > 0 else None
+    # A failed look-up has numbers of its own.
+    numbered = error.errno and error.errno > 0 and not isinstance(error, socket.gaierror)
+    system = os.strerror(error.errno) if error.errno and numbered else None
     reason = system or error.strerror or str(error)
     fault = f"Cannot listen on {host}:{port}: {reason}."
     return ConfigError([f"{fault} Stop the program that uses it, or choose another RTSERVER_PORT."])

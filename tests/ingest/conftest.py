@@ -45,7 +45,7 @@ class Backstage:
         self.schedule = Schedule(self.db, clock=lambda: self.now)
         self.intake = Intake(
             notifier=self.grouped, poster=self, emitter=self, audience=Audience(self.db),
-            requests=self.requests, schedule=self.schedule, clock=lambda: self.now,
+            keys=self.requests, schedule=self.schedule, clock=lambda: self.now,
         )  # fmt: skip
 
     async def submit(self, kind: str, body: Any, *, origin: str | None = None) -> IngestResult:

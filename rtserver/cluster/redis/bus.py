@@ -144,9 +144,9 @@ class RedisBus:
         signed = payload if self._seal is None else self._seal.sign(channel, payload)
         self._commands.add("SPUBLISH", channel, signed)
 
-    def handle_within(self, turn: AbstractContextManager[None]) -> None:
-        """Handle messages that are read together within `turn`, which corks writes; call before `start`."""
-        self._subscriber.turn = turn
+    def handle_within(self, cork: AbstractContextManager[None]) -> None:
+        """Handle messages that are read together within `cork`, which corks writes; call before `start`."""
+        self._subscriber.cork = cork
 
     def subscribe(self, channel: str, handler: Handler, *, pattern: bool = False) -> None:
         """Call `handler(channel, payload)` for each message; with `pattern`, `channel` is a glob of Redis."""

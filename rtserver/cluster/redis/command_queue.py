@@ -132,6 +132,7 @@ class CommandQueue:
             self._on_change(None)
             self._write()
             await self._protocol.lost
+            raise AssertionError("a lost connection has an error")
         finally:
             self.connected = False
             self._connection = self._protocol = None

@@ -2,8 +2,8 @@
 
 1. redis-py opens the connection (addresses, TLS, login); then its transport gets this `asyncio.Protocol`.
 2. hiredis parses the replies; they are passed on in order.
-3. At most `REPLIES_PER_TURN` are passed on in one iteration of the event loop, so that a busy channel leaves time for
-   the rest of the server. Meanwhile reading is paused, so that TCP slows Redis down.
+3. At most `REPLIES_PER_ITERATION` are passed on in one iteration of the event loop, so that a busy channel leaves time
+   for the rest of the server. Meanwhile reading is paused, so that TCP slows Redis down.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from redis._parsers.base import BaseParser
 from redis.asyncio import Connection
 from redis.exceptions import InvalidResponse
 
-REPLIES_PER_TURN = 64
-NO_TURN = nullcontext()
+REPLIES_PER_ITERATION = 64
+NO_CORK = nullcontext()
 _NOTHING = object()
 
 pack: Callable[[tuple[Any, ...]], bytes] = hiredis.pack_command
@@ -36,13 +36,13 @@ class RespProtocol(asyncio.Protocol):
         connection: Connection,
         on_reply: Callable[[Any], None],
         on_writable: Callable[[], None] = lambda: None,
-        turn: AbstractContextManager[None] = NO_TURN,
+        cork: AbstractContextManager[None] = NO_CORK,
     ) -> None:
-        """`on_writable` is called when the write buffer has drained. Replies are passed on within `turn`, which corks
+        """`on_writable` is called when the write buffer has drained. Replies are passed on within `cork`, which corks
         what they cause to be written to clients."""
         self._on_reply = on_reply
         self._on_writable = on_writable
-        self._turn = turn
+        self._cork = cork
         self._reader = hiredis.Reader(
             protocolError=InvalidResponse, replyError=BaseParser.parse_error, notEnoughData=_NOTHING
         )
@@ -77,7 +77,7 @@ class RespProtocol(asyncio.Protocol):
 
     def _pass_on(self) -> None:
         try:
-            with self._turn:
+            with self._cork:
                 if self._pass_on_some():
                     return
         except Exception as error:  # noqa: BLE001  becomes the result of `lost`, whatever it is
@@ -94,9 +94,9 @@ class RespProtocol(asyncio.Protocol):
             self._transport.resume_reading()
 
     def _pass_on_some(self) -> bool:
-        """Pass on up to `REPLIES_PER_TURN` replies; return whether none is left in the buffer."""
+        """Pass on up to `REPLIES_PER_ITERATION` replies; return whether none is left in the buffer."""
         gets, on_reply, lost = self._reader.gets, self._on_reply, self.lost
-        for _ in range(REPLIES_PER_TURN):
+        for _ in range(REPLIES_PER_ITERATION):
             reply = gets(False)
             if reply is _NOTHING:
                 self._resume_reading()

@@ -24,7 +24,7 @@ from redis.exceptions import ResponseError
 
 from rtserver.backoff import Backoff
 from rtserver.cluster.redis.connection import FAILURES, Connect, closed, opened, sever
-from rtserver.cluster.redis.resp_protocol import NO_TURN, RespProtocol, pack
+from rtserver.cluster.redis.resp_protocol import NO_CORK, RespProtocol, pack
 from rtserver.reconnect import reconnect
 from rtserver.tasks import cancelled
 
@@ -75,7 +75,7 @@ class Subscriber:
         self._pings_unanswered = 0
         self._connection: Connection | None = None
         self._backoff = Backoff()
-        self.turn: AbstractContextManager[None] = NO_TURN
+        self.cork: AbstractContextManager[None] = NO_CORK
         """Messages that are read together are handled within it; it corks what they cause to be written to clients."""
         self.synced = False
 
@@ -155,7 +155,7 @@ class Subscriber:
         self._ending.clear()
         self._to_align = dict.fromkeys(self._wanted)
         self._unconfirmed = set(self._wanted)
-        protocol = RespProtocol(connection, self._on_reply, turn=self.turn)
+        protocol = RespProtocol(connection, self._on_reply, cork=self.cork)
         self._check_synced()
         maintaining = asyncio.create_task(self._maintain(protocol))
         try:

@@ -34,6 +34,7 @@ Ok = Annotated[bool, Meta(extra_json_schema={"const": True})]
 
 
 class OkResponse(Struct, rename="camel"):
-    """Done. Subclasses are `kw_only`, so that `ok` stands first."""
+    """The request was executed."""
 
+    # Subclasses are `kw_only`, so that `ok` stands first.
     ok: Ok = True

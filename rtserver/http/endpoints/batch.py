@@ -25,14 +25,14 @@ MAX_USERS = 10_000
 """Users named in all notifications of a batch together: the response lists each."""
 CONCURRENCY = 100
 BATCH_SECONDS = 25.0
-"""After which no further entry is begun, so that the response is not delayed without bound by a slow database."""
+"""Seconds after which no further entry is begun: a slow database delays the response no longer than that."""
 
 Step = Request | EventError
 """A valid entry, or why it is rejected."""
 
 
 class BatchEntry(Struct, forbid_unknown_fields=True):
-    """As in the durable inbox: `kind` is `notification`, `message` or `emit`, `body` what its own address takes."""
+    """As in the durable inbox: `kind` is `notification`, `message` or `emit`, `body` the body of that operation."""
 
     kind: str
     body: Any
@@ -43,8 +43,8 @@ class BatchBody(Struct, forbid_unknown_fields=True):
 
 
 class BatchAnswer(OkResponse, kw_only=True, rename="camel"):
-    """One result an entry, in their order: what the entry's own address answers, errors included. Notifications are
-    told by `user`, `id`, `seq` and `new` only."""
+    """One result per entry, in order: the body that the entry's own operation would return, errors included. Of
+    notifications only `user`, `id`, `seq` and `new`."""
 
     results: list[dict[str, Any]]
 
@@ -54,9 +54,9 @@ class BatchApi:
         self._intake = intake
         self._seconds = seconds
 
-    @operation("POST", "/api/batch", summary="Ask for many things at once", tag="batch")
+    @operation("POST", "/api/batch", summary="Submit many requests at once", tag="batch")
     async def batch(self, body: BatchBody) -> BatchAnswer:
-        """The answer is 200 whatever became of the entries: look at each. Repeat those with a `key` as you like."""
+        """The status is 200 even if entries fail: check each result. Entries with a `key` can be repeated safely."""
         steps = [_checked(entry) for entry in body.entries]
         if sum(map(_users, steps)) > MAX_USERS:
             raise TooLarge(f"A batch names {MAX_USERS} users at most")
@@ -72,7 +72,7 @@ class BatchApi:
             if isinstance(step, EventError):
                 raise step
             if late:
-                raise TimedOut("The batch took too long, this was not begun")
+                raise TimedOut("The batch took too long; this entry was not begun")
             return _answer(step, await self._intake.submit(step))
         except EventError as error:
             return error.ack()

@@ -51,7 +51,7 @@ class EmitBody(EmitRequest, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.ack and (self.volatile or self.key is not None or self.at is not None):
-            raise ValueError("`ack` goes with none of `volatile`, `key` and `at`")
+            raise ValueError("`ack` cannot be combined with `volatile`, `key` or `at`")
 
     def request(self) -> EmitRequest:
         """The request without the fields that exist over HTTP only."""
@@ -60,23 +60,23 @@ class EmitBody(EmitRequest, forbid_unknown_fields=True):
 
 
 class Scheduled(msgspec.Struct):
-    """What was put off until its time `at`."""
+    """A request that is saved for its time `at`."""
 
     id: str
     at: str
 
 
 class PublishAnswer(OkResponse, kw_only=True, rename="camel"):
-    """`new` is false where the key was known: nothing was done again. `scheduled` stands in place of what becomes of
-    it at its time."""
+    """`new`: false where the key was known and nothing was executed. `scheduled`: instead of a result, where `at` is in
+    the future."""
 
     new: bool | UnsetType = UNSET
     scheduled: Scheduled | UnsetType = UNSET
 
 
 class EmitAnswer(PublishAnswer, kw_only=True, rename="camel"):
-    """`new` is there with a key. With `ack`: `answers` has the first argument of each ack, `missing` says how many did
-    not come in time; `partial`: a server did not tell how many clients it has, so more may be missing."""
+    """`new` is present with a key. With `ack`: `answers` has the first argument of each ack, `missing` is the number of
+    acks that did not arrive in time; `partial`: a server did not report its clients, so more may be missing."""
 
     answers: list[Any] | UnsetType = UNSET
     missing: int | UnsetType = UNSET
@@ -84,14 +84,15 @@ class EmitAnswer(PublishAnswer, kw_only=True, rename="camel"):
 
 
 class Notified(Notification, frozen=True, rename="camel", omit_defaults=True, kw_only=True):
-    """A notification as it is saved, for `user`; `new` is false for the earlier one of the same key."""
+    """A notification as it is saved, for `user`; `new` is false for an earlier one with the same key."""
 
     user: str
     new: bool
 
 
 class NotifyAnswer(PublishAnswer, kw_only=True, rename="camel"):
-    """`notifications` has one a user, in the order asked; for a room or everyone `reached` says how many they were."""
+    """`notifications` has one item per user, in the order given. For a room or everyone, `reached` is the number of
+    users."""
 
     notifications: list[Notified] | UnsetType = UNSET
     reached: int | UnsetType = UNSET
@@ -112,7 +113,7 @@ class EmitApi:
         "POST", "/api/emit", summary="Emit an event to connected clients", tag="live", errors=[Conflict, NotFound]
     )
     async def emit(self, body: EmitBody) -> EmitAnswer:
-        """Without `rooms` and `users` everybody in the namespace is addressed. Sent once to whoever is connected."""
+        """Without `rooms` and `users` it goes to all clients of the namespace. Sent once, to connected clients only."""
         if not body.ack:
             return emit_answer(body, await self._intake.submit(body.request()))
         answers, asked = await self._ack_emitter.emit_with_ack(body.target, body.event, body.arguments, body.timeout)
@@ -126,7 +127,7 @@ class NotifyApi:
 
     @operation("POST", "/api/notifications", summary="Notify users", tag="notifications", errors=[Conflict])
     async def notify(self, body: NotifyRequest) -> NotifyAnswer:
-        """2xx means saved: who is offline finds it later."""
+        """2xx means saved: users who are offline find it later."""
         return notify_answer(await self._intake.submit(body))
 
 
@@ -136,7 +137,7 @@ class MessageApi:
 
     @operation("POST", "/api/messages", summary="Post a chat message", tag="chat", errors=[Conflict, NotFound])
     async def post_message(self, body: MessageRequest) -> MessageAnswer:
-        """Into `room`, or to the user `to`, in the name of `from`, who need not be a member. 2xx means saved."""
+        """To `room`, or to the user `to`, in the name of `from`, who need not be a member. 2xx means saved."""
         return message_answer(await self._intake.submit(body))
 
 

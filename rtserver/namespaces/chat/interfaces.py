@@ -88,7 +88,7 @@ class MembershipStore(Protocol):
         """Update the name of a member; False where the user is no member."""
 
 
-class ReceiptStore(Protocol):
+class ReadCursorStore(Protocol):
     async def mark_read(self, room: str, user: str, seq: int) -> int:
         """Returns the new cursor: it never moves backwards, and never past the last message."""
 

@@ -45,7 +45,7 @@ class Chat(Namespace, path="/chat"):
         self,
         messages: interfaces.MessageStore,
         rooms: interfaces.RoomStore,
-        receipts: interfaces.ReceiptStore,
+        read_cursors: interfaces.ReadCursorStore,
         presence: interfaces.Presence,
         search: interfaces.MessageSearch,
         settings: interfaces.RoomSettingsStore,
@@ -58,7 +58,7 @@ class Chat(Namespace, path="/chat"):
         super().__init__()
         self._messages = messages
         self._rooms = rooms
-        self._receipts = receipts
+        self._read_cursors = read_cursors
         self._search = search
         self.poster = Poster(self, messages, rooms, notifier, max_text=max_text)
         self._changes = MessageChanges(self, messages, self.poster.mentions, max_text=max_text)
@@ -242,7 +242,7 @@ class Chat(Namespace, path="/chat"):
         me = identity_of(client)
         where = conversation(payload, me.user)
         await self._access.check_read(client, where)
-        seq = await self._receipts.mark_read(where.room, me.user, payload.seq)
+        seq = await self._read_cursors.mark_read(where.room, me.user, payload.seq)
         others = self.to(*where.audience, user_room(me.user)).except_(client.id)
         await others.emit("read", {"room": where.room, "user": me.user, "seq": seq})
         return {"ok": True}

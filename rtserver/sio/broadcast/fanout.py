@@ -8,7 +8,7 @@ loop makes no call that it can avoid:
 2. The first broadcast to a client in one iteration of the event loop goes straight to the socket: it has the lowest
    latency, and most iterations have no second one.
 3. Further broadcasts in that iteration are corked: they wait, and leave in one `send()` at the iteration's end.
-   `outbox.sent_at` holds the number of the iteration of the last direct write; `turn` is the current one.
+   `outbox.sent_at` holds the number of the iteration of the last direct write; `iteration` is the current one.
 4. What the system does not take (its buffer is full, or the socket is gone) is left to the asyncio transport, which
    buffers it or reports the loss.
 5. All other sessions (long polling, binary as base64, a congested or compressed WebSocket) go through `outbox.push`.
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from rtserver.sio.broadcast.recipient import Recipient
 
 
-def fan_out(clients: list[Recipient], message: PreparedMessage, volatile: bool, turn: int) -> None:
-    """Send `message` to each client. `turn` is the number of the event loop's iteration, as the engine counts it."""
+def fan_out(clients: list[Recipient], message: PreparedMessage, volatile: bool, iteration: int) -> None:
+    """Send `message` to each client. `iteration` is the event loop's, as the engine counts it."""
     frames = message.frames
     size = len(frames)
     for client in clients:
@@ -33,10 +33,10 @@ def fan_out(clients: list[Recipient], message: PreparedMessage, volatile: bool, 
         send = outbox.send
         if send is None:
             outbox.push(message, volatile)
-        elif outbox.sent_at >= turn:
+        elif outbox.sent_at >= iteration:
             cast("WebSocket", outbox.socket).corked_write(frames)
         else:
-            outbox.sent_at = turn
+            outbox.sent_at = iteration
             try:  # the body of `outbox.sent`, repeated here to save a call for each client
                 taken = send(frames)
             except OSError:

@@ -11,7 +11,7 @@ import pytest
 from redis.asyncio import Connection
 from redis.exceptions import InvalidResponse, ReadOnlyError, ResponseError
 
-from rtserver.cluster.redis.resp_protocol import REPLIES_PER_TURN, RespProtocol, pack
+from rtserver.cluster.redis.resp_protocol import REPLIES_PER_ITERATION, RespProtocol, pack
 
 Talk = Callable[[Callable[[Any], None]], Awaitable[tuple[RespProtocol, asyncio.StreamWriter]]]
 
@@ -58,7 +58,7 @@ async def test_a_flood_of_replies_leaves_time_for_the_rest_of_the_event_loop(tal
     def take(answer: Any) -> None:
         nonlocal taken
         taken += 1
-        if taken == 10 * REPLIES_PER_TURN:
+        if taken == 10 * REPLIES_PER_ITERATION:
             done.set()
         elif taken == 1:
             asyncio.get_running_loop().call_soon(look)
@@ -69,10 +69,10 @@ async def test_a_flood_of_replies_leaves_time_for_the_rest_of_the_event_loop(tal
             asyncio.get_running_loop().call_soon(look)
 
     _, far = await talk(take)
-    far.write(b":1\r\n" * (10 * REPLIES_PER_TURN))
+    far.write(b":1\r\n" * (10 * REPLIES_PER_ITERATION))
     await done.wait()
     assert len(between) >= 9
-    assert all(later - earlier <= REPLIES_PER_TURN for earlier, later in pairwise(between))
+    assert all(later - earlier <= REPLIES_PER_ITERATION for earlier, later in pairwise(between))
 
 
 @pytest.mark.parametrize("raw", [b"GET / HTTP/1.1\r\n\r\n", b"$-7\r\n", b"*99999999999999999999\r\n", b"\x00\x01\x02"])

@@ -28,7 +28,7 @@ export function markMentions(message, me) {
 }
 
 /** @param {string} id */
-const escapePattern = (id) => id.replace(/[.*+?^${}()|[\]\\/-]/g, "\\$&");
+const escapePattern = (id) => id.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&");
 
 /** The quote above a reply; null: the message is not loaded. @param {Message | null | undefined} original */
 export function quote(original) {
