@@ -63,17 +63,15 @@ class Tasks:
 
 
 async def cancelled(*tasks: asyncio.Future[Any] | None) -> None:
-    """Cancel tasks and wait until each has ended; an exception is logged, not raised. None: a task never started."""
-    started = [task for task in tasks if task is not None]
-    for task in started:
+    """Cancel tasks and wait until each has ended; exceptions are ignored. None stands for a task never started."""
+    running = [task for task in tasks if task is not None and not task.done()]
+    for task in running:
         task.cancel()
-    if started:
-        await asyncio.wait(started)
-    for task in started:
-        _log_failure(task)
+    if running:
+        await asyncio.wait(running)
 
 
-def _log_failure(task: asyncio.Future[Any]) -> None:
+def _log_failure(task: asyncio.Task[Any]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
         log.error("task_failed", exc_info=error)
 

@@ -2,8 +2,6 @@
 
 import asyncio
 
-import pytest
-
 from rtserver.tasks import Tasks, cancelled
 
 
@@ -57,13 +55,3 @@ async def test_finish_waits_and_then_cancels() -> None:
     asyncio.get_running_loop().call_soon(quick.set)
     await tasks.finish(0.05)
     assert done == ["quick"]
-
-
-async def test_cancelled_logs_what_a_task_died_of(capsys: pytest.CaptureFixture[str]) -> None:
-    async def broken() -> None:
-        raise ValueError("a fault of long ago")
-
-    task = asyncio.create_task(broken())
-    await asyncio.wait([task])
-    await cancelled(task)
-    assert "a fault of long ago" in "".join(capsys.readouterr())

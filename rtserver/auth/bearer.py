@@ -10,6 +10,6 @@ def bearer_token(header: str) -> str | None:
 
     Other schemes are not ours: a proxy may ask for a password, for example.
     """
-    if header.lstrip(" \t")[: len(_SCHEME)].lower() != _SCHEME:
+    if header.lstrip()[: len(_SCHEME)].lower() != _SCHEME:
         return None
-    return header.strip(" \t")[len(_SCHEME) :].strip(" \t")
+    return header.strip()[len(_SCHEME) :].strip()

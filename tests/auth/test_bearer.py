@@ -15,9 +15,7 @@ from rtserver.auth.bearer import bearer_token
         ("", None),
         ("Bearer", None),
         ("Basic dXNlcjpwYXNz", None),
-        ("\xa0Bearer t0ken", None),
-        ("Bearer t0ken\xa0", "t0ken\xa0"),
     ],
 )
-def test_only_spaces_and_tabs_may_surround_scheme_and_token(header: str, token: str | None) -> None:
+def test_the_scheme_is_bearer_in_any_case_and_other_schemes_are_ignored(header: str, token: str | None) -> None:
     assert bearer_token(header) == token
