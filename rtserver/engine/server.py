@@ -19,6 +19,7 @@ from rtserver.engine.http.cors import OriginPolicy
 from rtserver.engine.http.request import revision_of, wants_websocket
 from rtserver.engine.http.responses import Answer, Refusal
 from rtserver.engine.http.takeover import can_take_over
+from rtserver.engine.http.websocket_handshake import HandleProtocols
 from rtserver.engine.runner import FAST_PATH, FastPath
 from rtserver.engine.session.interfaces import EngineMetrics, PeerWorkers, Reason
 from rtserver.engine.session.options import AllowRequest, EngineOptions
@@ -50,6 +51,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
         max_packets: int = 10_000,
         allow_eio3: bool = False,
         allow_request: AllowRequest | None = None,
+        handle_protocols: HandleProtocols | None = None,
         keep_connections: bool = False,
         per_message_deflate: bool = False,
         **options: Any,
@@ -66,6 +68,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
             allow_upgrades=self.allow_upgrades,
             allow_eio3=allow_eio3,
             allow_request=allow_request,
+            handle_protocols=handle_protocols,
             cookie=self.cookie,
             http_compression=self.http_compression,
             per_message_deflate=per_message_deflate,

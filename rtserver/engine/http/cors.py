@@ -12,10 +12,11 @@ from collections.abc import Callable
 from typing import Any
 
 import structlog
-from engineio.async_drivers.aiohttp import translate_request
 
+from rtserver.engine.http.environ import wsgi_environ
 from rtserver.engine.http.request import HandshakeRequest
 from rtserver.engine.http.responses import FORBIDDEN, Refusal
+from rtserver.protocol.header_lists import joined
 
 log = structlog.get_logger("rtserver.sio")
 
@@ -82,8 +83,8 @@ class OriginPolicy:
         headers = self.headers(request)
         if headers:
             headers["Access-Control-Allow-Methods"] = "GET,HEAD,PUT,PATCH,POST,DELETE"
-            requested = request.headers.get("Access-Control-Request-Headers")
-            if requested is not None:
+            requested = joined(request.headers, "Access-Control-Request-Headers")
+            if requested:
                 headers["Access-Control-Allow-Headers"] = requested
         return headers
 
@@ -108,7 +109,7 @@ def _rule(allowed: Any) -> Rule:
 
 def _rule_of_function(function: Callable[..., Any]) -> Rule:
     if _takes_environ(function):
-        return lambda origin, request: bool(function(origin, translate_request(request)))
+        return lambda origin, request: bool(function(origin, wsgi_environ(request)))
     return lambda origin, request: bool(function(origin))
 
 

@@ -10,6 +10,8 @@ from typing import Protocol
 
 from multidict import MultiMapping
 
+from rtserver.protocol.header_lists import tokens
+
 
 class HandshakeRequest(Protocol):
     """Read by the handshake, the origin check and, above the engine, for the client's `handshake`."""
@@ -46,4 +48,4 @@ def revision_of(request: HandshakeRequest) -> int:
 
 def wants_websocket(request: HandshakeRequest) -> bool:
     """Whether the request asks for a WebSocket by its `Upgrade` header."""
-    return request.headers.get("Upgrade", "").lower() == "websocket"
+    return "websocket" in tokens(request.headers, "Upgrade")
