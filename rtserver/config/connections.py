@@ -33,8 +33,9 @@ class BrowserSettings(ServerSettings):
 
     cors_origins: kind.Origins = Field(default_factory=_default_origins)
     """The origins of the web pages that may connect."""
-    trusted_proxies: kind.Networks = ()
-    """Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are trusted."""
+    trusted_proxies: kind.TrustedPeers = ()
+    """Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are trusted; `unix` is each that connects to a Unix
+    socket."""
 
 
 class ConnectionSettings(BackingServiceSettings):
@@ -44,6 +45,9 @@ class ConnectionSettings(BackingServiceSettings):
 
     namespaces: kind.Plugins = ()
     """Your own namespaces."""
+    path: kind.UrlPath = "/socket.io"
+    """The path of Socket.IO and of the client that comes with the server. Clients name another one too:
+    `io(url, { path: "/realtime" })`, and so do the rules of a proxy."""
     transports: kind.Transports = ("polling", "websocket")
     """The transports that clients may use."""
     parser: kind.Parser = "json"

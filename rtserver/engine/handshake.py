@@ -76,6 +76,13 @@ class Handshaker:
         hooked = options.allow_request is not None or options.handle_protocols is not None
         return hooked or self._origins.needs_request or self._listener.needs_request
 
+    def refusal_headers(self, request: HandshakeRequest) -> dict[str, str]:
+        """Return the CORS headers for the refusal of a request that could not be parsed."""
+        try:
+            return {} if self._origins.needs_request else self._origins.headers(request)
+        except Refusal:
+            return {}
+
     async def handshake(self, request: web.Request, transport: str, headers: dict[str, str]) -> Answer:
         """Open a session; `headers`: of the response, to which cookie and extensions are added. Raises `Refusal`."""
         check_transport(request, transport)

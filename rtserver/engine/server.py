@@ -16,7 +16,7 @@ from aiohttp import web
 from rtserver.engine.handshake import Handshaker, SessionListener
 from rtserver.engine.http import responses
 from rtserver.engine.http.cors import OriginPolicy
-from rtserver.engine.http.request import revision_of, wants_websocket
+from rtserver.engine.http.request import is_at, revision_of, wants_websocket
 from rtserver.engine.http.responses import Answer, Refusal
 from rtserver.engine.http.takeover import can_take_over
 from rtserver.engine.http.websocket_handshake import HandleProtocols
@@ -92,10 +92,11 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
     # HTTP requests.
 
     def attach(self, app: web.Application, engineio_path: str = "engine.io") -> None:
-        """Serve Engine.IO under this path of the application; before it starts."""
-        path = f"/{engineio_path.strip('/')}/"
+        """Serve Engine.IO under this path of the application, with and without a slash at its end; before it starts."""
+        path = f"/{engineio_path.strip('/')}/" if engineio_path.strip("/") else "/"
         self._state.path = path
-        app.router.add_route("*", path, self.handle_request)
+        for served in dict.fromkeys((path, path.removesuffix("/") or "/")):
+            app.router.add_route("*", served, self.handle_request)
         app[FAST_PATH] = FastPath(self._state, self._handshaker)
 
     @property
@@ -129,7 +130,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
             return False
         query = request.query
         plain = query.get("transport") == "polling" and query.get("EIO") == "4" and "j" not in query
-        return plain and request.path == self._state.path and can_take_over(request, self.options.keep_connections)
+        return plain and is_at(self._state.path, request.path) and can_take_over(request, self.options.keep_connections)
 
     async def _answer(self, request: web.Request, headers: dict[str, str]) -> Answer:
         transport = request.query.get("transport")

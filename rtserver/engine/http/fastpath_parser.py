@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from multidict import CIMultiDict
 
-from rtserver.engine.http.request import wants_websocket
+from rtserver.engine.http.request import is_at, wants_websocket
 from rtserver.protocol.accept_encoding import accepts_gzip
 
 if TYPE_CHECKING:
     import asyncio
 
 MAX_BODY = 65536
-MAX_HEAD = 8192
+MAX_HEAD = 16384
+"""Bytes of a request line and its headers; Node's limit."""
 HEAD_END = b"\r\n\r\n"
 
 _TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz")
@@ -84,7 +85,7 @@ def read_handshake(path: str, head: bytes, transport: asyncio.Transport) -> Fast
     method, _, rest = first.partition(" ")
     target, _, version = rest.partition(" ")
     target_path, _, query_string = target.partition("?")
-    if method != "GET" or version != "HTTP/1.1" or target_path != path:
+    if method != "GET" or version != "HTTP/1.1" or not is_at(path, target_path):
         return None
     query = _parse_query(query_string)
     if query is None or query.get("transport") != "websocket" or query.get("EIO") != "4":
@@ -131,7 +132,7 @@ def read(path: str, max_body: int, origin: str | None, head: bytes, begin: int) 
 
 def _polled_session(path: str, target: str) -> str | None:
     target_path, _, query_string = target.partition("?")
-    query = _parse_query(query_string) if target_path == path else None
+    query = _parse_query(query_string) if is_at(path, target_path) else None
     if query is None or query.get("transport") != "polling" or query.get("EIO") != "4" or "j" in query:
         return None
     return query.get("sid")

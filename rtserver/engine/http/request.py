@@ -41,6 +41,11 @@ class HandshakeRequest(Protocol):
     def remote(self) -> str | None: ...
 
 
+def is_at(path: str, target: str) -> bool:
+    """Whether a request's path is `path`, which ends with a slash; clients may leave out the slash."""
+    return target == path or (target + "/" == path)
+
+
 def revision_of(request: HandshakeRequest) -> int:
     """Return the protocol revision of the client: 4, or 3 for every other `EIO`, as Node does."""
     return 4 if request.query.get("EIO") == "4" else 3

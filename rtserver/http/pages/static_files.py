@@ -58,6 +58,14 @@ class File:
         return f"{self.etag}-gz"
 
 
+def file_of(body: bytes, suffix: str, version: tuple[int, int] = (0, 0)) -> File:
+    """Return a file of this content; `suffix` decides its type."""
+    zipped = None if suffix in _COMPRESSED_ALREADY else gzip.compress(body, 6, mtime=0)
+    if zipped is not None and len(zipped) >= len(body):
+        zipped = None
+    return File(version, _TYPES[suffix], hashlib.sha256(body).hexdigest()[:32], body, zipped)
+
+
 class Files:
     """A cache of files by path."""
 
@@ -104,8 +112,4 @@ def _version(path: Path) -> tuple[int, int] | None:
 
 
 def _read(path: Path, version: tuple[int, int]) -> File:
-    body = path.read_bytes()
-    zipped = None if path.suffix in _COMPRESSED_ALREADY else gzip.compress(body, 6, mtime=0)
-    if zipped is not None and len(zipped) >= len(body):
-        zipped = None
-    return File(version, _TYPES[path.suffix], hashlib.sha256(body).hexdigest()[:32], body, zipped)
+    return file_of(path.read_bytes(), path.suffix, version)
