@@ -132,7 +132,8 @@ def read(path: str, max_body: int, origin: str | None, head: bytes, begin: int) 
 
 def _polled_session(path: str, target: str) -> str | None:
     target_path, _, query_string = target.partition("?")
-    query = _parse_query(query_string) if is_at(path, target_path) else None
+    # As in `is_at`, without a call for each poll.
+    query = _parse_query(query_string) if target_path == path or target_path + "/" == path else None
     if query is None or query.get("transport") != "polling" or query.get("EIO") != "4" or "j" in query:
         return None
     return query.get("sid")
