@@ -50,12 +50,13 @@ class ClassicLink(Link):
     def ready(self) -> bool:
         return self._bus.ready
 
-    async def count_servers(self) -> int:
+    async def count_servers(self) -> int | None:
+        if not await self._bus.wait_subscribed(self.channels.request):  # the last one of this link
+            return None
         try:
-            await self._bus.wait_subscribed(self.channels.response)
-            return await self._bus.subscribers(self.channels.request)
+            return await self._bus.subscribers(self.channels.request) or None  # 0 cannot be: this one is subscribed
         except Unavailable:
-            return 1
+            return None
 
     def broadcast(self, args: Sequence[Any], options: Options) -> None:
         channel = self.channels.broadcast_to(options.rooms)

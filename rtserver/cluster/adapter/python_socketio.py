@@ -1,4 +1,5 @@
-"""Input from python-socketio: executes what `RedisManager(url, write_only=True)` publishes on the channel `socketio`.
+"""Input from python-socketio: executes what `RedisManager(url, write_only=True)` publishes, on the channel `socketio`
+unless another is set.
 
 1. Every server of the cluster gets every message and executes it for its own clients.
 2. Source of the message format: `socketio/pubsub_manager.py` 5.18 (JSON; `data` is the list of arguments; binary data
@@ -15,6 +16,7 @@ from typing import Any, Protocol
 
 import structlog
 
+from rtserver.cluster.redis.names import RedisNames
 from rtserver.cluster.redis.subscriber import Handler
 from rtserver.protocol import json
 from rtserver.protocol.adapter import MalformedMessage
@@ -25,7 +27,7 @@ from rtserver.tasks import Tasks
 
 log = structlog.get_logger("rtserver.cluster")
 
-CHANNEL = "socketio"
+CHANNEL = RedisNames().python_socketio
 
 Message = Mapping[str, Any]
 
@@ -42,8 +44,9 @@ class PythonSocketIOInput:
         self._tasks = Tasks()
 
     def attach(self, subscribe: Subscribe, channel: str = CHANNEL) -> None:
-        """Subscribe to the channel."""
-        subscribe(channel, self.on_message)
+        """Subscribe to the channel; with an empty name, to none."""
+        if channel:
+            subscribe(channel, self.on_message)
 
     def on_message(self, channel: str, payload: bytes) -> None:
         """Execute a message; raises `MalformedMessage`."""

@@ -17,6 +17,7 @@ from rtserver.cluster.partial_results import PartialList, PartialSet
 from rtserver.cluster.redis.address import RedisAddress
 from rtserver.cluster.redis.bus import RedisBus
 from rtserver.cluster.redis.connection import FAILURES, closed, connector, opened
+from rtserver.cluster.redis.names import DEFAULT_PREFIX
 from rtserver.cluster.redis.sharded_bus import ShardedRedisBus
 from rtserver.cluster.redis.subscriber import Handler, Kind
 from rtserver.errors import ConfigError, Unavailable
@@ -49,7 +50,7 @@ class ShardedBus(Protocol):
 class ShardedAdapter(ClusterAdapter):
     """The caller starts the bus before the adapter and stops it after."""
 
-    def __init__(self, bus: ShardedBus, *, key: str = "socket.io", requests_timeout: float = 5.0) -> None:
+    def __init__(self, bus: ShardedBus, *, key: str = DEFAULT_PREFIX, requests_timeout: float = 5.0) -> None:
         super().__init__(requests_timeout)
         self._bus = bus
         self._key = key
@@ -84,7 +85,7 @@ class ShardedAdapter(ClusterAdapter):
 class ShardedClusterAdapter(ShardedAdapter):
     """On a Redis Cluster: the buses to its nodes start and stop with the adapter."""
 
-    def __init__(self, shards: ShardedRedisBus, *, key: str = "socket.io", requests_timeout: float = 5.0) -> None:
+    def __init__(self, shards: ShardedRedisBus, *, key: str = DEFAULT_PREFIX, requests_timeout: float = 5.0) -> None:
         super().__init__(shards, key=key, requests_timeout=requests_timeout)
         self._shards = shards
 
@@ -135,12 +136,16 @@ class ShardedLink(Link):
     def ready(self) -> bool:
         return self._bus.ready
 
-    async def count_servers(self) -> int:
+    async def count_servers(self) -> int | None:
+        for channel in (self.channels.public, self.channels.response_to(self.uid)):  # they may be on different nodes
+            if not await self._bus.wait_subscribed(channel, kind="S"):
+                return None
         try:
-            await self._bus.wait_subscribed(self.channels.response_to(self.uid), kind="S")
-            return await self._bus.shard_subscribers(self.channels.public)
+            return (
+                await self._bus.shard_subscribers(self.channels.public) or None
+            )  # 0 cannot be: this one is subscribed
         except Unavailable:
-            return 1
+            return None
 
     def broadcast(self, args: Sequence[Any], options: Options) -> None:
         channel = self.channels.broadcast_to(options.rooms)
