@@ -15,7 +15,7 @@ from rtserver.cluster.redis.bus import RedisBus
 from rtserver.cluster.redis.subscriber import Handler
 from rtserver.errors import Unavailable
 from rtserver.protocol import adapter as wire
-from rtserver.protocol.adapter import Channels, Options, Request, RequestType
+from rtserver.protocol.adapter import Channels, Misaddressed, Options, Request, RequestType
 
 
 class ClassicLink(Link):
@@ -94,14 +94,18 @@ class ClassicLink(Link):
         if room is None or (room and not self._incoming.has_room(self, room)):
             return
         message = wire.decode_broadcast(payload)
-        if message.uid != self.uid and message.nsp == self.nsp:
-            self._incoming.on_broadcast(self, message)
+        if message.uid == self.uid:
+            return
+        if message.nsp != self.nsp:
+            raise Misaddressed("its packet is for another namespace than its channel")
+        self._incoming.on_broadcast(self, message)
 
     def _on_request(self, channel: str, payload: bytes) -> None:
         if not self._is_own(payload):
             request = wire.decode_request(payload)
-            if request.type is not RequestType.BROADCAST or request.nsp == self.nsp:
-                self._incoming.on_request(self, request)
+            if request.type is RequestType.BROADCAST and request.nsp != self.nsp:
+                raise Misaddressed("its packet is for another namespace than its channel")
+            self._incoming.on_request(self, request)
 
     def _on_response(self, channel: str, payload: bytes) -> None:
         if not self._open:  # no request is open, so it is for another server

@@ -19,7 +19,7 @@ import structlog
 from rtserver.cluster.redis.names import RedisNames
 from rtserver.cluster.redis.subscriber import Handler
 from rtserver.protocol import json
-from rtserver.protocol.adapter import MalformedMessage
+from rtserver.protocol.adapter import MalformedMessage, Misaddressed
 from rtserver.protocol.packets import RESERVED_EVENTS
 from rtserver.sio.broadcast.adapter import Adapter
 from rtserver.sio.broadcast.target import Target
@@ -49,13 +49,21 @@ class PythonSocketIOInput:
             subscribe(channel, self.on_message)
 
     def on_message(self, channel: str, payload: bytes) -> None:
-        """Execute a message; raises `MalformedMessage`."""
+        """Execute a message; raises `MalformedMessage`, also for a namespace that this server does not have."""
         message = _decode(payload)
         method = message.get("method")
         handler = _HANDLERS.get(method) if isinstance(method, str) else None
         if handler is None:
             raise MalformedMessage("unknown method")
+        if method != "callback":
+            self._check_namespace(_namespace(message))
         handler(self, message)
+
+    def _check_namespace(self, name: str) -> None:
+        rooms = self._adapter.server.rooms_of(name)  # the table of / is there without handlers too
+        if not (rooms is not None and rooms.clients) and not self._adapter.server.has_namespace(name):
+            default = " (the default, /)" if name == "/" else ""
+            raise Misaddressed(f"this server does not have its namespace{default}")
 
     def _emit(self, message: Message) -> None:
         event = message.get("event")

@@ -21,11 +21,14 @@ from rtserver.cluster.redis.names import DEFAULT_PREFIX
 from rtserver.cluster.redis.sharded_bus import ShardedRedisBus
 from rtserver.cluster.redis.subscriber import Handler, Kind
 from rtserver.errors import ConfigError, Unavailable
-from rtserver.protocol.adapter import Broadcast, Options, Request, RequestType, sharded
+from rtserver.protocol.adapter import Broadcast, Misaddressed, Options, Request, RequestType, sharded
 from rtserver.sio.broadcast.target import Target
 
 if TYPE_CHECKING:
     from rtserver.sio.broadcast.interfaces import AdapterContext
+
+
+_STRANGE = "it is for another namespace than its channel, or of a type that the sharded adapter has not"
 
 
 class ShardedBus(Protocol):
@@ -173,7 +176,9 @@ class ShardedLink(Link):
 
     def _on_message(self, channel: str, payload: bytes) -> None:
         message = sharded.decode_message(payload, self.nsp)
-        if message is None or message.uid == self.uid:
+        if message is None:
+            raise Misaddressed(_STRANGE)
+        if message.uid == self.uid:
             return
         if isinstance(message, Broadcast):
             self._incoming.on_broadcast(self, message)
@@ -182,8 +187,9 @@ class ShardedLink(Link):
 
     def _on_response(self, channel: str, payload: bytes) -> None:
         response = sharded.decode_response(payload, self.nsp)
-        if response is not None:
-            self._on_peer_response(response)
+        if response is None:
+            raise Misaddressed(_STRANGE)
+        self._on_peer_response(response)
 
 
 async def require_sharded_channels(address: RedisAddress) -> None:
