@@ -144,5 +144,10 @@ def _text(value: bytes) -> str:
         raise InvalidPayload("The entry is not UTF-8") from None
 
 
+def loggable(reason: str) -> str:
+    """Return the reason of a dead entry without what may repeat a part of it: the whole stands in the dead letter."""
+    return ": ".join(reason.split(": ")[:2])
+
+
 def _reason(error: EventError) -> str:
     return f"{error.code}: {error.message}"[:500]

@@ -21,7 +21,7 @@ from aiokafka.errors import KafkaError
 
 from rtserver.ingest.broker_addresses import KafkaAddress
 from rtserver.ingest.consumer import Consumer, ConsumerMetrics
-from rtserver.ingest.entry_processor import Entry, EntryProcessor, read_json
+from rtserver.ingest.entry_processor import Entry, EntryProcessor, loggable, read_json
 
 BATCH = 64
 WAIT_MS = 1000
@@ -74,7 +74,7 @@ class KafkaConsumer(Consumer):
         await consumer.commit({part: of[-1].offset + 1 for part, of in fetched.items() if of})
 
     async def _dead_letter(self, producer: Any, record: ConsumerRecord[Any, Any], reason: str) -> None:
-        self._refusals.note("kafka_record_dead", reason, {"topic": self._topic}, offset=record.offset)
+        self._refusals.note("kafka_record_dead", loggable(reason), {"topic": self._topic}, offset=record.offset)
         # Truncated to a size that every broker accepts: a record that it rejects would be fetched again without end.
         value, key = (record.value or b"")[:_DEAD_LETTER_BYTES], record.key and record.key[:_DEAD_LETTER_KEY_BYTES]
         position = f"{record.partition}:{record.offset}".encode()

@@ -20,7 +20,7 @@ from aio_pika.exceptions import AMQPError, ChannelNotFoundEntity
 
 from rtserver.ingest.broker_addresses import shown_amqp
 from rtserver.ingest.consumer import Consumer, ConsumerMetrics
-from rtserver.ingest.entry_processor import Entry, EntryProcessor, read_json
+from rtserver.ingest.entry_processor import Entry, EntryProcessor, loggable, read_json
 
 PREFETCH = 64
 TIMEOUT = 10.0
@@ -94,7 +94,7 @@ class RabbitMQConsumer(Consumer):
 
     async def _settle(self, channel: AbstractChannel, message: AbstractIncomingMessage, reason: str | None) -> None:
         if reason is not None:
-            self._refusals.note("rabbitmq_message_dead", reason, {"queue": self._queue})
+            self._refusals.note("rabbitmq_message_dead", loggable(reason), {"queue": self._queue})
             dead = aio_pika.Message(
                 message.body, headers={"reason": reason}, message_id=message.message_id,
                 delivery_mode=aio_pika.DeliveryMode.PERSISTENT,

@@ -23,6 +23,7 @@ from redis.exceptions import ResponseError
 from rtserver.backoff import Backoff
 from rtserver.cluster.redis.connection import FAILURES, Connect, closed, opened
 from rtserver.cluster.redis.error_replies import ErrorReplyLog
+from rtserver.ingest.entry_processor import loggable
 from rtserver.ingest.redis_stream_commands import START, RedisStreamCommands, StreamEntry, unblock
 from rtserver.reconnect import Outage, reconnect
 from rtserver.tasks import cancelled
@@ -189,7 +190,7 @@ class RedisStreamConsumer:
         return {entry.id for entry, _ in now}
 
     async def _dead_letter(self, commands: RedisStreamCommands, entry: StreamEntry, reason: str) -> None:
-        self._refusals.note("inbox_entry_dead", reason, {"stream": self._stream}, id=entry.id)
+        self._refusals.note("inbox_entry_dead", loggable(reason), {"stream": self._stream}, id=entry.id)
         fields: list[str | bytes] = ["reason", reason, "id", entry.id]
         for name, value in list(entry.fields.items())[:10]:
             fields += [b"entry:" + name[:200], value[:_DEAD_LETTER_BYTES]]
