@@ -74,7 +74,8 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
         )
         self._state = EngineState(self.options, metrics, IDLE_TICK)
         self._sessions = self._state.sessions
-        self._origins = OriginPolicy(self.cors_allowed_origins, self.cors_credentials)
+        allowed = self.cors_allowed_origins
+        self._origins = allowed if isinstance(allowed, OriginPolicy) else OriginPolicy(allowed, self.cors_credentials)
         self._polling = Polling(self._state)
         # Not the bound method: an application may replace it.
         self._handshaker = Handshaker(self._state, self._origins, self._polling, listener, lambda: self.generate_id())
@@ -112,6 +113,9 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
             if refusal.code != responses.STOPPING:
                 self._state.handshake_rejected()
             answer = responses.refused_upgrade(refusal) if wants_websocket(request) else responses.refused(refusal)
+        except web.HTTPException as raised:
+            raised.headers.update(headers)
+            raise
         except ConnectionResetError:
             # The client has disconnected. If this were raised, aiohttp would log a traceback.
             answer = responses.empty(400)
