@@ -26,9 +26,9 @@ class BrowserSettings(ServerSettings):
     GROUP: ClassVar[str] = "Browsers and proxies"
 
     cors_origins: kind.Origins = ()
-    """The origins of the web pages that may connect, besides the server's own; pages of apps and files have origins like
-    `capacitor://localhost` and `file://`. In development mode pages of this machine (`localhost`, 127.0.0.1) may connect
-    too, whatever their port."""
+    """The origins of the web pages that may connect, besides the server's own; apps and files have origins too, such as
+    `capacitor://localhost` and `file://` ([deploy.md](deploy.md#which-pages-may-connect)). Development mode also allows
+    pages of this machine, whatever their port."""
     trusted_proxies: kind.Networks = ()
     """Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are trusted."""
 
