@@ -21,8 +21,6 @@ from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import NamedTuple
 
-from yarl import URL
-
 MAX_LENGTH = 512
 """Longer texts are no origins: the longest host name has 253 characters."""
 
@@ -90,14 +88,12 @@ def _parse(text: str) -> Origin | None:
 def parse_setting(text: str) -> Origin | None:
     """Return the origin that a person wrote: as `parse`, and names beyond ASCII are allowed."""
     text = text.strip()
-    if not text.isascii():
-        scheme, _, rest = text.partition("://")
-        host, colon, rest = rest.partition(":") if ":" in rest else (rest.removesuffix("/"), "", "")
-        try:
-            text = f"{scheme}://{URL.build(scheme='http', host=host).raw_host}{colon}{rest}"
-        except ValueError:
-            return None
-    return parse(text)
+    if text.isascii():
+        return parse(text)
+    scheme, _, rest = text.partition("://")
+    host, colon, port = rest.removesuffix("/").partition(":")
+    encoded = _punycode(host)
+    return None if encoded is None else parse(f"{scheme}://{encoded}{colon}{port}")
 
 
 def is_own(origin: Origin, scheme: str, host: str, headers: Mapping[str, str]) -> bool:
@@ -120,8 +116,7 @@ def is_own(origin: Origin, scheme: str, host: str, headers: Mapping[str, str]) -
     protocol = _first(headers, "X-Forwarded-Proto").lower()
     protocol = _SCHEMES.get(protocol, protocol)
     secure = (protocol if protocol in _DEFAULT_PORTS else scheme) == "https"
-    forwarded = _first(headers, "X-Forwarded-Host"), _first(headers, "X-Forwarded-Port")
-    return any(_is_at(origin, secure, address, forwarded[1]) for address in (host, forwarded[0]) if address)
+    return _is_at(origin, secure, host, headers) or _is_at(origin, secure, _first(headers, "X-Forwarded-Host"), headers)
 
 
 def is_at(origin: Origin, host: str) -> bool:
@@ -129,7 +124,7 @@ def is_at(origin: Origin, host: str) -> bool:
     return origin.scheme in _DEFAULT_PORTS and origin == parse(f"{origin.scheme}://{host}")
 
 
-def _is_at(origin: Origin, secure: bool, address: str, forwarded_port: str) -> bool:
+def _is_at(origin: Origin, secure: bool, address: str, headers: Mapping[str, str]) -> bool:
     found = _address(address, True) if len(address) <= MAX_LENGTH and address.isascii() else None
     if found is None or found[0] != origin.host:
         return False
@@ -139,7 +134,16 @@ def _is_at(origin: Origin, secure: bool, address: str, forwarded_port: str) -> b
     if port is None or (origin.port is None and port in _DEFAULT_PORTS.values()):
         return True
     own = _DEFAULT_PORTS[origin.scheme] if origin.port is None else origin.port
-    return own == port or str(own) == forwarded_port
+    return own == port or str(own) == _first(headers, "X-Forwarded-Port")
+
+
+def _punycode(host: str) -> str | None:
+    from yarl import URL  # few settings need it, and commands such as `rtserver token` should start fast
+
+    try:
+        return URL.build(scheme="http", host=host).raw_host
+    except ValueError:
+        return None
 
 
 def _first(headers: Mapping[str, str], name: str) -> str:
