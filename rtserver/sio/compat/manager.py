@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from socketio import AsyncManager
 
+from rtserver.sio.broadcast.room_names import flat_rooms
 from rtserver.sio.broadcast.target import Flags, Target
 
 if TYPE_CHECKING:
@@ -58,18 +59,15 @@ class Manager(AsyncManager):  # type: ignore[misc]  # python-socketio is untyped
         to: Any = None,
         **kwargs: Any,
     ) -> None:
+        target = to if to is not None else room
         await self.server.emit(
-            event, data, to=to or room, skip_sid=skip_sid, namespace=namespace, callback=callback, **kwargs
+            event, data, to=target, skip_sid=skip_sid, namespace=namespace, callback=callback, **kwargs
         )
 
 
 def as_rooms(room: Any) -> tuple[str, ...]:
     """python-socketio's `room` argument as a tuple: one room, several, or None for all clients."""
-    if room is None:
-        return ()
-    if isinstance(room, list | tuple | set | frozenset):
-        return tuple(room)
-    return (room,)
+    return () if room is None else flat_rooms((room,))
 
 
 def as_target(to: Any, skip_sid: Any, local: bool) -> Target:

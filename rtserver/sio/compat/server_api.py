@@ -14,7 +14,8 @@ from socketio import exceptions
 
 from rtserver.protocol import json
 from rtserver.sio.broadcast.adapter import AckTimeout
-from rtserver.sio.broadcast.target import Target
+from rtserver.sio.broadcast.room_names import RoomName, room_name
+from rtserver.sio.broadcast.target import Flags, Target
 from rtserver.sio.compat.manager import Manager, as_arguments, as_rooms, as_target
 
 if TYPE_CHECKING:
@@ -136,34 +137,37 @@ class SocketIOServerApi(socketio.AsyncServer):  # type: ignore[misc]  # python-s
         if target is None:
             raise ValueError("Cannot use call() to broadcast.")
         seconds = timeout if timeout is not None else CALL_TIMEOUT
+        target = room_name(target)
         client = server.find(target, nsp)
         try:
             if client is not None:
                 return _unpacked(await client.request_ack(args, seconds))
-            answers = await server.adapter.broadcast_with_ack(nsp, args, Target(rooms=(target,)), seconds)
+            rooms = Target(rooms=(target,), flags=Flags(local=ignore_queue))
+            answers = await server.adapter.broadcast_with_ack(nsp, args, rooms, seconds)
             return answers[0]
         except (AckTimeout, IndexError):  # no answer, or no such client
             raise exceptions.TimeoutError() from None
 
-    async def enter_room(self, sid: str, room: str, namespace: str | None = None) -> None:
+    async def enter_room(self, sid: str, room: RoomName, namespace: str | None = None) -> None:
         """Make a client join a room, on whichever server it is."""
-        client = self._context.find(sid, namespace or "/")
+        client, name = self._context.find(sid, namespace or "/"), room_name(room)
         if client is not None:
-            await client.join(room)
+            await client.join(name)
         else:
-            await self._context.adapter.sockets_join(namespace or "/", Target(rooms=(sid,)), [room])
+            await self._context.adapter.sockets_join(namespace or "/", Target(rooms=(room_name(sid),)), [name])
 
-    async def leave_room(self, sid: str, room: str, namespace: str | None = None) -> None:
+    async def leave_room(self, sid: str, room: RoomName, namespace: str | None = None) -> None:
         """Make a client leave a room, on whichever server it is."""
-        client = self._context.find(sid, namespace or "/")
+        client, name = self._context.find(sid, namespace or "/"), room_name(room)
         if client is not None:
-            await client.leave(room)
+            await client.leave(name)
         else:
-            await self._context.adapter.sockets_leave(namespace or "/", Target(rooms=(sid,)), [room])
+            await self._context.adapter.sockets_leave(namespace or "/", Target(rooms=(room_name(sid),)), [name])
 
-    async def close_room(self, room: str, namespace: str | None = None) -> None:
+    async def close_room(self, room: RoomName, namespace: str | None = None) -> None:
         """Make all members leave a room, cluster-wide."""
-        await self._context.adapter.sockets_leave(namespace or "/", Target(rooms=(room,)), [room])
+        name = room_name(room)
+        await self._context.adapter.sockets_leave(namespace or "/", Target(rooms=(name,)), [name])
 
     def rooms(self, sid: str, namespace: str | None = None) -> list[str]:
         """The rooms of a client of this server, its own id included."""
@@ -183,7 +187,8 @@ class SocketIOServerApi(socketio.AsyncServer):  # type: ignore[misc]  # python-s
         if client is not None:
             await client.disconnect()
         elif not ignore_queue:
-            await self._context.adapter.disconnect_sockets(namespace or "/", Target(rooms=(sid,)), close=False)
+            target = Target(rooms=(room_name(sid),))
+            await self._context.adapter.disconnect_sockets(namespace or "/", target, close=False)
 
 
 def _unpacked(values: list[Any]) -> Any:
