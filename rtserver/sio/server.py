@@ -171,17 +171,23 @@ class Server(SocketIOServerApi):
     # Clients, for connections.
 
     def register(self, client: Client) -> None:
-        """Make a client known by its id, from its connecting to the end of its disconnect handler."""
+        """Make a client known by its id, from its connecting to the end of its disconnect handler and last event."""
         self._clients[client.id] = client
         client.connection.registered_clients += 1
 
     async def finish_disconnect(self, client: Client, reason: str) -> None:
-        """Run the disconnect handler of an admitted client that has left, then forget the client."""
+        """Run the disconnect handler of an admitted client that has left, then forget the client.
+
+        Handlers of python-socketio know a client by its id only: while events of this one wait, the id stays known.
+        """
         try:
             client.mark_gone()
             await dispatcher.run_disconnect(client, reason)
         finally:
-            self.forget(client)
+            if client.event_queue.jobs:
+                client.event_queue.put(partial(self.forget, client))
+            else:
+                self.forget(client)
 
     def forget(self, client: Client) -> None:
         """Undo `register`; does nothing the second time."""

@@ -6,6 +6,9 @@
 3. Leaving a namespace and joining it again does not refill the rate limits of its events.
 4. A rejected connection (see `limits.connection_limits`) receives CONNECT_ERROR on its first CONNECT, and is closed
    one second later.
+5. The disconnect handler of a client runs at once, as in Node: a running handler may be waiting for just this. That one
+   goes on, and after it the events that were received before the end. They find a client that is gone: it joins no room
+   and receives nothing. When the disconnect handler runs, the connect handler has finished and `connected` has begun.
 """
 
 from __future__ import annotations
@@ -170,7 +173,7 @@ class JoinedNamespaces:
         self.server.release_environ(self)
 
     def _remove_client(self, client: Client, reason: str) -> None:
-        """Take a client out of all broadcasts at once; its disconnect handler runs after the events before it."""
+        """Take a client out of all broadcasts, and run its disconnect handler (rule 5)."""
         nsp = client.namespace_name
         del self._clients[nsp]
         self._left[nsp] = client.buckets
@@ -184,11 +187,11 @@ class JoinedNamespaces:
             self.server.spawn(self._run_disconnecting(client, reason, rooms))
         else:
             rooms.remove(client)
-            client.event_queue.put(partial(self.server.finish_disconnect, client, reason))
+            self.server.spawn(self.server.finish_disconnect(client, reason))
 
     async def _run_disconnecting(self, client: Client, reason: str, rooms: Rooms[Any]) -> None:
         try:
             await dispatcher.run_disconnecting(client, reason)
         finally:
             rooms.finish_leaving(client)
-            client.event_queue.put(partial(self.server.finish_disconnect, client, reason))
+            await self.server.finish_disconnect(client, reason)

@@ -88,7 +88,7 @@ class Namespace:
         """The client is leaving: nothing reaches it any more, but `fetch_sockets` still lists it in its rooms."""
 
     async def on_disconnect(self, client: Client, reason: str) -> None:
-        """The client is gone; `client.rooms` still has the rooms it was in."""
+        """The client is gone; `client.rooms` still has the rooms it was in. Handlers of its events may still run."""
 
     def use(self, step: Step) -> Step:
         """Run `step(client)`, plain or async, before `on_connect`; it may raise `Refused`."""
