@@ -22,6 +22,7 @@ from rtserver.sio.broadcast.room_presence import RoomPresence
 from rtserver.sio.client.handshake import HandshakeReader
 from rtserver.sio.compat.handlers import compat_handler, has_handlers
 from rtserver.sio.compat.server_api import SocketIOServerApi
+from rtserver.sio.compat.unsupported import check_arguments
 from rtserver.sio.connection.eio3 import Eio3Connection
 from rtserver.sio.connection.parsers import parser_of
 from rtserver.sio.dispatch import dispatcher
@@ -57,6 +58,7 @@ class Server(SocketIOServerApi):
 
     def __init__(self, client_manager: Any = None, **arguments: Any) -> None:
         options = ServerOptions.from_arguments(arguments)
+        check_arguments(arguments, ServerOptions.names())
         if options.serializer != "default" and arguments.get("allow_eio3"):
             raise ValueError("allow_eio3 works with the default serializer only")
         parser = parser_of(options.serializer)
@@ -214,6 +216,7 @@ class Server(SocketIOServerApi):
         """The connection for a new session; raises the engine's `Refusal` beyond the connection limits."""
         handshake = self._handshake_reader.read(request)
         slot = self.connection_limiter.acquire(handshake.address)
+        self.engine.logger.info("%s: session opened by %s", session.id, handshake.address)
         if self.needs_request:
             self.environ[session.id] = translate_request(request)  # it is aiohttp's
         connection_class = self._connection_class if session.revision == 4 else Eio3Connection

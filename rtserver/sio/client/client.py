@@ -233,7 +233,15 @@ class Client(ClientFlags):
             self.send(encode_packet(packets.ACK, self.namespace_name, values, id))
 
     async def request_ack(self, args: list[Any], timeout: float, compress: bool = True) -> list[Any]:
-        """Send `[event, *args]` and return all values of its ack; raises `AckTimeout` after `timeout` seconds."""
+        """Send `[event, *args]` and return all values of its ack; raises `AckTimeout` after `timeout` seconds.
+
+        Raises `RuntimeError` in the connect handler of this client, which would wait for itself.
+        """
+        if self.state is State.CONNECTING and self.connection.runs_connect_handler(self.namespace_name):
+            raise RuntimeError(
+                "a connect handler cannot wait for an ack of its client, which gets no event before it is connected: "
+                "ask it in on_connected, or in a background task"
+            )
         id, answered = self.expect_ack()
         try:
             self.send_event(args, id, compress=compress)

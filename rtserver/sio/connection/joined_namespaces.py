@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -62,7 +63,7 @@ class JoinedNamespaces:
         self.registered_clients = 0
         """Clients registered with the server, including those that are connecting or leaving."""
         self._clients: dict[str, Client] = {}
-        self._connecting: set[str] = set()
+        self._connecting: dict[str, asyncio.Task[Any] | None] = {}
         self._connect_bucket = TokenBucket(Rate(server.limits.max_namespaces), time.monotonic())
         self._left: dict[str, dict[str, TokenBucket] | None] = {}
         """The namespaces that were left, with the buckets of their events (rule 3)."""
@@ -82,6 +83,11 @@ class JoinedNamespaces:
     def connecting(self) -> bool:
         return bool(self._connecting)
 
+    def runs_connect_handler(self, nsp: str) -> bool:
+        """Whether the current task is the one that runs the connect handler of this namespace."""
+        task = self._connecting.get(nsp)
+        return task is not None and task is asyncio.current_task()
+
     @property
     def transport(self) -> str:
         return self.engine_session.transport
@@ -100,10 +106,11 @@ class JoinedNamespaces:
         if len(self._clients) + len(self._connecting) >= self.server.limits.max_namespaces:
             self._refuse(nsp, Refused("Too many namespaces", code="rate_limited"))
             return
-        self._connecting.add(nsp)
+        self._connecting[nsp] = None
         self.server.spawn(self._connect(nsp, handshake))
 
     async def _connect(self, nsp: str, handshake: Handshake) -> None:
+        self._connecting[nsp] = asyncio.current_task()
         try:
             client = await admit(self, nsp, handshake)
         except Refused as refused:
@@ -112,7 +119,7 @@ class JoinedNamespaces:
             if client is not None:
                 self._accept(client)
         finally:
-            self._connecting.discard(nsp)
+            del self._connecting[nsp]
 
     def _refuse(self, nsp: str, refused: Refused) -> None:
         log.info("connect_refused", namespace=nsp[:100], code=refused.code, address=self.handshake.address)
@@ -166,6 +173,7 @@ class JoinedNamespaces:
     def session_closed(self, reason: str) -> None:
         """The session has ended: remove all clients."""
         self.closed = True
+        self.server.engine.logger.info("%s: session closed (%s)", self.id, reason)
         self.server.connection_limiter.release(self.slot)
         self._deadline.cancel()
         for client in self.clients:
