@@ -31,10 +31,16 @@ class Server(server.Server):
         metrics = metrics or Metrics()
         self._bus: RedisBus | None = None
         if type(client_manager) is socketio.AsyncRedisManager:
-            if client_manager.write_only or client_manager.redis_options or "json" in vars(client_manager):
+            given = client_manager
+            if (
+                given.write_only
+                or given.redis_options
+                or given.logger
+                or given.json is not socketio.AsyncManager().json
+            ):
                 raise ValueError(
                     "of the arguments of AsyncRedisManager, url and channel are supported: write options of the "
-                    "connection into the URL, and leave write_only and json out"
+                    "connection into the URL, and leave write_only, logger and json out"
                 )
             self._bus = RedisBus(client_manager.redis_url, metrics)
             adapter = RedisAdapter(self._bus)

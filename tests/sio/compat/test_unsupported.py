@@ -52,7 +52,8 @@ REFUSED = [
     ("transports", ["websocket", "webtransport"]), ("transports", "flash"), ("serializer", "pickle"),
     ("serializer", object), ("client_manager", socketio.AsyncRedisManager("redis://127.0.0.1:1", write_only=True)),
     ("client_manager", socketio.AsyncRedisManager("redis://127.0.0.1:1", redis_options={"db": 1})),
-    ("client_manager", socketio.AsyncRedisManager("redis://127.0.0.1:1", json=json)),
+    ("client_manager", socketio.AsyncRedisManager("redis://127.0.0.1:1", json=object())),
+    ("client_manager", socketio.AsyncRedisManager("redis://127.0.0.1:1", logger=LOGGER)),
     ("client_manager", socketio.AsyncAioPikaManager("amqp://127.0.0.1:1")),
     ("client_manager", socketio.Manager()), ("compat_auth", "requierd"),
     ("compat_auth", True), ("ping_intervall", 5), ("max_room", 5), ("asyncmode", "aiohttp"),
@@ -100,6 +101,7 @@ def test_defaults_of_python_socketio_are_accepted():
         for parameter in signature.parameters.values():
             if parameter.default is not inspect.Parameter.empty:
                 Server(**{parameter.name: parameter.default})
+    assert rtserver.Server(client_manager=socketio.AsyncRedisManager("redis://127.0.0.1:1", "channel"))
     assert Server(ping_interval=(25, 0)).engine.ping_interval == 25
 
 
