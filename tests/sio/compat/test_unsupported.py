@@ -13,9 +13,11 @@ import socketio
 from aiohttp import web
 
 import rtserver
+from rtserver.sio.compat.unsupported import CHECKS
 from rtserver.sio.namespace.namespace import Namespace
 from rtserver.sio.server import Server
 from tests.sio.conftest import eventually
+from tests.support.repository import ROOT
 
 LOGGER = logging.getLogger("tests.unsupported")
 
@@ -228,6 +230,14 @@ async def test_a_callback_and_a_call_with_ignore_queue_stay_on_this_server(serve
     await server.emit("ask", to=sid, skip_sid=sid, callback=answers.put_nowait)
     await answers.get()
     assert [(target.flags.local, target.except_) for target in targets] == [(True, ()), (True, ()), (False, (sid,))]
+
+
+def test_the_page_lists_what_raises():
+    page = (ROOT / "docs" / "own-namespace.md").read_text().split("## Code for python-socketio")[1]
+    for name in (*CHECKS, "instrument()", "client_manager", "basic_enter_room()", "ASGIApp"):
+        assert name in page
+    for name in ENGINE_REFUSING:
+        assert f"{name}()" in page
 
 
 # Logging.

@@ -205,3 +205,18 @@ async def test_a_client_whose_backlog_is_full_is_missed_when_it_leaves(serve, ra
     client._socket._response.connection.transport.abort()  # it leaves without a word
     await eventually(lambda: "watched" in watcher.story)
     await served.deserted()
+
+
+@pytest.mark.parametrize("transport", ["websocket", "polling"])
+async def test_the_official_client_leaves_while_its_event_is_handled(serve, js, transport):
+    served = await serve(watcher := Watcher())
+    client = await js(served.url, "/", transports=[transport])
+    await client.emit("watch")
+    await client.emit("note", 1)
+    await eventually(lambda: watcher.story)
+    await client.disconnect()
+    await eventually(lambda: len(watcher.story) == 4)
+    assert watcher.story[0] == "watch"
+    assert watcher.story[1] in ("on_disconnect client disconnect", "on_disconnect transport close")
+    assert watcher.story[2:] == ["watched", (1, False)]
+    await served.deserted()
