@@ -72,7 +72,7 @@ def check_arguments(arguments: Mapping[str, Any], others: Iterable[str]) -> None
             raise TypeError(f"rtserver.Server has no argument {name!r}" + (f", but {near[0]!r}" if near else ""))
         supported, sentence = CHECKS.get(name, (None, ""))
         if supported is not None and not supported(value):
-            raise ValueError(f"{name}={value!r} is not supported: {sentence}"[:400])
+            raise ValueError(f"{name}={value!r:.80} is not supported: {sentence}")
 
 
 def _known_arguments() -> set[str]:
