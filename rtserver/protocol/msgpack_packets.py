@@ -45,7 +45,7 @@ def decode(message: bytes, max_depth: int = json.MAX_DEPTH) -> Packet:
     """Decode one packet; raises `PacketError`."""
     try:
         # The map of the packet itself is not counted, so that both parsers allow the same depth.
-        fields = msgpack.loads_notepack2(message, max_depth + 1)
+        fields = msgpack.loads(message, max_depth + 1)
     except msgpack.MsgpackError as error:
         raise PacketError(f"invalid MessagePack: {error}") from None
     if type(fields) is not dict:

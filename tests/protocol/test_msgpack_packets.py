@@ -115,6 +115,8 @@ def test_values_of_a_browser_are_converted_as_by_json():
     assert decode(head + b"\xd4\0\0").data == ["a", None]  # undefined
     assert decode(head + b"\xd7\0\0\0\x01\x8c\xc2\x51\xf4\0").data == ["a", "2024-01-01T00:00:00.000Z"]  # a Date
     assert decode(head + b"\xc7\x08\0\xff\0\0\0\0\0\0\0").data == ["a", b"\xff\0\0\0\0\0\0\0"]  # an ArrayBuffer
+    assert decode(head + b"\xc7\x08\0" + bytes(8)).data == ["a", bytes(8)]
+    assert decode(head + b"\xc7\x01\0\0").data == ["a", b"\0"]
     assert decode(head + b"\xc7\x03\0abc").data == ["a", b"abc"]
 
 
