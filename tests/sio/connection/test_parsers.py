@@ -141,7 +141,7 @@ def test_there_are_two_serializers():
 
 @pytest.mark.parametrize(
     "message",
-    ["40/room,", '42["echo"]', b"", b"\xc1", msgpack.packb({"type": 2, "nsp": "/room", "data": []}),
+    ["40/room,", '42["echo"]', b"", b"\xc1", msgpack.packb({"type": 2, "nsp": "/room"}),
      msgpack.packb({"type": 0, "nsp": "/room"}), msgpack.packb({"type": 2, "nsp": "/never", "data": ["a"]}),
      msgpack.packb({"type": 2, "nsp": "/room", "data": ["disconnect"]})],
 )  # fmt: skip
@@ -154,3 +154,19 @@ async def test_a_packet_that_breaks_the_protocol_closes_the_connection(served, r
     await client.engine_send(message)
     assert await client.closed() == []
     await served.deserted()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"type": 3, "data": ["x"]}, {"type": 3, "data": ["x"], "id": 2**63}, {"type": 2, "data": []},
+     {"type": 2, "data": [{}], "id": 7}, {"type": 2, "data": [None]}],
+)  # fmt: skip
+async def test_a_packet_without_effect_leaves_the_connection_open(served, raw, fields):
+    client = await raw(served.url)
+    await client.engine_send(msgpack.packb({"type": 0, "nsp": "/room"}))
+    await client.receive()
+    await client.receive()
+    await client.engine_send(msgpack.packb({**fields, "nsp": "/room"}))
+    await client.engine_send(msgpack.packb({"type": 2, "nsp": "/room", "data": ["echo", 1], "id": 2**60}))
+    answer = {"type": 3, "nsp": "/room", "data": [1], "id": 2**60}
+    assert msgpack.unpackb(await client.receive()) == answer
