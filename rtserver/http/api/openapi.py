@@ -31,7 +31,7 @@ _INTRODUCTION = (
     "How backends reach the users of this server. Every error has the form of `Failure`; its `code` is a promise, "
     "its `message` is for people. Unknown fields are rejected."
 )
-_UNAUTHORIZED = "`token_missing`, `token_invalid`, `token_expired` or `token_revoked`"
+_UNAUTHORIZED = "`token_missing`, `token_invalid`, `token_expired`, `token_not_yet_valid` or `token_revoked`"
 
 
 class FailureDetails(msgspec.Struct, rename="camel"):
