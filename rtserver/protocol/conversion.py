@@ -19,7 +19,8 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-_BYTES = (bytes, bytearray, memoryview)
+BYTES = (bytes, bytearray, memoryview)
+"""The types that bytes may have in a decoded value."""
 _INTEGERS = range(-(2**63), 2**64)
 """The integers that JSON and MessagePack give; others are floats in both."""
 _OBJECTS = (inspect.StructType, inspect.DataclassType, inspect.TypedDictType)
@@ -29,12 +30,12 @@ _LISTS = (inspect.ListType, inspect.VarTupleType, inspect.SetType, inspect.Froze
 def convert(value: Any, kind: Any) -> Any:
     """Convert to the type; raises `msgspec.ValidationError`, or what a constructor in `kind` raises."""
     try:
-        return msgspec.convert(value, kind, builtin_types=_BYTES, str_keys=True)
+        return msgspec.convert(value, kind, builtin_types=BYTES, str_keys=True)
     except msgspec.ValidationError:
         mended = _mended(value, _described(kind))
         if mended is value:
             raise
-    return msgspec.convert(mended, kind, builtin_types=_BYTES, str_keys=True)
+    return msgspec.convert(mended, kind, builtin_types=BYTES, str_keys=True)
 
 
 def _described(kind: Any) -> inspect.Type:

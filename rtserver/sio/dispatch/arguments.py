@@ -20,8 +20,10 @@ from typing import Any
 import msgspec
 
 from rtserver.errors import InvalidPayload
-from rtserver.protocol.conversion import convert
+from rtserver.protocol.conversion import BYTES, convert
 
+_FAILURES = (msgspec.MsgspecError, TypeError, ValueError, RecursionError, OverflowError)
+"""TypeError and ValueError: a set of lists, or a Struct's own check. Unknown types fail at definition."""
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
@@ -63,14 +65,17 @@ class Arguments:
             return values
         for at, exact in enumerate(self._exact[:count]):
             if exact is not None and type(values[at]) is not exact:
-                values[at] = self._converted(values[at], at)
+                try:
+                    values[at] = msgspec.convert(values[at], self._parameters[at], builtin_types=BYTES, str_keys=True)
+                except _FAILURES:
+                    values[at] = self._mended(values[at], at)
         return values
 
-    def _converted(self, value: Any, at: int) -> Any:
+    def _mended(self, value: Any, at: int) -> Any:
+        """The value that the argument stands for, by rule 2 and `conversion`; raises `InvalidPayload`."""
         try:
             return convert(value, self._parameters[at])
-        # TypeError and ValueError: a set of lists, or a Struct's own check. Unknown types fail at definition.
-        except (msgspec.MsgspecError, TypeError, ValueError, RecursionError, OverflowError) as error:
+        except _FAILURES as error:
             if at >= self._required and (value is None or (value == [] and self._takes_object(at))):
                 return self._defaults[at]
             raise InvalidPayload(f"Argument {at + 1}: {error}") from None
@@ -78,7 +83,7 @@ class Arguments:
     def _takes_object(self, at: int) -> bool:
         try:
             convert({}, self._parameters[at])
-        except (msgspec.MsgspecError, TypeError, ValueError):
+        except _FAILURES:
             return False
         return True
 
