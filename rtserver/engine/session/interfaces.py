@@ -104,10 +104,10 @@ class PendingPost(Protocol):
 
 
 class PendingUpgrade(Protocol):
-    """An upgrade to WebSocket in progress. Implemented by `Upgrade`; called by `Session` at its end."""
+    """An upgrade to WebSocket in progress. Implemented by `Upgrade`; called by `Session`."""
 
     def abort(self) -> None:
-        """Close the WebSocket; the session stays on polling."""
+        """Close the WebSocket; the session stays on polling, or has ended."""
 
 
 class IdleConnection(Protocol):
