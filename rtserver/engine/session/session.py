@@ -32,7 +32,7 @@ PING_FRAME = frame(engineio_packets.PING.encode(), TEXT)
 
 
 class Session(Outbox):
-    """As a timer, it is its own heartbeat. `base64`: the client cannot receive binary data."""
+    """As a timer, it is its own heartbeat. `base64`: the client cannot receive binary data. It implements `Waiter`."""
 
     __slots__ = ("_awaits_pong", "id", "paused", "post", "receiver", "resumed", "upgrade")
 
@@ -76,8 +76,7 @@ class Session(Outbox):
         """One decoded packet, of a polling payload or another type than a message; raises `PayloadError`."""
         if self.receiver is None:
             if kind == engineio_packets.CLOSE:
-                self.stop_lingering()
-                self._abort_upgrade()
+                self._forget()
             return
         if kind == engineio_packets.MESSAGE:
             self.receiver.receive(data)
@@ -90,7 +89,7 @@ class Session(Outbox):
             self._engine.wheel.start_before(self, self._engine.ping_interval)
         elif kind == engineio_packets.PING and self.revision == 3:
             self._engine.wheel.start_before(self, self._engine.heartbeat_timeout)
-            # Sent like a message, so that a client that sends pings without reading is closed as slow.
+            # Sent like a message: what waits for a client that sends pings without reading is bounded.
             self.push(PreparedMessage(engineio_packets.PONG.encode()))
         elif kind in (engineio_packets.PING, engineio_packets.PONG):
             raise engineio_packets.PayloadError("heartbeat in the wrong direction")
@@ -114,7 +113,7 @@ class Session(Outbox):
     def fire(self) -> None:
         """Send a ping, or end the session: the pong is missing, or the time to linger is over."""
         if self.closed:
-            self.stop_lingering()
+            self._forget()
         elif self._awaits_pong or self.revision == 3:
             self._heartbeat_missed()
         else:
@@ -126,8 +125,8 @@ class Session(Outbox):
             self._engine.wheel.start_before(self, self._engine.ping_timeout)
 
     def _heartbeat_missed(self) -> None:
-        if self.paused:
-            # The heartbeat may have arrived: a paused session is not read.
+        if self.paused or self._engine.backpressure.makes_progress(self):
+            # The heartbeat may have arrived: a paused session is not read. Or the ping has not: it waits behind others.
             self._engine.wheel.start_before(self, self._engine.ping_timeout)
         elif self.socket is None and self.poll is None:
             # There is no poll that a close packet could answer.
@@ -194,6 +193,26 @@ class Session(Outbox):
             self._abort_upgrade()
         return parts
 
+    # Backpressure.
+
+    @property
+    def waiting(self) -> int:
+        return self._queued if self.socket is None else self.socket.waiting
+
+    @property
+    def in_transit(self) -> int:
+        return 0 if self.socket is None else self.socket.in_transit
+
+    @property
+    def can_take(self) -> bool:
+        return self.socket is not None
+
+    def _admit(self, size: int) -> bool:
+        return self._engine.backpressure.admit(self, self._queued, size)
+
+    def _nothing_waits(self) -> None:
+        self._engine.backpressure.remove(self)
+
     # The end.
 
     def close(self, reason: str) -> None:
@@ -214,7 +233,7 @@ class Session(Outbox):
         if not self.closed:
             if self.socket is not None:
                 self.socket.abort()
-            self._queue = None
+            super().take_queue()
             self._abort_upgrade()
             self._end(reason)
             if self.poll is not None:
@@ -233,12 +252,21 @@ class Session(Outbox):
     def close_as_slow(self) -> None:
         """Close at once, and report the client as slow."""
         self._engine.slow_client(self.id)
-        self.abort(Reason.TRANSPORT_ERROR)
+        if self.closed:
+            self._forget()
+        else:
+            self.abort(Reason.TRANSPORT_ERROR)
 
     def stop_lingering(self) -> None:
         """The last poll of an ended session has arrived, or will not arrive."""
         self._engine.sessions.remove_lingering(self.id)
         self._engine.wheel.stop(self)
+
+    def _forget(self) -> None:
+        """Nobody will take what an ended session has queued."""
+        super().take_queue()
+        self.stop_lingering()
+        self._abort_upgrade()
 
     def _abort_upgrade(self) -> None:
         if self.upgrade is not None:
@@ -251,6 +279,8 @@ class Session(Outbox):
     def _end(self, reason: str) -> None:
         self.closed = True
         self.send = None
+        if self.socket is not None:
+            self._nothing_waits()
         self._engine.wheel.stop(self)
         receiver, self.receiver = self.receiver, None
         self.resume()
