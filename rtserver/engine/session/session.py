@@ -125,8 +125,14 @@ class Session(Outbox):
             self._engine.wheel.start_before(self, self._engine.ping_timeout)
 
     def _heartbeat_missed(self) -> None:
-        if self.paused or self._engine.backpressure.makes_progress(self):
-            # The heartbeat may have arrived: a paused session is not read. Or the ping has not: it waits behind others.
+        probe = engineio_packets.PING if self.revision == 4 else engineio_packets.NOOP
+        if self.paused and probe not in (self._queue or ()):
+            # The heartbeat may have arrived: a paused session is not read. If the client has left, nothing read tells
+            # so; but writing to its WebSocket fails then, and no poll takes the probe from the queue.
+            self.push_control(probe)
+            self._engine.wheel.start_before(self, self._engine.ping_timeout)
+        elif self._engine.backpressure.makes_progress(self):
+            # The ping waits behind what the client is still reading.
             self._engine.wheel.start_before(self, self._engine.ping_timeout)
         elif self.socket is None and self.poll is None:
             # There is no poll that a close packet could answer.
