@@ -73,7 +73,7 @@ class _Count:
 
 
 class Backpressure(Timer):
-    """The clients of one engine for which bytes wait. As a timer, it looks at them as long as there are any."""
+    """The clients of one engine for which bytes wait. As a timer, it looks at them until there are none."""
 
     __slots__ = ("_counts", "_hard_limit", "_limit", "_wheel", "total", "total_limit")
 
@@ -110,7 +110,7 @@ class Backpressure(Timer):
         """Count `size` bytes more, after which `waiting` are there. Nobody is closed."""
         count = self._counts.get(client)
         if count is None:
-            if not self._counts:
+            if not self.is_set:
                 self._wheel.start(self, LOOK_SECONDS)
             count = self._counts[client] = _Count(time.monotonic())
             count.content = waiting
@@ -127,8 +127,6 @@ class Backpressure(Timer):
         count = self._counts.pop(client, None)
         if count is not None:
             self.total -= count.size
-            if not self._counts:
-                self._wheel.stop(self)
 
     def makes_progress(self, client: Waiter) -> bool:
         """Whether bytes wait for this client, and it is taking them."""

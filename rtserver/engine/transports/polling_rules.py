@@ -41,7 +41,7 @@ def begin_poll(session: Session) -> list[Part]:
     Raises `OverlappingRequest`.
     """
     if session.poll is not None:
-        session.fail(Reason.TRANSPORT_ERROR)
+        session.close(Reason.TRANSPORT_ERROR)
         raise OverlappingRequest
     parts = session.take_queue()
     return parts if parts or not session.closed else [NOOP]
@@ -56,7 +56,7 @@ def end_poll(session: Session) -> list[Part]:
 def begin_post(session: Session) -> None:
     """Raises `OverlappingRequest`."""
     if session.post is not None:
-        session.fail(Reason.TRANSPORT_ERROR)
+        session.close(Reason.TRANSPORT_ERROR)
         raise OverlappingRequest
 
 
