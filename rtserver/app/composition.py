@@ -121,6 +121,7 @@ class _Composition:
             max_http_buffer_size=settings.max_payload,
             max_packets=settings.max_packets,
             outbox_limit=settings.outbox_limit,
+            outbox_total=settings.outbox_total,
             cors_allowed_origins=self.origins,
         )
         self.chat = ChatParts(settings, self.database, self.messages, self.presence, self.notifier)

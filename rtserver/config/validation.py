@@ -243,6 +243,11 @@ def _small_outbox(settings: SettingsFields) -> Iterator[str]:
             f"{variable('outbox_limit')} is below {variable('max_payload')}: one large message can disconnect its "
             "receiver."
         )
+    if settings.outbox_total < settings.outbox_limit:
+        yield (
+            f"{variable('outbox_total')} is below {variable('outbox_limit')}: what waits for one client can disconnect "
+            "others."
+        )
 
 
 class Rule(NamedTuple):
@@ -286,7 +291,7 @@ _RULES = (
     _rule("warning", _unix_peers, "host", "trusted_proxies"),
     _rule("warning", _password_in_flag, "redis_url", "database_url"),
     _rule("warning", _no_recovery, "recovery_seconds"),
-    _rule("warning", _small_outbox, "outbox_limit", "max_payload"),
+    _rule("warning", _small_outbox, "outbox_limit", "outbox_total", "max_payload"),
 )
 
 

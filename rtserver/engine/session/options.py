@@ -26,7 +26,9 @@ class EngineOptions:
     max_packets: int
     """Packets of one POST."""
     outbox_limit: int
-    """Bytes that may be queued for a client; beyond it the client is closed as slow."""
+    """Bytes that may wait for a client that takes nothing; see `rtserver.engine.session.backpressure`."""
+    outbox_total: int
+    """Bytes that may wait for all clients together; beyond it the slowest are closed."""
     transports: Sequence[str]
     """Of "polling" and "websocket"."""
     allow_upgrades: bool

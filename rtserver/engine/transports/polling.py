@@ -115,10 +115,10 @@ class Polling:
             return await self._receive(session, request)
         except engineio_packets.PayloadError as error:
             self._engine.payload_rejected(session.id, str(error))
-            session.close(Reason.PARSE_ERROR)
+            session.fail(Reason.PARSE_ERROR)
             return bad_request()
         except IncompleteBody:
-            session.close(Reason.TRANSPORT_ERROR)
+            session.fail(Reason.TRANSPORT_ERROR)
             # aiohttp would read on after an answer, meet the same error, and log it.
             request.protocol.force_close()
             return empty(400)
