@@ -147,7 +147,7 @@ async def test_rooms_of_clients_and_operators_may_be_integers_and_uuids(house):
     assert await house.client.receive() == '2/hall,["end"]'
 
 
-@pytest.mark.parametrize("room", [None, True, 4.5, b"42", object()], ids=repr)
+@pytest.mark.parametrize("room", [None, True, 4.5, b"42", object()])
 async def test_every_door_refuses_what_cannot_be_a_room(house, room):
     hall, client, sid = house.hall, house.hall.client, house.sid
     (socket,) = await hall.fetch_sockets()

@@ -82,7 +82,7 @@ async def test_an_argument_has_an_effect(name):
     assert seen(Server(**{name: value}))
 
 
-@pytest.mark.parametrize(("name", "value"), REFUSED, ids=str)
+@pytest.mark.parametrize(("name", "value"), REFUSED)
 def test_an_argument_without_effect_raises_a_sentence(name, value):
     with pytest.raises((TypeError, ValueError)) as error:
         rtserver.Server(**{name: value})
