@@ -86,10 +86,10 @@ class Ingest:
             yield self._compose_inbox(settings, metrics, owner)
         if settings.kafka_url is not None:
             address = parse_kafka_url(settings.kafka_url.get_secret_value())
-            yield _extra("kafka").KafkaConsumer(address, settings.kafka_topic, EntryProcessor(self._submit), metrics)
+            yield extra("kafka").KafkaConsumer(address, settings.kafka_topic, EntryProcessor(self._submit), metrics)
         if settings.rabbitmq_url is not None:
             url = settings.rabbitmq_url.get_secret_value()
-            yield _extra("rabbitmq").RabbitMQConsumer(
+            yield extra("rabbitmq").RabbitMQConsumer(
                 url, settings.rabbitmq_queue, EntryProcessor(self._submit), metrics
             )
 
@@ -110,8 +110,8 @@ class Ingest:
         )  # fmt: skip
 
 
-def _extra(name: str) -> Any:
-    """Return the module of a consumer whose packages are an optional extra."""
+def extra(name: str) -> Any:
+    """Return the module of a consumer whose packages are an optional extra; raises `ConfigError` without them."""
     try:
         return importlib.import_module(f"rtserver.ingest.{name}")
     except ModuleNotFoundError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -9,7 +10,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from alembic.util import CommandError
+from alembic.script.revision import RevisionError
 
 from rtserver.errors import ConfigError
 
@@ -17,19 +18,47 @@ _FOLDER = Path(__file__).parents[1] / "migrations"
 _LOCK = 7_273_657_276  # any number, the same in every server; one for each kind of advisory lock
 
 
-def upgrade(connection: sa.Connection) -> None:
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """From revision `before` (None: no tables yet) to `after`; `steps`: revision and title of each missing one."""
+
+    before: str | None
+    after: str
+    steps: tuple[str, ...]
+
+
+def upgrade(connection: sa.Connection) -> Migration:
     """Run the missing migrations in the caller's transaction; servers that start together run one after the other.
 
-    Raises `ConfigError` where a newer rtserver has created the database.
+    Returns what was done. Raises `ConfigError` where a newer rtserver has created the database.
     """
     if connection.dialect.name == "postgresql":
         connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
     config = _config()
     config.attributes["connection"] = connection
+    done = plan(connection)
+    command.upgrade(config, "head")
+    return done
+
+
+def plan(connection: sa.Connection) -> Migration:
+    """Return what `upgrade` would do. Raises `ConfigError` where a newer rtserver has created the database."""
+    return _plan(MigrationContext.configure(connection).get_current_revision())
+
+
+def plan_for_nothing() -> Migration:
+    """Return what `upgrade` would do with a database that does not exist yet."""
+    return _plan(None)
+
+
+def _plan(before: str | None) -> Migration:
+    scripts = ScriptDirectory.from_config(_config())
     try:
-        command.upgrade(config, "head")
-    except CommandError:
+        missing = list(scripts.iterate_revisions("head", before or "base"))
+    except RevisionError:
         raise ConfigError(["the database was made by a newer rtserver; install that version"]) from None
+    steps = tuple(f"{each.revision} ({(each.doc or '').rstrip('.')})" for each in reversed(missing))
+    return Migration(before, scripts.get_current_head() or "", steps)
 
 
 def is_due(connection: sa.Connection) -> bool:
