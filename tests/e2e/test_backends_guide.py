@@ -69,7 +69,13 @@ async def test_a_users_token_gives_no_access_to_the_api(running: RtServer) -> No
 async def test_without_a_key_there_is_no_api(server: Callable[..., Awaitable[RtServer]]) -> None:
     running = await server(API_KEY=None)
     for path in ("/api/emit", "/api/notifications"):
-        assert (await post(running, path, {}))[0] == 404
+        for credential in ("a-guess", running.token("alice")):
+            status, body = await post(running, path, {}, credential)
+            assert (status, body["error"]["code"]) == (404, "not_found")
+            assert "set RTSERVER_API_KEY" in body["error"]["message"]
+            assert "role service" in body["error"]["message"]
+    notice = {"user": "alice", "type": "order", "message": "Shipped"}
+    assert (await post(running, "/api/notifications", notice, running.token("shop", roles=("service",))))[0] == 200
 
 
 async def test_the_example_notifies_once_however_often_it_runs(running: RtServer, js: Any) -> None:
