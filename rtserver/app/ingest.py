@@ -7,6 +7,7 @@ import importlib
 import secrets
 from collections.abc import AsyncIterator, Iterator, Sequence
 from functools import partial
+from importlib.metadata import requires
 from typing import Any
 
 from rtserver.cluster.redis.address import parse_redis_url
@@ -115,8 +116,16 @@ def extra(name: str) -> Any:
     try:
         return importlib.import_module(f"rtserver.ingest.{name}")
     except ModuleNotFoundError as error:
-        url = f"RTSERVER_{name.upper()}_URL"
-        raise ConfigError([f"{url} needs more packages ({error.name}): pip install 'rtserver[{name}]'."]) from None
+        url, packages = f"RTSERVER_{name.upper()}_URL", " ".join(f"'{package}'" for package in _packages(name))
+        raise ConfigError(
+            [f"{url} needs a package that is not installed ({error.name}), the extra {name!r}: pip install {packages}."]
+        ) from None
+
+
+def _packages(extra: str) -> list[str]:
+    """Return the packages of an extra, with their versions. rtserver itself may not be on the index that pip asks."""
+    lines = [line.partition(";") for line in requires("rtserver") or ()]
+    return [package.strip() for package, _, marker in lines if f"extra == '{extra}'" in marker.replace('"', "'")]
 
 
 def _entry(stream: str, entry: StreamEntry) -> Entry:

@@ -62,7 +62,10 @@ def test_a_data_folder_that_cannot_be_made_is_found(folder: Path) -> None:
 def test_a_missing_extra_is_found(monkeypatch: pytest.MonkeyPatch, extra: str, package: str, url: str) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     monkeypatch.delitem(sys.modules, f"rtserver.ingest.{extra}", raising=False)
-    assert f"pip install 'rtserver[{extra}]'" in refusals(settings(**{f"{extra}_url": url}))[0]
+    assert (
+        f"the extra {extra!r}: pip install '{package.replace('_', '-')}"
+        in refusals(settings(**{f"{extra}_url": url}))[0]
+    )
 
 
 async def test_services_that_answer_are_good(redis_server: RedisServer, postgres_url: str) -> None:
