@@ -1,7 +1,7 @@
 """Deployment files name existing settings, paths and ports, agree with each other, and are valid.
 
-Where a tool is missing that would judge one of them (systemd, say), that test is skipped. No container is
-built: what the files say is checked against the checkout.
+No container is built: what the files say is checked against the checkout. `make test` installs the programs that judge
+them; only systemd's is missing where the system has no package of it.
 """
 
 import asyncio
@@ -88,6 +88,32 @@ def test_compose_mounts_existing_files_and_holds_no_secrets() -> None:
         assert "${" in line, line
 
 
+def test_the_demo_listens_on_this_machine_only() -> None:
+    """Everyone who reaches a development server gets ready-made tokens."""
+    text = (ROOT / "nginx" / "nginx.conf").read_text()
+    assert re.findall(r"^ *listen (.*);", text, re.MULTILINE) == ["127.0.0.1:8000"]
+    pages = (*(ROOT / "docs").glob("*.md"), *(ROOT / "examples").rglob("*.md"), ROOT / "README.md")
+    for path in pages:
+        for line in re.findall(r".*python3 -m http\.server.*", path.read_text()):
+            assert "--bind 127.0.0.1" in line, path.name
+
+
+def test_in_the_container_nginx_listens_for_the_host_and_finds_the_instances() -> None:
+    script = (ROOT / "compose.yaml").read_text().partition(">-\n")[2].partition("volumes:")[0]
+    edit = re.search(r"sed (.*?) /nginx\.conf", script, re.DOTALL)
+    assert edit
+    command = f"sed {' '.join(edit[1].split())} {ROOT / 'nginx' / 'nginx.conf'}"
+    text = subprocess.check_output(["sh", "-c", command], text=True)
+    assert re.findall(r"^ *listen (.*);", text, re.MULTILINE) == ["8000"]
+    assert set(re.findall(r"server ([0-9.:]+)", text)) == {"10.89.77.11:8000", "10.89.77.12:8000"}
+
+
+def test_redis_persists_the_durable_inbox() -> None:
+    text = (ROOT / "compose.yaml").read_text()
+    assert '--appendonly, "yes"' in text
+    assert '"redis:/data"' in text
+
+
 @pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
 def test_systemd_accepts_the_units(unit: Path, tmp_path: Path) -> None:
     verify = shutil.which("systemd-analyze")
@@ -105,8 +131,8 @@ def test_systemd_accepts_the_units(unit: Path, tmp_path: Path) -> None:
 @pytest.fixture
 def haproxy(tmp_path: Path) -> list[str]:
     """The command that reads the configuration at `tmp_path`, where a certificate is too."""
-    if (found := shutil.which("haproxy", path="/usr/sbin:/usr/bin:/usr/local/sbin")) is None:
-        pytest.skip("HAProxy is not installed")
+    found = shutil.which("haproxy", path="/usr/sbin:/usr/bin:/usr/local/sbin")
+    assert found, "HAProxy is not installed: `make test` installs it"
     chain, key = certificate(tmp_path)
     both = tmp_path / "both.pem"
     both.write_text(chain.read_text() + key.read_text())
@@ -169,8 +195,8 @@ async def wait_for_port(port: int, running: asyncio.subprocess.Process) -> None:
 
 
 def test_caddy_accepts_its_configuration() -> None:
-    if (caddy := shutil.which("caddy")) is None:
-        pytest.skip("Caddy is not installed")
+    caddy = shutil.which("caddy")
+    assert caddy, "Caddy is not installed: `make test` installs it"
     command = [caddy, "validate", "--adapter", "caddyfile", "--config", str(ROOT / "caddy" / "Caddyfile")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
