@@ -19,8 +19,8 @@ from yarl import URL
 from rtserver.config.settings import Settings
 from rtserver.config.sources import variable
 from rtserver.process import serve
-from tests.support.nginx_site import certificate
 from tests.support.ports import free_port
+from tests.support.proxies import haproxy_file, program
 from tests.support.repository import ROOT
 
 UNITS = sorted((ROOT / "deploy").iterdir())
@@ -128,25 +128,13 @@ def test_systemd_accepts_the_units(unit: Path, tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.fixture
-def haproxy(tmp_path: Path) -> list[str]:
-    """The command that reads the configuration at `tmp_path`, where a certificate is too."""
-    found = shutil.which("haproxy", path="/usr/sbin:/usr/bin:/usr/local/sbin")
-    assert found, "HAProxy is not installed: `make test` installs it"
-    chain, key = certificate(tmp_path)
-    both = tmp_path / "both.pem"
-    both.write_text(chain.read_text() + key.read_text())
-    text = (ROOT / "haproxy" / "haproxy.cfg").read_text().replace("/etc/haproxy/rt.example.com.pem", str(both))
-    (tmp_path / "haproxy.cfg").write_text(text)
-    return [found, "-f", str(tmp_path / "haproxy.cfg")]
-
-
-def test_haproxy_accepts_its_configuration(haproxy: list[str]) -> None:
-    done = subprocess.run([*haproxy, "-c"], capture_output=True, text=True, check=False)
+def test_haproxy_accepts_its_configuration(tmp_path: Path) -> None:
+    command = [program("haproxy"), "-c", "-f", str(haproxy_file(tmp_path, free_port(), {}))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
-async def test_haproxy_counts_and_blocks_paths_as_rtserver_decodes_them(haproxy: list[str], tmp_path: Path) -> None:
+async def test_haproxy_counts_and_blocks_paths_as_rtserver_decodes_them(tmp_path: Path) -> None:
     """HAProxy sees the raw request, rtserver the decoded one: the spelling must make no difference."""
 
     async def answer(request: web.Request) -> web.Response:
@@ -154,13 +142,11 @@ async def test_haproxy_counts_and_blocks_paths_as_rtserver_decodes_them(haproxy:
 
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", answer)
-    port, path = free_port(), tmp_path / "haproxy.cfg"
+    port = free_port()
     async with TestServer(app) as behind:
-        text = path.read_text().replace("bind :443", f"bind 127.0.0.1:{port}").replace("gt 500", "gt 5")
-        text = text.replace("bind :80", f"bind 127.0.0.1:{free_port()}").replace("maxconn 40000", "maxconn 100")
-        text = text.replace("10.0.0.1:8001", f"127.0.0.1:{behind.port}").replace("10.0.0.2:8001", "127.0.0.1:9")
-        path.write_text(text)
-        running = await asyncio.create_subprocess_exec(*haproxy, "-db", stdout=asyncio.subprocess.DEVNULL)
+        places = {"10.0.0.1:8001": f"127.0.0.1:{behind.port}", "10.0.0.2:8001": "127.0.0.1:9", "gt 500": "gt 5"}
+        command = [program("haproxy"), "-db", "-f", str(haproxy_file(tmp_path, port, places))]
+        running = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.DEVNULL)
         try:
             await wait_for_port(port, running)
             async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=False)) as http:
@@ -195,8 +181,6 @@ async def wait_for_port(port: int, running: asyncio.subprocess.Process) -> None:
 
 
 def test_caddy_accepts_its_configuration() -> None:
-    caddy = shutil.which("caddy")
-    assert caddy, "Caddy is not installed: `make test` installs it"
-    command = [caddy, "validate", "--adapter", "caddyfile", "--config", str(ROOT / "caddy" / "Caddyfile")]
+    command = [program("caddy"), "validate", "--adapter", "caddyfile", "--config", str(ROOT / "caddy" / "Caddyfile")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
