@@ -5,7 +5,7 @@ A token is worth something only if a server has the same secret, so the command 
 1. RTSERVER_JWT_SECRET signs without a word, as it was given on purpose.
 2. Else the secret that a development server keeps in its data folder signs, and its place is reported.
 3. Else the command fails, and says where it looked.
-4. If a development server answers at the address of the settings and has another secret, a warning is printed.
+4. If a development server answers at the address of the settings and has another secret, the command fails too.
 """
 
 from __future__ import annotations
@@ -96,9 +96,9 @@ def _secret(settings: Settings) -> str:
     if secret is None:
         where = f"RTSERVER_JWT_SECRET is not set, and there is no {file}"
         stop(f"There is no secret to sign with: {where}.", _HELP, exit_code=USAGE)
-    typer.echo(f"Signed with the secret in {file}.", err=True)
     if accepts_secret(settings, secret) is False:
-        # Only a warning: the token may be for another server, on a port that was given to that server as a flag.
-        typer.echo(f"warning: the server at port {settings.port} has another secret and rejects this token.", err=True)
-        typer.echo(_HELP, err=True)
+        where = f"{settings.host}:{settings.port}"
+        reason = f"The server at {where} would reject this token: it has another secret than {file}."
+        stop(reason, _HELP, "For a server at another port, give --port.", exit_code=USAGE)
+    typer.echo(f"Signed with the secret in {file}.", err=True)
     return secret

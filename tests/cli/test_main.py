@@ -1,5 +1,6 @@
 """The command line: what it prints, on which stream, and with which exit code it ends."""
 
+import asyncio
 import os
 import socket
 import sqlite3
@@ -12,10 +13,12 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
+from rtserver.auth.issuer import issue
 from rtserver.auth.keys import secret_keys
 from rtserver.auth.verifier import TokenVerifier
 from rtserver.config.dev_secret import dev_secret
 from rtserver.store.db import migrate
+from tests.cli.test_dev_server import ready_tokens
 from tests.support.ports import free_port
 from tests.support.repository import ROOT
 
@@ -90,6 +93,14 @@ class TestToken:
         assert f"there is no {tmp_path}/var/dev-secret" in result.err
         assert "--data-dir" in result.err
         assert list(tmp_path.iterdir()) == []
+
+    async def test_a_token_that_the_running_server_would_reject_is_not_printed(self, tmp_path: Path) -> None:
+        dev_secret(tmp_path / "var")
+        async with ready_tokens({"admin": {"token": issue(STRONG, sub="admin")}}) as port:
+            result = await asyncio.to_thread(rtserver, "token", "--sub", "alice", "--port", str(port), folder=tmp_path)
+        assert (result.code, result.out) == (2, "")
+        assert f"The server at 127.0.0.1:{port} would reject this token" in result.err
+        assert "--data-dir" in result.err
 
     def test_it_is_signed_with_the_algorithm_that_the_server_accepts(self, tmp_path: Path) -> None:
         result = rtserver("token", "--sub", "a", folder=tmp_path, JWT_SECRET=STRONG, JWT_ALGORITHMS="HS512")
