@@ -87,7 +87,7 @@ class Database:
         if file is not None and not file.exists():
             with translated():
                 sqlite.check_creatable(file)
-            return migrate.plan_for_nothing()
+            return migrate.plan_from(None)
         async with self.reading() as connection:
             return await connection.run_sync(migrate.plan)
 
