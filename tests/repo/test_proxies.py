@@ -15,7 +15,6 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from tests.support.preloaded import PreloadedInterpreter
 from tests.support.process import Processes
 from tests.support.proxies import FEW_SESSIONS, PROXIES
 from tests.support.redis_server import RedisServer
@@ -35,7 +34,7 @@ class Fronts:
 
 
 @pytest.fixture(scope="module")
-def fronts(tmp_path_factory: pytest.TempPathFactory, interpreter: PreloadedInterpreter | None) -> Iterator[Fronts]:
+def fronts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fronts]:
     """Started once: the checks leave nothing behind, and the one that kills an instance is the last."""
     folder = tmp_path_factory.mktemp("proxies")
     processes = Processes(folder)
@@ -49,7 +48,7 @@ def fronts(tmp_path_factory: pytest.TempPathFactory, interpreter: PreloadedInter
             "DRAIN_DELAY": 600,
             "UPLOAD_LIMIT": 5_000_000,
         }
-        servers = RtServers(processes, folder / "migrated.db", interpreter)
+        servers = RtServers(processes, folder / "migrated.db")
         a = asyncio.run(servers.start(INSTANCE="a", **settings))
         b = asyncio.run(servers.start(INSTANCE="b", migrate=False, **settings))
         yield Fronts(processes, a, b, {name: start(processes, a, b, {}) for name, start in PROXIES.items()})
