@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TextIO
 
-from rtserver.app.composition import can_sign, dev_token
+from rtserver.app.composition import WEB, can_sign, dev_token
 from rtserver.config.settings import Settings
 from rtserver.telemetry.log_config import escape
 
@@ -21,7 +22,7 @@ def print_welcome(settings: Settings, url: str, own: Sequence[str], out: TextIO)
     Chat           {url}/chat
     Notifications  {url}/notifications
     Admin          {url}/admin/
-{_namespaces(own)}
+{_namespaces(own)}{_client(WEB / "vendor" / "socket.io")}
 {_tokens(settings)}
   Stop with Ctrl+C.
 """
@@ -32,6 +33,13 @@ def print_welcome(settings: Settings, url: str, own: Sequence[str], out: TextIO)
 def _namespaces(own: Sequence[str]) -> str:
     titles = ["Your own", *[""] * len(own)]
     return "".join(f"    {title:<13}  {escape(text)}\n" for title, text in zip(titles, own, strict=False))
+
+
+def _client(folder: Path) -> str:
+    """An editable install without npm has no client; every wheel has it."""
+    if (folder / "socket.io.esm.min.js").is_file():
+        return ""
+    return "\n  The browser client is not installed, and the pages need it: run `make setup` where npm is installed.\n"
 
 
 def _tokens(settings: Settings) -> str:

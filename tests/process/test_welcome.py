@@ -39,3 +39,9 @@ def test_it_tells_how_to_make_more_tokens_elsewhere(tmp_path: Path, monkeypatch:
     dev_secret(tmp_path / "my data")
     text = welcome([], data_dir="my data")
     assert f"rtserver token --sub NAME --data-dir '{tmp_path}/my data'" in text
+
+
+def test_it_says_that_the_browser_client_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "browser client" not in welcome([], jwt_secret=SECRET)
+    monkeypatch.setattr("rtserver.process.welcome.WEB", tmp_path)
+    assert "The browser client is not installed" in welcome([], jwt_secret=SECRET)
