@@ -11,6 +11,7 @@ A token is worth something only if a server has the same secret, so the command 
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -50,7 +51,7 @@ def _token(
     Standard output has nothing else: [bold]TOKEN=$(rtserver token --sub alice --role admin)[/bold].
     """
     seconds = _seconds(ttl)
-    _check_claims(sub, name, role or [])
+    _check_claims(sub, name, role or [], seconds)
     settings = load_settings(flags, exit_code=USAGE)
     typer.echo(
         issue(
@@ -76,12 +77,16 @@ def _seconds(ttl: str) -> int:
     return int(match[1]) * _TTL_SECONDS[match[2]]
 
 
-def _check_claims(sub: str, name: str | None, roles: list[str]) -> None:
-    """End the command where every server would reject the token."""
+def _check_claims(sub: str, name: str | None, roles: list[str], seconds: int) -> None:
+    """End the command where every server would reject the token, or ignore a part of it."""
+
+    def ignored(claim: str, reason: str) -> None:
+        raise ValueError(f"of {claim}, {reason}" if claim == "exp" else reason)
+
     try:
-        identity_of({"sub": sub, "name": name or "", "roles": roles, "exp": 0})
+        identity_of({"sub": sub, "name": name, "roles": roles, "exp": time.time() + seconds}, ignored)
     except ValueError as error:
-        stop(f"The server would reject this token: {error}.", exit_code=USAGE)
+        stop(f"The server would not take this token as it is: {error}.", exit_code=USAGE)
 
 
 def _secret(settings: Settings) -> str:
