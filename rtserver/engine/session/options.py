@@ -8,6 +8,8 @@ from typing import Any
 
 from aiohttp import web
 
+from rtserver.engine.http.websocket_handshake import HandleProtocols
+
 AllowRequest = Callable[[web.Request], Awaitable[bool | str | None]]
 
 
@@ -32,6 +34,8 @@ class EngineOptions:
     """Accept revision 3 of the protocol, for Socket.IO v2 clients."""
     allow_request: AllowRequest | None
     """Called with each handshake; it refuses by returning False or an error text."""
+    handle_protocols: HandleProtocols | None
+    """Chooses the WebSocket subprotocol; None: the first that the client offers."""
     cookie: str | Mapping[str, Any] | None
     """The cookie set at the handshake, see `rtserver.engine.handshake.cookie_header`."""
     http_compression: bool

@@ -131,6 +131,7 @@ async def test_a_poll_whose_connection_is_lost_ends_the_session(serve, connect):
 @pytest.mark.parametrize(
     ("accepts", "can"),
     [("gzip, deflate, br", True), ("br;q=1.0, GZIP; q=0.8", True), ("*", True), ("identity", False), (None, False),
+     ("br\r\nAccept-Encoding: gzip", True), ("gzip\r\nAccept-Encoding: gzip;q=0", False),
      ("gzip;q=0", False), ("deflate, gzip; q=0.000", False), ("*, gzip;q=0", False), ("br, *;q=0", False)],
 )  # fmt: skip
 async def test_a_large_response_is_compressed_for_clients_that_accept_gzip(serve, connect, accepts, can):

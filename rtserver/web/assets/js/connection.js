@@ -1,12 +1,14 @@
 // Connection to one namespace, through the official Socket.IO client that the server ships.
 // Callers see four states, and calls that either answer or throw CallError with a code of docs/events.md.
 
+import { PATH } from "./server_path.js";
+
 /** @typedef {import("./session.js").User} User */
 /** @typedef {"connecting" | "online" | "offline" | "refused"} State offline: trying again; refused: gave up */
 /** @typedef {{message: string, code?: string | undefined}} Problem */
 /** @typedef {{code: string, message?: string, details?: any, retryAfter?: number}} CallProblem */
 
-const CLIENT = "/socket.io/socket.io.esm.min.js";
+const CLIENT = `${PATH}/socket.io.esm.min.js`;
 const CALL_TIMEOUT = 10_000; // ms
 
 /** The client build is not installed on the server. */
@@ -67,7 +69,7 @@ export class Connection extends EventTarget {
     this.user = user;
     /** @param {(auth: object) => void} send */
     const auth = async (send) => send({ ...fields, token: await user.token() });
-    this.socket = io(namespace, { auth, autoConnect: false, reconnectionDelayMax: 5000 });
+    this.socket = io(namespace, { path: PATH, auth, autoConnect: false, reconnectionDelayMax: 5000 });
     this.socket.on("connect", () => this.#onConnect());
     this.socket.on("disconnect", (reason) => this.#onDisconnect(reason));
     this.socket.on("connect_error", (error) => this.#onConnectError(error));

@@ -3,6 +3,7 @@ import { showCode } from "./code_block.js";
 import { ClientMissing, connect } from "./connection.js";
 import { byId, h } from "./dom.js";
 import { personCard, tokenForm } from "./people.js";
+import { PATH } from "./server_path.js";
 import { addressFor, chooseUser, currentUser, keepToken, readyTokens } from "./session.js";
 import { refusal } from "./text_format.js";
 import { setBell, showClientMissing, showUser } from "./topbar.js";
@@ -112,10 +113,10 @@ byId("origin").textContent = location.host;
 showCode(
   byId("browser-code"),
   `import { io } from
-  "${origin}/socket.io/socket.io.esm.min.js";
+  "${origin}${PATH}/socket.io.esm.min.js";
 
 const chat = io("${origin}/chat", {
-  auth: { token },
+  auth: { token },${PATH === "/socket.io" ? "" : `\n  path: "${PATH}",`}
 });
 // And again after every reconnect.
 chat.on("connect", async () => {
