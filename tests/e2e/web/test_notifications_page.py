@@ -101,6 +101,39 @@ async def test_the_bell_of_the_chat_page_counts_too(tabs: Tabs, development: RtS
     await expect(page.get_by_role("link", name="Notifications (1 unread)")).to_be_visible()
 
 
+async def test_one_can_push_a_notification_to_oneself_from_the_page(tabs: Tabs) -> None:
+    page = await inbox(tabs, "alice")
+    await page.get_by_label("Message").fill("It's <b>here</b>")
+    await page.get_by_label("Type", exact=True).last.fill("parcel")
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".note")).to_contain_text("It's <b>here</b>")
+    await expect(page.locator(".toasts")).to_contain_text("Sent to alice.")
+    await expect(page.locator("#push-problem")).to_be_empty()
+
+    send = page.get_by_role("button", name="Send", exact=True)
+    # With the status 503 the browser would report an error of the page.
+    down = {"ok": False, "error": {"code": "unavailable", "message": "…"}}
+    await page.route("**/api/notifications", lambda route: route.fulfill(json=down))
+    await page.get_by_label("To", exact=True).fill(" bob ")
+    await send.click()
+    await expect(page.locator("#push-problem")).to_have_text("The server cannot save right now.")
+    await expect(send).to_be_focused()
+    await page.unroute("**/api/notifications")
+    await send.press("Enter")
+    await expect(page.locator(".toasts")).to_contain_text("Sent to bob.")
+    await expect(page.locator("#push-problem")).to_be_empty()
+    await expect(page.locator(".note")).to_have_count(1)
+
+
+async def test_without_a_ready_token_there_is_only_the_command(tabs: Tabs, development: RtServer) -> None:
+    page = await inbox(tabs, "alice")
+    await page.route("**/dev/tokens", lambda route: route.fulfill(json=None))
+    await page.evaluate("token => sessionStorage.setItem('rtserver.token', token)", development.token("alice"))
+    await page.reload()
+    await expect(page.locator("#command code")).to_contain_text('"user":"alice"')
+    await expect(page.locator("#push-send")).to_be_hidden()
+
+
 async def test_the_server_accepts_the_command_on_the_page(tabs: Tabs, development: RtServer) -> None:
     page = await inbox(tabs, "alice")
     await page.get_by_label("Message").fill('It\'s "here" & it costs $5; `whoami`')

@@ -118,14 +118,15 @@ showCode(
 const chat = io("${origin}/chat", {
   auth: { token },${PATH === "/socket.io" ? "" : `\n  path: "${PATH}",`}
 });
+// And again after every reconnect.
+chat.on("connect", async () => {
+  await chat.emitWithAck("join", { room: "general" });
+});
 chat.on("message", ({ from, text }) => {
   console.log(from.name, text);
 });
-await chat.emitWithAck("join", { room: "general" });
-await chat.emitWithAck("message", {
-  room: "general",
-  text: "Hello",
-});`,
+const send = (text) =>
+  chat.emitWithAck("message", { room: "general", text });`,
 );
 showCode(
   byId("backend-code"),

@@ -3,7 +3,7 @@
 
 /** @typedef {{id: string, name: string}} Person */
 /** @typedef {Person & {token: string}} ReadyUser */
-/** @typedef {{users: ReadyUser[], admin?: ReadyUser}} ReadyTokens */
+/** @typedef {{users: ReadyUser[], admin?: ReadyUser, service?: ReadyUser}} ReadyTokens */
 /** @typedef {Person & {token: (options?: {fresh?: boolean}) => Promise<string | null>}} User */
 
 const CHOSEN = "rtserver.user";

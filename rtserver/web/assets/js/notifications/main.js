@@ -6,10 +6,10 @@ import { startSignedIn } from "../sign_in.js";
 import { count, failure } from "../text_format.js";
 import { toast } from "../toast.js";
 import { setBell, showConnectionProblems, showStatus } from "../topbar.js";
-import { watchCommandForm } from "./curl_command.js";
 import { Inbox } from "./inbox.js";
 import { noteRow } from "./notification_row.js";
 import { Preferences } from "./preferences.js";
+import { startPushForm } from "./push_form.js";
 
 /** @typedef {import("../connection.js").Connection} Connection */
 /** @typedef {import("./inbox.js").Note} Note */
@@ -21,7 +21,7 @@ const ANNOUNCED_FOR = 10_000; // ms
 const OFFLINE = "The connection is lost. New notifications appear as soon as it is back.";
 
 startSignedIn(async (user, users) => {
-  watchCommandForm(user, users);
+  startPushForm(user, users);
   const connection = await connect("/notifications", user, { device: deviceName() });
   new NotificationsPage(connection);
   showStatus(connection);
