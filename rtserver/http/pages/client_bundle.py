@@ -18,7 +18,7 @@ NAMES = (*_SCRIPTS, *(f"{name}.map" for name in _SCRIPTS))
 PATHS = frozenset(PREFIX + name for name in NAMES)
 
 # The URL has no version, so browsers revalidate at every use, usually with 304 as the answer.
-_HEADERS = {"Cache-Control": "public, max-age=0, must-revalidate", "Cross-Origin-Resource-Policy": "cross-origin"}
+HEADERS = {"Cache-Control": "public, max-age=0, must-revalidate", "Cross-Origin-Resource-Policy": "cross-origin"}
 
 _NOT_INSTALLED = """\
 {name} is not installed on this server.
@@ -50,4 +50,4 @@ class ClientBundle:
         file = await self._files.get(self._folder / name)
         if file is None:
             return web.Response(status=404, text=_NOT_INSTALLED.format(name=name))
-        return respond(request, file, _HEADERS)
+        return respond(request, file, HEADERS)

@@ -3,7 +3,7 @@ import { byId, form, h, onSubmit } from "../dom.js";
 import { failure } from "../text_format.js";
 import { toast } from "../toast.js";
 
-/** @typedef {import("../connection.js").Connection} Connection */
+/** @typedef {import("../../../client/connection.js").Connection} Connection */
 
 export class AnnounceForm {
   /** @type {Set<string>} */
