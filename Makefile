@@ -8,8 +8,9 @@ MAKEFLAGS += --no-print-directory
 # Two workers: most tests wait for processes. The tests of one file stay together, in their order;
 # tests/conftest.py decides which file comes first.
 PYTEST_ARGS := -n 2 --dist loadfile --no-loadscope-reorder
+AT_ONCE = $(MAKE) --jobs=2 --output-sync=target
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench bench-cluster bench-durable lock clean
+.PHONY: help setup run test check check-types check-python check-web-and-c test-tools bench bench-cluster bench-durable lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -20,20 +21,30 @@ run: setup ## set up, then serve on port 8000 in development mode
 	@exec $(BIN)/rtserver serve
 
 test: $(VENV)/.dev ## install what the tests need, then run all checks and tests
-	@scripts/test_tools.sh
-	@$(MAKE) check
+	@$(AT_ONCE) test-tools check-types check-python
+	@$(MAKE) check-web-and-c
 	$(BIN)/pytest $(PYTEST_ARGS)
 
 check: $(VENV)/.dev ## lint, formats, types, imports and dependencies of Python, JavaScript, CSS and C
-	@scripts/client_bundle.sh --dev
+	@$(AT_ONCE) check-types check-web-and-c check-python
+
+check-types: $(VENV)/.dev
+	$(BIN)/mypy
+
+check-python: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
+
+check-web-and-c: $(VENV)/.dev
+	@scripts/client_bundle.sh --dev
 	$(NODE_BIN)/biome check --error-on-warnings
 	$(NODE_BIN)/tsc
 	$(BIN)/clang-format --dry-run --Werror $(C_FILES)
+
+test-tools: $(VENV)/.dev
+	@scripts/test_tools.sh
 
 bench: setup ## measure against Node, stock python-socketio and Bun; BENCH_ARGS="--quick" for a short run
 	@$(BIN)/python benchmarks/single.py $(BENCH_ARGS)

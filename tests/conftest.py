@@ -12,6 +12,7 @@ from tests.support.js_client import JsClient
 from tests.support.js_driver import JsClients
 from tests.support.nginx_server import NginxServer
 from tests.support.postgres import PostgresServer
+from tests.support.preloaded import PreloadedInterpreter
 from tests.support.process import Processes
 from tests.support.redis_server import RedisServer
 from tests.support.rtserver_process import RtServer, RtServers
@@ -79,10 +80,29 @@ def _migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("migrated") / "rtserver.db"
 
 
+@pytest.fixture(scope="session")
+def preloaded_interpreter() -> Iterator[PreloadedInterpreter]:
+    """Forks servers; loaded at the first use."""
+    loaded = PreloadedInterpreter()
+    yield loaded
+    loaded.close()
+
+
 @pytest.fixture
-def server(processes: Processes, _migrated: Path) -> Callable[..., Awaitable[RtServer]]:
+def interpreter() -> PreloadedInterpreter | None:
+    """What the servers of a test are forked from; None, here: each is started as a user would.
+
+    Folders whose tests are about what a running server does override it.
+    """
+    return None
+
+
+@pytest.fixture
+def server(
+    processes: Processes, _migrated: Path, interpreter: PreloadedInterpreter | None
+) -> Callable[..., Awaitable[RtServer]]:
     """`await server(REDIS_URL=…)` starts a real `rtserver serve` and waits until it is ready."""
-    return RtServers(processes, _migrated).start
+    return RtServers(processes, _migrated, interpreter).start
 
 
 @pytest.fixture

@@ -93,7 +93,9 @@ class _Composition:
 
     def _compose_server(self, own: list[Namespace]) -> None:
         settings = self.settings
-        self.origins = OriginPolicy(settings.cors_origins, own_host=True, log_rejected=True)
+        self.origins = OriginPolicy(
+            settings.cors_origins, own_host=True, loopback=settings.development, log_rejected=True
+        )
         self.server = Server(
             authenticator=TokenAuthenticator(
                 self.verifier, cookie_name=settings.jwt_cookie, allow_query=settings.jwt_query
@@ -119,7 +121,7 @@ class _Composition:
             max_http_buffer_size=settings.max_payload,
             max_packets=settings.max_packets,
             outbox_limit=settings.outbox_limit,
-            cors_allowed_origins="*" if "*" in settings.cors_origins else self.origins,
+            cors_allowed_origins=self.origins,
         )
         self.chat = ChatParts(settings, self.database, self.messages, self.presence, self.notifier)
         if self.bus is not None:
@@ -138,7 +140,7 @@ class _Composition:
         app = web.Application(middlewares=[error_boundary], client_max_size=self.settings.max_payload)
         app[SERVER] = self.server
         app[DRAINING] = self.draining
-        Cors(self.settings.cors_origins, covers=allows_cors, refused=self.origins.allows).install(app)
+        Cors(self.origins, covers=allows_cors).install(app)
         for part in self._http_parts():
             app.add_routes(part.routes())
         app.cleanup_ctx.extend([

@@ -30,7 +30,18 @@ class Server(server.Server):
     def __init__(self, client_manager: Any = None, *, metrics: Metrics | None = None, **kwargs: Any) -> None:
         metrics = metrics or Metrics()
         self._bus: RedisBus | None = None
-        if isinstance(client_manager, socketio.AsyncRedisManager):
+        if type(client_manager) is socketio.AsyncRedisManager:
+            given = client_manager
+            if (
+                given.write_only
+                or given.redis_options
+                or given.logger
+                or given.json is not socketio.AsyncManager().json
+            ):
+                raise ValueError(
+                    "of the arguments of AsyncRedisManager, url and channel are supported: write options of the "
+                    "connection into the URL, and leave write_only, logger and json out"
+                )
             self._bus = RedisBus(client_manager.redis_url, metrics)
             adapter = RedisAdapter(self._bus)
             PythonSocketIOInput(adapter).attach(self._bus.subscribe, client_manager.channel)

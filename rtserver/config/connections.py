@@ -11,12 +11,6 @@ from rtserver.config.backing_services import BackingServiceSettings
 from rtserver.config.server import ServerSettings
 
 
-def _default_origins(others: dict[str, Any]) -> tuple[str, ...]:
-    if others["mode"] == "production":
-        return ()
-    return tuple(f"http://{host}:{others['port']}" for host in ("localhost", "127.0.0.1", "[::1]"))
-
-
 def _default_drain_seconds(others: dict[str, Any]) -> float:
     """Without Redis this is the only instance: its clients cannot reconnect before it is back."""
     return 30.0 if others.get("redis_url") else 0.0
@@ -31,8 +25,10 @@ class BrowserSettings(ServerSettings):
 
     GROUP: ClassVar[str] = "Browsers and proxies"
 
-    cors_origins: kind.Origins = Field(default_factory=_default_origins)
-    """The origins of the web pages that may connect."""
+    cors_origins: kind.Origins = ()
+    """The origins of the web pages that may connect, besides the server's own; apps and files have origins too, such as
+    `capacitor://localhost` and `file://` ([deploy.md](deploy.md#which-pages-may-connect)). Development mode also allows
+    pages of this machine, whatever their port."""
     trusted_proxies: kind.Networks = ()
     """Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are trusted."""
 

@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 
 from rtserver.auth.keys import ALGORITHMS, looks_like_pem, public_keys, webhook_key
 from rtserver.config.urls import check_database_url, check_redis_url, check_web_url, check_webhook_url
+from rtserver.protocol.origins import parse_setting
 from rtserver.rate_limit import Rate
 
 S = TypeVar("S")
@@ -72,17 +73,14 @@ def _rate(value: Any) -> Any:
     return value
 
 
-_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
-_origin_shape = _matching(r"[a-z][a-z0-9+.-]*://[^/?#@\s*,]+")
-
-
 def _origin(value: str) -> str:
-    """Return an origin as browsers send it: lower-case, without default port and trailing slash."""
-    origin = value.lower().removesuffix("/")
-    if origin in ("*", "null"):
-        return origin
-    scheme = _origin_shape(origin).split(":", 1)[0]
-    return origin.removesuffix(_DEFAULT_PORTS[scheme]) if scheme in _DEFAULT_PORTS else origin
+    """Return an origin as browsers send it, or `*`."""
+    if value == "*":
+        return value
+    origin = parse_setting(value)
+    if origin is None:
+        raise ValueError("")
+    return str(origin)
 
 
 def _algorithm(value: str) -> str:

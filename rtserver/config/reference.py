@@ -19,7 +19,6 @@ _COMPUTED_DEFAULTS = {
     "database_url": "the file `rtserver.db` in `RTSERVER_DATA_DIR`",
     "inbox": "true with Redis, unless a cluster secret is set",
     "upload_folder": "`uploads` in `RTSERVER_DATA_DIR`",
-    "cors_origins": "production: only the server's own; development: `localhost` with the server's port",
     "rate_connects": "no limit",
     "drain_seconds": "30 with Redis; 0 without, as there is no other instance to reconnect to",
     "drain_delay": "3 with Redis; 0 without",

@@ -74,7 +74,8 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
         )
         self._state = EngineState(self.options, metrics, IDLE_TICK)
         self._sessions = self._state.sessions
-        self._origins = OriginPolicy(self.cors_allowed_origins, self.cors_credentials)
+        allowed = self.cors_allowed_origins
+        self._origins = allowed if isinstance(allowed, OriginPolicy) else OriginPolicy(allowed, self.cors_credentials)
         self._polling = Polling(self._state)
         # Not the bound method: an application may replace it.
         self._handshaker = Handshaker(self._state, self._origins, self._polling, listener, lambda: self.generate_id())
@@ -90,6 +91,8 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
 
     def attach(self, app: web.Application, engineio_path: str = "engine.io") -> None:
         """Serve Engine.IO under this path of the application; before it starts."""
+        if not isinstance(app, web.Application):
+            raise TypeError(f"an aiohttp.web.Application is needed, not a value of the type {type(app).__qualname__}")
         path = f"/{engineio_path.strip('/')}/"
         self._state.path = path
         app.router.add_route("*", path, self.handle_request)
@@ -112,6 +115,9 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
             if refusal.code != responses.STOPPING:
                 self._state.handshake_rejected()
             answer = responses.refused_upgrade(refusal) if wants_websocket(request) else responses.refused(refusal)
+        except web.HTTPException as raised:
+            raised.headers.update(headers)
+            raise
         except ConnectionResetError:
             # The client has disconnected. If this were raised, aiohttp would log a traceback.
             answer = responses.empty(400)
@@ -198,6 +204,27 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
         """Close one session, or all of them."""
         for session in [self.sockets[sid]] if sid in self.sockets else [] if sid else list(self.sockets.values()):
             session.close(Reason.FORCED_CLOSE)
+
+    def on(self, event: str, handler: Any = None) -> Any:
+        """Register a handler, once for each event, as python-socketio does; others would not be called.
+
+        Raises `NotImplementedError` for those.
+        """
+        if handler is None or event in self.handlers:
+            raise NotImplementedError("events of Engine.IO are not passed to applications: use those of Socket.IO")
+        return super().on(event, handler)
+
+    async def send_packet(self, sid: str, pkt: Any) -> None:
+        """Raises `NotImplementedError`: packets are made by the server itself."""
+        raise NotImplementedError("packets of Engine.IO cannot be sent: use send(sid, data)")
+
+    async def get_session(self, sid: str) -> Any:
+        """Raises `NotImplementedError`: user sessions belong to clients of a namespace."""
+        raise NotImplementedError("sessions of Engine.IO keep no data: use get_session of the Socket.IO server")
+
+    async def save_session(self, sid: str, session: Any) -> None:
+        """Raises `NotImplementedError`, as `get_session`."""
+        await self.get_session(sid)
 
     async def shutdown(self) -> None:
         """Close the connections that belong to no session, and stop all timers."""

@@ -1,41 +1,26 @@
 """CORS for `/api/…`, the client bundle and whatever else `app` names.
 
-Owns the decision which origins may read a response. Must not know the endpoints: `covers` says which paths are meant.
-1. Origins compare exactly: no patterns, no suffixes, and `null` only where it is listed.
-2. Engine.IO answers preflights for `/socket.io/` by itself.
+Carries out, for these paths, the policy by which Engine.IO admits pages. Must not know the endpoints: `covers` says
+which paths are meant.
+1. Engine.IO answers preflights for its own path by itself.
+2. Where the policy allows every page, a page that it does not name gets no credentials: any page on the web could
+   otherwise act as its visitor.
+3. A path that does not exist is reported as such to every page that is allowed, rather than as a refusal.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from aiohttp import hdrs, web
 
+from rtserver.engine.http.cors import Grant, OriginPolicy, origin_of, preflight_headers, response_headers
 from rtserver.errors import Forbidden
 from rtserver.http.errors import API_PREFIX, Handler
 
 ANY = "*"
-_MAX_AGE_SECONDS = 600
-
-
-def cors_headers(origin: str | None, allowed: frozenset[str]) -> dict[str, str]:
-    """Return the headers that let `origin` read a response; none where the browser must keep it from the page."""
-    if origin is None:
-        return {}
-    if origin in allowed:
-        return {hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: origin, hdrs.ACCESS_CONTROL_ALLOW_CREDENTIALS: "true"}
-    # Credentials never go with the wildcard: any page on the web could then act as its visitor.
-    return {hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: ANY} if ANY in allowed else {}
-
-
-def preflight_headers(origin: str | None, allowed: frozenset[str]) -> dict[str, str]:
-    """Return the headers of a preflight response; none where the origin is not allowed."""
-    headers = cors_headers(origin, allowed)
-    if headers:
-        headers[hdrs.ACCESS_CONTROL_ALLOW_METHODS] = "GET, HEAD, POST, PUT, PATCH, DELETE"
-        headers[hdrs.ACCESS_CONTROL_ALLOW_HEADERS] = "Authorization, Content-Type"
-        headers[hdrs.ACCESS_CONTROL_MAX_AGE] = str(_MAX_AGE_SECONDS)
-    return headers
+_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
+_HEADERS = "Authorization, Content-Type"
 
 
 def covers_api(path: str) -> bool:
@@ -44,20 +29,10 @@ def covers_api(path: str) -> bool:
 
 
 class Cors:
-    """`origins` as `https://app.example.com`, or `*` for every page on the web, then without credentials.
+    """`covers(path)` says which paths may be read across origins at all."""
 
-    `covers(path)` says which paths may be read across origins at all. `refused(origin, request)` is called for each
-    request whose origin is not allowed; the origin may be the server's own.
-    """
-
-    def __init__(
-        self,
-        origins: Iterable[str],
-        covers: Callable[[str], bool] = covers_api,
-        refused: Callable[[str, web.Request], object] | None = None,
-    ) -> None:
-        self._allowed = frozenset(origins)
-        self._refused = refused
+    def __init__(self, policy: OriginPolicy, covers: Callable[[str], bool] = covers_api) -> None:
+        self._policy = policy
         self._covers = covers
 
     def install(self, app: web.Application) -> None:
@@ -70,23 +45,33 @@ class Cors:
         """Answer preflights (204, or `Forbidden`); pass on every other request. A middleware."""
         if not self._is_preflight(request):
             return await handler(request)
-        headers = preflight_headers(request.headers.get(hdrs.ORIGIN), self._allowed)
-        if not headers:
+        origin = origin_of(request)
+        grant = Grant.REFUSED if origin is None else self._policy.grant(origin, request)
+        if grant is Grant.REFUSED:
             raise Forbidden("This origin is not allowed")
-        return web.Response(status=204, headers=headers)
+        return web.Response(status=204, headers=preflight_headers(request, grant is Grant.NAMED, _METHODS, _HEADERS))
 
     async def mark(self, request: web.Request, response: web.StreamResponse) -> None:
         """Add the CORS headers to a response. A handler of `on_response_prepare`."""
-        if not self._covers(request.path):
+        if not self._covers(request.path) and (
+            response.status != 404 or hdrs.ACCESS_CONTROL_ALLOW_ORIGIN in response.headers
+        ):
             return
-        origin = request.headers.get(hdrs.ORIGIN)
-        headers = cors_headers(origin, self._allowed)
-        if origin is not None and not headers and self._refused is not None:
-            self._refused(origin, request)
-        response.headers.update(headers)
         # Without an Origin too: a cache must not hand this response to a page that needs the headers.
         vary = response.headers.get(hdrs.VARY)
+        response.headers.update(self._headers(request))
         response.headers[hdrs.VARY] = f"{vary}, Origin" if vary else "Origin"
+
+    def _headers(self, request: web.Request) -> dict[str, str]:
+        origin = origin_of(request)
+        if origin is None:
+            return {}
+        match self._policy.grant(origin, request):
+            case Grant.NAMED:
+                return response_headers(origin, credentials=True)
+            case Grant.AS_EVERY_PAGE:
+                return response_headers(ANY, credentials=False)
+        return {}
 
     def _is_preflight(self, request: web.Request) -> bool:
         return (

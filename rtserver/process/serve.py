@@ -125,6 +125,7 @@ def calm_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECTOR)
+    gc.enable()
 
 
 def _shown(host: str) -> str:

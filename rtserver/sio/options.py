@@ -56,12 +56,19 @@ class ServerOptions:
     def from_arguments(cls, arguments: dict[str, Any]) -> ServerOptions:
         """The options that `arguments` names, which are removed from it. What is left is for the engine.
 
-        Raises `ValueError` for a rate that cannot be parsed, `TypeError` for the former name of an option.
+        Raises `ValueError` for a value that has no meaning, `TypeError` for the former name of an option.
         """
         for former in RENAMED.keys() & arguments.keys():
             raise TypeError(f"the argument {former!r} is now called {RENAMED[former]!r}")
         named = {option.name: arguments.pop(option.name) for option in fields(cls) if option.name in arguments}
         if isinstance(rate := named.get("event_rate"), str):
             named["event_rate"] = Rate.parse(rate)
+        if (auth := named.get("compat_auth")) not in (None, "required", "optional", "none"):
+            raise ValueError(f'compat_auth is "required", "optional" or "none", not {auth!r}')
         named["limits"] = (named.get("limits") or Limits()).overridden_by(arguments)
         return cls(**named)
+
+    @classmethod
+    def names(cls) -> list[str]:
+        """The names of all options, single limits included."""
+        return [option.name for option in (*fields(cls), *fields(Limits))]

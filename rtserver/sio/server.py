@@ -22,6 +22,7 @@ from rtserver.sio.broadcast.room_presence import RoomPresence
 from rtserver.sio.client.handshake import HandshakeReader
 from rtserver.sio.compat.handlers import compat_handler, has_handlers
 from rtserver.sio.compat.server_api import SocketIOServerApi
+from rtserver.sio.compat.unsupported import check_arguments
 from rtserver.sio.connection.eio3 import Eio3Connection
 from rtserver.sio.connection.parsers import parser_of
 from rtserver.sio.dispatch import dispatcher
@@ -57,6 +58,7 @@ class Server(SocketIOServerApi):
 
     def __init__(self, client_manager: Any = None, **arguments: Any) -> None:
         options = ServerOptions.from_arguments(arguments)
+        check_arguments(arguments, ServerOptions.names())
         if options.serializer != "default" and arguments.get("allow_eio3"):
             raise ValueError("allow_eio3 works with the default serializer only")
         parser = parser_of(options.serializer)
@@ -171,17 +173,23 @@ class Server(SocketIOServerApi):
     # Clients, for connections.
 
     def register(self, client: Client) -> None:
-        """Make a client known by its id, from its connecting to the end of its disconnect handler."""
+        """Make a client known by its id, from its connecting to the end of its disconnect handler and last event."""
         self._clients[client.id] = client
         client.connection.registered_clients += 1
 
     async def finish_disconnect(self, client: Client, reason: str) -> None:
-        """Run the disconnect handler of an admitted client that has left, then forget the client."""
+        """Run the disconnect handler of an admitted client that has left, then forget the client.
+
+        Handlers of python-socketio know a client by its id only: while events of this one wait, the id stays known.
+        """
         try:
             client.mark_gone()
             await dispatcher.run_disconnect(client, reason)
         finally:
-            self.forget(client)
+            if client.event_queue.jobs:
+                client.event_queue.put(partial(self.forget, client))
+            else:
+                self.forget(client)
 
     def forget(self, client: Client) -> None:
         """Undo `register`; does nothing the second time."""
@@ -208,6 +216,7 @@ class Server(SocketIOServerApi):
         """The connection for a new session; raises the engine's `Refusal` beyond the connection limits."""
         handshake = self._handshake_reader.read(request)
         slot = self.connection_limiter.acquire(handshake.address)
+        self.engine.logger.info("%s: session opened by %s", session.id, handshake.address)
         if self.needs_request:
             self.environ[session.id] = translate_request(request)  # it is aiohttp's
         connection_class = self._connection_class if session.revision == 4 else Eio3Connection

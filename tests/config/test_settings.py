@@ -60,9 +60,8 @@ class TestDefaults:
         assert settings.rate_events == Rate(50)
         assert settings.transports == ("polling", "websocket")
 
-    def test_the_pages_of_a_development_server_may_connect_on_its_own_port(self) -> None:
-        assert "http://localhost:9123" in Settings(port=9123).cors_origins
-        assert Settings(mode="production", jwt_secret=STRONG).cors_origins == ()
+    def test_no_pages_but_the_servers_own_are_listed(self) -> None:
+        assert Settings().cors_origins == Settings(mode="production", jwt_secret=STRONG).cors_origins == ()
 
     def test_the_database_lives_in_the_data_folder(self, tmp_path: Path) -> None:
         settings = Settings(data_dir=tmp_path / "data")
@@ -142,6 +141,8 @@ WRONG = [
     ("database_url", "sqlite://"), ("database_url", "sqlite:///:memory:"), ("database_url", "rtserver.db"),
     ("database_timeout", "0"), ("database_timeout", "inf"), ("database_timeout", "601"),
     ("cors_origins", "example.com"), ("cors_origins", "https://example.com/path"), ("cors_origins", "https://*.x.com"),
+    ("cors_origins", "https://a@b.com"), ("cors_origins", "https://"), ("cors_origins", "http://127.1"),
+    ("cors_origins", "http://h:65536"), ("cors_origins", "https://a.com\\"), ("cors_origins", "https://b\u00fc.com/x"),
     ("trusted_proxies", "localhost"), ("namespaces", "my.module"), ("namespaces", "my module:X"),
     ("transports", "carrier-pigeon"), ("transports", ","), ("ping_interval", "0"), ("ping_interval", "inf"),
     ("ping_timeout", "soon"), ("drain_seconds", "-1"), ("max_payload", "1MB"), ("max_attachments", "-1"),
@@ -188,6 +189,16 @@ class TestValues:
         assert Settings(cors_origins=origins).cors_origins == (
             "https://example.com", "http://a.test", "https://b.test", "http://c.test:8080", "capacitor://localhost",
         )  # fmt: skip
+        origins = (
+            "wss://a.test,FILE:///,NULL,http://[0::1]:80,https://B\u00fccher.example,ionic://localhost,https://a.test"
+        )
+        assert Settings(cors_origins=origins).cors_origins == (
+            "https://a.test", "file://", "null", "http://[::1]", "https://xn--bcher-kva.example", "ionic://localhost",
+        )  # fmt: skip
+
+    @pytest.mark.parametrize("origin", ["file://", "capacitor://localhost", "http://localhost:5173"])
+    def test_pages_of_files_and_apps_can_be_listed_in_production(self, origin: str) -> None:
+        assert Settings(mode="production", jwt_secret=STRONG, cors_origins=origin).cors_origins == (origin,)
 
     def test_proxies_are_addresses_or_networks(self) -> None:
         proxies = Settings(trusted_proxies="127.0.0.1, 10.1.2.3/8,::1").trusted_proxies

@@ -75,7 +75,7 @@ async def page_url(tmp_path: Path) -> AsyncIterator[str]:
 async def test_the_page_of_the_guide_works_in_a_browser(
     server: Callable[..., Awaitable[RtServer]], browser: Browser, page_url: str, tmp_path: Path
 ) -> None:
-    running = await server(CORS_ORIGINS=page_url)
+    running = await server(MODE="development")
     [html] = blocks("html")
     (tmp_path / "index.html").write_text(html.replace("http://127.0.0.1:8000", running.url))
     tabs: dict[str, Page] = {}

@@ -4,7 +4,7 @@ import asyncio
 import json
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import aiohttp
@@ -18,9 +18,10 @@ from rtserver.store.messages.records import Message
 from rtserver.store.notifications.notification_store import Notifications
 from rtserver.store.schema.ingest import requests
 from tests.support.eventually import eventually
-from tests.support.forked_server import ForkedServer
 from tests.support.ports import accepts_connections, free_port
-from tests.support.rtserver_process import API_KEY, SECRET, environment, sqlite_url
+from tests.support.preloaded import PreloadedInterpreter
+from tests.support.process import Process, Processes
+from tests.support.rtserver_process import API_KEY, SECRET, ForkedProcess, environment, sqlite_url
 
 KILLS = 50
 """For each of two halves."""
@@ -36,7 +37,7 @@ AUTHORIZED = {"Authorization": f"Bearer {API_KEY}"}
 class Lives:
     """The runs of one server. `up`: it listens; `answered`: it has answered in this run."""
 
-    def __init__(self, server: ForkedServer, port: int, seed: int) -> None:
+    def __init__(self, server: Process, port: int, seed: int) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self.up, self.answered = asyncio.Event(), asyncio.Event()
         self._server, self._port = server, port
@@ -44,30 +45,26 @@ class Lives:
 
     async def live(self, times: int, asking: "Sequence[Sender | Backend]") -> None:
         """Run it so many times, and kill it a while after it has answered each time; `asking` send all the time."""
-        await self._server.open()
-        try:
-            async with aiohttp.ClientSession() as http:
-                running = [asyncio.create_task(one.run(http)) for one in asking]
-                try:
-                    for _ in range(times):
-                        await self._live(running)
-                finally:
-                    for task in running:
-                        task.cancel()
-                    ends = await asyncio.gather(*running, return_exceptions=True)
-        finally:
-            await self._server.close()
+        async with aiohttp.ClientSession() as http:
+            running = [asyncio.create_task(one.run(http)) for one in asking]
+            try:
+                for _ in range(times):
+                    await self._live(running)
+            finally:
+                for task in running:
+                    task.cancel()
+                ends = await asyncio.gather(*running, return_exceptions=True)
         assert all(isinstance(end, asyncio.CancelledError) for end in ends), ends
 
     async def _live(self, running: Sequence[asyncio.Task[None]]) -> None:
         self.answered.clear()
-        await self._server.start()
+        self._server.spawn()
         await eventually(lambda: accepts_connections(self._port), seconds=30)
         self.up.set()
         await _answered(self.answered, running)
         await asyncio.sleep(self._moment.uniform(0, LIVES))
         self.up.clear()
-        await self._server.kill()
+        await asyncio.to_thread(self._server.kill)
 
 
 class Sender:
@@ -161,11 +158,25 @@ async def db(database: str) -> AsyncIterator[Database]:
     await db.close()
 
 
+@pytest.fixture
+def mortal(
+    processes: Processes, preloaded_interpreter: PreloadedInterpreter, database: str, tmp_path: Path
+) -> Callable[..., Lives]:
+    """`mortal(seed, RATE_API="off")`: a server on that database. It is forked, to live again within moments."""
+
+    def create(seed: int, **settings: str) -> Lives:
+        port = free_port()
+        env = environment(tmp_path, DATABASE_URL=database, PORT=port, LOG_LEVEL="error", **settings)
+        log = tmp_path / "server.log"
+        server = ForkedProcess(preloaded_interpreter, "rtserver", log=log, env=env, cwd=tmp_path)
+        return Lives(processes.add(server), port, seed)
+
+    return create
+
+
 @pytest.mark.parametrize("half", [1, 2])
-async def test_a_hundred_kills_lose_no_acked_message(db: Database, database: str, tmp_path: Path, half: int) -> None:
-    port = free_port()
-    env = environment(tmp_path, DATABASE_URL=database, PORT=port, RATE_EVENTS="100000/s", LOG_LEVEL="error")
-    lives = Lives(ForkedServer(env, tmp_path), port, half)
+async def test_a_hundred_kills_lose_no_acked_message(db: Database, mortal: Callable[..., Lives], half: int) -> None:
+    lives = mortal(half, RATE_EVENTS="100000/s")
     senders = [Sender(f"user{number}", lives) for number in range(SENDERS)]
     await lives.live(KILLS, senders)
 
@@ -183,11 +194,9 @@ async def test_a_hundred_kills_lose_no_acked_message(db: Database, database: str
 
 
 async def test_a_key_and_its_notification_are_saved_together_or_not_at_all(
-    db: Database, database: str, tmp_path: Path
+    db: Database, mortal: Callable[..., Lives]
 ) -> None:
-    port = free_port()
-    env = environment(tmp_path, DATABASE_URL=database, PORT=port, RATE_API="100000/s", LOG_LEVEL="error")
-    lives = Lives(ForkedServer(env, tmp_path), port, 9)
+    lives = mortal(9, RATE_API="100000/s")
     backends = [Backend(f"b{number}", f"user{number % 2}", lives) for number in range(SENDERS)]
     await lives.live(NOTIFY_KILLS, backends)
 

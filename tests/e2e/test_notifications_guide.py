@@ -46,7 +46,7 @@ async def test_the_bell_of_the_guide_works_on_two_devices(
     app.router.add_get("/bell.html", bell)
     async with pages:
         origin = str(pages.make_url("")).rstrip("/")
-        running = await server(CORS_ORIGINS=origin)
+        running = await server(MODE="development")
         rings["page"] = block("html").replace("http://localhost:8000", running.url)
         errors: list[str] = []
 

@@ -8,6 +8,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from rtserver.app.http_api import allows_cors
+from rtserver.engine.http.cors import OriginPolicy
 from rtserver.http.cors import Cors
 from rtserver.http.errors import error_boundary
 
@@ -29,7 +30,7 @@ async def serve() -> AsyncIterator[Serve]:
         for part in parts:
             app.add_routes(part.routes())
         if cors is not None:
-            Cors(cors, covers=allows_cors).install(app)
+            Cors(OriginPolicy(cors, own_host=True), covers=allows_cors).install(app)
         client: Client = TestClient(TestServer(app))
         await client.start_server()
         clients.append(client)

@@ -7,9 +7,15 @@ import aiohttp
 import pytest
 
 from tests.support.js_client import JsClient
+from tests.support.preloaded import PreloadedInterpreter
 from tests.support.rtserver_process import RtServer
 
 Device = Callable[..., Awaitable[JsClient]]
+
+
+@pytest.fixture
+def interpreter(preloaded_interpreter: PreloadedInterpreter) -> PreloadedInterpreter:
+    return preloaded_interpreter
 
 
 @pytest.fixture

@@ -8,9 +8,21 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import IO, Protocol
 
 READY_SECONDS = 30.0
 STOP_SECONDS = 20.0
+
+
+class Child(Protocol):
+    """What `Process` needs of `subprocess.Popen`."""
+
+    pid: int
+    returncode: int | None
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
 
 
 class Process:
@@ -39,7 +51,7 @@ class Process:
         self._user = user
         self._stop_signal = stop_signal
         self._pass_fds = pass_fds
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child: Child | None = None
 
     @property
     def pid(self) -> int:
@@ -60,21 +72,24 @@ class Process:
     def spawn(self) -> None:
         """Start the command without waiting for anything."""
         assert not self.running, f"{self.name} runs already"
-        account = pwd.getpwnam(self._user) if self._user else None
         with self._log.open("ab") as output:
-            self._child = subprocess.Popen(
-                self._command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=None if self._env is None else dict(self._env),
-                cwd=self._cwd,
-                start_new_session=True,
-                pass_fds=self._pass_fds,
-                user=account.pw_uid if account else None,
-                group=account.pw_gid if account else None,
-                extra_groups=[] if account else None,
-            )
+            self._child = self._popen(output)
+
+    def _popen(self, output: IO[bytes]) -> Child:
+        account = pwd.getpwnam(self._user) if self._user else None
+        return subprocess.Popen(
+            self._command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=None if self._env is None else dict(self._env),
+            cwd=self._cwd,
+            start_new_session=True,
+            pass_fds=self._pass_fds,
+            user=account.pw_uid if account else None,
+            group=account.pw_gid if account else None,
+            extra_groups=[] if account else None,
+        )
 
     def start(self, ready: Callable[[], bool], seconds: float = READY_SECONDS) -> None:
         """Start the command and block until `ready()` is true."""

@@ -7,20 +7,36 @@ import sqlite3
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import jwt
 
+from rtserver.store.db.database import Database
 from tests.support.ports import free_port
-from tests.support.process import READY_SECONDS, Process, Processes
+from tests.support.preloaded import PreloadedInterpreter
+from tests.support.process import READY_SECONDS, Child, Process, Processes
 
 SECRET = "a-secret-of-the-tests-that-is-long-enough-for-HS512-signatures-too-0123456789"
 API_KEY = "an-api-key-of-the-tests-0123456789abcdef"
 RTSERVER = Path(sys.executable).with_name("rtserver")
+# aiohttp loads the certificates of the system's authorities when it is imported, a tenth of a server's start.
+_NO_CERTIFICATES = {"SSL_CERT_FILE": os.devnull}
 # The variables that a server inherits; the developer's RTSERVER_…, REDIS_URL or PORT must not reach it.
 _INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH")
+
+
+class ForkedProcess(Process):
+    """`rtserver serve`, forked from an interpreter that has loaded it."""
+
+    def __init__(self, interpreter: PreloadedInterpreter, name: str, *, log: Path, env: dict[str, str], cwd: Path):
+        super().__init__(name, ["rtserver", "serve"], log=log, env=env, cwd=cwd)
+        self._fork = partial(interpreter.fork, ["serve"], log=log, env=env, cwd=cwd)
+
+    def _popen(self, _: object) -> Child:
+        return self._fork()
 
 
 class RtServer:
@@ -117,11 +133,15 @@ async def _answers(http: aiohttp.ClientSession, url: str) -> bool:
 
 
 class RtServers:
-    """Starts servers for one test. `start` is the `server` fixture."""
+    """Starts servers for one test. `start` is the `server` fixture.
 
-    def __init__(self, processes: Processes, migrated: Path) -> None:
+    With an `interpreter`, they are forked from it, else started as a user would.
+    """
+
+    def __init__(self, processes: Processes, migrated: Path, interpreter: PreloadedInterpreter | None = None) -> None:
         self._processes = processes
         self._migrated = migrated
+        self._interpreter = interpreter
 
     async def start(
         self, *, wait: str = "/readyz", migrate: bool = True, port: int | None = None, **settings: object
@@ -136,21 +156,26 @@ class RtServers:
         env = environment(folder, PORT=port, **settings)
         if migrate:
             await asyncio.to_thread(self._migrate, env, folder)
-        command = [str(RTSERVER), "serve"]
-        process = Process(f"rtserver {port}", command, log=folder / "server.log", env=env, cwd=folder)
-        self._processes.add(process)
+        process = self._processes.add(self._process(f"rtserver {port}", folder, env))
         server = RtServer(process, port, env, wait, folder)
         await server.start()
         return server
 
+    def _process(self, name: str, folder: Path, env: dict[str, str]) -> Process:
+        log = folder / "server.log"
+        if self._interpreter is not None:
+            return ForkedProcess(self._interpreter, name, log=log, env=env, cwd=folder)
+        return Process(name, [str(RTSERVER), "serve"], log=log, env=env, cwd=folder)
+
     def _migrate(self, env: dict[str, str], folder: Path) -> None:
-        """Create the tables: `rtserver db upgrade`, or for SQLite a copy of a database made once, which is faster."""
+        """Create the tables, as `rtserver db upgrade` does; for SQLite copy a database made once, which is faster."""
         path = folder / "rtserver.db"
-        if env.get("RTSERVER_DATABASE_URL") != sqlite_url(path):
-            db_upgrade(env, folder)
+        url = env.get("RTSERVER_DATABASE_URL")
+        if url != sqlite_url(path):
+            asyncio.run(_create_tables(url or f"sqlite:///{folder}/var/rtserver.db"))
             return
         if not self._migrated.exists():
-            db_upgrade(environment(folder), folder)
+            asyncio.run(_create_tables(sqlite_url(path)))
             _copy_database(path, self._migrated)
         elif not path.exists():
             shutil.copy(self._migrated, path)
@@ -174,7 +199,7 @@ def environment(folder: Path, **settings: object) -> dict[str, str]:
     }
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     chosen = {name: value for name, value in (defaults | settings).items() if value is not None}
-    return inherited | {f"RTSERVER_{name}": str(value) for name, value in chosen.items()}
+    return {**inherited, **_NO_CERTIFICATES} | {f"RTSERVER_{name}": str(value) for name, value in chosen.items()}
 
 
 def db_upgrade(env: dict[str, str], folder: Path) -> None:
@@ -182,6 +207,13 @@ def db_upgrade(env: dict[str, str], folder: Path) -> None:
     command = [str(RTSERVER), "db", "upgrade"]
     done = subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"rtserver db upgrade failed:\n{done.stdout}{done.stderr}"
+
+
+async def _create_tables(url: str) -> None:
+    database = Database(url)
+    await database.connect()
+    await database.migrate()
+    await database.close()
 
 
 def _copy_database(source: Path, target: Path) -> None:

@@ -9,10 +9,16 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from tests.store.conftest import database_url, db, one_postgres, open_database, preference_store
+from tests.support.preloaded import PreloadedInterpreter
 
 __all__ = ["database_url", "db", "one_postgres", "open_database", "preference_store"]
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@pytest.fixture
+def interpreter(preloaded_interpreter: PreloadedInterpreter) -> PreloadedInterpreter:
+    return preloaded_interpreter
 
 
 class Received(NamedTuple):

@@ -22,7 +22,8 @@ from rtserver.cluster.redis.address import parse_redis_url
 from rtserver.cluster.redis.bus import MAX_MESSAGE
 from rtserver.protocol.adapter import Options, RequestType, both_forms
 from rtserver.protocol.adapter.signing import Seal
-from rtserver.sio.broadcast.operator import check_event_name, check_server_event_name, flat_rooms
+from rtserver.sio.broadcast.operator import check_event_name, check_server_event_name
+from rtserver.sio.broadcast.room_names import RoomName, flat_rooms
 
 Sent = TypeVar("Sent")
 """The number of servers, or an awaitable of it."""
@@ -54,13 +55,13 @@ class EmitOperator(Generic[Sent]):
         nsp = namespace if namespace.startswith("/") else f"/{namespace}"
         return EmitOperator(self._publish, self._wire, nsp, self._options)
 
-    def to(self, *rooms: str | Iterable[str]) -> EmitOperator[Sent]:
+    def to(self, *rooms: RoomName | Iterable[RoomName]) -> EmitOperator[Sent]:
         """Address the members of these rooms too; a client in several of them is addressed once."""
         return self._with(rooms=tuple(dict.fromkeys((*self._options.rooms, *flat_rooms(rooms)))))
 
     in_ = to
 
-    def except_(self, *rooms: str | Iterable[str]) -> EmitOperator[Sent]:
+    def except_(self, *rooms: RoomName | Iterable[RoomName]) -> EmitOperator[Sent]:
         """Exclude the members of these rooms."""
         return self._with(except_=tuple(dict.fromkeys((*self._options.except_, *flat_rooms(rooms)))))
 
@@ -77,11 +78,11 @@ class EmitOperator(Generic[Sent]):
         """Emit to the addressed clients. Does not wait for delivery."""
         return self._send(self._wire.broadcast(self._nsp, [check_event_name(event), *args], self._options))
 
-    def sockets_join(self, *rooms: str | Iterable[str]) -> Sent:
+    def sockets_join(self, *rooms: RoomName | Iterable[RoomName]) -> Sent:
         """Make the addressed clients join these rooms."""
         return self._request(RequestType.REMOTE_JOIN, rooms=list(flat_rooms(rooms)))
 
-    def sockets_leave(self, *rooms: str | Iterable[str]) -> Sent:
+    def sockets_leave(self, *rooms: RoomName | Iterable[RoomName]) -> Sent:
         """Make the addressed clients leave these rooms."""
         return self._request(RequestType.REMOTE_LEAVE, rooms=both_forms(flat_rooms(rooms)))
 

@@ -1,14 +1,19 @@
-"""Origin checks and CORS headers of the Engine.IO endpoint.
+"""Origin policy and CORS headers: which pages may connect and read responses.
 
 A browser sends the origin of the page with each request. The policy decides from it whether the page may connect, and
 adds the headers by which the browser lets the page read the response. A request without an `Origin` comes from no page
-of a browser, or from a page of the same origin, and is allowed.
+of a browser, or from a page of the same origin, and is allowed. Origins are compared in the normal form of
+`rtserver.protocol.origins`, and repeated in the response as they were sent.
+
+The engine and, above it, the HTTP API obey the same policy. They differ where every page is allowed: there the API
+grants nothing that a visitor's cookies could pay for.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from enum import Enum
 from typing import Any
 
 import structlog
@@ -16,29 +21,48 @@ from engineio.async_drivers.aiohttp import translate_request
 
 from rtserver.engine.http.request import HandshakeRequest
 from rtserver.engine.http.responses import FORBIDDEN, Refusal
+from rtserver.protocol import origins
+from rtserver.protocol.origins import Origin
 
 log = structlog.get_logger("rtserver.sio")
 
 MAX_LOGGED = 100
 """Origins that are remembered as logged; further ones are rejected without a log line."""
 MAX_LOGGED_LENGTH = 200
+MAX_AGE_SECONDS = 600
+"""Seconds for which a browser may remember the response to a preflight."""
 
 Rule = Callable[[str, Any], bool]
 """Whether an origin may connect by this request."""
+
+
+class Grant(Enum):
+    """What a page of an origin may do: nothing, what every page may, or what the pages that the policy names may."""
+
+    REFUSED = 0
+    AS_EVERY_PAGE = 1
+    NAMED = 2
 
 
 class OriginPolicy:
     """Which pages may connect.
 
     `allowed` has the forms of python-engineio's `cors_allowed_origins`: None: pages of the server's own host; "*": all;
-    one origin or several; a function of the origin (and the environ); []: no check and no headers. Besides, a policy.
+    one origin or several; a function of the origin (and the environ); []: no check and no headers.
     """
 
     def __init__(
-        self, allowed: Any, credentials: bool = True, *, own_host: bool = False, log_rejected: bool = False
+        self,
+        allowed: Any,
+        credentials: bool = True,
+        *,
+        own_host: bool = False,
+        loopback: bool = False,
+        log_rejected: bool = False,
     ) -> None:
         """`credentials`: browsers may send cookies. `own_host`: pages of the server's own host are allowed too.
 
+        `loopback`: so are the pages of the visitor's own machine, whatever their port.
         `log_rejected`: log each rejected origin once, as the page does not learn from its browser why it was rejected.
         """
         self._off = isinstance(allowed, list | tuple) and not allowed and not own_host
@@ -46,22 +70,28 @@ class OriginPolicy:
         self._rule = _rule(allowed)
         self._credentials = credentials
         self._own_host = own_host
+        self._loopback = loopback
         self._log_rejected = log_rejected
         self._logged: set[str] = set()
         self.needs_request = callable(allowed) and _takes_environ(allowed)
         """Whether the check needs aiohttp's request, not just a `HandshakeRequest`."""
 
-    def allows(self, origin: str, request: HandshakeRequest) -> bool:
-        """Whether a page of this origin may connect by this request."""
-        if self._rule(origin, request) or (self._own_host and is_own(origin, request)):
-            return True
+    def grant(self, origin: str, request: HandshakeRequest) -> Grant:
+        """Return what a page of this origin may do by this request."""
+        # Browsers send ASCII only; another origin could not be repeated in a header.
+        if not origin.isascii():
+            return Grant.REFUSED
+        if self._names(origin, request):
+            return Grant.NAMED
+        if self._open:
+            return Grant.AS_EVERY_PAGE
         if self._log_rejected:
             self._log(origin[:MAX_LOGGED_LENGTH])
-        return False
+        return Grant.REFUSED
 
     def headers(self, request: HandshakeRequest) -> dict[str, str]:
         """Return the CORS headers of the response; raises `Refusal` for an origin that is not allowed."""
-        origin = request.headers.get("Origin")
+        origin = origin_of(request)
         if self._off:
             return {}
         if origin is None:
@@ -69,23 +99,28 @@ class OriginPolicy:
             if not self._open and "j" in request.query and request.headers.get("Sec-Fetch-Site") == "cross-site":
                 raise Refusal(FORBIDDEN)
             return {}
-        # Browsers send ASCII only; another origin could not be repeated in a header.
-        if not origin.isascii() or not self.allows(origin, request):
+        if self.grant(origin, request) is Grant.REFUSED:
             raise Refusal(FORBIDDEN)
-        headers = {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
-        if self._credentials:
-            headers["Access-Control-Allow-Credentials"] = "true"
-        return headers
+        return response_headers(origin, self._credentials)
 
     def preflight(self, request: HandshakeRequest) -> dict[str, str]:
         """Return the headers of the response to a preflight; raises `Refusal` as `headers` does."""
         headers = self.headers(request)
         if headers:
-            headers["Access-Control-Allow-Methods"] = "GET,HEAD,PUT,PATCH,POST,DELETE"
             requested = request.headers.get("Access-Control-Request-Headers")
-            if requested is not None:
-                headers["Access-Control-Allow-Headers"] = requested
+            named = self.grant(headers["Access-Control-Allow-Origin"], request) is Grant.NAMED
+            headers |= preflight_headers(request, named, "GET,HEAD,PUT,PATCH,POST,DELETE", requested)
         return headers
+
+    def _names(self, origin: str, request: HandshakeRequest) -> bool:
+        if self._rule(origin, request):
+            return True
+        if not (self._own_host or self._loopback):
+            return False
+        page = origins.parse(origin)
+        return page is not None and (
+            (self._loopback and page.is_loopback) or (self._own_host and _is_own(page, request))
+        )
 
     def _log(self, origin: str) -> None:
         if origin not in self._logged and len(self._logged) < MAX_LOGGED:
@@ -93,17 +128,51 @@ class OriginPolicy:
             log.info("origin_refused", origin=origin, reason="RTSERVER_CORS_ORIGINS does not name it")
 
 
+def origin_of(request: HandshakeRequest) -> str | None:
+    """Return the `Origin` header; of several lines, which no browser sends, all of them."""
+    lines = request.headers.getall("Origin", ())
+    return ", ".join(lines) if lines else None
+
+
+def response_headers(origin: str, credentials: bool) -> dict[str, str]:
+    """Return the headers that let a page of this origin read a response, with its visitor's cookies or without."""
+    headers = {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
+    if credentials:
+        headers["Access-Control-Allow-Credentials"] = "true"
+    return headers
+
+
+def preflight_headers(request: HandshakeRequest, named: bool, methods: str, headers: str | None) -> dict[str, str]:
+    """Return what the response to an allowed preflight has besides. `named`: the policy names the origin of the page.
+
+    Only such a page may reach a server in a private network from outside (Private Network Access): "every page" would
+    open the network to the whole web.
+    """
+    answer = {"Access-Control-Allow-Methods": methods, "Access-Control-Max-Age": str(MAX_AGE_SECONDS)}
+    if headers and headers.isascii():
+        answer["Access-Control-Allow-Headers"] = headers
+    if named and request.headers.get("Access-Control-Request-Private-Network", "").lower() == "true":
+        answer["Access-Control-Allow-Private-Network"] = "true"
+    return answer
+
+
 def _rule(allowed: Any) -> Rule:
+    """The rule of `cors_allowed_origins`, but for "*", which names no page."""
     if allowed is None:
-        return is_own
-    if hasattr(allowed, "allows"):
-        return allowed.allows  # type: ignore[no-any-return]
+        return _is_own_text
     if callable(allowed):
         return _rule_of_function(allowed)
-    names = frozenset([allowed] if isinstance(allowed, str) else allowed)
-    if "*" in names:
-        return lambda origin, request: True
-    return lambda origin, request: origin in names
+    named = frozenset(_parsed([allowed] if isinstance(allowed, str) else allowed))
+    return lambda origin, request: origins.parse(origin) in named
+
+
+def _parsed(texts: Iterable[str]) -> Iterable[Origin]:
+    for text in texts:
+        origin = origins.parse_setting(text)
+        if origin is not None:
+            yield origin
+        elif text != "*":
+            log.warning("origin_invalid", origin=text[:MAX_LOGGED_LENGTH], hint="such as https://example.com, no path")
 
 
 def _rule_of_function(function: Callable[..., Any]) -> Rule:
@@ -116,9 +185,10 @@ def _takes_environ(function: Callable[..., Any]) -> bool:
     return len(inspect.signature(function).parameters) > 1
 
 
-def is_own(origin: str, request: HandshakeRequest) -> bool:
-    """Whether the page is of the requested host, as the client or a proxy before this server names it."""
-    headers = request.headers
-    scheme = headers.get("X-Forwarded-Proto", request.scheme).split(",")[0].strip()
-    host = headers.get("X-Forwarded-Host", request.host).split(",")[0].strip()
-    return origin in (f"{request.scheme}://{request.host}", f"{scheme}://{host}")
+def _is_own_text(origin: str, request: HandshakeRequest) -> bool:
+    page = origins.parse(origin)
+    return page is not None and _is_own(page, request)
+
+
+def _is_own(page: Origin, request: HandshakeRequest) -> bool:
+    return origins.is_own(page, request.scheme, request.host, request.headers)

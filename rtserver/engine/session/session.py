@@ -122,8 +122,11 @@ class Session(Outbox):
             self._engine.wheel.start(self, self._engine.ping_timeout)
 
     def _heartbeat_missed(self) -> None:
-        if self.paused:
-            # The heartbeat may have arrived: a paused session is not read.
+        probe = engineio_packets.PING if self.revision == 4 else engineio_packets.NOOP
+        if self.paused and probe not in (self._queue or ()):
+            # The heartbeat may have arrived: a paused session is not read. If the client has left, nothing read tells
+            # so; but writing to its WebSocket fails then, and no poll takes the probe from the queue.
+            self.push_control(probe)
             self._engine.wheel.start(self, self._engine.ping_timeout)
         elif self.socket is None and self.poll is None:
             # There is no poll that a close packet could answer.

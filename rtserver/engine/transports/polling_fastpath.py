@@ -71,6 +71,7 @@ def keep_connection(request: web.Request, answer: web.Response, engine: EngineSt
         answer.force_close()
         return answer
     transport, manager = handler.transport, handler._manager
+    # Later requests with the same `Origin` get the same headers; one with another goes to aiohttp, which checks it.
     cors = "".join(
         f"{name}: {value}\r\n" for name, value in answer.headers.items() if name.startswith("Access-") or name == "Vary"
     )

@@ -19,6 +19,7 @@ from aiohttp import web
 from multidict import MultiMapping
 
 from rtserver.http.errors import json_response
+from rtserver.protocol import origins
 
 # (user, name, roles) -> token
 Issue = Callable[[str, str, tuple[str, ...]], str]
@@ -62,7 +63,7 @@ def may_have_tokens(peer: str | None, headers: MultiMapping[str]) -> bool:
         and all(_is_loopback_name(name) for name in headers.getall("X-Forwarded-Host", []))
         and not any(mark in headers for mark in _PROXY_MARKS)
         and _is_loopback_name(host)
-        and (origin is None or _same_host(origin, host))
+        and (origin is None or _is_at(origin, host))
         and headers.get("Sec-Fetch-Site", "same-origin") in ("same-origin", "none")
     )
 
@@ -89,8 +90,7 @@ def _is_loopback_name(host: str) -> bool:
     return name == "localhost" or _is_loopback(name)
 
 
-def _same_host(origin: str, host: str) -> bool:
-    try:
-        return urlsplit(origin).netloc == host
-    except ValueError:
-        return False
+def _is_at(origin: str, host: str) -> bool:
+    # Exactly this host and port: of the pages of this machine, only the server's own may have tokens.
+    page = origins.parse(origin)
+    return page is not None and origins.is_at(page, host)

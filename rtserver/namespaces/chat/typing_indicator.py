@@ -52,7 +52,9 @@ class TypingIndicator:
         return len(self._entries)
 
     async def start(self, client: Client, user: str, where: Conversation) -> None:
-        """Start typing, or prolong it."""
+        """Start typing, or prolong it; does nothing for a client that has left, whose end would not be noticed."""
+        if not client.connected:
+            return
         now = asyncio.get_running_loop().time()
         known = self._remove((where.room, user))
         announced_at = known.announced_at if known is not None and now - known.announced_at < REPEAT_SECONDS else now

@@ -9,10 +9,11 @@ Source: https://socket.io/docs/v4/server-api/#namespace and `BroadcastOperator` 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from rtserver.protocol.packets import RESERVED_EVENTS
 from rtserver.sio.broadcast.remote_socket import RemoteSocket
+from rtserver.sio.broadcast.room_names import RoomName, flat_rooms
 from rtserver.sio.broadcast.target import ALL_CLIENTS, Page, Target
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Operator:
         target = self._target
         return self._with(Target(target.rooms, target.except_, target.flags._replace(**flags)))
 
-    def to(self, *rooms: str | Iterable[str]) -> Operator:
+    def to(self, *rooms: RoomName | Iterable[RoomName]) -> Operator:
         """Also address the members of these rooms; a client in several of them is addressed once."""
         target = self._target
         target = Target(target.rooms + flat_rooms(rooms), target.except_, target.flags)
@@ -51,7 +52,7 @@ class Operator:
 
     in_ = to
 
-    def except_(self, *rooms: str | Iterable[str]) -> Operator:
+    def except_(self, *rooms: RoomName | Iterable[RoomName]) -> Operator:
         """Exclude the members of these rooms."""
         return self._with(Target(self._target.rooms, self._target.except_ + flat_rooms(rooms), self._target.flags))
 
@@ -99,11 +100,11 @@ class Operator:
         """Snapshots of the addressed sockets, cluster-wide."""
         return await self._adapter.fetch_sockets(self._namespace, self._target)
 
-    async def sockets_join(self, *rooms: str | Iterable[str]) -> None:
+    async def sockets_join(self, *rooms: RoomName | Iterable[RoomName]) -> None:
         """Make the addressed clients join these rooms; rooms beyond a client's limits are left out."""
         await self._adapter.sockets_join(self._namespace, self._target, flat_rooms(rooms))
 
-    async def sockets_leave(self, *rooms: str | Iterable[str]) -> None:
+    async def sockets_leave(self, *rooms: RoomName | Iterable[RoomName]) -> None:
         """Make the addressed clients leave these rooms."""
         await self._adapter.sockets_leave(self._namespace, self._target, flat_rooms(rooms))
 
@@ -137,16 +138,3 @@ def check_server_event_name(name: str) -> str:
     if name in RESERVED_SERVER_EVENTS:
         raise ValueError(f'"{name}" is a reserved event name between servers')
     return name
-
-
-def flat_rooms(rooms: tuple[str | Iterable[str], ...]) -> tuple[str, ...]:
-    """Rooms given one by one or as collections, as in Node, as one tuple."""
-    if len(rooms) == 1 and isinstance(rooms[0], str):
-        return cast("tuple[str]", rooms)
-    flat: list[str] = []
-    for room in rooms:
-        if isinstance(room, str):
-            flat.append(room)
-        else:
-            flat.extend(room)
-    return tuple(flat)

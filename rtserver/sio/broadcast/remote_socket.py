@@ -5,9 +5,11 @@ Its methods act on the real socket, through the adapter.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from rtserver.sio.broadcast.room_names import RoomName, flat_rooms
 from rtserver.sio.broadcast.target import Target
 
 if TYPE_CHECKING:
@@ -40,13 +42,13 @@ class RemoteSocket:
         answers = await self.adapter.broadcast_with_ack(self.namespace, [event, *args], self._target, timeout)
         return answers[0] if answers else None
 
-    async def join(self, *rooms: str) -> None:
+    async def join(self, *rooms: RoomName | Iterable[RoomName]) -> None:
         """Make the socket join these rooms."""
-        await self.adapter.sockets_join(self.namespace, self._target, rooms)
+        await self.adapter.sockets_join(self.namespace, self._target, flat_rooms(rooms))
 
-    async def leave(self, *rooms: str) -> None:
+    async def leave(self, *rooms: RoomName | Iterable[RoomName]) -> None:
         """Make the socket leave these rooms."""
-        await self.adapter.sockets_leave(self.namespace, self._target, rooms)
+        await self.adapter.sockets_leave(self.namespace, self._target, flat_rooms(rooms))
 
     async def disconnect(self, close: bool = False) -> None:
         """Disconnect from the namespace; with `close`, close the whole connection."""

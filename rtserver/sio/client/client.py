@@ -8,7 +8,7 @@ GONE         it left; emits to it do nothing
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from rtserver.rate_limit import TokenBucket
 from rtserver.sio.broadcast.adapter import AckTimeout
 from rtserver.sio.broadcast.encoding import MESSAGE, encode_packet
 from rtserver.sio.broadcast.operator import DEFAULT_ACK_TIMEOUT, check_event_name
+from rtserver.sio.broadcast.room_names import RoomName, flat_rooms
 from rtserver.sio.broadcast.target import NO_FLAGS, Flags
 from rtserver.sio.client.client_operator import ClientFlags
 from rtserver.sio.client.handshake import Handshake
@@ -117,23 +118,25 @@ class Client(ClientFlags):
         """The query of the request that opened the connection."""
         return self.handshake.query
 
-    async def join(self, *rooms: str) -> None:
+    async def join(self, *rooms: RoomName | Iterable[RoomName]) -> None:
         """Join rooms. Raises `TooLarge` beyond the server's limits; does nothing when the client is gone."""
+        names = flat_rooms(rooms)
         if self.state is State.GONE:
             return
         server = self.connection.server
         limits = server.limits
-        if len(self.rooms) + len(rooms) > limits.max_rooms and len(self.rooms.union(rooms)) > limits.max_rooms:
+        if len(self.rooms) + len(names) > limits.max_rooms and len(self.rooms.union(names)) > limits.max_rooms:
             raise TooLarge("In too many rooms")
-        if any(len(room) > limits.max_room_length for room in rooms):
+        if any(len(name) > limits.max_room_length for name in names):
             raise TooLarge("The name of a room is too long")
-        server.room_table(self.namespace_name, self.handler.room_presence).join(self, rooms)
+        server.room_table(self.namespace_name, self.handler.room_presence).join(self, names)
 
-    async def leave(self, *rooms: str) -> None:
+    async def leave(self, *rooms: RoomName | Iterable[RoomName]) -> None:
         """Leave rooms; does nothing for a room that the client is not in."""
+        names = flat_rooms(rooms)
         table = self.connection.server.rooms_of(self.namespace_name)
         if table is not None:
-            table.leave(self, rooms)
+            table.leave(self, names)
 
     async def emit(self, event: str, *args: Any) -> None:
         """Emit to this client. Does not wait for delivery."""
@@ -230,7 +233,15 @@ class Client(ClientFlags):
             self.send(encode_packet(packets.ACK, self.namespace_name, values, id))
 
     async def request_ack(self, args: list[Any], timeout: float, compress: bool = True) -> list[Any]:
-        """Send `[event, *args]` and return all values of its ack; raises `AckTimeout` after `timeout` seconds."""
+        """Send `[event, *args]` and return all values of its ack; raises `AckTimeout` after `timeout` seconds.
+
+        Raises `RuntimeError` in the connect handler of this client, which would wait for itself.
+        """
+        if self.state is State.CONNECTING and self.connection.runs_connect_handler(self.namespace_name):
+            raise RuntimeError(
+                "a connect handler cannot wait for an ack of its client, which gets no event before it is connected: "
+                "ask it in on_connected, or in a background task"
+            )
         id, answered = self.expect_ack()
         try:
             self.send_event(args, id, compress=compress)

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from rtserver.sio.broadcast.operator import DEFAULT_ACK_TIMEOUT, Operator, check_event_name
+from rtserver.sio.broadcast.room_names import RoomName
 from rtserver.sio.broadcast.target import Flags, Target
 
 if TYPE_CHECKING:
@@ -52,13 +53,13 @@ class ClientFlags:
         server = client.connection.server
         return Operator(server.adapter, client.namespace_name, Target(except_=(client.id,), flags=flags))
 
-    def to(self, *rooms: str | Iterable[str]) -> Operator:
+    def to(self, *rooms: RoomName | Iterable[RoomName]) -> Operator:
         """The members of these rooms except this client."""
         return self.broadcast.to(*rooms)
 
     in_ = to
 
-    def except_(self, *rooms: str | Iterable[str]) -> Operator:
+    def except_(self, *rooms: RoomName | Iterable[RoomName]) -> Operator:
         """All clients of the namespace except this one and the members of these rooms."""
         return self.broadcast.except_(*rooms)
 

@@ -37,7 +37,7 @@ def compat_handler(server: CompatServer, name: str) -> CompatHandler:
     """The handler for a namespace; raises `Refused` when no handlers exist for it."""
     if not has_handlers(server, name):
         raise Refused("Invalid namespace")
-    return CompatHandler(server, name)
+    return LoggingCompatHandler(server, name) if server.logs_calls else CompatHandler(server, name)
 
 
 class CompatHandler:
@@ -119,6 +119,14 @@ class CompatHandler:
             if function is None:
                 return None
         return await _call(function, values[: len(values) - _surplus(function, len(values), optional)])
+
+
+class LoggingCompatHandler(CompatHandler):
+    """Logs each event that comes, for `logger=True`. Names are quoted, as clients choose them."""
+
+    def _check(self, client: Client, args: list[Any]) -> None:
+        super()._check(client, args)
+        self._server.logger.info("received event %.100r from %s [%.100r]", args[0], client.id, self._name)
 
 
 def _call(function: Callable[..., Any], values: Any) -> Any:

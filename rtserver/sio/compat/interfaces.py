@@ -24,6 +24,14 @@ class ApiContext(ServerContext, Protocol):
 
     async def emit(self, event: str, data: Any = None, **kwargs: Any) -> None: ...
 
+    async def disconnect(self, sid: str, namespace: str | None = None, ignore_queue: bool = False) -> None: ...
+
+    async def enter_room(self, sid: str, room: Any, namespace: str | None = None) -> None: ...
+
+    async def leave_room(self, sid: str, room: Any, namespace: str | None = None) -> None: ...
+
+    async def close_room(self, room: Any, namespace: str | None = None) -> None: ...
+
     def find(self, sid: str, namespace: str | None = None) -> Client | None: ...
 
 
@@ -34,6 +42,8 @@ class CompatServer(ApiContext, Protocol):
     namespace_handlers: Any
     namespaces: Any
     environ: dict[str, Any]
+    logger: Any
+    logs_calls: bool
 
     @property
     def compat_auth(self) -> AuthMode: ...

@@ -10,12 +10,16 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 import socketio
+from aiohttp import web
 from socketio import exceptions
 
 from rtserver.protocol import json
 from rtserver.sio.broadcast.adapter import AckTimeout
-from rtserver.sio.broadcast.target import Target
+from rtserver.sio.broadcast.room_names import RoomName, room_name
+from rtserver.sio.broadcast.target import Flags, Target
+from rtserver.sio.compat.call_log import log_calls
 from rtserver.sio.compat.manager import Manager, as_arguments, as_rooms, as_target
+from rtserver.sio.compat.unsupported import unsupported
 
 if TYPE_CHECKING:
     from rtserver.sio.client.client import Client
@@ -51,9 +55,10 @@ class SocketIOServerApi(socketio.AsyncServer):  # type: ignore[misc]  # python-s
                 "rtserver.Server has its own client manager; to connect servers through Redis, pass adapter=… "
                 "or set RTSERVER_REDIS_URL"
             )
-        kwargs.setdefault("json", _Codec)
-        kwargs["async_mode"] = "aiohttp"
-        super().__init__(client_manager=Manager(), **kwargs)
+        super().__init__(client_manager=Manager(), **{**kwargs, "json": _Codec, "async_mode": "aiohttp"})
+        self.logs_calls = bool(kwargs.get("logger"))
+        if self.logs_calls:
+            log_calls(self, self.logger)
 
     def _require(self, sid: str, namespace: str | None) -> Client:
         client = self._context.find(sid, namespace or "/")
@@ -82,7 +87,7 @@ class SocketIOServerApi(socketio.AsyncServer):  # type: ignore[misc]  # python-s
         if callback is not None:
             if to is None:
                 raise ValueError("Cannot use callback without a room set.")
-            self._emit_with_callback(client, nsp, args, to, skip_sid, callback)
+            self._emit_with_callback(client, nsp, args, as_target(to, skip_sid, local=ignore_queue), callback)
         elif client is not None and to not in as_rooms(skip_sid):
             # Also while its connect handler runs: broadcasts skip it then.
             client.send_event(args)
@@ -90,16 +95,15 @@ class SocketIOServerApi(socketio.AsyncServer):  # type: ignore[misc]  # python-s
             server.adapter.broadcast(nsp, args, as_target(to, skip_sid, local=ignore_queue))
 
     def _emit_with_callback(
-        self, client: Client | None, nsp: str, args: list[Any], to: Any, skip_sid: Any, callback: Any
+        self, client: Client | None, nsp: str, args: list[Any], target: Target, callback: Any
     ) -> None:
         server = self._context
-        if client is not None:
+        if client is not None and client.id not in target.except_:
             client.send_event(args, client.on_ack(lambda values: self._call_back(callback, values)))
             return
 
         async def ask_other_servers() -> None:
             with suppress(AckTimeout):
-                target = as_target(to, skip_sid, local=False)
                 for answer in await server.adapter.broadcast_with_ack(nsp, args, target, CALL_TIMEOUT):
                     self._call_back(callback, [answer])
 
@@ -129,41 +133,45 @@ class SocketIOServerApi(socketio.AsyncServer):  # type: ignore[misc]  # python-s
     ) -> Any:
         """Emit to one client and return its ack: None, one value, or a tuple.
 
-        Raises `socketio.exceptions.TimeoutError` after `timeout` seconds.
+        Raises `socketio.exceptions.TimeoutError` after `timeout` seconds, `RuntimeError` in the connect handler of this
+        client.
         """
         server, nsp, args = self._context, namespace or "/", as_arguments(event, data)
         target = to if to is not None else sid
         if target is None:
             raise ValueError("Cannot use call() to broadcast.")
         seconds = timeout if timeout is not None else CALL_TIMEOUT
+        target = room_name(target)
         client = server.find(target, nsp)
         try:
             if client is not None:
                 return _unpacked(await client.request_ack(args, seconds))
-            answers = await server.adapter.broadcast_with_ack(nsp, args, Target(rooms=(target,)), seconds)
+            rooms = Target(rooms=(target,), flags=Flags(local=ignore_queue))
+            answers = await server.adapter.broadcast_with_ack(nsp, args, rooms, seconds)
             return answers[0]
         except (AckTimeout, IndexError):  # no answer, or no such client
             raise exceptions.TimeoutError() from None
 
-    async def enter_room(self, sid: str, room: str, namespace: str | None = None) -> None:
+    async def enter_room(self, sid: str, room: RoomName, namespace: str | None = None) -> None:
         """Make a client join a room, on whichever server it is."""
-        client = self._context.find(sid, namespace or "/")
+        client, name = self._context.find(sid, namespace or "/"), room_name(room)
         if client is not None:
-            await client.join(room)
+            await client.join(name)
         else:
-            await self._context.adapter.sockets_join(namespace or "/", Target(rooms=(sid,)), [room])
+            await self._context.adapter.sockets_join(namespace or "/", Target(rooms=(room_name(sid),)), [name])
 
-    async def leave_room(self, sid: str, room: str, namespace: str | None = None) -> None:
+    async def leave_room(self, sid: str, room: RoomName, namespace: str | None = None) -> None:
         """Make a client leave a room, on whichever server it is."""
-        client = self._context.find(sid, namespace or "/")
+        client, name = self._context.find(sid, namespace or "/"), room_name(room)
         if client is not None:
-            await client.leave(room)
+            await client.leave(name)
         else:
-            await self._context.adapter.sockets_leave(namespace or "/", Target(rooms=(sid,)), [room])
+            await self._context.adapter.sockets_leave(namespace or "/", Target(rooms=(room_name(sid),)), [name])
 
-    async def close_room(self, room: str, namespace: str | None = None) -> None:
+    async def close_room(self, room: RoomName, namespace: str | None = None) -> None:
         """Make all members leave a room, cluster-wide."""
-        await self._context.adapter.sockets_leave(namespace or "/", Target(rooms=(room,)), [room])
+        name = room_name(room)
+        await self._context.adapter.sockets_leave(namespace or "/", Target(rooms=(name,)), [name])
 
     def rooms(self, sid: str, namespace: str | None = None) -> list[str]:
         """The rooms of a client of this server, its own id included."""
@@ -183,7 +191,21 @@ class SocketIOServerApi(socketio.AsyncServer):  # type: ignore[misc]  # python-s
         if client is not None:
             await client.disconnect()
         elif not ignore_queue:
-            await self._context.adapter.disconnect_sockets(namespace or "/", Target(rooms=(sid,)), close=False)
+            target = Target(rooms=(room_name(sid),))
+            await self._context.adapter.disconnect_sockets(namespace or "/", target, close=False)
+
+    async def handle_request(self, *args: Any, **kwargs: Any) -> Any:
+        """Answer a request of aiohttp; raises `TypeError` for those of other frameworks."""
+        if len(args) != 1 or kwargs or not isinstance(args[0], web.BaseRequest):
+            raise TypeError(
+                "rtserver.Server serves aiohttp applications: call sio.attach(app) with an aiohttp.web.Application; "
+                "socketio.ASGIApp and the handlers of other frameworks cannot serve it"
+            )
+        return await super().handle_request(args[0])
+
+    def instrument(self, *args: Any, **kwargs: Any) -> Any:
+        """Raises `NotImplementedError`: the Socket.IO Admin UI cannot be served."""
+        unsupported("instrument()", "`rtserver serve` has the namespace /admin, and server.metrics has the counters")
 
 
 def _unpacked(values: list[Any]) -> Any:

@@ -3,8 +3,8 @@
 A packet that breaks the protocol closes the session, as in Node. Rules beyond `packets` and `joined_namespaces`:
 1. A packet for a namespace that was never joined closes the session. For a namespace that was left it is ignored, as
    it may have been under way when the server disconnected the client. (Node closes the session here too.)
-2. The handlers of one client run one at a time, in the order of its packets. Acks are not queued, so that a handler
-   may wait for one.
+2. The handlers of one client run one at a time, in the order of its packets. Acks and the end of the client are not
+   queued, so that a handler may wait for them.
 3. Once the session is closing, packets are ignored.
 """
 

@@ -6,10 +6,14 @@
 3. Leaving a namespace and joining it again does not refill the rate limits of its events.
 4. A rejected connection (see `limits.connection_limits`) receives CONNECT_ERROR on its first CONNECT, and is closed
    one second later.
+5. The disconnect handler of a client runs at once, as in Node: a running handler may be waiting for just this. That one
+   goes on, and after it the events that were received before the end. They find a client that is gone: it joins no room
+   and receives nothing. When the disconnect handler runs, the connect handler has finished and `connected` has begun.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -59,7 +63,7 @@ class JoinedNamespaces:
         self.registered_clients = 0
         """Clients registered with the server, including those that are connecting or leaving."""
         self._clients: dict[str, Client] = {}
-        self._connecting: set[str] = set()
+        self._connecting: dict[str, asyncio.Task[Any] | None] = {}
         self._connect_bucket = TokenBucket(Rate(server.limits.max_namespaces), time.monotonic())
         self._left: dict[str, dict[str, TokenBucket] | None] = {}
         """The namespaces that were left, with the buckets of their events (rule 3)."""
@@ -79,6 +83,11 @@ class JoinedNamespaces:
     def connecting(self) -> bool:
         return bool(self._connecting)
 
+    def runs_connect_handler(self, nsp: str) -> bool:
+        """Whether the current task is the one that runs the connect handler of this namespace."""
+        task = self._connecting.get(nsp)
+        return task is not None and task is asyncio.current_task()
+
     @property
     def transport(self) -> str:
         return self.engine_session.transport
@@ -97,10 +106,11 @@ class JoinedNamespaces:
         if len(self._clients) + len(self._connecting) >= self.server.limits.max_namespaces:
             self._refuse(nsp, Refused("Too many namespaces", code="rate_limited"))
             return
-        self._connecting.add(nsp)
+        self._connecting[nsp] = None
         self.server.spawn(self._connect(nsp, handshake))
 
     async def _connect(self, nsp: str, handshake: Handshake) -> None:
+        self._connecting[nsp] = asyncio.current_task()
         try:
             client = await admit(self, nsp, handshake)
         except Refused as refused:
@@ -109,7 +119,7 @@ class JoinedNamespaces:
             if client is not None:
                 self._accept(client)
         finally:
-            self._connecting.discard(nsp)
+            del self._connecting[nsp]
 
     def _refuse(self, nsp: str, refused: Refused) -> None:
         log.info("connect_refused", namespace=nsp[:100], code=refused.code, address=self.handshake.address)
@@ -163,6 +173,7 @@ class JoinedNamespaces:
     def session_closed(self, reason: str) -> None:
         """The session has ended: remove all clients."""
         self.closed = True
+        self.server.engine.logger.info("%s: session closed (%s)", self.id, reason)
         self.server.connection_limiter.release(self.slot)
         self._deadline.cancel()
         for client in self.clients:
@@ -170,7 +181,7 @@ class JoinedNamespaces:
         self.server.release_environ(self)
 
     def _remove_client(self, client: Client, reason: str) -> None:
-        """Take a client out of all broadcasts at once; its disconnect handler runs after the events before it."""
+        """Take a client out of all broadcasts, and run its disconnect handler (rule 5)."""
         nsp = client.namespace_name
         del self._clients[nsp]
         self._left[nsp] = client.buckets
@@ -184,11 +195,11 @@ class JoinedNamespaces:
             self.server.spawn(self._run_disconnecting(client, reason, rooms))
         else:
             rooms.remove(client)
-            client.event_queue.put(partial(self.server.finish_disconnect, client, reason))
+            self.server.spawn(self.server.finish_disconnect(client, reason))
 
     async def _run_disconnecting(self, client: Client, reason: str, rooms: Rooms[Any]) -> None:
         try:
             await dispatcher.run_disconnecting(client, reason)
         finally:
             rooms.finish_leaving(client)
-            client.event_queue.put(partial(self.server.finish_disconnect, client, reason))
+            await self.server.finish_disconnect(client, reason)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from rtserver.sio.broadcast.operator import DEFAULT_ACK_TIMEOUT, Operator
 from rtserver.sio.broadcast.remote_socket import RemoteSocket
+from rtserver.sio.broadcast.room_names import RoomName, room_name
 from rtserver.sio.broadcast.room_presence import MOST, Occupants
 from rtserver.sio.client.client import Client
 from rtserver.sio.dispatch.event_table import EventHandler, build_server_table, build_table, event, server_event
@@ -87,7 +88,7 @@ class Namespace:
         """The client is leaving: nothing reaches it any more, but `fetch_sockets` still lists it in its rooms."""
 
     async def on_disconnect(self, client: Client, reason: str) -> None:
-        """The client is gone; `client.rooms` still has the rooms it was in."""
+        """The client is gone; `client.rooms` still has the rooms it was in. Handlers of its events may still run."""
 
     def use(self, step: Step) -> Step:
         """Run `step(client)`, plain or async, before `on_connect`; it may raise `Refused`."""
@@ -114,13 +115,13 @@ class Namespace:
         rooms = self.server.rooms_of(self.path)
         return MappingProxyType(dict(rooms.clients) if rooms is not None else {})
 
-    def to(self, *rooms: str | Iterable[str]) -> Operator:
+    def to(self, *rooms: RoomName | Iterable[RoomName]) -> Operator:
         """Address the members of these rooms; a client in several of them is addressed once."""
         return self._all_clients.to(*rooms)
 
     in_ = to
 
-    def except_(self, *rooms: str | Iterable[str]) -> Operator:
+    def except_(self, *rooms: RoomName | Iterable[RoomName]) -> Operator:
         """Address all clients except the members of these rooms."""
         return self._all_clients.except_(*rooms)
 
@@ -154,11 +155,11 @@ class Namespace:
         """Snapshots of all sockets of the namespace."""
         return await self._all_clients.fetch_sockets()
 
-    async def sockets_join(self, *rooms: str | Iterable[str]) -> None:
+    async def sockets_join(self, *rooms: RoomName | Iterable[RoomName]) -> None:
         """Make all clients join these rooms."""
         await self._all_clients.sockets_join(*rooms)
 
-    async def sockets_leave(self, *rooms: str | Iterable[str]) -> None:
+    async def sockets_leave(self, *rooms: RoomName | Iterable[RoomName]) -> None:
         """Make all clients leave these rooms."""
         await self._all_clients.sockets_leave(*rooms)
 
@@ -172,7 +173,7 @@ class Namespace:
 
     async def occupants(
         self,
-        room: str,
+        room: RoomName,
         *,
         users: Sequence[str] | None = None,
         after: str | None = None,
@@ -186,8 +187,8 @@ class Namespace:
         """
         name, room_presence = self._tracked_name(of), self.server.room_presence
         if users is not None:
-            return await room_presence.among(name, room, users)
-        return await room_presence.page(name, room, after, limit)
+            return await room_presence.among(name, room_name(room), users)
+        return await room_presence.page(name, room_name(room), after, limit)
 
     def _tracked_name(self, name: str | None) -> str:
         if not self.room_presence:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.types import UserDefinedType
 
 from rtserver.protocol import json
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +35,21 @@ class EnginePair:
             await self.writer.dispose()
 
 
+class _Jsonb(UserDefinedType[Any]):
+    """Postgres' `JSONB` for casts. SQLAlchemy's own would load the dialect of Postgres on SQLite too."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "JSONB"
+
+
 def insert_into(connection: AsyncConnection, table: sa.Table) -> postgresql.Insert:
     """An INSERT with ON CONFLICT. The classes of the two dialects share everything that the store uses."""
     if connection.dialect.name == "sqlite":
         return sqlite.insert(table)  # type: ignore[return-value]
+    from sqlalchemy.dialects import postgresql
+
     return postgresql.insert(table)
 
 
@@ -56,7 +72,7 @@ def matches_json(
         each = sa.func.json_each(text).table_valued("value", name="wanted")
         values = [sa.func.json_extract(each.c.value, f"$[{place}]") for place in range(len(columns))]
     else:
-        each = sa.func.jsonb_array_elements(sa.cast(text, postgresql.JSONB)).table_valued("value", name="wanted")
+        each = sa.func.jsonb_array_elements(sa.cast(text, _Jsonb)).table_valued("value", name="wanted")
         values = [sa.func.jsonb_extract_path_text(each.c.value, str(place)) for place in range(len(columns))]
     return sa.and_(*(column == value for column, value in zip(columns, values, strict=True)))
 
@@ -76,6 +92,6 @@ def among_json(dialect: str, column: sa.ColumnElement[str], text: sa.ColumnEleme
     if dialect == "sqlite":
         each = sa.select(sa.func.json_each(text).table_valued("value", name="wanted").c.value)
     else:
-        array = sa.func.jsonb_array_elements_text(sa.cast(text, postgresql.JSONB))
+        array = sa.func.jsonb_array_elements_text(sa.cast(text, _Jsonb))
         each = sa.select(array.table_valued("value", name="wanted").c.value)
     return column.in_(each)

@@ -13,7 +13,6 @@ import re
 from collections.abc import Callable, Sequence
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rtserver.errors import InvalidPayload
@@ -115,7 +114,7 @@ async def _find_postgres(
     The planner of Postgres takes rare words for frequent ones and would read back through all messages.
     """
     terms = " & ".join(f"'{word}'{':*' if open_ended else ''}" for word, open_ended in words)
-    mine = sa.literal(list(names), postgresql.ARRAY(sa.Text))
+    mine = sa.literal(list(names), sa.ARRAY(sa.Text))
     earlier = sa.true() if cursor is None else messages.c.id < _id(cursor)
     newest = sa.select(messages).where(earlier).order_by(messages.c.id.desc()).limit(NEWEST).subquery()
     indexed = sa.select(messages.c.id).where(earlier, _contains(messages, terms), messages.c.room == sa.any_(mine))

@@ -78,6 +78,22 @@ async def test_a_write_only_manager_moves_and_disconnects_clients(
     await eventually(lambda: not browser.connected)
 
 
+async def test_a_room_given_as_a_number_is_the_room_of_its_text_on_every_instance(
+    cluster: Cluster, manager: socketio.RedisManager
+) -> None:
+    one, two = await cluster()
+    browser = await two.client()
+    await one.server.enter_room(browser.id, 42, namespace="/chat")
+    await eventually(lambda: two.adapter.has_room("/chat", "42"))
+    await one.server.emit("x", 1, room=42, namespace="/chat")
+    manager.emit("x", 2, room=42, namespace="/chat")
+    await one.server.emit("x", "nobody", room=[42, "42"], skip_sid=browser.id, namespace="/chat")
+    await eventually(lambda: len(browser.heard) == 2)
+    assert sorted(browser.heard) == [("x", 1), ("x", 2)]
+    await one.server.close_room(42, namespace="/chat")
+    await eventually(lambda: not two.adapter.has_room("/chat", "42"))
+
+
 BAD = [
     b"", b"5", b"[]", b"null", b'"emit"', b"{}", b'{"method": 5}', b'{"method": "shutdown"}', b'{"method": "emit"}',
     b'{"method": "emit", "event": 5, "data": []}', b'{"method": "emit", "event": "x", "data": [NaN]}',

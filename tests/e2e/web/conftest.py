@@ -6,7 +6,13 @@ import pytest
 from playwright.async_api import Browser
 
 from tests.e2e.web.tabs import Tabs
+from tests.support.preloaded import PreloadedInterpreter
 from tests.support.rtserver_process import RtServer
+
+
+@pytest.fixture
+def interpreter(preloaded_interpreter: PreloadedInterpreter) -> PreloadedInterpreter:
+    return preloaded_interpreter
 
 
 @pytest.fixture

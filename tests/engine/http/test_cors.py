@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from aiohttp import web
 
+from rtserver.engine.http.cors import OriginPolicy
 from tests.engine.conftest import POLLING
 from tests.engine.wire import request, upgrade
 
@@ -135,6 +137,7 @@ async def test_preflights_are_answered_as_node_does(serve):
         "access-control-allow-credentials": "true",
         "access-control-allow-methods": "GET,HEAD,PUT,PATCH,POST,DELETE",
         "access-control-allow-headers": "content-type,x-own",
+        "access-control-max-age": "600",
     }
 
 
@@ -142,3 +145,140 @@ async def test_a_preflight_of_another_page_is_refused(serve):
     served = await serve(cors_allowed_origins="https://other.example.com")
     answer = await served.ask(request("OPTIONS", POLLING, Origin=PAGE))
     assert (answer.status, cors(answer)) == (403, {})
+
+
+async def test_an_origin_counts_in_any_form_over_either_transport(serve):
+    """The setting and the request may write it in different ways; the response repeats what was sent."""
+    configured = [
+        "HTTPS://App.Example.com:443/",
+        "file:///",
+        "ionic://localhost",
+        "null",
+        "https://b\u00fccher.example",
+    ]
+    served = await serve(cors_allowed_origins=configured)
+    allowed = [
+        PAGE, f"{PAGE}:443", f"{PAGE}/", "HTTPS://APP.EXAMPLE.COM", "wss://app.example.com", "file://", "FILE:///",
+        "null", "Ionic://localhost", "https://xn--bcher-kva.example",
+    ]  # fmt: skip
+    for origin in allowed:
+        answer = await served.ask(request("GET", POLLING, Origin=origin))
+        assert (answer.status, cors(answer)["access-control-allow-origin"]) == (200, origin), origin
+        fast = await (await served.wire()).upgrade(Origin=origin)
+        assert cors(fast)["access-control-allow-origin"] == origin
+    opened = len(served.listener.sessions)
+    refused = [
+        f"{PAGE}.evil.example", f"{PAGE}:8443", "http://app.example.com", "https://evil@app.example.com", f"{PAGE}\\",
+        "https://x.app.example.com", f"{PAGE}, https://evil.example", f"{PAGE}/x", "file://localhost", "capacitor://localhost",
+        "", "https://b\u00fccher.example",
+    ]  # fmt: skip
+    for origin in refused:
+        answer = await served.ask(request("GET", POLLING, Origin=origin))
+        assert (answer.status, cors(answer)) == (403, {}), origin
+        assert (await served.ask(upgrade("EIO=4&transport=websocket", Origin=origin))).status == 400, origin
+    assert len(served.listener.sessions) == opened
+
+
+async def test_two_origins_in_one_request_are_none(serve):
+    served = await serve(cors_allowed_origins=PAGE)
+    twice = request("GET", POLLING, Origin=PAGE).replace(b"\r\n\r\n", b"\r\nOrigin: https://evil.example\r\n\r\n")
+    answer = await served.ask(twice)
+    assert (answer.status in (400, 403), cors(answer)) == (True, {})
+    assert not served.listener.sessions
+
+
+OWN = [
+    ("wss://rt.example.com", {"Host": "rt.example.com:443"}), ("https://rt.example.com", {"Host": "rt.example.com"}),
+    ("HTTP://RT.EXAMPLE.COM/", {"Host": "rt.example.com"}), ("http://rt.example.com:80", {"Host": "rt.example.com"}),
+    ("http://rt.example.com:8080", {"Host": "rt.example.com"}),
+    ("https://rt.example.com", {"Host": "rt.example.com", "X-Forwarded-Proto": "HTTPS"}),
+    (
+        "https://rt.example.com",
+        {"Host": "inner", "X-Forwarded-Proto": "https,http", "X-Forwarded-Host": "rt.example.com:443, i"},
+    ),
+]  # fmt: skip
+FOREIGN = [
+    ("https://rt.example.com.evil.example", {"Host": "rt.example.com"}),
+    ("http://rt.example.com", {"Host": "rt.example.com", "X-Forwarded-Proto": "HTTPS"}),
+    ("http://rt.example.com:8081", {"Host": "rt.example.com:8080"}),
+    ("https://rt.example.com", {"Host": "evil.example", "X-Forwarded-Host": "evil.example, rt.example.com"}),
+]  # fmt: skip
+
+
+async def test_the_own_host_counts_in_any_form_over_either_transport(serve):
+    served = await serve()
+    for origin, headers in OWN:
+        answer = await served.ask(request("GET", POLLING, Origin=origin, **headers))
+        assert (answer.status, cors(answer)["access-control-allow-origin"]) == (200, origin), (origin, headers)
+        assert (await served.ask(upgrade("EIO=4&transport=websocket", Origin=origin, **headers))).status == 101
+    opened = len(served.listener.sessions)
+    for origin, headers in FOREIGN:
+        assert (await served.ask(request("GET", POLLING, Origin=origin, **headers))).status == 403, (origin, headers)
+        assert (await served.ask(upgrade("EIO=4&transport=websocket", Origin=origin, **headers))).status == 400
+    assert len(served.listener.sessions) == opened
+
+
+async def test_pages_of_the_visitors_machine_may_connect_where_loopback_is_allowed(serve):
+    for loopback, status in ((True, 200), (False, 403)):
+        served = await serve(cors_allowed_origins=OriginPolicy([PAGE], own_host=True, loopback=loopback))
+        for origin in ("http://localhost:5173", "http://127.0.0.1:1", "http://[::1]:3000", "https://app.localhost"):
+            assert (await served.ask(request("GET", POLLING, Origin=origin))).status == status, origin
+        for origin in ("http://localhost.evil.example", "capacitor://localhost", "null", "http://192.168.1.5:5173"):
+            assert (await served.ask(request("GET", POLLING, Origin=origin))).status == 403, origin
+
+
+@pytest.mark.parametrize(
+    ("allowed", "answered"),
+    [(PAGE, True), ([PAGE, "*"], True), (lambda origin: True, True), ("*", False), (["*"], False), ([], False)],
+)
+async def test_only_named_pages_may_reach_a_private_network(serve, allowed, answered):
+    served = await serve(cors_allowed_origins=allowed)
+    asked = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Private-Network": "true"}
+    answer = await served.ask(request("OPTIONS", POLLING, Origin=PAGE, **asked))
+    assert answer.status == 204
+    assert cors(answer).get("access-control-allow-private-network") == ("true" if answered else None)
+    answer = await served.ask(request("OPTIONS", POLLING, Origin=PAGE, **{"Access-Control-Request-Method": "GET"}))
+    assert "access-control-allow-private-network" not in cors(answer)
+
+
+async def test_a_preflight_is_answered_whatever_it_asks_for(serve):
+    """Bytes beyond ASCII are no name of a header."""
+    served = await serve(cors_allowed_origins=PAGE)
+    raw = request("OPTIONS", POLLING, Origin=PAGE, **{"Access-Control-Request-Headers": "x-a"})
+    answer = await served.ask(raw.replace(b"x-a", b"x-\xff\xe2\x82\xac"))
+    assert answer.status in (204, 400)
+    assert "access-control-allow-headers" not in cors(answer)
+
+
+async def test_an_allowed_page_can_read_every_refusal(serve):
+    async def refuse(handshake):
+        return "not you" if "refuse" in handshake.query else None
+
+    served = await serve(cors_allowed_origins=PAGE, allow_request=refuse, max_http_buffer_size=100)
+    query, _ = await served.poll_session()
+    refusals = [
+        (request("GET", "EIO=4&transport=pigeon", Origin=PAGE), 400),
+        (request("GET", "EIO=3&transport=polling", Origin=PAGE), 400),
+        (request("POST", POLLING, b"x", Origin=PAGE), 400),
+        (request("GET", f"{POLLING}&sid=none", Origin=PAGE), 400),
+        (request("GET", f"{POLLING}&refuse", Origin=PAGE), 403),
+        (upgrade("EIO=3&transport=websocket", Origin=PAGE), 400),
+        (upgrade("EIO=4&transport=websocket&sid=none", Origin=PAGE), 400),
+        (request("POST", query, b"4" * 101, Origin=PAGE), 413),
+    ]
+    for raw, status in refusals:
+        answer = await served.ask(raw)
+        assert (answer.status, cors(answer).get("access-control-allow-origin")) == (status, PAGE), raw
+    served.engine.stop_accepting()
+    for raw in (request("GET", POLLING, Origin=PAGE), upgrade("EIO=4&transport=websocket", Origin=PAGE)):
+        answer = await served.ask(raw)
+        assert (answer.status, cors(answer).get("access-control-allow-origin")) == (503, PAGE)
+
+
+async def test_a_page_can_read_the_refusals_of_a_hook_that_raises(serve):
+    async def refuse(handshake):
+        raise web.HTTPTooManyRequests
+
+    served = await serve(cors_allowed_origins=PAGE, allow_request=refuse)
+    answer = await served.ask(request("GET", POLLING, Origin=PAGE))
+    assert (answer.status, cors(answer).get("access-control-allow-origin")) == (429, PAGE)

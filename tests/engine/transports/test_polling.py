@@ -348,6 +348,14 @@ async def test_a_session_that_closes_while_paused_answers_its_post(serve, connec
     await served.deserted()
 
 
+async def test_a_paused_client_that_stops_polling_is_missed(serve):
+    served = await serve(ping_interval=0.03, ping_timeout=0.03)
+    _, recorder = await served.poll_session()
+    recorder.session.pause()
+    assert await recorder.closed() == "ping timeout"
+    await served.deserted()
+
+
 # The end.
 
 

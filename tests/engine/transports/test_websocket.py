@@ -244,6 +244,15 @@ async def test_a_paused_client_does_not_time_out(serve):
     assert await recorder.received(1) == ["here"]
 
 
+@pytest.mark.parametrize("revision", [3, 4])
+async def test_a_paused_client_that_leaves_is_missed(serve, revision):
+    served = await serve(ping_interval=0.03, ping_timeout=0.03, allow_eio3=True)
+    wire, recorder = await served.websocket(f"EIO={revision}&transport=websocket")
+    recorder.session.pause()
+    await wire.close()
+    assert await recorder.closed() in ("transport close", "transport error")
+
+
 # Flow control.
 
 

@@ -64,8 +64,10 @@ def test_other_host_names_of_this_machine_are_rejected(host: str) -> None:
 
 
 def test_our_page_may_use_a_proxy_on_this_machine() -> None:
-    own = headers({"Origin": "http://localhost:8000", "Sec-Fetch-Site": "same-origin"})
-    assert may_have_tokens("127.0.0.1", own)
+    for origin in ("http://localhost:8000", "HTTP://LOCALHOST:8000/", "https://localhost:8000"):
+        own = headers({"Origin": origin, "Sec-Fetch-Site": "same-origin"})
+        assert may_have_tokens("127.0.0.1", own)
+    assert may_have_tokens("127.0.0.1", headers({"Host": "[0::1]:80", "Origin": "http://[::1]"}))
     assert may_have_tokens("127.0.0.1", headers({"X-Forwarded-Host": "localhost:5173"}))
     assert may_have_tokens("127.0.0.1", headers({"X-Forwarded-For": "127.0.0.1, ::1", "X-Real-IP": "127.0.0.1"}))
 
@@ -73,7 +75,10 @@ def test_our_page_may_use_a_proxy_on_this_machine() -> None:
 @pytest.mark.parametrize(
     "given",
     [
-        {"Origin": "http://localhost:3000"}, {"Origin": "null"}, {"Origin": "http://[::1"},
+        {"Origin": "http://localhost:3000"}, {"Origin": "null"}, {"Origin": "http://[::1"}, {"Origin": ""},
+        {"Origin": "http://localhost:3000", "Host": "localhost"}, {"Origin": "http://127.0.0.1:8000"},
+        {"Origin": "http://localhost:8000.evil.example"}, {"Origin": "http://localhost:8000@evil.example"},
+        {"Origin": "http://localhost:3000", "X-Forwarded-Host": "localhost:3000"}, {"Origin": "app://localhost:8000"},
         {"Sec-Fetch-Site": "same-site"},
         {"X-Forwarded-For": "127.0.0.1, 203.0.113.9"}, {"X-Forwarded-For": ""}, {"X-Real-IP": "203.0.113.9"},
         {"Forwarded": "for=203.0.113.9"}, {"Via": "1.1 tunnel"}, {"CF-Connecting-IP": "203.0.113.9"},

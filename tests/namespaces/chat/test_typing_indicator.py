@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
 from rtserver.namespaces.chat import Chat, typing_indicator
 from tests.namespaces.chat.conftest import Join
 from tests.namespaces.chat.test_namespace import settled
+from tests.support.eventually import eventually
 from tests.support.js_client import JsClient
 
 BEGAN = {"room": "general", "user": "alice", "typing": True}
@@ -84,3 +86,32 @@ async def test_typing_is_bounded_per_connection(chat: Chat, person: Callable[[st
     other = await person("bob")
     await settled(other)
     assert not len(chat._typing)
+
+
+async def test_what_a_client_sent_before_it_left_leaves_no_state_behind_and_no_message_is_lost(
+    chat: Chat, pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, bob = pair
+    entered, gate, history = asyncio.Event(), asyncio.Event(), chat._messages.history
+
+    async def slow(*args: Any, **options: Any) -> Any:
+        entered.set()
+        await gate.wait()
+        return await history(*args, **options)
+
+    monkeypatch.setattr(chat._messages, "history", slow)
+    await alice.emit("history", ROOM)
+    await alice.emit("typing", ROOM | {"typing": True})
+    await alice.emit("join", {"room": "late"})
+    await alice.emit("message", ROOM | {"text": "last words"})
+    await entered.wait()
+    await alice.disconnect()
+    # The disconnect does not wait for the history: by now presence counts the device no more.
+    await eventually(lambda: not chat._online._presence._devices.has("alice"))
+    gate.set()
+    assert (await bob.next("message"))[0]["text"] == "last words"
+    await settled(bob)
+    assert not bob.received("typing")
+    assert not len(chat._typing)
+    assert "late" not in await chat.all_rooms()
+    assert await chat.occupants("late") == []

@@ -1,12 +1,16 @@
 """Creating and migrating the tables; on both databases."""
 
 import asyncio
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from rtserver.errors import ConfigError, Unavailable
 from rtserver.store.db import migrate
@@ -91,3 +95,18 @@ async def test_a_database_of_a_newer_version_is_not_changed(db: Database) -> Non
     assert await db.needs_migration()
     with pytest.raises(ConfigError, match="newer"):
         await db.migrate()
+
+
+def test_the_head_is_the_newest_migration() -> None:
+    assert ScriptDirectory.from_config(migrate._config()).get_heads() == [migrate.HEAD]
+
+
+def test_tables_that_are_up_to_date_are_not_migrated_again(tmp_path: Path) -> None:
+    """A start does not load alembic, which takes a tenth of it."""
+    script = "import asyncio, sys; from rtserver.store.db.database import Database\n" + (
+        "async def main(url):\n    db = Database(url); await db.connect(); await db.migrate(); await db.close()\n"
+        "asyncio.run(main(sys.argv[1])); print('alembic' in sys.modules)"
+    )
+    command = [sys.executable, "-c", script, f"sqlite:///{tmp_path}/a.db"]
+    loaded = [subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() for _ in range(2)]
+    assert loaded == ["True", "False"]
