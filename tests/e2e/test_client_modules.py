@@ -176,6 +176,16 @@ now = tokens.erin;
 refused.connection.retry();
 await refused.ready;
 
+// A source of tokens that fails is asked again.
+let asked = 0;
+const source = async () => {
+  asked += 1;
+  if (asked === 1) throw new Error("The login page is down");
+  return tokens.erin;
+};
+await (await Chat.connect(url, { io, token: source, user: "erin" })).ready;
+assert.equal(asked, 2);
+
 // Out of the room: the other device hears of it.
 await alice.leave(ours);
 await until(() => !laptop.conversations.has("general"), "her laptop is out too");

@@ -1,10 +1,11 @@
 // Chat: rooms and direct conversations of one user, kept in step with the server. docs/chat.md shows its use.
 //
 // 1. `change` is emitted once for all that happens in one turn of the event loop: draw then what is on screen.
-// 2. What is sent while offline, or before the server answers, waits in `conversation.pending` and is sent in its order.
+// 2. What is sent waits in `conversation.pending` until the server has saved it; the order of a conversation is kept.
 // 3. Everything that a user wrote is plain text: never put it into a page as HTML.
-import { CallError, ClientMissing, Connection, codeOf, connect } from "./connection.js";
+
 import { Actions } from "./chat_actions.js";
+import { CallError, ClientMissing, Connection, codeOf, connect } from "./connection.js";
 import { directRoom } from "./conversation.js";
 import { Emitter } from "./emitter.js";
 import { Outbox } from "./outbox.js";
@@ -29,7 +30,8 @@ export { attachmentOf, CallError, ClientMissing, codeOf };
 /** @typedef {import("./outbox.js").KeyValues} KeyValues */
 /** @typedef {{message: Message, conversation: Conversation, mine: boolean}} Arrival */
 /**
- * `user`: who is logged in, the `sub` of the token. `storage`, such as `localStorage`: unsent messages outlive the page.
+ * `user`: who is logged in, the `sub` of the token. `storage`, such as `localStorage`: unsent messages outlive the
+ * page.
  * `people`: known from elsewhere, with their names.
  * @typedef {{user?: string | Person | undefined, storage?: KeyValues | undefined, people?: Person[]}} ChatOptions
  */
@@ -38,8 +40,10 @@ const NOBODY = { id: "", name: "" }; // of a token that cannot be read: the serv
 const RETRY = 2000; // ms until a catch-up that failed is tried again
 
 /**
- * `announcement`: an event that `/chat` itself does not have, sent by an admin or a backend.
- * @extends {Emitter<{change: [], message: [Arrival], state: [State, Problem | null], announcement: [Announcement]}>}
+ * `error`: the state could not be fetched; it is requested again. `announcement`: an event that `/chat` itself does not
+ * have, sent by an admin or a backend.
+ * @extends {Emitter<{change: [], message: [Arrival], state: [State, Problem | null],
+ *   error: [CallError], announcement: [Announcement]}>}
  */
 export class Chat extends Emitter {
   #ready = milestone(); // connected, and up to date
@@ -105,6 +109,7 @@ export class Chat extends Emitter {
         return;
       } catch (error) {
         if (!(error instanceof CallError)) throw error;
+        if (error.code !== "offline") this.emit("error", error);
         await new Promise((resolve) => setTimeout(resolve, RETRY));
       }
     }

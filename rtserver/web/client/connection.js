@@ -22,7 +22,7 @@ import { Emitter } from "./emitter.js";
 const CLIENT = "/socket.io/socket.io.esm.min.js";
 const CALL_TIMEOUT = 10_000; // ms
 const RETRY = 5; // s
-const PASSING = ["rate_limited", "unavailable", "token_expired"]; // refusals to try again after
+const PASSING = ["rate_limited", "unavailable"]; // refusals to try again after
 
 /** The client build is not installed on the server. */
 export class ClientMissing extends Error {}
@@ -63,9 +63,11 @@ export async function connect(url, namespace, { token, auth = {}, io, options = 
   const open = io ?? (await loadClient(base));
   /** @type {Connection} */
   let connection;
-  // A manager that is connected already asks at once, before there is a connection. It is shared, so it keeps `autoConnect`.
+  // A manager that is connected already asks at once, before `connection` is there. Other sockets share it, so it must
+  // not be told `autoConnect: false`.
   /** @param {(auth: object) => void} send */
-  const sendAuth = (send) => queueMicrotask(() => connection.authenticate((value) => send(value ? { ...auth, token: value } : auth)));
+  const sendAuth = (send) =>
+    queueMicrotask(() => connection.authenticate((value) => send(value ? { ...auth, token: value } : auth)));
   connection = new Connection(open(base + namespace, { ...options, auth: sendAuth }), { token });
   return connection;
 }
@@ -197,7 +199,9 @@ export class Connection extends Emitter {
       return;
     }
     this.#setState("refused", problem);
-    if (!PASSING.includes(problem.code ?? "")) return;
+    // The source of the token may have another one later.
+    const newToken = problem.code === "token_expired" && typeof this.#token === "function";
+    if (!newToken && !PASSING.includes(problem.code ?? "")) return;
     setTimeout(() => this.state === "refused" && this.socket.connect(), (error.data.retryAfter ?? RETRY) * 1000);
   }
 

@@ -23,11 +23,13 @@ export { CallError, ClientMissing, codeOf };
 /** @typedef {{unreadOnly?: boolean, type?: string}} Filter */
 
 const PAGE = 30;
+const RETRY = 2000; // ms until a list that could not be loaded is requested again
 const RECOUNT = 200; // ms: one question for a burst of pushes
 const LONGEST_TIMER = 2 ** 31 - 2; // ms
 
 /**
- * `error`: a list that could not be loaded. `announcement`: an event that `/notifications` itself does not have.
+ * `error`: a list could not be loaded; it is requested again. `announcement`: an event that `/notifications`
+ * itself does not have.
  * @extends {Emitter<{change: [], notification: [Note], preferences: [Preferences], state: [State, Problem | null],
  *   error: [CallError], announcement: [Announcement]}>}
  */
@@ -184,6 +186,7 @@ export class Notifications extends Emitter {
     if (load !== this.#loads) return; // a newer one is under way
     this.#inbox.endRequest(page?.notifications);
     if (page) this.#onPage(page);
+    else setTimeout(() => load === this.#loads && this.connection.online && this.#load(), RETRY);
   }
 
   async #loadPreferences() {
@@ -199,7 +202,12 @@ export class Notifications extends Emitter {
   async #fetchPage(position) {
     const { unreadOnly, type } = this.#filter;
     try {
-      return await this.connection.call("list", { ...position, limit: PAGE, unread: unreadOnly, type: type || undefined });
+      return await this.connection.call("list", {
+        ...position,
+        limit: PAGE,
+        unread: unreadOnly,
+        type: type || undefined,
+      });
     } catch (error) {
       this.#onError(error);
       return null;

@@ -13,7 +13,10 @@ import { CallError } from "./connection.js";
 /** @typedef {import("./conversation.js").Pending} Pending */
 /** @typedef {import("./store.js").Store} Store */
 /** @typedef {Pick<Storage, "getItem" | "setItem" | "removeItem" | "key" | "length">} KeyValues */
-/** @typedef {{conversation: Conversation, resolve: (message: Message) => void, reject: (error: unknown) => void}} Waiter */
+/**
+ * @typedef {{conversation: Conversation, resolve: (message: Message) => void,
+ *   reject: (error: unknown) => void}} Waiter
+ */
 
 const PASSING = ["rate_limited", "unavailable", "timeout"];
 const PAUSE = 1; // s, and up to one more, so that clients do not return together
@@ -238,7 +241,11 @@ export class Outbox {
 /** The first message that is to be sent. @param {Conversation} conversation */
 const next = ({ pending }) => pending.find(({ state }) => state !== "failed");
 
-/** A message of the storage; null for what is none. @param {string | null} text @returns {Pending & {room: string} | null} */
+/**
+ * A message of the storage; null for what is none.
+ * @param {string | null} text
+ * @returns {Pending & {room: string} | null}
+ */
 function parse(text) {
   try {
     const { room, nonce, text: words, sentAt, state, error, replyTo, mentions, data } = JSON.parse(text ?? "");

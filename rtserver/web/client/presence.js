@@ -1,4 +1,5 @@
-// Presence: which people are online, from answers and events. An event is newer than an answer that was requested before it.
+// Presence: which people are online, from answers and events.
+// An event is newer than an answer that was requested before it.
 
 /** @typedef {import("./connection.js").Connection} Connection */
 /** @typedef {import("./store.js").Store} Store */

@@ -227,7 +227,10 @@ export class Sync {
     this.store.changed();
   }
 
-  /** A gap usually closes by itself a moment later: the message comes from another server. @param {Conversation} conversation */
+  /**
+   * A gap usually closes by itself a moment later: the message comes from another server.
+   * @param {Conversation} conversation
+   */
   #fillGapSoon(conversation) {
     if (!conversation.hasGap || this.#filling.has(conversation)) return;
     this.#filling.add(conversation);
@@ -245,7 +248,8 @@ export class Sync {
     this.#fillGapSoon(conversation);
     this.store.setTyping(conversation, message.from.id, false);
     const mine = message.from.id === this.store.me.id;
-    if (mine) conversation.unread = 0; // on another device: who writes has read
+    if (mine)
+      conversation.unread = 0; // on another device: who writes has read
     else if (message.seq > conversation.lastRead) {
       conversation.unread += 1;
       conversation.mentions += message.mentions?.includes(this.store.me.id) ? 1 : 0;

@@ -11,7 +11,10 @@ export function claimsOf(token) {
   }
 }
 
-/** The user of a token, with the name that it has; undefined when it cannot be read. @param {string | null | undefined} token */
+/**
+ * The user of a token, with the name that it has; undefined when it cannot be read.
+ * @param {string | null | undefined} token
+ */
 export function subjectOf(token) {
   const claims = claimsOf(token);
   if (!claims?.sub) return undefined;

@@ -6,6 +6,7 @@ import { CallError } from "./connection.js";
 /** @typedef {{url: string, name: string, type: string, size: number}} Attachment */
 /** @typedef {Attachment & {kind: "image" | "audio" | "video" | "file"}} ShownAttachment */
 
+const DISGUISE = /[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu; // turns "fdp.exe" into "exe.pdf" for the eye
 const LONGEST_NAME = 200;
 const PATH = /^\/uploads\/[0-9a-v]{32}$/;
 
@@ -60,7 +61,7 @@ export function attachmentOf({ data, deletedAt }, url = "") {
   const kind = /^(image|audio|video)\//.exec(String(type))?.[1] ?? "file";
   return {
     url: url + path,
-    name: typeof name === "string" && name ? name : "file",
+    name: (typeof name === "string" && name.replace(DISGUISE, "").slice(0, LONGEST_NAME)) || "file",
     type: String(type),
     size: Number.isFinite(size) ? size : 0,
     kind: /** @type {ShownAttachment["kind"]} */ (kind),

@@ -1,5 +1,5 @@
-import { CallError, ClientMissing, Connection, codeOf } from "./connection.js";
 import { Actions } from "./chat_actions.js";
+import { CallError, ClientMissing, Connection, codeOf } from "./connection.js";
 import { Emitter } from "./emitter.js";
 import { Outbox } from "./outbox.js";
 import { Store } from "./store.js";
@@ -29,13 +29,16 @@ export type ChatOptions = {
     people?: Person[];
 };
 /**
- * `announcement`: an event that `/chat` itself does not have, sent by an admin or a backend.
- * @extends {Emitter<{change: [], message: [Arrival], state: [State, Problem | null], announcement: [Announcement]}>}
+ * `error`: the state could not be fetched; it is requested again. `announcement`: an event that `/chat` itself does not
+ * have, sent by an admin or a backend.
+ * @extends {Emitter<{change: [], message: [Arrival], state: [State, Problem | null],
+ *   error: [CallError], announcement: [Announcement]}>}
  */
 export declare class Chat extends Emitter<{
     change: [];
     message: [Arrival];
     state: [State, Problem | null];
+    error: [CallError];
     announcement: [Announcement];
 }> {
     #private;

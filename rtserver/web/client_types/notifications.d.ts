@@ -28,7 +28,8 @@ export type Filter = {
     type?: string;
 };
 /**
- * `error`: a list that could not be loaded. `announcement`: an event that `/notifications` itself does not have.
+ * `error`: a list could not be loaded; it is requested again. `announcement`: an event that `/notifications`
+ * itself does not have.
  * @extends {Emitter<{change: [], notification: [Note], preferences: [Preferences], state: [State, Problem | null],
  *   error: [CallError], announcement: [Announcement]}>}
  */

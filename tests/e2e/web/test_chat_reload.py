@@ -58,6 +58,11 @@ async def test_a_message_whose_answer_was_lost_by_a_reload_is_there_once(tabs: T
     await expect(alice.locator("#subtitle")).to_have_text("2 members, 2 online")
     await expect(alice.get_by_text("Loading", exact=True)).to_have_count(0)
     answers.holding = True
+    conversations = alice.get_by_role("navigation", name="Conversations")
+    await conversations.get_by_role("button", name="Bob").click()
+    await expect(alice.locator(".skeleton").first).to_be_visible()
+    await expect(alice.get_by_text("Loading", exact=True)).to_be_attached()
+    await conversations.get_by_role("button", name="general").click()
     await alice.get_by_role("textbox", name="Message to").fill("Only once")
     await alice.keyboard.press("Enter")
     await expect(message(bob, "Only once")).to_be_visible()

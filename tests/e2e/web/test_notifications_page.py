@@ -187,15 +187,7 @@ async def test_a_mention_links_to_its_room(tabs: Tabs, development: RtServer) ->
 
 
 async def test_an_empty_inbox_says_so_and_a_deletion_can_be_taken_back(tabs: Tabs, development: RtServer) -> None:
-    answers, context = HeldAnswers("/notifications"), await tabs.context(PHONE)
-    answers.holding = True
-    await context.add_init_script("localStorage['rtserver.muted'] = 'yes'")
-    await answers.intercept(context)
-    page = await tabs.open_in(context, "/notifications?user=alice")
-    await expect(page.get_by_text("Loading", exact=True)).to_be_attached()
-    await expect(page.locator(".skeleton").first).to_be_visible()
-    await expect(page.locator("#status")).to_contain_text("websocket")
-    answers.release()
+    page = await inbox(tabs, "alice", PHONE)
     blank = page.locator(".blank")
     await expect(blank).to_contain_text("No notifications")
     centred = "(row) => getComputedStyle(row).textAlign + getComputedStyle(row).display"

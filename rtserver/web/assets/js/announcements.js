@@ -9,15 +9,14 @@ const LONGEST = 1000; // characters
 
 /** @param {Announcement} announcement */
 export function showAnnouncement({ event, data }) {
+  const text = textOf(event, data).slice(0, LONGEST);
+  const shown = [...document.querySelectorAll(".announcement")];
+  if (shown.some((other) => other.textContent === text)) return; // one for each namespace that this page is in
   const strip = h("div", { class: "banner announcement", role: "alert" });
   const close = () => strip.remove();
   const button = { class: "icon-button", type: "button", "aria-label": "Close the announcement", on: { click: close } };
-  strip.append(
-    icon("mega"),
-    h("p", { dir: "auto" }, withLinks(textOf(event, data).slice(0, LONGEST))),
-    h("button", button, icon("close")),
-  );
-  for (const old of [...document.querySelectorAll(".announcement")].slice(0, 1 - MOST)) old.remove();
+  strip.append(icon("mega"), h("p", { dir: "auto" }, withLinks(text)), h("button", button, icon("close")));
+  for (const old of shown.slice(MOST - 1)) old.remove();
   byId("banner").after(strip);
 }
 

@@ -25,7 +25,10 @@ export function withLinks(text) {
   return [...pieces, text.slice(end)].filter((piece) => piece !== "");
 }
 
-/** Without the punctuation of the sentence, and without a bracket that the address has not opened. @param {string} found */
+/**
+ * Without the punctuation of the sentence, and without a bracket that the address has not opened.
+ * @param {string} found
+ */
 function trimmed(found) {
   let address = found;
   for (let before = ""; before !== address; ) {

@@ -112,7 +112,7 @@ export function askForUser(users) {
       };
       body.append(tokenForm({ label: "Paste your token", button: "Continue", accept }));
     }
-    // A browser lets a page refuse the first Escape only, so the question is asked again: without a user there is no page.
+    // A browser lets a page refuse the first Escape only, so the question is asked again.
     dialog.addEventListener("close", () => dialog.isConnected && dialog.showModal());
     dialog.showModal();
   });

@@ -63,7 +63,11 @@ export function failure({ code, message, details, retryAfter }) {
   return FAILURES[code] ?? INTERNAL;
 }
 
-/** What to look at: a sentence for a known field, else the name of the field. @param {string} message @param {any} details */
+/**
+ * What to look at: a sentence for a known field, else the name of the field.
+ * @param {string} message
+ * @param {any} details
+ */
 function fieldProblem(message, details) {
   const field = details?.field ?? /`\$\.(\w+)/.exec(message)?.[1];
   return field ? (FIELDS[field] ?? `Please check: ${field}.`) : "";

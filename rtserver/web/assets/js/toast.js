@@ -6,6 +6,7 @@ let stack = null;
 
 /** @param {string} text */
 export function toast(text, { seconds = 5 } = {}) {
+  if ([...(stack?.children ?? [])].some((card) => card.textContent === text)) return; // said already
   show(h("div", { class: "toast", dir: "auto" }, text), seconds);
 }
 

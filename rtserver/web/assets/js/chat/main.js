@@ -27,14 +27,16 @@ const FIRST_ROOM = "general"; // of a user who is in no room yet
 const OFFLINE = "The connection is lost. You can go on writing; messages are sent as soon as it is back.";
 const ANNOUNCED_FOR = 10_000; // ms
 
+const drawers = new Drawers(); // at once: the question for the user is not to stand before an open panel
+
 startSignedIn(async (user, users) => {
   const people = users.map(({ id, name }) => ({ id, name }));
   const me = { id: user.id, name: user.name };
   const chat = await Chat.connect("", { user: me, token: user.token, people, storage: siteStorage() });
-  const page = new ChatPage(chat);
+  const page = new ChatPage(chat, drawers);
   showStatus(chat.connection);
   showConnectionProblems(chat.connection, { offline: OFFLINE });
-  await watchBell(user);
+  (await watchBell(user)).on("announcement", showAnnouncement);
   await chat.ready;
   await page.start();
 });
@@ -42,11 +44,11 @@ startSignedIn(async (user, users) => {
 class ChatPage {
   #question = ""; // the room of the address that the user was asked about
 
-  /** @param {Chat} chat */
-  constructor(chat) {
+  /** @param {Chat} chat @param {Drawers} drawers */
+  constructor(chat, drawers) {
     this.chat = chat;
     this.store = chat.store;
-    this.drawers = new Drawers();
+    this.drawers = drawers;
     this.composer = this.#composer();
     this.list = this.#messageList();
     this.search = new Search(chat.connection, this.store, (conversation, message) =>
@@ -58,6 +60,7 @@ class ChatPage {
     new Attach(chat);
     chat.on("change", () => this.#show());
     chat.on("message", (arrival) => this.#onArrival(arrival));
+    chat.on("error", (error) => toast(failure(error)));
     chat.on("announcement", showAnnouncement);
     addEventListener("hashchange", () => this.#followAddress());
     document.addEventListener("visibilitychange", () => this.list.show());
@@ -155,12 +158,15 @@ class ChatPage {
       return;
     }
     const known = this.store.conversations.get(place);
-    if (known) this.open(known);
+    if (known?.direct || known?.member) this.open(known);
     else if (place && place === this.store.active?.room) return;
     else if (!(await this.#joinAsked(place))) this.open(this.store.active ?? this.#home());
   }
 
-  /** Ask before the address of a link makes the user a member of a room, or even makes the room. @param {string} room */
+  /**
+   * Ask before the address of a link makes the user a member of a room, or even makes the room.
+   * @param {string} room
+   */
   async #joinAsked(room) {
     if (!room || room.startsWith("@") || room === this.#question) return false;
     if (problemOf(room)) {
@@ -243,7 +249,10 @@ class ChatPage {
     }
   }
 
-  /** The user left the room that is on screen, here or elsewhere, or was taken out. @param {Conversation} conversation */
+  /**
+   * The user left the room that is on screen, here or elsewhere, or was taken out.
+   * @param {Conversation} conversation
+   */
   #onRemoved({ room }) {
     this.store.active = null;
     history.replaceState(null, "", location.pathname + location.search);
