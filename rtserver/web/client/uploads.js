@@ -71,5 +71,5 @@ export function attachmentOf({ data, deletedAt }, url = "") {
 /** Of `wss://host/chat` the server is `https://host`. @param {Connection} connection */
 function originOf({ socket }) {
   const { uri } = /** @type {{uri: string}} */ (/** @type {unknown} */ (socket.io));
-  return new URL(uri, globalThis.location?.href).origin;
+  return new URL(uri, globalThis.location?.href).origin.replace(/^ws/, "http");
 }
