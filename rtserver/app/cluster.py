@@ -16,6 +16,7 @@ from rtserver.cluster.adapter.sharded import ShardedAdapter, ShardedClusterAdapt
 from rtserver.cluster.presence import MemoryPresence, Presence, RedisPresence
 from rtserver.cluster.presence.instances import Instance, InstanceRegistry, LocalInstanceRegistry, RedisInstanceRegistry
 from rtserver.cluster.redis.bus import RedisBus
+from rtserver.cluster.redis.names import RedisNames
 from rtserver.cluster.redis.sharded_bus import ShardedRedisBus
 from rtserver.config.settings import Settings
 from rtserver.protocol.adapter.signing import Seal
@@ -41,13 +42,15 @@ def compose_cluster(
     if settings.redis_url is None:
         return Cluster(None, Adapter(), MemoryPresence(grace, instance=instance), LocalInstanceRegistry(describe))
     seal = Seal([secret.get_secret_value() for secret in settings.cluster_secret]) if settings.cluster_secret else None
-    bus = RedisBus(settings.redis_url.get_secret_value(), metrics, seal=seal)
+    key = RedisNames(settings.redis_key).presence
+    bus = RedisBus(settings.redis_url.get_secret_value(), metrics, seal=seal, slot_key=key)
     adapter = _adapter(settings, bus, seal)
-    PythonSocketIOInput(adapter).attach(bus.subscribe)
+    PythonSocketIOInput(adapter).attach(bus.subscribe, settings.python_socketio_channel)
     presence = RedisPresence(
-        bus, instance, grace=grace, lease=lease, heartbeat=lease / 4, describe=lambda: to_builtins(describe())
-    )
-    return Cluster(bus, adapter, presence, RedisInstanceRegistry(bus, describe))
+        bus, instance, grace=grace, lease=lease, heartbeat=lease / 4, key=key,
+        describe=lambda: to_builtins(describe()),
+    )  # fmt: skip
+    return Cluster(bus, adapter, presence, RedisInstanceRegistry(bus, describe, key))
 
 
 def _adapter(settings: Settings, bus: RedisBus, seal: Seal | None) -> Adapter:

@@ -11,6 +11,7 @@ from typing import Any
 
 from rtserver.cluster.redis.address import parse_redis_url
 from rtserver.cluster.redis.connection import connector
+from rtserver.cluster.redis.names import dead_letters
 from rtserver.config.settings import Settings
 from rtserver.errors import ConfigError
 from rtserver.ingest.batching import NotificationBatcher
@@ -97,8 +98,7 @@ class Ingest:
         assert settings.redis_url is not None  # noqa: S101  see reads_inbox
         stream = settings.inbox_stream
         address = parse_redis_url(settings.redis_url.get_secret_value())
-        # In a Redis Cluster the braces put it into the slot of the stream, so that one script can move an entry.
-        dead = f"{{{stream}}}:dead" if address.kind == "cluster" else f"{stream}:dead"
+        dead = dead_letters(stream, in_cluster=address.kind == "cluster")
         processor = EntryProcessor(self._submit, attempts=1, redelivered_by_broker=True)
 
         async def process(entries: Sequence[StreamEntry], settle: Settle) -> None:

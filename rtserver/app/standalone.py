@@ -12,8 +12,9 @@ from typing import Any
 import socketio
 
 from rtserver.cluster.adapter.cluster_adapter import RedisAdapter
-from rtserver.cluster.adapter.python_socketio import PythonSocketIOInput
+from rtserver.cluster.adapter.python_socketio import CHANNEL, PythonSocketIOInput
 from rtserver.cluster.redis.bus import RedisBus
+from rtserver.cluster.redis.names import DEFAULT_PREFIX
 from rtserver.ids import new_instance_id
 from rtserver.sio import server
 from rtserver.sio.broadcast.room_presence import RoomPresence
@@ -23,8 +24,9 @@ from rtserver.telemetry.metrics import Metrics
 class Server(server.Server):
     """Takes the arguments of `rtserver.sio.server.Server`.
 
-    `client_manager=socketio.AsyncRedisManager(url)` joins servers through that Redis, by our own adapter. Room presence
-    then covers each server alone: leases belong to `create_app`.
+    `client_manager=socketio.AsyncRedisManager(url)` joins servers through that Redis, by our own adapter; as with
+    python-socketio, servers with another `channel` are strangers to these. Room presence then covers each server alone:
+    leases belong to `create_app`.
     """
 
     def __init__(self, client_manager: Any = None, *, metrics: Metrics | None = None, **kwargs: Any) -> None:
@@ -43,8 +45,9 @@ class Server(server.Server):
                     "connection into the URL, and leave write_only, logger and json out"
                 )
             self._bus = RedisBus(client_manager.redis_url, metrics)
-            adapter = RedisAdapter(self._bus)
-            PythonSocketIOInput(adapter).attach(self._bus.subscribe, client_manager.channel)
+            channel = client_manager.channel
+            adapter = RedisAdapter(self._bus, key=DEFAULT_PREFIX if channel == CHANNEL else channel)
+            PythonSocketIOInput(adapter).attach(self._bus.subscribe, channel)
             kwargs["adapter"], client_manager = adapter, None
             instance = kwargs["instance_id"] = kwargs.get("instance_id") or new_instance_id()
             kwargs.setdefault("room_presence", RoomPresence(instance, alone=False))

@@ -3,18 +3,22 @@
 1. The allowed algorithms are those of the configured key. The header of a token only selects among them; `none` is not
    an algorithm.
 2. Any input leads to an `Identity` or to `Refused`.
-3. The reason of a rejection goes to the log, for the operator. The client learns "expired" or "invalid", nothing else.
+3. The reason of a rejection goes to the log, for the operator. The client learns "expired", "not yet valid" or
+   "invalid", nothing else.
+4. `exp` and `nbf` decide when a token is valid, within the leeway. `iat` does not: RFC 7519 §4.1.6 gives it no such
+   meaning, and the clock of an issuer may be ahead.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import jwt
 import structlog
 
-from rtserver.auth.claims import identity_of
+from rtserver.auth.claims import identity_of, valid_from
 from rtserver.auth.keys import Key
 from rtserver.errors import Refused
 from rtserver.identity import Identity
@@ -47,9 +51,10 @@ class TokenVerifier:
         self._audience = list(audience)
         self._issuer = list(issuer)
         self._leeway = leeway
+        self._reported: set[tuple[str, str]] = set()
 
     async def verify(self, token: str) -> Identity:
-        """The identity of the token. Raises `Refused` with the code `token_expired` or `token_invalid`."""
+        """The identity of the token. Raises `Refused`: `token_expired`, `token_not_yet_valid` or `token_invalid`."""
         if len(token) > MAX_TOKEN_LENGTH:
             raise invalid("it is too long")
         header = _header_of(token)
@@ -57,12 +62,16 @@ class TokenVerifier:
         if not fitting:
             raise invalid("no key is configured for its algorithm")
         try:
-            return identity_of(self._claims(token, header["alg"], fitting))
-        except jwt.ExpiredSignatureError:
-            log.info("token_refused", code="token_expired")
-            raise Refused(MESSAGE, code="token_expired") from None
+            claims = self._claims(token, header["alg"], fitting)
+            identity, not_before = identity_of(claims, self._report), valid_from(claims, self._report)
         except _MALFORMED as error:
             raise invalid(_reason(error)) from None
+        now = time.time()
+        if identity.expires_at is not None and identity.expires_at <= now - self._leeway:
+            raise _refused("token_expired")
+        if not_before is not None and not_before > now + self._leeway:
+            raise _refused("token_not_yet_valid")
+        return identity
 
     def _claims(self, token: str, algorithm: str, keys: Sequence[Key]) -> dict[str, Any]:
         for key in keys[:-1]:
@@ -79,9 +88,27 @@ class TokenVerifier:
             algorithms=[algorithm],
             audience=self._audience or None,
             issuer=self._issuer or None,
-            leeway=self._leeway,
-            options={"require": ["exp", "sub"], "verify_aud": bool(self._audience)},
+            # `claims` reads these: the library rejects an `iat` in the future and a `jti` that is null.
+            options={
+                "require": ["exp", "sub"],
+                "verify_aud": bool(self._audience),
+                "verify_exp": False,
+                "verify_nbf": False,
+                "verify_iat": False,
+                "verify_jti": False,
+            },
         )
+
+    def _report(self, claim: str, reason: str) -> None:
+        """Log what is odd about a claim of an accepted token, once: the next token of the issuer has it too."""
+        if (claim, reason) not in self._reported:
+            self._reported.add((claim, reason))
+            log.warning("token_claim_odd", claim=claim, reason=reason)
+
+
+def _refused(code: str) -> Refused:
+    log.info("token_refused", code=code)
+    return Refused(MESSAGE, code=code)
 
 
 def _header_of(token: str) -> Mapping[str, Any]:

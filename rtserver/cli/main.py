@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Annotated, Any
@@ -87,7 +88,7 @@ def token(
     Standard output has nothing else: [bold]TOKEN=$(rtserver token --sub alice --role admin)[/bold].
     """
     seconds = _seconds(ttl)
-    _check_claims(sub, name, role or [])
+    _check_claims(sub, name, role or [], seconds)
     settings = load_settings({}, exit_code=USAGE)
     typer.echo(_signed(settings, sub, name, role or [], seconds))
 
@@ -116,12 +117,16 @@ def _seconds(ttl: str) -> int:
     return int(match[1]) * _TTL_SECONDS[match[2]]
 
 
-def _check_claims(sub: str, name: str | None, roles: list[str]) -> None:
-    """End the command where every server would reject the token."""
+def _check_claims(sub: str, name: str | None, roles: list[str], seconds: int) -> None:
+    """End the command where every server would reject the token, or ignore a part of it."""
+
+    def ignored(claim: str, reason: str) -> None:
+        raise ValueError(f"of {claim}, {reason}" if claim == "exp" else reason)
+
     try:
-        identity_of({"sub": sub, "name": name or "", "roles": roles, "exp": 0})
+        identity_of({"sub": sub, "name": name, "roles": roles, "exp": time.time() + seconds}, ignored)
     except ValueError as error:
-        stop(f"The server would reject this token: {error}.", exit_code=USAGE)
+        stop(f"The server would not take this token as it is: {error}.", exit_code=USAGE)
 
 
 def _signed(settings: Settings, sub: str, name: str | None, roles: list[str], seconds: int) -> str:

@@ -6,12 +6,17 @@ from typing import Any, ClassVar
 
 from pydantic import Field, SecretStr
 
+from rtserver.cluster.redis.names import DEFAULT_PREFIX, RedisNames
 from rtserver.config import field_types as kind
 from rtserver.config.server import ServerSettings
 
 
 def _default_database(others: dict[str, Any]) -> SecretStr:
     return SecretStr(f"sqlite:///{others['data_dir']}/rtserver.db")
+
+
+def _default_python_socketio_channel(others: dict[str, Any]) -> str:
+    return RedisNames(others.get("redis_key", DEFAULT_PREFIX)).python_socketio
 
 
 class BackingServiceSettings(ServerSettings):
@@ -25,8 +30,12 @@ class BackingServiceSettings(ServerSettings):
     """The protocol between instances: `classic` is that of Node's `createAdapter`; `sharded` is that of its
     `createShardedAdapter`, where an instance receives only what is for its own rooms, and needs Redis 7 or later.
     `streams` comes with a later release."""
-    redis_key: kind.RedisKey = "socket.io"
-    """The prefix of the cluster's channels: the `key` of Node's adapter and emitter."""
+    redis_key: kind.RedisKey = DEFAULT_PREFIX
+    """The prefix of this deployment's channels and keys: the `key` of Node's adapter and emitter. Deployments that
+    share a Redis need one each ([deploy.md](deploy.md#several-deployments-on-one-redis)); it must not end in `-request`
+    or `-response`."""
+    python_socketio_channel: kind.InputChannel = Field(default_factory=_default_python_socketio_channel)
+    """The channel on which messages of python-socketio's managers (`RedisManager(channel=…)`) are accepted."""
     redis_specific_responses: kind.Switch = False
     """Answer other servers on their own channels: the `publishOnSpecificResponseChannel` of Node's adapter."""
     cluster_secret: kind.Secrets = ()

@@ -167,9 +167,12 @@ Algorithms = Annotated[
 ]  # fmt: skip
 Names = Annotated[tuple[str, ...], BeforeValidator(_split), FieldRule("a text, or several separated by commas")]
 InstanceName = Annotated[str, AfterValidator(_matching(r"[A-Za-z0-9]{1,16}")), FieldRule("up to 16 letters and digits")]
-RedisKey = Annotated[
-    str, AfterValidator(_matching(r"[A-Za-z0-9_.:/-]{1,100}")), FieldRule("up to 100 letters, digits and _.:/-")
-]
+_redis_key = _matching(r"[A-Za-z0-9_.:/-]{1,100}")
+RedisKey = Annotated[str, AfterValidator(_redis_key), FieldRule("up to 100 letters, digits and _.:/-")]
+InputChannel = Annotated[
+    str, AfterValidator(lambda value: "" if value.lower() == "off" else _redis_key(value) if value else ""),
+    FieldRule("up to 100 letters, digits and _.:/-, or off"),
+]  # fmt: skip
 CookieName = Annotated[
     str, AfterValidator(_matching(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")), FieldRule("the name of a cookie")
 ]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
+from rtserver.cluster.redis.names import DEFAULT_PREFIX, RedisNames
 from rtserver.config import field_types as kind
 from rtserver.config.backing_services import BackingServiceSettings
 from rtserver.ingest.broker_addresses import check_amqp_url, check_kafka_url
@@ -14,6 +15,10 @@ from rtserver.ingest.broker_addresses import check_amqp_url, check_kafka_url
 
 def _secret(check: Callable[[str], str]) -> AfterValidator:
     return AfterValidator(lambda secret: SecretStr(check(secret.get_secret_value())))
+
+
+def _default_inbox(others: dict[str, Any]) -> str:
+    return RedisNames(others.get("redis_key", DEFAULT_PREFIX)).inbox
 
 
 KafkaUrl = Annotated[
@@ -35,7 +40,7 @@ class IngestSettings(BackingServiceSettings):
     """Whether this server executes the requests that backends leave in the durable inbox
     ([backends.md](backends.md#the-durable-inbox)). Every client of that Redis can then post in any user's name, so with
     a cluster secret it is off unless you turn it on."""
-    inbox_stream: kind.RedisKey = "rtserver:inbox"
+    inbox_stream: kind.RedisKey = Field(default_factory=_default_inbox)
     """The Redis stream of the durable inbox; entries that fail for good go to the same name with `:dead`."""
     kafka_url: KafkaUrl | None = None
     """Kafka, from which requests of backends are consumed; needs `pip install rtserver[kafka]`."""

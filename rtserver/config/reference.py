@@ -16,6 +16,8 @@ _COMPUTED_DEFAULTS = {
     "instance": "a random one",
     "jwt_secret": "none; development makes one",
     "jwt_algorithms": "HS256 for secrets; for a public key the usual one of its type",
+    "python_socketio_channel": "`socketio`; with another prefix `PREFIX:socketio`",
+    "inbox_stream": "`rtserver:inbox`; with another prefix `PREFIX:rtserver:inbox`",
     "database_url": "the file `rtserver.db` in `RTSERVER_DATA_DIR`",
     "inbox": "true with Redis, unless a cluster secret is set",
     "upload_folder": "`uploads` in `RTSERVER_DATA_DIR`",

@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import ValidationError
 
 from rtserver.auth.keys import SECRET_BYTES
+from rtserver.cluster.redis.names import RESERVED_ENDINGS
 from rtserver.config.field_types import FieldRule
 from rtserver.config.settings_fields import SettingsFields
 from rtserver.config.sources import Found, Sources, nearest, variable
@@ -145,6 +146,14 @@ def _webhooks(settings: SettingsFields) -> Iterator[str]:
         yield f"{variable('webhook_url')} must begin with https:// in production mode, except for this machine itself."
 
 
+def _redis_key(settings: SettingsFields) -> Iterator[str]:
+    if settings.redis_key.endswith(RESERVED_ENDINGS):
+        yield (
+            f"{variable('redis_key')} must not end in {' or '.join(RESERVED_ENDINGS)}: the channels of another "
+            "deployment may be called so."
+        )
+
+
 def _later(settings: SettingsFields) -> Iterator[str]:
     """A setting whose feature is not in this release must not be ignored silently."""
     if settings.jwt_jwks_url is not None:
@@ -243,6 +252,7 @@ _RULES = (
     _rule("fault", _parser, "allow_eio3", "parser"),
     _rule("fault", _strong_cluster_secrets, "cluster_secret"),
     _rule("fault", _webhooks, "webhook_url", "webhook_secret", mode="production"),
+    _rule("fault", _redis_key, "redis_key"),
     _rule("fault", _later, "jwt_jwks_url", "redis_adapter"),
     _rule("warning", _development_mode, "host", mode="development"),
     _rule("warning", _strong_secrets, "jwt_secret", "jwt_algorithms", mode="development"),

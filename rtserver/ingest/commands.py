@@ -66,8 +66,11 @@ class EmitRequest(msgspec.Struct, forbid_unknown_fields=True):
         _check_moment("at", self.at)
         if self.event in RESERVED_EVENTS:
             raise ValueError(f"The event name `{self.event}` is reserved")
-        if self.args is not UNSET and self.data is not UNSET:
-            raise ValueError("Give `args` or `data`, not both")
+        if self.args is not UNSET:
+            if self.data is None:
+                self.data = UNSET  # a field that was left out; alone, null is an argument
+            if self.data is not UNSET:
+                raise ValueError("Give `args` or `data`, not both")
 
     @property
     def arguments(self) -> list[Any]:

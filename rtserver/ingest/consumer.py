@@ -14,6 +14,7 @@ import structlog
 from rtserver.backoff import Backoff
 from rtserver.reconnect import Outage, reconnect
 from rtserver.tasks import cancelled
+from rtserver.telemetry.refusal_log import RefusalLog
 
 STABLE = 10.0
 """Seconds after which a connection counts as good, and the next pause is short again."""
@@ -37,6 +38,8 @@ class Consumer(ABC):
         self._source, self._address, self._metrics = source, address, metrics
         self._stopping = asyncio.Event()
         self._outage = Outage()
+        self._refusals = RefusalLog(log)
+        """Of entries that can never be executed."""
         self._backoff = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE, stable=STABLE)
         self._task: asyncio.Task[None] | None = None
 

@@ -103,7 +103,8 @@ def read_fields(fields: Mapping[bytes, bytes]) -> tuple[str, Any]:
     if "kind" not in given or "body" not in given:
         raise InvalidPayload("The entry needs the fields kind and body")
     at = _text(given["at"]) if "at" in given else None
-    moment = int(at) if at is not None and at.isascii() and at.isdigit() and len(at) < 17 else at
+    digits = at.removesuffix(".0") if at is not None else ""
+    moment = int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 17 else at
     key = _text(given["key"]) if "key" in given else None
     return _text(given["kind"]), _completed(_parsed(given["body"]), key=key, at=moment)
 
@@ -142,6 +143,11 @@ def _text(value: bytes) -> str:
         return value.decode()
     except UnicodeDecodeError:
         raise InvalidPayload("The entry is not UTF-8") from None
+
+
+def loggable(reason: str) -> str:
+    """Return the reason of a dead entry without what may repeat a part of it: the whole stands in the dead letter."""
+    return ": ".join(reason.split(": ")[:2])
 
 
 def _reason(error: EventError) -> str:

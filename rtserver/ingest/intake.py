@@ -30,6 +30,7 @@ from rtserver.errors import EventError, InvalidPayload
 from rtserver.ingest.batching import NotificationBatcher
 from rtserver.ingest.commands import SHAPES, EmitRequest, MessageRequest, NotifyRequest, Request, moment_ms
 from rtserver.ingest.interfaces import Audience, EventEmitter, IdempotencyKeys, MessagePoster, Schedule
+from rtserver.protocol.conversion import convert
 from rtserver.store.ingest.idempotency import KeyedRequest, KnownKey
 from rtserver.store.messages.records import Message
 from rtserver.store.notifications.batches import LARGEST, NotificationBatch
@@ -173,7 +174,8 @@ def checked(kind: str, body: Any) -> Request:
     if shape is None:
         raise InvalidPayload(f"The kind must be one of {', '.join(SHAPES)}")
     try:
-        return msgspec.convert(body, shape, strict=True)
+        request: Request = convert(body, shape)
+        return request
     except msgspec.ValidationError as error:
         raise InvalidPayload(str(error)) from None
 

@@ -16,13 +16,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 from rtserver.ingest.broker_addresses import KafkaAddress
 from rtserver.ingest.consumer import Consumer, ConsumerMetrics
-from rtserver.ingest.entry_processor import Entry, EntryProcessor, read_json
+from rtserver.ingest.entry_processor import Entry, EntryProcessor, loggable, read_json
 
 BATCH = 64
 WAIT_MS = 1000
@@ -30,7 +29,6 @@ GROUP = "rtserver"
 _DEAD_LETTER_BYTES = 500_000
 _DEAD_LETTER_KEY_BYTES = 10_000
 
-log = structlog.get_logger("rtserver.doors")
 # aiokafka logs every attempt to connect; `Consumer` logs an outage once.
 logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
@@ -76,7 +74,7 @@ class KafkaConsumer(Consumer):
         await consumer.commit({part: of[-1].offset + 1 for part, of in fetched.items() if of})
 
     async def _dead_letter(self, producer: Any, record: ConsumerRecord[Any, Any], reason: str) -> None:
-        log.warning("kafka_record_dead", topic=self._topic, offset=record.offset, reason=reason)
+        self._refusals.note("kafka_record_dead", loggable(reason), {"topic": self._topic}, offset=record.offset)
         # Truncated to a size that every broker accepts: a record that it rejects would be fetched again without end.
         value, key = (record.value or b"")[:_DEAD_LETTER_BYTES], record.key and record.key[:_DEAD_LETTER_KEY_BYTES]
         position = f"{record.partition}:{record.offset}".encode()

@@ -15,19 +15,17 @@ from contextlib import suppress
 from typing import Any
 
 import aio_pika
-import structlog
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
 from aio_pika.exceptions import AMQPError, ChannelNotFoundEntity
 
 from rtserver.ingest.broker_addresses import shown_amqp
 from rtserver.ingest.consumer import Consumer, ConsumerMetrics
-from rtserver.ingest.entry_processor import Entry, EntryProcessor, read_json
+from rtserver.ingest.entry_processor import Entry, EntryProcessor, loggable, read_json
 
 PREFETCH = 64
 TIMEOUT = 10.0
 """Seconds for a call of the broker."""
 
-log = structlog.get_logger("rtserver.doors")
 # aiormq logs every attempt to connect; `Consumer` logs an outage once.
 logging.getLogger("aiormq.connection").setLevel(logging.CRITICAL)
 
@@ -96,7 +94,7 @@ class RabbitMQConsumer(Consumer):
 
     async def _settle(self, channel: AbstractChannel, message: AbstractIncomingMessage, reason: str | None) -> None:
         if reason is not None:
-            log.warning("rabbitmq_message_dead", queue=self._queue, reason=reason)
+            self._refusals.note("rabbitmq_message_dead", loggable(reason), {"queue": self._queue})
             dead = aio_pika.Message(
                 message.body, headers={"reason": reason}, message_id=message.message_id,
                 delivery_mode=aio_pika.DeliveryMode.PERSISTENT,

@@ -23,10 +23,12 @@ from redis.exceptions import ResponseError
 from rtserver.backoff import Backoff
 from rtserver.cluster.redis.connection import FAILURES, Connect, closed, opened
 from rtserver.cluster.redis.error_replies import ErrorReplyLog
+from rtserver.ingest.entry_processor import loggable
 from rtserver.ingest.redis_stream_commands import START, RedisStreamCommands, StreamEntry, unblock
 from rtserver.reconnect import Outage, reconnect
 from rtserver.tasks import cancelled
 from rtserver.telemetry.metrics import InboxState
+from rtserver.telemetry.refusal_log import RefusalLog
 
 LEASE = 9.0
 BLOCK = 1.0
@@ -80,7 +82,7 @@ class RedisStreamConsumer:
         self._outage = Outage()
         self._backoff = Backoff()
         self._cursor = START
-        self._dead_logged_at, self._dead_unlogged = 0.0, 0
+        self._refusals = RefusalLog(log)
         self._claims_at = self._measures_at = self._sweeps_at = 0.0
         self._task: asyncio.Task[None] | None = None
 
@@ -188,7 +190,7 @@ class RedisStreamConsumer:
         return {entry.id for entry, _ in now}
 
     async def _dead_letter(self, commands: RedisStreamCommands, entry: StreamEntry, reason: str) -> None:
-        self._log_dead(entry, reason)
+        self._refusals.note("inbox_entry_dead", loggable(reason), {"stream": self._stream}, id=entry.id)
         fields: list[str | bytes] = ["reason", reason, "id", entry.id]
         for name, value in list(entry.fields.items())[:10]:
             fields += [b"entry:" + name[:200], value[:_DEAD_LETTER_BYTES]]
@@ -210,13 +212,6 @@ class RedisStreamConsumer:
         if now >= self._sweeps_at:
             self._sweeps_at = now + SWEEP_EVERY
             await commands.remove_idle_consumers(self._lease * 4)
-
-    def _log_dead(self, entry: StreamEntry, reason: str) -> None:
-        """Log at most once a second: a backend may add nothing but bad entries."""
-        self._dead_unlogged += 1
-        if self._now() - self._dead_logged_at >= 1.0:
-            log.warning("inbox_entry_dead", id=entry.id, reason=reason, entries=self._dead_unlogged)
-            self._dead_logged_at, self._dead_unlogged = self._now(), 0
 
     @staticmethod
     def _now() -> float:

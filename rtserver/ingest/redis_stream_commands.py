@@ -17,6 +17,7 @@ from redis.exceptions import ResponseError
 
 from rtserver.cluster.redis.connection import Connect, closed, opened
 from rtserver.cluster.redis.lua import load_script
+from rtserver.cluster.redis.rights import RefusedCommand, refusal_of
 
 GROUP = "rtserver"
 START = "0-0"
@@ -121,7 +122,11 @@ class RedisStreamCommands:
     async def _call(self, *command: Any, patience: float = PATIENCE) -> Any:
         async with asyncio.timeout(patience):
             await self._connection.send_command(*command, check_health=False)
-            return await self._connection.read_response()
+            try:
+                return await self._connection.read_response()
+            except ResponseError as error:
+                refusal = refusal_of(error, command[0])
+                raise error if refusal is None else RefusedCommand(refusal) from error
 
 
 async def unblock(connect: Connect, client_id: int) -> None:

@@ -35,7 +35,7 @@ class RoomChanges(msgspec.Struct, kw_only=True, rename="camel"):
 
     policy: Policy | UnsetType | None = UNSET
     meta: Described | UnsetType | None = UNSET
-    read_only: bool | UnsetType = UNSET
+    read_only: bool | UnsetType | None = UNSET
     slow_seconds: Slow | UnsetType | None = UNSET
     keep_seconds: KeepSeconds | UnsetType | None = UNSET
     keep_count: KeepCount | UnsetType | None = UNSET
@@ -51,6 +51,8 @@ class RoomChanges(msgspec.Struct, kw_only=True, rename="camel"):
         if given.get("meta") is not None and len(json.dumps(given["meta"])) > MAX_META_BYTES:
             limit = {"field": "meta", "limit": MAX_META_BYTES}
             raise TooLarge(f"`meta` has at most {MAX_META_BYTES} bytes of JSON", details=limit)
+        if given.get("read_only", UNSET) is None:
+            given["read_only"] = False
         if given.get("slow_seconds") == 0:
             given["slow_seconds"] = None
         return given

@@ -4,8 +4,8 @@ It has no knowledge of messages and packets.
 
 1. Input becomes values that JSON can carry, plus bytes: NaN and the infinities become None, and dates ISO text, as
    with JSON.stringify; map keys become text. Nesting deeper than `max_depth` is rejected.
-2. Extension -1 is a date. Extension 0 is an ArrayBuffer; with one zero byte it is the `undefined` of notepack 2; from
-   clients, with eight bytes that can be one, it is the date of notepack 2. All others are rejected.
+2. Extension -1 is a date. Extension 0 is an ArrayBuffer, a date or `undefined` (see `msgpack_extensions`). All others
+   are rejected.
 3. A large map is decoded entry by entry, so that its keys are known to be text or integers before they become keys of
    a dict. With arrays as keys a sender could choose them all with the same hash, and a single message would block the
    server for a minute.
@@ -16,20 +16,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from rtserver.protocol.json import MAX_DEPTH
+from rtserver.protocol.msgpack_extensions import AmbiguousExtension, extension, marked, marked_extension
 
-_BUFFER = 0
-_DATE_BYTES = 8
 _ATOMS = frozenset({str, int, bool, bytes, type(None)})
 """Types that stay as they are: most values, for which a call each would be wasted."""
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_DATES = range(-62_135_596_800_000, 253_402_300_800_000)
-"""Milliseconds since the epoch, of the years 1 to 9999."""
 
 
 class MsgpackError(ValueError):
@@ -38,17 +34,11 @@ class MsgpackError(ValueError):
 
 def loads(data: bytes, max_depth: int = MAX_DEPTH) -> Any:
     """Parse strictly; raises `MsgpackError`."""
-    return _loads(_decode, data, max_depth)
-
-
-def loads_notepack2(data: bytes, max_depth: int = MAX_DEPTH) -> Any:
-    """Parse what a browser sends, with the dates of notepack 2; raises `MsgpackError`."""
-    return _loads(_decode_notepack2, data, max_depth)
-
-
-def _loads(decode: Callable[[bytes], Any], data: bytes, max_depth: int) -> Any:
     try:
-        return _unpacked(decode, data, max_depth, max_depth)
+        try:
+            return _unpacked(_decode, data, max_depth, max_depth)
+        except AmbiguousExtension:
+            return _unpacked(_decode_marked, marked(data), max_depth, max_depth)
     except (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise MsgpackError(str(error)) from None
 
@@ -58,14 +48,14 @@ def shaped(shape: Any) -> Callable[[bytes], Any]:
 
     Values that the type leaves open (`Any`) still have to go through `plain`.
     """
-    decode = msgspec.msgpack.Decoder(shape, ext_hook=_extension).decode
+    decode = msgspec.msgpack.Decoder(shape, ext_hook=extension).decode
 
     def read(data: bytes) -> Any:
         if b"\xde" in data or b"\xdf" in data:
             return None
         try:
             return decode(data)
-        except (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError):
+        except (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError, AmbiguousExtension):
             return None
 
     return read
@@ -86,23 +76,8 @@ def dumps(value: Any) -> bytes:
         raise TypeError(f"cannot be sent: {error}") from None
 
 
-def _extension(code: int, data: memoryview) -> Any:
-    if code != _BUFFER:
-        raise MsgpackError(f"unknown extension {code}")
-    content = bytes(data)
-    return None if content == b"\x00" else content
-
-
-def _extension_notepack2(code: int, data: memoryview) -> Any:
-    if code == _BUFFER and len(data) == _DATE_BYTES:
-        milliseconds = int.from_bytes(data, "big", signed=True)
-        if milliseconds in _DATES:
-            return _EPOCH + timedelta(milliseconds=milliseconds)
-    return _extension(code, data)
-
-
-_decode = msgspec.msgpack.Decoder(ext_hook=_extension).decode
-_decode_notepack2 = msgspec.msgpack.Decoder(ext_hook=_extension_notepack2).decode
+_decode = msgspec.msgpack.Decoder(ext_hook=extension).decode
+_decode_marked = msgspec.msgpack.Decoder(ext_hook=marked_extension).decode
 _entries = msgspec.msgpack.Decoder(dict[str | int, msgspec.Raw]).decode
 _items = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
 _encode = msgspec.msgpack.Encoder().encode

@@ -2,7 +2,9 @@
 
     {type, nsp, data, id?}      `data` is missing in a packet without payload
 
-The rules of `rtserver.protocol.packets` apply here too; a violation is a `PacketError`. Values are restricted to what
+The rules of `rtserver.protocol.packets` apply here too; a violation is a `PacketError`. Node's parser looks at less: an
+event whose array begins with something else than a name reaches no listener, so it is an event without payload here.
+Numbers of a packet may be written as floats, as some encoders have no others. Values are restricted to what
 JSON can carry, plus bytes, in both directions: a handler or a client cannot tell which parser the other side uses.
 Source: https://github.com/socketio/socket.io-msgpack-parser
 """
@@ -16,10 +18,10 @@ import msgspec
 
 from rtserver.protocol import json, msgpack
 from rtserver.protocol.packets import (
-    ACK,
     CONNECT,
     CONNECT_ERROR,
     DISCONNECT,
+    EVENT,
     MAX_CONNECT_LENGTH,
     MAX_ID_DIGITS,
     MAX_NAMESPACE_LENGTH,
@@ -45,19 +47,21 @@ def decode(message: bytes, max_depth: int = json.MAX_DEPTH) -> Packet:
     """Decode one packet; raises `PacketError`."""
     try:
         # The map of the packet itself is not counted, so that both parsers allow the same depth.
-        fields = msgpack.loads_notepack2(message, max_depth + 1)
+        fields = msgpack.loads(message, max_depth + 1)
     except msgpack.MsgpackError as error:
         raise PacketError(f"invalid MessagePack: {error}") from None
     if type(fields) is not dict:
         raise PacketError("not a packet")
-    kind, data = fields.get("type"), fields.get("data")
-    if type(kind) is not int or not CONNECT <= kind <= CONNECT_ERROR:
+    kind, data = _whole(fields.get("type")), fields.get("data")
+    if kind is None or not CONNECT <= kind <= CONNECT_ERROR:
         raise PacketError("unknown packet type")
     if kind == CONNECT and len(message) > MAX_CONNECT_LENGTH:
         raise PacketError("CONNECT too long")
-    if kind not in (CONNECT, DISCONNECT) or data is not None:
+    if kind == EVENT and type(data) is list and not (data and type(data[0]) in (str, int, float)):
+        data = None
+    elif kind not in (CONNECT, DISCONNECT) or data is not None:
         check(kind, data)
-    return Packet(kind, _namespace(fields.get("nsp")), data, _ack_id(fields.get("id"), kind))
+    return Packet(kind, _namespace(fields.get("nsp")), data, _ack_id(fields.get("id")))
 
 
 def _namespace(name: Any) -> str:
@@ -68,12 +72,20 @@ def _namespace(name: Any) -> str:
     return name
 
 
-def _ack_id(id: Any, kind: int) -> int | None:
-    if id is None and kind != ACK:
+def _ack_id(given: Any) -> int | None:
+    if given is None:
         return None
-    if type(id) is not int or not 0 <= id < 10**MAX_ID_DIGITS:
+    id = _whole(given)
+    if id is None or abs(id) >= 10**MAX_ID_DIGITS:
         raise PacketError("invalid ack id")
     return id
+
+
+def _whole(number: Any) -> int | None:
+    """The number as an integer; None if it is none."""
+    if type(number) is float and number.is_integer():
+        return int(number)
+    return number if type(number) is int else None
 
 
 def _sendable(value: Any) -> Any:

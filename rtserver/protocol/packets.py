@@ -6,15 +6,18 @@ Source of every rule: https://socket.io/docs/v4/socket-io-protocol/ and the beha
 
 Rules enforced here; a violation is a `PacketError` and closes the connection:
 1. CONNECT carries an object or nothing; DISCONNECT carries nothing; EVENT an array that begins with a name or a
-   number; ACK an array.
+   number; ACK an array. EVENT and ACK may also carry nothing: then there is no event, and the ack has no values.
 2. A peer cannot send an event with a name of the lifecycle (`RESERVED_EVENTS`).
-3. A binary packet announces 1 to `max_attachments` attachments; each is referenced exactly once, by a placeholder.
-4. An ack id has at most 15 digits, so that it stays an exact integer in JavaScript.
+3. A binary packet announces 1 to `max_attachments` attachments. Each may be referenced by several placeholders or by
+   none; but a packet has no more placeholders than it could have attachments, and not more bytes. Otherwise whoever
+   sends it on would send each attachment as often as it is referenced.
+4. An ack id has at most `MAX_ID_DIGITS` digits. It is exact, where Node rounds one of more than 15 digits.
 5. A CONNECT has at most `MAX_CONNECT_LENGTH` characters, as its payload is kept as long as the connection.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +28,7 @@ CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR, BINARY_EVENT, BINARY_ACK = range
 RESERVED_EVENTS = frozenset(
     {"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"}
 )
-MAX_ID_DIGITS = 15
+MAX_ID_DIGITS = 100
 MAX_NAMESPACE_LENGTH = 256
 MAX_CONNECT_LENGTH = 65_536
 
@@ -37,9 +40,17 @@ class PacketError(ValueError):
     """The peer violated the protocol; the connection is closed with "parse error", as in Node."""
 
 
+class EmptyEvent(PacketError):
+    """An EVENT without payload, in `namespace`: no event for anyone, and no reason to close the connection."""
+
+    def __init__(self, namespace: str) -> None:
+        super().__init__("payload missing")
+        self.namespace = namespace
+
+
 @dataclass(slots=True)
 class Packet:
-    """`data` is the event's array `[name, *args]`, the ack's array of values, or the CONNECT object."""
+    """`data` is the event's array `[name, *args]`, the ack's array of values, the CONNECT object, or None."""
 
     type: int
     namespace: str = "/"
@@ -106,15 +117,17 @@ def decode(text: str, max_attachments: int = 10, max_depth: int = json.MAX_DEPTH
 def decode_event(text: str, max_depth: int = json.MAX_DEPTH) -> tuple[str, list[Any], int | None]:
     """Decode an EVENT without attachments, as most packets are, to its namespace, array and ack id.
 
-    Raises `PacketError`.
+    Raises `PacketError`; `EmptyEvent` if it has no payload.
     """
     namespace, at = ("/", 1) if text[1:2] != "/" else _namespace(text, 1)
     id, at = (None, at) if text[at : at + 1] == "[" else _ack_id(text, at)
     try:
         data = json.loads_mended(text[at:], max_depth)
     except json.JsonError as error:
+        if at >= len(text):
+            raise EmptyEvent(namespace) from None
         raise PacketError(f"invalid JSON: {error}") from None
-    if type(data) is not list or not data or not _is_event_name(data[0]):
+    if type(data) is not list or not data or not is_event_name(data[0]):
         raise PacketError("invalid payload")
     return namespace, data, id
 
@@ -148,22 +161,23 @@ def _ack_id(text: str, at: int) -> tuple[int | None, int]:
     digits = text[at:end] if end > 0 else ""
     if digits.isdigit() and digits.isascii():
         return int(digits), end
-    # No array follows within the allowed length: the id is too long, or there is none.
-    if text[at : at + 1].isdigit():
-        raise PacketError("illegal ack id")
-    return None, at
+    # No array follows: an object, nothing, or what is no packet.
+    end = _DIGITS.match(text, at, at + MAX_ID_DIGITS + 1).end()  # type: ignore[union-attr]  # it may match nothing
+    if end - at > MAX_ID_DIGITS:
+        raise PacketError("ack id too long")
+    return (int(text[at:end]), end) if end > at else (None, at)
+
+
+_DIGITS = re.compile("[0-9]*")
 
 
 def _payload(kind: int, text: str, max_depth: int) -> Any:
-    if text:
-        try:
-            data = json.loads_mended(text, max_depth)
-        except json.JsonError as error:
-            raise PacketError(f"invalid JSON: {error}") from None
-    elif kind in (CONNECT, DISCONNECT):
+    if not text and kind != CONNECT_ERROR:
         return None
-    else:
-        raise PacketError("payload missing")
+    try:
+        data = json.loads_mended(text, max_depth)
+    except json.JsonError as error:
+        raise PacketError(f"invalid JSON: {error}") from None
     check(kind, data)
     return data
 
@@ -171,7 +185,7 @@ def _payload(kind: int, text: str, max_depth: int) -> Any:
 def check(kind: int, data: Any) -> None:
     """Check rules 1 and 2 for a packet with `data`; raises `PacketError`."""
     if kind in (EVENT, BINARY_EVENT):
-        valid = type(data) is list and bool(data) and _is_event_name(data[0])
+        valid = type(data) is list and bool(data) and is_event_name(data[0])
     elif kind in (ACK, BINARY_ACK):
         valid = type(data) is list
     else:
@@ -180,17 +194,20 @@ def check(kind: int, data: Any) -> None:
         raise PacketError("invalid payload")
 
 
-def _is_event_name(name: Any) -> bool:
+def is_event_name(name: Any) -> bool:
+    """Whether a peer may send an event with this name: text that is not reserved, or a number."""
     return (type(name) is str and name not in RESERVED_EVENTS) or type(name) in (int, float)
 
 
 class Assembler:
-    """Collects the attachments of one binary packet."""
+    """Collects the attachments of one binary packet. The limits are those of rule 3."""
 
-    __slots__ = ("_buffers", "_packet")
+    __slots__ = ("_buffers", "_max_bytes", "_max_references", "_packet")
 
-    def __init__(self, packet: Packet) -> None:
+    def __init__(self, packet: Packet, max_references: int, max_bytes: int) -> None:
         self._packet = packet
+        self._max_references = max_references
+        self._max_bytes = max_bytes
         self._buffers: list[bytes] = []
 
     def add(self, attachment: bytes) -> Packet | None:
@@ -198,11 +215,31 @@ class Assembler:
         self._buffers.append(attachment)
         if len(self._buffers) < self._packet.attachments:
             return None
-        unused: list[bytes | None] = list(self._buffers)
-        self._packet.data = _insert_binary(self._packet.data, unused)
-        if any(buffer is not None for buffer in unused):
-            raise PacketError("attachment without placeholder")
+        self._packet.data = self._filled(self._packet.data)
         return self._packet
+
+    def _filled(self, value: Any) -> Any:
+        """Replace placeholders by their attachments."""
+        if type(value) is list:
+            return [self._filled(item) for item in value]
+        if type(value) is not dict:
+            return value
+        if value.get("_placeholder") is True:
+            return self._referenced(value.get("num"))
+        return {key: self._filled(item) for key, item in value.items()}
+
+    def _referenced(self, num: Any) -> bytes | None:
+        """The attachment; None for a fraction, which is `undefined` in JavaScript."""
+        if type(num) not in (int, float) or not 0 <= num < len(self._buffers):
+            raise PacketError("placeholder out of range")
+        if num != int(num):
+            return None
+        attachment = self._buffers[int(num)]
+        self._max_references -= 1
+        self._max_bytes -= len(attachment)
+        if self._max_references < 0 or self._max_bytes < 0:
+            raise PacketError("attachments referenced too often")
+        return attachment
 
 
 def has_binary(value: Any) -> bool:
@@ -226,21 +263,3 @@ def _extract_binary(value: Any, attachments: list[bytes]) -> Any:
     if isinstance(value, dict):
         return {key: _extract_binary(item, attachments) for key, item in value.items()}
     return value
-
-
-def _insert_binary(value: Any, buffers: list[bytes | None]) -> Any:
-    """Replace placeholders by their attachments, each of which may be used once (rule 3)."""
-    if type(value) is list:
-        return [_insert_binary(item, buffers) for item in value]
-    if type(value) is not dict:
-        return value
-    if value.get("_placeholder") is not True:
-        return {key: _insert_binary(item, buffers) for key, item in value.items()}
-    num = value.get("num")
-    if type(num) is not int or not 0 <= num < len(buffers):
-        raise PacketError("placeholder out of range")
-    buffer = buffers[num]
-    if buffer is None:
-        raise PacketError("placeholder used twice")
-    buffers[num] = None
-    return buffer

@@ -41,6 +41,7 @@ _SERVER = "aiohttp.server"
 _CLIENT_TRIGGERED = frozenset({
     "packet_rejected", "payload_rejected", "event_rejected", "connect_refused", "session_of_another_instance",
     "handover_failed", "cluster_handler_failed", "cluster_request_failed", "cluster_answer_partial",
+    "cluster_message_refused", "cluster_signature_refused", "cluster_request_refused",
 })  # fmt: skip
 """Events that any client, or any publisher on Redis, can cause at any rate. The metrics count all of them."""
 MAX_PER_SECOND = 20

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from rtserver.auth.issuer import issue
 from rtserver.auth.keys import Key, public_keys, secret_keys
@@ -168,24 +169,85 @@ class TestTime:
         """Otherwise the answer would confirm a guess."""
         assert await code_of(signed(OLD_SECRET[::-1], exp=time.time() - 60)) == "token_invalid"
 
-    @pytest.mark.parametrize("claim", ["nbf", "iat"])
-    async def test_a_token_that_is_not_valid_yet(self, claim: str) -> None:
-        assert await code_of(signed(**{claim: time.time() + 60})) == "token_invalid"
+    @pytest.mark.parametrize("later", [60, 86_400, 10**9])
+    async def test_a_token_that_is_not_valid_yet_has_a_code_of_its_own(self, later: float) -> None:
+        now = int(time.time())
+        assert await code_of(signed(exp=now + 2 * later, nbf=now + later)) == "token_not_yet_valid"
+        assert await code_of(signed(exp=now + 2 * later, nbf=str(now + later))) == "token_not_yet_valid"
+
+    async def test_a_forged_token_for_later_is_invalid(self) -> None:
+        assert await code_of(signed(OLD_SECRET[::-1], nbf=time.time() + 60)) == "token_invalid"
+        assert await code_of(signed(sub="", nbf=time.time() + 60)) == "token_invalid"
+        assert await code_of(signed(aud="web", nbf=time.time() + 60), verifier(audience=["chat"])) == "token_invalid"
+
+    async def test_a_token_that_expired_before_it_was_valid_is_expired(self) -> None:
+        assert await code_of(signed(exp=time.time() - 60, nbf=time.time() + 60)) == "token_expired"
+
+    @pytest.mark.parametrize("ahead", [60, 10**9])
+    async def test_the_time_of_issue_does_not_matter(self, ahead: float) -> None:
+        issued = time.time() + ahead
+        assert (await verifier().verify(signed(iat=issued))).issued_at == pytest.approx(issued, abs=1)
 
     async def test_the_leeway_is_configurable(self) -> None:
-        assert await code_of(signed(exp=time.time() - 5), verifier(leeway=0)) == "token_expired"
+        now = time.time()
+        assert await code_of(signed(exp=now - 5), verifier(leeway=0)) == "token_expired"
+        assert await code_of(signed(nbf=now + 5), verifier(leeway=0)) == "token_not_yet_valid"
+        assert (await verifier(leeway=60).verify(signed(exp=now - 30, nbf=now + 30))).user == "alice"
+
+    @pytest.mark.parametrize("unit", [10**3, 10**6, 10**9], ids=["milliseconds", "microseconds", "nanoseconds"])
+    async def test_times_in_smaller_units_are_converted_with_one_warning(self, unit: int) -> None:
+        now, checking = int(time.time()), verifier()
+        with capture_logs() as logs:
+            for _ in range(3):
+                token = signed(exp=(now + 60) * unit, nbf=(now - 60) * unit, iat=now * unit)
+                identity = await checking.verify(token)
+        assert (identity.expires_at, identity.issued_at) == (pytest.approx(now + 60), pytest.approx(now))
+        assert sorted((line["log_level"], line["event"], line["claim"]) for line in logs) == [
+            ("warning", "token_claim_odd", claim) for claim in ("exp", "iat", "nbf")
+        ]
+        assert await code_of(signed(exp=(now - 60) * unit)) == "token_expired"
+        assert await code_of(signed(nbf=(now + 60) * unit)) == "token_not_yet_valid"
+
+    @pytest.mark.parametrize("never", [9_999_999_999, 253_402_300_799, 2**53 - 1, 2**63 - 1])
+    async def test_a_token_for_ever_is_accepted_with_a_warning(self, never: int) -> None:
+        checking = verifier()
+        with capture_logs() as logs:
+            identity = await checking.verify(signed(exp=never))
+        assert identity.expires_at is not None
+        assert identity.expires_at > 7_258_118_400
+        assert {"claim": "exp", "reason": "it is after the year 2200"}.items() <= logs[-1].items()
+
+    async def test_an_ordinary_token_is_accepted_without_a_warning(self) -> None:
+        now, checking = time.time(), verifier()
+        with capture_logs() as logs:
+            await checking.verify(issue(SECRET, sub="alice", name="Alice", roles=["admin"], ttl=60))
+            await checking.verify(signed(exp=4_102_444_800, nbf=now - 1, iat=now))
+        assert logs == []
 
 
 WRONG_CLAIMS: list[Mapping[str, Any]] = [
-    {"exp": None}, {"exp": "soon"}, {"exp": "4000000000"}, {"exp": [4_000_000_000]},
-    {"exp": float("inf")}, {"exp": float("nan")}, {"exp": 10**400},
-    {"iat": "now"}, {"iat": True}, {"nbf": "now"},
+    {"exp": None}, {"exp": "soon"}, {"exp": "4000000000"}, {"exp": [4_000_000_000]}, {"exp": True}, {"exp": 10**22},
+    {"exp": float("inf")}, {"exp": float("nan")}, {"exp": 10**400}, {"exp": -(10**400)}, {"exp": 1e300},
+    {"nbf": "now"}, {"nbf": True}, {"nbf": []}, {"nbf": ""}, {"nbf": 10**400}, {"nbf": float("nan")},
     {"sub": None}, {"sub": ""}, {"sub": 7}, {"sub": ["alice"]}, {"sub": {"id": 1}}, {"sub": "x" * 201},
     {"sub": "a\nb"}, {"sub": "a\x00b"}, {"sub": "a\x7f"}, {"sub": "a\u2028b"}, {"sub": "\ud800"},
-    {"name": 7}, {"name": ["Alice"]}, {"name": "x" * 201}, {"name": "a\x00"}, {"name": "\udfff"},
-    {"roles": 7}, {"roles": {"admin": True}}, {"roles": ["admin", 7]}, {"roles": [["admin"]]}, {"roles": True},
-    {"roles": [""]}, {"roles": ["\ud800"]}, {"jti": 7}, {"jti": "x" * 300},
 ]  # fmt: skip
+
+ODD_VALUES: list[Any] = [
+    7.5, True, {}, {"admin": True}, [], [["admin"]], "", "x" * 201, "a\x00", "a\nb", "\udfff", "a\u2028", float("nan"),
+]  # fmt: skip
+ODD_CLAIMS: list[tuple[str, Any]] = [
+    *((claim, value) for claim in ("name", "jti") for value in [*ODD_VALUES, None, ["Alice"]]),
+    *(("roles", value) for value in [7, 7.5, True, {}, {"admin": True}, [], "", [""], [7, None], [["admin"]], None]),
+    *(("roles", value) for value in ["x" * 201, ["\ud800"], ["a\nadmin"], [{"admin": True}], float("nan")]),
+    *(("iat", value) for value in ["now", "", True, [], {}, None, 10**400, float("inf")]),
+    ("nbf", None),
+]
+
+
+def encoded(payload: Mapping[str, Any]) -> str:
+    """A signed token with null claims, which `signed` cannot make."""
+    return jwt.api_jws.encode(json.dumps(payload).encode(), SECRET, algorithm="HS256")
 
 
 class TestClaims:
@@ -194,8 +256,33 @@ class TestClaims:
         payload = {
             name: value for name, value in ({"sub": "alice", "exp": 4e9} | dict(changes)).items() if value is not None
         }
-        token = jwt.api_jws.encode(json.dumps(payload).encode(), SECRET, algorithm="HS256")
-        assert await code_of(token) == "token_invalid"
+        assert await code_of(encoded(payload)) == "token_invalid"
+
+    @pytest.mark.parametrize(("claim", "value"), ODD_CLAIMS, ids=lambda part: ascii(part)[:20])
+    async def test_an_odd_optional_claim_is_left_out(self, claim: str, value: Any) -> None:
+        token = encoded({"sub": "alice", "exp": 4e9, claim: value})
+        assert await verifier().verify(token) == Identity("alice", expires_at=4e9)
+
+    async def test_all_optional_claims_may_be_null(self) -> None:
+        optional = ("name", "roles", "jti", "iat", "nbf", "aud", "iss")
+        token = encoded({"sub": "alice", "exp": 4e9, **dict.fromkeys(optional)})
+        assert await verifier().verify(token) == Identity("alice", expires_at=4e9)
+
+    async def test_numbers_as_names_and_ids_become_text(self) -> None:
+        identity = await verifier().verify(signed(name=7, jti=17))
+        assert (identity.name, identity.token_id) == ("7", "17")
+
+    async def test_of_odd_roles_the_strings_count(self) -> None:
+        roles = ["admin", 7, None, "", ["observer"], {"moderator": True}, "x" * 201, "a\nb", True]
+        assert (await verifier().verify(signed(roles=roles))).roles == {"admin"}
+
+    async def test_an_odd_claim_is_logged_once_and_without_its_value(self) -> None:
+        checking = verifier()
+        with capture_logs() as logs:
+            for number in range(3):
+                await checking.verify(signed(sub=f"user-{number}", roles={"hidden": number}, name=["hidden"]))
+        assert sorted(line["claim"] for line in logs) == ["name", "roles"]
+        assert "hidden" not in str(logs)
 
     @pytest.mark.parametrize("payload", [b"[]", b"7", b"null", b'"text"', b"{", b"\xff\xfe", b"[" * 3000, b""])
     async def test_a_payload_that_is_not_an_object(self, payload: bytes) -> None:

@@ -78,6 +78,16 @@ class TestToken:
         assert (result.code, result.out) == (2, "")
         assert "sub must" in result.err
 
+    @pytest.mark.parametrize(
+        ("flag", "value", "told"), [("--name", "a\nb", "name must"), ("--ttl", "99999999w", "of exp")]
+    )
+    def test_a_token_that_servers_would_change_is_not_made(
+        self, tmp_path: Path, flag: str, value: str, told: str
+    ) -> None:
+        result = rtserver("token", "--sub", "alice", flag, value, folder=tmp_path)
+        assert (result.code, result.out) == (2, "")
+        assert told in result.err
+
     def test_a_missing_user_is_wrong_usage(self, tmp_path: Path) -> None:
         result = rtserver("token", folder=tmp_path)
         assert (result.code, result.out) == (2, "")

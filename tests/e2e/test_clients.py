@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
@@ -35,6 +36,7 @@ async def test_only_valid_tokens_connect(server, js, transports):
     )
     assert await refusal(None) == told("token_missing")
     assert await refusal(s.token("alice", ttl=-600)) == told("token_expired")
+    assert await refusal(s.token("alice", nbf=time.time() + 600)) == told("token_not_yet_valid")
     assert await refusal(s.token("alice", key="x" * 64)) == told("token_invalid")
     assert await refusal(s.token("alice", alg="none")) == told("token_invalid")
     assert await refusal(s.token("alice", key=pem, alg="RS256")) == told("token_invalid")

@@ -8,7 +8,7 @@ import pytest
 from rtserver.errors import EventError, InvalidPayload, NotFound, TimedOut, TooLarge, Unavailable
 from rtserver.ingest.commands import Request
 from rtserver.ingest.entry_processor import MAX_BYTES, Entry, EntryProcessor, read_fields, read_json
-from rtserver.ingest.intake import checked
+from rtserver.ingest.intake import checked, digest_of
 from rtserver.ingest.ordering import ordering_keys, windows
 
 EMIT = {"namespace": "/chat", "event": "news"}
@@ -111,12 +111,43 @@ def test_ordering_keys_are_the_rooms_and_users_of_a_request(kind: str, body: Any
     assert ordering_keys(checked(kind, body)) == places
 
 
+@pytest.mark.parametrize(
+    ("kind", "body", "plain"),
+    [
+        ("emit", EMIT | {"args": None, "volatile": None, "at": 1795359845123.0}, EMIT | {"at": 1795359845123}),
+        ("emit", EMIT | {"args": [1.0], "data": None}, EMIT | {"args": [1.0]}),
+        (
+            "notification",
+            {"type": "t", "message": "m", "user": "a", "everyone": None, "users": None, "expiresAt": 1795359845123.0},
+            {"type": "t", "message": "m", "user": "a", "expiresAt": 1795359845123},
+        ),
+        (
+            "message",
+            {"text": "t", "from": {"id": "a", "name": None}, "room": "r", "to": None, "mentions": None},
+            {"text": "t", "from": {"id": "a"}, "room": "r"},
+        ),
+    ],
+)
+def test_null_and_whole_floats_are_understood_from_every_source(kind: str, body: Any, plain: Any) -> None:
+    """And a retry without them is the same request: it has the same digest."""
+    assert checked(kind, body) == checked(kind, plain)
+    assert digest_of(checked(kind, body)) == digest_of(checked(kind, plain))
+
+
+@pytest.mark.parametrize("at", [1795359845123.5, True, "7", [], 1795359845.0])
+def test_a_time_that_is_none_is_rejected(at: Any) -> None:
+    with pytest.raises(InvalidPayload):
+        checked("emit", EMIT | {"at": at})
+
+
 def test_fields_beside_the_body_belong_to_it() -> None:
     read = read_fields({b"kind": b"emit", b"body": b'{"event":"x"}', b"key": b"k", b"at": b"1795359845123"})
     assert read == ("emit", {"event": "x", "key": "k", "at": 1795359845123})
     assert read_fields({b"kind": b"emit", b"body": b"{}", b"at": b"2026-11-22T15:04:05Z"})[1] == {
         "at": "2026-11-22T15:04:05Z"
     }
+    assert read_fields({b"kind": b"emit", b"body": b"{}", b"at": b"1795359845123.0"})[1] == {"at": 1795359845123}
+    assert read_json(b'{"kind":"emit","body":{"event":"x"},"key":null,"at":null}') == ("emit", {"event": "x"})
     assert read_json(b'{"kind":"emit","body":{"event":"x"},"key":"k"}') == ("emit", {"event": "x", "key": "k"})
     assert read_fields({b"kind": b"emit", b"body": b'{"key":"k"}', b"key": b"k"}) == ("emit", {"key": "k"})
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import redis.asyncio
+from structlog.testing import capture_logs
 
 from rtserver.cluster.redis.connection import connector
 from rtserver.ingest.redis_stream import MAX_DELIVERIES, RedisStreamConsumer, Settle
@@ -109,6 +110,24 @@ async def test_entries_that_can_never_be_executed_go_to_the_dead_letter_stream(
     assert buried[b"reason"] == b"invalid_payload: no"
     assert (buried[b"entry:kind"], buried[b"entry:body"]) == (b"emit", b"bad")
     assert hands.took == ["bad", "good"]
+
+
+async def test_each_reason_of_dead_entries_has_one_line_in_the_log(
+    inbox: MakeInbox, redis_client: redis.asyncio.Redis
+) -> None:
+    """Without what an entry holds: the dead letter has it."""
+    hands = Hands()
+    hands.decide = lambda entry: f"invalid_payload: The entry has an unknown {body(entry)[0]}: {body(entry)}"
+    with capture_logs() as logs:
+        await inbox(hands)
+        await leave(redis_client, *(f"field-{number}" for number in range(100)), *("kind-secret" for _ in range(100)))
+        await eventually(lambda: empty(redis_client))
+    told = [(line["reason"], line["stream"]) for line in logs if line["event"] == "inbox_entry_dead"]
+    assert told == [
+        ("invalid_payload: The entry has an unknown f", STREAM),
+        ("invalid_payload: The entry has an unknown k", STREAM),
+    ]
+    assert await redis_client.xlen(DEAD) == 200
 
 
 async def test_entries_of_a_dead_server_are_claimed_after_its_lease(

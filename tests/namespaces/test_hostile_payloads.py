@@ -3,13 +3,15 @@
 import asyncio
 from typing import Any
 
+import aiohttp
 import pytest
 
 from tests.namespaces.conftest import Device
+from tests.sio.raw import Raw
+from tests.support.rtserver_process import RtServer
 
 LONG = "x" * 5_000
 WRONG_ANYWHERE: list[list[Any]] = [
-    [None],
     [0],
     [-1],
     [10**30],
@@ -18,13 +20,20 @@ WRONG_ANYWHERE: list[list[Any]] = [
     ["text"],
     [""],
     [LONG],
-    [[]],
     [[{}]],
-    [{"room": "general"}, {"room": "general"}],
+    [[None]],
     [b"bytes"],
-    [{"nested": b"bytes"}, 1],
 ]
 """Arguments that no event accepts: neither one object nor none."""
+
+NO_PAYLOAD: list[list[Any]] = [[None], [[]], [None, None], [[], {"room": "general"}]]
+"""Arguments that are as good as none."""
+
+NEEDLESS = {
+    ("/chat", "rooms"), ("/chat", "online"), ("/notifications", "list"), ("/notifications", "unread"),
+    ("/notifications", "preferences"), ("/admin", "clients"),
+}  # fmt: skip
+"""The events that need no payload."""
 
 WRONG_VALUES: list[Any] = [0, -1, 10**30, 1e300, 1.5, True, "", LONG, [], [None], {}, {"a": {"b": 1}}, b"x", "a\0b"]
 """Values for one field; one that fits the field's type is left out below."""
@@ -88,8 +97,8 @@ LENIENT = {"namespace", "user", "cursor", "event", "namespaces"}
 """Fields of /admin that accept any text: a wrong one is answered with `not_found` or an empty result."""
 
 
-def wrong_payloads(good: dict[str, Any], admin: bool) -> list[list[Any]]:
-    wrong = list(WRONG_ANYWHERE)
+def wrong_payloads(good: dict[str, Any], admin: bool, needless: bool) -> list[list[Any]]:
+    wrong = [*WRONG_ANYWHERE, *(() if needless else NO_PAYLOAD)]
     for field in good:
         fitting = FITTING.get(field, [])
         for value in WRONG_VALUES:
@@ -114,7 +123,7 @@ async def test_wrong_payloads_are_rejected_and_break_nothing(device: Device) -> 
         client = clients[namespace]
         good = {field: sent["message"]["id"] if value == MESSAGE else value for field, value in good.items()}
         assert (await client.call(event, good))["ok"], (namespace, event)
-        wrong = wrong_payloads(good, namespace == "/admin")
+        wrong = wrong_payloads(good, namespace == "/admin", (namespace, event) in NEEDLESS)
         answers = await asyncio.gather(*(client.call(event, *args) for args in wrong))
         for args, answer in zip(wrong, answers, strict=True):
             assert answer["ok"] is False, (event, args, answer)
@@ -124,19 +133,59 @@ async def test_wrong_payloads_are_rejected_and_break_nothing(device: Device) -> 
 
 
 async def test_missing_payloads_are_rejected_where_one_is_required(device: Device) -> None:
-    needless = {
-        ("/chat", "rooms"), ("/chat", "online"), ("/notifications", "list"), ("/notifications", "unread"),
-        ("/notifications", "preferences"), ("/admin", "clients"),
-    }  # fmt: skip
     for (namespace, event), _ in EVENTS.items():
         roles = ("admin",) if namespace == "/admin" else ()
         client = await device("alice", namespace, roles)
-        answer = await client.call(event)
-        if (namespace, event) in needless:
-            assert answer["ok"], event
-        else:
-            assert answer["error"]["code"] == "invalid_payload", event
+        for arguments in ([], *NO_PAYLOAD):
+            answer = await client.call(event, *arguments)
+            if (namespace, event) in NEEDLESS:
+                assert answer["ok"], event
+            else:
+                assert answer["error"]["code"] == "invalid_payload", event
         assert (await client.call("no such event"))["error"]["code"] == "unknown_event"
+
+
+OPTIONAL: dict[tuple[str, str], dict[str, Any]] = {
+    ("/chat", "message"): {"nonce": None, "replyTo": None, "mentions": None, "to": None, "data": None},
+    ("/chat", "sync"): {"limit": None, "join": None},
+    ("/chat", "search"): {"room": None, "cursor": None, "limit": None},
+    ("/chat", "history"): {"room": None, "before": None, "after": None, "limit": None},
+    ("/chat", "members"): {"limit": None, "cursor": None},
+    ("/chat", "online"): {"users": None},
+    ("/notifications", "list"): {"before": None, "limit": None, "unread": None, "type": None},
+    ("/notifications", "read"): {"all": None, "upTo": None},
+    ("/notifications", "seen"): {"all": None, "ids": None},
+    ("/notifications", "setPreferences"): {"mutedTypes": None, "mutedRooms": None, "quietHours": None},
+    ("/admin", "clients"): dict.fromkeys(("namespace", "room", "user", "limit", "cursor")),
+    ("/admin", "rooms"): {"limit": None, "cursor": None},
+}
+
+
+async def test_null_whole_floats_and_surplus_arguments_are_understood(device: Device, running: RtServer) -> None:
+    clients = {
+        "/chat": await device("alice", "/chat"),
+        "/notifications": await device("alice", "/notifications"),
+        "/admin": await device("root", "/admin", ("admin",)),
+    }
+    await clients["/chat"].call("join", {"room": "general"})
+    for where, fields in OPTIONAL.items():
+        (namespace, event), payload = where, EVENTS[where] | fields
+        for arguments in ([payload], [payload, None], [payload, None, {"more": 1}]):
+            answer = await clients[namespace].call(event, *arguments)
+            assert answer["ok"], (event, arguments, answer)
+    alice = clients["/chat"]
+    await alice.raw('2/chat,["message",{"room":"general","text":"without an ack"},null]')
+    assert (await alice.call("history", {"room": "general"}))["messages"][-1]["text"] == "without an ack"
+    async with aiohttp.ClientSession() as http:  # JavaScript cannot write 2.0
+        socket = await http.ws_connect(f"{running.url}/socket.io/?EIO=4&transport=websocket")
+        raw = await Raw(socket).opened()
+        await raw.connect("/chat", {"token": running.token("alice")})
+        for limit in (2.0, 100.0):
+            [answer] = await raw.call("/chat", "history", {"room": "general", "after": 0.0, "limit": limit}, None)
+            assert answer["ok"], limit
+        for limit in (50.5, "7", True, 101.0, 0.0, -2.0, 1e300):
+            [answer] = await raw.call("/chat", "history", {"room": "general", "limit": limit})
+            assert answer["error"]["code"] == "invalid_payload", limit
 
 
 async def test_hostile_content_is_rejected_or_stored_unchanged(device: Device) -> None:

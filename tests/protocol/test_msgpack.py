@@ -42,6 +42,8 @@ def test_garbage_raises_msgpack_errors_only(data: bytes) -> None:
         (b"\xcb\x7f\xf0\0\0\0\0\0\0", None),  # Infinity
         (b"\xd4\0\0", None),  # `undefined` of an old server
         (b"\xd6\0abcd", b"abcd"),  # an ArrayBuffer
+        (b"\xd7\0\0\0\x01\x8c\xc2\x51\xf4\0", "2024-01-01T00:00:00.000Z"),
+        (b"\xd7\0" + b"\x7f" * 8, None),  # an invalid date
         (b"\x81\x01\xc3", {"1": True}),
         (b"\xd6\xff\x5a\x4a\xf6\xa5", "2018-01-02T03:04:05.000Z"),
     ],
@@ -53,11 +55,50 @@ def test_values_outside_json_are_converted(data: bytes, value: Any) -> None:
 @pytest.mark.parametrize(
     "data",
     [b"", b"\xc1", b"\x92\x01", b"\x01\x01", b"\x91" * 100 + b"\xc0", b"\x91" * 100_000, b"\xa1\xff", b"\xd4\x05\0",
+     b"\xd4\x01\0", b"\xd7\x02" + bytes(8), b"\x92\xd4\0\0\xd4\x01\0", b"\x92\xd4\0\0\xc7\x01\x02a",
+     b"\x92\xd4\0\0\xc8\x00", b"\x92\xd4\0\0\xd7", b"\xd4\0", b"\x92\xd4\0\0\xdb\xff\xff\xff\xffa",
      b"\x81\xc4\x01a\x01", b"\x81\x90\x01", b"\x81\xc0\x01", b"\xdd\xff\xff\xff\xff"],
 )  # fmt: skip
 def test_unacceptable_messages_are_refused(data: bytes) -> None:
     with pytest.raises(msgpack.MsgpackError):
         msgpack.loads(data)
+
+
+BUFFER_SIZES = st.sampled_from([0, 1, 2, 4, 8, 16, 17, 300])
+MIXED: st.SearchStrategy[tuple[Any, bytes]] = st.one_of(
+    st.just((None, b"\xd4\0\0")),
+    st.integers(0, 10**12).map(lambda ms: (js_date(ms), b"\xd7\0" + ms.to_bytes(8, "big"))),
+    BUFFER_SIZES.flatmap(lambda size: st.binary(min_size=size, max_size=size)).map(
+        lambda content: (content, b"\xc8" + len(content).to_bytes(2, "big") + b"\0" + content)
+    ),
+    st.sampled_from([bytes(1), bytes(8), b"\xd7\0" + bytes(6)]).map(
+        lambda content: (content, b"\xc7%c\0%b" % (len(content), content))
+    ),
+    VALUES.filter(lambda value: "inf" not in repr(value)).map(lambda value: (value, msgpack.dumps(value))),
+)
+
+
+def js_date(milliseconds: int) -> str:
+    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@given(st.lists(MIXED, min_size=1, max_size=15), st.booleans())
+def test_buffers_dates_and_undefined_are_told_apart(items: list[tuple[Any, bytes]], in_large_map: bool) -> None:
+    """Whatever stands before them, and also within a map that is decoded entry by entry."""
+    message = b"%c" % (0x90 + len(items)) + b"".join(encoded for _, encoded in items)
+    expected: Any = [value for value, _ in items]
+    if in_large_map:
+        message, expected = b"\xde\0\x01\xa1a" + message, {"a": expected}
+    assert msgpack.loads(message) == expected
+
+
+@given(st.binary().map(lambda rest: b"\x92\xd4\0\0" + rest))
+def test_garbage_after_an_ambiguous_extension_raises_msgpack_errors_only(data: bytes) -> None:
+    try:
+        msgpack.loads(data)
+    except msgpack.MsgpackError:
+        return
 
 
 def test_integers_beyond_64_bit_are_sent_as_floats() -> None:

@@ -14,6 +14,7 @@ from rtserver.protocol.packets import (
     MAX_NAMESPACE_LENGTH,
     RESERVED_EVENTS,
     Assembler,
+    EmptyEvent,
     Packet,
     PacketError,
     decode,
@@ -29,7 +30,7 @@ WITH_BYTES = st.recursive(
     max_leaves=8,
 )
 NAMESPACES = st.just("/") | st.from_regex(r"/[a-z0-9_/-]{1,20}", fullmatch=True)
-IDS = st.none() | st.integers(0, 10**15 - 1)
+IDS = st.none() | st.integers(0, 10**100 - 1)
 
 
 def received(encoded, max_attachments=1000):
@@ -39,7 +40,7 @@ def received(encoded, max_attachments=1000):
     if not packet.attachments:
         assert not attachments
         return packet
-    assembler = Assembler(packet)
+    assembler = Assembler(packet, max_attachments, 10**6)
     whole = [assembler.add(attachment) for attachment in attachments]
     assert whole[:-1] == [None] * (len(attachments) - 1)
     return whole[-1]
@@ -68,7 +69,8 @@ def test_garbage_raises_packet_errors_only(text):
 
 @given(WITH_BYTES, st.lists(st.binary(max_size=3), min_size=1, max_size=5))
 def test_garbled_attachments_raise_packet_errors_only(value, attachments):
-    assembler = Assembler(Packet(EVENT, "/", ["x", value, {"_placeholder": True, "num": 0}], None, len(attachments)))
+    packet = Packet(EVENT, "/", ["x", value, {"_placeholder": True, "num": 0}], None, len(attachments))
+    assembler = Assembler(packet, 10, 100)
     try:
         whole = [assembler.add(attachment) for attachment in attachments][-1]
     except PacketError:
@@ -92,6 +94,19 @@ def test_garbled_attachments_raise_packet_errors_only(value, attachments):
         ('2["a",{"_placeholder":true,"num":0}]', Packet(EVENT, "/", ["a", {"_placeholder": True, "num": 0}])),
         ("3/chat,12[]", Packet(ACK, "/chat", [], 12)),
         ("3999999999999999[]", Packet(ACK, "/", [], 999999999999999)),
+        ('212345678901234567["a"]', Packet(EVENT, "/", ["a"], 12345678901234567)),
+        ("2/t," + "9" * 100 + '["a"]', Packet(EVENT, "/t", ["a"], int("9" * 100))),
+        ('3/t,["x"]', Packet(ACK, "/t", ["x"])),
+        ("3/t,12345678901234567890", Packet(ACK, "/t", None, 12345678901234567890)),
+        ("3", Packet(ACK, "/")),
+        ("2", Packet(EVENT, "/")),
+        ("2/t,", Packet(EVENT, "/t")),
+        ("2/t,7", Packet(EVENT, "/t", None, 7)),
+        ("51-/t,", Packet(EVENT, "/t", None, None, 1)),
+        ("61-7", Packet(ACK, "/", None, 7, 1)),
+        ('0/t,7{"token":"[t]"}', Packet(CONNECT, "/t", {"token": "[t]"}, 7)),
+        ("0/t,7", Packet(CONNECT, "/t", None, 7)),
+        ("17", Packet(DISCONNECT, "/", None, 7)),
     ],
 )
 def test_valid_packets(text, packet):
@@ -104,14 +119,15 @@ def test_valid_packets(text, packet):
         "", "x", "7", "9[]", "-1", "٢[1]",  # no such type
         "0[]", '0"token"', "0null", "0/chat,[]", "0true",  # rule 1: CONNECT
         "1{}", "1[]", "1null",  # rule 1: DISCONNECT
-        "2", "2/chat,", "2[]", "2{}", "2[{}]", "2[null]", "2[true]", "2[[]]", '2"a"', "2null", '2["a"',  # rule 1: EVENT
-        "3", "3{}", "31", "3null", "31null",  # rule 1: ACK
+        "2[]", "2{}", "2[{}]", "2[null]", "2[true]", "2[[]]", '2"a"', "2null", '2["a"',  # rule 1: EVENT
+        "3{}", "31{}", "3null", "31null", "3/t,x",  # rule 1: ACK
         "4{}", '4{"message":"no"}', "4", '4"x"',  # only servers refuse
         *(f'2["{name}"]' for name in sorted(RESERVED_EVENTS)),  # rule 2
         *(f'51-["{name}",{{"_placeholder":true,"num":0}}]' for name in sorted(RESERVED_EVENTS)),
         '5["a"]', '50-["a"]', '511-["a"]', '5-1-["a"]', '5-["a"]', '51["a"]', '5١-["a"]', '51.0-["a"]',  # rule 3
-        "599999999999999-[]", '51-[{"_placeholder":true,"num":0}]', "51-[]", "61-{}", "5", "6", "51-",
-        '21000000000000000["a"]', '2' + "1" * 100 + '["a"]', "3" + "9" * 16 + "[]",  # rule 4
+        "599999999999999-[]", '51-[{"_placeholder":true,"num":0}]', "51-[]", "61-{}", "5", "6",
+        '2' + "1" * 101 + '["a"]', "3" + "9" * 101 + "[]", "3" + "9" * 101, "2" + "9" * 100_000, "2٢[1]",  # rule 4
+        '2-1["a"]', '21.5["a"]', '21e3["a"]', "21x", "27{}", "2/t,7x",
         '2["a",NaN]', '2["price",{"price":Infinity}]', '2["a"]x', "2" + "[" * 100_000,
         "0/" + "x" * MAX_NAMESPACE_LENGTH, "0/" + "x" * MAX_NAMESPACE_LENGTH + ",{}",
         '0{"token":"' + "x" * MAX_CONNECT_LENGTH + '"}',  # rule 5
@@ -120,6 +136,15 @@ def test_valid_packets(text, packet):
 def test_a_violated_rule_is_an_error(text):
     with pytest.raises(PacketError):
         decode(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "namespace"), [("2", "/"), ("2/t,", "/t"), ("2/t", "/t"), ("2/t,17", "/t"), ("217", "/")]
+)
+def test_an_event_without_payload_is_known_by_its_namespace(text, namespace):
+    with pytest.raises(EmptyEvent) as caught:
+        decode_event(text)
+    assert caught.value.namespace == namespace
 
 
 def test_half_an_emoji_does_not_close_the_connection():
@@ -141,27 +166,50 @@ PLACE = '{"_placeholder":true,"num":%s}'
     [
         (f'51-["a",{PLACE % 1}]', 1),
         (f'51-["a",{PLACE % -1}]', 1),
-        (f'51-["a",{PLACE % "0.0"}]', 1),
         (f'51-["a",{PLACE % "true"}]', 1),
         (f'51-["a",{PLACE % "null"}]', 1),
         ('51-["a",{"_placeholder":true}]', 1),
-        (f'51-["a",{PLACE % 0},{PLACE % 0}]', 1),
-        ('51-["a"]', 1),
-        ('51-["a",{"_placeholder":"true","num":0}]', 1),
-        (f'52-["a",{PLACE % 0}]', 2),
-        (f'52-["a",{PLACE % 0},{{"deep":[{PLACE % 0}]}}]', 2),
+        (f'51-["a",{PLACE % 1.0}]', 1),
+        (f'51-["a",{PLACE % -0.5}]', 1),
+        ('51-["a",{"_placeholder":true,"num":"0"}]', 1),
+        (f'52-["a",{PLACE % 2}]', 2),
     ],
 )
-def test_each_attachment_has_exactly_one_placeholder(text, count):
-    assembler = Assembler(decode(text))
+def test_a_placeholder_without_attachment_is_an_error(text, count):
+    assembler = Assembler(decode(text), 10, 1000)
     for _ in range(count - 1):
         assert assembler.add(b"x") is None
     with pytest.raises(PacketError):
         assembler.add(b"x")
 
 
+@pytest.mark.parametrize(
+    ("payload", "data"),
+    [
+        (f'["a",{PLACE % 0},{PLACE % 0}]', ["a", b"x", b"x"]),
+        (f'["a",{PLACE % 1},{{"deep":[{PLACE % 1}]}}]', ["a", b"y", {"deep": [b"y"]}]),
+        (f'["a",{PLACE % "0.0"},{PLACE % "1.0"}]', ["a", b"x", b"y"]),
+        (f'["a",{PLACE % "0.5"}]', ["a", None]),
+        ('["a"]', ["a"]),
+        ('["a",{"_placeholder":"true","num":0}]', ["a", {"_placeholder": "true", "num": 0}]),
+        ("", None),
+    ],
+)
+def test_attachments_may_be_used_twice_or_not_at_all(payload, data):
+    assembler = Assembler(decode(f"52-{payload}"), 10, 1000)
+    assert assembler.add(b"x") is None
+    assert assembler.add(b"y") == Packet(EVENT, "/", data, None, 2)
+
+
+@pytest.mark.parametrize(("references", "size"), [(11, 1), (11, 0), (3, 400), (2, 501)])
+def test_an_attachment_cannot_be_multiplied_without_limit(references, size):
+    packet = f'51-["a"{f",{PLACE % 0}" * references}]'
+    with pytest.raises(PacketError, match="too often"):
+        Assembler(decode(packet), 10, 1000).add(bytes(size))
+
+
 def test_placeholders_may_be_anywhere_in_the_payload():
-    assembler = Assembler(decode(f'52-/chat,7["a",{{"b":[{PLACE % 1}]}},{PLACE % 0}]'))
+    assembler = Assembler(decode(f'52-/chat,7["a",{{"b":[{PLACE % 1}]}},{PLACE % 0}]'), 10, 1000)
     assert assembler.add(b"first") is None
     assert assembler.add(b"second") == Packet(EVENT, "/chat", ["a", {"b": [b"second"]}, b"first"], 7, 2)
 

@@ -15,7 +15,7 @@ from rtserver.cluster.redis.bus import RedisBus
 from rtserver.cluster.redis.subscriber import Handler
 from rtserver.errors import Unavailable
 from rtserver.protocol import adapter as wire
-from rtserver.protocol.adapter import Channels, Options, Request, RequestType
+from rtserver.protocol.adapter import Channels, Misaddressed, Options, Request, RequestType
 
 
 class ClassicLink(Link):
@@ -50,12 +50,13 @@ class ClassicLink(Link):
     def ready(self) -> bool:
         return self._bus.ready
 
-    async def count_servers(self) -> int:
+    async def count_servers(self) -> int | None:
+        if not await self._bus.wait_subscribed(self.channels.request):  # the last one of this link
+            return None
         try:
-            await self._bus.wait_subscribed(self.channels.response)
-            return await self._bus.subscribers(self.channels.request)
+            return await self._bus.subscribers(self.channels.request) or None  # 0 cannot be: this one is subscribed
         except Unavailable:
-            return 1
+            return None
 
     def broadcast(self, args: Sequence[Any], options: Options) -> None:
         channel = self.channels.broadcast_to(options.rooms)
@@ -93,14 +94,18 @@ class ClassicLink(Link):
         if room is None or (room and not self._incoming.has_room(self, room)):
             return
         message = wire.decode_broadcast(payload)
-        if message.uid != self.uid and message.nsp == self.nsp:
-            self._incoming.on_broadcast(self, message)
+        if message.uid == self.uid:
+            return
+        if message.nsp != self.nsp:
+            raise Misaddressed("its packet is for another namespace than its channel")
+        self._incoming.on_broadcast(self, message)
 
     def _on_request(self, channel: str, payload: bytes) -> None:
         if not self._is_own(payload):
             request = wire.decode_request(payload)
-            if request.type is not RequestType.BROADCAST or request.nsp == self.nsp:
-                self._incoming.on_request(self, request)
+            if request.type is RequestType.BROADCAST and request.nsp != self.nsp:
+                raise Misaddressed("its packet is for another namespace than its channel")
+            self._incoming.on_request(self, request)
 
     def _on_response(self, channel: str, payload: bytes) -> None:
         if not self._open:  # no request is open, so it is for another server

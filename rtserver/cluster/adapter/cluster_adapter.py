@@ -24,6 +24,7 @@ from rtserver.cluster.adapter.pending_replies import PendingAcks
 from rtserver.cluster.adapter.request_handlers import RequestHandlers
 from rtserver.cluster.partial_results import PartialList, PartialSet
 from rtserver.cluster.redis.bus import RedisBus
+from rtserver.cluster.redis.names import DEFAULT_PREFIX
 from rtserver.protocol import adapter as wire
 from rtserver.protocol.adapter import RequestType, Response
 from rtserver.sio.broadcast.adapter import AckTimeout, Adapter
@@ -90,6 +91,8 @@ class ClusterAdapter(Adapter, ABC):
                 complete = await acks.wait(left, link.unresponsive.grace)
             finally:
                 counting.cancel()
+        if acks.servers_unknown and acks.answered:
+            return PartialList(acks.values, partial=True)
         link.missed(acks.missing)
         if not complete:
             raise AckTimeout(acks.values, acks.expected)
@@ -202,7 +205,7 @@ class RedisAdapter(ClusterAdapter):
         self,
         bus: RedisBus,
         *,
-        key: str = "socket.io",
+        key: str = DEFAULT_PREFIX,
         requests_timeout: float = 5.0,
         specific_response_channel: bool = False,
     ) -> None:

@@ -63,8 +63,8 @@ class Link(ABC):
         """Whether requests reach the other servers, and their responses reach this one."""
 
     @abstractmethod
-    async def count_servers(self) -> int:
-        """Return how many servers have this namespace, this one included; 1 if Redis does not reply."""
+    async def count_servers(self) -> int | None:
+        """Return how many servers have this namespace, this one included; None if Redis does not tell."""
 
     # Messages to the other servers. None of these methods waits.
 

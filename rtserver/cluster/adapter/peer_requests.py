@@ -10,8 +10,12 @@ import structlog
 from rtserver.cluster.adapter.link import Link
 from rtserver.cluster.adapter.pending_replies import PendingReplies
 from rtserver.protocol.adapter import RequestType
+from rtserver.reconnect import Episodes
 
 log = structlog.get_logger("rtserver.cluster")
+
+QUIET = 60.0
+"""Seconds of known numbers of servers after which an unknown one is logged again."""
 
 
 class PeerRequests:
@@ -19,6 +23,7 @@ class PeerRequests:
 
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
+        self._uncounted = Episodes(QUIET)
         self._probes: dict[Link, asyncio.Task[Any]] = {}
 
     async def stop(self) -> None:
@@ -29,30 +34,45 @@ class PeerRequests:
     async def request(self, link: Link, kind: RequestType, *, items: str, **fields: Any) -> PendingReplies:
         """Send a request to which each server responds with a list named `items`; return the responses."""
         replies, request_id = await self._send(link, kind, self._timeout, items=items, **fields)
-        if request_id is not None:
+        if request_id is not None and replies.expected is not None:
             link.missed(replies.missing, request_id)
         return replies
 
     async def call_handlers(self, link: Link, args: list[Any], seconds: float) -> PendingReplies:
-        """Call the handler of a server-side event on each server; return the responses that came within `seconds`."""
-        replies, _ = await self._send(link, RequestType.SERVER_SIDE_EMIT, seconds, data=args)
+        """Call the handler of a server-side event on each server; return the responses that came within `seconds`.
+
+        A handler may take its time, so an unknown number of servers gets all of it, not the grace.
+        """
+        replies, _ = await self._send(link, RequestType.SERVER_SIDE_EMIT, seconds, quick=False, data=args)
         if replies.missing:
             self._probe(link)
         return replies
 
     async def _send(
-        self, link: Link, kind: RequestType, seconds: float, *, items: str | None = None, **fields: Any
+        self,
+        link: Link,
+        kind: RequestType,
+        seconds: float,
+        *,
+        items: str | None = None,
+        quick: bool = True,
+        **fields: Any,
     ) -> tuple[PendingReplies, str | None]:
-        """Return the responses, and the id of the request, None if there was no other server."""
-        expected = await link.count_servers() - 1 if link.ready else 0
-        replies = PendingReplies(max(0, expected), unresponsive=link.unresponsive.count, items=items)
-        if expected <= 0:
+        """Return the responses, and the id of the request, None if there was no other server.
+
+        `quick`: every server responds at once.
+        """
+        servers = await link.count_servers() if link.ready else 1
+        expected = None if servers is None else servers - 1
+        replies = PendingReplies(expected, unresponsive=link.unresponsive.count, items=items)
+        if expected == 0:
             replies.partial = not link.ready
             return replies, None
+        grace = link.unresponsive.grace if quick or expected is not None else None
         with link.expecting(replies) as request_id:
             link.request(kind, request_id=request_id, **fields)
-            replies.partial = not await replies.wait(seconds, link.unresponsive.grace)
-        if replies.partial:
+            replies.partial = not await replies.wait(seconds, grace)
+        if replies.partial and (expected is not None or self._uncounted.is_news()):
             answered = len(replies.responses)
             log.warning("cluster_answer_partial", request=kind.name, answered=answered, expected=expected)
         return replies, request_id

@@ -13,6 +13,9 @@ its full timeout. Therefore two events are distinguished:
 A request waits for the first one up to its timeout, then for the second one up to the grace. If a peer is back, its
 response comes within the grace and the request is complete; if it is dead, only the grace is lost.
 
+The number may also be unknown: Redis forbids the question, or answers it late. Such a request is likely complete from
+the start, and never complete: what comes within the grace is the result, and it is partial.
+
 A broadcast with acks has two counts. Each server first reports how many clients it asked; then come the acks of the
 clients. It is complete when all servers have reported and as many acks came as clients were asked. Local clients count
 like those of a server, and clients that disconnect are subtracted.
@@ -36,12 +39,22 @@ class Pending:
 
     async def wait(self, seconds: float, grace: float | None = None) -> bool:
         """Wait up to `seconds`; return whether everything came. Without `grace`, wait for everything that long."""
-        loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(seconds) as patience:
-                await self._likely.wait()
-                if grace is not None:
-                    patience.reschedule(min(patience.when() or 0.0, loop.time() + grace))
+            async with asyncio.timeout(seconds):
+                while grace is not None and not self._complete.is_set():
+                    await self._likely.wait()
+                    if await self._completed_within(grace):
+                        break
+                    if self._likely.is_set():  # otherwise a late peer is back, and there is something to wait for
+                        return False
+                await self._complete.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _completed_within(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
                 await self._complete.wait()
         except TimeoutError:
             return False
@@ -50,19 +63,21 @@ class Pending:
     def _update(self, *, likely: bool, complete: bool) -> None:
         if likely or complete:
             self._likely.set()
+        else:
+            self._likely.clear()
         if complete:
             self._complete.set()
 
 
 class PendingReplies(Pending):
-    """The responses to one request, complete when `expected` have come.
+    """The responses to one request, complete when `expected` have come; never if that is None, unknown.
 
     `unresponsive`: the number of responses that will probably not come. `items`: the name of the list that a response
     must contain. Two servers never have the same sockets or rooms, so a second equal list is a repetition and counts
     once.
     """
 
-    def __init__(self, expected: int, *, unresponsive: int = 0, items: str | None = None) -> None:
+    def __init__(self, expected: int | None, *, unresponsive: int = 0, items: str | None = None) -> None:
         super().__init__()
         self.expected = expected
         self.partial = False
@@ -73,7 +88,8 @@ class PendingReplies(Pending):
 
     @property
     def missing(self) -> int:
-        return max(0, self.expected - len(self.responses))
+        """The number of servers that are known to owe a response."""
+        return max(0, (self.expected or 0) - len(self.responses))
 
     def on_response(self, response: Response) -> None:
         if self._items is not None and self._repeated(response.items(self._items)):
@@ -86,13 +102,14 @@ class PendingReplies(Pending):
         return bool(items) and any(items == seen.items(name) for seen in self.responses)
 
     def _check(self) -> None:
-        self._update(likely=self.missing <= self._unresponsive, complete=not self.missing)
+        self._update(likely=self.missing <= self._unresponsive, complete=self.expected is not None and not self.missing)
 
 
 class PendingAcks(Pending):
     """The acks of all clients of a cluster to one broadcast.
 
-    Complete when every server has reported how many clients it asked, and as many acks came. `keep`: see `Flags`.
+    Complete when every server has reported how many clients it asked, and as many acks came; never if the number of
+    servers is unknown. `keep`: see `Flags`.
     """
 
     def __init__(self, *, unresponsive: int = 0, keep: Callable[[Any], Any] | None = None) -> None:
@@ -100,6 +117,8 @@ class PendingAcks(Pending):
         self._keep = keep
         self._unresponsive = unresponsive
         self._servers: int | None = None
+        self.servers_unknown = False
+        """Whether Redis did not tell the number of servers."""
         self._servers_reported = 0
         self._clients = 0
         self.values: list[Any] = []
@@ -136,14 +155,19 @@ class PendingAcks(Pending):
         self._clients -= clients
         self._check()
 
-    def expect_servers(self, servers: int) -> None:
-        """So many servers will report, this one included."""
-        self._servers = servers
+    def expect_servers(self, servers: int | None) -> None:
+        """So many servers will report, this one included; None if that is unknown."""
+        self._servers, self.servers_unknown = servers, servers is None
         self._check()
 
+    @property
+    def answered(self) -> bool:
+        """Whether all clients that were reported have answered."""
+        return len(self.values) >= self._clients
+
     def _check(self) -> None:
-        answered = self._servers is not None and len(self.values) >= self._clients
+        counted = self._servers is not None
         self._update(
-            likely=answered and self.missing <= self._unresponsive,
-            complete=answered and not self.missing,
+            likely=self.answered and (self.servers_unknown or (counted and self.missing <= self._unresponsive)),
+            complete=self.answered and counted and not self.missing,
         )

@@ -1,4 +1,5 @@
-"""Input from python-socketio: executes what `RedisManager(url, write_only=True)` publishes on the channel `socketio`.
+"""Input from python-socketio: executes what `RedisManager(url, write_only=True)` publishes, on the channel `socketio`
+unless another is set.
 
 1. Every server of the cluster gets every message and executes it for its own clients.
 2. Source of the message format: `socketio/pubsub_manager.py` 5.18 (JSON; `data` is the list of arguments; binary data
@@ -15,9 +16,10 @@ from typing import Any, Protocol
 
 import structlog
 
+from rtserver.cluster.redis.names import RedisNames
 from rtserver.cluster.redis.subscriber import Handler
 from rtserver.protocol import json
-from rtserver.protocol.adapter import MalformedMessage
+from rtserver.protocol.adapter import MalformedMessage, Misaddressed
 from rtserver.protocol.packets import RESERVED_EVENTS
 from rtserver.sio.broadcast.adapter import Adapter
 from rtserver.sio.broadcast.target import Target
@@ -25,7 +27,7 @@ from rtserver.tasks import Tasks
 
 log = structlog.get_logger("rtserver.cluster")
 
-CHANNEL = "socketio"
+CHANNEL = RedisNames().python_socketio
 
 Message = Mapping[str, Any]
 
@@ -42,17 +44,26 @@ class PythonSocketIOInput:
         self._tasks = Tasks()
 
     def attach(self, subscribe: Subscribe, channel: str = CHANNEL) -> None:
-        """Subscribe to the channel."""
-        subscribe(channel, self.on_message)
+        """Subscribe to the channel; with an empty name, to none."""
+        if channel:
+            subscribe(channel, self.on_message)
 
     def on_message(self, channel: str, payload: bytes) -> None:
-        """Execute a message; raises `MalformedMessage`."""
+        """Execute a message; raises `MalformedMessage`, also for a namespace that this server does not have."""
         message = _decode(payload)
         method = message.get("method")
         handler = _HANDLERS.get(method) if isinstance(method, str) else None
         if handler is None:
             raise MalformedMessage("unknown method")
+        if method != "callback":
+            self._check_namespace(_namespace(message))
         handler(self, message)
+
+    def _check_namespace(self, name: str) -> None:
+        rooms = self._adapter.server.rooms_of(name)  # the table of / is there without handlers too
+        if not (rooms is not None and rooms.clients) and not self._adapter.server.has_namespace(name):
+            default = " (the default, /)" if name == "/" else ""
+            raise Misaddressed(f"this server does not have its namespace{default}")
 
     def _emit(self, message: Message) -> None:
         event = message.get("event")

@@ -14,6 +14,7 @@ from rtserver.protocol.adapter import Broadcast, Request, RequestType
 from rtserver.sio.broadcast.adapter import Adapter
 from rtserver.sio.broadcast.remote_socket import RemoteSocket
 from rtserver.tasks import cancelled
+from rtserver.telemetry.refusal_log import RefusalLog
 
 log = structlog.get_logger("rtserver.cluster")
 
@@ -33,6 +34,7 @@ class RequestHandlers:
         # message.
         self._tasks: set[asyncio.Task[None]] = set()
         self._broadcasts_starting = 0
+        self._refusals = RefusalLog(log)
 
     async def stop(self) -> None:
         """Cancel the requests that are running."""
@@ -57,6 +59,7 @@ class RequestHandlers:
             return
         if len(self._tasks) >= MAX_RUNNING and request.type in _RUN_AS_TASKS:
             self._adapter.server.metrics.rejected("cluster_busy")
+            self._refuse(link, request, f"{MAX_RUNNING} requests are running")
         else:
             _HANDLERS[request.type](self, link, request)
 
@@ -100,6 +103,7 @@ class RequestHandlers:
         try:
             value = await self._adapter.local_server_event(link.nsp, list(request.args))
         except LookupError:
+            self._refuse(link, request, "no namespace here handles its server-side event")
             return
         link.respond(request, data=value)
 
@@ -117,6 +121,11 @@ class RequestHandlers:
     def _acknowledge(self, link: Link, request: Request) -> None:
         if request.reply_only_if_present and self._adapter.has_room(link.nsp, request.options.rooms[0]):
             link.respond(request)
+
+    def _refuse(self, link: Link, request: Request, reason: str) -> None:
+        """Log a request that is not executed."""
+        uid = request.uid if request.uid is not None and request.uid.isalnum() else ""
+        self._refusals.note("cluster_request_refused", reason, {"namespace": link.nsp, "uid": uid[:40]})
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(_logged(work))

@@ -17,14 +17,18 @@ from rtserver.cluster.partial_results import PartialList, PartialSet
 from rtserver.cluster.redis.address import RedisAddress
 from rtserver.cluster.redis.bus import RedisBus
 from rtserver.cluster.redis.connection import FAILURES, closed, connector, opened
+from rtserver.cluster.redis.names import DEFAULT_PREFIX
 from rtserver.cluster.redis.sharded_bus import ShardedRedisBus
 from rtserver.cluster.redis.subscriber import Handler, Kind
 from rtserver.errors import ConfigError, Unavailable
-from rtserver.protocol.adapter import Broadcast, Options, Request, RequestType, sharded
+from rtserver.protocol.adapter import Broadcast, Misaddressed, Options, Request, RequestType, sharded
 from rtserver.sio.broadcast.target import Target
 
 if TYPE_CHECKING:
     from rtserver.sio.broadcast.interfaces import AdapterContext
+
+
+_STRANGE = "it is for another namespace than its channel, or of a type that the sharded adapter has not"
 
 
 class ShardedBus(Protocol):
@@ -49,7 +53,7 @@ class ShardedBus(Protocol):
 class ShardedAdapter(ClusterAdapter):
     """The caller starts the bus before the adapter and stops it after."""
 
-    def __init__(self, bus: ShardedBus, *, key: str = "socket.io", requests_timeout: float = 5.0) -> None:
+    def __init__(self, bus: ShardedBus, *, key: str = DEFAULT_PREFIX, requests_timeout: float = 5.0) -> None:
         super().__init__(requests_timeout)
         self._bus = bus
         self._key = key
@@ -84,7 +88,7 @@ class ShardedAdapter(ClusterAdapter):
 class ShardedClusterAdapter(ShardedAdapter):
     """On a Redis Cluster: the buses to its nodes start and stop with the adapter."""
 
-    def __init__(self, shards: ShardedRedisBus, *, key: str = "socket.io", requests_timeout: float = 5.0) -> None:
+    def __init__(self, shards: ShardedRedisBus, *, key: str = DEFAULT_PREFIX, requests_timeout: float = 5.0) -> None:
         super().__init__(shards, key=key, requests_timeout=requests_timeout)
         self._shards = shards
 
@@ -135,12 +139,16 @@ class ShardedLink(Link):
     def ready(self) -> bool:
         return self._bus.ready
 
-    async def count_servers(self) -> int:
+    async def count_servers(self) -> int | None:
+        for channel in (self.channels.public, self.channels.response_to(self.uid)):  # they may be on different nodes
+            if not await self._bus.wait_subscribed(channel, kind="S"):
+                return None
         try:
-            await self._bus.wait_subscribed(self.channels.response_to(self.uid), kind="S")
-            return await self._bus.shard_subscribers(self.channels.public)
+            return (
+                await self._bus.shard_subscribers(self.channels.public) or None
+            )  # 0 cannot be: this one is subscribed
         except Unavailable:
-            return 1
+            return None
 
     def broadcast(self, args: Sequence[Any], options: Options) -> None:
         channel = self.channels.broadcast_to(options.rooms)
@@ -168,7 +176,9 @@ class ShardedLink(Link):
 
     def _on_message(self, channel: str, payload: bytes) -> None:
         message = sharded.decode_message(payload, self.nsp)
-        if message is None or message.uid == self.uid:
+        if message is None:
+            raise Misaddressed(_STRANGE)
+        if message.uid == self.uid:
             return
         if isinstance(message, Broadcast):
             self._incoming.on_broadcast(self, message)
@@ -177,8 +187,9 @@ class ShardedLink(Link):
 
     def _on_response(self, channel: str, payload: bytes) -> None:
         response = sharded.decode_response(payload, self.nsp)
-        if response is not None:
-            self._on_peer_response(response)
+        if response is None:
+            raise Misaddressed(_STRANGE)
+        self._on_peer_response(response)
 
 
 async def require_sharded_channels(address: RedisAddress) -> None:

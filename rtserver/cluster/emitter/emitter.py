@@ -20,6 +20,7 @@ from rtserver.cluster.emitter.publisher import BlockingPublisher, Publisher
 from rtserver.cluster.emitter.wires import WIRES, Kind, Message, Wire
 from rtserver.cluster.redis.address import parse_redis_url
 from rtserver.cluster.redis.bus import MAX_MESSAGE
+from rtserver.cluster.redis.names import DEFAULT_PREFIX
 from rtserver.protocol.adapter import Options, RequestType, both_forms
 from rtserver.protocol.adapter.signing import Seal
 from rtserver.sio.broadcast.operator import check_event_name, check_server_event_name
@@ -127,7 +128,7 @@ class Emitter(EmitOperator[Coroutine[Any, Any, int]]):
         self,
         url: str,
         *,
-        key: str = "socket.io",
+        key: str = DEFAULT_PREFIX,
         timeout: float = TIMEOUT,
         adapter: Kind = "classic",
         secret: str | None = None,
@@ -161,7 +162,7 @@ class SyncEmitter(EmitOperator[int]):
         self,
         url: str,
         *,
-        key: str = "socket.io",
+        key: str = DEFAULT_PREFIX,
         timeout: float = TIMEOUT,
         adapter: Kind = "classic",
         secret: str | None = None,

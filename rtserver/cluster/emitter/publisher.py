@@ -9,6 +9,7 @@ import threading
 from redis.asyncio import Connection
 
 from rtserver.cluster.redis.connection import FAILURES, closed, connector, opened
+from rtserver.cluster.redis.rights import refusal_of
 from rtserver.errors import Unavailable
 from rtserver.protocol.adapter.signing import Seal
 
@@ -31,6 +32,9 @@ class Publisher:
                     return await self._send(await self._open(), channel, payload)
             except FAILURES as error:
                 await self._close()
+                refusal = refusal_of(error, self._command)
+                if refusal is not None:
+                    raise Unavailable(refusal.reason) from error
                 raise Unavailable(f"Redis is not available: {str(error) or 'it does not answer'}") from error
             except BaseException:
                 await self._close()  # its reply may still come, and would be taken for that of the next command

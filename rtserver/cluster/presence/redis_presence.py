@@ -85,6 +85,8 @@ class RedisPresence:
         self.rooms = RedisRoomPresence(bus, instance, lease=lease, key=key)
         self._epoch: bytes | None = None
         self._stale = True
+        self._heartbeat_works = False
+        """Whether the last heartbeat reached Redis. Without one, the other instances may not report either."""
         self._cursor = b"0"
         self._refreshing: Iterator[str] = iter(())
         self._nudge = asyncio.Event()
@@ -120,13 +122,14 @@ class RedisPresence:
     async def online(self, users: Sequence[str]) -> PartialSet[str]:
         here = {user for user in users if user in self._devices}
         try:
-            return PartialSet(here | await self._queries.online([user for user in users if user not in here]))
+            others = await self._queries.online([user for user in users if user not in here])
+            return PartialSet(here | others, partial=not self._heartbeat_works)
         except Unavailable:
             return PartialSet(here, partial=True)
 
     async def all_online(self, limit: int = 1000) -> PartialList[str]:
         try:
-            return PartialList(await self._queries.all_online(limit))
+            return PartialList(await self._queries.all_online(limit), partial=not self._heartbeat_works)
         except Unavailable:
             return PartialList(islice(self._devices.present(), max(limit, 0)), partial=True)
 
@@ -185,7 +188,7 @@ class RedisPresence:
             try:
                 await self._beat()
             except Unavailable:
-                self._stale = True
+                self._stale, self._heartbeat_works = True, False
             except Exception:
                 log.exception("presence_heartbeat_failed")
             try:
@@ -232,6 +235,7 @@ class RedisPresence:
         self._policy.on_gone(decode_users(reply.gone))
         lost_data = self._epoch is not None and reply.epoch != self._epoch
         self._epoch, self._cursor = reply.epoch, reply.cursor
+        self._heartbeat_works = True
         self._stale |= lost_data or not reply.lease_held
         self._record.check(reply.record_before)
         if reply.repaired:

@@ -23,10 +23,11 @@ from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from rtserver.cluster.redis.lua import load_script
+from rtserver.cluster.redis.names import RedisNames
 
 T = TypeVar("T")
 
-KEY = "{rtserver:presence}"
+KEY = RedisNames().presence
 PACKAGE = "rtserver.cluster.presence"
 MAX_FOREIGN_USERS = 50_000
 """More users than this in P:on:<me>, beyond those that were reported, were written by somebody else: the key is

@@ -20,8 +20,9 @@ from rtserver.cluster.redis.connection import FAILURES, Demoted, connector, is_r
 from rtserver.cluster.redis.delivery import MessageDelivery
 from rtserver.cluster.redis.error_replies import ErrorReplyLog
 from rtserver.cluster.redis.inflight import Argument
+from rtserver.cluster.redis.rights import refusal_of
 from rtserver.cluster.redis.subscriber import Handler, Kind, Subscriber
-from rtserver.cluster.redis.topology import ClusterMap
+from rtserver.cluster.redis.topology import SLOT_KEY, ClusterMap
 from rtserver.errors import Unavailable
 from rtserver.protocol.adapter.signing import Seal
 from rtserver.reconnect import Outage
@@ -50,7 +51,8 @@ class RedisBus:
     """One per server. `start` does not wait for Redis; `ready` and `on_change` report whether it is reachable.
 
     `timeout`, `max_age` and `heartbeat` are in seconds; the bounds of the queue are those of `CommandQueue`. With
-    `seal`, every published message is signed, and only messages that it verifies are delivered.
+    `seal`, every published message is signed, and only messages that it verifies are delivered. In a Redis Cluster the
+    connections go to the node that owns `slot_key`.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class RedisBus:
         max_message: int = MAX_MESSAGE,
         heartbeat: float = 1.5,
         seal: Seal | None = None,
+        slot_key: str = SLOT_KEY,
     ) -> None:
         self.metrics = metrics
         address = parse_redis_url(url) if isinstance(url, str) else url
@@ -74,12 +77,13 @@ class RedisBus:
         self._cluster = ClusterMap(address) if address.kind == "cluster" else None
         self._heartbeat = heartbeat
         self._greeting = "HELLO"
-        connect = connector(address)
+        connect = connector(address, key=slot_key)
+        self._error_replies = ErrorReplyLog(metrics.redis_refused, self._address)
         self._commands = CommandQueue(
             connect,
             on_drop=self._on_drop,
             on_change=self._on_connection_change,
-            on_error_reply=ErrorReplyLog(metrics.redis_refused, self._address).note,
+            on_error_reply=self._error_replies.note,
             timeout=timeout,
             max_bytes=max_bytes,
             max_commands=max_messages,
@@ -94,7 +98,7 @@ class RedisBus:
         self._tasks: list[asyncio.Task[None]] = []
         self._watchers: list[Callable[[bool], None]] = []
         self._was_ready = False
-        self._outage = Outage()
+        self._outage, self._refusal = Outage(), Outage()
         self._lost = 0
         self._ready = asyncio.Event()
 
@@ -190,19 +194,19 @@ class RedisBus:
         """Return the number of connections that are subscribed to `channel`; raises `Unavailable`."""
         if self._cluster is not None:
             return await self._subscribers_of(self._cluster, channel)
-        answer = await self.ask("PUBSUB", "NUMSUB", channel)
-        return int(answer[1])
+        return _second_number(await self.ask("PUBSUB", "NUMSUB", channel))
 
     async def shard_subscribers(self, channel: str) -> int:
         """The same for a sharded channel, at this node."""
-        answer = await self.ask("PUBSUB", "SHARDNUMSUB", channel)
-        return int(answer[1])
+        return _second_number(await self.ask("PUBSUB", "SHARDNUMSUB", channel))
 
     async def _subscribers_of(self, cluster: ClusterMap, channel: str) -> int:
         try:
             async with asyncio.timeout(1.0):
                 return await cluster.subscribers(channel)
         except FAILURES as error:
+            if isinstance(error, ResponseError):
+                self._error_replies.note(error, "PUBSUB")
             raise Unavailable("Redis is not available") from error
 
     async def _measure(self) -> None:
@@ -234,16 +238,34 @@ class RedisBus:
         if ready and not self._was_ready:
             self._ready.set()
             self._log_recovery()
-        elif not ready and error is not None and self._outage.begin():
+        elif not ready and error is not None:
             self._ready.clear()
-            log.warning("redis_unreachable", redis=self._address, error=str(error) or type(error).__name__)
+            self._log_failure(error)
         if ready is not self._was_ready:
             self._was_ready = ready
             for watcher in self._watchers:
                 watcher(ready)
 
+    def _log_failure(self, error: BaseException) -> None:
+        """Log an outage when it begins. A Redis that refuses what we need is not unreachable: say what is missing."""
+        if isinstance(error, ResponseError) and refusal_of(error) is not None:
+            self._refusal.begin()
+            self._error_replies.note(error)
+        elif self._outage.begin():
+            log.warning("redis_unreachable", redis=self._address, error=str(error) or type(error).__name__)
+
     def _log_recovery(self) -> None:
-        down = self._outage.end()
+        refused, down = self._refusal.end(), self._outage.end()
+        down = refused if down is None else down
         seconds = None if down is None else round(down, 1)
         log.info("redis_connected", redis=self._address, after=seconds, messages_lost=self._lost)
         self._lost = 0
+
+
+def _second_number(answer: Any) -> int:
+    """Return the number in the reply to NUMSUB: channel, number. Raises `Unavailable` for any other reply: a proxy may
+    know the command and answer something else."""
+    match answer:
+        case [_, int() as count] if count >= 0:
+            return count
+    raise Unavailable("Redis does not tell the number of servers")

@@ -49,7 +49,7 @@ class CommandQueue:
     """Times are in seconds.
 
     `on_drop(n)`: n commands without an answer were lost. `on_change(error)`: connected (None), or no longer, with the
-    reason. `on_error_reply(error)`: Redis rejected a command.
+    reason. `on_error_reply(error, name)`: Redis rejected a command of this name.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class CommandQueue:
         *,
         on_drop: Callable[[int], None],
         on_change: Callable[[BaseException | None], None],
-        on_error_reply: Callable[[ResponseError], None],
+        on_error_reply: Callable[[ResponseError, str], None],
         timeout: float = 1.0,
         max_bytes: int = 8 * 1024 * 1024,
         max_commands: int = 10_000,
@@ -184,12 +184,13 @@ class CommandQueue:
 
     def _on_error(self, error: Exception) -> None:
         if isinstance(error, ReadOnlyError | MovedError):
-            self._on_error_reply(error)
+            self._on_error_reply(error, "")
             raise Demoted from error
         if not isinstance(error, ResponseError):
             raise error
-        self._on_error_reply(error)
-        if self._in_flight.pop().fail(error):
+        command = self._in_flight.pop()
+        self._on_error_reply(error, command.name)
+        if command.fail(error):
             self._on_drop(1)
 
     def _write_soon(self) -> None:

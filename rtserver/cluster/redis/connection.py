@@ -94,11 +94,12 @@ async def opened(connect: Connect) -> Connection:
 
 async def _greeting(connection: Connection) -> Any:
     """Return the reply to HELLO; to PING where HELLO is unknown (before Redis 6) or forbidden."""
-    for command in ("HELLO", "PING"):
-        await connection.send_command(command, check_health=False)
-        with contextlib.suppress(ResponseError):
-            return await connection.read_response()
-    raise RedisConnectionError("Redis answers no PING")
+    try:
+        await connection.send_command("HELLO", check_health=False)
+        return await connection.read_response()
+    except ResponseError:
+        await connection.send_command("PING", check_health=False)
+        return await connection.read_response()
 
 
 def is_replica(greeting: Any) -> bool:

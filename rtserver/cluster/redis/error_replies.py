@@ -1,6 +1,7 @@
 """Error replies of Redis: counted by code, and logged once per episode.
 
 Redis is reachable, so this is no outage: it is full, forbids the command to this user, cannot write its file, …
+A command that is refused is reported by its name: see `rights`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from redis.exceptions import (
     ResponseError,
 )
 
+from rtserver.cluster.redis.rights import refusal_of
 from rtserver.reconnect import Episodes
 
 log = structlog.get_logger("rtserver.redis")
@@ -37,6 +39,8 @@ _CODES: tuple[tuple[type[Exception], str], ...] = (
     (ClusterDownError, "CLUSTERDOWN"),
     (BusyLoadingError, "LOADING"),
 )
+_OPTIONAL = frozenset({"HELLO"})
+"""Commands that are asked for and not needed."""
 _OTHERS = re.compile(r"(MISCONF|NOREPLICAS|BUSY|TRYAGAIN|CROSSSLOT|WRONGTYPE|ERR)\b")
 
 
@@ -47,12 +51,19 @@ class ErrorReplyLog:
         self._count, self._address = count, address
         self._episodes = Episodes(QUIET)
 
-    def note(self, error: ResponseError) -> None:
-        """Count the error, and log it unless errors of its code are already going on."""
-        code = code_of(error)
+    def note(self, error: ResponseError, command: str = "") -> None:
+        """Count the error, and log it unless errors of its code, or refusals of its command, are already going on.
+
+        `command` is what was sent, in capitals.
+        """
+        refusal = refusal_of(error, command)
+        code = code_of(error) if refusal is None else refusal.code
         self._count(code)
-        if self._episodes.is_news(code):
-            log.warning("redis_refuses", redis=self._address, code=code)
+        if command in _OPTIONAL and refusal is not None:
+            return
+        given = {} if refusal is None else {"command": refusal.command, "reason": refusal.reason}
+        if self._episodes.is_news(code if refusal is None else f"{code} {refusal.command}"):
+            log.warning("redis_refuses", redis=self._address, code=code, **given)
 
 
 def code_of(error: ResponseError) -> str:

@@ -39,6 +39,12 @@ class Command(msgspec.Struct, eq=False):
     until: float = 0.0
     """Set when it is written: the time by which its reply must have come."""
 
+    @property
+    def name(self) -> str:
+        """The name of the command, in capitals; read from its bytes, so only for a rare case."""
+        parts = self.data[:100].split(b"\r\n", 3)
+        return parts[2].decode("ascii", "replace").upper() if len(parts) > 2 else ""
+
     def fail(self, error: BaseException | None) -> bool:
         """Fail with `Unavailable`, caused by `error`; return whether it was lost silently, for it has no `answer`."""
         if self.answer is None:

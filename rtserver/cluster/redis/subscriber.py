@@ -25,6 +25,7 @@ from redis.exceptions import ResponseError
 from rtserver.backoff import Backoff
 from rtserver.cluster.redis.connection import FAILURES, Connect, closed, opened, sever
 from rtserver.cluster.redis.resp_protocol import NO_CORK, RespProtocol, pack
+from rtserver.cluster.redis.rights import RefusedCommand, refusal_of
 from rtserver.reconnect import reconnect
 from rtserver.tasks import cancelled
 
@@ -207,7 +208,7 @@ class Subscriber:
             elif handlers := wanted.get(reply[1]):
                 self._deliver(handlers, reply[-2].decode("utf-8", "surrogateescape"), reply[-1])
         elif isinstance(reply, ResponseError):
-            raise reply
+            self._on_error(reply)
         if not self.synced:
             self._check_synced()
 
@@ -222,6 +223,13 @@ class Subscriber:
             for confirmed in self._waiters.pop(key, ()):
                 if not confirmed.done():
                     confirmed.set_result(None)
+
+    def _on_error(self, error: ResponseError) -> NoReturn:
+        """End the connection. Redis answers in order, so it is the first unconfirmed subscription that it refuses."""
+        kind, name = next((key for key in self._wanted if key not in self._confirmed), ("", b""))
+        channel = name.decode("utf-8", "surrogateescape")
+        refusal = refusal_of(error, f"{kind}SUBSCRIBE" if name else "PING", channel)
+        raise error if refusal is None else RefusedCommand(refusal)
 
     def _on_unsubscribed(self, key: _Key) -> None:
         self._confirmed.discard(key)

@@ -18,11 +18,12 @@ from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 
 from rtserver.cluster.redis.address import Host, RedisAddress
+from rtserver.cluster.redis.names import RedisNames
 
 DISCOVERY_TIMEOUT = 0.5
 """Seconds for one Sentinel or node: short, so that the next one is asked before the attempt to connect times out."""
-SLOT_KEY = "{rtserver}"
-"""Any key with the hash tag that ours have."""
+SLOT_KEY = RedisNames().presence
+"""Any key with the hash tag that ours have, for the default prefix."""
 
 
 def sentinel_pool(address: RedisAddress, **options: Any) -> SentinelConnectionPool:

@@ -17,6 +17,7 @@ from aiohttp import web
 
 from rtserver.errors import InvalidPayload, TooLarge
 from rtserver.protocol import json
+from rtserver.protocol.conversion import convert
 
 MAX_BODY_BYTES = 1_000_000
 BODY_SECONDS = 30.0
@@ -42,7 +43,8 @@ async def read_json(request: web.Request, shape: type[T], limit: int = MAX_BODY_
     except TimeoutError:
         raise web.HTTPRequestTimeout from None
     try:
-        return msgspec.convert(_parsed(body), shape, strict=True)
+        checked: T = convert(_parsed(body), shape)
+        return checked
     except (json.JsonError, msgspec.ValidationError) as error:
         raise InvalidPayload(str(error)) from None
 

@@ -27,11 +27,12 @@ from rtserver.http.api.operations import JSON, Operation
 
 OPENAPI_PATH = "/api/openapi.json"
 _REF = "#/components/schemas/{name}"
+_NULL = {"type": "null"}
 _INTRODUCTION = (
     "How backends reach the users of this server. Every error has the form of `Failure`; its `code` is a promise, "
-    "its `message` is for people. Unknown fields are rejected."
+    "its `message` is for people. Unknown fields are rejected; null counts as left out."
 )
-_UNAUTHORIZED = "`token_missing`, `token_invalid`, `token_expired` or `token_revoked`"
+_UNAUTHORIZED = "`token_missing`, `token_invalid`, `token_expired`, `token_not_yet_valid` or `token_revoked`"
 
 
 class FailureDetails(msgspec.Struct, rename="camel"):
@@ -149,9 +150,28 @@ def _schemas(operations: Sequence[Operation]) -> tuple[dict[Any, Any], dict[str,
             wanted.append(operation.answer)
     unique = list(dict.fromkeys(wanted))
     refs, components = msgspec.json.schema_components(unique, ref_template=_REF)
+    for name in _bodies(operations):
+        _allow_null(components[name])
     for component in components.values():
         component["description"] = python_inspect.cleandoc(component.get("description", ""))
     return dict(zip(unique, refs, strict=True)), dict(sorted(components.items()))
+
+
+def _bodies(operations: Sequence[Operation]) -> Iterable[str]:
+    """Return the names of the components that requests consist of."""
+    bodies = [operation.inputs["body"] for operation in operations if "body" in operation.inputs]
+    return msgspec.json.schema_components(bodies, ref_template=_REF)[1]
+
+
+def _allow_null(component: dict[str, Any]) -> None:
+    """Allow null for each optional field: it counts as left out (`rtserver.protocol.conversion`)."""
+    for name, schema in component.get("properties", {}).items():
+        # A schema without type and options, and one with null among them, allows it already.
+        options = schema.get("anyOf", ())
+        if name in component.get("required", ()) or not schema.keys() & {"type", "$ref", "enum"} or _NULL in options:
+            continue
+        kept = {key: schema.pop(key) for key in ("description", "default") if key in schema}
+        component["properties"][name] = {"anyOf": [schema, _NULL], **kept}
 
 
 def _parameters(operation: Operation, location: str) -> Iterable[dict[str, Any]]:
@@ -172,7 +192,7 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
     schema = dict(schema)
     if schema.get("default", 0) is None:
         del schema["default"]
-    options = [option for option in schema.pop("anyOf", ()) if option != {"type": "null"}]
+    options = [option for option in schema.pop("anyOf", ()) if option != _NULL]
     return {**schema, **options[0]} if len(options) == 1 else {**schema, **({"anyOf": options} if options else {})}
 
 

@@ -19,7 +19,7 @@ from rtserver.errors import InvalidPayload
 
 T = TypeVar("T")
 
-_INTEGER = re.compile(r"-?[0-9]{1,18}")
+_INTEGER = re.compile(r"(-?[0-9]{1,18})(?:\.0{1,18})?")
 _TRUTH = {"true": True, "false": False}
 
 
@@ -54,9 +54,10 @@ def _value(shape: Any, name: str, texts: list[str]) -> Any:
 
 def _typed(name: str, text: str, kind: inspect.Type) -> Any:
     if isinstance(kind, inspect.IntType):
-        if not _INTEGER.fullmatch(text):
+        whole = _INTEGER.fullmatch(text)
+        if whole is None:
             raise InvalidPayload(f"`{name}` must be a whole number")
-        return int(text)
+        return int(whole[1])
     if isinstance(kind, inspect.BoolType):
         if text not in _TRUTH:
             raise InvalidPayload(f"`{name}` must be true or false")

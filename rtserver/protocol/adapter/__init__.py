@@ -18,6 +18,7 @@ from rtserver.protocol.adapter.encoding import (
 from rtserver.protocol.adapter.messages import (
     Broadcast,
     MalformedMessage,
+    Misaddressed,
     Options,
     Request,
     RequestType,
@@ -32,6 +33,7 @@ __all__ = [
     "Broadcast",
     "Channels",
     "MalformedMessage",
+    "Misaddressed",
     "Options",
     "Request",
     "RequestType",

@@ -20,6 +20,11 @@ class MalformedMessage(ValueError):
     """The bytes are not a message of this protocol. The receiver counts and ignores them."""
 
 
+class Misaddressed(MalformedMessage):
+    """The message is well-formed, but not for this receiver: for another namespace, or of a type that this protocol has
+    not. It is ignored and not counted, as servers of a cluster may differ in their namespaces."""
+
+
 class RequestType(IntEnum):
     SOCKETS = 0
     ALL_ROOMS = 1

@@ -1,8 +1,10 @@
 """Handlers written for python-socketio (`@sio.event`, `AsyncNamespace`), called as python-socketio calls them.
 
-Two deliberate differences:
+Three deliberate differences:
 1. A client cannot call a lifecycle handler (`connect`, `disconnect`) by sending an event of that name.
 2. An event that no handler takes is not acknowledged.
+3. None beyond the arguments that a handler takes is ignored: a JavaScript client that leaves a callback undefined sends
+   it. Other surplus arguments fail with `TypeError`, as in python-socketio.
 """
 
 from __future__ import annotations
@@ -100,11 +102,23 @@ class CompatHandler:
             return NO_ACK
         function, values = self._server._get_event_handler(name, self._name, (client.id, *args[1:]))
         if function is not None:
-            return await _call(function, values)
+            try:
+                return await _call(function, values)
+            except TypeError:
+                fitting = _fitting(function, values)
+                if fitting is None:
+                    raise
+            return await _call(function, fitting)
         handler, values = self._server._get_namespace_handler(self._name, (client.id, *args[1:]))
         if handler is None or not _has_method(handler, name):
             return NO_ACK
-        return await handler.trigger_event(name, *values)
+        try:
+            return await handler.trigger_event(name, *values)
+        except TypeError:
+            fitting = _fitting(getattr(handler, f"on_{name}", None), values)
+            if fitting is None:
+                raise
+        return await handler.trigger_event(name, *fitting)
 
     async def _lifecycle(self, name: str, client: Client, extra: tuple[Any, ...], optional: int) -> Any:
         """Call a lifecycle handler; handlers may lack the last `optional` arguments, as in older versions."""
@@ -137,9 +151,22 @@ def _call(function: Callable[..., Any], values: Any) -> Any:
     return run()
 
 
-def _surplus(function: Callable[..., Any], count: int, optional: int) -> int:
+def _fitting(function: Callable[..., Any] | None, values: Sequence[Any]) -> Sequence[Any] | None:
+    """The arguments without the surplus, if that is only None; None if not, or if the TypeError has another cause.
+
+    A function that takes fewer was not entered, so it may be called again. A wrapper that takes any number was: hence
+    not the signature of what it wraps.
+    """
+    if function is None:
+        return None
+    surplus = _surplus(function, len(values), len(values), follow_wrapped=False)
+    kept, dropped = values[: len(values) - surplus], values[len(values) - surplus :]
+    return kept if dropped and all(value is None for value in dropped) else None
+
+
+def _surplus(function: Callable[..., Any], count: int, optional: int, *, follow_wrapped: bool = True) -> int:
     """How many of the last `optional` of `count` arguments the function does not accept."""
-    parameters = inspect.signature(function).parameters.values()
+    parameters = inspect.signature(function, follow_wrapped=follow_wrapped).parameters.values()
     if any(parameter.kind is inspect.Parameter.VAR_POSITIONAL for parameter in parameters):
         return 0
     accepted = sum(

@@ -22,7 +22,7 @@ class AttachmentTimer(Timer):
     def __init__(self, connection: RejectingConnection, packet: packets.Packet) -> None:
         super().__init__()
         limits = connection.server.limits
-        self._assembler = packets.Assembler(packet)
+        self._assembler = packets.Assembler(packet, limits.max_attachments, limits.max_attachment_bytes)
         self._bytes_left = limits.max_attachment_bytes
         self._connection = connection
         connection.server.engine.wheel.start(self, limits.attachment_timeout)

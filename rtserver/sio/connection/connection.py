@@ -5,7 +5,8 @@ A packet that breaks the protocol closes the session, as in Node. Rules beyond `
    it may have been under way when the server disconnected the client. (Node closes the session here too.)
 2. The handlers of one client run one at a time, in the order of its packets. Acks and the end of the client are not
    queued, so that a handler may wait for them.
-3. Once the session is closing, packets are ignored.
+3. Once the session is closing, packets are ignored. So are an event without payload and an ack without id or with an
+   unknown one.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from rtserver.sio.limits.connection_limits import ConnectionSlot
 
 log = structlog.get_logger("rtserver.sio")
+
+NOT_JOINED = "packet for a namespace that is not joined"
 
 
 class Connection(JoinedNamespaces):
@@ -60,7 +63,13 @@ class Connection(JoinedNamespaces):
             else:
                 self._receive(message)
         except packets.PacketError as error:
+            self._violated(error)
+
+    def _violated(self, error: packets.PacketError) -> None:
+        if not isinstance(error, packets.EmptyEvent):
             self.reject(str(error))
+        elif not self._knows(error.namespace):
+            self.reject(NOT_JOINED)
 
     def _receive(self, message: str | bytes) -> None:
         packet = self._assemble(message)
@@ -93,22 +102,24 @@ class Connection(JoinedNamespaces):
         if packet.type == packets.CONNECT:
             self._start_connect(nsp, self.handshake.with_auth(packet.data))
             return
-        if packet.type == packets.EVENT:
+        if packet.type == packets.EVENT and packet.data:
             self._event(nsp, packet.data, packet.id, size)
             return
         client = self._clients.get(nsp)
         if client is None:
             self._check_joined(nsp)
         elif packet.type == packets.ACK:
-            if packet.id is None:
-                raise packets.PacketError("ack without id")
-            client.ack_received(packet.id, packet.data)
-        else:
+            if packet.id is not None:
+                client.ack_received(packet.id, packet.data or [])
+        elif packet.type == packets.DISCONNECT:
             self._remove_client(client, self.server.reason.CLIENT_DISCONNECT)
 
     def _check_joined(self, nsp: str) -> None:
-        if nsp not in self._clients and nsp not in self._left:
-            raise packets.PacketError("packet for a namespace that is not joined")
+        if not self._knows(nsp):
+            raise packets.PacketError(NOT_JOINED)
+
+    def _knows(self, nsp: str) -> bool:
+        return nsp in self._clients or nsp in self._left
 
     def _event(self, nsp: str, args: list[Any], id: int | None, size: int) -> None:
         client = self._clients.get(nsp)

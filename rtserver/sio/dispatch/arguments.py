@@ -1,7 +1,11 @@
 """Event arguments: checked and converted by the annotations of the handler, before the handler is called.
 
-1. An argument either becomes a value of the annotated type or raises `InvalidPayload`.
-2. A handler that cannot be served (a type that msgspec does not know, a required keyword) raises `TypeError` when its
+1. An argument either becomes a value of the annotated type or raises `InvalidPayload`. What counts as a value of a type
+   is decided by `rtserver.protocol.conversion`.
+2. Arguments beyond those of the handler are ignored, as in JavaScript. For a parameter that may be left out, null is
+   as good as nothing, unless the annotation includes None or is missing; and so is an empty list where an object is
+   expected, as PHP and Lua write empty lists and empty objects alike.
+3. A handler that cannot be served (a type that msgspec does not know, a required keyword) raises `TypeError` when its
    class is defined, not when the first event comes.
 """
 
@@ -16,17 +20,20 @@ from typing import Any
 import msgspec
 
 from rtserver.errors import InvalidPayload
+from rtserver.protocol.conversion import BYTES, convert
 
+_FAILURES = (msgspec.MsgspecError, TypeError, ValueError, RecursionError, OverflowError)
+"""TypeError and ValueError: a set of lists, or a Struct's own check. Unknown types fail at definition."""
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 class Arguments:
     """The parameters of one handler that the client fills."""
 
-    __slots__ = ("_exact", "_parameters", "_required", "_takes_rest", "_unchecked")
+    __slots__ = ("_defaults", "_exact", "_parameters", "_required", "_takes_rest", "_unchecked")
 
     def __init__(self, function: Callable[..., Any], leading: int) -> None:
-        """The server fills the first `leading` parameters (`self`, `client`, …). Raises `TypeError` by rule 2."""
+        """The server fills the first `leading` parameters (`self`, `client`, …). Raises `TypeError` by rule 3."""
         parameters = list(inspect.signature(function).parameters.values())
         self._takes_rest = any(parameter.kind is inspect.Parameter.VAR_POSITIONAL for parameter in parameters)
         positional = [parameter for parameter in parameters if parameter.kind in _POSITIONAL]
@@ -40,7 +47,8 @@ class Arguments:
         self._parameters = _kinds(function, own)
         self._exact = tuple(_exact(kind) for kind in self._parameters)
         self._unchecked = all(kind is Any for kind in self._parameters)
-        self._required = sum(parameter.default is inspect.Parameter.empty for parameter in own)
+        self._defaults = tuple(parameter.default for parameter in own)
+        self._required = sum(default is inspect.Parameter.empty for default in self._defaults)
 
     def convert(self, values: list[Any]) -> list[Any]:
         """Convert `values` in place and return it; raises `InvalidPayload`.
@@ -52,13 +60,32 @@ class Arguments:
             raise InvalidPayload(f"Expected {self._required} argument(s), got {count}")
         known = len(self._parameters)
         if count > known and not self._takes_rest:
-            raise InvalidPayload(f"Expected at most {known} argument(s), got {count}")
+            del values[known:]
         if self._unchecked:
             return values
         for at, exact in enumerate(self._exact[:count]):
             if exact is not None and type(values[at]) is not exact:
-                values[at] = _convert(values[at], self._parameters[at], at)
+                try:
+                    values[at] = msgspec.convert(values[at], self._parameters[at], builtin_types=BYTES, str_keys=True)
+                except _FAILURES:
+                    values[at] = self._mended(values[at], at)
         return values
+
+    def _mended(self, value: Any, at: int) -> Any:
+        """The value that the argument stands for, by rule 2 and `conversion`; raises `InvalidPayload`."""
+        try:
+            return convert(value, self._parameters[at])
+        except _FAILURES as error:
+            if at >= self._required and (value is None or (value == [] and self._takes_object(at))):
+                return self._defaults[at]
+            raise InvalidPayload(f"Argument {at + 1}: {error}") from None
+
+    def _takes_object(self, at: int) -> bool:
+        try:
+            convert({}, self._parameters[at])
+        except _FAILURES:
+            return False
+        return True
 
 
 def _kinds(function: Callable[..., Any], parameters: list[inspect.Parameter]) -> list[Any]:
@@ -83,11 +110,3 @@ def _exact(kind: Any) -> type | None:
     if kind is Any:
         return None
     return kind if kind in (str, int, float, bool) else _Never
-
-
-def _convert(value: Any, kind: Any, at: int) -> Any:
-    try:
-        return msgspec.convert(value, kind, builtin_types=(bytes, bytearray, memoryview), str_keys=True)
-    # TypeError and ValueError: a set of lists, or a Struct's own check. Types that msgspec lacks fail at definition.
-    except (msgspec.MsgspecError, TypeError, ValueError, RecursionError, OverflowError) as error:
-        raise InvalidPayload(f"Argument {at + 1}: {error}") from None

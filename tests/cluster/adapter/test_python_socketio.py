@@ -132,6 +132,9 @@ class _NoRooms:
     def rooms_of(self, name: str) -> Rooms[Any] | None:
         return None
 
+    def has_namespace(self, name: str) -> bool:
+        return True
+
 
 FIELDS = ("method", "event", "data", "binary", "namespace", "room", "skip_sid", "sid", "callback")
 JUNK = st.recursive(

@@ -95,7 +95,7 @@ async def test_a_redis_cluster_works_through_the_node_that_owns_the_slot(process
         slot = cluster.clients[0].cluster("KEYSLOT", SLOT_KEY)
         owner = cluster.nodes[slot * 3 // 16384]
         assert await load.sender.ask("CONFIG", "GET", "port") == [b"port", b"%d" % owner.port]
-        assert await load.sender.ask("SET", "{rtserver}:x", "1") == b"OK"
+        assert await load.sender.ask("SET", f"{SLOT_KEY}:x", "1") == b"OK"
         others = [client for client, node in zip(cluster.clients, cluster.nodes, strict=True) if node is not owner]
         with others[0].pubsub() as elsewhere:
             elsewhere.subscribe(CHANNEL)
@@ -122,4 +122,4 @@ async def count(bus: RedisBus, number: int) -> bool:
 async def asked(bus: RedisBus) -> None:
     """Redis replies that the key has moved; the bus follows it."""
     with contextlib.suppress(Exception):
-        await bus.ask("GET", "{rtserver}:x")
+        await bus.ask("GET", f"{SLOT_KEY}:x")

@@ -70,6 +70,7 @@ async def ask(client: Client, path: str, method: str = "GET", **options: Any) ->
     [
         ("", {"limit": 5, "onlyNew": False, "user": None, "before": None}),
         ("?limit=10&onlyNew=true&before=-7", {"limit": 10, "onlyNew": True, "user": None, "before": -7}),
+        ("?limit=7.0&before=-2.00", {"limit": 7, "onlyNew": False, "user": None, "before": -2}),
         ("?user=a&user=null&user=", {"limit": 5, "onlyNew": False, "user": ["a", "null", ""], "before": None}),
     ],
 )
@@ -80,7 +81,8 @@ async def test_query_parameters_are_converted_to_their_types(client: Client, que
 @pytest.mark.parametrize(
     "query",
     [
-        "limit=0", "limit=11", "limit=1.0", "limit=", "limit=null", "limit=+5", "limit=%35 ", "limit=1_0", "limit=٣",
+        "limit=0", "limit=11", "limit=1.5", "limit=11.0", "limit=1.", "limit=.0", "limit=1e1",
+        "limit=", "limit=null", "limit=+5", "limit=%35 ", "limit=1_0", "limit=٣",
         "limit=9999999999999999999999", "limit=5&limit=6", "onlyNew=1", "onlyNew=True", "only_new=true", "x=1", "=1",
     ],
 )  # fmt: skip

@@ -135,7 +135,18 @@ async def test_an_event_is_emitted_to_its_target(client: Client, backend: Backen
 
 
 @pytest.mark.parametrize(
-    ("given", "args"), [({}, []), ({"data": None}, [None]), ({"data": [1, 2]}, [[1, 2]]), ({"args": []}, [])]
+    ("given", "args"),
+    [
+        ({}, []),
+        ({"data": None}, [None]),
+        ({"data": [1, 2]}, [[1, 2]]),
+        ({"args": []}, []),
+        ({"args": None}, []),
+        ({"args": None, "data": 5}, [5]),
+        ({"args": [5], "data": None}, [5]),
+        ({"args": None, "volatile": None, "ack": None, "timeout": None, "key": None, "rooms": None}, []),
+        ({"data": 50.0}, [50.0]),
+    ],
 )
 async def test_data_is_one_argument_and_args_are_several(
     client: Client, backend: Backend, given: dict[str, Any], args: list[Any]
@@ -178,7 +189,7 @@ async def test_acks_of_clients_are_waited_for(client: Client, backend: Backend) 
 @pytest.mark.parametrize(
     "fault",
     [
-        {"timeout": 0}, {"timeout": 61}, {"timeout": "5"}, {"ack": 1}, {"ack": None}, {"volatile": True},
+        {"timeout": 0}, {"timeout": 61}, {"timeout": "5"}, {"ack": 1}, {"ack": "true"}, {"volatile": True},
         {"key": "k"}, {"at": "2030-01-01T00:00:00Z"},
     ],
 )  # fmt: skip

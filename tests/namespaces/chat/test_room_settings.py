@@ -122,12 +122,27 @@ def nested(depth: int) -> dict[str, Any]:
     return value
 
 
+async def test_null_resets_a_setting_to_its_default(device: Device) -> None:
+    admin = await device("root", "/chat", ("admin",))
+    given = {
+        "policy": "members",
+        "meta": {"a": 1},
+        "readOnly": True,
+        "slowSeconds": 5.0,
+        "keepSeconds": 60,
+        "keepCount": 5,
+    }
+    assert (await configured(admin, "general", **given)).items() >= given.items()
+    defaults = {**dict.fromkeys(given), "policy": "open", "readOnly": False}
+    assert (await configured(admin, "general", **dict.fromkeys(given))).items() >= defaults.items()
+
+
 async def test_hostile_settings_and_names_are_rejected(device: Device) -> None:
     admin = await device("root", "/chat", ("admin",))
     before = await configured(admin, "general", meta={"title": "x"})
     for changes in (
         {"policy": "closed"}, {"policy": "role:"}, {"policy": "role:a b"}, {"policy": "role:a\n"}, {"policy": 1},
-        {"policy": "role:" + "x" * 101}, {"meta": []}, {"meta": "x"}, {"readOnly": None}, {"readOnly": 1},
+        {"policy": "role:" + "x" * 101}, {"meta": []}, {"meta": "x"}, {"readOnly": 1},
         {"slowSeconds": -1}, {"slowSeconds": 1e9}, {"slowSeconds": 1.5}, {"keepSeconds": 0}, {"keepCount": 2**53},
         {"keepCount": "5"},
     ):  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+import functools
 
 import pytest
 import socketio
@@ -56,6 +57,64 @@ async def test_events_are_handled_and_acknowledged(sio, served, python):
     assert await client.call("sync", (1, 2)) == (2, 1)
     assert await client.call("nothing") is None
     assert await client.call("with spaces", 5) == 5
+
+
+async def test_surplus_nulls_are_ignored(sio, served, raw):
+    """A callback that was left undefined in JavaScript arrives as null."""
+    entered = []
+
+    @sio.event
+    async def one(sid, data):
+        return data
+
+    @sio.event
+    def none(sid):
+        return "none"
+
+    @sio.event
+    async def several(sid, *data):
+        return data
+
+    @sio.event
+    async def faulty(sid, data):
+        entered.append(data)
+        raise TypeError("a bug")
+
+    @functools.wraps(one)
+    async def wrapper(*args):
+        entered.append("wrapper")
+        return await one(*args)
+
+    class Classed(socketio.AsyncNamespace):
+        async def on_one(self, sid, data):
+            return data
+
+        def on_none(self, sid):
+            return "none"
+
+        async def on_faulty(self, sid, data):
+            entered.append(data)
+            raise TypeError("a bug")
+
+    sio.on("wrapped", wrapper)
+    sio.register_namespace(Classed("/classed"))
+    client = await raw(served.url)
+    for namespace in ("/", "/classed"):
+        await client.connect(namespace)
+        assert await client.call(namespace, "one", 1, None) == [1]
+        assert await client.call(namespace, "none", None, None) == ["none"]
+        for surplus in ([2], [None, 2], [2, None]):
+            [answer] = await client.call(namespace, "one", 1, *surplus)
+            assert answer["error"]["code"] == "internal"
+        assert await client.call(namespace, "none", None) == ["none"]
+        for arguments in ([], [1], [1, None]):
+            [answer] = await client.call(namespace, "faulty", *arguments)
+            assert answer["error"]["code"] == "internal"
+        assert entered == [1, 1], "a handler that was entered is not called again"
+        entered.clear()
+    assert await client.call("/", "several", 1, None) == [1, None]
+    [answer] = await client.call("/", "wrapped", 1, None)
+    assert (answer["error"]["code"], entered) == ("internal", ["wrapper"])
 
 
 @pytest.mark.parametrize("auth", [None, {"token": "t"}])

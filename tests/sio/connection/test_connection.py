@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import re
 
@@ -77,12 +78,12 @@ async def test_a_forged_lifecycle_event_runs_no_handler_and_closes_the_connectio
 @pytest.mark.parametrize(
     "packets",
     [
-        ["0"], ["2[]"], ["2[{}]"], ["2"], ["2{}"], ["2[null]"], ["7"], ["x"], [b"stray"], ["0[]"], ['0"token"'],
-        ['0/other,["array"]'], ['0/other,"string"'], ['51-["a"]', b"x"], [f'51-["a",{PLACE}]', "2[1]"],
-        [f'51-["a",{PLACE}]', '2["a"]'], [f'50-["a",{PLACE}]'], [f'54-["a",{PLACE}]'], [f'5-["a",{PLACE}]'],
-        [f'599999999999-["a",{PLACE}]'], ['51-["a",{"_placeholder":true,"num":1}]', b"x"],
-        [f'51-["a",{PLACE},{PLACE}]', b"x"], [f'52-["a",{PLACE}]', b"x", b"y"], ["2" + "9" * 100 + '["a"]'],
-        ["3[]"], ['3["x"]'], ["3" + "9" * 100 + "[]"], ["31{}"], ['4{"message":"no"}'], ['2/other,["a"]'],
+        ["0"], ["2[]"], ["2[{}]"], ["2/nowhere,"], ["2/other,"], ["2{}"], ["2[null]"], ["7"], ["x"], [b"stray"],
+        ["0[]"], ['0"token"'], ['0/other,["array"]'], ['0/other,"string"'], [f'51-["a"{f",{PLACE}" * 4}]', b"x"],
+        [f'51-["a",{PLACE}]', "2[1]"], [f'51-["a",{PLACE}]', '2["a"]'], [f'50-["a",{PLACE}]'],
+        [f'54-["a",{PLACE}]'], [f'5-["a",{PLACE}]'], [f'599999999999-["a",{PLACE}]'],
+        ['51-["a",{"_placeholder":true,"num":1}]', b"x"], ["2" + "9" * 101 + '["a"]'], ["3" + "9" * 101 + "[]"],
+        ["3/nowhere,"], ['3/other,["x"]'], ["31{}"], ['4{"message":"no"}'], ['2/other,["a"]'],
         ["1/other,"], ['2/nowhere,["a"]'], ['2["a",NaN]'], ["2[NaN]"], ["NaN"], ["null"], ["true"], ["1.5"], ["{}"],
         ['{"a":1}'], ["[50,91,93]"], ["[]"], ['2["a",' + "[" * 5000 + "]" * 5000 + "]"], ["[" * 100_000], [""], ["-"],
         ["0/" + "x" * 300], ['0/other,{"t":"' + "x" * 70_000 + '"}'],
@@ -98,6 +99,66 @@ async def test_a_packet_that_breaks_the_protocol_closes_the_connection(served, r
     await eventually(lambda: len(served.server.connections) == 1)
     assert await bystander.call("/", "echo", 1) == [1]
     assert seen(served) == ["on_connect", "on_connect", "on_disconnect parse error", "echo"]
+
+
+GOES_ON = [
+    ['3["x"]'], ["3[]"], ["3"], ["31"], ["3/,"], ['3123["x"]'], ["3" + "9" * 20 + "[]"], ["2"], ["2/,"], ["217"],
+    ["51-", b"x"], ["61-", b"x"], ["61-7", b"x"], [f'61-[{PLACE}]', b"x"], ['52-["echo"]', b"x", b"y"],
+]  # fmt: skip
+"""Packets on which Node goes on: it finds no listener and no callback for them."""
+
+
+@pytest.mark.parametrize("packets", GOES_ON, ids=lambda packets: str(packets)[:50])
+async def test_a_packet_without_effect_leaves_the_connection_open(served, raw, packets):
+    client = await raw(served.url)
+    await client.connect()
+    await client.send(*packets)
+    assert await client.call("/", "echo", "still here") == ["still here"]
+
+
+async def test_packets_without_effect_leave_a_polling_client_connected(served):
+    async with aiohttp.ClientSession() as http:
+        url = f"{served.url}/socket.io/?EIO=4&transport=polling"
+        async with http.get(url) as answer:
+            sid = json.loads((await answer.text())[1:])["sid"]
+        encoded = [
+            f"4{part}" if isinstance(part, str) else f"b{base64.b64encode(part).decode()}"
+            for packets in GOES_ON
+            for part in packets
+        ]
+        for body in ("40", *("\x1e".join(encoded[at : at + 10]) for at in range(0, len(encoded), 10)), '421["echo",1]'):
+            async with http.post(f"{url}&sid={sid}", data=body) as answer:
+                assert await answer.text() == "ok"
+        answers = ""
+        while "431[1]" not in answers:
+            async with http.get(f"{url}&sid={sid}") as answer:
+                assert answer.status == 200
+                answers += await answer.text()
+
+
+async def test_acks_without_values_or_with_long_ids_are_passed_on(serve, raw):
+    class Asking(Namespace, path="/"):
+        auth = "none"
+
+        @event("ask")
+        async def ask(self, client):
+            return repr(await client.emit_with_ack("question"))
+
+    served = await serve(Asking())
+    client = await raw(served.url)
+    await client.connect()
+    await client.send('212345678901234567890["ask"]')
+    assert await client.receive() == '20["question"]'
+    await client.send("30")
+    assert await client.receive() == '312345678901234567890["None"]'
+
+
+async def test_an_attachment_may_be_referenced_twice(served, raw):
+    client = await raw(served.url)
+    await client.connect()
+    await client.send(f'51-7["echo",{PLACE},{{"again":{PLACE}}}]', b"photo")
+    assert await client.receive() == '62-7[{"_placeholder":true,"num":0},{"again":{"_placeholder":true,"num":1}}]'
+    assert [await client.receive() for _ in range(2)] == [b"photo", b"photo"]
 
 
 @pytest.mark.parametrize("message", ["x", "9", "", "4", "٤", "5", "0{}", "bnot base64"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from datetime import UTC, datetime
 
 import msgpack
@@ -68,6 +69,48 @@ async def test_the_javascript_client(served, js, transports):
     await served.deserted()
 
 
+SIZES = (0, 1, 2, 4, 8, 16, 17, 255, 256, 70_000)
+KINDS = (None, "ArrayBuffer", "Uint8Array", "DataView", "Float64Array", "Int16Array")
+BUFFERS = [
+    (kind, content)
+    for kind in KINDS
+    for size in SIZES
+    for content in ({bytes(size), bytes([7, 0xD7, *range(254)] * (size // 256 + 1))[:size]})
+    if not (kind == "Float64Array" and size % 8) and not (kind == "Int16Array" and size % 2)
+    if size < 70_000 or kind in (None, "ArrayBuffer")
+]
+
+
+def given_to_javascript(kind, content):
+    encoded = base64.b64encode(content).decode()
+    return {"$bytes": encoded} if kind is None else {"$bytes": encoded, "as": kind}
+
+
+@pytest.mark.parametrize("transports", [["websocket"], ["polling"]])
+async def test_buffers_of_every_kind_and_size_arrive_as_their_bytes(served, js, transports):
+    client = await js(served.url, "/room", parser="msgpack", transports=transports)
+    sent = [given_to_javascript(kind, content) for kind, content in BUFFERS]
+    assert await client.call_all("echo", *sent) == [content for _, content in BUFFERS]
+    for value, (_, content) in zip(sent[:40], BUFFERS, strict=False):
+        assert await client.call("echo", {"deep": [value]}) == {"deep": [content]}
+
+
+async def test_dates_and_undefined_arrive_as_by_json(served, js):
+    client = await js(served.url, "/room", parser="msgpack")
+    dates = {
+        0: "1970-01-01T00:00:00.000Z",
+        1704067200123: "2024-01-01T00:00:00.123Z",
+        -62_135_596_800_001: "0000-12-31T23:59:59.999Z",
+        253_402_300_800_000: "+010000-01-01T00:00:00.000Z",
+        -8_640_000_000_000_000: "-271821-04-20T00:00:00.000Z",
+    }
+    undefined, zero = {"$undefined": True}, given_to_javascript("ArrayBuffer", bytes(8))
+    sent = [value for moment in dates for value in ({"$date": moment}, undefined, zero)]
+    assert await client.call_all("echo", *sent) == [
+        value for text in dates.values() for value in (text, None, bytes(8))
+    ]  # fmt: skip
+
+
 async def test_the_javascript_client_is_refused(served, js):
     client = await js(served.url, "/room", parser="msgpack", auth={"refuse": True}, wait=False)
     assert await client.connect_error() == {
@@ -98,7 +141,7 @@ def test_there_are_two_serializers():
 
 @pytest.mark.parametrize(
     "message",
-    ["40/room,", '42["echo"]', b"", b"\xc1", msgpack.packb({"type": 2, "nsp": "/room", "data": []}),
+    ["40/room,", '42["echo"]', b"", b"\xc1", msgpack.packb({"type": 2, "nsp": "/room"}),
      msgpack.packb({"type": 0, "nsp": "/room"}), msgpack.packb({"type": 2, "nsp": "/never", "data": ["a"]}),
      msgpack.packb({"type": 2, "nsp": "/room", "data": ["disconnect"]})],
 )  # fmt: skip
@@ -111,3 +154,19 @@ async def test_a_packet_that_breaks_the_protocol_closes_the_connection(served, r
     await client.engine_send(message)
     assert await client.closed() == []
     await served.deserted()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"type": 3, "data": ["x"]}, {"type": 3, "data": ["x"], "id": 2**63}, {"type": 2, "data": []},
+     {"type": 2, "data": [{}], "id": 7}, {"type": 2, "data": [None]}],
+)  # fmt: skip
+async def test_a_packet_without_effect_leaves_the_connection_open(served, raw, fields):
+    client = await raw(served.url)
+    await client.engine_send(msgpack.packb({"type": 0, "nsp": "/room"}))
+    await client.receive()
+    await client.receive()
+    await client.engine_send(msgpack.packb({**fields, "nsp": "/room"}))
+    await client.engine_send(msgpack.packb({"type": 2, "nsp": "/room", "data": ["echo", 1], "id": 2**60}))
+    answer = {"type": 3, "nsp": "/room", "data": [1], "id": 2**60}
+    assert msgpack.unpackb(await client.receive()) == answer

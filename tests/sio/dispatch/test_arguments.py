@@ -111,15 +111,54 @@ def test_the_message_names_the_faulty_field():
         taking(Outer).convert([{"room": "a", "rest": [{"orderId": "x"}]}])
 
 
-def test_the_number_of_arguments_is_checked():
+def test_missing_arguments_are_rejected_and_surplus_ones_ignored():
     def handler(self, client, a: int, b: str = "default"): ...
 
     arguments = Arguments(handler, 2)
     assert arguments.convert([1]) == [1]
     assert arguments.convert([1, "x"]) == [1, "x"]
-    for wrong in ([], [1, "x", 3]):
-        with pytest.raises(InvalidPayload, match="argument"):
+    for surplus in ([None], [None, None], [3], [{"any": b"thing"}, [], "y"]):
+        assert arguments.convert([1, "x", *surplus]) == [1, "x"]
+    for wrong in ([], [None], [None, "x"]):
+        with pytest.raises(InvalidPayload, match=r"[Aa]rgument"):
             arguments.convert(wrong)
+    assert Arguments(lambda self, client: None, 2).convert([None, {}]) == []
+
+
+EMPTY = Outer("empty")
+
+
+def test_null_takes_the_default():
+    def handler(self, client, a: int = 5, b: Outer = EMPTY, c: str | None = "kept", d=7, e: Any = 8): ...
+
+    arguments = Arguments(handler, 2)
+    assert arguments.convert([None]) == [5]
+    assert arguments.convert([None] * 5) == [5, EMPTY, None, None, None]
+    assert arguments.convert([2.0, {"room": "a", "rest": None}]) == [2, Outer("a")]
+    with pytest.raises(InvalidPayload, match="Argument 2"):
+        arguments.convert([None, {"room": None}])
+
+
+@pytest.mark.parametrize("value", [50.5, "50", True, [], {}, 1e300, float("inf")])
+def test_a_default_does_not_hide_a_wrong_value(value):
+    def handler(self, client, limit: int = 50): ...
+
+    with pytest.raises(InvalidPayload, match="Argument 1"):
+        Arguments(handler, 2).convert([value])
+
+
+def test_an_empty_list_counts_as_no_payload_where_none_is_needed():
+    class Filter(msgspec.Struct):
+        limit: int = 5
+
+    def handler(self, client, a: Filter = Filter(7), b: dict[str, int] = {}, c: list[int] = [1]): ...  # noqa: B006, B008
+
+    assert Arguments(handler, 2).convert([[], [], []]) == [Filter(7), {}, []]
+    for kind in (Filter, dict[str, int], Inner):
+        with pytest.raises(InvalidPayload, match="Argument 1"):
+            taking(kind).convert([[]])
+    with pytest.raises(InvalidPayload, match="Argument 1"):
+        Arguments(handler, 2).convert([[1]])
 
 
 def test_star_args_take_the_rest_unconverted():

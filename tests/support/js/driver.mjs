@@ -3,7 +3,9 @@
 // In:  {id, op, client, ...}       one operation (see `operations`)
 // Out: {id, value} | {id, error}   its answer
 //      {client, kind, name, args}  what the client received; kind: event | socket | manager | engine
-// Bytes travel as {"$bytes": base64}; the ack callback of a server's event as {"$ack": true}.
+// Bytes travel as {"$bytes": base64}, to the driver also as {"$bytes": base64, "as": "ArrayBuffer" | "Float64Array" | …};
+// {"$date": milliseconds} and {"$undefined": true} are what their names say, to the driver only; the ack callback of a
+// server's event is {"$ack": true}.
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 import { io } from "socket.io-client";
@@ -33,10 +35,18 @@ function encode(value) {
 function decode(value) {
   if (Array.isArray(value)) return value.map(decode);
   if (value && typeof value === "object") {
-    if (typeof value.$bytes === "string") return Buffer.from(value.$bytes, "base64");
+    if (typeof value.$bytes === "string") return decodeBytes(Buffer.from(value.$bytes, "base64"), value.as);
+    if (typeof value.$date === "number") return new Date(value.$date);
+    if (value.$undefined === true) return undefined;
     return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, decode(inner)]));
   }
   return value;
+}
+
+function decodeBytes(buffer, kind) {
+  if (kind === undefined) return buffer;
+  const copy = new Uint8Array(buffer).buffer;
+  return kind === "ArrayBuffer" ? copy : new globalThis[kind](copy);
 }
 
 const MANAGER_EVENTS = [

@@ -5,6 +5,7 @@ const REFUSALS = {
   token_missing: "The server wants to know who you are: no token was sent.",
   token_invalid: "The server does not accept this token. It may have been made with another secret.",
   token_expired: "Your token has expired. Get a new one to go on.",
+  token_not_yet_valid: "Your token is not valid yet: a clock is wrong, or it is for later.",
   token_revoked: "Your access was revoked.",
   forbidden: "You are known, but not allowed in here.",
   rate_limited: "Too many connections right now. Trying again shortly.",
