@@ -162,7 +162,8 @@ await admin.emitWithAck("announce", { namespaces: ["/chat"], event: "maintenance
 await until(() => announced.length === 1, "announced");
 assert.deepEqual(announced, [{ event: "maintenance", data: { text: "at 22:00" } }]);
 admin.close();
-const own = new Chat(io(`${url.replace("http", "ws")}/chat`, { auth: { token: tokens.erin }, forceNew: true }), { user: "erin" });
+const socket = io(`${url.replace("http", "ws")}/chat`, { auth: { token: tokens.erin }, forceNew: true });
+const own = new Chat(socket, { user: "erin" });
 assert.equal((await own.open("side")).messages[0].text, "over here");
 assert.equal(own.uploads.url, url);
 assert.throws(() => new Chat(own.connection.socket, {}), /pass `user`/);
