@@ -9,7 +9,9 @@ too much for 10,000 sessions. A hashed timing wheel (Varghese and Lauck, 1987) s
 2. A timer that is due in `ticks` goes into the slot that is that many steps ahead, modulo `SLOTS`. If that is more than
    one revolution of the wheel, `_rounds` counts how often the slot has to come round before the timer fires.
 3. When the wheel reaches a slot, the timers of it with no rounds left fire; the others lose a round.
-4. The price is precision: a timer fires up to one tick late, but never early.
+4. The price is precision. A timer set by `start` fires up to one tick late, but never early: what it allows for is
+   allowed in full. One set by `start_before` fires up to one tick early, but never late: a heartbeat has a time that
+   the other side knows, and what comes after it is too late.
 5. The wheel stops while no timer is set, so an idle server does not wake up.
 6. A timer is an object that inherits `Timer`: a session is its own timer, which saves an object per session. It waits
    for one thing at a time; to start it again moves it.
@@ -64,12 +66,26 @@ class Wheel:
 
     def start(self, timer: Timer, seconds: float) -> None:
         """Let it fire after `seconds`; a timer that is set already is moved."""
+        # A part of the current tick has passed: the first one to come does not count.
+        self._insert(timer, max(1, math.ceil(seconds / self._tick)))
+
+    def start_before(self, timer: Timer, seconds: float) -> None:
+        """Let it fire within the last tick before `seconds` have passed; a timer that is set already is moved.
+
+        The next tick is the earliest, also if that is later.
+        """
+        if self._handle is None:
+            self._schedule()
+        # The event loop adds up to two grains.
+        left = asyncio.get_running_loop().time() + seconds - 2 * GRAIN - self._due
+        self._insert(timer, max(0, math.floor(left / self._tick)))
+
+    def _insert(self, timer: Timer, ticks: int) -> None:
+        """Let it fire so many ticks after the next one."""
         self.stop(timer)
         if self._handle is None:
             self._schedule()
-        # One tick more, as a part of the current one has passed.
-        ticks = max(1, math.ceil(seconds / self._tick)) + 1
-        timer._rounds, offset = divmod(ticks - 1, SLOTS)
+        timer._rounds, offset = divmod(ticks, SLOTS)
         timer._slot = (self._position + 1 + offset) % SLOTS
         self._slots[timer._slot].add(timer)
         self._count += 1

@@ -1,4 +1,4 @@
-"""Timer wheel: timers fire never early and at most a tick late; setting, moving and stopping them."""
+"""Timer wheel: timers fire never early or never late, by at most a tick; setting, moving and stopping them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from rtserver.timer_wheel import SLOTS, Timer, Wheel
+from rtserver.timer_wheel import GRAIN, SLOTS, Timer, Wheel
 
 TICK = 0.004
 
@@ -57,6 +57,54 @@ async def test_a_timer_of_several_revolutions_never_fires_early():
     bell = await wait(wheel, seconds)
     assert bell.times[0] - began >= seconds
     assert len(bell.times) == 1
+
+
+@pytest.mark.parametrize("seconds", [0.02, 0.03, 0.05, 0.0777])
+@pytest.mark.parametrize("waited", [0, 0.001, 0.003, 0.0045])
+async def test_a_timer_with_a_deadline_is_set_to_the_last_tick_before_it(wheel, seconds, waited):
+    """Computed, not measured: a loaded machine is late with everything."""
+    other, bell = Bell(), Bell()
+    wheel.start(other, 60)
+    await asyncio.sleep(waited)
+    began = asyncio.get_running_loop().time()
+    wheel.start_before(bell, seconds)
+    steps = (bell._slot - wheel._position - 1) % SLOTS + bell._rounds * SLOTS
+    fires = wheel._due + GRAIN + steps * TICK
+    assert seconds - TICK - 3 * GRAIN <= fires - began <= seconds
+
+
+async def test_a_deadline_shorter_than_a_tick_is_the_next_tick(wheel):
+    bell = Bell()
+    wheel.start_before(bell, 0)
+    assert (bell._slot, bell._rounds) == (wheel._position + 1, 0)
+
+
+async def test_a_deadline_of_several_revolutions_is_kept():
+    wheel = Wheel(0.0002)
+    seconds = 0.0002 * (SLOTS * 2 + 7) + 2 * GRAIN
+    bell = Bell()
+    wheel.start_before(bell, seconds)
+    assert bell._rounds == 2
+    wheel.close()
+
+
+async def test_two_deadlines_in_a_row_are_not_late_together(wheel):
+    """A heartbeat is a ping and the wait for its pong: what the second one adds is counted from the first."""
+    bell, fires = Bell(), []
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    bell.then = lambda: len(bell.times) == 1 and again()
+
+    def again() -> None:
+        wheel.start_before(bell, 0.02)
+        fires.append(wheel._due + GRAIN + (bell._slot - wheel._position - 1) % SLOTS * TICK - loop.time())
+
+    bell.rang = asyncio.Event()
+    wheel.start_before(bell, 0.03)
+    assert wheel._due + GRAIN + (bell._slot - wheel._position - 1) % SLOTS * TICK - began <= 0.03
+    async with asyncio.timeout(10):
+        await bell.rang.wait()
+    assert fires[0] <= 0.02
 
 
 async def test_timers_fire_in_order(wheel):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ from rtserver.http.cors import Cors
 from rtserver.http.errors import error_boundary
 from rtserver.http.health import Health
 from rtserver.http.metrics import MetricsPage
-from rtserver.http.pages.client_bundle import ClientBundle
+from rtserver.http.pages.client_bundle import ClientBundle, bundle_paths
 from rtserver.http.pages.client_modules import ClientModules
 from rtserver.http.pages.dev_tokens import DevTokens
 from rtserver.http.pages.pages import Pages
@@ -121,6 +122,7 @@ class _Composition:
             max_http_buffer_size=settings.max_payload,
             max_packets=settings.max_packets,
             outbox_limit=settings.outbox_limit,
+            outbox_total=settings.outbox_total,
             cors_allowed_origins=self.origins,
         )
         self.chat = ChatParts(settings, self.database, self.messages, self.presence, self.notifier)
@@ -140,14 +142,15 @@ class _Composition:
         app = web.Application(middlewares=[error_boundary], client_max_size=self.settings.max_payload)
         app[SERVER] = self.server
         app[DRAINING] = self.draining
-        Cors(self.origins, covers=allows_cors).install(app)
+        covers = partial(allows_cors, bundle=bundle_paths(self.settings.path))
+        Cors(self.origins, covers=covers).install(app)
         for part in self._http_parts():
             app.add_routes(part.routes())
         app.cleanup_ctx.extend([
             self._run_store, self.chat.run, self.inboxes.run_store, self._run_cluster, self.inboxes.run,
             self.ingest.run, self._watch_loop,
         ])  # fmt: skip
-        self.server.attach(app)
+        self.server.attach(app, self.settings.path)
         return app
 
     def _http_parts(self) -> Iterable[Any]:
@@ -163,9 +166,9 @@ class _Composition:
         )  # fmt: skip
         yield compose_api(settings, self.verifier, VERSION, parts)
         yield from self.chat.upload_pages()
-        yield ClientBundle(WEB / "vendor" / "socket.io")
+        yield ClientBundle(WEB / "vendor" / "socket.io", settings.path)
         yield ClientModules(WEB / "client", WEB / "client_types")
-        yield Pages(WEB, development=development)
+        yield Pages(WEB, development=development, socketio_path=settings.path)
         if development and can_sign(settings):
             yield DevTokens(lambda user, name, roles: dev_token(settings, user, name, roles))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from rtserver.app.chat import ChatParts
 from rtserver.app.emit_service import EmitService
@@ -22,7 +22,7 @@ from rtserver.http.endpoints.room_presence import RoomPresenceApi
 from rtserver.http.endpoints.rooms import RoomsApi
 from rtserver.http.endpoints.scheduled import ScheduledApi
 from rtserver.http.endpoints.users import UsersApi
-from rtserver.http.pages.client_bundle import PATHS as BUNDLE_PATHS
+from rtserver.http.pages.client_bundle import bundle_paths
 from rtserver.http.pages.client_modules import covers_client
 from rtserver.sio.server import Server
 from rtserver.store.db.database import Database
@@ -74,6 +74,6 @@ def compose_api(settings: Settings, verifier: TokenVerifier, version: str, parts
     )  # fmt: skip
 
 
-def allows_cors(path: str) -> bool:
+def allows_cors(path: str, bundle: Container[str] = bundle_paths()) -> bool:
     """Whether pages of other origins may read this path: the API, the client bundle and the client modules."""
-    return covers_api(path) or path in BUNDLE_PATHS or covers_client(path)
+    return covers_api(path) or path in bundle or covers_client(path)

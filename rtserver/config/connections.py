@@ -29,8 +29,9 @@ class BrowserSettings(ServerSettings):
     """The origins of the web pages that may connect, besides the server's own; apps and files have origins too, such as
     `capacitor://localhost` and `file://` ([deploy.md](deploy.md#which-pages-may-connect)). Development mode also allows
     pages of this machine, whatever their port."""
-    trusted_proxies: kind.Networks = ()
-    """Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are trusted."""
+    trusted_proxies: kind.TrustedPeers = ()
+    """Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are trusted; `unix` is each that connects to a Unix
+    socket."""
 
 
 class ConnectionSettings(BackingServiceSettings):
@@ -40,6 +41,9 @@ class ConnectionSettings(BackingServiceSettings):
 
     namespaces: kind.Plugins = ()
     """Your own namespaces."""
+    path: kind.UrlPath = "/socket.io"
+    """The path of Socket.IO and of the client that comes with the server. Clients name another one too:
+    `io(url, { path: "/realtime" })`, and so do the rules of a proxy."""
     transports: kind.Transports = ("polling", "websocket")
     """The transports that clients may use."""
     parser: kind.Parser = "json"

@@ -8,21 +8,20 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic.fields import FieldInfo
 
 from rtserver.auth.keys import ALGORITHMS, looks_like_pem, public_keys, webhook_key
 from rtserver.config.urls import check_database_url, check_redis_url, check_web_url, check_webhook_url
+from rtserver.protocol.addresses import TrustedPeer, trusted_peer
 from rtserver.protocol.origins import parse_setting
 from rtserver.rate_limit import Rate
 
 S = TypeVar("S")
 T = TypeVar("T")
-Network: TypeAlias = IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +82,22 @@ def _origin(value: str) -> str:
     return str(origin)
 
 
+_host_shape = _matching(r"unix:/\S+|(?!unix:)[^\s/\[\]]+")
+
+
+def _host(value: str) -> str:
+    """Return the host without the brackets that a URL has around an IPv6 address."""
+    return _host_shape(value[1:-1] if value.startswith("[") and value.endswith("]") else value)
+
+
+_path_shape = _matching(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]{1,100}){1,8}")
+
+
+def _url_path(value: str) -> str:
+    """Return the path with a slash at its beginning and none at its end."""
+    return _path_shape("/" + value.strip().removeprefix("/").removesuffix("/"))
+
+
 def _algorithm(value: str) -> str:
     for known in ALGORITHMS:
         if known.lower() == value.lower():
@@ -118,17 +133,13 @@ def _read(path: str) -> str:
         raise ValueError("it is neither a PEM nor a readable file") from None
 
 
-def _network(value: Any) -> Network:
-    return ip_network(str(value), strict=False)
-
-
 def _distinct(values: tuple[T, ...]) -> tuple[T, ...]:
     return tuple(dict.fromkeys(values))
 
 
 Mode = Annotated[Literal["development", "production"], BeforeValidator(_lower), FieldRule("development or production")]
 HostName = Annotated[
-    str, AfterValidator(_matching(r"[^\s/]+")), FieldRule("an address or a host name, such as 127.0.0.1 or 0.0.0.0")
+    str, AfterValidator(_host), FieldRule("an address, a host name or unix:/path, such as 127.0.0.1, :: or 0.0.0.0")
 ]
 Port = Annotated[int, Field(ge=0, le=65535), FieldRule("a whole number from 0 to 65535")]
 WorkerCount = Annotated[int, Field(ge=1, le=256), FieldRule("a whole number from 1 to 256")]
@@ -206,9 +217,9 @@ Origins = Annotated[
     tuple[str, ...], BeforeValidator(_split), AfterValidator(_each(_origin)), AfterValidator(_distinct),
     FieldRule("a list of origins such as https://example.com, without a path"),
 ]  # fmt: skip
-Networks = Annotated[
-    tuple[Network, ...], BeforeValidator(lambda value: _each(_network)(_split(value))),
-    FieldRule("a list of addresses or networks such as 127.0.0.1, 10.0.0.0/8"),
+TrustedPeers = Annotated[
+    tuple[TrustedPeer, ...], BeforeValidator(lambda value: _each(lambda peer: trusted_peer(str(peer)))(_split(value))),
+    FieldRule("a list of addresses or networks such as 127.0.0.1, 10.0.0.0/8, or unix"),
 ]  # fmt: skip
 Plugins = Annotated[
     tuple[str, ...], BeforeValidator(_split), AfterValidator(_each(_matching(r"[^\W\d][\w.]*:[^\W\d][\w.]*"))),
@@ -219,6 +230,9 @@ Transports = Annotated[
     Field(min_length=1), BeforeValidator(_split), AfterValidator(_distinct),
     FieldRule("polling, websocket or both"),
 ]  # fmt: skip
+UrlPath = Annotated[
+    str, AfterValidator(_url_path), FieldRule("a path of letters, digits and -._~ such as /socket.io or /app/realtime")
+]
 Parser = Annotated[Literal["json", "msgpack"], BeforeValidator(_lower), FieldRule("json or msgpack")]
 EventRate = Annotated[Rate | None, BeforeValidator(_rate), FieldRule("COUNT/s or COUNT/m, such as 50/s, or off")]
 AdapterKind = Annotated[

@@ -20,9 +20,11 @@ class ServerSettings(BaseModel):
     """`development` makes its own secret, serves the demo pages and prints ready-made tokens; `production` refuses to
     start with unsafe settings."""
     host: kind.HostName = "127.0.0.1"
-    """The address to listen on; `0.0.0.0` is every interface, as in a container."""
+    """The address to listen on; `0.0.0.0` is every interface, as in a container, `::` the same over IPv6 and IPv4, and
+    `unix:/run/rtserver/socket` a Unix socket for a proxy on this machine
+    ([deploy.md](deploy.md#a-unix-socket))."""
     port: kind.Port = 8000
-    """The port to listen on; 0 lets the system choose a free one."""
+    """The port to listen on; 0 lets the system choose a free one. A Unix socket has none."""
     workers: kind.WorkerCount = 1
     """Processes that share the port, under a supervisor ([deploy.md](deploy.md#several-processes-on-one-machine)). More
     than one needs Redis."""

@@ -19,6 +19,7 @@ from rtserver.config.field_types import FieldRule
 from rtserver.config.settings_fields import SettingsFields
 from rtserver.config.sources import Found, Sources, nearest, variable
 from rtserver.config.urls import has_password, is_encrypted_or_local
+from rtserver.protocol.addresses import UNIX
 
 _LONGEST_SHOWN = 60
 _SHORTEST_API_KEY = 16
@@ -129,6 +130,18 @@ def _workers(settings: SettingsFields) -> Iterator[str]:
         )
 
 
+_PATHS_OF_PAGES = frozenset({
+    "admin", "api", "assets", "chat", "client", "dev", "favicon.ico", "favicon.svg", "healthz", "metrics",
+    "notifications", "readyz", "uploads",
+})  # fmt: skip
+
+
+def _path(settings: SettingsFields) -> Iterator[str]:
+    first = settings.path.split("/")[1]
+    if first in _PATHS_OF_PAGES:
+        yield f"{variable('path')} must not begin with /{first}: the server has pages of its own there."
+
+
 def _parser(settings: SettingsFields) -> Iterator[str]:
     if settings.allow_eio3 and settings.parser == "msgpack":
         yield f"{variable('allow_eio3')} needs {variable('parser')} json."
@@ -183,7 +196,7 @@ def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
-        return host == "localhost"
+        return host == "localhost" or host.startswith("unix:")
 
 
 def _any_origin(settings: SettingsFields) -> Iterator[str]:
@@ -197,8 +210,16 @@ def _token_in_query(settings: SettingsFields) -> Iterator[str]:
 
 
 def _any_proxy(settings: SettingsFields) -> Iterator[str]:
-    if any(network.prefixlen == 0 for network in settings.trusted_proxies):
+    if any(peer != UNIX and peer.prefixlen == 0 for peer in settings.trusted_proxies):
         yield f"{variable('trusted_proxies')} holds every address: each client can claim to come from any other."
+
+
+def _unix_peers(settings: SettingsFields) -> Iterator[str]:
+    if settings.host.startswith("unix:") and UNIX not in settings.trusted_proxies:
+        yield (
+            f"{variable('trusted_proxies')} does not hold unix: all clients that come through {settings.host} count as "
+            "one address."
+        )
 
 
 def _password_in_flag(settings: SettingsFields) -> Iterator[str]:
@@ -221,6 +242,11 @@ def _small_outbox(settings: SettingsFields) -> Iterator[str]:
         yield (
             f"{variable('outbox_limit')} is below {variable('max_payload')}: one large message can disconnect its "
             "receiver."
+        )
+    if settings.outbox_total < settings.outbox_limit:
+        yield (
+            f"{variable('outbox_total')} is below {variable('outbox_limit')}: what waits for one client can disconnect "
+            "others."
         )
 
 
@@ -249,6 +275,7 @@ _RULES = (
     _rule("fault", _origins, "cors_origins", mode="production"),
     _rule("fault", _api_key, "api_key", mode="production"),
     _rule("fault", _workers, "workers", "redis_url"),
+    _rule("fault", _path, "path"),
     _rule("fault", _parser, "allow_eio3", "parser"),
     _rule("fault", _strong_cluster_secrets, "cluster_secret"),
     _rule("fault", _webhooks, "webhook_url", "webhook_secret", mode="production"),
@@ -261,9 +288,10 @@ _RULES = (
     _rule("warning", _any_origin, "cors_origins", mode="development"),
     _rule("warning", _token_in_query, "jwt_query"),
     _rule("warning", _any_proxy, "trusted_proxies"),
+    _rule("warning", _unix_peers, "host", "trusted_proxies"),
     _rule("warning", _password_in_flag, "redis_url", "database_url"),
     _rule("warning", _no_recovery, "recovery_seconds"),
-    _rule("warning", _small_outbox, "outbox_limit", "max_payload"),
+    _rule("warning", _small_outbox, "outbox_limit", "outbox_total", "max_payload"),
 )
 
 

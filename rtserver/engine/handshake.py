@@ -21,7 +21,7 @@ from rtserver.engine.http.fastpath_parser import FastHandshakeRequest
 from rtserver.engine.http.request import HandshakeRequest, revision_of, wants_websocket
 from rtserver.engine.http.responses import Answer, Refusal
 from rtserver.engine.http.takeover import take_over
-from rtserver.engine.http.websocket_handshake import accept_key, switching_protocols
+from rtserver.engine.http.websocket_handshake import SUBPROTOCOL, accept_key, chosen_subprotocol, switching_protocols
 from rtserver.engine.session.interfaces import MessageReceiver, Reason
 from rtserver.engine.session.options import EngineOptions
 from rtserver.engine.session.session import Session
@@ -73,7 +73,15 @@ class Handshaker:
     def needs_request(self) -> bool:
         """Whether a handshake needs aiohttp's request, so that the fast path cannot answer it."""
         options = self._engine.options
-        return options.allow_request is not None or self._origins.needs_request or self._listener.needs_request
+        hooked = options.allow_request is not None or options.handle_protocols is not None
+        return hooked or self._origins.needs_request or self._listener.needs_request
+
+    def refusal_headers(self, request: HandshakeRequest) -> dict[str, str]:
+        """Return the CORS headers for the refusal of a request that could not be parsed."""
+        try:
+            return {} if self._origins.needs_request else self._origins.headers(request)
+        except Refusal:
+            return {}
 
     async def handshake(self, request: web.Request, transport: str, headers: dict[str, str]) -> Answer:
         """Open a session; `headers`: of the response, to which cookie and extensions are added. Raises `Refusal`."""
@@ -118,8 +126,9 @@ class Handshaker:
             raise Refusal(responses.SESSION_UNKNOWN)
         if request.query["transport"] != "websocket":
             raise Refusal(responses.BAD_REQUEST)
-        accept, socket = accept_key(request), new_websocket(self._engine, request, headers)
-        answer, tail = take_over(request, socket, switching_protocols(accept, headers))
+        accept, subprotocol = accept_key(request), self._subprotocol(request)
+        socket = new_websocket(self._engine, request, headers)
+        answer, tail = take_over(request, socket, switching_protocols(accept, headers | subprotocol))
         if session.upgrade is not None or session.socket is not None or not self._engine.options.allow_upgrades:
             socket.close()
         else:
@@ -128,11 +137,15 @@ class Handshaker:
         return answer
 
     def _accept_websocket(self, request: HandshakeRequest, headers: dict[str, str]) -> Accepted:
-        accept = accept_key(request)
+        accept, subprotocol = accept_key(request), self._subprotocol(request)
         socket = new_websocket(self._engine, request, headers)
         session = self._open_session(request, headers)
         first = frame(open_packet(session.id, self._engine.options, []), TEXT)
-        return Accepted(session, socket, switching_protocols(accept, headers) + first)
+        return Accepted(session, socket, switching_protocols(accept, headers | subprotocol) + first)
+
+    def _subprotocol(self, request: HandshakeRequest) -> dict[str, str]:
+        chosen = chosen_subprotocol(request, self._engine.options.handle_protocols)
+        return {} if chosen is None else {SUBPROTOCOL: chosen}
 
     def _finish_by_aiohttp(self, request: web.Request, accepted: Accepted) -> Answer:
         try:

@@ -18,6 +18,7 @@ from aiohttp import web
 from aiohttp.log import access_logger
 
 from rtserver.engine.http.fastpath_parser import HEAD_END, MAX_HEAD, read_handshake
+from rtserver.engine.http.head_limit import BoundedServer
 from rtserver.engine.transports.polling_fastpath import IDLE_SECONDS
 from rtserver.timer_wheel import Timer
 
@@ -40,13 +41,16 @@ class Runner(web.AppRunner):
     """`web.AppRunner` for an application with a Socket.IO server: the same, but faster at opening connections.
 
     With an access log, or with middlewares or signals of the application, which expect to see each request, it is
-    `web.AppRunner` without the fast path.
+    `web.AppRunner` without the fast path. In both cases request heads are limited by `rtserver.engine.http.head_limit`.
     """
 
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
         fast_path = self.app.get(FAST_PATH)
-        if fast_path is None or self._has_access_log:
+        if fast_path is None:
+            return server
+        server = BoundedServer(server, fast_path.handshaker.refusal_headers)
+        if self._has_access_log:
             return server
         if self._is_watched and not fast_path.engine.options.keep_connections:
             return server

@@ -16,9 +16,10 @@ from aiohttp import web
 from rtserver.engine.handshake import Handshaker, SessionListener
 from rtserver.engine.http import responses
 from rtserver.engine.http.cors import OriginPolicy
-from rtserver.engine.http.request import revision_of, wants_websocket
+from rtserver.engine.http.request import is_at, revision_of, wants_websocket
 from rtserver.engine.http.responses import Answer, Refusal
 from rtserver.engine.http.takeover import can_take_over
+from rtserver.engine.http.websocket_handshake import HandleProtocols
 from rtserver.engine.runner import FAST_PATH, FastPath
 from rtserver.engine.session.interfaces import EngineMetrics, PeerWorkers, Reason
 from rtserver.engine.session.options import AllowRequest, EngineOptions
@@ -47,9 +48,11 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
         metrics: EngineMetrics,
         instance_id: str = "",
         outbox_limit: int = 1_048_576,
+        outbox_total: int = 268_435_456,
         max_packets: int = 10_000,
         allow_eio3: bool = False,
         allow_request: AllowRequest | None = None,
+        handle_protocols: HandleProtocols | None = None,
         keep_connections: bool = False,
         per_message_deflate: bool = False,
         **options: Any,
@@ -62,10 +65,12 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
             max_payload=self.max_http_buffer_size,
             max_packets=max_packets,
             outbox_limit=outbox_limit,
+            outbox_total=outbox_total,
             transports=self.transports,
             allow_upgrades=self.allow_upgrades,
             allow_eio3=allow_eio3,
             allow_request=allow_request,
+            handle_protocols=handle_protocols,
             cookie=self.cookie,
             http_compression=self.http_compression,
             per_message_deflate=per_message_deflate,
@@ -90,12 +95,13 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
     # HTTP requests.
 
     def attach(self, app: web.Application, engineio_path: str = "engine.io") -> None:
-        """Serve Engine.IO under this path of the application; before it starts."""
+        """Serve Engine.IO under this path of the application, with and without a slash at its end; before it starts."""
         if not isinstance(app, web.Application):
             raise TypeError(f"an aiohttp.web.Application is needed, not a value of the type {type(app).__qualname__}")
-        path = f"/{engineio_path.strip('/')}/"
+        path = f"/{engineio_path.strip('/')}/" if engineio_path.strip("/") else "/"
         self._state.path = path
-        app.router.add_route("*", path, self.handle_request)
+        for served in dict.fromkeys((path, path.removesuffix("/") or "/")):
+            app.router.add_route("*", served, self.handle_request)
         app[FAST_PATH] = FastPath(self._state, self._handshaker)
 
     @property
@@ -132,7 +138,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
             return False
         query = request.query
         plain = query.get("transport") == "polling" and query.get("EIO") == "4" and "j" not in query
-        return plain and request.path == self._state.path and can_take_over(request, self.options.keep_connections)
+        return plain and is_at(self._state.path, request.path) and can_take_over(request, self.options.keep_connections)
 
     async def _answer(self, request: web.Request, headers: dict[str, str]) -> Answer:
         transport = request.query.get("transport")

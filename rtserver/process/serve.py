@@ -20,7 +20,7 @@ from aiohttp import web
 from rtserver.app.composition import create_app
 from rtserver.config.settings import Settings
 from rtserver.engine.runner import Runner
-from rtserver.process.listening import listen_error, port_of
+from rtserver.process.listening import UNIX, listen_error, shown_address
 from rtserver.process.shutdown import Shutdown
 from rtserver.process.standalone_host import StandaloneHost
 from rtserver.process.welcome import print_welcome
@@ -95,7 +95,7 @@ async def serve(app: web.Application, settings: Settings, host: ListenerHost) ->
         log.info("listening", url=url, mode=settings.mode)
         calm_collector()
         host.on_listening(shutdown.request)
-        if settings.development and host.welcome:
+        if settings.development and host.welcome and not url.startswith(UNIX):
             print_welcome(settings, url, sys.stdout)
         await shutdown.requested()
         host.on_stopping()
@@ -107,13 +107,13 @@ async def serve(app: web.Application, settings: Settings, host: ListenerHost) ->
 
 
 async def _listen(runner: web.AppRunner, settings: Settings, host: ListenerHost) -> str:
-    """Start every site of the host; return the URL of the server. Raises `ConfigError`."""
+    """Start every site of the host; return the address of the server. Raises `ConfigError`."""
     for site in host.sites(runner):
         try:
             await site.start()
         except OSError as error:
             raise listen_error(settings.host, settings.port, error) from None
-    return f"http://{_shown(settings.host)}:{port_of(runner.addresses[0])}"
+    return shown_address(settings.host, runner.addresses[0])
 
 
 def calm_collector() -> None:
@@ -126,10 +126,3 @@ def calm_collector() -> None:
     gc.freeze()
     gc.set_threshold(*COLLECTOR)
     gc.enable()
-
-
-def _shown(host: str) -> str:
-    """Return an address that a browser on this machine can open."""
-    if host in ("0.0.0.0", "::"):  # noqa: S104  # compared, not bound
-        return "localhost"
-    return f"[{host}]" if ":" in host else host

@@ -12,7 +12,7 @@ from functools import partial
 import structlog
 from aiohttp import web
 
-from rtserver.process.listening import BACKLOG
+from rtserver.process.listening import BACKLOG, listen
 from rtserver.process.systemd import inherited_sockets, notify
 
 log = structlog.get_logger("rtserver")
@@ -39,11 +39,10 @@ class StandaloneHost:
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, partial(log.warning, "not_reloaded", hint=hint))
 
     def sites(self, runner: web.AppRunner) -> Iterable[web.BaseSite]:
-        """Return the sockets that systemd passed on, or else one for the host and port of the settings."""
+        """Return the sockets that systemd passed on, or else those for the host and port of the settings."""
         self._inherited = inherited_sockets()
-        if not self._inherited:
-            return [web.TCPSite(runner, self._host, self._port, backlog=BACKLOG)]
-        return [web.SockSite(runner, listening, backlog=BACKLOG) for listening in self._inherited]
+        sockets = self._inherited or listen(self._host, self._port)
+        return [web.SockSite(runner, listening, backlog=BACKLOG) for listening in sockets]
 
     def on_listening(self, request_stop: Callable[[], None]) -> None:
         """Report readiness to systemd."""

@@ -12,8 +12,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from engineio.async_drivers.aiohttp import translate_request
-
+from rtserver.engine.http.environ import wsgi_environ
 from rtserver.engine.server import Engine
 from rtserver.ids import new_instance_id
 from rtserver.sio.broadcast.adapter import Adapter
@@ -218,7 +217,7 @@ class Server(SocketIOServerApi):
         slot = self.connection_limiter.acquire(handshake.address)
         self.engine.logger.info("%s: session opened by %s", session.id, handshake.address)
         if self.needs_request:
-            self.environ[session.id] = translate_request(request)  # it is aiohttp's
+            self.environ[session.id] = wsgi_environ(cast("web.Request", request))
         connection_class = self._connection_class if session.revision == 4 else Eio3Connection
         return connection_class(self, session, handshake, slot)
 

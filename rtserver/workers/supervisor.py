@@ -27,10 +27,10 @@ import structlog
 
 from rtserver.config.settings import Settings
 from rtserver.ids import new_instance_id
+from rtserver.process.listening import listen
 from rtserver.process.systemd import inherited_sockets, notify
 from rtserver.tasks import Tasks
 from rtserver.workers.handoff import ACCEPTS_NEW
-from rtserver.workers.listeners import listen
 from rtserver.workers.rolling_restart import RollingRestart
 from rtserver.workers.worker_args import WorkerArgs
 from rtserver.workers.worker_process import Slot, WorkerProcess, start, within

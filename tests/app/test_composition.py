@@ -18,9 +18,12 @@ def empty_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_the_engine_gets_its_limits() -> None:
-    engine = create_app(Settings(max_packets=5, outbox_limit=5000, max_payload=6000))[SERVER].engine
+    engine = create_app(Settings(max_packets=5, outbox_limit=5000, outbox_total=70_000, max_payload=6000))[
+        SERVER
+    ].engine
     limits = engine.options
     assert (limits.max_packets, limits.outbox_limit, limits.max_payload) == (5, 5000, 6000)
+    assert limits.outbox_total == 70_000
     assert (engine.options.per_message_deflate, engine.options.compression_threshold) == (False, 1024)
     engine = create_app(Settings(per_message_deflate=True, compression_threshold=10))[SERVER].engine
     assert (engine.options.per_message_deflate, engine.options.compression_threshold) == (True, 10)

@@ -129,7 +129,10 @@ class TestUnknownNames:
 
 
 WRONG = [
-    ("mode", "staging"), ("host", "a b"), ("host", "http://x"), ("port", "eighty"), ("port", "65536"), ("port", "-1"),
+    ("mode", "staging"), ("host", "a b"), ("host", "http://x"), ("host", "unix:"),
+    ("host", "unix:relative"), ("host", "[::1"), ("path", "/"), ("path", "a b"), ("path", "/a//b"),
+    ("path", "/a/../b"), ("path", "/a?b"), ("path", "//"), ("trusted_proxies", "unix:/run/x"),
+    ("port", "eighty"), ("port", "65536"), ("port", "-1"),
     ("workers", "0"), ("instance", "a-b"), ("jwt_secret", P256), ("jwt_public_key", "/no/such/file"),
     ("jwt_public_key", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----"), ("jwt_jwks_url", "ftp://x/y"),
     ("jwt_jwks_url", "http://issuer.example/keys"), ("jwt_algorithms", "none"), ("jwt_algorithms", "HS256,HS1"),
@@ -203,6 +206,21 @@ class TestValues:
     def test_proxies_are_addresses_or_networks(self) -> None:
         proxies = Settings(trusted_proxies="127.0.0.1, 10.1.2.3/8,::1").trusted_proxies
         assert [str(network) for network in proxies] == ["127.0.0.1/32", "10.0.0.0/8", "::1/128"]
+        mapped = Settings(trusted_proxies="::ffff:127.0.0.1, ::FFFF:10.0.0.0/104, Unix").trusted_proxies
+        assert [str(peer) for peer in mapped] == ["127.0.0.1/32", "10.0.0.0/8", "unix"]
+
+    def test_a_host_may_be_in_brackets_or_a_unix_socket(self) -> None:
+        assert [Settings(host=host).host for host in ("[::1]", "::", "unix:/run/x")] == ["::1", "::", "unix:/run/x"]
+
+    def test_a_unix_socket_whose_peers_are_not_trusted_is_a_warning(self) -> None:
+        alone = "RTSERVER_TRUSTED_PROXIES does not hold unix: all clients that come through unix:/run/x count as one"
+        assert any(warning.startswith(alone) for warning in Settings(host="unix:/run/x").warnings())
+        trusted = Settings(host="unix:/run/x", trusted_proxies="unix").warnings()
+        assert not any("unix" in warning and "everyone" not in warning for warning in trusted)
+
+    @pytest.mark.parametrize("path", ["realtime", "/realtime", "/realtime/", " /realtime"])
+    def test_a_path_has_a_slash_at_its_beginning_only(self, path: str) -> None:
+        assert Settings(path=path).path == "/realtime"
 
     @pytest.mark.parametrize(
         "url",

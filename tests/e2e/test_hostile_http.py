@@ -36,8 +36,8 @@ CASES: dict[str, tuple[bytes, int]] = {
     "no text for a token": (request(auth=b"Authorization: Bearer \xff.\xfe.\xfd\r\n"), 401),
     "no text for a key": (request(auth=b"Authorization: Bearer \xff\xfe\r\n"), 401),
     "a long token": (request(auth=b"Authorization: Bearer " + b"a" * 7000 + b".b.c\r\n"), 401),
-    "a key that is too long": (request(auth=AUTH.rstrip() + b"a" * 100_000 + b"\r\n"), 400),
-    "too many headers": (request(headers=JSON + b"X: y\r\n" * 5000), 400),
+    "a key that is too long": (request(auth=AUTH.rstrip() + b"a" * 100_000 + b"\r\n"), 431),
+    "too many headers": (request(headers=JSON + b"X: y\r\n" * 5000), 431),
     "a length and chunks": (request(headers=CHUNKED, body=b"0\r\n\r\n"), 400),
     "chunks without a size": (request(headers=CHUNKED, body=b"zz\r\n\r\n0\r\n\r\n", length=False), 400),
     "a negative length": (request(headers=JSON + b"Content-Length: -5\r\n", length=False), 400),
@@ -58,7 +58,9 @@ CASES: dict[str, tuple[bytes, int]] = {
     "a NUL in a path": (get(b"/api/rooms/a%00b/messages"), 400),
     "a NUL in a query": (get(b"/api/presence?user=%00"), 400),
     "half a character in a query": (get(b"/api/presence?user=%ed%a0%80"), 200),
-    "an address that is too long": (get(b"/api/presence?user=" + b"a" * 10_000), 400),
+    "an address that is too long": (get(b"/api/presence?user=" + b"a" * 20_000), 431),
+    "a user that is too long": (get(b"/api/presence?user=" + b"a" * 10_000), 400),
+    "many headers": (request(headers=JSON + b"X: y\r\n" * 2000), 200),
 }  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from multidict import CIMultiDict
 
 from rtserver.engine.handshake import accepted_revision, check_transport, cookie_header
 from rtserver.engine.http.responses import BAD_METHOD, BAD_REQUEST, BAD_VERSION, STOPPING, Refusal
@@ -14,7 +15,7 @@ from tests.engine.wire import request
 
 
 def asked(method: str = "GET", upgrade: str = "", **query: str) -> Any:
-    return SimpleNamespace(method=method, headers={"Upgrade": upgrade}, query=query)
+    return SimpleNamespace(method=method, headers=CIMultiDict({"Upgrade": upgrade}), query=query)
 
 
 @pytest.mark.parametrize(

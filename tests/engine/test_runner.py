@@ -76,8 +76,6 @@ async def test_an_unusual_handshake_is_left_to_aiohttp(serve, handlers, query):
         (request("GET", POLLING), 200),
         (request("GET", POLLING, path="/nothing"), 404),
         (b"GET /engine.io/?EIO=4&transport=websocket HTTP/1.0\r\nHost: x\r\n\r\n", 400),
-        (b"GARBAGE\r\n\r\n", 400),
-        (b"\x16\x03\x01\x02\x00\x01\r\n\r\n", 400),
     ],
 )
 async def test_refusals_and_other_requests_are_answered_as_by_aiohttp(serve, handlers, raw, status):

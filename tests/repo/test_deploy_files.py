@@ -126,7 +126,7 @@ async def test_haproxy_counts_and_blocks_paths_as_rtserver_decodes_them(haproxy:
     async def answer(request: web.Request) -> web.Response:
         return web.Response(text=request.path)
 
-    app = web.Application()
+    app = web.Application(handler_args={"max_field_size": 20_000})
     app.router.add_route("*", "/{path:.*}", answer)
     port, path = free_port(), tmp_path / "haproxy.cfg"
     async with TestServer(app) as behind:
@@ -149,7 +149,10 @@ async def test_haproxy_counts_and_blocks_paths_as_rtserver_decodes_them(haproxy:
                 for query in ("&sid=", "&x=1;sid=a-x", "&SID=a-x"):
                     assert await status(new + query) == 429, query
                 assert await status("/%73ocket.io/?EIO=4&transport=polling") == 429
+                assert await status("/socket.io?EIO=4&transport=polling") == 429
                 assert await status(new + "&sid=a-x") == 200
+                large = {"Cookie": "sso=" + "x" * 16_000}
+                assert (await http.get(f"https://127.0.0.1:{port}/", headers=large)).status == 200
         finally:
             running.terminate()
             await running.wait()

@@ -173,6 +173,19 @@ def test_a_connection_can_be_taken_over_and_handed_back():
     assert isinstance(web.Response().compression, bool)
 
 
+def test_a_request_head_can_be_limited_and_refused():
+    """`rtserver.engine.http.head_limit`: a subclass puts a refusal into the queue, and makes its response."""
+    handler = web_protocol.RequestHandler
+    assert {"_messages", "_waiter", "_request_count", "max_field_size", "_manager"} <= set(handler.__slots__)
+    assert parameters(handler.handle_error) == ["self", "request", "status", "exc", "message"]
+    assert "self.handle_error(\n                request, err_info.status, err_info.exc" in source(
+        handler._make_error_handler
+    )
+    assert "_ErrInfo(status=400, exc=exc, message=exc.message), EMPTY_PAYLOAD" in source(handler.data_received)
+    assert parameters(web_protocol._ErrInfo) == ["status", "exc", "message"]
+    assert {"self._loop", "self._kwargs"} <= set(source(web.Server.__init__).replace(":", " ").split())
+
+
 def test_a_request_can_be_detached_with_its_connection():
     """`rtserver.engine.http.detach`: what has been read of the request and behind it, and whether it is alone."""
     handler = web_protocol.RequestHandler

@@ -17,11 +17,12 @@ from enum import Enum
 from typing import Any
 
 import structlog
-from engineio.async_drivers.aiohttp import translate_request
 
+from rtserver.engine.http.environ import wsgi_environ
 from rtserver.engine.http.request import HandshakeRequest
 from rtserver.engine.http.responses import FORBIDDEN, Refusal
 from rtserver.protocol import origins
+from rtserver.protocol.header_lists import joined
 from rtserver.protocol.origins import Origin
 
 log = structlog.get_logger("rtserver.sio")
@@ -107,7 +108,7 @@ class OriginPolicy:
         """Return the headers of the response to a preflight; raises `Refusal` as `headers` does."""
         headers = self.headers(request)
         if headers:
-            requested = request.headers.get("Access-Control-Request-Headers")
+            requested = joined(request.headers, "Access-Control-Request-Headers")
             named = self.grant(headers["Access-Control-Allow-Origin"], request) is Grant.NAMED
             headers |= preflight_headers(request, named, "GET,HEAD,PUT,PATCH,POST,DELETE", requested)
         return headers
@@ -177,7 +178,7 @@ def _parsed(texts: Iterable[str]) -> Iterable[Origin]:
 
 def _rule_of_function(function: Callable[..., Any]) -> Rule:
     if _takes_environ(function):
-        return lambda origin, request: bool(function(origin, translate_request(request)))
+        return lambda origin, request: bool(function(origin, wsgi_environ(request)))
     return lambda origin, request: bool(function(origin))
 
 

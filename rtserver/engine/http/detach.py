@@ -17,9 +17,8 @@ import asyncio
 from typing import Any
 
 from aiohttp import web
-from aiohttp.web_protocol import RequestHandler
 
-from rtserver.engine.http.takeover import TakenOver, detach, parser_is_between_requests
+from rtserver.engine.http.takeover import HANDLERS, TakenOver, detach, parser_is_between_requests
 
 _FRAMING = frozenset({b"content-length", b"transfer-encoding", b"content-encoding", b"expect", b"trailer", b"te"})
 _ANSWERED = frozenset({b"expect"})
@@ -44,7 +43,7 @@ class DetachedRequest:
         handler = self._handler
         transport = handler.transport
         return (
-            type(handler) is RequestHandler
+            type(handler) in HANDLERS
             and transport is not None
             and not transport.is_closing()
             and transport.get_extra_info("sslcontext") is None

@@ -15,19 +15,23 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from multidict import CIMultiDict
 
+from rtserver.engine.http.request import is_at, wants_websocket
 from rtserver.protocol.accept_encoding import accepts_gzip
 
 if TYPE_CHECKING:
     import asyncio
 
 MAX_BODY = 65536
-MAX_HEAD = 8192
+MAX_HEAD = 16384
+"""Bytes of a request line and its headers; Node's limit."""
 HEAD_END = b"\r\n\r\n"
 
 _TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz")
 # These change how a request is framed or answered.
 _LEFT_TO_AIOHTTP = frozenset({"transfer-encoding", "expect", "content-encoding", "trailer", "te"})
-_ONCE = frozenset({"connection", "content-length", "host", "origin", "upgrade"})
+_ONCE = frozenset({"content-length", "content-type", "host", "origin"})
+# Of a poll, the first line is read, so those that are lists must be one line.
+_ONCE_IN_POLLS = _ONCE | {"accept-encoding", "connection", "upgrade"}
 _PLAIN_QUERY = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~=&")
 
 
@@ -70,7 +74,7 @@ class FastHandshakeRequest:
     @property
     def remote(self) -> str | None:
         peer: Any = self._transport.get_extra_info("peername")
-        return str(peer[0]) if isinstance(peer, tuple) else str(peer) if peer else None
+        return str(peer[0]) if isinstance(peer, tuple) else None if peer is None else str(peer)
 
 
 def read_handshake(path: str, head: bytes, transport: asyncio.Transport) -> FastHandshakeRequest | None:
@@ -81,22 +85,21 @@ def read_handshake(path: str, head: bytes, transport: asyncio.Transport) -> Fast
     method, _, rest = first.partition(" ")
     target, _, version = rest.partition(" ")
     target_path, _, query_string = target.partition("?")
-    if method != "GET" or version != "HTTP/1.1" or target_path != path:
+    if method != "GET" or version != "HTTP/1.1" or not is_at(path, target_path):
         return None
     query = _parse_query(query_string)
     if query is None or query.get("transport") != "websocket" or query.get("EIO") != "4":
         return None
     headers: CIMultiDict[str] = CIMultiDict()
     if (
-        not _parse_headers(lines, headers, headers.add)
+        not _parse_headers(lines, headers, headers.add, _ONCE)
         or "sid" in query
         or "host" not in headers
         or "content-length" in headers
     ):
         return None
-    if headers.get("upgrade", "").lower() != "websocket":
-        return None
-    return FastHandshakeRequest(headers, target, query, transport)
+    request = FastHandshakeRequest(headers, target, query, transport)
+    return request if wants_websocket(request) else None
 
 
 def read(path: str, max_body: int, origin: str | None, head: bytes, begin: int) -> FastRequest | None:
@@ -110,7 +113,7 @@ def read(path: str, max_body: int, origin: str | None, head: bytes, begin: int) 
     sid = _polled_session(path, target)
     # A dict is enough here, and faster; of a repeated header the first one counts.
     headers: dict[str, str] = {}
-    if version != "HTTP/1.1" or sid is None or not _parse_headers(lines, headers, headers.setdefault):
+    if version != "HTTP/1.1" or sid is None or not _parse_headers(lines, headers, headers.setdefault, _ONCE_IN_POLLS):
         return None
     if headers.get("origin") != origin:
         return None
@@ -129,7 +132,8 @@ def read(path: str, max_body: int, origin: str | None, head: bytes, begin: int) 
 
 def _polled_session(path: str, target: str) -> str | None:
     target_path, _, query_string = target.partition("?")
-    query = _parse_query(query_string) if target_path == path else None
+    # As in `is_at`, without a call for each poll.
+    query = _parse_query(query_string) if target_path == path or target_path + "/" == path else None
     if query is None or query.get("transport") != "polling" or query.get("EIO") != "4" or "j" in query:
         return None
     return query.get("sid")
@@ -144,14 +148,16 @@ def _parse_query(query_string: str) -> dict[str, str] | None:
     return query if len(query) == len(pairs) else None
 
 
-def _parse_headers(lines: list[str], headers: Container[str], add: Callable[[str, str], object]) -> bool:
-    """Add each header to `headers`, with its name in lower case; False where one is not plain."""
+def _parse_headers(
+    lines: list[str], headers: Container[str], add: Callable[[str, str], object], once: frozenset[str]
+) -> bool:
+    """Add each header to `headers`, named in lower case; False where one is not plain, or is of `once` and repeated."""
     for line in lines:
         name, colon, value = line.partition(":")
         name = name.lower()
         if not colon or not name or not _TOKEN.issuperset(name) or name in _LEFT_TO_AIOHTTP:
             return False
-        if (name in _ONCE and name in headers) or not value.isprintable():
+        if (name in once and name in headers) or not value.isprintable():
             return False
         add(name, value.strip(" \t"))
     return True

@@ -10,6 +10,8 @@ from typing import Protocol
 
 from multidict import MultiMapping
 
+from rtserver.protocol.header_lists import tokens
+
 
 class HandshakeRequest(Protocol):
     """Read by the handshake, the origin check and, above the engine, for the client's `handshake`."""
@@ -39,6 +41,11 @@ class HandshakeRequest(Protocol):
     def remote(self) -> str | None: ...
 
 
+def is_at(path: str, target: str) -> bool:
+    """Whether a request's path is `path`, which ends with a slash; clients may leave out the slash."""
+    return target == path or (target + "/" == path)
+
+
 def revision_of(request: HandshakeRequest) -> int:
     """Return the protocol revision of the client: 4, or 3 for every other `EIO`, as Node does."""
     return 4 if request.query.get("EIO") == "4" else 3
@@ -46,4 +53,4 @@ def revision_of(request: HandshakeRequest) -> int:
 
 def wants_websocket(request: HandshakeRequest) -> bool:
     """Whether the request asks for a WebSocket by its `Upgrade` header."""
-    return request.headers.get("Upgrade", "").lower() == "websocket"
+    return "websocket" in tokens(request.headers, "Upgrade")

@@ -6,6 +6,7 @@ One is an addition: a stopping server refuses handshakes with 503, so that proxi
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from aiohttp import web
 
@@ -32,12 +33,16 @@ _SCRIPT = {
 
 
 class Refusal(Exception):
-    """The request is refused with one of the codes above; `message` replaces the standard text of the code."""
+    """The request is refused with one of the codes above.
 
-    def __init__(self, code: int, message: str | None = None) -> None:
+    `message` replaces the standard text of the code; `headers` are those of the response.
+    """
+
+    def __init__(self, code: int, message: str | None = None, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message or MESSAGES[code])
         self.code = code
         self.message = message or MESSAGES[code]
+        self.headers = headers
 
 
 def refused(refusal: Refusal) -> Answer:
@@ -50,7 +55,7 @@ def refused(refusal: Refusal) -> Answer:
 def refused_upgrade(refusal: Refusal) -> Answer:
     """The response to a WebSocket handshake, after which the connection is closed, as in Node."""
     status = 503 if refusal.code == STOPPING else 400
-    answer = web.Response(text=refusal.message, status=status, content_type="text/html")
+    answer = web.Response(text=refusal.message, status=status, content_type="text/html", headers=refusal.headers)
     answer.force_close()
     return answer
 

@@ -31,6 +31,10 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler
 
+from rtserver.engine.http.head_limit import BoundedHandler
+
+HANDLERS = (RequestHandler, BoundedHandler)
+"""The handlers whose connections can be taken: a subclass of an application may depend on later requests."""
 NEXT_REQUEST = b"GET / HTTP/1.0\r\n\r\n"
 
 
@@ -55,7 +59,7 @@ def can_take_over(request: web.Request, always: bool) -> bool:
     """
     handler: Any = request.protocol
     return (
-        type(handler) is RequestHandler
+        type(handler) in HANDLERS
         and request.version == HttpVersion11
         and request.keep_alive
         and request.content.is_eof()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from aiohttp import web
 
+    from rtserver.engine.session.backpressure import Backpressure
     from rtserver.engine.session.cork import Cork
     from rtserver.engine.session.prepared_message import PreparedMessage
     from rtserver.timer_wheel import Wheel
@@ -58,6 +59,14 @@ class MessageSink(Protocol):
 class SocketWriter(Protocol):
     """The WebSocket of a session. Implemented by `WebSocket`; called by `Outbox`, `Session` and the fan-out."""
 
+    @property
+    def waiting(self) -> int:
+        """Bytes that the transport has buffered."""
+
+    @property
+    def in_transit(self) -> int:
+        """Bytes that the system has accepted and the peer has not acknowledged."""
+
     def write(self, frames: bytes) -> None:
         """Send in order, directly where that is possible."""
 
@@ -104,10 +113,10 @@ class PendingPost(Protocol):
 
 
 class PendingUpgrade(Protocol):
-    """An upgrade to WebSocket in progress. Implemented by `Upgrade`; called by `Session` at its end."""
+    """An upgrade to WebSocket in progress. Implemented by `Upgrade`; called by `Session`."""
 
     def abort(self) -> None:
-        """Close the WebSocket; the session stays on polling."""
+        """Close the WebSocket; the session stays on polling, or has ended."""
 
 
 class IdleConnection(Protocol):
@@ -169,10 +178,10 @@ class EngineContext(Protocol):
     ping_timeout: float
     heartbeat_timeout: float
     """Seconds without a ping after which a client of revision 3 is lost."""
-    outbox_limit: int
     max_payload: int
     wheel: Wheel
     cork: Cork
+    backpressure: Backpressure
 
     @property
     def sessions(self) -> Registry: ...

@@ -8,6 +8,8 @@ from typing import Any
 
 from aiohttp import web
 
+from rtserver.engine.http.websocket_handshake import HandleProtocols
+
 AllowRequest = Callable[[web.Request], Awaitable[bool | str | None]]
 
 
@@ -24,7 +26,9 @@ class EngineOptions:
     max_packets: int
     """Packets of one POST."""
     outbox_limit: int
-    """Bytes that may be queued for a client; beyond it the client is closed as slow."""
+    """Bytes that may wait for a client that takes nothing; see `rtserver.engine.session.backpressure`."""
+    outbox_total: int
+    """Bytes that may wait for all clients together; beyond it the slowest are closed."""
     transports: Sequence[str]
     """Of "polling" and "websocket"."""
     allow_upgrades: bool
@@ -32,6 +36,8 @@ class EngineOptions:
     """Accept revision 3 of the protocol, for Socket.IO v2 clients."""
     allow_request: AllowRequest | None
     """Called with each handshake; it refuses by returning False or an error text."""
+    handle_protocols: HandleProtocols | None
+    """Chooses the WebSocket subprotocol; None: the first that the client offers."""
     cookie: str | Mapping[str, Any] | None
     """The cookie set at the handshake, see `rtserver.engine.handshake.cookie_header`."""
     http_compression: bool

@@ -2,14 +2,16 @@
 
 1. With a WebSocket that is not congested, frames are written to it (see `transports.websocket_writer`). Without a
    WebSocket, packets are queued for the next poll.
-2. The queue is bounded by the engine's `outbox_limit`: a client beyond it is closed as slow. A volatile message is
-   dropped where it would have to wait. Each queued packet counts `OVERHEAD` bytes more than its size.
+2. What may wait is bounded, see `rtserver.engine.session.backpressure`. Each queued packet counts `OVERHEAD` bytes more
+   than its size. A volatile message is dropped where it would have to wait: without a poll, or behind `VOLATILE_LIMIT`
+   bytes for one.
 """
 
 from __future__ import annotations
 
 import sys
 
+from rtserver.engine.session.backpressure import OVERHEAD, UNCOUNTED
 from rtserver.engine.session.interfaces import EngineContext, PendingPoll, Send, SocketWriter
 from rtserver.engine.session.prepared_message import Part, PreparedMessage
 from rtserver.protocol import engineio_packets
@@ -19,8 +21,8 @@ from rtserver.timer_wheel import Timer
 HELD = sys.maxsize
 """`sent_at` of a session whose frames are corked or buffered, or may be: nothing may be sent directly."""
 
-OVERHEAD = 64
-"""Bytes that Python needs for a queued packet beside its content."""
+VOLATILE_LIMIT = 65536
+"""The high-water mark of a transport: a WebSocket drops volatile messages beyond as much."""
 
 
 class Outbox(Timer):
@@ -79,19 +81,27 @@ class Outbox(Timer):
             self._append((packet,))
 
     def close_as_slow(self) -> None:
-        """The client has more than `outbox_limit` bytes waiting: close its session."""
+        """Close at once, and report the client as slow."""
         raise NotImplementedError
 
     def _enqueue(self, message: PreparedMessage, volatile: bool) -> None:
         if volatile and self.poll is None:
             self._engine.volatile_dropped()
             return
-        if self._queued > self._engine.outbox_limit:
-            self.close_as_slow()
-            return
         parts = message.parts
-        self._queued += message.size + OVERHEAD * len(parts)
+        size = message.size + OVERHEAD * len(parts)
+        if self._queued + size > UNCOUNTED:
+            if volatile and self._queued > VOLATILE_LIMIT:
+                self._engine.volatile_dropped()
+                return
+            if not self._admit(size):
+                return
+        self._queued += size
         self._append(parts)
+
+    def _admit(self, size: int) -> bool:
+        """Count a message of `size` bytes behind the queue; False if the client has been closed instead."""
+        raise NotImplementedError
 
     def _append(self, parts: tuple[Part, ...]) -> None:
         if self._queue is None:
@@ -102,8 +112,14 @@ class Outbox(Timer):
 
     def take_queue(self) -> list[Part]:
         """Remove and return what is queued for the next poll."""
+        if self._queued > UNCOUNTED:
+            self._nothing_waits()
         queue, self._queue, self._queued = self._queue, None, 0
         return queue or []
+
+    def _nothing_waits(self) -> None:
+        """What was counted by `_admit` has been taken or dropped."""
+        raise NotImplementedError
 
     def set_direct_send(self, send: Send | None) -> None:
         """Frames may be sent by `send`, past the transport, until further notice; None: they may not."""

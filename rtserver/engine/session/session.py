@@ -4,8 +4,10 @@ Rules:
 1. What is sent, and how much may be queued, is in `rtserver.engine.session.outbox`.
 2. Revision 4 is pinged by the server, revision 3 pings the server. A missing heartbeat ends the session either way.
 3. A session ends once: `receiver.session_closed` is called exactly once, and nothing is received after it.
-4. A polling session that ends without a poll in progress lingers: the next poll within `LINGER_SECONDS` receives what
-   is queued.
+4. A polling session that is closed without a poll in progress lingers: the next poll within `LINGER_SECONDS` receives
+   what is queued. If it is being upgraded, the upgrade goes on: a client between its probe and the upgrade polls no
+   more, and what is queued follows it to the WebSocket, which is closed behind it.
+5. One that ends by an error of the client does not linger: its next request is refused, as in Node.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ PING_FRAME = frame(engineio_packets.PING.encode(), TEXT)
 
 
 class Session(Outbox):
-    """As a timer, it is its own heartbeat. `base64`: the client cannot receive binary data."""
+    """As a timer, it is its own heartbeat. `base64`: the client cannot receive binary data. It implements `Waiter`."""
 
     __slots__ = ("_awaits_pong", "id", "paused", "post", "receiver", "resumed", "upgrade")
 
@@ -53,7 +55,7 @@ class Session(Outbox):
     def start_heartbeat(self) -> None:
         """Called when the handshake has been answered."""
         engine = self._engine
-        engine.wheel.start(self, engine.heartbeat_timeout if self.revision == 3 else engine.ping_interval)
+        engine.wheel.start_before(self, engine.heartbeat_timeout if self.revision == 3 else engine.ping_interval)
 
     # Receiving.
 
@@ -74,7 +76,7 @@ class Session(Outbox):
         """One decoded packet, of a polling payload or another type than a message; raises `PayloadError`."""
         if self.receiver is None:
             if kind == engineio_packets.CLOSE:
-                self.stop_lingering()
+                self._forget()
             return
         if kind == engineio_packets.MESSAGE:
             self.receiver.receive(data)
@@ -84,10 +86,10 @@ class Session(Outbox):
     def _receive_control(self, kind: str) -> None:
         if kind == engineio_packets.PONG and self.revision == 4:
             self._awaits_pong = False
-            self._engine.wheel.start(self, self._engine.ping_interval)
+            self._engine.wheel.start_before(self, self._engine.ping_interval)
         elif kind == engineio_packets.PING and self.revision == 3:
-            self._engine.wheel.start(self, self._engine.heartbeat_timeout)
-            # Sent like a message, so that a client that sends pings without reading is closed as slow.
+            self._engine.wheel.start_before(self, self._engine.heartbeat_timeout)
+            # Sent like a message: what waits for a client that sends pings without reading is bounded.
             self.push(PreparedMessage(engineio_packets.PONG.encode()))
         elif kind in (engineio_packets.PING, engineio_packets.PONG):
             raise engineio_packets.PayloadError("heartbeat in the wrong direction")
@@ -98,6 +100,7 @@ class Session(Outbox):
         self.release_poll()
         if self.socket is not None:
             self.socket.close()
+        self._abort_upgrade()
         self._end(Reason.TRANSPORT_CLOSE)
 
     def socket_lost(self, reason: str) -> None:
@@ -110,7 +113,7 @@ class Session(Outbox):
     def fire(self) -> None:
         """Send a ping, or end the session: the pong is missing, or the time to linger is over."""
         if self.closed:
-            self.stop_lingering()
+            self._forget()
         elif self._awaits_pong or self.revision == 3:
             self._heartbeat_missed()
         else:
@@ -119,7 +122,7 @@ class Session(Outbox):
                 self.write(PING_FRAME)
             else:
                 self.push_control(engineio_packets.PING)
-            self._engine.wheel.start(self, self._engine.ping_timeout)
+            self._engine.wheel.start_before(self, self._engine.ping_timeout)
 
     def _heartbeat_missed(self) -> None:
         probe = engineio_packets.PING if self.revision == 4 else engineio_packets.NOOP
@@ -127,7 +130,10 @@ class Session(Outbox):
             # The heartbeat may have arrived: a paused session is not read. If the client has left, nothing read tells
             # so; but writing to its WebSocket fails then, and no poll takes the probe from the queue.
             self.push_control(probe)
-            self._engine.wheel.start(self, self._engine.ping_timeout)
+            self._engine.wheel.start_before(self, self._engine.ping_timeout)
+        elif self._engine.backpressure.makes_progress(self):
+            # The ping waits behind what the client is still reading.
+            self._engine.wheel.start_before(self, self._engine.ping_timeout)
         elif self.socket is None and self.poll is None:
             # There is no poll that a close packet could answer.
             self.abort(Reason.PING_TIMEOUT)
@@ -155,6 +161,9 @@ class Session(Outbox):
     def complete_upgrade(self, socket: SocketWriter) -> None:
         """Move to the WebSocket, with what is queued; a poll that hangs is answered."""
         self.upgrade = None
+        if self.closed:
+            self._close_upgraded(socket)
+            return
         self.attach_socket(socket)
         if self.poll is not None:
             self.poll.wake()
@@ -169,6 +178,14 @@ class Session(Outbox):
         self.sent_at = HELD
         socket.enable_direct_writes()
 
+    def _close_upgraded(self, socket: SocketWriter) -> None:
+        """The session ended during its upgrade: send what is queued, and close the WebSocket (rule 4)."""
+        for part in super().take_queue():
+            if part != engineio_packets.CLOSE:
+                socket.write_control(part_frame(part, self.revision, self.base64))
+        socket.close()
+        self.stop_lingering()
+
     def take_queue(self) -> list[Part]:
         """Remove and return what is queued for the next poll; a close packet is returned alone, as in Node.
 
@@ -178,12 +195,34 @@ class Session(Outbox):
         if self.closed and len(parts) > 1 and parts[-1] == engineio_packets.CLOSE:
             self._queue = [parts.pop()]
             self._linger()
+        elif self.closed and parts:
+            self._abort_upgrade()
         return parts
+
+    # Backpressure.
+
+    @property
+    def waiting(self) -> int:
+        return self._queued if self.socket is None else self.socket.waiting
+
+    @property
+    def in_transit(self) -> int:
+        return 0 if self.socket is None else self.socket.in_transit
+
+    @property
+    def can_take(self) -> bool:
+        return self.socket is not None
+
+    def _admit(self, size: int) -> bool:
+        return self._engine.backpressure.admit(self, self._queued, size)
+
+    def _nothing_waits(self) -> None:
+        self._engine.backpressure.remove(self)
 
     # The end.
 
     def close(self, reason: str) -> None:
-        """Send what is queued, then close the transport."""
+        """Send what is queued, then close the transport; during an upgrade, the one that the client uses next."""
         if not self.closed:
             if self.socket is not None:
                 self.socket.close()
@@ -200,20 +239,44 @@ class Session(Outbox):
         if not self.closed:
             if self.socket is not None:
                 self.socket.abort()
-            self._queue = None
+            super().take_queue()
+            self._abort_upgrade()
             self._end(reason)
             if self.poll is not None:
                 self.poll.wake()
 
+    def fail(self, reason: str) -> None:
+        """End by an error of the polling client: a poll that hangs is answered, a later one refused (rule 5)."""
+        if self.poll is None:
+            self.abort(reason)
+        elif not self.closed:
+            if not self._queue:
+                self._append((engineio_packets.CLOSE,))
+            self._abort_upgrade()
+            self._end(reason)
+
     def close_as_slow(self) -> None:
         """Close at once, and report the client as slow."""
         self._engine.slow_client(self.id)
-        self.abort(Reason.TRANSPORT_ERROR)
+        if self.closed:
+            self._forget()
+        else:
+            self.abort(Reason.TRANSPORT_ERROR)
 
     def stop_lingering(self) -> None:
         """The last poll of an ended session has arrived, or will not arrive."""
         self._engine.sessions.remove_lingering(self.id)
         self._engine.wheel.stop(self)
+
+    def _forget(self) -> None:
+        """Nobody will take what an ended session has queued."""
+        super().take_queue()
+        self.stop_lingering()
+        self._abort_upgrade()
+
+    def _abort_upgrade(self) -> None:
+        if self.upgrade is not None:
+            self.upgrade.abort()
 
     def _linger(self) -> None:
         self._engine.sessions.add_lingering(self)
@@ -222,9 +285,9 @@ class Session(Outbox):
     def _end(self, reason: str) -> None:
         self.closed = True
         self.send = None
+        if self.socket is not None:
+            self._nothing_waits()
         self._engine.wheel.stop(self)
-        if self.upgrade is not None:
-            self.upgrade.abort()
         receiver, self.receiver = self.receiver, None
         self.resume()
         if self.post is not None:

@@ -6,6 +6,7 @@ import math
 
 import structlog
 
+from rtserver.engine.session.backpressure import Backpressure
 from rtserver.engine.session.cork import Cork
 from rtserver.engine.session.interfaces import EngineMetrics, IdleConnection
 from rtserver.engine.session.options import EngineOptions
@@ -19,9 +20,8 @@ class EngineState:
     """Implements `EngineContext`."""
 
     __slots__ = (
-        "cork", "gzip_threshold", "heartbeat_timeout", "idle_connections", "idle_wheel",
-        "max_packets", "max_payload", "metrics", "options", "outbox_limit", "path", "ping_interval", "ping_timeout",
-        "sessions", "wheel",
+        "backpressure", "cork", "gzip_threshold", "heartbeat_timeout", "idle_connections", "idle_wheel", "max_packets",
+        "max_payload", "metrics", "options", "path", "ping_interval", "ping_timeout", "sessions", "wheel",
     )  # fmt: skip
 
     def __init__(self, options: EngineOptions, metrics: EngineMetrics, idle_tick: float) -> None:
@@ -32,7 +32,6 @@ class EngineState:
         self.ping_interval = options.ping_interval
         self.ping_timeout = options.ping_timeout
         self.heartbeat_timeout = options.ping_interval + options.ping_timeout
-        self.outbox_limit = options.outbox_limit
         self.max_payload = options.max_payload
         self.max_packets = options.max_packets
         self.gzip_threshold: float = options.compression_threshold if options.http_compression else math.inf
@@ -41,6 +40,7 @@ class EngineState:
         self.idle_connections: set[IdleConnection] = set()
         self.wheel = Wheel(min(0.1, max(0.005, min(options.ping_interval, options.ping_timeout) / 20)))
         """Timers of sessions: heartbeats, closing, upgrades."""
+        self.backpressure = Backpressure(self.wheel, options.outbox_limit, options.outbox_total)
         self.idle_wheel = Wheel(idle_tick)
         """Timers of idle connections, which may be late by seconds."""
         self.cork = Cork()

@@ -18,6 +18,7 @@ from rtserver.engine.session.state import EngineState
 from rtserver.engine.transports import polling_rules
 from rtserver.protocol import engineio_packets
 from rtserver.protocol.accept_encoding import accepts_gzip
+from rtserver.protocol.header_lists import joined
 
 CHUNK = 65536
 
@@ -114,10 +115,10 @@ class Polling:
             return await self._receive(session, request)
         except engineio_packets.PayloadError as error:
             self._engine.payload_rejected(session.id, str(error))
-            session.close(Reason.PARSE_ERROR)
+            session.fail(Reason.PARSE_ERROR)
             return bad_request()
         except IncompleteBody:
-            session.close(Reason.TRANSPORT_ERROR)
+            session.fail(Reason.TRANSPORT_ERROR)
             # aiohttp would read on after an answer, meet the same error, and log it.
             request.protocol.force_close()
             return empty(400)
@@ -168,5 +169,5 @@ def _answer(session: Session, request: web.Request, parts: list[Part]) -> Answer
 
 
 def _compress(answer: Answer, request: web.Request) -> None:
-    if accepts_gzip(request.headers.get("Accept-Encoding", "")):
+    if accepts_gzip(joined(request.headers, "Accept-Encoding")):
         answer.enable_compression(web.ContentCoding.gzip)

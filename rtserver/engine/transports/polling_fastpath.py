@@ -255,7 +255,7 @@ class FastPollingProtocol(asyncio.Protocol, Timer):
 
     def _reject(self, session: Session, error: engineio_packets.PayloadError) -> None:
         self._engine.payload_rejected(session.id, str(error))
-        session.close(Reason.PARSE_ERROR)
+        session.fail(Reason.PARSE_ERROR)
         self._respond(BAD, BAD_BODY)
 
     # Answers.

@@ -3,6 +3,8 @@
 1. While it is in progress, messages keep going by polling. A poll that hangs is released every 100 ms, so that the
    client can stop polling. The WebSocket never carries those NOOPs.
 2. Any other packet on the WebSocket, or silence, aborts the upgrade and leaves the session on polling.
+3. A session that is closed meanwhile does not abort it: `5` brings the last packets, then the close, unless a poll has
+   taken them before.
 
 Source: https://socket.io/docs/v4/engine-io-protocol/#upgrade
 """

@@ -30,7 +30,7 @@ MAX_BYTES = 65536
 
 
 class WebSocket(WebSocketWriter, asyncio.Protocol):
-    """As a timer, it waits for a slow client to catch up, or for the answer to a close frame."""
+    """As a timer, it waits for the answer to a close frame."""
 
     __slots__ = ("_close_overdue", "_continue_due", "_reader", "_unparsed")
 
@@ -198,17 +198,15 @@ class WebSocket(WebSocketWriter, asyncio.Protocol):
     # The end.
 
     def fire(self) -> None:
-        """Abort a connection that is closing for too long, or close a slow client."""
+        """Abort a connection that is closing for too long."""
         transport = self._transport
         if transport is None:
             return
-        if self._closing and not self._close_overdue and transport.get_write_buffer_size():
+        if not self._close_overdue and transport.get_write_buffer_size():
             self._close_overdue = True
             self._engine.wheel.start(self, CLOSE_SECONDS - LINGER_SECONDS)
-        elif self._closing:
+        else:
             transport.abort()
-        elif isinstance(self._sink, Session) and transport.get_write_buffer_size() > self._engine.outbox_limit:
-            self._sink.close_as_slow()
 
     def close(self, code: int = frames.NORMAL) -> None:
         """Send what is buffered and a close frame.

@@ -14,6 +14,7 @@ from rtserver.engine.http.request import HandshakeRequest
 from rtserver.engine.http.responses import BAD_REQUEST, Refusal
 from rtserver.engine.session.state import EngineState
 from rtserver.engine.transports.websocket import WebSocket
+from rtserver.protocol.header_lists import joined
 from rtserver.protocol.permessage_deflate import Deflate, HeaderError, InflatingReader, negotiate
 
 EXTENSIONS = "Sec-WebSocket-Extensions"
@@ -44,7 +45,7 @@ def new_websocket(engine: EngineState, request: HandshakeRequest, headers: dict[
     if not engine.options.per_message_deflate or EXTENSIONS not in request.headers:
         return WebSocket(engine)
     try:
-        agreed = negotiate(", ".join(request.headers.getall(EXTENSIONS)))
+        agreed = negotiate(joined(request.headers, EXTENSIONS))
     except HeaderError:
         raise Refusal(BAD_REQUEST, "Invalid or unacceptable Sec-WebSocket-Extensions header") from None
     if agreed is None:

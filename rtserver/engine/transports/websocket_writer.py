@@ -12,8 +12,7 @@ comes next. A frame that fits into the socket's own buffer needs no bookkeeping,
 4. Corked frames leave in one write: the answers to the frames of one read, and all frames of an event-loop iteration
    behind its first broadcast (see `rtserver.engine.session.cork`).
 5. Backpressure: above the transport's high-water mark the session's `send` is None, and volatile messages are dropped.
-   A client with more than `outbox_limit` bytes buffered for `SLOW_SECONDS`, or `SLOW_FACTOR` times that at any moment,
-   is closed as slow.
+   What is buffered is counted and bounded by `rtserver.engine.session.backpressure`.
 6. Over TLS there is no direct write: only the transport can encrypt.
 
 The socket object is a second one for the transport's file descriptor, since the transport hands out only a wrapper that
@@ -23,18 +22,20 @@ cannot send. It must never close the descriptor, and must forget it before the n
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import socket
+import sys
+import termios
 from functools import partial
 
+from rtserver.engine.session.backpressure import OVERHEAD, UNCOUNTED
 from rtserver.engine.session.interfaces import EngineContext, MessageSink, Send
-from rtserver.engine.session.outbox import HELD, OVERHEAD, sent
+from rtserver.engine.session.outbox import HELD, sent
 from rtserver.engine.session.prepared_message import PreparedMessage
 from rtserver.engine.session.session import Session
 from rtserver.protocol.permessage_deflate import Deflate
 from rtserver.timer_wheel import Timer
 
-SLOW_SECONDS = 1.0
-SLOW_FACTOR = 4
 CORK_LIMIT = 65536
 """Bytes of corked frames that are sent without waiting for the end of the iteration."""
 
@@ -49,14 +50,10 @@ class BorrowedSocket(socket.SocketType):
 
 
 class WebSocketWriter(Timer):
-    """`WebSocket` inherits it, as an object of its own would cost memory per connection.
-
-    As a timer, it waits for a slow client to catch up.
-    """
+    """`WebSocket` inherits it, as an object of its own would cost memory per connection."""
 
     __slots__ = (
-        "_borrowed", "_closing", "_congested", "_corked", "_corked_size", "_engine", "_overhead", "_send", "_sink",
-        "_transport",
+        "_borrowed", "_closing", "_congested", "_corked", "_corked_size", "_engine", "_send", "_sink", "_transport",
     )  # fmt: skip
 
     _deflate: Deflate | None = None
@@ -70,7 +67,6 @@ class WebSocketWriter(Timer):
         self._send: Send | None = None
         self._corked: list[bytes] | None = None
         self._corked_size = 0
-        self._overhead = 0
         self._closing = False
         self._congested = False
 
@@ -109,10 +105,15 @@ class WebSocketWriter(Timer):
 
     def write_buffered(self, data: bytes) -> None:
         """Append to what the transport has buffered."""
-        if self._transport is not None and not self._closing:
-            if isinstance(self._sink, Session):
-                self._sink.sent_at = HELD
-            self._transport.write(data)
+        transport, session = self._transport, self._sink
+        if transport is None or self._closing:
+            return
+        if isinstance(session, Session):
+            session.sent_at = HELD
+            waiting = transport.get_write_buffer_size()
+            if waiting + len(data) > UNCOUNTED and not self._engine.backpressure.add(session, waiting, len(data)):
+                return
+        transport.write(data)
 
     def write_control(self, data: bytes) -> None:
         """Send a control frame, or a frame of no session."""
@@ -145,35 +146,44 @@ class WebSocketWriter(Timer):
         transport, session = self._transport, self._sink
         if transport is None or self._closing or not isinstance(session, Session):
             return
+        if self._congested and volatile:
+            self._engine.volatile_dropped()
+            return
+        frames = message.frames_for(session.revision, session.base64, self._deflate)
         if self._congested:
-            if volatile:
-                self._engine.volatile_dropped()
+            waiting = transport.get_write_buffer_size()
+            if not self._engine.backpressure.admit(session, waiting, len(frames), OVERHEAD):
                 return
-            self._overhead += OVERHEAD
-            if not self._is_within_limits(session, transport.get_write_buffer_size() + self._overhead):
-                return
-        transport.write(message.frames_for(session.revision, session.base64, self._deflate))
+        transport.write(frames)
 
-    def _is_within_limits(self, session: Session, buffered: int) -> bool:
-        """Apply rule 5; False if the session has been closed by it."""
-        limit = self._engine.outbox_limit
-        if buffered > SLOW_FACTOR * limit:
-            session.close_as_slow()
-            return False
-        if buffered > limit and not self.is_set:
-            self._engine.wheel.start(self, SLOW_SECONDS)
-        return True
+    # Backpressure.
+
+    @property
+    def waiting(self) -> int:
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
+
+    @property
+    def in_transit(self) -> int:
+        """See `SocketWriter`; 0 where the system does not tell."""
+        wrapper = None if self._transport is None else self._transport.get_extra_info("socket")
+        try:
+            queued = fcntl.ioctl(wrapper.fileno(), termios.TIOCOUTQ, bytes(4)) if wrapper is not None else b""
+        except (OSError, ValueError):
+            return 0
+        return int.from_bytes(queued, sys.byteorder)
 
     # Flow control of the transport.
 
     def pause_writing(self) -> None:
         self._congested = True
+        if self._transport is not None and isinstance(self._sink, Session):
+            # Not all that is written is counted as it is written: see `_send_by_transport`.
+            self._engine.backpressure.count(self._sink, self._transport.get_write_buffer_size())
         if self._sink is not None:
             self._sink.set_direct_send(None)
 
     def resume_writing(self) -> None:
         self._congested = False
-        self._overhead = 0
         self.enable_direct_writes()
 
     def enable_direct_writes(self) -> None:

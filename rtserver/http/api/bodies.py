@@ -18,6 +18,7 @@ from aiohttp import web
 from rtserver.errors import InvalidPayload, TooLarge
 from rtserver.protocol import json
 from rtserver.protocol.conversion import convert
+from rtserver.protocol.header_lists import joined
 
 MAX_BODY_BYTES = 1_000_000
 BODY_SECONDS = 30.0
@@ -34,7 +35,7 @@ async def read_json(request: web.Request, shape: type[T], limit: int = MAX_BODY_
     Raises `HTTPUnsupportedMediaType`, `HTTPRequestTimeout`, `TooLarge` or `InvalidPayload`.
     """
     # A browser sends application/json across origins only after a preflight, so this also rejects forged forms.
-    encoding = request.headers.get("Content-Encoding", "identity").lower()
+    encoding = joined(request.headers, "Content-Encoding").lower() or "identity"
     if request.content_type != "application/json" or encoding not in _ENCODINGS:
         raise web.HTTPUnsupportedMediaType
     try:

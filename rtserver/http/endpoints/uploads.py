@@ -26,6 +26,7 @@ from rtserver.errors import InvalidPayload, NotFound, RateLimited, TooLarge, Una
 from rtserver.http.api.credentials import Caller
 from rtserver.http.api.operations import operation
 from rtserver.http.api.structs import OkResponse
+from rtserver.protocol.header_lists import names_etag
 from rtserver.store.uploads.upload_store import Upload
 
 AT_ONCE_PER_USER = 4
@@ -176,7 +177,7 @@ class UploadedFiles:
             raise web.HTTPNotFound
         upload, _ = found
         headers = {**_HEADERS, "ETag": f'"{upload.id}"', "Content-Disposition": _disposition(upload)}
-        if f'"{upload.id}"' in request.headers.get("If-None-Match", ""):
+        if names_etag(request.headers, upload.id):
             return web.Response(status=304, headers=headers)
         start, end, status = _range(request, upload.size)
         if status == 416:

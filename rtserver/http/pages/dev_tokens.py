@@ -20,6 +20,7 @@ from multidict import MultiMapping
 
 from rtserver.http.errors import json_response
 from rtserver.protocol import origins
+from rtserver.protocol.addresses import normal_address
 
 # (user, name, roles) -> token
 Issue = Callable[[str, str, tuple[str, ...]], str]
@@ -75,11 +76,8 @@ def _forwarded(headers: MultiMapping[str]) -> list[str]:
 
 
 def _is_loopback(address: str | None) -> bool:
-    try:
-        parsed = ip_address((address or "").removeprefix("::ffff:"))
-    except ValueError:
-        return False
-    return parsed.is_loopback
+    normal = normal_address(address or "")
+    return normal is not None and ip_address(normal).is_loopback
 
 
 def _is_loopback_name(host: str) -> bool:

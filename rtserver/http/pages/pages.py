@@ -1,7 +1,8 @@
 """Static pages: landing, chat and notifications in development mode, `/admin/` in both modes.
 
 Owns which file is at which path, and the security headers; must not know what the pages do. The table of paths is made
-from the folder once, at the start: a request can only select an entry of it, and cannot name a file.
+from the folder once, at the start: a request can only select an entry of it, and cannot name a file. One module of the
+scripts is generated: it tells the others under which path Socket.IO is served.
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ from pathlib import Path
 
 from aiohttp import web
 
-from rtserver.http.pages.static_files import SUFFIXES, Files, respond
+from rtserver.http.pages.client_bundle import SOCKET_IO
+from rtserver.http.pages.static_files import SUFFIXES, Files, file_of, respond
+from rtserver.protocol import json
 
 _DEMO_PAGES = {"/": "index.html", "/chat": "chat.html", "/notifications": "notifications.html"}
 _ADMIN_PAGE = {"/admin/": "admin/index.html"}
 _SHARED_FOLDERS = ("assets", "admin")
+_PATH_MODULE = "/assets/js/server_path.js"
 _ICONS = ("favicon.ico", "favicon.svg")
 
 _HEADERS = {
@@ -35,10 +39,12 @@ _PLAIN = "rtserver is running. Socket.IO clients connect to this address; there 
 class Pages:
     """`folder` is `rtserver/web`; the demo pages are served in `development` only."""
 
-    def __init__(self, folder: Path, *, development: bool) -> None:
+    def __init__(self, folder: Path, *, development: bool, socketio_path: str = SOCKET_IO) -> None:
         self._files = Files()
         self._demo = development
         self._table = _table(folder, demo=development)
+        script = f"export const PATH = {json.dumps(socketio_path).decode()};\n".encode()
+        self._path_module = file_of(script, ".js") if socketio_path != SOCKET_IO else None
 
     def routes(self) -> list[web.RouteDef]:
         """Return a route for each path of the table; `/` has a plain text where there is no landing page."""
@@ -50,6 +56,8 @@ class Pages:
         return routes
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
+        if request.path == _PATH_MODULE and self._path_module is not None:
+            return respond(request, self._path_module, _HEADERS)
         path = self._table.get(request.path)
         file = await self._files.get(path) if path is not None else None
         if file is None:

@@ -24,6 +24,7 @@ from pathlib import Path
 from aiohttp import web
 
 from rtserver.protocol.accept_encoding import accepts_gzip
+from rtserver.protocol.header_lists import joined, names_etag
 
 _TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -58,6 +59,14 @@ class File:
         return f"{self.etag}-gz"
 
 
+def file_of(body: bytes, suffix: str, version: tuple[int, int] = (0, 0)) -> File:
+    """Return a file of this content; `suffix` decides its type."""
+    zipped = None if suffix in _COMPRESSED_ALREADY else gzip.compress(body, 6, mtime=0)
+    if zipped is not None and len(zipped) >= len(body):
+        zipped = None
+    return File(version, _TYPES[suffix], hashlib.sha256(body).hexdigest()[:32], body, zipped)
+
+
 class Files:
     """A cache of files by path."""
 
@@ -82,22 +91,17 @@ class Files:
 
 def respond(request: web.Request, file: File, headers: Mapping[str, str]) -> web.Response:
     """Return 200 with the smallest encoding that the client accepts, or 304 when the client has it already."""
-    zipped = file.gzipped if accepts_gzip(request.headers.get("Accept-Encoding", "")) else None
+    zipped = file.gzipped if accepts_gzip(joined(request.headers, "Accept-Encoding")) else None
     etag = file.gzip_etag if zipped is not None else file.etag
     answer = {**headers, "ETag": f'"{etag}"', "X-Content-Type-Options": "nosniff"}
     if file.gzipped is not None:
         answer["Vary"] = "Accept-Encoding"
-    if _matches(request, etag):
+    if names_etag(request.headers, etag):
         return web.Response(status=304, headers=answer)
     answer["Content-Type"] = file.content_type
     if zipped is not None:
         answer["Content-Encoding"] = "gzip"
     return web.Response(body=file.body if zipped is None else zipped, headers=answer)
-
-
-def _matches(request: web.Request, etag: str) -> bool:
-    # If-None-Match compares weakly (RFC 9110 §13.1.2): proxies that recompress turn our ETag into W/"…".
-    return any(tag.value in ("*", etag) for tag in request.if_none_match or ())
 
 
 def _version(path: Path) -> tuple[int, int] | None:
@@ -109,8 +113,4 @@ def _version(path: Path) -> tuple[int, int] | None:
 
 
 def _read(path: Path, version: tuple[int, int]) -> File:
-    body = path.read_bytes()
-    zipped = None if path.suffix in _COMPRESSED_ALREADY else gzip.compress(body, 6, mtime=0)
-    if zipped is not None and len(zipped) >= len(body):
-        zipped = None
-    return File(version, _TYPES[path.suffix], hashlib.sha256(body).hexdigest()[:32], body, zipped)
+    return file_of(path.read_bytes(), path.suffix, version)

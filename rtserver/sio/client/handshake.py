@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import time
 from collections.abc import Iterable, Mapping
@@ -18,60 +17,50 @@ from types import MappingProxyType
 from typing import Any
 
 from rtserver.engine.http.request import HandshakeRequest
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+from rtserver.protocol.addresses import TrustedPeers, normal_address, normal_peer
+from rtserver.protocol.header_lists import joined
 
 
 class HandshakeReader:
     def __init__(self, trusted_proxies: Iterable[str] = ()) -> None:
-        """`trusted_proxies`: addresses or networks in CIDR notation."""
-        self._trusted: tuple[Network, ...] = tuple(
-            ipaddress.ip_network(proxy, strict=False) for proxy in trusted_proxies
-        )
+        """`trusted_proxies`: addresses, networks in CIDR notation, or `unix` for the peers of a Unix socket."""
+        self._proxies = TrustedPeers(trusted_proxies)
 
     def read(self, request: HandshakeRequest) -> Handshake:
         """The handshake data of a request that opens a session."""
-        headers = {
-            name: _text(", ".join(request.headers.getall(name))) for name in KEPT_HEADERS if name in request.headers
-        }
-        peer = request.remote or ""
-        trusted = self._is_trusted(peer)
+        headers = {name: _text(joined(request.headers, name)) for name in KEPT_HEADERS if name in request.headers}
+        peer = normal_peer(request.remote)
+        trusted = self._proxies.trusts(peer)
         return Handshake(
             address=self._client_address(peer, headers) if trusted else peer,
             headers=headers,
             query=dict(request.query),
             url=request.path_qs,
-            secure=(headers.get("x-forwarded-proto") == "https") if trusted else request.secure,
+            secure=_is_encrypted(headers.get("x-forwarded-proto", "")) if trusted else request.secure,
         )
 
     def _client_address(self, peer: str, headers: Mapping[str, str]) -> str:
         address = peer
         for hop in reversed(headers.get("x-forwarded-for", "").split(",")):
-            hop = hop.strip()
-            if not _is_address(hop):
+            if not hop.strip():
+                continue
+            seen = normal_address(hop)
+            if seen is None:
                 break
-            address = hop
-            if not self._is_trusted(hop):
+            address = seen
+            if not self._proxies.trusts(seen):
                 break
         return address
 
-    def _is_trusted(self, address: str) -> bool:
-        if not self._trusted or not _is_address(address):
-            return False
-        return any(ipaddress.ip_address(address) in network for network in self._trusted)
+
+def _is_encrypted(forwarded_proto: str) -> bool:
+    """Whether the first proxy of `X-Forwarded-Proto` received the request over TLS."""
+    return forwarded_proto.partition(",")[0].strip().lower() in ("https", "wss")
 
 
 def _text(value: str) -> str:
     """`value` without lone surrogates, which stand for bytes that are not UTF-8: such a text could not be sent."""
     return value if value.isascii() else value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 KEPT_HEADERS = frozenset({

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from rtserver.engine.http.responses import FORBIDDEN, Refusal
 from rtserver.errors import Refused
+from rtserver.protocol.addresses import normal_address
 from rtserver.rate_limit import TokenBuckets
 
 if TYPE_CHECKING:
@@ -104,14 +105,10 @@ class ConnectionLimiter:
 
 def network_of(address: str) -> str:
     """The network that an address counts as (rule 3)."""
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(ip, ipaddress.IPv6Address):
-        mapped = ip.ipv4_mapped
-        return str(mapped) if mapped else str(ipaddress.ip_network((int(ip) >> 64 << 64, 64)))
-    return str(ip)
+    normal = normal_address(address)
+    if normal is None or ":" not in normal:
+        return normal or address
+    return str(ipaddress.ip_network((int(ipaddress.ip_address(normal)) >> 64 << 64, 64)))
 
 
 def _decrement(counter: Counter[str], key: str) -> None:

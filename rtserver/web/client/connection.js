@@ -16,10 +16,12 @@ import { Emitter } from "./emitter.js";
  *   one was refused or is about to expire
  * @property {Record<string, unknown>} [auth] fields of the CONNECT payload besides the token
  * @property {Io} [io] of your own copy of socket.io-client. Without it the one of the server is loaded
+ * @property {string} [path] where the server serves Socket.IO, as in RTSERVER_PATH
  * @property {Record<string, unknown>} [options] for `io`
  */
 
-const CLIENT = "/socket.io/socket.io.esm.min.js";
+const SOCKET_IO = "/socket.io";
+const CLIENT = "socket.io.esm.min.js";
 const CALL_TIMEOUT = 10_000; // ms
 const RETRY = 5; // s
 const PASSING = ["rate_limited", "unavailable"]; // refusals to try again after
@@ -42,12 +44,12 @@ export class CallError extends Error {
 /** The code of a failed call; undefined for any other error. @param {unknown} error */
 export const codeOf = (error) => (error instanceof CallError ? error.code : undefined);
 
-/** @param {string} url @returns {Promise<Io>} */
-async function loadClient(url) {
+/** @param {string} folder @returns {Promise<Io>} */
+async function loadClient(folder) {
   try {
-    return (await import(url + CLIENT)).io;
+    return (await import(`${folder}/${CLIENT}`)).io;
   } catch {
-    throw new ClientMissing(`The Socket.IO client could not be loaded from ${url + CLIENT}`);
+    throw new ClientMissing(`The Socket.IO client could not be loaded from ${folder}`);
   }
 }
 
@@ -58,9 +60,9 @@ async function loadClient(url) {
  * @param {string} namespace
  * @param {ConnectOptions} [options]
  */
-export async function connect(url, namespace, { token, auth = {}, io, options = {} } = {}) {
+export async function connect(url, namespace, { token, auth = {}, io, path = SOCKET_IO, options = {} } = {}) {
   const base = url.replace(/\/+$/, "");
-  const open = io ?? (await loadClient(base));
+  const open = io ?? (await loadClient(base + path));
   /** @type {Connection} */
   let connection;
   // A manager that is connected already asks at once, before `connection` is there. Other sockets share it, so it must
@@ -68,7 +70,7 @@ export async function connect(url, namespace, { token, auth = {}, io, options = 
   /** @param {(auth: object) => void} send */
   const sendAuth = (send) =>
     queueMicrotask(() => connection.authenticate((value) => send(value ? { ...auth, token: value } : auth)));
-  connection = new Connection(open(base + namespace, { ...options, auth: sendAuth }), { token });
+  connection = new Connection(open(base + namespace, { path, ...options, auth: sendAuth }), { token });
   return connection;
 }
 

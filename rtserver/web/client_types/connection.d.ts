@@ -35,6 +35,10 @@ export type ConnectOptions = {
      */
     io?: Io;
     /**
+     * where the server serves Socket.IO, as in RTSERVER_PATH
+     */
+    path?: string;
+    /**
      * for `io`
      */
     options?: Record<string, unknown>;
@@ -60,7 +64,7 @@ export declare const codeOf: (error: unknown) => string | undefined;
  * @param {string} namespace
  * @param {ConnectOptions} [options]
  */
-export declare function connect(url: string, namespace: string, { token, auth, io, options }?: ConnectOptions): Promise<Connection>;
+export declare function connect(url: string, namespace: string, { token, auth, io, path, options }?: ConnectOptions): Promise<Connection>;
 /**
  * Takes a socket of socket.io-client, connected or not. Without `token` its owner sees to new tokens.
  * @extends {Emitter<{state: [State], transport: [], announcement: [Announcement]}>}

@@ -1,10 +1,12 @@
 """Rules for all pages: no browser errors, usable on a phone, named controls; and the landing page."""
 
 import re
+from collections.abc import Awaitable, Callable
 
-from playwright.async_api import Page, expect
+from playwright.async_api import Browser, Page, expect
 
 from tests.e2e.web.tabs import PHONE, Tabs, live
+from tests.support.rtserver_process import RtServer
 
 PATHS = ["/?user=alice", "/chat?user=alice", "/notifications?user=alice", "/admin/"]
 CONTROL = re.compile(r"- (button|link|textbox|checkbox|radio|combobox)\b")
@@ -59,3 +61,12 @@ async def test_no_address_contains_a_token(tabs: Tabs) -> None:
     await live(page)
 
     assert not [address for address in addresses if "eyJ" in address]
+
+
+async def test_pages_connect_under_another_path(browser: Browser, server: Callable[..., Awaitable[RtServer]]) -> None:
+    tabs = Tabs(browser, (await server(MODE="development", PATH="/app/realtime")).url)
+    landing = await tabs.open("/?user=alice")
+    await ready(landing)
+    await expect(landing.locator("#browser-code")).to_contain_text('path: "/app/realtime"')
+    await live(await tabs.open("/chat?user=alice"))
+    assert tabs.errors == []

@@ -78,13 +78,13 @@ async def test_a_handshake_must_be_a_get(serve):
     assert not served.engine.sockets
 
 
-async def test_offered_extensions_and_protocols_are_not_accepted(serve):
+async def test_extensions_are_declined_and_the_first_subprotocol_is_agreed(serve):
     served = await serve()
     wire = await served.wire()
     offered = {"Sec-WebSocket-Extensions": "permessage-deflate", "Sec-WebSocket-Protocol": "chat"}
     answer = await wire.upgrade(**offered)
     assert "sec-websocket-extensions" not in answer.headers
-    assert "sec-websocket-protocol" not in answer.headers
+    assert answer.headers["sec-websocket-protocol"] == "chat"
 
 
 @pytest.mark.parametrize("frames", [1, 500])

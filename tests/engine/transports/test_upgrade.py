@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from rtserver.protocol.frames import CLOSE, TEXT
+from rtserver.protocol.frames import BINARY, CLOSE, TEXT
 from tests.engine.conftest import POLLING, eventually
 from tests.engine.wire import client_frame, request, upgrade
 
@@ -176,14 +176,173 @@ async def test_no_upgrade_where_upgrades_are_disabled(serve):
     await works_by_polling(served, query, recorder)
 
 
-async def test_a_session_that_closes_aborts_its_upgrade(serve):
+# A session that is closed during its upgrade.
+
+
+async def left(served, wire):
+    """The client closes its side, so that the server need not wait for it."""
+    await wire.close()
+    await served.deserted()
+
+
+LAST = ("kicked", b"\x01\x02", "x" * 200_000)
+READ = [(TEXT, b"4kicked"), (BINARY, b"\x01\x02"), (TEXT, b"4" + b"x" * 200_000)]
+
+
+def close(served, recorder):
+    recorder.session.close("forced close")
+
+
+async def disconnect(served, recorder):
+    await served.engine.disconnect(recorder.session.id)
+
+
+async def stop(served, recorder):
+    served.engine.stop_accepting()
+    await served.engine.disconnect()
+
+
+def never_pongs(served, recorder):
+    """Like a missing pong while a poll hangs."""
+    recorder.session.close("ping timeout")
+
+
+@pytest.mark.parametrize("end", [close, disconnect, stop, never_pongs])
+@pytest.mark.parametrize("count", [0, 1, 3])
+async def test_the_last_words_of_a_session_arrive_over_the_new_websocket(serve, end, count):
+    served = await serve()
+    _, recorder = await served.poll_session()
+    wire = await served.probing(recorder)
+    for message in LAST[:count]:
+        recorder.send(message)
+    if (ending := end(served, recorder)) is not None:
+        await ending
+    assert len(recorder.reasons) == 1
+    await wire.frame("5")
+    assert [await wire.receive() for _ in range(count)] == READ[:count]
+    assert await wire.close_code() == 1000
+    await left(served, wire)
+
+
+async def test_the_last_words_arrive_over_a_websocket_without_binary_support(serve):
+    served = await serve()
+    _, recorder = await served.poll_session()
+    wire = await served.wire()
+    await wire.upgrade(f"EIO=4&transport=websocket&b64=1&sid={recorder.session.id}")
+    await wire.frame("2probe")
+    assert await wire.text() == "3probe"
+    recorder.send(b"\x01\x02\x03")
+    recorder.session.close("forced close")
+    await wire.frame("5")
+    assert await wire.text() == "bAQID"
+    assert await wire.close_code() == 1000
+
+
+async def test_the_last_words_of_a_version_2_session_arrive_over_the_new_websocket(serve):
+    served = await serve(allow_eio3=True)
+    _, recorder = await served.poll_session_3()
+    wire = await served.wire()
+    await wire.upgrade(f"EIO=3&transport=websocket&sid={recorder.session.id}")
+    await wire.frame("2probe")
+    assert await wire.text() == "3probe"
+    recorder.send(b"\x01")
+    recorder.send("last")
+    recorder.session.close("forced close")
+    await wire.frame("5")
+    assert [await wire.receive() for _ in range(2)] == [(BINARY, b"\x04\x01"), (TEXT, b"4last")]
+    assert await wire.close_code() == 1000
+
+
+async def test_a_session_that_closes_before_the_probe_ends_behind_the_upgrade(serve):
+    served = await serve()
+    _, recorder = await served.poll_session()
+    wire = await served.wire()
+    await wire.upgrade(f"EIO=4&transport=websocket&sid={recorder.session.id}")
+    recorder.send("last")
+    recorder.session.close("forced close")
+    await wire.frame("2probe")
+    assert await wire.text() == "3probe"
+    await wire.frame("5", "4too late")
+    assert await wire.text() == "4last"
+    assert await wire.close_code() == 1000
+    assert recorder.messages == []
+    await left(served, wire)
+
+
+async def test_a_poll_that_hangs_takes_the_messages_and_the_websocket_brings_the_close(serve):
     served = await serve()
     query, recorder = await served.poll_session()
     wire = await served.probing(recorder)
+    poll = await served.polling(query)
+    recorder.send("last")
+    recorder.session.close("forced close")
+    assert (await poll).text.endswith("4last")
+    await wire.frame("5")
+    assert await wire.close_code() == 1000
+    await left(served, wire)
+
+
+async def test_a_client_that_goes_on_polling_gets_the_last_words_there(serve):
+    served = await serve()
+    query, recorder = await served.poll_session()
+    wire = await served.probing(recorder)
+    recorder.send("last")
+    recorder.session.close("forced close")
+    assert (await served.ask(request("GET", query))).text == "4last"
+    assert (await served.ask(request("GET", query))).text == "1"
+    assert await wire.close_code() == 1000
+    assert (await served.ask(request("GET", query))).status == 400
+    await left(served, wire)
+
+
+async def test_a_poll_that_brings_the_close_ends_the_upgrade(serve):
+    served = await serve()
+    query, recorder = await served.poll_session()
+    wire = await served.probing(recorder)
+    poll = await served.polling(query)
+    recorder.session.close("forced close")
+    assert (await poll).text == "1"
+    assert await wire.close_code() == 1000
+    await left(served, wire)
+
+
+@pytest.mark.parametrize("packet", ["4hi", "2", "2probe", "x"])
+async def test_a_broken_upgrade_of_a_closed_session_leaves_the_last_words_for_a_poll(serve, packet):
+    served = await serve()
+    query, recorder = await served.poll_session()
+    wire = await served.probing(recorder)
+    recorder.send("last")
+    recorder.session.close("forced close")
+    await wire.frame(packet)
+    assert await wire.close_code() == 1000
+    assert (await served.ask(request("GET", query))).text == "4last"
+    assert (await served.ask(request("GET", query))).text == "1"
+    await left(served, wire)
+
+
+async def test_an_upgrade_that_a_closed_session_waits_for_in_vain_is_aborted(serve, monkeypatch):
+    monkeypatch.setattr("rtserver.engine.transports.upgrade.UPGRADE_SECONDS", 0.2)
+    served = await serve()
+    query, recorder = await served.poll_session()
+    wire = await served.probing(recorder)
+    recorder.send("last")
     recorder.session.close("forced close")
     assert await wire.close_code() == 1000
-    assert (await served.ask(request("GET", query))).text.endswith("1")
-    await served.deserted()
+    assert (await served.ask(request("GET", query))).text == "4last"
+
+
+@pytest.mark.parametrize("how", ["abort", "packet", "error"])
+async def test_a_session_that_ends_at_once_aborts_its_upgrade(serve, how):
+    served = await serve()
+    query, recorder = await served.poll_session()
+    wire = await served.probing(recorder)
+    if how == "abort":
+        recorder.session.abort("transport error")
+    else:
+        await served.ask(request("POST", query, b"1" if how == "packet" else b"no packet"))
+    assert await wire.close_code() == 1000
+    assert (await served.ask(request("GET", query))).status == 400
+    await left(served, wire)
 
 
 async def test_the_heartbeat_continues_across_the_upgrade(serve):

@@ -423,8 +423,19 @@ async def slow_reader(served):
     return wire, served.listener.last
 
 
+def small_buffer(recorder):
+    """Let the system accept little for the client, as on a real line."""
+    transport = recorder.session.socket._transport
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+
+
+def look_often(monkeypatch):
+    monkeypatch.setattr("rtserver.engine.session.backpressure.LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("rtserver.engine.session.backpressure.SLOW_SECONDS", 0.2)
+
+
 async def test_a_slow_reader_that_answers_pings_is_closed(serve, monkeypatch):
-    monkeypatch.setattr("rtserver.engine.transports.websocket_writer.SLOW_SECONDS", 0.2)
+    look_often(monkeypatch)
     served = await serve(outbox_limit=200_000, ping_interval=0.1, ping_timeout=5)
     wire, recorder = await slow_reader(served)
     transport = recorder.session.socket._transport
@@ -509,7 +520,71 @@ async def test_frames_arrive_complete_and_in_order_by_every_way_of_sending(serve
     assert not recorder.reasons
 
 
-async def test_four_times_the_outbox_limit_closes_immediately(serve):
+async def test_a_reader_that_makes_progress_is_not_closed_however_long_it_takes(serve, monkeypatch):
+    """Much more than the limit waits for many times the time after which a client without progress is closed."""
+    look_often(monkeypatch)
+    monkeypatch.setattr("rtserver.engine.session.backpressure.PROGRESS", 512)
+    served = await serve(outbox_limit=100_000)
+    wire, recorder = await slow_reader(served)
+    wire.reader._limit = 1024
+    await wire.answer()
+    await wire.opened()
+    small_buffer(recorder)
+    recorder.send("x" * 1_000_000)
+    recorder.send("done")
+    transport, read, looks = recorder.session.socket._transport, bytearray(), []
+    fire = served.engine._state.backpressure.fire
+    while transport.get_write_buffer_size() > 100_000 or len(looks) < 20:
+        looks.append(len(read))
+        if transport.get_write_buffer_size() > 100_000:
+            read += await wire.reader.read(8192)
+        await asyncio.sleep(0.01)
+        fire()
+    while not read.endswith(b"4done"):
+        read += await wire.reader.read(65536)
+    assert len(read) == 10 + 1_000_001 + 2 + 5
+    assert not recorder.reasons
+    assert served.metrics.slow_clients == 0
+
+
+async def test_a_reader_of_a_trickle_is_closed(serve, monkeypatch):
+    """A byte now and then is no progress."""
+    look_often(monkeypatch)
+    served = await serve(outbox_limit=100_000)
+    wire, recorder = await slow_reader(served)
+    small_buffer(recorder)
+    recorder.send("x" * 1_000_000)
+    async with asyncio.timeout(10):
+        while not recorder.reasons:
+            await wire.reader.read(16)
+            await asyncio.sleep(0.02)
+    assert recorder.reasons == ["transport error"]
+    assert served.metrics.slow_clients == 1
+
+
+async def test_a_pong_that_waits_behind_megabytes_is_waited_for(serve, monkeypatch):
+    """The ping stands behind what the client is still reading."""
+    served = await serve(ping_interval=0.1, ping_timeout=0.2)
+    wire, recorder = await slow_reader(served)
+    wire.reader._limit = 1024
+    await wire.answer()
+    await wire.opened()
+    small_buffer(recorder)
+    recorder.send("x" * 3_000_000)
+    session, read = recorder.session, b""
+    await eventually(lambda: session._awaits_pong)
+    for _ in range(3):
+        session.fire()
+        read += await wire.reader.read(16_384)
+    assert session._awaits_pong
+    assert not recorder.reasons
+    while not read.endswith(b"\x81\x012"):
+        read = read[-2:] + await wire.reader.read(65536)
+    await wire.frame("3", "4here")
+    assert await recorder.received(1) == ["here"]
+
+
+async def test_sixteen_times_the_outbox_limit_closes_immediately(serve):
     served = await serve(outbox_limit=100_000)
     wire, recorder = await slow_reader(served)
     for _ in range(100):
@@ -530,7 +605,7 @@ async def test_many_small_queued_messages_count_with_their_overhead(serve):
     while not recorder.reasons and count < 100_000:
         recorder.send("x")
         count += 1
-    assert count < 20_000, "four times the limit would be 100,000 frames, not counting what each takes itself"
+    assert count < 30_000, "sixteen times the limit would be 400,000 frames, not counting what each takes itself"
     assert recorder.reasons == ["transport error"]
     wire.abort()
     await served.deserted()

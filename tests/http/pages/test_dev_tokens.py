@@ -39,7 +39,7 @@ def headers(given: dict[str, str] | None = None) -> CIMultiDict[str]:
     return CIMultiDict({"Host": "localhost:8000"} | (given or {}))
 
 
-@pytest.mark.parametrize("peer", ["127.0.0.1", "127.8.0.1", "::1", "::ffff:127.0.0.1"])
+@pytest.mark.parametrize("peer", ["127.0.0.1", "127.8.0.1", "::1", "::ffff:127.0.0.1", "::FFFF:7f00:1"])
 def test_peers_on_this_machine_are_accepted(peer: str) -> None:
     assert may_have_tokens(peer, headers())
 
@@ -69,6 +69,7 @@ def test_our_page_may_use_a_proxy_on_this_machine() -> None:
         assert may_have_tokens("127.0.0.1", own)
     assert may_have_tokens("127.0.0.1", headers({"Host": "[0::1]:80", "Origin": "http://[::1]"}))
     assert may_have_tokens("127.0.0.1", headers({"X-Forwarded-Host": "localhost:5173"}))
+    assert may_have_tokens("127.0.0.1", headers({"X-Forwarded-For": "127.0.0.1:5000, [::1]:5001, ::ffff:127.0.0.1"}))
     assert may_have_tokens("127.0.0.1", headers({"X-Forwarded-For": "127.0.0.1, ::1", "X-Real-IP": "127.0.0.1"}))
 
 

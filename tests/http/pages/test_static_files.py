@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
+from multidict import CIMultiDict
 from yarl import URL
 
 from rtserver.http.pages.client_bundle import NAMES, ClientBundle
@@ -59,6 +60,15 @@ async def test_a_second_request_is_answered_with_304(client: Client) -> None:
             assert (second.status, await second.read()) == (304, b"")
             assert second.headers["ETag"] == first.headers["ETag"]
             assert second.headers["Cache-Control"] == first.headers["Cache-Control"]
+
+
+async def test_list_headers_may_come_in_several_lines(client: Client) -> None:
+    path = "/socket.io/socket.io.js"
+    lines = CIMultiDict([("Accept-Encoding", "br"), ("Accept-Encoding", "gzip")])
+    first = await client.get(path, headers=lines)
+    assert first.headers["Content-Encoding"] == "gzip"
+    lines.extend([("If-None-Match", '"other"'), ("If-None-Match", first.headers["ETag"])])
+    assert (await client.get(path, headers=lines)).status == 304
 
 
 async def test_an_etag_of_another_version_or_encoding_gets_the_whole_file(client: Client) -> None:

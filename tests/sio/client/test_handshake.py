@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from aiohttp.test_utils import make_mocked_request
+from multidict import CIMultiDict
 
 from rtserver.protocol import json
 from rtserver.sio.client.handshake import HandshakeReader
@@ -36,11 +37,45 @@ def read(peer, headers=None, trusted=()):
         ("10.0.0.1", "", ["10.0.0.1"], "10.0.0.1"),
         ("::1", "2001:db8::1", ["::1"], "2001:db8::1"),
         ("8.8.8.8", "1.1.1.1", ["10.0.0.0/8"], "8.8.8.8"),
+        ("::ffff:127.0.0.1", "1.1.1.1", ["127.0.0.1"], "1.1.1.1"),
+        ("::ffff:127.0.0.1", None, [], "127.0.0.1"),
+        ("127.0.0.1", "1.1.1.1", ["::ffff:127.0.0.1"], "1.1.1.1"),
+        ("127.0.0.1", "203.0.113.9:51322", ["127.0.0.1"], "203.0.113.9"),
+        ("127.0.0.1", "[2001:DB8::1]:4711", ["127.0.0.1"], "2001:db8::1"),
+        ("127.0.0.1", "::ffff:1.1.1.1, ::ffff:10.0.0.2", ["127.0.0.1", "10.0.0.0/8"], "1.1.1.1"),
+        ("127.0.0.1", "1.1.1.1, 10.0.0.2:99", ["127.0.0.1", "10.0.0.0/8"], "1.1.1.1"),
+        ("127.0.0.1", "1.1.1.1, ", ["127.0.0.1"], "1.1.1.1"),
+        ("127.0.0.1", "unknown, 1.1.1.1, _hidden", ["127.0.0.1"], "127.0.0.1"),
+        ("fe80::1%eth0", "1.1.1.1", ["fe80::/10"], "1.1.1.1"),
+        ("fe80::1%eth0", None, [], "fe80::1"),
+        ("127.0.0.1", "1.1.1.1" * 10_000, ["127.0.0.1"], "127.0.0.1"),
+        ("", "1.1.1.1", ["unix"], "1.1.1.1"),
+        ("", "1.1.1.1", ["127.0.0.1"], "unix"),
     ],
 )
 def test_the_address_is_taken_from_a_trusted_proxy_only(peer, forwarded, trusted, address):
     headers = {} if forwarded is None else {"X-Forwarded-For": forwarded}
     assert read(peer, headers, trusted).address == address
+
+
+def test_lines_of_x_forwarded_for_are_one_list():
+    lines = CIMultiDict([("X-Forwarded-For", "6.6.6.6"), ("X-Forwarded-For", "1.1.1.1, 10.0.0.2")])
+    assert read("10.0.0.1", lines, ["10.0.0.0/8"]).address == "1.1.1.1"
+
+
+@pytest.mark.parametrize("proto", ["HTTPS", "https, http", "wss", " https", "https,"])
+def test_the_first_proxy_tells_whether_tls_was_used(proto):
+    assert read("10.0.0.1", {"X-Forwarded-Proto": proto}, ["10.0.0.1"]).secure
+
+
+@pytest.mark.parametrize("proto", ["http", "http, https", "", "httpsx", "ws"])
+def test_another_scheme_is_no_tls(proto):
+    assert not read("10.0.0.1", {"X-Forwarded-Proto": proto}, ["10.0.0.1"]).secure
+
+
+def test_cookie_lines_are_one_cookie_header():
+    lines = CIMultiDict([("Cookie", "a=1"), ("Cookie", "token=x; b=2")])
+    assert read("10.0.0.1", lines).headers["cookie"] == "a=1; token=x; b=2"
 
 
 def test_the_use_of_tls_is_taken_from_a_trusted_proxy_only():

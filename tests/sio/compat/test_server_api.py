@@ -12,6 +12,7 @@ from socketio.exceptions import ConnectionRefusedError, TimeoutError
 
 from rtserver.errors import Forbidden
 from rtserver.sio.server import Server
+from tests.engine.wire import Wire, client_frame, upgrade
 from tests.sio.conftest import Tokens, eventually
 
 
@@ -125,6 +126,18 @@ async def test_a_connect_handler_with_auth(sio, served, python, auth):
     assert (sid, given) == (client.get_sid(), auth or {})
     assert environ["REQUEST_METHOD"] == "GET"
     assert environ["aiohttp.request"].path == "/socket.io/"
+    assert environ["REMOTE_ADDR"] == "127.0.0.1"
+
+
+async def test_cookie_lines_are_one_cookie_in_the_environ(sio, served):
+    seen = record(sio, "connect")
+    wire = await Wire.open(int(served.url.rpartition(":")[2]))
+    opening = upgrade("EIO=4&transport=websocket", path="/socket.io/", Cookie="a=1\r\nCookie: b=2")
+    await wire.send(opening + client_frame("40"))
+    await eventually(lambda: seen)
+    ((_, _, environ, _),) = seen
+    assert environ["HTTP_COOKIE"] == "a=1; b=2"
+    await wire.close()
 
 
 async def test_a_connect_handler_without_auth_or_with_a_default(sio, served, python):

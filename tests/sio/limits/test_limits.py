@@ -292,7 +292,7 @@ async def test_a_polling_client_that_does_not_poll_is_closed_as_slow(serve):
         for number in range(100):
             await namespace.volatile.emit("position", "x" * 1000)
             assert served.server.metrics.drops["volatile"] == number + 1
-        for _ in range(20):
+        for _ in range(200):
             await namespace.emit("news", "x" * 1000)
     await served.deserted()
     assert served.server.metrics.slow_clients == 1

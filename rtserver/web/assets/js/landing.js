@@ -4,6 +4,7 @@ import { ClientMissing, connect } from "../../client/connection.js";
 import { showCode } from "./code_block.js";
 import { byId, h } from "./dom.js";
 import { personCard, tokenForm } from "./people.js";
+import { PATH } from "./server_path.js";
 import { addressFor, chooseUser, currentUser, keepToken, readyTokens } from "./session.js";
 import { refusal } from "./text_format.js";
 import { setBell, showClientMissing, showUser } from "./topbar.js";
@@ -55,7 +56,7 @@ async function checkHealth() {
 /** @param {User} user */
 async function showConnection(user) {
   try {
-    const connection = await connect("", "/notifications", { token: user.token });
+    const connection = await connect("", "/notifications", { path: PATH, token: user.token });
     let unread = 0;
     connection.socket.on("unread", ({ count }) => {
       unread = count;
@@ -113,10 +114,10 @@ byId("origin").textContent = location.host;
 showCode(
   byId("browser-code"),
   `import { io } from
-  "${origin}/socket.io/socket.io.esm.min.js";
+  "${origin}${PATH}/socket.io.esm.min.js";
 
 const chat = io("${origin}/chat", {
-  auth: { token },
+  auth: { token },${PATH === "/socket.io" ? "" : `\n  path: "${PATH}",`}
 });
 chat.on("message", ({ from, text }) => {
   console.log(from.name, text);

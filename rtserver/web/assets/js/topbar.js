@@ -2,6 +2,7 @@
 import { Notifications } from "../../client/notifications.js";
 import { byId, h, icon } from "./dom.js";
 import { avatar, personCard } from "./people.js";
+import { PATH } from "./server_path.js";
 import { addressFor, forgetUser } from "./session.js";
 import { refusal } from "./text_format.js";
 
@@ -139,7 +140,7 @@ export function userLinks() {
 
 /** Keep the bell's number up to date, over its own namespace on the same connection. @param {User} user */
 export async function watchBell(user) {
-  const notifications = await Notifications.connect("", { token: user.token });
+  const notifications = await Notifications.connect("", { path: PATH, token: user.token });
   notifications.on("change", () => setBell(notifications.unread));
   return notifications;
 }

@@ -2,6 +2,7 @@
 import { ClientMissing, connect } from "../../../client/connection.js";
 import { byId, dialog, h, icon } from "../dom.js";
 import { avatar, tokenForm } from "../people.js";
+import { PATH } from "../server_path.js";
 import { adminUser, keepAdminToken, readyTokens } from "../session.js";
 import { showClientMissing, showConnectionProblems, showStatus, userLinks } from "../topbar.js";
 import { AnnounceForm } from "./announce.js";
@@ -42,7 +43,7 @@ function askForToken() {
 async function enter(user) {
   showAdmin(user);
   try {
-    const connection = await connect("", "/admin", { token: user.token });
+    const connection = await connect("", "/admin", { path: PATH, token: user.token });
     showStatus(connection);
     showConnectionProblems(connection, { offline: OFFLINE });
     run(connection, user);

@@ -5,6 +5,7 @@ import { Alerts } from "../alerts.js";
 import { showAnnouncement } from "../announcements.js";
 import { ask } from "../confirm.js";
 import { byId, h } from "../dom.js";
+import { PATH } from "../server_path.js";
 import { startSignedIn } from "../sign_in.js";
 import { siteStorage } from "../storage.js";
 import { count, failure } from "../text_format.js";
@@ -32,7 +33,7 @@ const drawers = new Drawers(); // at once: the question for the user is not to s
 startSignedIn(async (user, users) => {
   const people = users.map(({ id, name }) => ({ id, name }));
   const me = { id: user.id, name: user.name };
-  const chat = await Chat.connect("", { user: me, token: user.token, people, storage: siteStorage() });
+  const chat = await Chat.connect("", { path: PATH, user: me, token: user.token, people, storage: siteStorage() });
   const page = new ChatPage(chat, drawers);
   showStatus(chat.connection);
   showConnectionProblems(chat.connection, { offline: OFFLINE });

@@ -3,6 +3,7 @@ import { Notifications } from "../../../client/notifications.js";
 import { Alerts } from "../alerts.js";
 import { showAnnouncement } from "../announcements.js";
 import { button, byId, h, icon } from "../dom.js";
+import { PATH } from "../server_path.js";
 import { startSignedIn } from "../sign_in.js";
 import { skeletons } from "../skeleton.js";
 import { count, failure } from "../text_format.js";
@@ -21,7 +22,7 @@ const OFFLINE = "The connection is lost. New notifications appear as soon as it 
 
 startSignedIn(async (user, users) => {
   watchCommandForm(user, users);
-  const notifications = await Notifications.connect("", { token: user.token, device: deviceName() });
+  const notifications = await Notifications.connect("", { path: PATH, token: user.token, device: deviceName() });
   new NotificationsPage(notifications);
   showStatus(notifications.connection);
   showConnectionProblems(notifications.connection, { offline: OFFLINE });

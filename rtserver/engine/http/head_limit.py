@@ -1,0 +1,189 @@
+"""Limit of request heads: aiohttp's connection handler, with Node's limit and refusals that repeat nothing.
+
+aiohttp limits each header by itself, to 8 kB, and its refusal quotes what it could not read: a piece of a cookie.
+
+1. A request line and its headers may have `MAX_HEAD` bytes in all, as in Node; a larger head is refused with 431.
+   Cookies of single sign-on often need more than 8 kB.
+2. A head that never ends is refused as soon as it is too large.
+3. A request that cannot be parsed is refused with 400. The body of either refusal is the phrase of its status, the log
+   has no part of the request, and the connection is closed.
+4. What the client still sends is read and discarded for up to `LINGER_SECONDS`: closed at once, the system would reset
+   the connection, and the client would lose the response.
+5. The refusal has the CORS headers that the origin policy gives to the request, as far as it can be read: otherwise a
+   page learns nothing of the reason.
+
+The private hooks of aiohttp used here are tested in tests/repo/test_seams.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
+from aiohttp.web_protocol import RequestHandler, _ErrInfo
+from multidict import CIMultiDict
+
+from rtserver.engine.http.fastpath_parser import HEAD_END, MAX_HEAD
+from rtserver.engine.http.request import HandshakeRequest
+from rtserver.protocol.addresses import normal_peer
+
+log = structlog.get_logger("rtserver.engine")
+
+LINGER_SECONDS = 1.0
+SMALLEST_HEADER = 4
+RefusalHeaders = Callable[[HandshakeRequest], Mapping[str, str]]
+"""Returns the headers of a refusal, by a request of which only the headers may be known."""
+
+_TOO_LARGE = HttpProcessingError(code=431, message="the head is too large")
+
+
+class UnreadRequest:
+    """A request that was refused before it was parsed; a `HandshakeRequest` with the headers that could be read."""
+
+    method = "GET"
+    path_qs = "/"
+    secure = False
+    scheme = "http"
+
+    def __init__(self, head: bytes, remote: str | None) -> None:
+        self.headers: CIMultiDict[str] = CIMultiDict()
+        self.query: dict[str, str] = {}
+        self.remote = remote
+        for line in head.partition(HEAD_END)[0].split(b"\r\n")[1:]:
+            name, colon, value = line.decode("latin-1").partition(":")
+            if colon and name.isascii() and value.isprintable():
+                self.headers.add(name, value.strip(" \t"))
+
+    @property
+    def host(self) -> str:
+        return self.headers.get("Host", "")
+
+
+class BoundedHandler(RequestHandler):
+    """aiohttp's handler of one connection, with the rules above."""
+
+    __slots__ = ("_body", "_head", "_limit", "_lost", "_refused")
+
+    def __init__(self, manager: BoundedServer, **options: Any) -> None:
+        super().__init__(manager, **options)
+        self._limit = max(MAX_HEAD, self.max_field_size)
+        self._head = b""
+        """What has arrived of a head that is not complete; after a refusal, the head that is at fault."""
+        self._body: StreamReader | None = None
+        """The body of the latest request; while it arrives, there is no head to look at."""
+        self._refused = False
+        self._lost: asyncio.Future[None] | None = None
+        """Set while a refusal lingers; done when the connection is lost."""
+
+    def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
+        alone = not self._upgraded and (self._body is None or self._body.is_eof())
+        if alone:
+            self._head += data
+            if len(self._head) > self._limit and self._head.find(HEAD_END, 0, self._limit) < 0:
+                self._refuse(len(self._messages))
+                return
+        known = len(self._messages)
+        super().data_received(data)
+        if len(self._messages) > known:
+            self._check(known, alone and len(self._messages) == known + 1)
+
+    def _check(self, known: int, measured: bool) -> None:
+        """Look at the requests from `known` on; `measured`: there is one, and its size is right."""
+        for index in range(known, len(self._messages)):
+            message, self._body = self._messages[index]
+            if isinstance(message, _ErrInfo):
+                self._refused = True
+                return
+            if not measured and _size(message) > self._limit:
+                self._head = b""
+                self._refuse(index)
+                return
+        self._head = b""
+
+    def _refuse(self, index: int) -> None:
+        """Put the refusal in place of the requests from `index` on."""
+        self._refused = True
+        while len(self._messages) > index:
+            self._messages.pop()
+        error = _ErrInfo(status=431, exc=_TOO_LARGE, message="")
+        self._request_count += 1
+        self._messages.append((error, EMPTY_PAYLOAD))
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """Return the refusal of a request that was not parsed; other errors are aiohttp's business."""
+        if status >= 500 or not isinstance(exc, HttpProcessingError):
+            return super().handle_error(request, status, exc, message)
+        too_large = exc is _TOO_LARGE or isinstance(exc, LineTooLong)
+        answer = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE if too_large else HTTPStatus.BAD_REQUEST
+        log.info("request_refused", status=answer.value, reason=type(exc).__name__, peer=normal_peer(request.remote))
+        response = _LingeringResponse(self, status=answer, text=answer.phrase)
+        if isinstance(self._manager, BoundedServer):  # it is None when the client has disconnected
+            response.headers.update(self._manager.refusal_headers(UnreadRequest(self._head, request.remote)))
+        response.force_close()
+        return response
+
+    async def linger(self) -> None:
+        """Wait until the client has closed the connection, at most `LINGER_SECONDS`; nothing more is sent."""
+        if self.transport is None:
+            return
+        self._lost = self._loop.create_future()
+        with suppress(TimeoutError, OSError):
+            if self.transport.can_write_eof():
+                self.transport.write_eof()
+            async with asyncio.timeout(LINGER_SECONDS):
+                await self._lost
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if self._lost is not None and not self._lost.done():
+            self._lost.set_result(None)
+        super().connection_lost(exc)
+
+
+class _LingeringResponse(web.Response):
+    """The last response of a connection, after which `handler` lingers."""
+
+    def __init__(self, handler: BoundedHandler, **options: Any) -> None:
+        super().__init__(**options)
+        self._handler = handler
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        await super().write_eof(data)
+        await self._handler.linger()
+
+
+def _size(message: Any) -> int:
+    """Return the bytes of a parsed head, at most a few less than were received."""
+    lines = sum(len(name) + len(value) + SMALLEST_HEADER for name, value in message.raw_headers)
+    return len(message.method) + len(message.path) + len(" HTTP/1.1 \r\n\r\n") + lines
+
+
+class BoundedServer(web.Server):
+    """aiohttp's server of an application, whose connections have `BoundedHandler`."""
+
+    def __init__(self, server: web.Server, refusal_headers: RefusalHeaders) -> None:
+        """`server` is the one that it replaces."""
+        limits = {"max_line_size": MAX_HEAD, "max_field_size": MAX_HEAD, "max_headers": MAX_HEAD // SMALLEST_HEADER}
+        super().__init__(
+            server.request_handler,
+            request_factory=server.request_factory,
+            handler_cancellation=server.handler_cancellation,
+            loop=server._loop,
+            **{**limits, **server._kwargs},
+        )
+        self.refusal_headers = refusal_headers
+
+    def __call__(self) -> RequestHandler:
+        return BoundedHandler(self, loop=self._loop, **self._kwargs)

@@ -1,0 +1,186 @@
+"""Backpressure: the bytes that wait for clients, for each and for all of them, and which clients are slow.
+
+A server cannot send faster than its clients read; what they have not read yet waits in memory. Node sets no bound to
+it. Here it is bounded, but a client is judged by its progress, not by what waits: a large event on a slow line is no
+fault, and a client between two polls could not take anything yet.
+
+1. Only what waits is counted, on the slow branch, and only beyond `UNCOUNTED` bytes: the queue of a polling session,
+   and what the system did not accept of the frames of a WebSocket. A client that takes everything is not known here.
+2. Each `LOOK_SECONDS` the bytes that were taken since the last look are found out. A WebSocket that has more than
+   `outbox_limit` bytes waiting is closed as slow if it took fewer than `PROGRESS` in `SLOW_SECONDS`. The system's own
+   buffer hides progress for seconds, so bytes that the peer has acknowledged count too.
+3. One client may have `HARD_FACTOR` times `outbox_limit` bytes waiting, and one message more. Beyond that it is closed
+   as slow, whatever its progress. For a polling session this is the only bound of its own: one that polls no more is
+   ended by its heartbeat.
+4. All clients together may have `total_limit` bytes waiting. Beyond that, room is made: first those are closed that
+   have taken nothing for a look, then the others, and of either kind those with most bytes waiting first. A part
+   (`ROOM`) of the limit is freed at once, so that the search is not repeated with every message.
+5. Volatile messages are dropped long before, where they would have to wait.
+
+What a WebSocket has buffered is asked of its transport, which does not report each byte that leaves. So between two
+looks the counts are upper bounds; before anybody is closed they are taken anew.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+from rtserver.timer_wheel import Timer, Wheel
+
+OVERHEAD = 64
+"""Bytes that Python needs for a queued packet beside its content."""
+UNCOUNTED = 4096
+HARD_FACTOR = 16
+LOOK_SECONDS = 1.0
+SLOW_SECONDS = 5.0
+PROGRESS = 8192
+ROOM = 1 / 8
+
+
+class Waiter(Protocol):
+    """A client for which bytes wait. Implemented by `Session`."""
+
+    closed: bool
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that wait now, in the queue or in the buffer of the WebSocket."""
+
+    @property
+    def in_transit(self) -> int:
+        """Bytes that the system has accepted and the peer has not acknowledged."""
+
+    @property
+    def can_take(self) -> bool:
+        """Whether what waits could have been taken: by a WebSocket, not by a client that has not polled yet."""
+
+    def close_as_slow(self) -> None: ...
+
+
+class _Count:
+    """What waits for one client. `taken`: bytes since `since`, the time of its latest progress."""
+
+    __slots__ = ("content", "in_transit", "overhead", "since", "taken")
+
+    def __init__(self, now: float) -> None:
+        self.content = self.overhead = self.in_transit = self.taken = 0
+        self.since = now
+
+    @property
+    def size(self) -> int:
+        return self.content + self.overhead
+
+
+class Backpressure(Timer):
+    """The clients of one engine for which bytes wait. As a timer, it looks at them until there are none."""
+
+    __slots__ = ("_counts", "_hard_limit", "_limit", "_wheel", "total", "total_limit")
+
+    def __init__(self, wheel: Wheel, limit: int, total_limit: int) -> None:
+        """`limit`: bytes that one client may have waiting without progress."""
+        super().__init__()
+        self._wheel = wheel
+        self._limit = limit
+        self._hard_limit = HARD_FACTOR * limit
+        self._counts: dict[Waiter, _Count] = {}
+        self.total = 0
+        """Bytes that are counted now."""
+        self.total_limit = total_limit
+
+    def admit(self, client: Waiter, waiting: int, size: int, overhead: int = 0) -> bool:
+        """Count a message of `size` bytes, behind `waiting` ones; False if the client has been closed instead.
+
+        `overhead`: bytes beside those that `waiting` will report.
+        """
+        count = self._counts.get(client)
+        if waiting + (count.overhead if count is not None else 0) > self._hard_limit:
+            client.close_as_slow()
+            return False
+        return self.add(client, waiting, size, overhead)
+
+    def add(self, client: Waiter, waiting: int, size: int, overhead: int = 0) -> bool:
+        """The same without a bound for this client: False if it is closed to make room for all."""
+        self.count(client, waiting + size, size, overhead)
+        if self.total > self.total_limit:
+            self._make_room(client)
+        return not client.closed
+
+    def count(self, client: Waiter, waiting: int, size: int = 0, overhead: int = 0) -> None:
+        """Count `size` bytes more, after which `waiting` are there. Nobody is closed."""
+        count = self._counts.get(client)
+        if count is None:
+            if not self.is_set:
+                self._wheel.start(self, LOOK_SECONDS)
+            count = self._counts[client] = _Count(time.monotonic())
+            count.content = waiting
+            self.total += waiting
+        else:
+            count.content += size
+            self.total += size
+            self._update(count, waiting)
+        count.overhead += overhead
+        self.total += overhead
+
+    def remove(self, client: Waiter) -> None:
+        """Nothing waits for this client any more; has no effect on one that is not known."""
+        count = self._counts.pop(client, None)
+        if count is not None:
+            self.total -= count.size
+
+    def makes_progress(self, client: Waiter) -> bool:
+        """Whether bytes wait for this client, and it is taking them."""
+        now = time.monotonic()
+        self._look_at(client, now)
+        count = self._counts.get(client)
+        return count is not None and client.can_take and now - count.since < SLOW_SECONDS
+
+    def fire(self) -> None:
+        """Look at all clients, and close those that are slow (rule 2)."""
+        now = time.monotonic()
+        for client in list(self._counts):
+            self._look_at(client, now)
+            count = self._counts.get(client)
+            if count is not None and count.size > self._limit and now - count.since >= SLOW_SECONDS and client.can_take:
+                client.close_as_slow()
+        if self._counts:
+            self._wheel.start(self, LOOK_SECONDS)
+
+    def _look_at(self, client: Waiter, now: float) -> None:
+        count = self._counts.get(client)
+        if count is not None:
+            waiting, in_transit = client.waiting, client.in_transit
+            self._update(count, waiting)
+            count.taken += max(0, count.in_transit - in_transit)
+            count.in_transit = in_transit
+            if count.taken >= PROGRESS:
+                count.since, count.taken = now, 0
+            if waiting <= UNCOUNTED:
+                self.remove(client)
+
+    def _update(self, count: _Count, waiting: int) -> None:
+        """Note that only `waiting` bytes of those that are counted are left."""
+        taken = count.content - waiting
+        if taken > 0:
+            overhead = count.overhead * waiting // count.content
+            self.total -= taken + count.overhead - overhead
+            count.content, count.overhead = waiting, overhead
+            count.taken += taken
+
+    def _make_room(self, sending: Waiter) -> None:
+        """Close the slowest clients until a part of the limit is free (rule 4).
+
+        The message for `sending` is counted already, and not queued yet.
+        """
+        now = time.monotonic()
+        for client in list(self._counts):
+            if client is not sending:
+                self._look_at(client, now)
+        target = self.total_limit * (1 - ROOM)
+        order = sorted(self._counts.items(), key=lambda item: (now - item[1].since < LOOK_SECONDS, -item[1].size))
+        for client, _ in order:
+            if self.total <= target:
+                break
+            # What the end of another client led to may have closed this one.
+            if client in self._counts:
+                client.close_as_slow()
