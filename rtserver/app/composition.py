@@ -35,6 +35,7 @@ from rtserver.http.errors import error_boundary
 from rtserver.http.health import Health
 from rtserver.http.metrics import MetricsPage
 from rtserver.http.pages.client_bundle import ClientBundle, bundle_paths
+from rtserver.http.pages.client_modules import ClientModules
 from rtserver.http.pages.dev_tokens import DevTokens
 from rtserver.http.pages.pages import Pages
 from rtserver.ids import new_instance_id
@@ -166,6 +167,7 @@ class _Composition:
         yield compose_api(settings, self.verifier, VERSION, parts)
         yield from self.chat.upload_pages()
         yield ClientBundle(WEB / "vendor" / "socket.io", settings.path)
+        yield ClientModules(WEB / "client", WEB / "client_types")
         yield Pages(WEB, development=development, socketio_path=settings.path)
         if development and can_sign(settings):
             yield DevTokens(lambda user, name, roles: dev_token(settings, user, name, roles))
