@@ -39,6 +39,12 @@ def test_no_generated_or_fetched_file_is_committed() -> None:
     assert not [path for path in tracked() if made.search(path)]
 
 
+def test_no_file_holds_the_marks_of_an_unfinished_merge() -> None:
+    marks = re.compile(rb"^(<{7}|>{7}) ", re.MULTILINE)
+    marked = [path for path in tracked() if (ROOT / path).is_file() and marks.search((ROOT / path).read_bytes())]
+    assert not marked
+
+
 @pytest.mark.parametrize("requirement", PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"])
 def test_every_dependency_is_locked_at_a_version_it_allows(requirement: str) -> None:
     wanted = Requirement(requirement)
