@@ -247,6 +247,13 @@ const headers = { Authorization: `Bearer ${tokens.key}` };
 const stored = async () => (await fetch(`${url}/api/notifications/${other.id}`, { headers })).json();
 while ((await stored()).deliveries.length < 2) await new Promise((resolve) => setTimeout(resolve, 50));
 
+// Without the name of a device there are no receipts: the server would refuse them.
+const nameless = await open(undefined);
+const sent = [];
+nameless.connection.socket.onAnyOutgoing((event) => sent.push(event));
+await until(() => nameless.loaded, "the list without a device name");
+assert.deepEqual(sent.filter((event) => event !== "list" && event !== "preferences"), []);
+
 // What came while away is in the list.
 phone.connection.socket.disconnect();
 await notify({ message: "while away" });

@@ -39,6 +39,7 @@ export class Notifications extends Emitter {
   #filter = { unreadOnly: false, type: "" };
   #loads = 0; // how often the list was begun anew
   #loadingOlder = false;
+  #hasReceipts = true; // the server refuses them from a client without a device name
   #seenUpTo = 0; // the last seq that was reported as seen
   #changeQueued = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -58,7 +59,9 @@ export class Notifications extends Emitter {
    */
   static async connect(url, { device, auth, ...options }) {
     const fields = device === undefined ? { ...auth } : { ...auth, device };
-    return new Notifications(await connect(url, "/notifications", { ...options, auth: fields }));
+    const notifications = new Notifications(await connect(url, "/notifications", { ...options, auth: fields }));
+    notifications.#hasReceipts = "device" in fields && fields.device !== undefined;
+    return notifications;
   }
 
   /** With a socket of your own, connected to `/notifications`. @param {Socket | Connection} socket */
@@ -219,7 +222,7 @@ export class Notifications extends Emitter {
     this.loaded = true;
     this.#inbox.hasOlder = more;
     const ids = notifications.map(({ id }) => id);
-    if (ids.length && this.connection.online) this.connection.socket.emit("delivered", { ids });
+    if (ids.length && this.#hasReceipts && this.connection.online) this.connection.socket.emit("delivered", { ids });
     this.#changed();
   }
 
