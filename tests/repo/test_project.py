@@ -39,6 +39,12 @@ def test_no_generated_or_fetched_file_is_committed() -> None:
     assert not [path for path in tracked() if made.search(path)]
 
 
+def test_no_file_has_marks_of_a_merge_conflict() -> None:
+    marked = re.compile(rb"^(<{7}|>{7}|\|{7})( |$)", re.MULTILINE)
+    files = [ROOT / path for path in tracked()]
+    assert not [str(file) for file in files if file.is_file() and marked.search(file.read_bytes())]
+
+
 @pytest.mark.parametrize("requirement", PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"])
 def test_every_dependency_is_locked_at_a_version_it_allows(requirement: str) -> None:
     wanted = Requirement(requirement)
