@@ -58,7 +58,8 @@ GZIP_LEVEL = 6
 OK_TEXT = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=UTF-8\r\nCache-Control: no-store\r\n"
 OK_GZIP = OK_TEXT + b"Content-Encoding: gzip\r\n"
 OK_POSTED = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nCache-Control: no-store\r\n"
-BAD = b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\n"
+OVERLAPPING = b"HTTP/1.1 400 Bad Request\r\n"
+BAD = OVERLAPPING + b"Content-Type: application/json\r\n"
 BAD_BODY = b'{"code":3,"message":"Bad request"}'
 
 IDLE, HANGING, WOKEN, PAUSED = range(4)
@@ -206,7 +207,7 @@ class FastPollingProtocol(asyncio.Protocol, Timer):
         try:
             parts = begin_poll(session)
         except OverlappingRequest:
-            self._respond(BAD, BAD_BODY)
+            self._respond(OVERLAPPING, b"")
             return
         if parts:
             self._respond_parts(parts)
@@ -230,7 +231,7 @@ class FastPollingProtocol(asyncio.Protocol, Timer):
             begin_post(session)
             packets = iter(decode(body, 4, self._engine.max_packets))
         except OverlappingRequest:
-            self._respond(BAD, BAD_BODY)
+            self._respond(OVERLAPPING, b"")
         except engineio_packets.PayloadError as error:
             self._reject(session, error)
         else:

@@ -184,17 +184,6 @@ async def deaf(served: Served) -> tuple[Wire, str]:
     return wire, f"{POLLING}&sid={served.listener.last.session.id}"
 
 
-async def test_a_second_poll_is_refused_and_ends_the_session(serve):
-    served = await serve()
-    wire, query = await opened(served)
-    await wire.send(request("GET", query))
-    await eventually(lambda: served.listener.last.session.poll is not None)
-    second = await served.wire()
-    assert (await second.ask(request("GET", query))).status == 400
-    assert (await wire.answer()).text == "1"
-    assert await served.listener.last.closed() == "transport error"
-
-
 async def test_an_invalid_payload_is_refused_and_ends_the_session(serve):
     served = await serve()
     wire, query = await opened(served)
