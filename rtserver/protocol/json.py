@@ -80,7 +80,7 @@ def _dumps_slowly(value: Any) -> bytes:
     """orjson does not encode integers beyond 64 bit."""
     try:
         text = _stdlib.dumps(
-            _finite(value), separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_finite_default
+            finite(value), separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_finite_default
         )
         return text.encode()
     except UnicodeEncodeError as error:
@@ -89,18 +89,19 @@ def _dumps_slowly(value: Any) -> bytes:
         raise TypeError(f"cannot be sent: {error}") from None
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """Return the value with None in place of NaN and the infinities, as JSON.stringify does."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     return value
 
 
 def _finite_default(value: Any) -> Any:
-    return _finite(_default(value))
+    return finite(_default(value))
 
 
 def _default(value: Any) -> Any:
