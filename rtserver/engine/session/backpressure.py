@@ -12,9 +12,10 @@ fault, and a client between two polls could not take anything yet.
 3. One client may have `HARD_FACTOR` times `outbox_limit` bytes waiting, and one message more. Beyond that it is closed
    as slow, whatever its progress. For a polling session this is the only bound of its own: one that polls no more is
    ended by its heartbeat.
-4. All clients together may have `total_limit` bytes waiting. Beyond that, room is made: first those are closed that
-   have taken nothing for a look, then the others, and of either kind those with most bytes waiting first. A part
-   (`ROOM`) of the limit is freed at once, so that the search is not repeated with every message.
+4. All clients together may have `total_limit` bytes waiting. Beyond that, room is made: those with most bytes waiting
+   are closed first. The bytes of one that has taken something since the last look count for less (`FAVOUR`), but they
+   count: otherwise a few that read a little of very much could have everybody else closed. A part (`ROOM`) of the limit
+   is freed at once, so that the search is not repeated with every message.
 5. Volatile messages are dropped long before, where they would have to wait.
 
 What a WebSocket has buffered is asked of its transport, which does not report each byte that leaves. So between two
@@ -36,6 +37,8 @@ LOOK_SECONDS = 1.0
 SLOW_SECONDS = 5.0
 PROGRESS = 8192
 ROOM = 1 / 8
+FAVOUR = 4
+"""Bytes of a client that takes them weigh so many times less, where room is made."""
 
 
 class Waiter(Protocol):
@@ -70,6 +73,10 @@ class _Count:
     @property
     def size(self) -> int:
         return self.content + self.overhead
+
+    def weight(self, now: float) -> float:
+        """How much it is in the way of others (rule 4)."""
+        return self.size / FAVOUR if now - self.since < LOOK_SECONDS else self.size
 
 
 class Backpressure(Timer):
@@ -177,8 +184,8 @@ class Backpressure(Timer):
             if client is not sending:
                 self._look_at(client, now)
         target = self.total_limit * (1 - ROOM)
-        order = sorted(self._counts.items(), key=lambda item: (now - item[1].since < LOOK_SECONDS, -item[1].size))
-        for client, _ in order:
+        order = sorted(self._counts, key=lambda client: self._counts[client].weight(now), reverse=True)
+        for client in order:
             if self.total <= target:
                 break
             # What the end of another client led to may have closed this one.

@@ -200,6 +200,41 @@ async def test_of_those_without_progress_the_one_with_most_waiting_goes_first(ba
     assert not fresh.closed
 
 
+async def test_those_that_read_a_little_of_very_much_do_not_have_others_closed(backpressure, clock):
+    """A few clients may fill the total, and take just enough to count as making progress."""
+    hogs = [Reader(backpressure) for _ in range(8)]
+    polling = [Reader(backpressure, can_take=False) for _ in range(20)]
+    for client in polling:
+        client.send(20_000)
+    for hog in hogs:
+        while hog.waiting < LIMIT * 11:
+            hog.send(LIMIT)
+    for _ in range(20):
+        for hog in hogs:
+            if not hog.closed:
+                hog.waiting -= PROGRESS
+        look(backpressure, clock)
+        for hog in hogs:
+            if not hog.closed:
+                hog.send(LIMIT)
+    assert any(hog.closed for hog in hogs)
+    assert not any(client.closed for client in polling)
+
+
+async def test_of_two_with_as_much_waiting_the_one_without_progress_goes_first(backpressure, clock):
+    stalled = [Reader(backpressure) for _ in range(8)]
+    taking = [Reader(backpressure) for _ in range(8)]
+    for client in (*stalled, *taking):
+        while client.waiting < LIMIT * 6:
+            client.send(LIMIT)
+    look(backpressure, clock, 2 * LOOK_SECONDS)
+    for client in taking:
+        client.waiting -= PROGRESS
+    Reader(backpressure).send(LIMIT * 5)
+    assert any(client.closed for client in stalled)
+    assert not any(client.closed for client in taking)
+
+
 async def test_making_room_loses_no_message_of_those_who_stay(backpressure):
     """The room is made in the middle of sending, before the message is queued."""
     for number in range(1000):
