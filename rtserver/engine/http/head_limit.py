@@ -12,6 +12,9 @@ aiohttp limits each header by itself, to 8 kB, and its refusal quotes what it co
 5. The refusal has the CORS headers that the origin policy gives to the request, as far as it can be read: otherwise a
    page learns nothing of the reason.
 
+6. A response that the client does not read is counted with what waits for all clients (`Unread`), and nothing more is
+   answered behind it.
+
 The private hooks of aiohttp used here are tested in tests/repo/test_seams.py.
 """
 
@@ -21,10 +24,10 @@ import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
-from aiohttp import web
+from aiohttp import ClientError, web
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
@@ -40,6 +43,13 @@ LINGER_SECONDS = 1.0
 SMALLEST_HEADER = 4
 RefusalHeaders = Callable[[HandshakeRequest], Mapping[str, str]]
 """Returns the headers of a refusal, by a request of which only the headers may be known."""
+
+
+class Unread(Protocol):
+    """What a client has not read on a connection. Implemented by `UnreadAnswers`."""
+
+    def forget(self) -> None: ...
+
 
 _TOO_LARGE = HttpProcessingError(code=431, message="the head is too large")
 
@@ -69,7 +79,7 @@ class UnreadRequest:
 class BoundedHandler(RequestHandler):
     """aiohttp's handler of one connection, with the rules above."""
 
-    __slots__ = ("_body", "_head", "_limit", "_lost", "_refused")
+    __slots__ = ("_body", "_head", "_limit", "_lost", "_refused", "_unread")
 
     def __init__(self, manager: BoundedServer, **options: Any) -> None:
         super().__init__(manager, **options)
@@ -81,6 +91,7 @@ class BoundedHandler(RequestHandler):
         self._refused = False
         self._lost: asyncio.Future[None] | None = None
         """Set while a refusal lingers; done when the connection is lost."""
+        self._unread: Unread | None = None
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
@@ -149,7 +160,33 @@ class BoundedHandler(RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         if self._lost is not None and not self._lost.done():
             self._lost.set_result(None)
+        self._all_read()
         super().connection_lost(exc)
+
+    # Responses that are not read.
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        finished = await super().finish_response(request, resp, start_time)
+        with suppress(ClientError):
+            if self.transport is not None:
+                await self._drain_helper()
+        return finished
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if isinstance(self._manager, BoundedServer) and self.transport is not None:
+            self._unread = self._manager.unread(self.transport)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._all_read()
+
+    def _all_read(self) -> None:
+        if self._unread is not None:
+            self._unread.forget()
+            self._unread = None
 
 
 class _LingeringResponse(web.Response):
@@ -173,8 +210,10 @@ def _size(message: Any) -> int:
 class BoundedServer(web.Server):
     """aiohttp's server of an application, whose connections have `BoundedHandler`."""
 
-    def __init__(self, server: web.Server, refusal_headers: RefusalHeaders) -> None:
-        """`server` is the one that it replaces."""
+    def __init__(
+        self, server: web.Server, refusal_headers: RefusalHeaders, unread: Callable[[asyncio.Transport], Unread]
+    ) -> None:
+        """`server` is the one that it replaces. `unread` counts what a transport has buffered, until it has left."""
         limits = {"max_line_size": MAX_HEAD, "max_field_size": MAX_HEAD, "max_headers": MAX_HEAD // SMALLEST_HEADER}
         super().__init__(
             server.request_handler,
@@ -184,6 +223,7 @@ class BoundedServer(web.Server):
             **{**limits, **server._kwargs},
         )
         self.refusal_headers = refusal_headers
+        self.unread = unread
 
     def __call__(self) -> RequestHandler:
         return BoundedHandler(self, loop=self._loop, **self._kwargs)

@@ -5,10 +5,12 @@ it. Here it is bounded, but a client is judged by its progress, not by what wait
 fault, and a client between two polls could not take anything yet.
 
 1. Only what waits is counted, on the slow branch, and only beyond `UNCOUNTED` bytes: the queue of a polling session,
-   and what the system did not accept of the frames of a WebSocket. A client that takes everything is not known here.
+   answers that are not read, and what the system did not accept of the frames of a WebSocket, also behind its close. A
+   client that takes everything is not known here.
 2. Each `LOOK_SECONDS` the bytes that were taken since the last look are found out. A WebSocket that has more than
    `outbox_limit` bytes waiting is closed as slow if it took fewer than `PROGRESS` in `SLOW_SECONDS`. The system's own
-   buffer hides progress for seconds, so bytes that the peer has acknowledged count too.
+   buffer hides progress for seconds, so bytes that the peer has acknowledged count too. The same holds for answers that
+   are not read. No heartbeat ends these, so with less waiting they have `DEAD_SECONDS`.
 3. One client may have `HARD_FACTOR` times `outbox_limit` bytes waiting, and one message more. Beyond that it is closed
    as slow, whatever its progress. For a polling session this is the only bound of its own: one that polls no more is
    ended by its heartbeat.
@@ -35,6 +37,7 @@ UNCOUNTED = 4096
 HARD_FACTOR = 16
 LOOK_SECONDS = 1.0
 SLOW_SECONDS = 5.0
+DEAD_SECONDS = 75.0
 PROGRESS = 8192
 ROOM = 1 / 8
 FAVOUR = 4
@@ -42,9 +45,10 @@ FAVOUR = 4
 
 
 class Waiter(Protocol):
-    """A client for which bytes wait. Implemented by `Session`."""
+    """A client for which bytes wait. Implemented by `Session`, `UnreadAnswers`, and a `WebSocket` that closes."""
 
-    closed: bool
+    @property
+    def closed(self) -> bool: ...
 
     @property
     def waiting(self) -> int:
@@ -148,8 +152,10 @@ class Backpressure(Timer):
         for client in list(self._counts):
             self._look_at(client, now)
             count = self._counts.get(client)
-            if count is not None and count.size > self._limit and now - count.since >= SLOW_SECONDS and client.can_take:
-                client.close_as_slow()
+            if count is not None and client.can_take:
+                allowed = SLOW_SECONDS if count.size > self._limit else DEAD_SECONDS
+                if now - count.since >= allowed:
+                    client.close_as_slow()
         if self._counts:
             self._wheel.start(self, LOOK_SECONDS)
 

@@ -10,7 +10,7 @@ connection over (see `rtserver.engine.http.takeover`), and `FastPollingProtocol`
    ordinary headers, and a small body of known length. In every other case the connection is handed back to aiohttp,
    with all bytes of the request: doubtful requests are judged there.
 2. One request at a time. What arrives meanwhile is buffered, up to `MAX_BODY`; then reading is paused. The same holds
-   for a client that does not read its answers.
+   for a client that does not read its answers; they are counted with what waits for all clients.
 3. A connection that is idle, or does not complete its request, is closed after `IDLE_SECONDS`; if the client does not
    read then, it is aborted after as much time again.
 
@@ -41,6 +41,7 @@ from rtserver.engine.session.interfaces import Reason
 from rtserver.engine.session.prepared_message import Part
 from rtserver.engine.session.session import Session
 from rtserver.engine.session.state import EngineState
+from rtserver.engine.session.unread_answers import UnreadAnswers
 from rtserver.engine.transports.polling_rules import (
     OverlappingRequest,
     begin_poll,
@@ -112,7 +113,7 @@ class FastPollingProtocol(asyncio.Protocol, Timer):
         self._state = IDLE
         self._gzip = False
         self._reading_paused = False
-        self._congested = False
+        self._congested: UnreadAnswers | None = None
 
     # The connection.
 
@@ -123,6 +124,7 @@ class FastPollingProtocol(asyncio.Protocol, Timer):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
+        self._all_read()
         self._unregister()
         session, self._session = self._session, None
         if session is not None and session.poll is self:
@@ -278,6 +280,11 @@ class FastPollingProtocol(asyncio.Protocol, Timer):
 
     # Flow control.
 
+    def _all_read(self) -> None:
+        if self._congested is not None:
+            self._congested.forget()
+            self._congested = None
+
     def _pause_reading(self) -> None:
         if self._transport is not None and not self._reading_paused:
             self._reading_paused = True
@@ -289,10 +296,11 @@ class FastPollingProtocol(asyncio.Protocol, Timer):
             self._transport.resume_reading()
 
     def pause_writing(self) -> None:
-        self._congested = True
+        if self._transport is not None:
+            self._congested = UnreadAnswers(self._engine, self._transport)
 
     def resume_writing(self) -> None:
-        self._congested = False
+        self._all_read()
         if self._session is None:
             self._resume_reading()
             self._next_request()

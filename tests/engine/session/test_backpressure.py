@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from rtserver.engine.session import backpressure as module
-from rtserver.engine.session.backpressure import HARD_FACTOR, LOOK_SECONDS, PROGRESS, SLOW_SECONDS, Backpressure
+from rtserver.engine.session.backpressure import (
+    DEAD_SECONDS,
+    HARD_FACTOR,
+    LOOK_SECONDS,
+    PROGRESS,
+    SLOW_SECONDS,
+    Backpressure,
+)
 from rtserver.timer_wheel import Wheel
 
 LIMIT = 100_000
@@ -74,12 +81,14 @@ async def test_a_client_without_progress_is_closed_after_a_while(backpressure, c
     assert (backpressure.total, backpressure.is_set) == (0, False)
 
 
-async def test_a_client_with_little_waiting_is_not_closed(backpressure, clock):
+async def test_a_client_with_little_waiting_has_more_time(backpressure, clock):
     client = Reader(backpressure)
     client.send(LIMIT)
-    for _ in range(100):
+    for _ in range(round(DEAD_SECONDS / LOOK_SECONDS) - 1):
         look(backpressure, clock)
     assert not client.closed
+    look(backpressure, clock)
+    assert client.closed == 1
 
 
 async def test_a_client_that_takes_its_time_is_not_closed(backpressure, clock):

@@ -184,6 +184,38 @@ async def deaf(served: Served) -> tuple[Wire, str]:
     return wire, f"{POLLING}&sid={served.listener.last.session.id}"
 
 
+async def test_answers_that_are_not_read_are_counted_with_the_rest(serve):
+    """What a poll took waits for its connection: a client could have any amount sent so, and not read it."""
+    served = await serve(outbox_total=8_000_000)
+    backpressure = served.engine._state.backpressure
+    wire, query = await deaf(served)
+    (connection,) = served.engine._state.idle_connections
+    transport = connection._transport
+    served.listener.last.send("x" * 7_000_000)
+    await wire.send(request("GET", query))
+    await eventually(lambda: transport.get_write_buffer_size() > 4_000_000)
+    assert backpressure.total > 4_000_000
+    # Another client is sent more than there is room for: the bytes that are not read make room.
+    _, other = await served.poll_session()
+    other.send("y" * 3_900_000)
+    await eventually(lambda: connection not in served.engine._state.idle_connections)
+    assert not other.reasons
+    assert served.metrics.slow_clients == 1
+    assert other.session.waiting > 3_900_000
+    assert backpressure.total >= 3_900_000
+    assert backpressure.total < 4_000_000
+
+
+async def test_answers_that_are_read_slowly_arrive(serve):
+    served = await serve()
+    wire, query = await deaf(served)
+    served.listener.last.send("x" * 3_000_000)
+    await wire.send(request("GET", query))
+    await eventually(lambda: served.engine._state.backpressure.total)
+    assert len((await wire.answer()).body) == 3_000_001
+    await eventually(lambda: not served.engine._state.backpressure.total)
+
+
 async def test_a_second_poll_is_refused_and_ends_the_session(serve):
     served = await serve()
     wire, query = await opened(served)
