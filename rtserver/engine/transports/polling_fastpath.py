@@ -72,11 +72,13 @@ def keep_connection(request: web.Request, answer: web.Response, engine: EngineSt
         answer.force_close()
         return answer
     transport, manager = handler.transport, handler._manager
-    # Later requests with the same `Origin` get the same headers; one with another goes to aiohttp, which checks it.
+    # Later requests with the same `Origin` and `Host` get the same headers; others go to aiohttp, which checks them.
     cors = "".join(
         f"{name}: {value}\r\n" for name, value in answer.headers.items() if name.startswith("Access-") or name == "Vary"
     )
-    protocol = FastPollingProtocol(engine, manager, request.headers.get("Origin"), cors.encode())
+    origin = request.headers.get("Origin")
+    page = None if origin is None else (origin, request.headers.get("Host", ""))
+    protocol = FastPollingProtocol(engine, manager, page, cors.encode())
     body = answer.body if isinstance(answer.body, bytes) else b""
     head = "".join(f"{name}: {value}\r\n" for name, value in answer.headers.items() if name != "Content-Length")
     detach(handler, transport, protocol)
@@ -88,7 +90,7 @@ class FastPollingProtocol(asyncio.Protocol, Timer):
     """A keep-alive connection of a polling client. It implements `PendingPoll`, `PendingPost` and `IdleConnection`."""
 
     __slots__ = (
-        "_buffer", "_congested", "_cors_headers", "_engine", "_gzip", "_needed", "_new_handler", "_origin",
+        "_buffer", "_congested", "_cors_headers", "_engine", "_gzip", "_needed", "_new_handler", "_page",
         "_reading_paused", "_session", "_state", "_transport",
     )  # fmt: skip
 
@@ -96,14 +98,14 @@ class FastPollingProtocol(asyncio.Protocol, Timer):
         self,
         engine: EngineState,
         new_handler: Callable[[], asyncio.Protocol],
-        origin: str | None,
+        page: tuple[str, str] | None,
         cors_headers: bytes,
     ) -> None:
-        """`new_handler` makes aiohttp's protocol. `cors_headers`: of each answer, for pages of `origin`."""
+        """`new_handler` makes aiohttp's protocol. `cors_headers`: of each answer, for this page (see `read`)."""
         Timer.__init__(self)
         self._engine = engine
         self._new_handler = new_handler
-        self._origin = origin
+        self._page = page
         self._cors_headers = cors_headers
         self._transport: asyncio.Transport | None = None
         self._buffer = bytearray()
@@ -187,7 +189,7 @@ class FastPollingProtocol(asyncio.Protocol, Timer):
                 return
             engine = self._engine
             max_body = MAX_BODY if engine.max_payload > MAX_BODY else engine.max_payload
-            request = read(engine.path, max_body, self._origin, data[:end], end + len(HEAD_END))
+            request = read(engine.path, max_body, self._page, data[:end], end + len(HEAD_END))
             session = None if request is None else engine.sessions.open.get(request.sid)
             if request is None or session is None or session.socket is not None or session.revision != 4:
                 self._hand_back()

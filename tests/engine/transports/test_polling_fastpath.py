@@ -285,6 +285,24 @@ async def test_a_request_of_another_origin_is_checked_by_aiohttp(serve):
     assert (await wire.ask(request("POST", query, b"4x", Origin="http://evil"))).status == 403
 
 
+async def test_a_request_to_another_host_is_checked_by_aiohttp(serve):
+    """A proxy may send the requests of several sites over one connection; the origin is compared with the host."""
+    served = await serve()
+    wire, query = await opened(served, Origin="http://evil", Host="evil")
+    posted = await wire.ask(request("POST", query, b"4x", Origin="http://evil", Host="evil"))
+    assert posted.headers["access-control-allow-origin"] == "http://evil"
+    assert len(served.engine._state.idle_connections) == 1
+    assert (await wire.ask(request("POST", query, b"4x", Origin="http://evil", Host="good"))).status == 403
+
+
+async def test_without_an_origin_the_host_does_not_matter(serve):
+    served = await serve()
+    wire, query = await opened(served, Host="one")
+    assert (await wire.ask(request("POST", query, b"4x", Host="two"))).status == 200
+    assert len(served.engine._state.idle_connections) == 1
+    assert (await wire.ask(request("POST", query, b"4x", Origin="http://evil", Host="one"))).status == 403
+
+
 async def test_middlewares_of_the_application_see_every_request(serve):
     seen = []
 
