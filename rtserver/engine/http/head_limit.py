@@ -4,7 +4,8 @@ aiohttp limits each header by itself, to 8 kB, and its refusal quotes what it co
 
 1. A request line and its headers may have `MAX_HEAD` bytes in all, as in Node; a larger head is refused with 431.
    Cookies of single sign-on often need more than 8 kB.
-2. A head that never ends is refused as soon as it is too large.
+2. A head that never ends is refused as soon as it is too large. One that has begun must be complete after
+   `HEAD_SECONDS`, as in Node; otherwise the connection is closed.
 3. A request that cannot be parsed is refused with 400. The body of either refusal is the phrase of its status, the log
    has no part of the request, and the connection is closed.
 4. What the client still sends is read and discarded for up to `LINGER_SECONDS`: closed at once, the system would reset
@@ -40,6 +41,7 @@ from rtserver.protocol.addresses import normal_peer
 log = structlog.get_logger("rtserver.engine")
 
 LINGER_SECONDS = 1.0
+HEAD_SECONDS = 60.0
 SMALLEST_HEADER = 4
 RefusalHeaders = Callable[[HandshakeRequest], Mapping[str, str]]
 """Returns the headers of a refusal, by a request of which only the headers may be known."""
@@ -79,13 +81,14 @@ class UnreadRequest:
 class BoundedHandler(RequestHandler):
     """aiohttp's handler of one connection, with the rules above."""
 
-    __slots__ = ("_body", "_head", "_limit", "_lost", "_refused", "_unread")
+    __slots__ = ("_body", "_head", "_head_overdue", "_limit", "_lost", "_refused", "_unread")
 
     def __init__(self, manager: BoundedServer, **options: Any) -> None:
         super().__init__(manager, **options)
         self._limit = max(MAX_HEAD, self.max_field_size)
         self._head = b""
         """What has arrived of a head that is not complete; after a refusal, the head that is at fault."""
+        self._head_overdue: asyncio.TimerHandle | None = None
         self._body: StreamReader | None = None
         """The body of the latest request; while it arrives, there is no head to look at."""
         self._refused = False
@@ -105,7 +108,18 @@ class BoundedHandler(RequestHandler):
         known = len(self._messages)
         super().data_received(data)
         if len(self._messages) > known:
+            self._await_head(False)
             self._check(known, alone and len(self._messages) == known + 1)
+        elif alone:
+            self._await_head(True)
+
+    def _await_head(self, awaited: bool) -> None:
+        """Close the connection unless the rest of a head arrives in time; False: it has arrived."""
+        if awaited and self._head_overdue is None and self.transport is not None:
+            self._head_overdue = self._loop.call_later(HEAD_SECONDS, self.transport.close)
+        elif not awaited and self._head_overdue is not None:
+            self._head_overdue.cancel()
+            self._head_overdue = None
 
     def _check(self, known: int, measured: bool) -> None:
         """Look at the requests from `known` on; `measured`: there is one, and its size is right."""
@@ -161,6 +175,7 @@ class BoundedHandler(RequestHandler):
         if self._lost is not None and not self._lost.done():
             self._lost.set_result(None)
         self._all_read()
+        self._await_head(False)
         super().connection_lost(exc)
 
     # Responses that are not read.
