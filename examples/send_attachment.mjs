@@ -22,14 +22,27 @@ const { ok, upload, url: path, error } = await answer.json();
 if (!ok) throw new Error(`${error.code}: ${error.message}`);
 
 const chat = io(`${url}/chat`, { auth: { token } });
-await chat.timeout(10_000).emitWithAck("join", { room });
 const { name, size } = upload;
-const sent = await chat.timeout(10_000).emitWithAck("message", {
+const message = {
   room,
   text: name,
-  nonce: crypto.randomUUID(),
+  nonce: crypto.randomUUID(), // the same if it is sent again: it is saved once
   data: { attachment: { url: path, name, type: upload.type, size } },
+};
+chat.on("connect_error", (error) => fail(error.message));
+chat.on("connect", async () => {
+  await call("join", { room });
+  await call("message", message);
+  chat.close();
+  console.log("sent", url + path);
 });
-chat.close();
-if (!sent.ok) throw new Error(sent.error.message);
-console.log("sent", url + path);
+
+async function call(event, payload) {
+  const { ok, error } = await chat.timeout(10_000).emitWithAck(event, payload);
+  if (!ok) fail(error.message);
+}
+
+function fail(reason) {
+  console.error(reason);
+  process.exit(1);
+}

@@ -7,8 +7,8 @@ trap 'rm -rf "$work"' EXIT
 
 # Use the oldest Python that rtserver supports: what runs there also runs on newer ones.
 "${PYTHON:-python3}" -m venv "$work/venv"
-"$work/venv/bin/python" -m pip install --quiet --disable-pip-version-check '.[dev]'
-"$work/venv/bin/python" -m pip freeze --exclude rtserver >"$work/frozen"
+"$work/venv/bin/python" -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+"$work/venv/bin/python" -m pip freeze --exclude-editable >"$work/frozen"
 "$work/venv/bin/python" scripts/lock_markers.py <"$work/frozen" >requirements.lock
 
 if command -v npm >/dev/null; then

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Installs the programs that the tests drive, where they are missing: Redis, Postgres, RabbitMQ, nginx, HAProxy, Caddy,
-# Chromium, Node.js.
+# Chromium, Node.js, and systemd's checker of units where the system has a package of it.
 set -euo pipefail
 export DEBIAN_FRONTEND=noninteractive
 
 has() { command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ]; }
 has_postgres() { has initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; }
 has_rabbitmq() { has rabbitmq-server || [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ]; }
+has_systemd_package() { command -v apt-get >/dev/null || command -v dnf >/dev/null; }
 has_chromium() { has chromium || has chromium-browser || has google-chrome || has google-chrome-stable; }
 
 missing=()
@@ -20,6 +21,7 @@ has_chromium || missing+=(chromium)
 has node || missing+=(node)
 has npm || missing+=(npm)
 has ps || missing+=(ps)
+has systemd-analyze || ! has_systemd_package || missing+=(systemd)
 [ ${#missing[@]} -eq 0 ] && exit 0
 
 manager=$(for name in apt-get dnf apk brew; do if command -v "$name" >/dev/null; then echo "$name"; break; fi; done)

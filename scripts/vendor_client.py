@@ -1,4 +1,7 @@
-"""Copies the browser builds of socket.io-client out of node_modules into the package, with their licences."""
+"""Copies the browser builds of socket.io-client out of node_modules into the package, with their licences.
+
+`make setup` runs it, and so does the build of a wheel or sdist (scripts/build_hook.py).
+"""
 
 import json
 import shutil
@@ -32,6 +35,15 @@ def main() -> None:
             shutil.copyfile(MODULES / "socket.io-client" / "dist" / name, client / name)
     shutil.copyfile(licence_of("socket.io-client"), client / "LICENSE")
     (VENDOR / "THIRD_PARTY_LICENSES.txt").write_text("\n".join(map(notice, PACKED)), encoding="utf-8")
+
+
+def missing(root: Path = ROOT) -> list[str]:
+    """The files of the client that the package must have and does not have."""
+    wanted = [f"socket.io/{name}" for build in BUILDS for name in (build, f"{build}.map")]
+    vendor = root / "rtserver" / "web" / "vendor"
+    return [
+        name for name in (*wanted, "socket.io/LICENSE", "THIRD_PARTY_LICENSES.txt") if not (vendor / name).is_file()
+    ]
 
 
 def notice(package: str) -> str:

@@ -35,6 +35,7 @@ from rtserver.http.errors import error_boundary
 from rtserver.http.health import Health
 from rtserver.http.metrics import MetricsPage
 from rtserver.http.pages.client_bundle import ClientBundle, bundle_paths
+from rtserver.http.pages.client_modules import ClientModules
 from rtserver.http.pages.dev_tokens import DevTokens
 from rtserver.http.pages.pages import Pages
 from rtserver.ids import new_instance_id
@@ -52,6 +53,7 @@ WEB = Path(__file__).parents[1] / "web"
 VERSION = version("rtserver")
 LAG_SECONDS = 0.5
 DEV_TOKEN_SECONDS = 30 * 24 * 3600.0
+NOT_MIGRATED = "The database is not up to date. Run `rtserver db upgrade` first."
 
 SERVER: web.AppKey[Server] = web.AppKey("rtserver.server", Server)
 """`app[SERVER]` is the Socket.IO server of an application made by `create_app`."""
@@ -130,8 +132,7 @@ class _Composition:
         chat = self.chat.namespace
         admin = Admin(self.metrics.snapshot, self.registry, self.presence, chat.room_admin, version=VERSION)
         chat.room_admin.watchers.append(admin.record)
-        for namespace in (chat, self.inboxes.namespace, admin, *own):
-            self.server.add_namespace(namespace)
+        plugins.add_all(self.server.add_namespace, (chat, self.inboxes.namespace, admin, *own))
         self.ingest = Ingest(
             settings, self.database, self.metrics, instance=self.instance,
             notifier=self.notifier, poster=chat.poster, emitter=EmitService(self.server),
@@ -166,6 +167,7 @@ class _Composition:
         yield compose_api(settings, self.verifier, VERSION, parts)
         yield from self.chat.upload_pages()
         yield ClientBundle(WEB / "vendor" / "socket.io", settings.path)
+        yield ClientModules(WEB / "client", WEB / "client_types")
         yield Pages(WEB, development=development, socketio_path=settings.path)
         if development and can_sign(settings):
             yield DevTokens(lambda user, name, roles: dev_token(settings, user, name, roles))
@@ -195,6 +197,16 @@ class _Composition:
         await cancelled(task)
 
 
+def own_namespaces(server: Server) -> list[str]:
+    """Return `/path (module:Class)` of each namespace that is the user's own, in the order of the settings."""
+    known = [(text, type(namespace)) for text, namespace in server.namespaces_by_path.items()]
+    return [
+        f"{text} ({cls.__module__}:{cls.__qualname__})"
+        for text, cls in known
+        if cls.__module__.partition(".")[0] != __name__.partition(".")[0]
+    ]
+
+
 def can_sign(settings: Settings) -> bool:
     """Whether this server can make tokens; with a public key alone it can only check them."""
     return bool(settings.jwt_secret) or not settings.configured_keys
@@ -212,7 +224,7 @@ async def _migrate(database: Database, *, automatic: bool) -> None:
     if not await database.needs_migration():
         return
     if not automatic:
-        raise ConfigError(["The database is not up to date. Run `rtserver db upgrade` first."])
+        raise ConfigError([NOT_MIGRATED])
     await database.migrate()
 
 

@@ -23,6 +23,7 @@ from rtserver.http.endpoints.rooms import RoomsApi
 from rtserver.http.endpoints.scheduled import ScheduledApi
 from rtserver.http.endpoints.users import UsersApi
 from rtserver.http.pages.client_bundle import bundle_paths
+from rtserver.http.pages.client_modules import covers_client
 from rtserver.sio.server import Server
 from rtserver.store.db.database import Database
 from rtserver.store.messages.message_store import Messages
@@ -74,5 +75,5 @@ def compose_api(settings: Settings, verifier: TokenVerifier, version: str, parts
 
 
 def allows_cors(path: str, bundle: Container[str] = bundle_paths()) -> bool:
-    """Whether pages of other origins may read this path: the API and the client bundle."""
-    return covers_api(path) or path in bundle
+    """Whether pages of other origins may read this path: the API, the client bundle and the client modules."""
+    return covers_api(path) or path in bundle or covers_client(path)

@@ -7,6 +7,7 @@ import importlib
 import secrets
 from collections.abc import AsyncIterator, Iterator, Sequence
 from functools import partial
+from importlib.metadata import requires
 from typing import Any
 
 from rtserver.cluster.redis.address import parse_redis_url
@@ -87,10 +88,10 @@ class Ingest:
             yield self._compose_inbox(settings, metrics, owner)
         if settings.kafka_url is not None:
             address = parse_kafka_url(settings.kafka_url.get_secret_value())
-            yield _extra("kafka").KafkaConsumer(address, settings.kafka_topic, EntryProcessor(self._submit), metrics)
+            yield extra("kafka").KafkaConsumer(address, settings.kafka_topic, EntryProcessor(self._submit), metrics)
         if settings.rabbitmq_url is not None:
             url = settings.rabbitmq_url.get_secret_value()
-            yield _extra("rabbitmq").RabbitMQConsumer(
+            yield extra("rabbitmq").RabbitMQConsumer(
                 url, settings.rabbitmq_queue, EntryProcessor(self._submit), metrics
             )
 
@@ -110,13 +111,21 @@ class Ingest:
         )  # fmt: skip
 
 
-def _extra(name: str) -> Any:
-    """Return the module of a consumer whose packages are an optional extra."""
+def extra(name: str) -> Any:
+    """Return the module of a consumer whose packages are an optional extra; raises `ConfigError` without them."""
     try:
         return importlib.import_module(f"rtserver.ingest.{name}")
     except ModuleNotFoundError as error:
-        url = f"RTSERVER_{name.upper()}_URL"
-        raise ConfigError([f"{url} needs more packages ({error.name}): pip install 'rtserver[{name}]'."]) from None
+        url, packages = f"RTSERVER_{name.upper()}_URL", " ".join(f"'{package}'" for package in _packages(name))
+        raise ConfigError(
+            [f"{url} needs a package that is not installed ({error.name}), the extra {name!r}: pip install {packages}."]
+        ) from None
+
+
+def _packages(extra: str) -> list[str]:
+    """Return the packages of an extra, with their versions. rtserver itself may not be on the index that pip asks."""
+    lines = [line.partition(";") for line in requires("rtserver") or ()]
+    return [package.strip() for package, _, marker in lines if f"extra == '{extra}'" in marker.replace('"', "'")]
 
 
 def _entry(stream: str, entry: StreamEntry) -> Entry:

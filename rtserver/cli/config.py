@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from pydantic import SecretStr
@@ -13,21 +14,47 @@ from rtserver.config.reference import GROUPS, markdown, written
 from rtserver.config.settings import Settings
 from rtserver.config.sources import variable
 from rtserver.config.urls import without_password
-from rtserver.process.startup import FAILED, load_settings
+from rtserver.errors import ConfigError
+from rtserver.process.startup import FAILED, load_settings, stop_for
+from rtserver.telemetry import log_config
 
 app = typer.Typer(no_args_is_help=True, help="Check, show and explain the settings.", rich_markup_mode="rich")
 _HIDDEN = "[hidden]"
 
 
-def check(flags: Mapping[str, Any]) -> None:
-    """List [bold]every[/bold] fault in the settings at once.
+_CONNECT = typer.Option("--connect", help="Also log in to the database, Redis and the brokers that are configured.")
+_TIMEOUT = typer.Option("--timeout", help="Seconds that each of them may take.", min=0.1, max=600)
 
+
+def check(
+    flags: Mapping[str, Any], *, connect: Annotated[bool, _CONNECT] = False, timeout: Annotated[float, _TIMEOUT] = 5.0
+) -> None:
+    """List [bold]every[/bold] fault in the settings at once, and load the namespaces as [bold]serve[/bold] does.
+
+    Nothing is started and nothing is written.
     The exit code is 0 when the server can start with them, and 1 when it cannot.
     """
     settings = load_settings(flags, exit_code=FAILED)
+    log_config.configure("error", settings.log_format)
+    faults = _faults(settings, timeout if connect else None)
     for warning in settings.warnings():
         typer.echo(f"warning: {warning}", err=True)
+    if faults:
+        stop_for(ConfigError(faults), exit_code=FAILED)
     typer.echo(f"The settings are good for {settings.mode} mode.")
+    if connect:
+        typer.echo("The database and every other configured service can be used.")
+
+
+def _faults(settings: Settings, timeout: float | None) -> list[str]:
+    from rtserver.app import preflight
+
+    faults = []
+    try:
+        preflight.compose(settings)
+    except ConfigError as error:
+        faults += error.faults
+    return faults if timeout is None else [*faults, *asyncio.run(preflight.unreachable(settings, timeout))]
 
 
 def env(flags: Mapping[str, Any]) -> None:

@@ -25,13 +25,20 @@ _LINK = re.compile(r"\[([^\]]+)\]\([^)]+\)")
 
 
 def with_flags(command: Callable[..., R], settings: Collection[str] = ALL) -> Callable[..., R]:
-    """Turn `command(flags)` into a command with a flag for each of the settings; it gets only those that were given."""
+    """Turn `command(flags)` into a command with a flag for each of the settings; it gets only those that were given.
+
+    Keyword-only parameters of the command are its own options.
+    """
+    signature = inspect.signature(command, eval_str=True)
+    own = {name: each for name, each in signature.parameters.items() if each.kind is inspect.Parameter.KEYWORD_ONLY}
 
     @wraps(command)
     def run(**values: Any) -> R:
-        return command({name: value for name, value in values.items() if value is not None})
+        flags = {name: value for name, value in values.items() if value is not None and name not in own}
+        return command(flags, **{name: values[name] for name in own})
 
-    parameters = [
+    parameters = list(own.values())
+    parameters += [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_option(name, group))
         for group, names in GROUPS.items()
         for name in names

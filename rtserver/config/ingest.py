@@ -43,11 +43,13 @@ class IngestSettings(BackingServiceSettings):
     inbox_stream: kind.RedisKey = Field(default_factory=_default_inbox)
     """The Redis stream of the durable inbox; entries that fail for good go to the same name with `:dead`."""
     kafka_url: KafkaUrl | None = None
-    """Kafka, from which requests of backends are consumed; needs `pip install rtserver[kafka]`."""
+    """Kafka, from which requests of backends are consumed; needs the extra `rtserver[kafka]`
+    ([backends.md](backends.md#kafka))."""
     kafka_topic: kind.RedisKey = "rtserver.inbox"
     """The topic; entries that fail for good go to the same name with `.dead`."""
     rabbitmq_url: AmqpUrl | None = None
-    """RabbitMQ, from which requests of backends are consumed; needs `pip install rtserver[rabbitmq]`."""
+    """RabbitMQ, from which requests of backends are consumed; needs the extra
+    `rtserver[rabbitmq]` ([backends.md](backends.md#rabbitmq))."""
     rabbitmq_queue: kind.RedisKey = "rtserver.inbox"
     """The queue; entries that fail for good go to the same name with `.dead`."""
 

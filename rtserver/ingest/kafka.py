@@ -87,6 +87,15 @@ class KafkaConsumer(Consumer):
         return Entry(record, origin, lambda: read_json(record.value or b""))
 
 
+async def check_connection(address: KafkaAddress) -> None:
+    """Log in and out again; raises one of `KafkaConsumer.failures`."""
+    producer = AIOKafkaProducer(**_options(address))
+    try:
+        await producer.start()
+    finally:
+        await producer.stop()
+
+
 def _options(address: KafkaAddress) -> dict[str, Any]:
     protocol = ("SASL_" if address.user else "") + ("SSL" if address.secure else "PLAINTEXT")
     options: dict[str, Any] = {"bootstrap_servers": list(address.hosts), "security_protocol": protocol}

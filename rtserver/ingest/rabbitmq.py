@@ -109,6 +109,11 @@ class RabbitMQConsumer(Consumer):
         return Entry(message, origin, lambda: read_json(message.body))
 
 
+async def check_connection(url: str) -> None:
+    """Log in and out again; raises one of `RabbitMQConsumer.failures`."""
+    await (await aio_pika.connect(url, timeout=TIMEOUT)).close()
+
+
 async def _channel_with_queue(connection: AbstractConnection, name: str) -> AbstractChannel:
     """Return a channel; the queue exists, with whatever arguments it was created."""
     channel = await connection.channel(publisher_confirms=True, on_return_raises=True)

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import structlog
 from aiohttp import web
 
-from rtserver.app.composition import create_app
+from rtserver.app.composition import SERVER, create_app, own_namespaces
 from rtserver.config.settings import Settings
 from rtserver.engine.runner import Runner
 from rtserver.process.listening import UNIX, listen_error, shown_address
@@ -96,7 +96,7 @@ async def serve(app: web.Application, settings: Settings, host: ListenerHost) ->
         calm_collector()
         host.on_listening(shutdown.request)
         if settings.development and host.welcome and not url.startswith(UNIX):
-            print_welcome(settings, url, sys.stdout)
+            print_welcome(settings, url, own_namespaces(app[SERVER]), sys.stdout)
         await shutdown.requested()
         host.on_stopping()
         await shutdown.drain(settings.drain_delay, settings.drain_seconds, partial(host.stop_accepting, runner))

@@ -107,7 +107,7 @@ class Server(SocketIOServerApi):
         self._started = True
         await self.adapter.start()
         for namespace in self.namespaces_by_path.values():
-            await namespace.on_start()
+            await dispatcher.run_start(namespace.on_start, type(namespace))
 
     async def stop(self) -> None:
         """Close all connections so that clients reconnect elsewhere, let handlers finish, leave the cluster."""

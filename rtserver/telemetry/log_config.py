@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import sys
 import time
@@ -60,7 +61,7 @@ def configure(
     """Send every log line of the process to `stream` (default: standard error). A second call replaces the first."""
     target = sys.stderr if stream is None else stream
     handler = _Handler(target)
-    handler.setFormatter(_formatter(format, colors=target.isatty()))
+    handler.setFormatter(_formatter(format, colors=_wants_colors(target)))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
@@ -79,6 +80,13 @@ def configure(
         wrapper_class=structlog.stdlib.BoundLogger,
         logger_factory=structlog.stdlib.LoggerFactory(),
     )
+
+
+def _wants_colors(target: TextIO) -> bool:
+    """NO_COLOR and FORCE_COLOR, if they are not empty, override what is known of the terminal (https://no-color.org)."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or target.isatty()
 
 
 def _shorten_unreadable(record: logging.LogRecord) -> bool:

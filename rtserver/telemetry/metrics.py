@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -122,14 +122,8 @@ class Metrics:
         self.handoffs[outcome] += 1
 
     def handler_quantile(self, q: float) -> float:
-        """Return quantile `q` of the handler times in seconds, linear within a bucket as in Prometheus."""
-        wanted = q * sum(self._handler_counts)
-        seen, lower = 0, 0.0
-        for bound, count in zip(HANDLER_BUCKETS, self._handler_counts, strict=False):
-            if count and seen + count >= wanted:
-                return lower + (bound - lower) * (wanted - seen) / count
-            seen, lower = seen + count, bound
-        return lower if wanted else 0.0
+        """Return quantile `q` of the handler times since the start, in seconds."""
+        return bucket_quantile(self._handler_counts, q)
 
     def snapshot(self) -> dict[str, Any]:
         """Return totals since the start, for the admin dashboard. Times are in seconds."""
@@ -143,6 +137,7 @@ class Metrics:
             "dropped": self.drops.total(),
             "handlerP50": self.handler_quantile(0.5),
             "handlerP99": self.handler_quantile(0.99),
+            "handlerCounts": tuple(self._handler_counts),
             "loopLag": self.loop_lag,
             "redisRoundTrip": self.redis_round_trip,
         }
@@ -160,6 +155,17 @@ class Metrics:
         return HistogramMetricFamily(
             "rtserver_handler_seconds", "Time to handle an event", buckets=buckets, sum_value=self._handler_seconds
         )
+
+
+def bucket_quantile(counts: Sequence[int], q: float) -> float:
+    """Return quantile `q` of times counted in `HANDLER_BUCKETS`, linear within each as in Prometheus; 0 for none."""
+    wanted = q * sum(counts)
+    seen, lower = 0, 0.0
+    for bound, count in zip(HANDLER_BUCKETS, counts, strict=False):
+        if count and seen + count >= wanted:
+            return lower + (bound - lower) * (wanted - seen) / count
+        seen, lower = seen + count, bound
+    return lower if wanted else 0.0
 
 
 class _Exposition:

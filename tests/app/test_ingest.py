@@ -47,7 +47,7 @@ def test_a_broker_without_its_packages_says_what_to_install(
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ConfigError) as caught:
         create_app(Settings(_env_file=None, **{f"{door}_url": url}))
-    assert f"pip install 'rtserver[{door}]'" in str(caught.value)
+    assert f"the extra {door!r}: pip install '{package.replace('_', '-')}" in str(caught.value)
     assert "hunter2" not in str(caught.value)
 
 

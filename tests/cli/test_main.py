@@ -1,5 +1,6 @@
 """The command line: what it prints, on which stream, and with which exit code it ends."""
 
+import asyncio
 import os
 import socket
 import sqlite3
@@ -12,8 +13,12 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
+from rtserver.auth.issuer import issue
 from rtserver.auth.keys import secret_keys
 from rtserver.auth.verifier import TokenVerifier
+from rtserver.config.dev_secret import dev_secret
+from rtserver.store.db import migrate
+from tests.cli.test_dev_server import ready_tokens
 from tests.support.ports import free_port
 from tests.support.repository import ROOT
 
@@ -27,6 +32,14 @@ class Picky(Namespace, path="/picky"):
     async def on_start(self) -> None:
         raise ConfigError(["PICKY_KEY is missing."])
 """
+TWINS = """
+from rtserver import Namespace
+
+
+class One(Namespace, path="/shop"): ...
+class Two(Namespace, path="/shop"): ...
+"""
+NO_REDIS = {"REDIS_URL": "redis://127.0.0.1:1/0"}
 STRONG = "3f9c1e07b5a84d62" * 4
 INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH")
 
@@ -57,10 +70,37 @@ class TestToken:
         assert (claims["sub"], claims["name"], claims["roles"]) == ("alice", "Alice", ["admin", "moderator"])
         assert claims["exp"] - claims["iat"] == 7200
 
-    async def test_a_development_server_in_the_same_folder_accepts_it(self, tmp_path: Path) -> None:
-        result = rtserver("token", "--sub", "alice", folder=tmp_path)
-        secret = (tmp_path / "var" / "dev-secret").read_text().strip()
+    @pytest.mark.parametrize("place", ["same folder", "data folder named"])
+    async def test_a_development_server_with_that_folder_accepts_it(self, tmp_path: Path, place: str) -> None:
+        secret = dev_secret(tmp_path / "var")
+        elsewhere = tmp_path / "elsewhere"
+        elsewhere.mkdir()
+        named = place == "data folder named"
+        result = rtserver(
+            "token", "--sub", "alice", *(["--data-dir", "../var"] if named else []),
+            folder=elsewhere if named else tmp_path, PORT=str(free_port()),
+        )  # fmt: skip
+        assert result.code == 0
         assert (await TokenVerifier(secret_keys([secret])).verify(result.out.strip())).user == "alice"
+        assert result.err.startswith("Signed with the secret in ")
+        assert "warning" not in result.err
+        assert list(elsewhere.iterdir()) == []
+
+    def test_without_a_secret_it_fails_and_makes_none(self, tmp_path: Path) -> None:
+        """No server could accept such a token."""
+        result = rtserver("token", "--sub", "alice", folder=tmp_path, PORT=str(free_port()))
+        assert (result.code, result.out) == (2, "")
+        assert f"there is no {tmp_path}/var/dev-secret" in result.err
+        assert "--data-dir" in result.err
+        assert list(tmp_path.iterdir()) == []
+
+    async def test_a_token_that_the_running_server_would_reject_is_not_printed(self, tmp_path: Path) -> None:
+        dev_secret(tmp_path / "var")
+        async with ready_tokens({"admin": {"token": issue(STRONG, sub="admin")}}) as port:
+            result = await asyncio.to_thread(rtserver, "token", "--sub", "alice", "--port", str(port), folder=tmp_path)
+        assert (result.code, result.out) == (2, "")
+        assert f"The server at 127.0.0.1:{port} would reject this token" in result.err
+        assert "--data-dir" in result.err
 
     def test_it_is_signed_with_the_algorithm_that_the_server_accepts(self, tmp_path: Path) -> None:
         result = rtserver("token", "--sub", "a", folder=tmp_path, JWT_SECRET=STRONG, JWT_ALGORITHMS="HS512")
@@ -128,6 +168,14 @@ class TestConfig:
         assert "warning: RTSERVER_MODE is development" in result.err
         assert list(tmp_path.iterdir()) == []
 
+    def test_check_loads_what_serve_loads(self, tmp_path: Path) -> None:
+        (tmp_path / "shop.py").write_text(TWINS)
+        result = rtserver("config", "check", "--connect", folder=tmp_path, NAMESPACES="shop:One,shop:Two", **NO_REDIS)
+        assert (result.code, result.out) == (1, "")
+        assert "  - RTSERVER_NAMESPACES: two namespaces claim /shop, One and Two:" in result.err
+        assert "  - Redis at redis://127.0.0.1:1/0 cannot be used: " in result.err
+        assert [path.name for path in tmp_path.iterdir() if path.name != "__pycache__"] == ["shop.py"]
+
     def test_env_shows_values_and_sources_but_no_secret(self, tmp_path: Path) -> None:
         (tmp_path / ".env").write_text("RTSERVER_LOG_LEVEL=debug\n")
         result = rtserver(
@@ -154,9 +202,18 @@ class TestConfig:
 class TestDatabase:
     def test_upgrade_makes_the_tables_and_may_be_repeated(self, tmp_path: Path) -> None:
         settings = {"MODE": "production", "JWT_SECRET": STRONG, "DATABASE_URL": f"sqlite:///{tmp_path}/new/x.db"}
+        newest, told = migrate.plan_from(None).after, []
+        dry = rtserver("db", "upgrade", "--dry-run", folder=tmp_path, **settings)
+        assert (dry.code, list(tmp_path.iterdir())) == (0, [])
+        assert f"would be upgraded from no tables to revision {newest}:\n  0001 (" in dry.out
+        assert dry.out.endswith("Nothing was changed: this was a dry run.\n")
         for _ in range(2):
             result = rtserver("db", "upgrade", folder=tmp_path, **settings)
-            assert (result.code, result.out) == (0, "The database is up to date.\n")
+            assert result.code == 0
+            told.append(result.out)
+        assert f"{settings['DATABASE_URL']} was upgraded from no tables to revision {newest}:\n  0001 (" in told[0]
+        assert told[0].endswith("The database is up to date.\n")
+        assert told[1].endswith(f"is at revision {newest}, there is nothing to do.\n")
         with sqlite3.connect(tmp_path / "new" / "x.db") as database:
             assert database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] > 1
 
@@ -214,7 +271,6 @@ class TestServe:
 
 WHY = "The log above has the reason; `rtserver config env` shows the settings in force."
 FAULT = "There is a fault in the settings:\n  - "
-NO_REDIS = {"REDIS_URL": "redis://127.0.0.1:1/0"}
 REFUSALS = {
     "no tables": ({}, FAULT + "The database is not up to date. Run `rtserver db upgrade` first."),
     "no database": (
@@ -237,11 +293,8 @@ class TestRefusedStart:
 
     @pytest.mark.parametrize("workers", ["1", "2"])
     @pytest.mark.parametrize("name", REFUSALS)
-    def test_it_prints_a_sentence_and_ends_with_1(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, workers: str
-    ) -> None:
+    def test_it_prints_a_sentence_and_ends_with_1(self, tmp_path: Path, name: str, workers: str) -> None:
         (tmp_path / "picky.py").write_text(PICKY)
-        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
         settings, sentence = REFUSALS[name]
         given = {"MODE": "production", "PORT": str(free_port()), "LOG_FORMAT": "json", "JWT_SECRET": STRONG}
         if workers != "1":

@@ -9,13 +9,17 @@ from typing import Any
 
 import aiohttp
 import pytest
+import redis.asyncio
 
+from tests.support.eventually import eventually
 from tests.support.redis_server import RedisServer
 from tests.support.repository import ROOT
 from tests.support.rtserver_process import RtServer
 
 EXAMPLES = ROOT / "examples"
-HTTP_PART = (ROOT / "docs" / "backends.md").read_text().split("\n## The HTTP API\n")[1].split("\n## ")[0]
+PAGE = (ROOT / "docs" / "backends.md").read_text()
+HTTP_PART = PAGE.split("\n## The HTTP API\n")[1].split("\n## ")[0]
+INBOX_PART = PAGE.split("\n## The durable inbox\n")[1].split("\n## ")[0]
 SHELLS = {"sh": ["bash", "-eu"], "python": [sys.executable, "-"], "js": ["node", "--input-type=module"]}
 
 
@@ -69,7 +73,13 @@ async def test_a_users_token_gives_no_access_to_the_api(running: RtServer) -> No
 async def test_without_a_key_there_is_no_api(server: Callable[..., Awaitable[RtServer]]) -> None:
     running = await server(API_KEY=None)
     for path in ("/api/emit", "/api/notifications"):
-        assert (await post(running, path, {}))[0] == 404
+        for credential in ("a-guess", running.token("alice")):
+            status, body = await post(running, path, {}, credential)
+            assert (status, body["error"]["code"]) == (404, "not_found")
+            assert "set RTSERVER_API_KEY" in body["error"]["message"]
+            assert "role service" in body["error"]["message"]
+    notice = {"user": "alice", "type": "order", "message": "Shipped"}
+    assert (await post(running, "/api/notifications", notice, running.token("shop", roles=("service",))))[0] == 200
 
 
 async def test_the_example_notifies_once_however_often_it_runs(running: RtServer, js: Any) -> None:
@@ -90,11 +100,15 @@ async def test_the_example_notifies_once_however_often_it_runs(running: RtServer
         assert len(device.received("notification")) == 1
 
 
+def blocks(language: str, part: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", part, re.MULTILINE | re.DOTALL)
+
+
 def page_as_script(language: str, server: RtServer) -> bytes:
     """Return all code of the page in a language, in order."""
-    blocks = re.findall(rf"^```{language}\n(.*?)^```$", HTTP_PART, re.MULTILINE | re.DOTALL)
-    assert len(blocks) >= 6
-    return "\n".join(blocks).replace("http://localhost:8000", server.url).encode()
+    found = blocks(language, HTTP_PART)
+    assert len(found) >= 6
+    return "\n".join(found).replace("http://localhost:8000", server.url).encode()
 
 
 async def run_page(language: str, server: RtServer) -> str:
@@ -107,8 +121,11 @@ async def run_page(language: str, server: RtServer) -> str:
     return said.decode()
 
 
-async def test_the_code_of_the_page_works_in_every_language(running: RtServer, js: Any) -> None:
-    """All languages together take effect once, because of the idempotency keys."""
+async def test_the_code_of_the_page_works_in_every_language(
+    server: Callable[..., Awaitable[RtServer]], redis_server: RedisServer, js: Any
+) -> None:
+    """All languages take effect once, by the idempotency keys. Then all of the inbox: nothing becomes a dead letter."""
+    running = await server(REDIS_URL=redis_server.url)
     alice = await js(running.url, "/chat", token=running.token("alice"), transports=["websocket"])
     bob = await js(running.url, "/chat", token=running.token("bob"), transports=["websocket"])
     inbox = await js(running.url, "/notifications", token=running.token("alice"), transports=["websocket"])
@@ -126,6 +143,36 @@ async def test_the_code_of_the_page_works_in_every_language(running: RtServer, j
     assert len(bob.received("message")) == 1
     listed = (await inbox.call("list", {}))["notifications"]
     assert sorted(one["type"] for one in listed) == ["mention", "order"]
+
+    for language, command in SHELLS.items():
+        await run_inbox(command, language, redis_server.url)
+    async with redis.asyncio.from_url(redis_server.url) as client:
+        await eventually(lambda: is_empty(client))
+        assert await client.xrange("rtserver:inbox:dead") == []
+    listed = (await inbox.call("list", {}))["notifications"]
+    assert sorted(one["type"] for one in listed) == ["mention", *["order"] * 4]
+    assert [args[0]["text"] for args in alice.received("message")][3:] == ["Version 43 is out"]
+
+
+async def run_inbox(command: list[str], language: str, url: str) -> None:
+    """Run all code of the section about the inbox."""
+    code = "\n".join(blocks(language, INBOX_PART)).replace("redis://127.0.0.1:6379/0", url)
+    run = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE, cwd=ROOT)
+    await run.communicate(code.encode())
+    assert run.returncode == 0
+
+
+async def is_empty(client: Any) -> bool:
+    return await client.xlen("rtserver:inbox") == 0
+
+
+def test_no_example_of_another_source_uses_the_key_of_an_earlier_one() -> None:
+    """They have other bodies: the second one would be a conflict, and a dead letter."""
+    sources = PAGE.split("\n## The durable inbox\n")[1]
+    keys = re.findall(r"""["'\s](order-[0-9]+|v[0-9]+)["'\s]""", sources)
+    assert len(keys) == 9
+    assert {key for key in keys if keys.count(key) > 1} == {"v43"}  # one body, in two languages
+    assert not [key for key in keys if key in HTTP_PART]
 
 
 async def test_the_redis_example_reaches_the_user(

@@ -46,7 +46,7 @@ async def cluster(
     }
     a = await server(INSTANCE="a", **settings)
     b = await server(INSTANCE="b", migrate=False, **settings)
-    replace = {"listen 8000": "listen 127.0.0.1:{port}", "127.0.0.1:8001": f"127.0.0.1:{a.port}"}
+    replace = {"listen 127.0.0.1:8000": "listen 127.0.0.1:{port}", "127.0.0.1:8001": f"127.0.0.1:{a.port}"}
     replace |= {"127.0.0.1:8002": f"127.0.0.1:{b.port}", "var/nginx/access.log plain": "off"}
     replace |= {f"{name}_temp_path var/nginx/{name};": "" for name in SCRATCH}  # The fixture has its own.
     front = await nginx(CONFIG, replace)

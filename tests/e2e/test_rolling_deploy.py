@@ -1,4 +1,4 @@
-"""Rolling restart of two instances behind the real nginx, with TLS, while clients send."""
+"""Rolling restart of two instances behind the real nginx, HAProxy and Caddy, with TLS, while clients send."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 import aiohttp
 
-from tests.support.nginx_server import NginxServer
-from tests.support.nginx_site import SITE, site
+from tests.support.process import Processes
+from tests.support.proxies import PROXIES
 from tests.support.redis_server import RedisServer
 from tests.support.rtserver_process import RtServer, sqlite_url
 from tests.support.talker import Talker, until_all_heard
@@ -31,12 +31,9 @@ async def emit_all_the_time(url: str, key: str, until: asyncio.Event) -> set[int
 
 
 async def test_a_rolling_restart_loses_no_message_and_costs_each_client_one_reconnect(
-    server: Callable[..., Awaitable[RtServer]],
-    nginx: Callable[..., Awaitable[NginxServer]],
-    redis_server: RedisServer,
-    js: Any,
-    tmp_path: Path,
+    server: Callable[..., Awaitable[RtServer]], processes: Processes, redis_server: RedisServer, js: Any, tmp_path: Path
 ) -> None:
+    """Three clients behind each proxy, one of each transport; and a backend at each."""
     settings = {
         "REDIS_URL": redis_server.url,
         "DATABASE_URL": sqlite_url(tmp_path / "shared.db"),
@@ -47,17 +44,16 @@ async def test_a_rolling_restart_loses_no_message_and_costs_each_client_one_reco
     }
     a = await server(INSTANCE="a", **settings)
     b = await server(INSTANCE="b", migrate=False, **settings)
-    front = await nginx(SITE, site(a, b, tmp_path))
-    url = f"https://127.0.0.1:{front.port}"
+    urls = [start(processes, a, b, {}) for start in PROXIES.values()]
     talkers = []
     for number in range(9):
         options = {"transports": TRANSPORTS[number % 3], "rejectUnauthorized": False, "reconnectionDelay": 200}
         name = f"talker{number}"
-        talkers.append(Talker(await js(url, "/chat", token=a.token(name), **options), name))
+        talkers.append(Talker(await js(urls[number // 3], "/chat", token=a.token(name), **options), name))
     assert {str(talker.client.engine_id)[:2] for talker in talkers} == {"a-", "b-"}
 
     over = asyncio.Event()
-    emitting = asyncio.create_task(emit_all_the_time(url, a.api_key, over))
+    emitting = [asyncio.create_task(emit_all_the_time(url, a.api_key, over)) for url in urls]
     talking = [asyncio.create_task(talker.talk(over)) for talker in talkers]
     await a.restart()
     await b.restart()
@@ -76,4 +72,4 @@ async def test_a_rolling_restart_loses_no_message_and_costs_each_client_one_reco
         assert talker.client.times("manager", "reconnect_error") == 0, talker.client._story()
         assert talker.client.times("manager", "reconnect") == attempts, talker.client._story()
     assert sum(talker.client.times("manager", "reconnect") for talker in talkers) >= len(talkers)
-    assert await emitting == {200}
+    assert await asyncio.gather(*emitting) == [{200}] * len(urls)

@@ -7,8 +7,10 @@ import asyncio
 import os
 import re
 import sys
+from pathlib import Path
 
 import pytest
+from playwright.async_api import expect
 
 from tests.support.ports import accepts_connections, free_port
 from tests.support.process import Process
@@ -83,14 +85,47 @@ async def test_customers_and_couriers_have_their_own_permissions(example, js):
     assert (await stranger.connect_error())["data"] == {"code": "token_missing"}
 
 
-async def test_the_quick_start_of_the_page_works(server, monkeypatch, tmp_path, js):
-    (tmp_path / "tracking.py").write_text(block('rate="10/s"'))
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    running = await server(NAMESPACES="tracking:Tracking")
-    client = await js(running.url, "/tracking", token=running.token("alice"))
-    assert await client.call("joinOrder", "1042") == {"ok": True}
-    assert await client.call("report", "1042", "delivered") == {"ok": True}
-    assert await client.next("orderUpdate") == [{"orderId": "1042", "status": "delivered"}]
+async def test_the_ten_minutes_of_the_page_work_as_they_are_written(processes, browser):
+    """In an empty folder, with the commands of the page and no other setting; only the ports are free ones."""
+    folder, port, pages = processes.new_folder("empty"), free_port(), free_port()
+    replace = {"127.0.0.1:8000": f"127.0.0.1:{port}", "5500": str(pages)}
+
+    def literally(language, containing):
+        code = next(code for code in re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL) if containing in code)
+        for old, new in replace.items():
+            code = code.replace(old, new)
+        return code
+
+    (folder / "tracking.py").write_text(block('rate="10/s"'))
+    (folder / "order.html").write_text(literally("html", "joinOrder"))
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {"PATH": path, "HOME": str(folder), "RTSERVER_PORT": str(port)}
+
+    def run(name, command):
+        log = processes.folder / f"{name}.log"
+        # `exec`, so that a signal reaches the command itself.
+        command = re.sub(r"(?=rtserver serve|python3 )", "exec ", command)
+        return processes.add(Process(name, ["bash", "-c", command], log=log, env=environment, cwd=folder))
+
+    server = run("rtserver", literally("sh", "rtserver serve"))
+    await asyncio.to_thread(server.start, lambda: "Stop with Ctrl+C" in server.logs())
+    assert "/tracking (tracking:Tracking)" in server.logs()
+    make_token, serve_page = literally("sh", "rtserver token").splitlines()
+    token = await asyncio.create_subprocess_exec(
+        "bash", "-c", make_token, cwd=folder, env=environment, stdout=asyncio.subprocess.PIPE
+    )
+    text = (await token.communicate())[0].decode().strip()
+    await asyncio.to_thread(run("pages", serve_page).start, lambda: accepts_connections(pages))
+
+    windows = [await browser.new_page() for _ in range(2)]
+    for window in windows:
+        await window.goto(f"http://127.0.0.1:{pages}/order.html?token={text}")
+        await expect(window.locator("#status")).to_have_text("no news yet")
+    await windows[0].get_by_role("button", name="on its way").click()
+    for window in windows:
+        await expect(window.locator("#status")).to_have_text("on its way")
+    await windows[0].goto(f"http://127.0.0.1:{pages}/order.html?token=rubbish")
+    await expect(windows[0].locator("#status")).to_have_text("Auth failed token_invalid")
 
 
 async def test_the_tests_of_the_page_pass(tmp_path):

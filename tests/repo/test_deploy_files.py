@@ -1,7 +1,7 @@
 """Deployment files name existing settings, paths and ports, agree with each other, and are valid.
 
-Where a tool is missing that would judge one of them (systemd, say), that test is skipped. No container is
-built: what the files say is checked against the checkout.
+No container is built: what the files say is checked against the checkout. `make test` installs the programs that judge
+them; only systemd's is missing where the system has no package of it.
 """
 
 import asyncio
@@ -19,8 +19,8 @@ from yarl import URL
 from rtserver.config.settings import Settings
 from rtserver.config.sources import variable
 from rtserver.process import serve
-from tests.support.nginx_site import certificate
 from tests.support.ports import free_port
+from tests.support.proxies import haproxy_file, program
 from tests.support.repository import ROOT
 
 UNITS = sorted((ROOT / "deploy").iterdir())
@@ -88,6 +88,32 @@ def test_compose_mounts_existing_files_and_holds_no_secrets() -> None:
         assert "${" in line, line
 
 
+def test_the_demo_listens_on_this_machine_only() -> None:
+    """Everyone who reaches a development server gets ready-made tokens."""
+    text = (ROOT / "nginx" / "nginx.conf").read_text()
+    assert re.findall(r"^ *listen (.*);", text, re.MULTILINE) == ["127.0.0.1:8000"]
+    pages = (*(ROOT / "docs").glob("*.md"), *(ROOT / "examples").rglob("*.md"), ROOT / "README.md")
+    for path in pages:
+        for line in re.findall(r".*python3 -m http\.server.*", path.read_text()):
+            assert "--bind 127.0.0.1" in line, path.name
+
+
+def test_in_the_container_nginx_listens_for_the_host_and_finds_the_instances() -> None:
+    script = (ROOT / "compose.yaml").read_text().partition(">-\n")[2].partition("volumes:")[0]
+    edit = re.search(r"sed (.*?) /nginx\.conf", script, re.DOTALL)
+    assert edit
+    command = f"sed {' '.join(edit[1].split())} {ROOT / 'nginx' / 'nginx.conf'}"
+    text = subprocess.check_output(["sh", "-c", command], text=True)
+    assert re.findall(r"^ *listen (.*);", text, re.MULTILINE) == ["8000"]
+    assert set(re.findall(r"server ([0-9.:]+)", text)) == {"10.89.77.11:8000", "10.89.77.12:8000"}
+
+
+def test_redis_persists_the_durable_inbox() -> None:
+    text = (ROOT / "compose.yaml").read_text()
+    assert '--appendonly, "yes"' in text
+    assert '"redis:/data"' in text
+
+
 @pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
 def test_systemd_accepts_the_units(unit: Path, tmp_path: Path) -> None:
     verify = shutil.which("systemd-analyze")
@@ -102,25 +128,13 @@ def test_systemd_accepts_the_units(unit: Path, tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.fixture
-def haproxy(tmp_path: Path) -> list[str]:
-    """The command that reads the configuration at `tmp_path`, where a certificate is too."""
-    if (found := shutil.which("haproxy", path="/usr/sbin:/usr/bin:/usr/local/sbin")) is None:
-        pytest.skip("HAProxy is not installed")
-    chain, key = certificate(tmp_path)
-    both = tmp_path / "both.pem"
-    both.write_text(chain.read_text() + key.read_text())
-    text = (ROOT / "haproxy" / "haproxy.cfg").read_text().replace("/etc/haproxy/rt.example.com.pem", str(both))
-    (tmp_path / "haproxy.cfg").write_text(text)
-    return [found, "-f", str(tmp_path / "haproxy.cfg")]
-
-
-def test_haproxy_accepts_its_configuration(haproxy: list[str]) -> None:
-    done = subprocess.run([*haproxy, "-c"], capture_output=True, text=True, check=False)
+def test_haproxy_accepts_its_configuration(tmp_path: Path) -> None:
+    command = [program("haproxy"), "-c", "-f", str(haproxy_file(tmp_path, free_port(), {}))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
-async def test_haproxy_counts_and_blocks_paths_as_rtserver_decodes_them(haproxy: list[str], tmp_path: Path) -> None:
+async def test_haproxy_counts_and_blocks_paths_as_rtserver_decodes_them(tmp_path: Path) -> None:
     """HAProxy sees the raw request, rtserver the decoded one: the spelling must make no difference."""
 
     async def answer(request: web.Request) -> web.Response:
@@ -128,13 +142,11 @@ async def test_haproxy_counts_and_blocks_paths_as_rtserver_decodes_them(haproxy:
 
     app = web.Application(handler_args={"max_field_size": 20_000})
     app.router.add_route("*", "/{path:.*}", answer)
-    port, path = free_port(), tmp_path / "haproxy.cfg"
+    port = free_port()
     async with TestServer(app) as behind:
-        text = path.read_text().replace("bind :443", f"bind 127.0.0.1:{port}").replace("gt 500", "gt 5")
-        text = text.replace("bind :80", f"bind 127.0.0.1:{free_port()}").replace("maxconn 40000", "maxconn 100")
-        text = text.replace("10.0.0.1:8001", f"127.0.0.1:{behind.port}").replace("10.0.0.2:8001", "127.0.0.1:9")
-        path.write_text(text)
-        running = await asyncio.create_subprocess_exec(*haproxy, "-db", stdout=asyncio.subprocess.DEVNULL)
+        places = {"10.0.0.1:8001": f"127.0.0.1:{behind.port}", "10.0.0.2:8001": "127.0.0.1:9", "gt 500": "gt 5"}
+        command = [program("haproxy"), "-db", "-f", str(haproxy_file(tmp_path, port, places))]
+        running = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.DEVNULL)
         try:
             await wait_for_port(port, running)
             async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=False)) as http:
@@ -172,8 +184,6 @@ async def wait_for_port(port: int, running: asyncio.subprocess.Process) -> None:
 
 
 def test_caddy_accepts_its_configuration() -> None:
-    if (caddy := shutil.which("caddy")) is None:
-        pytest.skip("Caddy is not installed")
-    command = [caddy, "validate", "--adapter", "caddyfile", "--config", str(ROOT / "caddy" / "Caddyfile")]
+    command = [program("caddy"), "validate", "--adapter", "caddyfile", "--config", str(ROOT / "caddy" / "Caddyfile")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -20,9 +20,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 def tracked() -> list[str]:
     listing = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
-    if listing.returncode:
-        pytest.skip("not a git checkout")
-    return listing.stdout.splitlines()
+    return listing.stdout.splitlines()  # none in an unpacked sdist, which has nothing else either
 
 
 def pins() -> dict[str, str]:
@@ -71,8 +69,7 @@ def test_make_has_the_documented_targets(target: str) -> None:
 
 def test_third_party_licences_ship_with_the_browser_client() -> None:
     vendor = ROOT / "rtserver" / "web" / "vendor"
-    if not vendor.exists():
-        pytest.skip("the browser client was not fetched: make setup")
+    assert vendor.exists(), "the browser client was not fetched: make setup"
     text = (vendor / "THIRD_PARTY_LICENSES.txt").read_text()
     for package in ("socket.io-client", "engine.io-client", "socket.io-parser", "notepack.io", "debug"):
         assert f"\n{package} " in f"\n{text}"

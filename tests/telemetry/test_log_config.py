@@ -328,3 +328,38 @@ def test_events_that_clients_trigger_do_not_flood_the_log(configure: Configure, 
     assert [line["event"] for line in lines].count("connect_refused") == 1
     assert [line["event"] for line in lines].count("server_started") == 100
     assert [line["event"] for line in lines].count("cluster_request_failed") == log_config.MAX_PER_SECOND
+
+
+class Terminal(io.StringIO):
+    def __init__(self, tty: bool) -> None:
+        super().__init__()
+        self._tty = tty
+
+    def isatty(self) -> bool:
+        return self._tty
+
+
+@pytest.mark.parametrize(
+    ("environment", "tty", "colored"),
+    [
+        ({}, True, True),
+        ({}, False, False),
+        ({"NO_COLOR": "1"}, True, False),
+        ({"NO_COLOR": ""}, True, True),
+        ({"FORCE_COLOR": "1"}, False, True),
+        ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, True, False),
+        ({"TERM": "dumb"}, True, False),
+    ],
+)
+def test_colors_follow_the_terminal_and_no_color(
+    configure: Configure, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], tty: bool, colored: bool
+) -> None:
+    for name in ("NO_COLOR", "FORCE_COLOR", "TERM"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    stream = Terminal(tty)
+    configure()  # what it changes is restored after the test
+    log_config.configure("info", stream=stream)
+    structlog.get_logger("rtserver").info("hello")
+    assert ("\x1b[" in stream.getvalue()) is colored

@@ -1,7 +1,8 @@
 """Credentials of `/api/…`: API keys, tokens of services, and for some operations tokens of users.
 
 Owns the decision who may call; must not know how tokens are checked or what the API does. Without a configured key the
-API is off: a caller without a service's token gets 404, as for a path that does not exist.
+API is off: a caller without a service's token gets 404, as for a path that does not exist, and the text says how to
+switch it on.
 """
 
 from __future__ import annotations
@@ -18,6 +19,10 @@ from rtserver.errors import Forbidden, NotFound, Refused
 from rtserver.identity import Identity
 
 SERVICE = frozenset({"service"})
+_OFF = (
+    "The HTTP API is off: set RTSERVER_API_KEY on the server and send it as `Authorization: Bearer …`, or send a token "
+    "with the role service (`rtserver token --sub backend --role service`)"
+)
 
 
 class TokenVerifier(Protocol):
@@ -59,7 +64,7 @@ class Credentials:
                 raise Forbidden("The role service is needed")
         except (Refused, Forbidden):
             if not self._keys:
-                raise NotFound from None
+                raise NotFound(_OFF) from None
             raise
         return caller
 

@@ -17,7 +17,7 @@ _SCRIPTS = ("socket.io.js", "socket.io.min.js", "socket.io.esm.min.js", "socket.
 NAMES = (*_SCRIPTS, *(f"{name}.map" for name in _SCRIPTS))
 
 # The URL has no version, so browsers revalidate at every use, usually with 304 as the answer.
-_HEADERS = {"Cache-Control": "public, max-age=0, must-revalidate", "Cross-Origin-Resource-Policy": "cross-origin"}
+HEADERS = {"Cache-Control": "public, max-age=0, must-revalidate", "Cross-Origin-Resource-Policy": "cross-origin"}
 
 _NOT_INSTALLED = """\
 {name} is not installed on this server.
@@ -58,4 +58,4 @@ class ClientBundle:
         file = await self._files.get(self._folder / name)
         if file is None:
             return web.Response(status=404, text=_NOT_INSTALLED.format(name=name))
-        return respond(request, file, _HEADERS)
+        return respond(request, file, HEADERS)

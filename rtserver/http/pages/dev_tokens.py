@@ -27,12 +27,16 @@ Issue = Callable[[str, str, tuple[str, ...]], str]
 
 _USERS = (("alice", "Alice"), ("bob", "Bob"), ("carol", "Carol"))
 _ADMIN = ("admin", "Admin")
+_SERVICE = ("backend", "Backend")
 _PROXY_HEADERS = ("X-Forwarded-For", "X-Real-IP", "X-Client-IP", "True-Client-IP", "CF-Connecting-IP")
 _PROXY_MARKS = ("Forwarded", "Via")
 
 
 class DevTokens:
-    """Returns `{"users": [{id, name, token}], "admin": {id, name, token}}`, with new tokens for each request."""
+    """Returns `{"users": [{id, name, token}], "admin": …, "service": …}`, with new tokens for each request.
+
+    The token of `service` is what a backend has: it opens the HTTP API, whether there is an API key or not.
+    """
 
     def __init__(self, issue: Issue) -> None:
         self._issue = issue
@@ -47,7 +51,11 @@ class DevTokens:
         if not may_have_tokens(address, request.headers):
             raise web.HTTPNotFound
         users = [self._person(user, name) for user, name in _USERS]
-        body = {"users": users, "admin": self._person(*_ADMIN, "admin")}
+        body = {
+            "users": users,
+            "admin": self._person(*_ADMIN, "admin"),
+            "service": self._person(*_SERVICE, "service"),
+        }
         return json_response(body, headers={"Cross-Origin-Resource-Policy": "same-origin"})
 
     def _person(self, user: str, name: str, *roles: str) -> dict[str, str]:

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import structlog
 
 from rtserver.engine.session.prepared_message import PreparedMessage
-from rtserver.errors import EventError, Internal, RateLimited, Refused
+from rtserver.errors import ConfigError, EventError, Internal, RateLimited, Refused, RtServerError
 from rtserver.identity import Identity
 from rtserver.protocol import packets
 from rtserver.sio.broadcast.encoding import Encode
 from rtserver.sio.dispatch.handler_timeout import HandlerTimeout, with_timeout
 from rtserver.sio.dispatch.interfaces import NO_ACK, Handler, ack_values
+from rtserver.telemetry.user_traceback import explain
 
 if TYPE_CHECKING:
     from rtserver.sio.broadcast.recipient import PublicHandshake, Recipient
@@ -226,6 +227,16 @@ async def run_path(path: Callable[..., Any], name: str, auth: Any) -> bool:
     except Exception:  # the error boundary
         log.exception("path_function_failed", namespace=name[:MAX_LOGGED_NAME])
         raise Refused("Internal error", code="internal") from None
+
+
+async def run_start(on_start: Callable[[], Awaitable[None]], namespace: type) -> None:
+    """Run `on_start` of a namespace. Raises `ConfigError` for a failure: the server cannot start without it."""
+    try:
+        await _await_handler(on_start())
+    except RtServerError:
+        raise
+    except Exception as error:  # the error boundary
+        raise ConfigError([f"{namespace.__name__}.on_start failed: {explain(error, namespace.__module__)}"]) from error
 
 
 async def run_stop(on_stop: Callable[[], Awaitable[None]], namespace: str) -> None:

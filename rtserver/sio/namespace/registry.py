@@ -37,8 +37,9 @@ class NamespaceRegistry:
         """Register a namespace; raises `ValueError` for one that no client could use, or for a duplicate."""
         _check(namespace)
         path, text = namespace.path, path_text(namespace)
-        if text in self._namespaces:
-            raise ValueError(f"two namespaces claim {text}")
+        if (other := self._namespaces.get(text)) is not None:
+            names = f"{type(other).__name__} and {type(namespace).__name__}"
+            raise ValueError(f"two namespaces claim {text}, {names}: give one of them another path")
         handler = handler_of(namespace)
         if isinstance(path, str):
             self._static[path] = handler
@@ -97,6 +98,8 @@ def _check(namespace: Namespace) -> None:
     name, path = type(namespace).__name__, getattr(namespace, "path", None)
     if path is None:
         raise ValueError(f'{name} has no path; write class …(Namespace, path="/name")')
+    if not isinstance(path, str | re.Pattern) and not callable(path):
+        raise ValueError(f"{name}: the path is a text, a compiled pattern or a function, not {path!r}")
     if isinstance(path, str) and not path.startswith("/"):
         raise ValueError(f"{name}: the path {path!r} does not begin with a slash")
     if isinstance(path, str) and ("," in path or len(path) > MAX_NAMESPACE_LENGTH):

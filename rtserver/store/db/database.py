@@ -16,6 +16,7 @@ from rtserver.errors import ConfigError
 from rtserver.store.db import migrate, postgres, sqlite
 from rtserver.store.db.dialects import EnginePair
 from rtserver.store.db.errors import translated
+from rtserver.store.db.migrate import Migration
 
 
 class Database:
@@ -64,18 +65,31 @@ class Database:
             async with asyncio.timeout(self._engines.deadline), self._engines.reader.connect() as connection:
                 yield connection
 
-    async def migrate(self) -> None:
-        """Bring the tables to the schema of this version. Several servers may do it at the same time.
+    async def migrate(self) -> Migration:
+        """Bring the tables to the schema of this version, and return what was done.
 
-        Raises `ConfigError` where a newer rtserver has created them.
+        Several servers may do it at the same time. Raises `ConfigError` where a newer rtserver has created them.
         """
         engines = _open_engines(self._url, None)
         try:
             with translated():
                 async with engines.writer.begin() as connection:
-                    await connection.run_sync(migrate.upgrade)
+                    return await connection.run_sync(migrate.upgrade)
         finally:
             await engines.dispose()
+
+    async def pending(self) -> Migration:
+        """Return what `migrate` would do, and change nothing; works without `connect`.
+
+        Raises `ConfigError` where a newer rtserver has created the database, and `Unavailable`.
+        """
+        file = None if postgres.is_postgres(self._url) else sqlite.file_of(self._url)
+        if file is not None and not file.exists():
+            with translated():
+                sqlite.check_creatable(file)
+            return migrate.plan_from(None)
+        async with self.reading() as connection:
+            return await connection.run_sync(migrate.plan)
 
     async def needs_migration(self) -> bool:
         """Whether the tables have another schema than this version's."""

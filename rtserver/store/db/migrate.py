@@ -5,6 +5,7 @@ Most servers start with tables that are up to date. They do not load alembic, wh
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,31 +23,60 @@ _VERSION = sa.table("alembic_version", sa.column("version_num"))
 _LOCK = 7_273_657_276  # any number, the same in every server; one for each kind of advisory lock
 
 
-def upgrade(connection: sa.Connection) -> None:
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """From revision `before` (None: no tables yet) to `after`; `steps`: revision and title of each missing one."""
+
+    before: str | None
+    after: str
+    steps: tuple[str, ...]
+
+
+def upgrade(connection: sa.Connection) -> Migration:
     """Run the missing migrations in the caller's transaction; servers that start together run one after the other.
 
-    Raises `ConfigError` where a newer rtserver has created the database.
+    Returns what was done. Raises `ConfigError` where a newer rtserver has created the database.
     """
     if connection.dialect.name == "postgresql":
         connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
-    if not is_due(connection):
-        return
-    from alembic import command
-    from alembic.util import CommandError
+    if (done := plan(connection)).steps:
+        from alembic import command
 
-    config = _config()
-    config.attributes["connection"] = connection
-    try:
+        config = _config()
+        config.attributes["connection"] = connection
         command.upgrade(config, "head")
-    except CommandError:
+    return done
+
+
+def plan(connection: sa.Connection) -> Migration:
+    """Return what `upgrade` would do. Raises `ConfigError` where a newer rtserver has created the database."""
+    return plan_from(_revision(connection))
+
+
+def plan_from(before: str | None) -> Migration:
+    """Return what `upgrade` would do with a database of that revision; None is one that does not exist yet."""
+    if before == HEAD:
+        return Migration(HEAD, HEAD, ())
+    from alembic.script import ScriptDirectory
+    from alembic.script.revision import RevisionError
+
+    try:
+        missing = list(ScriptDirectory.from_config(_config()).iterate_revisions("head", before or "base"))
+    except RevisionError:
         raise ConfigError(["the database was made by a newer rtserver; install that version"]) from None
+    return Migration(before, HEAD, tuple(f"{each.revision} ({(each.doc or '').rstrip('.')})" for each in missing[::-1]))
 
 
 def is_due(connection: sa.Connection) -> bool:
     """Whether a migration is missing, or the database is newer than this version."""
+    return _revision(connection) != HEAD
+
+
+def _revision(connection: sa.Connection) -> str | None:
+    """Return the revision of the tables, None where there are none."""
     if not sa.inspect(connection).has_table(_VERSION.name):
-        return True
-    return list(connection.execute(sa.select(_VERSION.c.version_num)).scalars()) != [HEAD]
+        return None
+    return connection.execute(sa.select(_VERSION.c.version_num)).scalar()
 
 
 def _config() -> Config:

@@ -11,6 +11,7 @@ import asyncio
 import sqlite3
 import time
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import aiosqlite
@@ -37,6 +38,15 @@ def file_of(url: str) -> Path:
     if parsed.host or parsed.query or not parsed.database or parsed.database.startswith((":memory:", "file:")):
         raise ConfigError(["the database URL must name a file: sqlite:///path/to/file.db"])
     return Path(parsed.database)
+
+
+def check_creatable(file: Path) -> None:
+    """Raise `OSError` where the file could not be made; leaves nothing behind."""
+    above = next(each for each in file.absolute().parents if each.exists())
+    try:
+        TemporaryFile(dir=above).close()
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(file)) from None
 
 
 def open_engines(url: str, timeout: float | None) -> EnginePair:

@@ -46,6 +46,8 @@ class Tabs:
         """The chat page of `user`, connected and with `room` open."""
         page = await self.open(f"/chat?user={user}#{room}", viewport)
         await live(page)
+        if room != "general":  # a link to a room that the user is not in asks first
+            await page.get_by_role("dialog", name=f"Join # {room}?").get_by_role("button", name="Join").click()
         await expect(page.get_by_role("heading", level=1)).to_contain_text(room)
         await expect(page.get_by_text("Loading", exact=True)).to_have_count(0)
         return page

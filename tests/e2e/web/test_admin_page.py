@@ -67,6 +67,9 @@ async def test_an_announcement_reaches_the_namespace(tabs: Tabs, development: Rt
     await admin.get_by_label("Data (JSON)").fill('{"text": "Soon"}')
     await admin.get_by_role("button", name="Announce").click()
     assert await client.next("announcement") == [{"text": "Soon"}]
+    await admin.get_by_label("Event", exact=True).fill("removeListener")
+    await admin.get_by_role("button", name="Announce").click()
+    await expect(admin.get_by_text("No event of this name can be announced")).to_be_visible()
 
 
 async def test_production_asks_for_a_token_and_explains_a_missing_role(

@@ -59,7 +59,7 @@ async def test_both_users_see_reactions_replies_edits_and_deletions(tabs: Tabs, 
     await expect(row(bob, "Lunch").get_by_role("button", name="Edit")).to_have_count(0)
 
     await use(alice, "Lunch", "Delete")
-    await row(alice, "Lunch").get_by_role("button", name="Press again to delete").click()
+    await alice.get_by_role("dialog", name="Delete this message?").get_by_role("button", name="Delete").click()
     await expect(bob.get_by_text("Message deleted").first).to_be_visible()
     await expect(row(bob, "Lunch")).to_have_count(0)
     await expect(row(bob, "I am in").locator(".quote")).to_have_text("Message deleted")

@@ -101,6 +101,39 @@ async def test_the_bell_of_the_chat_page_counts_too(tabs: Tabs, development: RtS
     await expect(page.get_by_role("link", name="Notifications (1 unread)")).to_be_visible()
 
 
+async def test_one_can_push_a_notification_to_oneself_from_the_page(tabs: Tabs) -> None:
+    page = await inbox(tabs, "alice")
+    await page.get_by_label("Message").fill("It's <b>here</b>")
+    await page.get_by_label("Type", exact=True).last.fill("parcel")
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".note")).to_contain_text("It's <b>here</b>")
+    await expect(page.locator(".toasts")).to_contain_text("Sent to alice.")
+    await expect(page.locator("#push-problem")).to_be_empty()
+
+    send = page.get_by_role("button", name="Send", exact=True)
+    # With the status 503 the browser would report an error of the page.
+    down = {"ok": False, "error": {"code": "unavailable", "message": "…"}}
+    await page.route("**/api/notifications", lambda route: route.fulfill(json=down))
+    await page.get_by_label("To", exact=True).fill(" bob ")
+    await send.click()
+    await expect(page.locator("#push-problem")).to_have_text("The server cannot save right now.")
+    await expect(send).to_be_focused()
+    await page.unroute("**/api/notifications")
+    await send.press("Enter")
+    await expect(page.locator(".toasts")).to_contain_text("Sent to bob.")
+    await expect(page.locator("#push-problem")).to_be_empty()
+    await expect(page.locator(".note")).to_have_count(1)
+
+
+async def test_without_a_ready_token_there_is_only_the_command(tabs: Tabs, development: RtServer) -> None:
+    page = await inbox(tabs, "alice")
+    await page.route("**/dev/tokens", lambda route: route.fulfill(json=None))
+    await page.evaluate("token => sessionStorage.setItem('rtserver.token', token)", development.token("alice"))
+    await page.reload()
+    await expect(page.locator("#command code")).to_contain_text('"user":"alice"')
+    await expect(page.locator("#push-send")).to_be_hidden()
+
+
 async def test_the_server_accepts_the_command_on_the_page(tabs: Tabs, development: RtServer) -> None:
     page = await inbox(tabs, "alice")
     await page.get_by_label("Message").fill('It\'s "here" & it costs $5; `whoami`')
@@ -180,6 +213,35 @@ async def test_a_mention_links_to_its_room(tabs: Tabs, development: RtServer) ->
     await push(development, user="alice", type="mention", message="Bob: @alice", data=where)
     await expect(page.locator(".note")).not_to_contain_text("{")
     await page.get_by_role("link", name="Open # team/red").click()
+    await page.get_by_role("dialog", name="Join # team/red?").get_by_role("button", name="Join").click()
     await expect(page.get_by_role("heading", level=1)).to_contain_text("team/red")
     await expect(page.locator("#subtitle")).to_have_text("1 member, 1 online")
     assert await page.locator("#subtitle").evaluate("(line) => line.scrollWidth - line.clientWidth") == 0
+
+
+async def test_an_empty_inbox_says_so_and_a_deletion_can_be_taken_back(tabs: Tabs, development: RtServer) -> None:
+    page = await inbox(tabs, "alice", PHONE)
+    blank = page.locator(".blank")
+    await expect(blank).to_contain_text("No notifications")
+    centred = "(row) => getComputedStyle(row).textAlign + getComputedStyle(row).display"
+    assert await blank.evaluate(centred) == "centergrid"
+
+    for message in ("מה שלומך Bob", "w" * 300, "See https://example.com/1."):
+        await push(development, user="alice", type="t" * 200, message=message)
+    notes = page.locator(".note")
+    await expect(notes).to_have_count(3)
+    await expect(notes.nth(0).get_by_role("link")).to_have_attribute("href", "https://example.com/1")
+    assert await notes.nth(2).locator(".note-text").evaluate("(text) => getComputedStyle(text).direction") == "rtl"
+    assert await page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    other = await inbox(tabs, "alice")
+    await expect(other.locator(".note")).to_have_count(3)
+    await notes.nth(0).get_by_role("button", name="Delete").click()
+    await expect(notes).to_have_count(2)
+    await page.get_by_role("button", name="Undo").click()
+    await expect(notes).to_have_count(3)
+    await notes.nth(1).get_by_role("button", name="Delete").click()
+    await expect(other.locator(".note")).to_have_count(2)
+    await expect(notes).to_have_count(2)
+    await notes.nth(0).get_by_role("button", name="Delete").click()
+    await page.close(run_before_unload=True)  # what is being deleted when the page is left, is deleted
+    await expect(other.locator(".note")).to_have_count(1)

@@ -23,6 +23,7 @@ async def test_the_demo_pages_get_tokens(client: Client) -> None:
     assert body["users"][0] == {"id": "alice", "name": "Alice", "token": "alice|Alice|"}
     assert len(body["users"]) >= 2
     assert body["admin"]["token"] == "admin|Admin|admin"
+    assert body["service"]["token"] == "backend|Backend|service"
 
 
 async def test_a_page_of_another_site_gets_no_tokens(client: Client) -> None:

@@ -28,6 +28,33 @@ def test_times_are_reported_in_milliseconds() -> None:
     assert (stats.p50, stats.p99, stats.loop_lag, stats.redis_round_trip) == (1.0, 250.0, 4.2, 0.5)
 
 
+def test_recent_times_forget_a_slow_event_after_ten_seconds() -> None:
+    metrics, sampler = Metrics(), Sampler("one")
+
+    def p99(now: float) -> float | None:
+        return sampler.sample(metrics.snapshot(), 1, now).recent_p99
+
+    assert p99(0.0) is None
+    metrics.event_in("/chat", 4.0)
+    assert (p99(1.0) or 0) > 2500
+    for second in range(2, 11):
+        metrics.event_in("/chat", 0.0002)
+        assert (p99(float(second)) or 0) > 2500
+    metrics.event_in("/chat", 0.0002)
+    assert (p99(11.0) or 0) < 0.25
+    assert sampler.sample(metrics.snapshot(), 1, 11.5).p99 > 2000
+    assert p99(30.0) is None
+
+
+def test_the_total_of_recent_times_ignores_servers_that_have_none() -> None:
+    cluster = ClusterStats()
+    older = {name: value for name, value in word("two").items() if not name.startswith("recent")}
+    assert cluster.on_stats(older, 0.0)
+    assert cluster.report(sampled("one"), 0.0)["total"]["recentP99"] is None
+    assert cluster.on_stats(word("three") | {"recentP99": 7.5}, 0.0)
+    assert cluster.report(sampled("one"), 0.0)["total"]["recentP99"] == 7.5
+
+
 def sampled(instance: str, **changed: Any) -> InstanceStats:
     return Sampler(instance).sample(snapshot(**changed), 100, now=0.0)
 

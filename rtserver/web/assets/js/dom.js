@@ -1,5 +1,6 @@
 // DOM helpers: building elements and finding those of the page.
 // Strings become text nodes, never markup, so nothing a user wrote can turn into HTML.
+import "./icons.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -46,9 +47,9 @@ export function svg(tag, attributes = {}, ...children) {
   return node;
 }
 
-/** A decorative icon from assets/icons.svg. @param {string} name */
+/** A decorative icon of icons.js. @param {string} name */
 export function icon(name) {
-  return svg("svg", { class: "icon", "aria-hidden": "true" }, svg("use", { href: `/assets/icons.svg#${name}` }));
+  return svg("svg", { class: "icon", "aria-hidden": "true" }, svg("use", { href: `#icon-${name}` }));
 }
 
 /**

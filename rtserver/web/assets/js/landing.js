@@ -1,6 +1,7 @@
 // Landing page: health of the server, the user of this tab, and code to start from.
+
+import { ClientMissing, connect } from "../../client/connection.js";
 import { showCode } from "./code_block.js";
-import { ClientMissing, connect } from "./connection.js";
 import { byId, h } from "./dom.js";
 import { personCard, tokenForm } from "./people.js";
 import { PATH } from "./server_path.js";
@@ -55,13 +56,13 @@ async function checkHealth() {
 /** @param {User} user */
 async function showConnection(user) {
   try {
-    const connection = await connect("/notifications", user);
+    const connection = await connect("", "/notifications", { path: PATH, token: user.token });
     let unread = 0;
-    connection.on("unread", ({ count }) => {
+    connection.socket.on("unread", ({ count }) => {
       unread = count;
       setBell(unread);
     });
-    connection.on("notification", () => {
+    connection.socket.on("notification", () => {
       unread += 1;
       setBell(unread);
     });
@@ -118,14 +119,15 @@ showCode(
 const chat = io("${origin}/chat", {
   auth: { token },${PATH === "/socket.io" ? "" : `\n  path: "${PATH}",`}
 });
+// And again after every reconnect.
+chat.on("connect", async () => {
+  await chat.emitWithAck("join", { room: "general" });
+});
 chat.on("message", ({ from, text }) => {
   console.log(from.name, text);
 });
-await chat.emitWithAck("join", { room: "general" });
-await chat.emitWithAck("message", {
-  room: "general",
-  text: "Hello",
-});`,
+const send = (text) =>
+  chat.emitWithAck("message", { room: "general", text });`,
 );
 showCode(
   byId("backend-code"),

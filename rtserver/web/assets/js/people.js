@@ -90,7 +90,6 @@ export function tokenForm({ label, button, accept, command = "rtserver token --s
  */
 export function askForUser(users) {
   const dialog = h("dialog", { class: "dialog", "aria-labelledby": "who-title" });
-  dialog.addEventListener("cancel", (event) => event.preventDefault());
   const head = h("div", {}, h("h2", { id: "who-title" }, "Who are you?"));
   const body = h("div", { class: "dialog-body" }, head);
   dialog.append(body);
@@ -98,7 +97,6 @@ export function askForUser(users) {
   return new Promise((resolve) => {
     /** @param {string} id */
     const finish = (id) => {
-      dialog.close();
       dialog.remove();
       resolve(id);
     };
@@ -114,6 +112,8 @@ export function askForUser(users) {
       };
       body.append(tokenForm({ label: "Paste your token", button: "Continue", accept }));
     }
+    // A browser lets a page refuse the first Escape only, so the question is asked again.
+    dialog.addEventListener("close", () => dialog.isConnected && dialog.showModal());
     dialog.showModal();
   });
 }

@@ -1,9 +1,10 @@
 // User of this tab. In development the server hands out ready-made users; elsewhere a token is pasted.
 // The choice is per tab: `?user=<id>` in the address, else sessionStorage. A token is never put in an address.
+import { subjectOf } from "../../client/token_claims.js";
 
 /** @typedef {{id: string, name: string}} Person */
 /** @typedef {Person & {token: string}} ReadyUser */
-/** @typedef {{users: ReadyUser[], admin?: ReadyUser}} ReadyTokens */
+/** @typedef {{users: ReadyUser[], admin?: ReadyUser, service?: ReadyUser}} ReadyTokens */
 /** @typedef {Person & {token: (options?: {fresh?: boolean}) => Promise<string | null>}} User */
 
 const CHOSEN = "rtserver.user";
@@ -54,25 +55,13 @@ function readyUser({ id, name }) {
 }
 
 /**
- * The user of a pasted token, or null when it cannot be read. Its claims are for display only; the server checks it.
+ * The user of a pasted token, or null when it cannot be read.
  * @param {string} token
  * @returns {User | null}
  */
 export function fromToken(token) {
-  const claims = claimsOf(token);
-  if (!claims?.sub) return null;
-  return { id: String(claims.sub), name: String(claims.name ?? claims.sub), token: async () => token };
-}
-
-/** @param {string} token */
-function claimsOf(token) {
-  try {
-    const payload = /** @type {string} */ (token.split(".")[1]);
-    const bytes = atob(payload.replaceAll("-", "+").replaceAll("_", "/"));
-    return JSON.parse(new TextDecoder().decode(Uint8Array.from(bytes, (char) => char.charCodeAt(0))));
-  } catch {
-    return null;
-  }
+  const user = subjectOf(token);
+  return user ? { ...user, token: async () => token } : null;
 }
 
 /** @param {string} id */

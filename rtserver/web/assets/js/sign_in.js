@@ -1,5 +1,5 @@
 // Start of a page that needs a user: find or ask for the user, and say what is missing on the server.
-import { ClientMissing } from "./connection.js";
+import { ClientMissing } from "../../client/connection.js";
 import { askForUser } from "./people.js";
 import { addressFor, chooseUser, currentUser, readyTokens } from "./session.js";
 import { showClientMissing, showUser } from "./topbar.js";

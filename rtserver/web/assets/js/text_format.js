@@ -27,7 +27,16 @@ const FAILURES = {
   unavailable: "The server cannot save right now.",
   timeout: "The server did not answer in time.",
   offline: "You are not connected.",
+  unsupported_media_type: "Files of this kind are not accepted here.",
+  discarded: "It was discarded.",
   internal: INTERNAL,
+};
+
+/** @type {Record<string, string>} */
+const FIELDS = {
+  text: "There is no visible text in it.",
+  room: "No room can have this name.",
+  emoji: "This is no reaction.",
 };
 
 /**
@@ -42,14 +51,38 @@ export function refusal({ message, code }) {
 }
 
 /**
- * Why a call failed: the text for a CallError's code, or the message of any other error.
+ * Why a call failed, by the code of a CallError. The server's own words are for developers, and go to the console.
  * @param {any} error
  * @returns {string}
  */
-export function failure({ code, message }) {
-  const plain = FAILURES[code];
-  if (code === "invalid_payload" && message) return `${plain} ${message.replace(/\.?$/, ".")}`;
-  return plain ?? message ?? INTERNAL;
+export function failure({ code, message, details, retryAfter }) {
+  if (!FAILURES[code] || code === "invalid_payload") console.warn("rtserver:", code, message, details ?? "");
+  if (code === "invalid_payload") return `${FAILURES[code]} ${fieldProblem(message, details)}`.trim();
+  if (code === "too_large" && details?.limit)
+    return `That is too large: ${details.limit.toLocaleString()} is the most.`;
+  if (code === "rate_limited" && retryAfter > 1) return `That was a little too fast. Wait ${Math.ceil(retryAfter)} s.`;
+  return FAILURES[code] ?? INTERNAL;
+}
+
+/**
+ * What to look at: a sentence for a known field, else the name of the field.
+ * @param {string} message
+ * @param {any} details
+ */
+function fieldProblem(message, details) {
+  const field = details?.field ?? /`\$\.(\w+)/.exec(message)?.[1];
+  return field ? (FIELDS[field] ?? `Please check: ${field}.`) : "";
+}
+
+/** "812 bytes", "1.4 MB". @param {number} bytes */
+export function fileSize(bytes) {
+  const units = ["byte", "kilobyte", "megabyte", "gigabyte"];
+  const power = Math.min(Math.floor(Math.log10(Math.max(bytes, 1)) / 3), units.length - 1);
+  const unit = units[power] ?? "byte";
+  const style = { style: "unit", unit, unitDisplay: power ? "short" : "long", maximumFractionDigits: 1 };
+  return new Intl.NumberFormat(undefined, /** @type {Intl.NumberFormatOptions} */ (style)).format(
+    bytes / 1000 ** power,
+  );
 }
 
 /** "1 member", "1,204 members". @param {number} n @param {string} singular */

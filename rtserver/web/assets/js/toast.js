@@ -6,13 +6,30 @@ let stack = null;
 
 /** @param {string} text */
 export function toast(text, { seconds = 5 } = {}) {
+  if ([...(stack?.children ?? [])].some((card) => card.textContent === text)) return; // said already
+  show(h("div", { class: "toast", dir: "auto" }, text), seconds);
+}
+
+/**
+ * With a button; returns what closes it.
+ * @param {string} text
+ * @param {{action: string, run: () => void, seconds: number}} options
+ */
+export function toastWithAction(text, { action, run, seconds }) {
+  const button = h("button", { class: "toast-action", type: "button", on: { click: run } }, action);
+  return show(h("div", { class: "toast" }, text, button), seconds);
+}
+
+/** @param {HTMLElement} card @param {number} seconds */
+function show(card, seconds) {
   if (!stack) {
     stack = h("div", { class: "toasts", role: "status", "aria-live": "polite" });
     document.body.append(stack);
   }
-  const card = h("div", { class: "toast" }, text);
   stack.append(card);
-  setTimeout(() => card.remove(), seconds * 1000);
+  const close = () => card.remove();
+  setTimeout(close, seconds * 1000);
+  return close;
 }
 
 /** Copy `text` and report it; when the browser refuses, report that instead. @param {string} text */

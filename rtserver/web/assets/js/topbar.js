@@ -1,11 +1,12 @@
 // Top bar: connection status, user menu and the bell's badge; and the banner below it.
-import { connect } from "./connection.js";
+import { Notifications } from "../../client/notifications.js";
 import { byId, h, icon } from "./dom.js";
 import { avatar, personCard } from "./people.js";
+import { PATH } from "./server_path.js";
 import { addressFor, forgetUser } from "./session.js";
 import { refusal } from "./text_format.js";
 
-/** @typedef {import("./connection.js").Connection} Connection */
+/** @typedef {import("../../client/connection.js").Connection} Connection */
 /** @typedef {import("./session.js").User} User */
 /** @typedef {import("./session.js").Person} Person */
 
@@ -139,18 +140,9 @@ export function userLinks() {
 
 /** Keep the bell's number up to date, over its own namespace on the same connection. @param {User} user */
 export async function watchBell(user) {
-  const connection = await connect("/notifications", user);
-  let count = 0;
-  /** @param {number} unread */
-  const set = (unread) => {
-    count = unread;
-    setBell(count);
-  };
-  connection.on("unread", (now) => set(now.count));
-  connection.on("read", ({ unread }) => set(unread));
-  connection.on("deleted", ({ unread }) => set(unread));
-  // A group that has grown was counted when it began.
-  connection.on("notification", (note) => set(count + (note.read || note.count > 1 ? 0 : 1)));
+  const notifications = await Notifications.connect("", { path: PATH, token: user.token });
+  notifications.on("change", () => setBell(notifications.unread));
+  return notifications;
 }
 
 /** @param {number} unread */

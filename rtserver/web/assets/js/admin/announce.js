@@ -1,9 +1,16 @@
 // Announce form: emits one event to all clients of some namespaces.
+import { codeOf } from "../../../client/connection.js";
 import { byId, form, h, onSubmit } from "../dom.js";
 import { failure } from "../text_format.js";
 import { toast } from "../toast.js";
 
-/** @typedef {import("../connection.js").Connection} Connection */
+/** @typedef {import("../../../client/connection.js").Connection} Connection */
+
+/** @type {Record<string, string>} by code */
+const PROBLEMS = {
+  invalid_payload: "No event of this name can be announced: it is empty, too long or reserved.",
+  not_found: "One of these namespaces does not exist.",
+};
 
 export class AnnounceForm {
   /** @type {Set<string>} */
@@ -42,7 +49,7 @@ export class AnnounceForm {
       await this.connection.call("announce", { namespaces, event, data });
       toast(`Announced to ${namespaces.join(", ")}.`);
     } catch (error) {
-      this.#showProblem(failure(error));
+      this.#showProblem(PROBLEMS[codeOf(error) ?? ""] ?? failure(error));
     }
   }
 

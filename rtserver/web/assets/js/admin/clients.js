@@ -1,11 +1,11 @@
 // Table of clients: filters, paging, and the dialog before a client is disconnected.
-import { codeOf } from "../connection.js";
+import { codeOf } from "../../../client/connection.js";
 import { arrange, button, byId, dialog, form, h, icon, input, onSubmit } from "../dom.js";
 import { count, failure } from "../text_format.js";
 import { ago, exactTime } from "../time.js";
 import { toast } from "../toast.js";
 
-/** @typedef {import("../connection.js").Connection} Connection */
+/** @typedef {import("../../../client/connection.js").Connection} Connection */
 /**
  * A client as `clients` of docs/events.md has it.
  * @typedef {object} Client

@@ -1,7 +1,8 @@
 // Admin page: sign-in with a token, then live numbers, clients, announcements and the log.
-import { ClientMissing, connect } from "../connection.js";
+import { ClientMissing, connect } from "../../../client/connection.js";
 import { byId, dialog, h, icon } from "../dom.js";
 import { avatar, tokenForm } from "../people.js";
+import { PATH } from "../server_path.js";
 import { adminUser, keepAdminToken, readyTokens } from "../session.js";
 import { showClientMissing, showConnectionProblems, showStatus, userLinks } from "../topbar.js";
 import { AnnounceForm } from "./announce.js";
@@ -9,7 +10,7 @@ import { Clients } from "./clients.js";
 import { addLogEntry, showEmptyLog } from "./log.js";
 import { Tiles } from "./tiles.js";
 
-/** @typedef {import("../connection.js").Connection} Connection */
+/** @typedef {import("../../../client/connection.js").Connection} Connection */
 /** @typedef {import("../session.js").User} User */
 
 const OFFLINE = "The connection is lost. The numbers stand still until it is back.";
@@ -42,7 +43,7 @@ function askForToken() {
 async function enter(user) {
   showAdmin(user);
   try {
-    const connection = await connect("/admin", user);
+    const connection = await connect("", "/admin", { path: PATH, token: user.token });
     showStatus(connection);
     showConnectionProblems(connection, { offline: OFFLINE });
     run(connection, user);
@@ -58,17 +59,17 @@ function run(connection, user) {
   const clients = new Clients(connection);
   const announce = new AnnounceForm(connection);
   showEmptyLog();
-  connection.on("welcome", ({ role, version, instance }) => {
+  connection.socket.on("welcome", ({ role, version, instance }) => {
     byId("welcome").textContent = `rtserver ${version}, instance ${instance}, as ${user.name} (${role})`;
     clients.allow(role === "admin");
     announce.allow(role === "admin");
     clients.load();
   });
-  connection.on("stats", (stats) => {
+  connection.socket.on("stats", (stats) => {
     tiles.show(stats);
     announce.offer(["/chat", "/notifications", ...Object.keys(stats.total.connections)]);
   });
-  connection.on("log", addLogEntry);
+  connection.socket.on("log", addLogEntry);
   connection.watch((state) => {
     if (state === "online") byId("console").hidden = false;
     if (state === "refused" && connection.problem?.code !== "closed") onRefused();

@@ -10,7 +10,9 @@ import { sparkline } from "./sparkline.js";
  * @property {number} eventsIn per second
  * @property {number} eventsOut per second
  * @property {number | null} p50 ms
- * @property {number | null} p99 ms
+ * @property {number | null} p99 ms, since the start
+ * @property {number | null | undefined} recentP50 ms, in the last ten seconds; null without events
+ * @property {number | null | undefined} recentP99 ms
  * @property {number | null} loopLag ms
  * @property {number} memory bytes
  * @property {number | null} redisRoundTrip ms
@@ -30,6 +32,8 @@ const whole = (n) => Math.round(n).toLocaleString();
 const rate = (n) => (n < 10 ? n.toFixed(1) : whole(n));
 /** @param {Value} n */
 const ms = (n) => (n === null || n === undefined ? "–" : n < 10 ? n.toFixed(2) : n.toFixed(0));
+/** @param {Value} n */
+const inMs = (n) => (n === null || n === undefined ? "–" : `${ms(n)} ms`);
 /** @param {number} n */
 const mib = (n) => (n / 1_048_576).toFixed(0);
 
@@ -38,7 +42,7 @@ const TILES = [
   ["Clients", (stats) => sum(stats.connections), whole, ""],
   ["Events in", (stats) => stats.eventsIn, rate, "/s"],
   ["Events out", (stats) => stats.eventsOut, rate, "/s"],
-  ["Handler p99", (stats) => stats.p99, ms, "ms"],
+  ["Handler p99, 10 s", (stats) => stats.recentP99, ms, "ms"],
   ["Loop lag", (stats) => stats.loopLag, ms, "ms"],
   ["Memory", (stats) => stats.memory, mib, "MiB"],
   ["Redis round trip", (stats) => stats.redisRoundTrip, ms, "ms"],
@@ -85,11 +89,11 @@ function instanceRow(stats) {
     whole(sum(stats.connections)),
     rate(stats.eventsIn),
     rate(stats.eventsOut),
-    `${ms(stats.p50)} ms`,
-    `${ms(stats.p99)} ms`,
+    inMs(stats.recentP50),
+    inMs(stats.recentP99),
     `${ms(stats.loopLag)} ms`,
     `${mib(stats.memory)} MiB`,
-    stats.redisRoundTrip === null ? "–" : `${ms(stats.redisRoundTrip)} ms`,
+    inMs(stats.redisRoundTrip),
     whole(stats.slowClients),
     whole(stats.rejections),
   ];

@@ -4,21 +4,21 @@ import { button, byId, form, h, icon, onSubmit } from "../dom.js";
 import { Mentions } from "./mentions.js";
 import { quote } from "./message_text.js";
 
-/** @typedef {import("./conversation.js").Conversation} Conversation */
-/** @typedef {import("./conversation.js").Message} Message */
-/** @typedef {import("./conversation.js").Person} Person */
+/** @typedef {import("../../../client/conversation.js").Conversation} Conversation */
+/** @typedef {import("../../../client/conversation.js").Message} Message */
+/** @typedef {import("../../../client/conversation.js").Person} Person */
+/** @typedef {import("./drafts.js").Drafts} Drafts */
 /** @typedef {{kind: "reply" | "edit", message: Message}} Reference the message that is answered or edited */
 /**
  * @typedef {object} Actions
  * @property {(conversation: Conversation, text: string, replyTo: string | undefined) => void} send
  * @property {(conversation: Conversation, message: Message, text: string) => void} edit
- * @property {(conversation: Conversation, typing: boolean) => void} typing
+ * @property {(conversation: Conversation) => void} typing at every keystroke
+ * @property {(conversation: Conversation) => void} stopTyping
  * @property {() => Person[]} people who may be mentioned
  * @property {(conversation: Conversation) => Message | null} lastOwn
  */
 
-const REPEAT = 3000; // ms between two signs of typing
-const IDLE = 4000; // ms without a key until typing is over
 const MAX_HEIGHT = 160; // px
 
 export class Composer {
@@ -26,14 +26,12 @@ export class Composer {
   #conversation = null;
   /** @type {Reference | null} */
   #reference = null;
-  #lastSign = 0;
-  /** @type {number | undefined} */
-  #idle;
 
-  /** @param {Actions} actions */
-  constructor(actions) {
+  /** @param {Actions} actions @param {Drafts} drafts */
+  constructor(actions, drafts) {
     this.box = byId("text", HTMLTextAreaElement);
     this.actions = actions;
+    this.drafts = drafts;
     this.mentions = new Mentions(this.box, actions.people);
     onSubmit(form("composer"), () => this.#submit());
     this.box.addEventListener("input", () => this.#onInput());
@@ -55,10 +53,10 @@ export class Composer {
     button("send").disabled = readOnly;
     byId("text-label").textContent = `Message to ${title}`;
     if (conversation === this.#conversation) return;
-    this.#endTyping();
+    this.#stopTyping();
     this.#conversation = conversation;
     this.#refer(null);
-    this.#setText(conversation.draft);
+    this.#setText(this.#draft);
   }
 
   focus() {
@@ -81,7 +79,7 @@ export class Composer {
 
   /** Show what is answered or edited, with a button to stop. @param {Reference | null} reference */
   #refer(reference) {
-    if (this.#reference?.kind === "edit" && reference?.kind !== "edit") this.#setText(this.#conversation?.draft ?? "");
+    if (this.#reference?.kind === "edit" && reference?.kind !== "edit") this.#setText(this.#draft);
     this.#reference = reference;
     const strip = byId("about");
     strip.hidden = !reference;
@@ -130,9 +128,8 @@ export class Composer {
     const conversation = this.#conversation;
     const reference = this.#reference;
     if (!text || !conversation || conversation.readOnly) return;
-    this.#endTyping();
     if (reference?.kind !== "edit") {
-      conversation.draft = "";
+      this.drafts.write(conversation.room, "");
       this.#setText("");
     }
     this.#refer(null);
@@ -152,24 +149,17 @@ export class Composer {
     this.#grow();
     this.mentions.update();
     if (!this.#conversation || this.#reference?.kind === "edit") return;
-    this.#conversation.draft = this.box.value;
-    if (this.box.value.trim()) this.#signTyping(this.#conversation);
-    else this.#endTyping();
+    this.drafts.write(this.#conversation.room, this.box.value);
+    if (this.box.value.trim()) this.actions.typing(this.#conversation);
+    else this.#stopTyping();
   }
 
-  /** @param {Conversation} conversation */
-  #signTyping(conversation) {
-    clearTimeout(this.#idle);
-    this.#idle = setTimeout(() => this.#endTyping(), IDLE);
-    if (Date.now() - this.#lastSign < REPEAT) return;
-    this.#lastSign = Date.now();
-    this.actions.typing(conversation, true);
+  get #draft() {
+    return this.#conversation ? this.drafts.read(this.#conversation.room) : "";
   }
 
-  #endTyping() {
-    clearTimeout(this.#idle);
-    if (this.#lastSign && this.#conversation) this.actions.typing(this.#conversation, false);
-    this.#lastSign = 0;
+  #stopTyping() {
+    if (this.#conversation) this.actions.stopTyping(this.#conversation);
   }
 
   #grow() {

@@ -1,95 +1,110 @@
 // Chat page: puts its parts together and follows the address (#room, #@person).
+import { Chat } from "../../../client/chat.js";
+import { codeOf } from "../../../client/connection.js";
 import { Alerts } from "../alerts.js";
-import { codeOf, connect } from "../connection.js";
-import { byId, form, h, input, onSubmit } from "../dom.js";
+import { showAnnouncement } from "../announcements.js";
+import { ask } from "../confirm.js";
+import { byId, h } from "../dom.js";
+import { PATH } from "../server_path.js";
 import { startSignedIn } from "../sign_in.js";
+import { siteStorage } from "../storage.js";
 import { count, failure } from "../text_format.js";
 import { toast } from "../toast.js";
 import { showConnectionProblems, showStatus, watchBell } from "../topbar.js";
+import { Attach } from "./attach.js";
 import { Composer } from "./composer.js";
+import { Drafts } from "./drafts.js";
 import { Drawers } from "./drawers.js";
 import { MessageList } from "./message_list.js";
-import { Outbox } from "./outbox.js";
+import { NewRoomForm, problemOf } from "./new_room.js";
 import { Search } from "./search.js";
 import { showSidebars } from "./sidebar.js";
-import { Store } from "./store.js";
-import { FIRST_ROOM, Sync } from "./sync.js";
 
-/** @typedef {import("../connection.js").Connection} Connection */
-/** @typedef {import("./conversation.js").Conversation} Conversation */
-/** @typedef {import("./conversation.js").Message} Message */
+/** @typedef {import("../../../client/chat.js").Arrival} Arrival */
+/** @typedef {import("../../../client/conversation.js").Conversation} Conversation */
+/** @typedef {import("../../../client/conversation.js").Message} Message */
 
+const FIRST_ROOM = "general"; // of a user who is in no room yet
 const OFFLINE = "The connection is lost. You can go on writing; messages are sent as soon as it is back.";
-const ROOM_NAME = /^[\p{L}\p{N}\-_.:@/#]{1,200}$/u;
 const ANNOUNCED_FOR = 10_000; // ms
 
+const drawers = new Drawers(); // at once: the question for the user is not to stand before an open panel
+
 startSignedIn(async (user, users) => {
-  const connection = await connect("/chat", user);
   const people = users.map(({ id, name }) => ({ id, name }));
-  const page = new ChatPage(connection, new Store({ id: user.id, name: user.name }, people));
-  showStatus(connection);
-  showConnectionProblems(connection, { offline: OFFLINE });
-  connection.watch((state) => state === "online" && page.onConnected());
-  await watchBell(user);
+  const me = { id: user.id, name: user.name };
+  const chat = await Chat.connect("", { path: PATH, user: me, token: user.token, people, storage: siteStorage() });
+  const page = new ChatPage(chat, drawers);
+  showStatus(chat.connection);
+  showConnectionProblems(chat.connection, { offline: OFFLINE });
+  (await watchBell(user)).on("announcement", showAnnouncement);
+  await chat.ready;
+  await page.start();
 });
 
 class ChatPage {
-  /** @param {Connection} connection @param {Store} store */
-  constructor(connection, store) {
-    this.store = store;
-    this.sync = new Sync(connection, store, {
-      onArrival: (conversation, message, mine) => this.#onArrival(conversation, message, mine),
-    });
-    this.outbox = new Outbox(connection, store, { join: (conversation) => this.sync.join(conversation) });
-    this.drawers = new Drawers();
+  #question = ""; // the room of the address that the user was asked about
+
+  /** @param {Chat} chat @param {Drawers} drawers */
+  constructor(chat, drawers) {
+    this.chat = chat;
+    this.store = chat.store;
+    this.drawers = drawers;
     this.composer = this.#composer();
     this.list = this.#messageList();
-    this.search = new Search(connection, store, (conversation, message) => this.#openAt(conversation, message));
+    this.search = new Search(chat.connection, this.store, (conversation, message) =>
+      this.#openAt(conversation, message),
+    );
+    this.newRoom = new NewRoomForm((room) => this.#join(room));
     this.alerts = new Alerts();
     this.alerts.control(byId("mute"));
-    store.addEventListener("change", () => this.#show());
+    new Attach(chat);
+    chat.on("change", () => this.#show());
+    chat.on("message", (arrival) => this.#onArrival(arrival));
+    chat.on("error", (error) => toast(failure(error)));
+    chat.on("announcement", showAnnouncement);
     addEventListener("hashchange", () => this.#followAddress());
     document.addEventListener("visibilitychange", () => this.list.show());
-    this.#watchNewRoomForm();
+    byId("side-filter").addEventListener("input", () => this.#show());
     byId("leave-room").addEventListener("click", () => this.#leave());
-    this.#followAddress();
+    this.#show();
+  }
+
+  /** The first connection is up to date: open what the address names. */
+  async start() {
+    if (!this.store.rooms.length) await this.#report(this.chat.open(FIRST_ROOM));
+    await this.#followAddress();
   }
 
   #composer() {
-    return new Composer({
+    /** @type {import("./composer.js").Actions} */
+    const actions = {
       send: (conversation, text, replyTo) => {
         this.list.toEnd();
         this.list.atEnd = true;
-        this.outbox.send(conversation, text, replyTo);
+        this.chat.send(conversation, text, { replyTo });
       },
-      edit: (conversation, message, text) => this.#report(this.sync.edit(conversation, message, text)),
-      typing: (conversation, typing) => this.sync.sendTyping(conversation, typing),
+      edit: (_, message, text) => this.#report(this.chat.edit(message, text)),
+      typing: (conversation) => this.chat.typing(conversation),
+      stopTyping: (conversation) => this.chat.stopTyping(conversation),
       people: () => this.#mentionable(),
       lastOwn: (conversation) => conversation.lastEditableOf(this.store.me.id),
-    });
+    };
+    return new Composer(actions, new Drafts(this.store.me.id));
   }
 
   #messageList() {
     return new MessageList(this.store, {
-      loadOlder: (conversation) => this.#report(this.sync.loadOlder(conversation)),
-      markRead: (conversation) => this.sync.markRead(conversation),
-      retry: (conversation, entry) => this.outbox.deliver(conversation, entry),
-      discard: (conversation, entry) => this.outbox.discard(conversation, entry),
-      react: (conversation, message, emoji, on) => this.#report(this.sync.react(conversation, message, emoji, on)),
-      remove: (conversation, message) => this.#report(this.sync.remove(conversation, message)),
+      loadOlder: async (conversation) => void (await this.#report(this.chat.older(conversation))),
+      markRead: (conversation) => this.chat.read(conversation),
+      retry: (conversation, entry) => this.chat.retry(conversation, entry),
+      discard: (conversation, entry) => this.chat.discard(conversation, entry),
+      react: (_, message, emoji, on) => this.#report(this.chat.react(message, emoji, on)),
+      remove: (_, message) => this.#remove(message),
       reply: (_, message) => this.composer.startReply(message),
       edit: (_, message) => this.composer.startEdit(message),
+      attachmentOf: (message) => this.chat.attachmentOf(message),
     });
-  }
-
-  async onConnected() {
-    try {
-      await this.sync.catchUp();
-      if (!this.store.active || !this.store.conversations.has(this.store.active.room)) this.open(this.#home());
-      await this.outbox.flush();
-    } catch (error) {
-      if (codeOf(error) !== "offline") toast(failure(error));
-    }
   }
 
   /** @param {Conversation} conversation */
@@ -101,25 +116,27 @@ class ChatPage {
     this.drawers.closeAll();
     this.composer.show(conversation, this.store.title(conversation));
     this.composer.focus();
-    if (!conversation.direct || conversation.loaded) return;
-    this.sync.load(conversation).catch((error) => {
+    if (conversation.loaded) return;
+    this.chat.open(room).catch((error) => {
       if (codeOf(error) !== "offline") toast(failure(error));
     });
   }
 
-  /** Wait for a request and show its failure. @param {Promise<unknown>} request */
+  /** Wait for a request and show its failure; returns whether it worked. @param {Promise<unknown>} request */
   async #report(request) {
     try {
       await request;
+      return true;
     } catch (error) {
       toast(failure(error));
+      return false;
     }
   }
 
   /** @param {Conversation} conversation @param {Message} message */
   async #openAt(conversation, message) {
     this.open(conversation);
-    await this.#report(this.sync.loadBackTo(conversation, message.seq));
+    await this.#report(this.chat.loadBackTo(conversation, message.seq));
     queueMicrotask(() => this.list.point(message.id));
   }
 
@@ -135,23 +152,45 @@ class ChatPage {
     return this.store.conversations.get(FIRST_ROOM) ?? this.store.rooms[0] ?? this.store.conversation(FIRST_ROOM);
   }
 
-  #followAddress() {
-    const place = decodeURIComponent(location.hash.slice(1));
-    const person = place.startsWith("@") ? place.slice(1) : null;
-    if (person !== null && person !== this.store.me.id) {
-      this.open(this.store.directConversation(person));
+  async #followAddress() {
+    const place = placeOf(location.hash);
+    if (/^@./u.test(place) && place !== `@${this.store.me.id}`) {
+      this.open(this.store.directConversation(place.slice(1)));
       return;
     }
-    const conversation = place ? this.store.conversations.get(place) : undefined;
-    if (conversation) this.open(conversation);
-    else if (place && person === null && !this.store.active) this.store.open(this.store.conversation(place));
+    const known = this.store.conversations.get(place);
+    if (known?.direct || known?.member) this.open(known);
+    else if (place && place === this.store.active?.room) return;
+    else if (!(await this.#joinAsked(place))) this.open(this.store.active ?? this.#home());
+  }
+
+  /**
+   * Ask before the address of a link makes the user a member of a room, or even makes the room.
+   * @param {string} room
+   */
+  async #joinAsked(room) {
+    if (!room || room.startsWith("@") || room === this.#question) return false;
+    if (problemOf(room)) {
+      toast("The address names no room that can exist.");
+      return false;
+    }
+    this.#question = room;
+    const text = "You are not in this room. If there is none of this name, it is created.";
+    const yes = await ask({ title: `Join # ${room}?`, text, action: "Join" });
+    this.#question = "";
+    return yes && (await this.#report(this.#join(room)));
   }
 
   #show() {
     const { store } = this;
     const { active } = store;
     showSidebars(store, (conversation) => this.open(conversation));
+    if (active && !store.conversations.has(active.room)) {
+      this.#onRemoved(active);
+      return;
+    }
     if (active) this.#showHead(active);
+    showUnreadElsewhere(store.unread - (active?.unread ?? 0));
     showTyping(active ? [...active.typing.keys()].map((id) => store.person(id).name) : []);
     const unread = store.unread ? `(${store.unread}) ` : "";
     document.title = `${unread}${active ? store.title(active) : "Chat"} · rtserver`;
@@ -163,20 +202,22 @@ class ChatPage {
     const title = this.store.title(conversation);
     this.composer.show(conversation, title);
     byId("title").textContent = conversation.direct ? title : `# ${title}`;
+    byId("title").title = title;
     byId("subtitle").textContent = this.#subtitle(conversation);
     byId("leave-room").hidden = conversation.direct || !conversation.loaded;
   }
 
   /** @param {Conversation} conversation */
-  #subtitle({ peer, loaded, members, topic }) {
+  #subtitle({ peer, loaded, members, memberCount, settings }) {
     if (peer !== null) return this.store.person(peer).online ? "Online" : "Offline";
     if (!loaded) return "";
     const online = [...members].filter((id) => this.store.person(id).online).length;
-    return `${topic && `${topic} · `}${count(members.size, "member")}, ${online} online`;
+    const topic = typeof settings?.meta?.topic === "string" ? `${settings.meta.topic} · ` : "";
+    return `${topic}${count(memberCount, "member")}, ${online} online`;
   }
 
-  /** @param {Conversation} conversation @param {Message} message @param {boolean} mine */
-  #onArrival(conversation, { from, text, mentions }, mine) {
+  /** @param {Arrival} arrival */
+  #onArrival({ conversation, message: { from, text, mentions }, mine }) {
     if (mine) return;
     const active = conversation === this.store.active;
     const addressed = conversation.direct || mentions?.includes(this.store.me.id);
@@ -188,50 +229,56 @@ class ChatPage {
     setTimeout(() => line.remove(), ANNOUNCED_FOR);
   }
 
-  #watchNewRoomForm() {
-    const newRoom = form("new-room");
-    byId("new-room-toggle").addEventListener("click", () => {
-      this.#showNewRoomForm(Boolean(newRoom.hidden));
-      if (!newRoom.hidden) byId("room-name").focus();
-    });
-    onSubmit(newRoom, () => this.#join(input("room-name").value.trim().replace(/^#/, "")));
-  }
-
-  /** @param {boolean} open */
-  #showNewRoomForm(open) {
-    byId("new-room").hidden = !open;
-    byId("new-room-toggle").setAttribute("aria-expanded", String(open));
-  }
-
-  /** @param {string} room */
+  /** Throws CallError. @param {string} room */
   async #join(room) {
-    const problem = byId("room-problem");
-    problem.textContent = ROOM_NAME.test(room) ? "" : "Use letters, digits and - _ . : @ / # only.";
-    if (problem.textContent) return;
-    const known = this.store.conversations.has(room);
-    const conversation = this.store.conversation(room);
-    try {
-      if (!known) await this.sync.join(conversation);
-      form("new-room").reset();
-      this.#showNewRoomForm(false);
-      this.open(conversation);
-    } catch (error) {
-      this.store.remove(conversation);
-      problem.textContent = failure(error);
-    }
+    this.open(await this.chat.open(room));
   }
 
   async #leave() {
     const conversation = this.store.active;
     if (!conversation) return;
-    try {
-      await this.sync.leave(conversation);
-      this.open(this.#home());
-      toast(`You left ${conversation.room}.`);
-    } catch (error) {
-      toast(failure(error));
+    const text = "Its messages no longer reach you, until you join again. What others wrote stays.";
+    if (!(await ask({ title: `Leave # ${conversation.room}?`, text, action: "Leave", danger: true }))) return;
+    if (await this.#report(this.chat.leave(conversation))) toast(`You left # ${conversation.room}.`);
+  }
+
+  /** @param {Message} message */
+  async #remove(message) {
+    const text = "Everybody in the conversation sees that there was one. This cannot be taken back.";
+    if (await ask({ title: "Delete this message?", text, action: "Delete", danger: true })) {
+      await this.#report(this.chat.remove(message));
     }
   }
+
+  /**
+   * The user left the room that is on screen, here or elsewhere, or was taken out.
+   * @param {Conversation} conversation
+   */
+  #onRemoved({ room }) {
+    this.store.active = null;
+    history.replaceState(null, "", location.pathname + location.search);
+    this.open(this.#home());
+    byId("announcer").append(h("p", {}, `You are no longer in ${room}.`));
+  }
+}
+
+/** The room or `@person` of an address. What is no proper encoding is taken as it is. @param {string} hash */
+function placeOf(hash) {
+  try {
+    return decodeURIComponent(hash.slice(1));
+  } catch {
+    return hash.slice(1);
+  }
+}
+
+/** On a phone the list is out of sight: the button that opens it shows what has come. @param {number} unread */
+function showUnreadElsewhere(unread) {
+  byId("elsewhere").hidden = unread <= 0;
+  byId("elsewhere").textContent = unread > 99 ? "99+" : String(unread);
+  byId("open-rooms").setAttribute(
+    "aria-label",
+    unread > 0 ? `Show conversations, ${unread} unread` : "Show conversations",
+  );
 }
 
 /** @param {string[]} names */
@@ -242,5 +289,5 @@ function showTyping(names) {
   const line = byId("typing");
   if (line.dataset.words === words) return;
   line.dataset.words = words;
-  line.replaceChildren(...(words ? [dots, words] : []));
+  line.replaceChildren(...(words ? [dots, h("span", { dir: "auto" }, words)] : []));
 }

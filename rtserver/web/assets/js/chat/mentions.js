@@ -2,7 +2,7 @@
 import { byId, h } from "../dom.js";
 import { avatar } from "../people.js";
 
-/** @typedef {import("./conversation.js").Person} Person */
+/** @typedef {import("../../../client/conversation.js").Person} Person */
 
 const MAX_OPTIONS = 6;
 const BEGUN = /(^|\s)@([\p{L}\p{N}_.-]*)$/u;
@@ -84,7 +84,7 @@ export class Mentions {
       "li",
       { id: `mention-${index}`, role: "option", "aria-selected": selected, on: { mousedown } },
       avatar(person, { small: true }),
-      h("span", {}, person.name),
+      h("span", { class: "name" }, h("bdi", {}, person.name)),
       h("span", { class: "id" }, `@${person.id}`),
     );
   }

@@ -1,15 +1,17 @@
 // Message list on screen: draws only what changed, and stays at the end or where the reader is.
 import { arrange, button, byId, h, icon } from "../dom.js";
+import { skeletons } from "../skeleton.js";
 import { count } from "../text_format.js";
 import { draw, layout, signature } from "./message_rows.js";
 import { resetTabStop, watchToolbars } from "./message_toolbar.js";
 
-/** @typedef {import("./conversation.js").Conversation} Conversation */
-/** @typedef {import("./conversation.js").Message} Message */
-/** @typedef {import("./conversation.js").Pending} Pending */
+/** @typedef {import("../../../client/conversation.js").Conversation} Conversation */
+/** @typedef {import("../../../client/conversation.js").Message} Message */
+/** @typedef {import("../../../client/conversation.js").Pending} Pending */
+/** @typedef {import("../../../client/uploads.js").ShownAttachment} ShownAttachment */
 /** @typedef {import("./message_rows.js").Line} Line */
 /** @typedef {import("./message_rows.js").RowActions} RowActions */
-/** @typedef {import("./store.js").Store} Store */
+/** @typedef {import("../../../client/store.js").Store} Store */
 /**
  * @typedef {object} Actions
  * @property {(conversation: Conversation) => Promise<void>} loadOlder
@@ -20,11 +22,14 @@ import { resetTabStop, watchToolbars } from "./message_toolbar.js";
  * @property {(conversation: Conversation, message: Message) => void} reply
  * @property {(conversation: Conversation, message: Message) => void} edit
  * @property {(conversation: Conversation, message: Message) => void} remove
+ * @property {(message: Message) => ShownAttachment | null} attachmentOf
  */
 
 const NEAR_END = 80; // px
 const AT_END = 2; // px; positions are fractions
 const NEAR_START = 300; // px
+const SEEN_NAMES = 5;
+const SKELETONS = 6;
 const POINTED_FOR = 2500; // ms
 
 export class MessageList {
@@ -50,13 +55,18 @@ export class MessageList {
       this.toEnd();
       byId("text").focus();
     });
-    new ResizeObserver(() => this.atEnd && this.toEnd()).observe(this.scroller);
+    const resized = new ResizeObserver(() => this.atEnd && this.toEnd());
+    resized.observe(this.scroller);
+    resized.observe(byId("messages")); // pictures grow when they have loaded
   }
 
   show() {
     const conversation = this.store.active;
     if (conversation !== this.#shown) this.#switch(conversation);
-    if (!conversation) return;
+    if (!conversation) {
+      if (!byId("messages").childElementCount) byId("messages").replaceChildren(...skeletons(SKELETONS));
+      return;
+    }
     const lines = layout(conversation, this.store.me);
     const heightBefore = this.scroller.scrollHeight;
     const first = lines.find((line) => line.kind === "message")?.key ?? null;
@@ -96,8 +106,9 @@ export class MessageList {
 
   /** @param {Conversation} conversation @returns {RowActions} */
   #rowActions(conversation) {
-    const { retry, discard, react, reply, edit, remove } = this.actions;
+    const { retry, discard, react, reply, edit, remove, attachmentOf } = this.actions;
     return {
+      attachmentOf,
       me: this.store.me,
       nameOf: (id) => this.store.person(id).name,
       retry: (entry) => retry(conversation, entry),
@@ -117,10 +128,14 @@ export class MessageList {
 
   /** @param {Conversation} conversation @param {Line[]} lines */
   #end(conversation, lines) {
-    if (conversation.loaded && !lines.length) return [emptyRow(conversation, this.store.title(conversation))];
+    if (!conversation.loaded) return skeletons(SKELETONS);
+    if (!lines.length) return [emptyRow(conversation, this.store.title(conversation))];
     const readers = conversation.pending.length ? [] : conversation.readersOfLast(this.store.me.id);
     if (!readers.length) return [];
-    return [h("li", { class: "seen" }, `Seen by ${readers.map((id) => this.store.person(id).name).join(", ")}`)];
+    const names = readers.slice(0, SEEN_NAMES).map((id) => this.store.person(id).name);
+    const more =
+      readers.length > names.length ? ` and ${count(readers.length - names.length, "more person", "more")}` : "";
+    return [h("li", { class: "seen", dir: "auto" }, `Seen by ${names.join(", ")}${more}`)];
   }
 
   /** Scroll to a message that is loaded, and highlight it for a moment. @param {string} id */
@@ -188,7 +203,7 @@ export class MessageList {
 /** @param {Conversation} conversation */
 function top({ direct, loaded, hasOlder, messages }) {
   const begin = direct ? "The beginning of your conversation" : "The beginning of this room";
-  const words = !loaded ? "Loading" : hasOlder ? "Loading earlier messages" : messages.length ? begin : "";
+  const words = !loaded ? "" : hasOlder ? "Loading earlier messages" : messages.length ? begin : "";
   return h("li", { class: "older", hidden: words === "" }, words);
 }
 

@@ -1,15 +1,18 @@
 // Rows of a conversation, laid out and drawn: day dividers, grouped messages, delivery states.
 import { h, icon } from "../dom.js";
 import { avatar } from "../people.js";
+import { failure } from "../text_format.js";
 import { dayKey, dayName, exactTime, shortTime, timeOfDay } from "../time.js";
-import { markMentions, quote } from "./message_text.js";
+import { attachmentNode } from "./attachment.js";
+import { marked, quote } from "./message_text.js";
 import { toolbar } from "./message_toolbar.js";
 import { chips } from "./reactions.js";
 
-/** @typedef {import("./conversation.js").Conversation} Conversation */
-/** @typedef {import("./conversation.js").Message} Message */
-/** @typedef {import("./conversation.js").Pending} Pending */
-/** @typedef {import("./conversation.js").Person} Person */
+/** @typedef {import("../../../client/conversation.js").Conversation} Conversation */
+/** @typedef {import("../../../client/conversation.js").Message} Message */
+/** @typedef {import("../../../client/conversation.js").Pending} Pending */
+/** @typedef {import("../../../client/conversation.js").Person} Person */
+/** @typedef {import("../../../client/uploads.js").ShownAttachment} ShownAttachment */
 /** @typedef {Message & {entry?: Pending}} Shown a message, or one that waits to be sent (`entry`) */
 /**
  * @typedef {{key: string, kind: "day", at: string} | {key: string, kind: "unread"} | MessageLine} Line
@@ -25,6 +28,7 @@ import { chips } from "./reactions.js";
  * @typedef {object} RowActions
  * @property {Person} me
  * @property {(id: string) => string} nameOf
+ * @property {(message: Message) => ShownAttachment | null} attachmentOf
  * @property {(entry: Pending) => void} retry
  * @property {(entry: Pending) => void} discard
  * @property {(message: Message, emoji: string, on: boolean) => void} react
@@ -86,10 +90,12 @@ function drawMessage({ message, follows, original }, actions) {
   if (message.mentions?.includes(me.id)) row.dataset.mentioned = "me";
   const time = { class: "clock", datetime: message.sentAt, title: exactTime(message.sentAt) };
   const clock = h("time", time, (follows ? shortTime : timeOfDay)(message.sentAt));
-  const author = h("span", { class: "visually-hidden" }, `${message.from.name}: `);
+  const author = h("span", { class: "visually-hidden" }, h("bdi", {}, nameOf(message.from)), ": ");
   const head = follows ? author : byline(message, me, clock);
   const reply = message.replyTo && !message.deletedAt ? quote(original) : "";
-  const body = h("div", {}, head, reply, messageText(message, me), chips(message, actions) ?? "");
+  const attachment = actions.attachmentOf(message);
+  const text = attachment?.name === message.text ? "" : messageText(message, me); // sent without words of its own
+  const body = h("div", {}, head, reply, text, attachment && attachmentNode(attachment), chips(message, actions) ?? "");
   if (message.entry && state !== "sending") body.append(delivery(message.entry, actions));
   row.append(follows ? clock : avatar(message.from), body);
   if (!message.entry && !message.deletedAt) row.append(toolbar(message, actions));
@@ -101,27 +107,32 @@ function messageText(message, me) {
   if (message.deletedAt) return h("p", { class: "text gone" }, "Message deleted");
   const { editedAt } = message;
   const edited = editedAt ? h("span", { class: "edited", title: exactTime(editedAt) }, " (edited)") : null;
-  return h("p", { class: "text" }, ...markMentions(message, me), edited);
+  return h("p", { class: "text", dir: "auto" }, ...marked(message, me), edited);
 }
+
+/** The author as shown; a person that was erased has no id. @param {Person} person */
+const nameOf = ({ id, name }) => name || id || "Deleted user";
 
 /** @param {Message} message @param {Person} me @param {HTMLElement} clock */
 function byline({ from }, me, clock) {
   const you = from.id === me.id && h("span", { class: "you" }, "you");
-  return h("div", { class: "byline" }, h("strong", {}, from.name || from.id), you, clock);
+  const name = nameOf(from);
+  return h("div", { class: "byline" }, h("strong", { title: name }, h("bdi", {}, name)), you, clock);
 }
 
 /** @param {Pending} entry @param {RowActions} actions */
 function delivery(entry, { retry, discard }) {
-  if (entry.state === "waiting") return h("div", { class: "delivery" }, entry.reason || "Waiting to be sent");
   const look = { class: "button quiet small", type: "button" };
-  return h(
-    "div",
-    { class: "delivery" },
-    icon("warning"),
-    `Not sent. ${entry.reason}`,
-    h("button", { ...look, on: { click: () => retry(entry) } }, "Retry"),
-    h("button", { ...look, on: { click: () => discard(entry) } }, "Discard"),
-  );
+  const discarding = h("button", { ...look, on: { click: () => discard(entry) } }, "Discard");
+  if (entry.state === "waiting") return h("div", { class: "delivery" }, whyWaiting(entry), discarding);
+  const retrying = h("button", { ...look, on: { click: () => retry(entry) } }, "Retry");
+  return h("div", { class: "delivery" }, icon("warning"), `Not sent. ${failure(entry.error)}`, retrying, discarding);
+}
+
+/** @param {Pending} entry */
+function whyWaiting({ error }) {
+  if (error?.code !== "rate_limited") return error ? `Waiting: ${failure(error)}` : "Waiting to be sent";
+  return `This room is slow: sent in ${Math.ceil(error.retryAfter ?? 1)} s`;
 }
 
 /** What a drawn line depends on: with the same signature it needs no new drawing. @param {Line} line */
@@ -131,5 +142,15 @@ export function signature(line) {
   const { message, follows, original } = line;
   const quoted = message.replyTo && [original?.text, original?.deletedAt];
   const { text, from, sentAt, rev, entry } = message;
-  return JSON.stringify([text, from.name, sentAt, rev, quoted, follows, entry?.state, entry?.reason]);
+  return JSON.stringify([
+    text,
+    from.name,
+    sentAt,
+    rev,
+    quoted,
+    follows,
+    entry?.state,
+    entry?.error?.code,
+    entry?.error?.retryAfter,
+  ]);
 }

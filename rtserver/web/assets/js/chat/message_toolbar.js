@@ -3,11 +3,9 @@
 import { h, icon } from "../dom.js";
 import { openPicker } from "./reactions.js";
 
-/** @typedef {import("./conversation.js").Message} Message */
+/** @typedef {import("../../../client/conversation.js").Message} Message */
 /** @typedef {import("./message_rows.js").RowActions} RowActions */
 /** @typedef {MouseEvent & {currentTarget: HTMLElement}} Click */
-
-const CONFIRM_WITHIN = 4000; // ms to press delete a second time
 
 /** @param {Message} message @param {RowActions} actions */
 export function toolbar(message, { me, react, reply, edit, remove }) {
@@ -20,7 +18,7 @@ export function toolbar(message, { me, react, reply, edit, remove }) {
     pick,
     tool("reply", "Reply", () => reply(message)),
     mine && tool("pen", "Edit", () => edit(message)),
-    mine && tool("trash", "Delete", (trash) => confirmTwice(trash, () => remove(message))),
+    mine && tool("trash", "Delete", () => remove(message)),
   );
 }
 
@@ -30,25 +28,6 @@ function tool(sign, name, run) {
   const click = ({ currentTarget }) => run(currentTarget);
   const props = { class: "tool", type: "button", tabindex: -1, "aria-label": name, title: name, on: { click } };
   return h("button", props, icon(sign));
-}
-
-/** `run()` at the second press within a few seconds. @param {HTMLElement} button @param {() => void} run */
-function confirmTwice(button, run) {
-  if (button.dataset.sure) {
-    run();
-    return;
-  }
-  /** @param {string} name */
-  const rename = (name) => {
-    button.setAttribute("aria-label", name);
-    button.title = name;
-  };
-  button.dataset.sure = "asked";
-  rename("Press again to delete");
-  setTimeout(() => {
-    delete button.dataset.sure;
-    rename("Delete");
-  }, CONFIRM_WITHIN);
 }
 
 /**

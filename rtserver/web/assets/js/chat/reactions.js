@@ -1,8 +1,8 @@
 // Reactions: the chips below a message, and the sheet to pick one from.
 import { h } from "../dom.js";
 
-/** @typedef {import("./conversation.js").Message} Message */
-/** @typedef {import("./conversation.js").Reaction} Reaction */
+/** @typedef {import("../../../client/conversation.js").Message} Message */
+/** @typedef {import("../../../client/conversation.js").Reaction} Reaction */
 /** @typedef {import("./message_rows.js").RowActions} RowActions */
 
 const COMMON = ["👍", "❤️", "😂", "🎉", "😮", "😢", "🙏", "👀"];

@@ -3,10 +3,10 @@ import { byId, dialog, form, h, input, onSubmit } from "../dom.js";
 import { count, failure } from "../text_format.js";
 import { exactTime } from "../time.js";
 
-/** @typedef {import("../connection.js").Connection} Connection */
-/** @typedef {import("./conversation.js").Conversation} Conversation */
-/** @typedef {import("./conversation.js").Message} Message */
-/** @typedef {import("./store.js").Store} Store */
+/** @typedef {import("../../../client/connection.js").Connection} Connection */
+/** @typedef {import("../../../client/conversation.js").Conversation} Conversation */
+/** @typedef {import("../../../client/conversation.js").Message} Message */
+/** @typedef {import("../../../client/store.js").Store} Store */
 
 const DELAY = 250; // ms without a key before it asks
 
@@ -75,8 +75,16 @@ export class Search {
     return h(
       "button",
       { class: "side-item found", type: "button", on: { click } },
-      h("span", { class: "where" }, h("strong", {}, message.from.name), ` in ${place}, `, time),
-      h("span", { class: "what" }, message.text),
+      h(
+        "span",
+        { class: "where" },
+        h("strong", {}, h("bdi", {}, message.from.name)),
+        " in ",
+        h("bdi", {}, place),
+        ", ",
+        time,
+      ),
+      h("span", { class: "what", dir: "auto" }, message.text),
     );
   }
 }

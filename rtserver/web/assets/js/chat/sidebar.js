@@ -1,11 +1,14 @@
 // Sidebars: conversations with their badges on the left, members of the open conversation on the right.
-import { arrange, byId, h } from "../dom.js";
+import { directRoom } from "../../../client/conversation.js";
+import { arrange, byId, h, input } from "../dom.js";
 import { avatar } from "../people.js";
 
-/** @typedef {import("./conversation.js").Conversation} Conversation */
-/** @typedef {import("./store.js").KnownPerson} KnownPerson */
-/** @typedef {import("./store.js").Store} Store */
+/** @typedef {import("../../../client/conversation.js").Conversation} Conversation */
+/** @typedef {import("../../../client/store.js").KnownPerson} KnownPerson */
+/** @typedef {import("../../../client/store.js").Store} Store */
 /** @typedef {(conversation: Conversation) => void} Open */
+
+const FILTER_FROM = 8; // conversations: fewer are seen at a glance
 
 /** @type {Map<string, {node: HTMLElement, signature: string}>} */
 const rows = new Map();
@@ -30,12 +33,19 @@ function row(key, shown, build) {
 
 /** @param {Store} store @param {Open} open */
 export function showSidebars(store, open) {
-  const rooms = store.rooms.map((conversation) => roomRow(store, conversation, open));
-  const contacts = store.contacts.map((person) => contactRow(store, person, open));
+  const field = input("side-filter");
+  byId("side-search").hidden = store.rooms.length + store.contacts.length < FILTER_FROM;
+  const words = byId("side-search").hidden ? "" : field.value.trim().toLocaleLowerCase();
+  /** @param {string} name */
+  const matches = (name) => name.toLocaleLowerCase().includes(words);
+  const rooms = store.rooms.filter(({ room }) => matches(room)).map((room) => roomRow(store, room, open));
+  const people = store.contacts.filter(({ id, name }) => matches(name) || matches(id));
+  const contacts = people.map((person) => contactRow(store, person, open));
   const members = membersOf(store).map((person) => memberRow(store, person, open));
   arrange(byId("room-list"), rooms);
   arrange(byId("direct-list"), contacts);
   arrange(byId("member-list"), members);
+  byId("side-none").hidden = words === "" || rooms.length + contacts.length > 0;
 }
 
 /** @param {Store} store @param {Conversation} conversation @param {Open} open */
@@ -50,7 +60,7 @@ function roomRow(store, conversation, open) {
 
 /** @param {Store} store @param {KnownPerson} person @param {Open} open */
 function contactRow(store, person, open) {
-  const conversation = [...store.conversations.values()].find(({ peer }) => peer === person.id);
+  const conversation = store.conversations.get(directRoom(store.me.id, person.id));
   const current = conversation !== undefined && conversation === store.active;
   const unread = conversation?.unread ?? 0;
   return row(`direct:${person.id}`, [person, current, unread], () => {
@@ -71,7 +81,7 @@ function conversationItem({ name, unread, current, online, onPick }, sign) {
   const props = { class: "side-item", type: "button", dataset: { unread: unread > 0 }, on: { click: onPick } };
   const button = h("button", props);
   if (current) button.setAttribute("aria-current", "true");
-  button.append(sign, h("span", { class: "name" }, name, hiddenText(facts)));
+  button.append(sign, h("span", { class: "name", title: name }, h("bdi", {}, name), hiddenText(facts)));
   if (unread) button.append(h("span", { class: "badge", "aria-hidden": "true" }, unread > 99 ? "99+" : String(unread)));
   return h("li", {}, button);
 }
@@ -98,7 +108,7 @@ function memberRow(store, person, open) {
   const me = person.id === store.me.id;
   return row(`member:${person.id}`, [person, me], () => {
     const label = me ? `${person.name} (you)` : person.name;
-    const name = h("span", { class: "name" }, label, hiddenText([presence(person.online)]));
+    const name = h("span", { class: "name", title: label }, h("bdi", {}, label), hiddenText([presence(person.online)]));
     const face = avatar(person, { small: true, online: person.online });
     if (me) return h("li", {}, h("div", { class: "side-item" }, face, name));
     const click = () => open(store.directConversation(person.id));

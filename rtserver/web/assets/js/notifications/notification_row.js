@@ -1,8 +1,9 @@
 // Row of one notification.
 import { h, icon } from "../dom.js";
+import { withLinks } from "../links.js";
 import { ago, exactTime } from "../time.js";
 
-/** @typedef {import("./inbox.js").Note} Note */
+/** @typedef {import("../../../client/inbox.js").Note} Note */
 /** @typedef {{read: () => void, mute: () => void, remove: () => void, arrived: boolean}} Options */
 
 /** @param {Note} note @param {Options} options `arrived`: it came while the page was open */
@@ -11,7 +12,7 @@ export function noteRow(note, { read, mute, remove, arrived }) {
   const body = h("div", {}, noteText(note), noteMeta(note));
   if (isMention(note)) body.append(h("p", { class: "note-place" }, placeLink(note.data)));
   else if (note.data !== null && note.data !== undefined) {
-    body.append(h("p", { class: "note-data" }, dataText(note.data)));
+    body.append(h("p", { class: "note-data", dir: "auto" }, withLinks(dataText(note.data))));
   }
   const tools = h(
     "div",
@@ -25,10 +26,11 @@ export function noteRow(note, { read, mute, remove, arrived }) {
 
 /** @param {Note} note */
 function noteText(note) {
-  const unread = !note.read && h("span", { class: "visually-hidden" }, "Unread: ");
-  const text = h("p", { class: "note-text" }, unread, note.message);
+  // A <bdi> has no say in the direction of the text around it.
+  const unread = !note.read && h("bdi", { class: "visually-hidden" }, "Unread: ");
+  const text = h("p", { class: "note-text", dir: "auto" }, unread, withLinks(note.message));
   if (note.count > 1) {
-    const label = h("span", { class: "visually-hidden" }, "Group of ");
+    const label = h("bdi", { class: "visually-hidden" }, "Group of ");
     text.append(" ", h("span", { class: "badge", title: `${note.count} of them` }, label, String(note.count)));
   }
   return text;
@@ -37,7 +39,7 @@ function noteText(note) {
 /** @param {Note} note */
 function noteMeta({ type, createdAt }) {
   const time = h("time", { datetime: createdAt, title: exactTime(createdAt) }, ago(createdAt));
-  return h("p", { class: "note-meta" }, h("span", {}, type), time);
+  return h("p", { class: "note-meta" }, h("bdi", { class: "note-type", title: type }, type), time);
 }
 
 /** @param {string} name @param {string} label @param {() => void} click */

@@ -1,12 +1,10 @@
 // Preferences dialog: muted types and quiet hours, in step with the user's other devices.
-import { codeOf } from "../connection.js";
 import { byId, dialog, form, h, icon, input, onSubmit } from "../dom.js";
 import { failure } from "../text_format.js";
 import { toast } from "../toast.js";
 
-/** @typedef {import("../connection.js").Connection} Connection */
-/** @typedef {{from: string, to: string, timeZone: string}} QuietHours */
-/** @typedef {{mutedTypes: string[], mutedRooms: string[], quietHours: QuietHours | null}} Values */
+/** @typedef {import("../../../client/notifications.js").Notifications} Notifications */
+/** @typedef {import("../../../client/notifications.js").Preferences} Values */
 
 const TIME_ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 const NIGHT = { from: "22:00", to: "07:00" };
@@ -15,12 +13,11 @@ export class Preferences {
   /** @type {Values} */
   #values = { mutedTypes: [], mutedRooms: [], quietHours: null };
 
-  /** @param {Connection} connection */
-  constructor(connection) {
-    this.connection = connection;
+  /** @param {Notifications} notifications */
+  constructor(notifications) {
+    this.notifications = notifications;
     this.dialog = dialog("preferences");
-    connection.on("preferences", (preferences) => this.#show(preferences));
-    connection.watch((state) => state === "online" && this.#call("preferences", {}));
+    notifications.on("preferences", (preferences) => this.#show(preferences));
     byId("open-preferences").addEventListener("click", () => this.dialog.showModal());
     byId("close-preferences").addEventListener("click", () => this.dialog.close());
     onSubmit(form("mute-form"), () => this.#muteEntered());
@@ -31,13 +28,13 @@ export class Preferences {
   /** @param {string} type */
   async mute(type) {
     const mutedTypes = [...new Set([...this.#values.mutedTypes, type])];
-    if (await this.#call("setPreferences", { mutedTypes })) toast(`Muted ${type}. The preferences take it back.`);
+    if (await this.#set({ mutedTypes })) toast(`Muted ${type}. The preferences take it back.`);
   }
 
   /** @param {string} type */
   async #unmute(type) {
     const mutedTypes = this.#values.mutedTypes.filter((other) => other !== type);
-    await this.#call("setPreferences", { mutedTypes });
+    await this.#set({ mutedTypes });
     (byId("muted").querySelector("button") ?? byId("mute-type")).focus();
   }
 
@@ -53,17 +50,17 @@ export class Preferences {
     const from = input("quiet-from").value || NIGHT.from;
     const to = input("quiet-to").value || NIGHT.to;
     const quietHours = input("quiet-on").checked ? { from, to, timeZone: TIME_ZONE } : null;
-    this.#call("setPreferences", { quietHours });
+    this.#set({ quietHours });
   }
 
-  /** Whether it worked; a failure is shown. @param {string} event @param {object} payload */
-  async #call(event, payload) {
+  /** Whether it worked; a failure is shown. @param {Partial<Values>} changes */
+  async #set(changes) {
     try {
-      const { preferences } = await this.connection.call(event, payload);
-      this.#show(preferences);
+      await this.notifications.setPreferences(changes);
       return true;
     } catch (error) {
-      if (codeOf(error) !== "offline") toast(failure(error));
+      toast(failure(error));
+      this.#show(this.#values);
       return false;
     }
   }
@@ -91,6 +88,6 @@ export class Preferences {
       title: "Unmute",
       on: { click: () => this.#unmute(type) },
     };
-    return h("li", {}, h("span", {}, type), h("button", props, icon("close")));
+    return h("li", {}, h("bdi", {}, type), h("button", props, icon("close")));
   }
 }

@@ -1,6 +1,7 @@
 // One conversation's data: messages in order of seq, messages waiting to be sent, read cursors and typing people.
 // Pure: no server, no page.
 
+/** @typedef {import("./connection.js").CallError} CallError */
 /** @typedef {{id: string, name: string}} Person */
 /** @typedef {{emoji: string, count: number, users: string[]}} Reaction */
 /**
@@ -16,21 +17,21 @@
  * @property {string | null} [nonce]
  * @property {string | null} [replyTo]
  * @property {string[]} [mentions]
+ * @property {any} [data]
  * @property {Reaction[]} [reactions]
  * @property {string | null} [editedAt]
  * @property {string | null} [deletedAt]
  */
 /**
- * A message of this tab that the server has not yet confirmed.
- * @typedef {object} Pending
- * @property {string} nonce
- * @property {string} text
- * @property {string | undefined} replyTo
- * @property {string} sentAt
- * @property {"sending" | "waiting" | "failed"} state
- * @property {string} reason
- * @property {boolean} [joined] the room was joined again for this message
+ * What a message may have besides its text: `replyTo`, the id of a message; `mentions`, ids of users; `data`, any JSON.
+ * @typedef {{replyTo?: string | undefined, mentions?: string[] | undefined, data?: unknown}} Extra
  */
+/**
+ * A message that the server has not yet confirmed. `error`: why it waits or has failed.
+ * @typedef {Extra & {nonce: string, text: string, sentAt: string, state: "sending" | "waiting" | "failed",
+ *   error: CallError | null, joined?: boolean}} Pending
+ */
+/** @typedef {{readOnly: boolean, meta?: Record<string, unknown>, [field: string]: unknown}} RoomSettings */
 
 export class Conversation {
   /** @type {Message[]} */
@@ -39,22 +40,28 @@ export class Conversation {
   pending = [];
   /** @type {Set<string>} ids */
   members = new Set();
+  memberCount = 0; // of a large room `members` are the first ones
   /** @type {Map<string, number>} id → timer that ends it */
   typing = new Map();
   /** @type {Map<string, number>} id → the last seq that person has read */
   readCursors = new Map();
   unread = 0;
+  mentions = 0; // how many of the unread messages mention this user, when the list was last fetched
   lastRead = 0; // own cursor
   rev = 0; // all changes of messages up to this revision are known
   /** @type {number | null} seq of the first message that was unread when the conversation was opened */
   unreadFrom = null;
   hasOlder = true; // older messages may exist
-  loaded = false;
+  loaded = false; // its newest page is there
+  opened = false; // the front end wants it loaded, and again after each reconnect
+  typingSigned = 0; // when the typing of this user was last announced; 0: it is over
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  typingTimer;
+  member = false; // as far as is known; a direct conversation needs no membership
   /** @type {Message | null} for the order in the sidebar while nothing is loaded */
   latest = null;
-  draft = "";
-  readOnly = false; // but for moderators
-  topic = "";
+  /** @type {RoomSettings | null} null: not known */
+  settings = null;
   /** @type {[id: string, here: boolean][] | null} changes of membership while the members are being requested */
   #membershipChanges = null;
 
@@ -73,12 +80,34 @@ export class Conversation {
     return this.peer === null ? { room: this.room } : { to: this.peer };
   }
 
+  /** Whether only moderators may write here. */
+  get readOnly() {
+    return this.settings?.readOnly ?? false;
+  }
+
   get firstSeq() {
     return this.messages[0]?.seq ?? null;
   }
 
   get lastSeq() {
     return this.messages.at(-1)?.seq ?? 0;
+  }
+
+  /** The last seq before the first gap: messages of two servers may overtake each other. */
+  get contiguousSeq() {
+    const { messages, firstSeq, lastSeq } = this;
+    if (firstSeq === null || messages.length === lastSeq - firstSeq + 1) return lastSeq;
+    const gap = messages.findIndex((message, index) => message.seq !== firstSeq + index);
+    return firstSeq + gap - 1;
+  }
+
+  get hasGap() {
+    return this.loaded && this.contiguousSeq < this.lastSeq;
+  }
+
+  /** What is known of it, for `sync`. */
+  get position() {
+    return { seq: this.loaded ? this.contiguousSeq : (this.latest?.seq ?? 0), rev: this.rev };
   }
 
   /** Merge messages from anywhere, in any order; returns those that were not known. @param {Message[]} incoming */
@@ -137,16 +166,12 @@ export class Conversation {
     this.add(messages);
   }
 
-  /** Whether messages are missing between the last one and a message with this seq. @param {number} seq */
-  hasGapBefore(seq) {
-    return this.loaded && this.lastSeq > 0 && seq > this.lastSeq + 1;
-  }
-
   /** @param {number} seq @param {string} me */
   markReadUpTo(seq, me) {
     this.lastRead = Math.max(this.lastRead, seq);
-    const left = this.messages.filter((message) => message.seq > this.lastRead && message.from.id !== me).length;
+    const left = this.messages.filter((message) => isUnread(message, this.lastRead, me)).length;
     this.unread = this.loaded || seq >= this.lastSeq ? left : this.unread;
+    if (!this.unread) this.mentions = 0;
   }
 
   /** The members are being requested: changes of membership from now on are newer than the answer. */
@@ -154,9 +179,10 @@ export class Conversation {
     this.#membershipChanges = [];
   }
 
-  /** @param {string[]} ids */
-  endMembersRequest(ids) {
+  /** @param {string[]} ids @param {number} count of all members */
+  endMembersRequest(ids, count) {
     this.members = new Set(ids);
+    this.memberCount = count;
     const changes = this.#membershipChanges ?? [];
     this.#membershipChanges = null;
     for (const [id, here] of changes) this.setMember(id, here);
@@ -165,6 +191,8 @@ export class Conversation {
   /** @param {string} id @param {boolean} here */
   setMember(id, here) {
     this.#membershipChanges?.push([id, here]);
+    if (here === this.members.has(id)) return;
+    this.memberCount += here ? 1 : -1;
     if (here) this.members.add(id);
     else this.members.delete(id);
   }
@@ -179,6 +207,8 @@ export class Conversation {
 
 /** @param {Message} message @param {Message} old */
 const isNewer = (message, old) => (message.rev ?? 0) > (old.rev ?? 0);
+/** @param {Message} message @param {number} lastRead @param {string} me */
+const isUnread = ({ seq, from, deletedAt }, lastRead, me) => seq > lastRead && from.id !== me && !deletedAt;
 /** @param {string} id */
 const escapeId = (id) => id.replaceAll("%", "%25").replaceAll(":", "%3A");
 /** @param {string} id */

@@ -1,4 +1,4 @@
-// Inbox: the notifications this tab has loaded, and the counts of unread and unseen ones. Pure: no server, no page.
+// Inbox: the notifications that are loaded, and the counts of unread and unseen ones. Pure: no server, no page.
 
 /**
  * A notification as docs/events.md has it.
@@ -13,8 +13,10 @@
  * @property {boolean} read
  * @property {boolean} seen
  * @property {number} count of the group
- * @property {boolean} [silent]
+ * @property {boolean} [silent] quiet hours: no sound
+ * @property {boolean} [muted]
  */
+/** @typedef {{ids?: string[], upTo?: number, all?: boolean}} Which these, those up to a seq, or all */
 
 export class Inbox {
   /** @type {Map<string, Note>} by id */
@@ -85,20 +87,21 @@ export class Inbox {
     return Math.min(...[...this.notes.values()].map((note) => note.seq));
   }
 
-  /** @param {string[] | null} ids null for all */
-  markRead(ids) {
-    this.#changes?.push(() => this.markRead(ids));
-    for (const id of ids ?? [...this.notes.keys()]) {
-      const note = this.notes.get(id);
-      if (note) this.notes.set(id, { ...note, read: true });
-    }
+  /** Mark as read, and seen. @param {Which} which */
+  markRead(which) {
+    this.#mark(which, { read: true, seen: true });
   }
 
-  /** Mark as seen: these, or those up to a seq, or all. @param {{ids?: string[], upTo?: number}} which */
-  markSeen({ ids, upTo = Infinity }) {
-    this.#changes?.push(() => this.markSeen({ ...(ids && { ids }), upTo }));
+  /** @param {Which} which */
+  markSeen(which) {
+    this.#mark(which, { seen: true });
+  }
+
+  /** @param {Which} which @param {Partial<Note>} change */
+  #mark({ ids, upTo = Infinity }, change) {
+    this.#changes?.push(() => this.#mark({ ...(ids && { ids }), upTo }, change));
     for (const [id, note] of this.notes) {
-      if (ids?.includes(id) ?? note.seq <= upTo) this.notes.set(id, { ...note, seen: true });
+      if (ids?.includes(id) ?? note.seq <= upTo) this.notes.set(id, { ...note, ...change });
     }
   }
 

@@ -1,18 +1,20 @@
-// Store of the chat page: all conversations and people this tab knows, and which conversation is open.
+// Store of a chat: all conversations and people that are known, and which conversation is on screen.
 // Views listen to its `change` event.
 import { Conversation, directRoom, peerOf } from "./conversation.js";
+import { Emitter } from "./emitter.js";
 
 /** @typedef {import("./conversation.js").Person} Person */
 /** @typedef {Person & {online: boolean}} KnownPerson */
 
 const TYPING_TIMEOUT = 6000; // ms after the last sign of typing
 
-export class Store extends EventTarget {
+/** @extends {Emitter<{change: []}>} */
+export class Store extends Emitter {
   /** @type {Map<string, Conversation>} by room */
   conversations = new Map();
   /** @type {Map<string, KnownPerson>} by id */
   people = new Map();
-  /** @type {Conversation | null} */
+  /** @type {Conversation | null} the one on screen, if the front end has set it by `open` */
   active = null;
   #changeQueued = false;
 
@@ -23,13 +25,13 @@ export class Store extends EventTarget {
     for (const person of [me, ...people]) this.updatePerson(person);
   }
 
-  /** Dispatch one `change` for everything that happens in this turn of the event loop. */
+  /** Emit one `change` for everything that happens in this turn of the event loop. */
   changed() {
     if (this.#changeQueued) return;
     this.#changeQueued = true;
     queueMicrotask(() => {
       this.#changeQueued = false;
-      this.dispatchEvent(new Event("change"));
+      this.emit("change");
     });
   }
 
@@ -74,9 +76,10 @@ export class Store extends EventTarget {
     return conversation.peer === null ? conversation.room : this.person(conversation.peer).name;
   }
 
+  /** The rooms, those with the latest messages first. */
   get rooms() {
     const rooms = [...this.conversations.values()].filter((conversation) => !conversation.direct);
-    return rooms.sort((a, b) => a.room.localeCompare(b.room));
+    return rooms.sort((a, b) => lastTime(b).localeCompare(lastTime(a)) || a.room.localeCompare(b.room));
   }
 
   /** All other people: those with a direct conversation first, the latest on top, then the rest by name. */
@@ -118,3 +121,6 @@ export class Store extends EventTarget {
     this.changed();
   }
 }
+
+/** @param {Conversation} conversation */
+const lastTime = ({ latest }) => latest?.sentAt ?? "";
