@@ -17,6 +17,8 @@ from typing import Any
 
 QUIET = 60.0
 MOST = 200
+SWEEP = 1.0
+"""Seconds between two searches for what can be forgotten: a flood should not cost one for each message."""
 _NUMBERS = re.compile(r"\d+")
 _LONGEST = 200
 
@@ -26,13 +28,14 @@ _Key = tuple[str, ...]
 class RefusalLog:
     """`log` is a logger of structlog; `quiet` is in seconds."""
 
-    __slots__ = ("_full", "_level", "_log", "_most", "_quiet", "_seen")
+    __slots__ = ("_full", "_level", "_log", "_most", "_quiet", "_seen", "_swept")
 
     def __init__(self, log: Any, *, level: str = "warning", quiet: float = QUIET, most: int = MOST) -> None:
         self._log, self._level, self._quiet, self._most = log, level, quiet, most
         self._seen: dict[_Key, tuple[float, int]] = {}
         """When the last one came, and how many came since the last line."""
         self._full: float | None = None
+        self._swept = -SWEEP
 
     def note(self, event: str, reason: str, sender: dict[str, str], **details: Any) -> None:
         """Note a refusal, and log it if it is news. `details` make no difference to that."""
@@ -49,7 +52,8 @@ class RefusalLog:
             self._write(event, reason=reason[:_LONGEST], **sender, **given)
 
     def _has_room(self, now: float) -> bool:
-        if len(self._seen) >= self._most:
+        if len(self._seen) >= self._most and now - self._swept >= SWEEP:
+            self._swept = now
             self._seen = {key: seen for key, seen in self._seen.items() if now - seen[0] < self._quiet}
         return len(self._seen) < self._most
 
