@@ -22,7 +22,6 @@ from rtserver.http.endpoints.room_presence import RoomPresenceApi
 from rtserver.http.endpoints.rooms import RoomsApi
 from rtserver.http.endpoints.scheduled import ScheduledApi
 from rtserver.http.endpoints.users import UsersApi
-from rtserver.http.pages.client_bundle import bundle_paths
 from rtserver.http.pages.client_modules import covers_client
 from rtserver.sio.server import Server
 from rtserver.store.db.database import Database
@@ -74,6 +73,6 @@ def compose_api(settings: Settings, verifier: TokenVerifier, version: str, parts
     )  # fmt: skip
 
 
-def allows_cors(path: str, bundle: Container[str] = bundle_paths()) -> bool:
-    """Whether pages of other origins may read this path: the API, the client bundle and the client modules."""
+def allows_cors(path: str, bundle: Container[str]) -> bool:
+    """Whether pages of other origins may read this path: the API, the `bundle` paths and the client modules."""
     return covers_api(path) or path in bundle or covers_client(path)

@@ -33,17 +33,7 @@ class Server(server.Server):
         metrics = metrics or Metrics()
         self._bus: RedisBus | None = None
         if type(client_manager) is socketio.AsyncRedisManager:
-            given = client_manager
-            if (
-                given.write_only
-                or given.redis_options
-                or given.logger
-                or given.json is not socketio.AsyncManager().json
-            ):
-                raise ValueError(
-                    "of the arguments of AsyncRedisManager, url and channel are supported: write options of the "
-                    "connection into the URL, and leave write_only, logger and json out"
-                )
+            _check_manager(client_manager)
             self._bus = RedisBus(client_manager.redis_url, metrics)
             channel = client_manager.channel
             adapter = RedisAdapter(self._bus, key=DEFAULT_PREFIX if channel == CHANNEL else channel)
@@ -64,3 +54,13 @@ class Server(server.Server):
         await super().stop()
         if self._bus is not None:
             await self._bus.stop()
+
+
+def _check_manager(manager: Any) -> None:
+    """Raise `ValueError` for an `AsyncRedisManager` with arguments that would have no effect here."""
+    default_codec = socketio.AsyncManager().json
+    if manager.write_only or manager.redis_options or manager.logger or manager.json is not default_codec:
+        raise ValueError(
+            "of the arguments of AsyncRedisManager, url and channel are supported: write options of the connection "
+            "into the URL, and leave write_only, logger and json out"
+        )

@@ -22,6 +22,7 @@ from rtserver.auth.claims import identity_of, valid_from
 from rtserver.auth.keys import Key
 from rtserver.errors import Refused
 from rtserver.identity import Identity
+from rtserver.telemetry.refusal_log import RefusalLog
 
 log = structlog.get_logger("rtserver.auth")
 
@@ -51,7 +52,7 @@ class TokenVerifier:
         self._audience = list(audience)
         self._issuer = list(issuer)
         self._leeway = leeway
-        self._reported: set[tuple[str, str]] = set()
+        self._odd_claims = RefusalLog(log)
 
     async def verify(self, token: str) -> Identity:
         """The identity of the token. Raises `Refused`: `token_expired`, `token_not_yet_valid` or `token_invalid`."""
@@ -100,10 +101,8 @@ class TokenVerifier:
         )
 
     def _report(self, claim: str, reason: str) -> None:
-        """Log what is odd about a claim of an accepted token, once: the next token of the issuer has it too."""
-        if (claim, reason) not in self._reported:
-            self._reported.add((claim, reason))
-            log.warning("token_claim_odd", claim=claim, reason=reason)
+        """Log what is odd about a claim of an accepted token; the next token of the issuer has it too."""
+        self._odd_claims.note("token_claim_odd", reason, {"claim": claim})
 
 
 def _refused(code: str) -> Refused:

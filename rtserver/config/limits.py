@@ -32,8 +32,8 @@ class LimitSettings(BaseModel):
     """Bytes that may wait for one client that takes nothing; with more waiting it is disconnected after 5 seconds. A
     client that takes them, or has not polled yet, may have 16 times as many waiting."""
     outbox_total: kind.Bytes = 268_435_456
-    """Bytes that may wait for all clients of one process together. Beyond that the slowest are disconnected, first
-    those that take nothing."""
+    """Bytes that may wait for all clients of one process together. Beyond that clients are disconnected, those with
+    most waiting first."""
     max_backlog: kind.AtLeastOne = 100
     """Events of one connection that may wait for a handler; beyond that, nothing more is read from the connection."""
     max_backlog_bytes: kind.Bytes = 1_048_576

@@ -19,7 +19,7 @@ from rtserver.config.field_types import FieldRule
 from rtserver.config.settings_fields import SettingsFields
 from rtserver.config.sources import Found, Sources, nearest, variable
 from rtserver.config.urls import has_password, is_encrypted_or_local
-from rtserver.protocol.addresses import UNIX
+from rtserver.protocol.addresses import UNIX, UNIX_HOST
 
 _LONGEST_SHOWN = 60
 _SHORTEST_API_KEY = 16
@@ -196,7 +196,7 @@ def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
-        return host == "localhost" or host.startswith("unix:")
+        return host == "localhost" or host.startswith(UNIX_HOST)
 
 
 def _any_origin(settings: SettingsFields) -> Iterator[str]:
@@ -215,7 +215,7 @@ def _any_proxy(settings: SettingsFields) -> Iterator[str]:
 
 
 def _unix_peers(settings: SettingsFields) -> Iterator[str]:
-    if settings.host.startswith("unix:") and UNIX not in settings.trusted_proxies:
+    if settings.host.startswith(UNIX_HOST) and UNIX not in settings.trusted_proxies:
         yield (
             f"{variable('trusted_proxies')} does not hold unix: all clients that come through {settings.host} count as "
             "one address."

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from aiohttp import web
@@ -19,6 +20,7 @@ from aiohttp.log import access_logger
 
 from rtserver.engine.http.fastpath_parser import HEAD_END, MAX_HEAD, read_handshake
 from rtserver.engine.http.head_limit import BoundedServer
+from rtserver.engine.session.unread_answers import UnreadAnswers
 from rtserver.engine.transports.polling_fastpath import IDLE_SECONDS
 from rtserver.timer_wheel import Timer
 
@@ -49,7 +51,8 @@ class Runner(web.AppRunner):
         fast_path = self.app.get(FAST_PATH)
         if fast_path is None:
             return server
-        server = BoundedServer(server, fast_path.handshaker.refusal_headers)
+        unread = partial(UnreadAnswers, fast_path.engine)
+        server = BoundedServer(server, fast_path.handshaker.refusal_headers, unread)
         if self._has_access_log:
             return server
         if self._is_watched and not fast_path.engine.options.keep_connections:

@@ -127,6 +127,12 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
         except ConnectionResetError:
             # The client has disconnected. If this were raised, aiohttp would log a traceback.
             answer = responses.empty(400)
+        except Exception:
+            if not headers:
+                raise
+            # A page learns nothing of a failure whose response it may not read.
+            log.exception("request_failed")
+            answer = responses.empty(500)
         answer.headers.update(headers)
         if isinstance(answer, web.Response) and self._may_keep_connection(request, answer):
             return keep_connection(request, answer, self._state)

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from rtserver.errors import ConfigError
+from rtserver.protocol.addresses import UNIX_HOST
 
 BACKLOG: Final = 4096
 """Connections that may wait to be accepted, for each listening socket."""
-UNIX: Final = "unix:"
 EVERY_ADDRESS: Final = "::"
 _UNIX_MODE: Final = 0o660
 _ABSENT: Final = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
@@ -28,7 +28,7 @@ _ABSENT: Final = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 def listen(host: str, port: int) -> list[socket.socket]:
     """Return one listening socket for each address of `host`. Raises `ConfigError` when it cannot be listened on."""
     try:
-        return [_listen_unix(host.removeprefix(UNIX))] if host.startswith(UNIX) else _listen_tcp(host, port)
+        return [_listen_unix(host.removeprefix(UNIX_HOST))] if host.startswith(UNIX_HOST) else _listen_tcp(host, port)
     except OSError as error:
         raise listen_error(host, port, error) from None
 
@@ -107,7 +107,7 @@ def listen_error(host: str, port: int, error: OSError) -> ConfigError:
     numbered = error.errno and error.errno > 0 and not isinstance(error, socket.gaierror)
     system = os.strerror(error.errno) if error.errno and numbered else None
     reason = system or error.strerror or str(error)
-    if host.startswith(UNIX):
+    if host.startswith(UNIX_HOST):
         advice = "Stop the server that uses it, or choose another RTSERVER_HOST."
         return ConfigError([f"Cannot listen on {host}: {reason}. {advice}"])
     fault = f"Cannot listen on {host}:{port}: {reason}."
@@ -122,7 +122,7 @@ def port_of(address: Any) -> int:
 def shown_address(host: str, address: Any) -> str:
     """Return what to log of the socket address of a server for `host`: a URL for this machine, or the Unix socket."""
     if not isinstance(address, tuple):
-        return f"{UNIX}{os.fsdecode(address)}"
-    if host.startswith(UNIX) or host in ("0.0.0.0", EVERY_ADDRESS):  # noqa: S104  # compared, not bound
+        return f"{UNIX_HOST}{os.fsdecode(address)}"
+    if host.startswith(UNIX_HOST) or host in ("0.0.0.0", EVERY_ADDRESS):  # noqa: S104  # compared, not bound
         host = "localhost"
     return f"http://{f'[{host}]' if ':' in host else host}:{port_of(address)}"

@@ -20,10 +20,11 @@ from aiohttp import web
 from rtserver.app.composition import SERVER, create_app, own_namespaces
 from rtserver.config.settings import Settings
 from rtserver.engine.runner import Runner
-from rtserver.process.listening import UNIX, listen_error, shown_address
+from rtserver.process.listening import listen_error, shown_address
 from rtserver.process.shutdown import Shutdown
 from rtserver.process.standalone_host import StandaloneHost
 from rtserver.process.welcome import print_welcome
+from rtserver.protocol.addresses import UNIX_HOST
 
 log = structlog.get_logger("rtserver")
 
@@ -95,7 +96,7 @@ async def serve(app: web.Application, settings: Settings, host: ListenerHost) ->
         log.info("listening", url=url, mode=settings.mode)
         calm_collector()
         host.on_listening(shutdown.request)
-        if settings.development and host.welcome and not url.startswith(UNIX):
+        if settings.development and host.welcome and not url.startswith(UNIX_HOST):
             print_welcome(settings, url, own_namespaces(app[SERVER]), sys.stdout)
         await shutdown.requested()
         host.on_stopping()

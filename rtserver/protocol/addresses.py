@@ -20,6 +20,8 @@ Network: TypeAlias = IPv4Network | IPv6Network
 TrustedPeer: TypeAlias = Network | Literal["unix"]
 
 UNIX: Literal["unix"] = "unix"
+UNIX_HOST = "unix:"
+"""The beginning of a host to listen on that is a Unix socket; its path follows."""
 _LONGEST = 100
 _WITH_PORT = re.compile(r"\[([^\[\]]*)\](?::\d{1,5})?|([0-9.]+):\d{1,5}", re.ASCII)
 _MAPPED = ip_network("::ffff:0:0/96")

@@ -11,7 +11,6 @@ Source: https://github.com/socketio/socket.io-msgpack-parser
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import msgspec
@@ -91,16 +90,6 @@ def _whole(number: Any) -> int | None:
 def _sendable(value: Any) -> Any:
     """Convert as JSON would, except for bytes."""
     try:
-        return _finite(msgspec.to_builtins(value, builtin_types=_BYTES, str_keys=True))
+        return json.finite(msgspec.to_builtins(value, builtin_types=_BYTES, str_keys=True))
     except (ValueError, RecursionError) as error:
         raise TypeError(f"cannot be sent: {error}") from None
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return value

@@ -19,7 +19,7 @@ from rtserver.sio.broadcast.adapter import Adapter
 from rtserver.sio.broadcast.operator import Operator
 from rtserver.sio.broadcast.room_presence import RoomPresence
 from rtserver.sio.client.handshake import HandshakeReader
-from rtserver.sio.compat.handlers import compat_handler, has_handlers
+from rtserver.sio.compat.handlers import check_reachable, compat_handler, has_handlers
 from rtserver.sio.compat.server_api import SocketIOServerApi
 from rtserver.sio.compat.unsupported import check_arguments
 from rtserver.sio.connection.eio3 import Eio3Connection
@@ -101,9 +101,13 @@ class Server(SocketIOServerApi):
         app.on_shutdown.append(lambda _: self.stop())
 
     async def start(self) -> None:
-        """Start the adapter, then the namespaces; does nothing the second time."""
+        """Start the adapter, then the namespaces; does nothing the second time.
+
+        Raises `ValueError` for handlers that would never be called.
+        """
         if self._started:
             return
+        check_reachable(self, self._registry.handler)
         self._started = True
         await self.adapter.start()
         for namespace in self.namespaces_by_path.values():

@@ -1,6 +1,7 @@
 """A server on a real socket with only the routes under test, behind the error boundary."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from functools import partial
 from typing import Protocol
 
 import pytest
@@ -11,6 +12,7 @@ from rtserver.app.http_api import allows_cors
 from rtserver.engine.http.cors import OriginPolicy
 from rtserver.http.cors import Cors
 from rtserver.http.errors import error_boundary
+from rtserver.http.pages.client_bundle import bundle_paths
 
 
 class Routed(Protocol):
@@ -30,7 +32,7 @@ async def serve() -> AsyncIterator[Serve]:
         for part in parts:
             app.add_routes(part.routes())
         if cors is not None:
-            Cors(OriginPolicy(cors, own_host=True), covers=allows_cors).install(app)
+            Cors(OriginPolicy(cors, own_host=True), covers=partial(allows_cors, bundle=bundle_paths())).install(app)
         client: Client = TestClient(TestServer(app))
         await client.start_server()
         clients.append(client)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rtserver.protocol import json as json_module
 from rtserver.protocol.json import MAX_DEPTH, JsonError, dumps, loads, loads_mended
 
 VALUES = st.recursive(
@@ -159,3 +160,10 @@ def test_a_value_that_cannot_be_sent_raises_a_type_error(value):
 def test_extreme_nesting_raises_a_type_error():
     with pytest.raises(TypeError):
         dumps(deep())
+
+
+def test_text_of_many_escapes_is_not_mended_one_by_one():
+    """A client could keep the server busy with one half of an emoji in a megabyte of line breaks."""
+    text = '["\\ud83d' + "\\n\\ud83d\\ude00\\u00e9" * 1000 + '"]'
+    assert loads_mended(text) == ["\ufffd" + "\n\U0001f600\u00e9" * 1000]
+    assert len(list(json_module._LONE.finditer(text))) == 3

@@ -39,10 +39,10 @@ def test_no_generated_or_fetched_file_is_committed() -> None:
     assert not [path for path in tracked() if made.search(path)]
 
 
-def test_no_file_holds_the_marks_of_an_unfinished_merge() -> None:
-    marks = re.compile(rb"^(<{7}|>{7}) ", re.MULTILINE)
-    marked = [path for path in tracked() if (ROOT / path).is_file() and marks.search((ROOT / path).read_bytes())]
-    assert not marked
+def test_no_file_has_marks_of_a_merge_conflict() -> None:
+    marked = re.compile(rb"^(<{7}|>{7}|\|{7})( |$)", re.MULTILINE)
+    files = [ROOT / path for path in tracked()]
+    assert not [str(file) for file in files if file.is_file() and marked.search(file.read_bytes())]
 
 
 @pytest.mark.parametrize("requirement", PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"])

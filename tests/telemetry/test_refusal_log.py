@@ -76,3 +76,21 @@ def test_a_long_reason_is_cut(clock: list[float]) -> None:
     with capture_logs() as lines:
         refusals().note("refused", "x" * 10_000, {})
     assert len(lines[0]["reason"]) == 200
+
+
+def test_lines_have_the_chosen_level(clock: list[float]) -> None:
+    log = RefusalLog(structlog.get_logger("test"), level="info", most=1)
+    with capture_logs() as lines:
+        log.note("refused", "x", {"origin": "a"})
+        log.note("refused", "x", {"origin": "b"})
+    assert [line["log_level"] for line in lines] == ["info", "info"]
+
+
+def test_a_flood_is_not_searched_for_each_message():
+    refusals = RefusalLog(type("Silent", (), {"warning": lambda *args, **details: None})(), most=5)
+    for number in range(7):
+        refusals.note("refused", "a reason", {"uid": f"s{number}"})
+    seen = refusals._seen
+    for number in range(100):
+        refusals.note("refused", "a reason", {"uid": f"t{number}"})
+    assert refusals._seen is seen

@@ -24,11 +24,10 @@ from rtserver.engine.http.responses import FORBIDDEN, Refusal
 from rtserver.protocol import origins
 from rtserver.protocol.header_lists import joined
 from rtserver.protocol.origins import Origin
+from rtserver.telemetry.refusal_log import RefusalLog
 
 log = structlog.get_logger("rtserver.sio")
 
-MAX_LOGGED = 100
-"""Origins that are remembered as logged; further ones are rejected without a log line."""
 MAX_LOGGED_LENGTH = 200
 MAX_AGE_SECONDS = 600
 """Seconds for which a browser may remember the response to a preflight."""
@@ -64,7 +63,7 @@ class OriginPolicy:
         """`credentials`: browsers may send cookies. `own_host`: pages of the server's own host are allowed too.
 
         `loopback`: so are the pages of the visitor's own machine, whatever their port.
-        `log_rejected`: log each rejected origin once, as the page does not learn from its browser why it was rejected.
+        `log_rejected`: log rejected origins, as the page does not learn from its browser why it was rejected.
         """
         self._off = isinstance(allowed, list | tuple) and not allowed and not own_host
         self._open = allowed == "*" or (isinstance(allowed, list | tuple | set | frozenset) and "*" in allowed)
@@ -72,8 +71,7 @@ class OriginPolicy:
         self._credentials = credentials
         self._own_host = own_host
         self._loopback = loopback
-        self._log_rejected = log_rejected
-        self._logged: set[str] = set()
+        self._rejections = RefusalLog(log, level="info") if log_rejected else None
         self.needs_request = callable(allowed) and _takes_environ(allowed)
         """Whether the check needs aiohttp's request, not just a `HandshakeRequest`."""
 
@@ -86,8 +84,9 @@ class OriginPolicy:
             return Grant.NAMED
         if self._open:
             return Grant.AS_EVERY_PAGE
-        if self._log_rejected:
-            self._log(origin[:MAX_LOGGED_LENGTH])
+        if self._rejections is not None:
+            reason = "RTSERVER_CORS_ORIGINS does not name it"
+            self._rejections.note("origin_refused", reason, {"origin": origin[:MAX_LOGGED_LENGTH]})
         return Grant.REFUSED
 
     def headers(self, request: HandshakeRequest) -> dict[str, str]:
@@ -122,11 +121,6 @@ class OriginPolicy:
         return page is not None and (
             (self._loopback and page.is_loopback) or (self._own_host and _is_own(page, request))
         )
-
-    def _log(self, origin: str) -> None:
-        if origin not in self._logged and len(self._logged) < MAX_LOGGED:
-            self._logged.add(origin)
-            log.info("origin_refused", origin=origin, reason="RTSERVER_CORS_ORIGINS does not name it")
 
 
 def origin_of(request: HandshakeRequest) -> str | None:

@@ -102,10 +102,11 @@ def read_handshake(path: str, head: bytes, transport: asyncio.Transport) -> Fast
     return request if wants_websocket(request) else None
 
 
-def read(path: str, max_body: int, origin: str | None, head: bytes, begin: int) -> FastRequest | None:
+def read(path: str, max_body: int, page: tuple[str, str] | None, head: bytes, begin: int) -> FastRequest | None:
     """Return the request with this head, if it is a plain GET or POST of a revision 4 polling session at `path`.
 
-    `origin`: what its `Origin` header must be. `max_body`: bytes. `begin`: where its body begins.
+    `page`: what its `Origin` and `Host` must be, as the one is checked by the other; None: it must have no `Origin`.
+    `max_body`: bytes. `begin`: where its body begins.
     """
     first, *lines = head.decode("latin-1").split("\r\n")
     method, _, rest = first.partition(" ")
@@ -115,12 +116,13 @@ def read(path: str, max_body: int, origin: str | None, head: bytes, begin: int) 
     headers: dict[str, str] = {}
     if version != "HTTP/1.1" or sid is None or not _parse_headers(lines, headers, headers.setdefault, _ONCE_IN_POLLS):
         return None
-    if headers.get("origin") != origin:
+    origin, host = headers.get("origin"), headers.get("host")
+    if host is None or ((origin is not None or page is not None) and (origin, host) != page):
         return None
     if headers.get("connection", "keep-alive").lower() != "keep-alive" or "upgrade" in headers:
         return None
     length = headers.get("content-length", "0")
-    if not (length.isascii() and length.isdigit()) or len(length) > 6 or "host" not in headers:
+    if not (length.isascii() and length.isdigit()) or len(length) > 6:
         return None
     size = int(length)
     if method == "GET" and size == 0:

@@ -4,13 +4,17 @@ aiohttp limits each header by itself, to 8 kB, and its refusal quotes what it co
 
 1. A request line and its headers may have `MAX_HEAD` bytes in all, as in Node; a larger head is refused with 431.
    Cookies of single sign-on often need more than 8 kB.
-2. A head that never ends is refused as soon as it is too large.
+2. A head that never ends is refused as soon as it is too large. One that has begun must be complete after
+   `HEAD_SECONDS`, as in Node; otherwise the connection is closed.
 3. A request that cannot be parsed is refused with 400. The body of either refusal is the phrase of its status, the log
    has no part of the request, and the connection is closed.
 4. What the client still sends is read and discarded for up to `LINGER_SECONDS`: closed at once, the system would reset
    the connection, and the client would lose the response.
 5. The refusal has the CORS headers that the origin policy gives to the request, as far as it can be read: otherwise a
    page learns nothing of the reason.
+
+6. A response that the client does not read is counted with what waits for all clients (`Unread`), and nothing more is
+   answered behind it.
 
 The private hooks of aiohttp used here are tested in tests/repo/test_seams.py.
 """
@@ -21,10 +25,10 @@ import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
-from aiohttp import web
+from aiohttp import ClientError, web
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
@@ -37,9 +41,17 @@ from rtserver.protocol.addresses import normal_peer
 log = structlog.get_logger("rtserver.engine")
 
 LINGER_SECONDS = 1.0
+HEAD_SECONDS = 60.0
 SMALLEST_HEADER = 4
 RefusalHeaders = Callable[[HandshakeRequest], Mapping[str, str]]
 """Returns the headers of a refusal, by a request of which only the headers may be known."""
+
+
+class Unread(Protocol):
+    """What a client has not read on a connection. Implemented by `UnreadAnswers`."""
+
+    def forget(self) -> None: ...
+
 
 _TOO_LARGE = HttpProcessingError(code=431, message="the head is too large")
 
@@ -69,18 +81,20 @@ class UnreadRequest:
 class BoundedHandler(RequestHandler):
     """aiohttp's handler of one connection, with the rules above."""
 
-    __slots__ = ("_body", "_head", "_limit", "_lost", "_refused")
+    __slots__ = ("_body", "_head", "_head_overdue", "_limit", "_lost", "_refused", "_unread")
 
     def __init__(self, manager: BoundedServer, **options: Any) -> None:
         super().__init__(manager, **options)
         self._limit = max(MAX_HEAD, self.max_field_size)
         self._head = b""
         """What has arrived of a head that is not complete; after a refusal, the head that is at fault."""
+        self._head_overdue: asyncio.TimerHandle | None = None
         self._body: StreamReader | None = None
         """The body of the latest request; while it arrives, there is no head to look at."""
         self._refused = False
         self._lost: asyncio.Future[None] | None = None
         """Set while a refusal lingers; done when the connection is lost."""
+        self._unread: Unread | None = None
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
@@ -94,7 +108,18 @@ class BoundedHandler(RequestHandler):
         known = len(self._messages)
         super().data_received(data)
         if len(self._messages) > known:
+            self._await_head(False)
             self._check(known, alone and len(self._messages) == known + 1)
+        elif alone:
+            self._await_head(True)
+
+    def _await_head(self, awaited: bool) -> None:
+        """Close the connection unless the rest of a head arrives in time; False: it has arrived."""
+        if awaited and self._head_overdue is None and self.transport is not None:
+            self._head_overdue = self._loop.call_later(HEAD_SECONDS, self.transport.close)
+        elif not awaited and self._head_overdue is not None:
+            self._head_overdue.cancel()
+            self._head_overdue = None
 
     def _check(self, known: int, measured: bool) -> None:
         """Look at the requests from `known` on; `measured`: there is one, and its size is right."""
@@ -149,7 +174,34 @@ class BoundedHandler(RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         if self._lost is not None and not self._lost.done():
             self._lost.set_result(None)
+        self._all_read()
+        self._await_head(False)
         super().connection_lost(exc)
+
+    # Responses that are not read.
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        finished = await super().finish_response(request, resp, start_time)
+        with suppress(ClientError):
+            if self.transport is not None:
+                await self._drain_helper()
+        return finished
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if isinstance(self._manager, BoundedServer) and self.transport is not None:
+            self._unread = self._manager.unread(self.transport)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._all_read()
+
+    def _all_read(self) -> None:
+        if self._unread is not None:
+            self._unread.forget()
+            self._unread = None
 
 
 class _LingeringResponse(web.Response):
@@ -173,8 +225,10 @@ def _size(message: Any) -> int:
 class BoundedServer(web.Server):
     """aiohttp's server of an application, whose connections have `BoundedHandler`."""
 
-    def __init__(self, server: web.Server, refusal_headers: RefusalHeaders) -> None:
-        """`server` is the one that it replaces."""
+    def __init__(
+        self, server: web.Server, refusal_headers: RefusalHeaders, unread: Callable[[asyncio.Transport], Unread]
+    ) -> None:
+        """`server` is the one that it replaces. `unread` counts what a transport has buffered, until it has left."""
         limits = {"max_line_size": MAX_HEAD, "max_field_size": MAX_HEAD, "max_headers": MAX_HEAD // SMALLEST_HEADER}
         super().__init__(
             server.request_handler,
@@ -184,6 +238,7 @@ class BoundedServer(web.Server):
             **{**limits, **server._kwargs},
         )
         self.refusal_headers = refusal_headers
+        self.unread = unread
 
     def __call__(self) -> RequestHandler:
         return BoundedHandler(self, loop=self._loop, **self._kwargs)

@@ -5,16 +5,19 @@ it. Here it is bounded, but a client is judged by its progress, not by what wait
 fault, and a client between two polls could not take anything yet.
 
 1. Only what waits is counted, on the slow branch, and only beyond `UNCOUNTED` bytes: the queue of a polling session,
-   and what the system did not accept of the frames of a WebSocket. A client that takes everything is not known here.
+   answers that are not read, and what the system did not accept of the frames of a WebSocket, also behind its close. A
+   client that takes everything is not known here.
 2. Each `LOOK_SECONDS` the bytes that were taken since the last look are found out. A WebSocket that has more than
    `outbox_limit` bytes waiting is closed as slow if it took fewer than `PROGRESS` in `SLOW_SECONDS`. The system's own
-   buffer hides progress for seconds, so bytes that the peer has acknowledged count too.
+   buffer hides progress for seconds, so bytes that the peer has acknowledged count too. The same holds for answers that
+   are not read. No heartbeat ends these, so with less waiting they have `DEAD_SECONDS`.
 3. One client may have `HARD_FACTOR` times `outbox_limit` bytes waiting, and one message more. Beyond that it is closed
    as slow, whatever its progress. For a polling session this is the only bound of its own: one that polls no more is
    ended by its heartbeat.
-4. All clients together may have `total_limit` bytes waiting. Beyond that, room is made: first those are closed that
-   have taken nothing for a look, then the others, and of either kind those with most bytes waiting first. A part
-   (`ROOM`) of the limit is freed at once, so that the search is not repeated with every message.
+4. All clients together may have `total_limit` bytes waiting. Beyond that, room is made: those with most bytes waiting
+   are closed first. The bytes of one that has taken something since the last look count for less (`FAVOUR`), but they
+   count: otherwise a few that read a little of very much could have everybody else closed. A part (`ROOM`) of the limit
+   is freed at once, so that the search is not repeated with every message.
 5. Volatile messages are dropped long before, where they would have to wait.
 
 What a WebSocket has buffered is asked of its transport, which does not report each byte that leaves. So between two
@@ -34,14 +37,18 @@ UNCOUNTED = 4096
 HARD_FACTOR = 16
 LOOK_SECONDS = 1.0
 SLOW_SECONDS = 5.0
+DEAD_SECONDS = 75.0
 PROGRESS = 8192
 ROOM = 1 / 8
+FAVOUR = 4
+"""Bytes of a client that takes them weigh so many times less, where room is made."""
 
 
 class Waiter(Protocol):
-    """A client for which bytes wait. Implemented by `Session`."""
+    """A client for which bytes wait. Implemented by `Session`, `UnreadAnswers`, and a `WebSocket` that closes."""
 
-    closed: bool
+    @property
+    def closed(self) -> bool: ...
 
     @property
     def waiting(self) -> int:
@@ -70,6 +77,10 @@ class _Count:
     @property
     def size(self) -> int:
         return self.content + self.overhead
+
+    def weight(self, now: float) -> float:
+        """How much it is in the way of others (rule 4)."""
+        return self.size / FAVOUR if now - self.since < LOOK_SECONDS else self.size
 
 
 class Backpressure(Timer):
@@ -141,8 +152,10 @@ class Backpressure(Timer):
         for client in list(self._counts):
             self._look_at(client, now)
             count = self._counts.get(client)
-            if count is not None and count.size > self._limit and now - count.since >= SLOW_SECONDS and client.can_take:
-                client.close_as_slow()
+            if count is not None and client.can_take:
+                allowed = SLOW_SECONDS if count.size > self._limit else DEAD_SECONDS
+                if now - count.since >= allowed:
+                    client.close_as_slow()
         if self._counts:
             self._wheel.start(self, LOOK_SECONDS)
 
@@ -177,8 +190,8 @@ class Backpressure(Timer):
             if client is not sending:
                 self._look_at(client, now)
         target = self.total_limit * (1 - ROOM)
-        order = sorted(self._counts.items(), key=lambda item: (now - item[1].since < LOOK_SECONDS, -item[1].size))
-        for client, _ in order:
+        order = sorted(self._counts, key=lambda client: self._counts[client].weight(now), reverse=True)
+        for client in order:
             if self.total <= target:
                 break
             # What the end of another client led to may have closed this one.

@@ -10,7 +10,7 @@ connection over (see `rtserver.engine.http.takeover`), and `FastPollingProtocol`
    ordinary headers, and a small body of known length. In every other case the connection is handed back to aiohttp,
    with all bytes of the request: doubtful requests are judged there.
 2. One request at a time. What arrives meanwhile is buffered, up to `MAX_BODY`; then reading is paused. The same holds
-   for a client that does not read its answers.
+   for a client that does not read its answers; they are counted with what waits for all clients.
 3. A connection that is idle, or does not complete its request, is closed after `IDLE_SECONDS`; if the client does not
    read then, it is aborted after as much time again.
 
@@ -41,6 +41,7 @@ from rtserver.engine.session.interfaces import Reason
 from rtserver.engine.session.prepared_message import Part
 from rtserver.engine.session.session import Session
 from rtserver.engine.session.state import EngineState
+from rtserver.engine.session.unread_answers import UnreadAnswers
 from rtserver.engine.transports.polling_rules import (
     OverlappingRequest,
     begin_poll,
@@ -58,7 +59,8 @@ GZIP_LEVEL = 6
 OK_TEXT = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=UTF-8\r\nCache-Control: no-store\r\n"
 OK_GZIP = OK_TEXT + b"Content-Encoding: gzip\r\n"
 OK_POSTED = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nCache-Control: no-store\r\n"
-BAD = b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\n"
+OVERLAPPING = b"HTTP/1.1 400 Bad Request\r\n"
+BAD = OVERLAPPING + b"Content-Type: application/json\r\n"
 BAD_BODY = b'{"code":3,"message":"Bad request"}'
 
 IDLE, HANGING, WOKEN, PAUSED = range(4)
@@ -71,11 +73,13 @@ def keep_connection(request: web.Request, answer: web.Response, engine: EngineSt
         answer.force_close()
         return answer
     transport, manager = handler.transport, handler._manager
-    # Later requests with the same `Origin` get the same headers; one with another goes to aiohttp, which checks it.
+    # Later requests with the same `Origin` and `Host` get the same headers; others go to aiohttp, which checks them.
     cors = "".join(
         f"{name}: {value}\r\n" for name, value in answer.headers.items() if name.startswith("Access-") or name == "Vary"
     )
-    protocol = FastPollingProtocol(engine, manager, request.headers.get("Origin"), cors.encode())
+    origin = request.headers.get("Origin")
+    page = None if origin is None else (origin, request.headers.get("Host", ""))
+    protocol = FastPollingProtocol(engine, manager, page, cors.encode())
     body = answer.body if isinstance(answer.body, bytes) else b""
     head = "".join(f"{name}: {value}\r\n" for name, value in answer.headers.items() if name != "Content-Length")
     detach(handler, transport, protocol)
@@ -87,7 +91,7 @@ class FastPollingProtocol(asyncio.Protocol, Timer):
     """A keep-alive connection of a polling client. It implements `PendingPoll`, `PendingPost` and `IdleConnection`."""
 
     __slots__ = (
-        "_buffer", "_congested", "_cors_headers", "_engine", "_gzip", "_needed", "_new_handler", "_origin",
+        "_buffer", "_congested", "_cors_headers", "_engine", "_gzip", "_needed", "_new_handler", "_page",
         "_reading_paused", "_session", "_state", "_transport",
     )  # fmt: skip
 
@@ -95,14 +99,14 @@ class FastPollingProtocol(asyncio.Protocol, Timer):
         self,
         engine: EngineState,
         new_handler: Callable[[], asyncio.Protocol],
-        origin: str | None,
+        page: tuple[str, str] | None,
         cors_headers: bytes,
     ) -> None:
-        """`new_handler` makes aiohttp's protocol. `cors_headers`: of each answer, for pages of `origin`."""
+        """`new_handler` makes aiohttp's protocol. `cors_headers`: of each answer, for this page (see `read`)."""
         Timer.__init__(self)
         self._engine = engine
         self._new_handler = new_handler
-        self._origin = origin
+        self._page = page
         self._cors_headers = cors_headers
         self._transport: asyncio.Transport | None = None
         self._buffer = bytearray()
@@ -112,7 +116,7 @@ class FastPollingProtocol(asyncio.Protocol, Timer):
         self._state = IDLE
         self._gzip = False
         self._reading_paused = False
-        self._congested = False
+        self._congested: UnreadAnswers | None = None
 
     # The connection.
 
@@ -123,6 +127,7 @@ class FastPollingProtocol(asyncio.Protocol, Timer):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
+        self._all_read()
         self._unregister()
         session, self._session = self._session, None
         if session is not None and session.poll is self:
@@ -185,7 +190,7 @@ class FastPollingProtocol(asyncio.Protocol, Timer):
                 return
             engine = self._engine
             max_body = MAX_BODY if engine.max_payload > MAX_BODY else engine.max_payload
-            request = read(engine.path, max_body, self._origin, data[:end], end + len(HEAD_END))
+            request = read(engine.path, max_body, self._page, data[:end], end + len(HEAD_END))
             session = None if request is None else engine.sessions.open.get(request.sid)
             if request is None or session is None or session.socket is not None or session.revision != 4:
                 self._hand_back()
@@ -206,7 +211,7 @@ class FastPollingProtocol(asyncio.Protocol, Timer):
         try:
             parts = begin_poll(session)
         except OverlappingRequest:
-            self._respond(BAD, BAD_BODY)
+            self._respond(OVERLAPPING, b"")
             return
         if parts:
             self._respond_parts(parts)
@@ -230,7 +235,7 @@ class FastPollingProtocol(asyncio.Protocol, Timer):
             begin_post(session)
             packets = iter(decode(body, 4, self._engine.max_packets))
         except OverlappingRequest:
-            self._respond(BAD, BAD_BODY)
+            self._respond(OVERLAPPING, b"")
         except engineio_packets.PayloadError as error:
             self._reject(session, error)
         else:
@@ -278,6 +283,11 @@ class FastPollingProtocol(asyncio.Protocol, Timer):
 
     # Flow control.
 
+    def _all_read(self) -> None:
+        if self._congested is not None:
+            self._congested.forget()
+            self._congested = None
+
     def _pause_reading(self) -> None:
         if self._transport is not None and not self._reading_paused:
             self._reading_paused = True
@@ -289,10 +299,11 @@ class FastPollingProtocol(asyncio.Protocol, Timer):
             self._transport.resume_reading()
 
     def pause_writing(self) -> None:
-        self._congested = True
+        if self._transport is not None:
+            self._congested = UnreadAnswers(self._engine, self._transport)
 
     def resume_writing(self) -> None:
-        self._congested = False
+        self._all_read()
         if self._session is None:
             self._resume_reading()
             self._next_request()

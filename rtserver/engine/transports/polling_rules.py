@@ -3,7 +3,7 @@
 Two shells carry them out: `polling` for requests that come through aiohttp, `polling_fastpath` for those that do not.
 The rules are those of Node's `engine.io` 6.6:
 
-1. One GET and one POST at a time. A second one of its kind ends the session and is answered 400.
+1. One GET and one POST at a time. A second one of its kind ends the session and is answered 400, without a body.
 2. A GET is answered with all that is queued. If nothing is, it hangs until the session wakes it.
 3. A POST is accepted completely or not at all: beyond `max_payload` bytes it is answered 413, a payload that does not
    decode 400, and either ends the session.

@@ -10,12 +10,15 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import Iterator
 from itertools import chain
 from typing import cast
 
 from aiohttp._websocket.helpers import websocket_mask
 
+from rtserver.engine.session.backpressure import UNCOUNTED
 from rtserver.engine.session.interfaces import EngineContext, MessageSink, Reason
 from rtserver.engine.session.session import Session
 from rtserver.engine.transports.websocket_writer import WebSocketWriter
@@ -23,16 +26,40 @@ from rtserver.protocol import frames
 from rtserver.protocol.engineio_packets import PayloadError
 
 LINGER_SECONDS = 1.0
-CLOSE_SECONDS = 5.0
+STALL_SECONDS = 5.0
+CLOSE_SECONDS = 30.0
+"""What a closing connection may take in all, as in Node; it is aborted before if nothing leaves for `STALL_SECONDS`."""
 MAX_MESSAGES = 128
 MAX_BYTES = 65536
 """What one event-loop iteration delivers of a connection. A compressed message counts with its inflated size."""
 
 
-class WebSocket(WebSocketWriter, asyncio.Protocol):
-    """As a timer, it waits for the answer to a close frame."""
+class _Ending:
+    """How the end of a connection goes on. `left`: bytes that the client has not received."""
 
-    __slots__ = ("_close_overdue", "_continue_due", "_reader", "_unparsed")
+    __slots__ = ("left", "overdue", "stalled")
+
+    def __init__(self) -> None:
+        now = time.monotonic()
+        self.left: float = math.inf
+        self.overdue = now + CLOSE_SECONDS
+        self.stalled = now + STALL_SECONDS
+
+    def goes_on(self, left: int) -> bool:
+        """Whether the client may have more time; `left` bytes of now."""
+        now = time.monotonic()
+        received, self.left = left < self.left, left
+        if received:
+            self.stalled = now + STALL_SECONDS
+        return received if left == 0 else now < min(self.overdue, self.stalled)
+
+
+class WebSocket(WebSocketWriter, asyncio.Protocol):
+    """As a timer, it waits for the answer to a close frame. While it closes, it implements `Waiter`."""
+
+    can_take = True
+
+    __slots__ = ("_continue_due", "_ending", "_reader", "_unparsed")
 
     def __init__(self, engine: EngineContext) -> None:
         super().__init__(engine)
@@ -40,7 +67,7 @@ class WebSocket(WebSocketWriter, asyncio.Protocol):
         self._unparsed: Iterator[frames.Message] | None = None
         """The messages in bytes that have been read; parsed as they are delivered."""
         self._continue_due = False
-        self._close_overdue = False
+        self._ending: _Ending | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._attach_transport(cast("asyncio.Transport", transport))
@@ -199,19 +226,26 @@ class WebSocket(WebSocketWriter, asyncio.Protocol):
 
     def fire(self) -> None:
         """Abort a connection that is closing for too long."""
-        transport = self._transport
-        if transport is None:
-            return
-        if not self._close_overdue and transport.get_write_buffer_size():
-            self._close_overdue = True
-            self._engine.wheel.start(self, CLOSE_SECONDS - LINGER_SECONDS)
-        else:
-            transport.abort()
+        ending = self._ending
+        if ending is not None and ending.goes_on(self.waiting + self.in_transit):
+            self._engine.wheel.start(self, LINGER_SECONDS)
+        elif self._transport is not None:
+            self._transport.abort()
+
+    @property
+    def closed(self) -> bool:
+        return self._transport is None
+
+    def close_as_slow(self) -> None:
+        """What waits for a client that has left is dropped; its session has ended already."""
+        self._engine.backpressure.remove(self)
+        if self._transport is not None:
+            self._transport.abort()
 
     def close(self, code: int = frames.NORMAL) -> None:
         """Send what is buffered and a close frame.
 
-        The client has `CLOSE_SECONDS` to receive it, and `LINGER_SECONDS` to answer.
+        The client has `CLOSE_SECONDS` to receive it, as long as it does, and `LINGER_SECONDS` to answer.
         """
         self._sink = None
         if self._transport is not None and not self._closing:
@@ -228,7 +262,10 @@ class WebSocket(WebSocketWriter, asyncio.Protocol):
         if transport is None or self._closing:
             return
         self._closing = True
+        self._ending = _Ending()
         self._engine.wheel.start(self, LINGER_SECONDS)
+        if (waiting := self.waiting) > UNCOUNTED:
+            self._engine.backpressure.count(self, waiting)
         if peer_closed or not transport.can_write_eof():
             transport.close()
             return
@@ -251,4 +288,5 @@ class WebSocket(WebSocketWriter, asyncio.Protocol):
         self._detach_transport()
         self._engine.sessions.websocket_closed()
         self._engine.wheel.stop(self)
+        self._engine.backpressure.remove(self)
         self._lose_sink(Reason.TRANSPORT_CLOSE if exc is None else Reason.TRANSPORT_ERROR)

@@ -22,13 +22,11 @@ cannot send. It must never close the descriptor, and must forget it before the n
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import socket
-import sys
-import termios
 from functools import partial
 
 from rtserver.engine.session.backpressure import OVERHEAD, UNCOUNTED
+from rtserver.engine.session.in_transit import in_transit
 from rtserver.engine.session.interfaces import EngineContext, MessageSink, Send
 from rtserver.engine.session.outbox import HELD, sent
 from rtserver.engine.session.prepared_message import PreparedMessage
@@ -164,13 +162,7 @@ class WebSocketWriter(Timer):
 
     @property
     def in_transit(self) -> int:
-        """See `SocketWriter`; 0 where the system does not tell."""
-        wrapper = None if self._transport is None else self._transport.get_extra_info("socket")
-        try:
-            queued = fcntl.ioctl(wrapper.fileno(), termios.TIOCOUTQ, bytes(4)) if wrapper is not None else b""
-        except (OSError, ValueError):
-            return 0
-        return int.from_bytes(queued, sys.byteorder)
+        return in_transit(self._transport)
 
     # Flow control of the transport.
 

@@ -26,8 +26,6 @@ OPEN, MEMBERS, ROLE = "open", "members", "role:"
 ADMIN = "admin"
 MODERATORS = frozenset({"moderator", ADMIN})
 """Roles that may change messages of others and the settings of rooms, and that ignore read-only and slow mode."""
-MAX_ROOMS = 1000
-"""Rooms that one socket may be in, so that a client cannot use unbounded memory."""
 
 
 class Access:
@@ -51,8 +49,10 @@ class Access:
         policy = await self.policy(room)
         if not has_role_for(policy, me):
             raise Forbidden("This room requires a role")
-        if len(client.rooms) >= MAX_ROOMS and room not in client.rooms:
-            raise Forbidden(f"A connection may be in {MAX_ROOMS} rooms at most")
+        # Before the membership is stored, which `client.join` comes too late for.
+        limit = client.connection.server.limits.max_rooms
+        if len(client.rooms) >= limit and room not in client.rooms:
+            raise Forbidden(f"A connection may be in {limit} rooms at most")
         return policy != MEMBERS
 
     async def check_participate(self, client: Client, where: Conversation) -> None:

@@ -4,7 +4,8 @@
    https://socket.io/docs/v4/server-socket-instance/#sockethandshake
 2. The request itself is not kept, and none of its secrets is logged.
 3. `X-Forwarded-For` is read only when the peer is a trusted proxy. Each proxy appends the address that it saw, so the
-   client's address is the right-most one that is not a trusted proxy. Anything further left may be forged.
+   client's address is the right-most one that is not a trusted proxy. Anything further left may be forged. No chain of
+   proxies has more than `MAX_PROXIES`: a client may have written thousands of their addresses to keep us busy.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class HandshakeReader:
 
     def _client_address(self, peer: str, headers: Mapping[str, str]) -> str:
         address = peer
-        for hop in reversed(headers.get("x-forwarded-for", "").split(",")):
+        for hop in reversed(headers.get("x-forwarded-for", "").rsplit(",", MAX_PROXIES)[-MAX_PROXIES:]):
             if not hop.strip():
                 continue
             seen = normal_address(hop)
@@ -67,6 +68,7 @@ KEPT_HEADERS = frozenset({
     "accept-language", "authorization", "cookie", "host", "origin", "referer", "user-agent", "x-forwarded-for",
     "x-forwarded-proto", "x-request-id",
 })  # fmt: skip
+MAX_PROXIES = 32
 SECRET_HEADERS = frozenset({"authorization", "cookie"})
 _ADDRESS = re.compile(r"[^?#]*")
 _NOTHING: Mapping[str, str] = MappingProxyType({})

@@ -18,7 +18,7 @@ from socketio import exceptions as socketio_exceptions
 
 from rtserver.errors import Refused
 from rtserver.sio.dispatch.event_table import CATCH_ALL
-from rtserver.sio.dispatch.interfaces import NO_ACK, AuthMode, Step
+from rtserver.sio.dispatch.interfaces import NO_ACK, AuthMode, Handler, Step
 from rtserver.sio.namespace.handler import apply_middleware, check_length
 from rtserver.sio.namespace.namespace import Namespace
 
@@ -33,6 +33,20 @@ def has_handlers(server: CompatServer, name: str, catch_all: bool = True) -> boo
     """Whether such handlers exist for a namespace; without `catch_all`, those for "*" do not count."""
     tables = (server.handlers, server.namespace_handlers, server.namespaces)
     return any(name in table or (catch_all and CATCH_ALL in table) for table in tables)
+
+
+def check_reachable(server: CompatServer, handler_of: Callable[[str], Handler[Any] | None]) -> None:
+    """Raise `ValueError` for handlers of a namespace that a `Namespace` class serves: they would never be called.
+
+    `handler_of`: the handler of that class, by the name of the namespace.
+    """
+    for name in (*server.handlers, *server.namespace_handlers):
+        handler = handler_of(name)
+        if handler is not None:
+            raise ValueError(
+                f"handlers are registered for the namespace {name}, which the class {type(handler.namespace).__name__} "
+                "serves, so they would never be called: move them into the class, or give one of the two another name"
+            )
 
 
 def compat_handler(server: CompatServer, name: str) -> CompatHandler:

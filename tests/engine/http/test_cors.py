@@ -275,6 +275,17 @@ async def test_an_allowed_page_can_read_every_refusal(serve):
         assert (answer.status, cors(answer).get("access-control-allow-origin")) == (503, PAGE)
 
 
+async def test_a_page_learns_that_a_hook_has_failed(serve):
+    async def fail(handshake):
+        raise RuntimeError("a secret")
+
+    served = await serve(cors_allowed_origins=PAGE, allow_request=fail)
+    for raw in (request("GET", POLLING, Origin=PAGE), upgrade("EIO=4&transport=websocket", Origin=PAGE)):
+        answer = await served.ask(raw)
+        assert (answer.status, cors(answer).get("access-control-allow-origin")) == (500, PAGE)
+        assert "secret" not in answer.text
+
+
 async def test_a_page_can_read_the_refusals_of_a_hook_that_raises(serve):
     async def refuse(handshake):
         raise web.HTTPTooManyRequests

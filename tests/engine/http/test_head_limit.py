@@ -111,6 +111,21 @@ async def test_a_head_that_never_ends_is_refused(served):
     assert (await wire.answer()).status == 431
 
 
+async def test_a_head_that_has_begun_must_end_in_time(served, monkeypatch):
+    monkeypatch.setattr("rtserver.engine.http.head_limit.HEAD_SECONDS", 0.2)
+    wire, half = await served.wire(), await served.wire()
+    raw = request("GET", POLLING)
+    for piece in (raw[:30], raw[30:]):
+        await wire.send(piece)
+        await asyncio.sleep(0.01)
+    assert (await wire.answer()).status == 200
+    await half.send(raw[:30])
+    assert await asyncio.wait_for(half.reader.read(), 5) == b""
+    # The time of a head is over with the head: that connection is still there.
+    query = f"{POLLING}&sid={served.listener.last.session.id}"
+    assert (await wire.ask(request("POST", query, b"4a"))).status == 200
+
+
 async def test_a_head_behind_another_request_is_measured_too(served):
     query, _ = await served.poll_session()
     wire = await served.wire()

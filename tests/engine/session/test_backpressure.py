@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from rtserver.engine.session import backpressure as module
-from rtserver.engine.session.backpressure import HARD_FACTOR, LOOK_SECONDS, PROGRESS, SLOW_SECONDS, Backpressure
+from rtserver.engine.session.backpressure import (
+    DEAD_SECONDS,
+    HARD_FACTOR,
+    LOOK_SECONDS,
+    PROGRESS,
+    SLOW_SECONDS,
+    Backpressure,
+)
 from rtserver.timer_wheel import Wheel
 
 LIMIT = 100_000
@@ -74,12 +81,14 @@ async def test_a_client_without_progress_is_closed_after_a_while(backpressure, c
     assert (backpressure.total, backpressure.is_set) == (0, False)
 
 
-async def test_a_client_with_little_waiting_is_not_closed(backpressure, clock):
+async def test_a_client_with_little_waiting_has_more_time(backpressure, clock):
     client = Reader(backpressure)
     client.send(LIMIT)
-    for _ in range(100):
+    for _ in range(round(DEAD_SECONDS / LOOK_SECONDS) - 1):
         look(backpressure, clock)
     assert not client.closed
+    look(backpressure, clock)
+    assert client.closed == 1
 
 
 async def test_a_client_that_takes_its_time_is_not_closed(backpressure, clock):
@@ -198,6 +207,41 @@ async def test_of_those_without_progress_the_one_with_most_waiting_goes_first(ba
         other.send(LIMIT)
     assert [client.closed for client in clients[:5]] == [0] * 5
     assert not fresh.closed
+
+
+async def test_those_that_read_a_little_of_very_much_do_not_have_others_closed(backpressure, clock):
+    """A few clients may fill the total, and take just enough to count as making progress."""
+    hogs = [Reader(backpressure) for _ in range(8)]
+    polling = [Reader(backpressure, can_take=False) for _ in range(20)]
+    for client in polling:
+        client.send(20_000)
+    for hog in hogs:
+        while hog.waiting < LIMIT * 11:
+            hog.send(LIMIT)
+    for _ in range(20):
+        for hog in hogs:
+            if not hog.closed:
+                hog.waiting -= PROGRESS
+        look(backpressure, clock)
+        for hog in hogs:
+            if not hog.closed:
+                hog.send(LIMIT)
+    assert any(hog.closed for hog in hogs)
+    assert not any(client.closed for client in polling)
+
+
+async def test_of_two_with_as_much_waiting_the_one_without_progress_goes_first(backpressure, clock):
+    stalled = [Reader(backpressure) for _ in range(8)]
+    taking = [Reader(backpressure) for _ in range(8)]
+    for client in (*stalled, *taking):
+        while client.waiting < LIMIT * 6:
+            client.send(LIMIT)
+    look(backpressure, clock, 2 * LOOK_SECONDS)
+    for client in taking:
+        client.waiting -= PROGRESS
+    Reader(backpressure).send(LIMIT * 5)
+    assert any(client.closed for client in stalled)
+    assert not any(client.closed for client in taking)
 
 
 async def test_making_room_loses_no_message_of_those_who_stay(backpressure):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import socket
 
 import aiohttp
 import pytest
@@ -111,7 +112,8 @@ async def test_a_second_poll_is_refused_and_ends_the_session(serve, connect):
     first, second = await connect(served, query), await connect(served, query)
     await first.send(get(query))
     await eventually(lambda: recorder.session.poll)
-    assert (await second.ask(get(query))).status == 400
+    answer = await second.ask(get(query))
+    assert (answer.status, answer.body) == (400, b"")
     assert (await first.answer()).text == "1"
     assert await recorder.closed() == "transport error"
     await served.deserted()
@@ -230,7 +232,8 @@ async def test_an_overlapping_post_is_refused_and_ends_the_session(serve, connec
     first, second = await served.wire(), await connect(served, query)
     await first.send(request("POST", query, b"4a", Content_Length="100"))
     await eventually(lambda: recorder.session.post)
-    assert (await second.ask(post(query, "4b"))).status == 400
+    answer = await second.ask(post(query, "4b"))
+    assert (answer.status, answer.body) == (400, b"")
     assert await recorder.closed() == "transport error"
     await first.ended()
     assert recorder.messages == []
@@ -609,3 +612,48 @@ async def test_a_client_of_version_2_that_pings_and_does_not_poll_is_closed_as_s
     await served.ask(request("POST", query, b"1:2" * 200))
     assert await recorder.closed() == "transport error"
     assert served.metrics.slow_clients == 1
+
+
+async def unread(served):
+    """A connection whose client reads little, with tiny buffers on both sides; and aiohttp's handler of it."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.connect(("127.0.0.1", served.port))
+    known = set(served.runner.server.connections)
+    wire = await served.wire(sock=sock, limit=1024)
+    await wire.send(request("GET", "none"))
+    await eventually(lambda: set(served.runner.server.connections) - known)
+    (handler,) = set(served.runner.server.connections) - known
+    handler.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    assert (await wire.answer()).status == 400
+    return wire, handler
+
+
+async def test_nothing_is_answered_behind_an_answer_that_is_not_read(serve):
+    served = await serve(allow_eio3=True)
+    query, recorder = await served.poll_session_3()
+    wire, handler = await unread(served)
+    recorder.send("x" * 900_000)
+    await wire.send(*[request("GET", query)] * 5)
+    await eventually(lambda: handler._paused)
+    for _ in range(5):
+        recorder.send("y" * 100_000)
+        await asyncio.sleep(0.01)
+    assert recorder.session.waiting >= 500_000, "it waits in the queue, which has a bound"
+    assert handler.transport.get_write_buffer_size() < 1_000_000
+    assert served.engine._state.backpressure.total >= 500_000 + 500_000
+    assert len((await wire.answer()).body) >= 900_001
+    assert len((await wire.answer()).body) >= 500_000
+    await eventually(lambda: not served.engine._state.backpressure.total)
+
+
+async def test_an_answer_that_is_never_read_is_dropped(serve, monkeypatch):
+    monkeypatch.setattr("rtserver.engine.session.backpressure.DEAD_SECONDS", 0.1)
+    served = await serve(allow_eio3=True)
+    query, recorder = await served.poll_session_3()
+    wire, handler = await unread(served)
+    recorder.send("x" * 900_000)
+    await wire.send(request("GET", query))
+    await eventually(lambda: handler._paused)
+    await eventually(lambda: handler.transport is None)
+    assert not served.engine._state.backpressure.total

@@ -184,15 +184,36 @@ async def deaf(served: Served) -> tuple[Wire, str]:
     return wire, f"{POLLING}&sid={served.listener.last.session.id}"
 
 
-async def test_a_second_poll_is_refused_and_ends_the_session(serve):
-    served = await serve()
-    wire, query = await opened(served)
+async def test_answers_that_are_not_read_are_counted_with_the_rest(serve):
+    """What a poll took waits for its connection: a client could have any amount sent so, and not read it."""
+    served = await serve(outbox_total=8_000_000)
+    backpressure = served.engine._state.backpressure
+    wire, query = await deaf(served)
+    (connection,) = served.engine._state.idle_connections
+    transport = connection._transport
+    served.listener.last.send("x" * 7_000_000)
     await wire.send(request("GET", query))
-    await eventually(lambda: served.listener.last.session.poll is not None)
-    second = await served.wire()
-    assert (await second.ask(request("GET", query))).status == 400
-    assert (await wire.answer()).text == "1"
-    assert await served.listener.last.closed() == "transport error"
+    await eventually(lambda: transport.get_write_buffer_size() > 4_000_000)
+    assert backpressure.total > 4_000_000
+    # Another client is sent more than there is room for: the bytes that are not read make room.
+    _, other = await served.poll_session()
+    other.send("y" * 3_900_000)
+    await eventually(lambda: connection not in served.engine._state.idle_connections)
+    assert not other.reasons
+    assert served.metrics.slow_clients == 1
+    assert other.session.waiting > 3_900_000
+    assert backpressure.total >= 3_900_000
+    assert backpressure.total < 4_000_000
+
+
+async def test_answers_that_are_read_slowly_arrive(serve):
+    served = await serve()
+    wire, query = await deaf(served)
+    served.listener.last.send("x" * 3_000_000)
+    await wire.send(request("GET", query))
+    await eventually(lambda: served.engine._state.backpressure.total)
+    assert len((await wire.answer()).body) == 3_000_001
+    await eventually(lambda: not served.engine._state.backpressure.total)
 
 
 async def test_an_invalid_payload_is_refused_and_ends_the_session(serve):
@@ -251,6 +272,24 @@ async def test_a_request_of_another_origin_is_checked_by_aiohttp(serve):
     assert posted.headers["access-control-allow-origin"] == "http://good"
     assert len(served.engine._state.idle_connections) == 1
     assert (await wire.ask(request("POST", query, b"4x", Origin="http://evil"))).status == 403
+
+
+async def test_a_request_to_another_host_is_checked_by_aiohttp(serve):
+    """A proxy may send the requests of several sites over one connection; the origin is compared with the host."""
+    served = await serve()
+    wire, query = await opened(served, Origin="http://evil", Host="evil")
+    posted = await wire.ask(request("POST", query, b"4x", Origin="http://evil", Host="evil"))
+    assert posted.headers["access-control-allow-origin"] == "http://evil"
+    assert len(served.engine._state.idle_connections) == 1
+    assert (await wire.ask(request("POST", query, b"4x", Origin="http://evil", Host="good"))).status == 403
+
+
+async def test_without_an_origin_the_host_does_not_matter(serve):
+    served = await serve()
+    wire, query = await opened(served, Host="one")
+    assert (await wire.ask(request("POST", query, b"4x", Host="two"))).status == 200
+    assert len(served.engine._state.idle_connections) == 1
+    assert (await wire.ask(request("POST", query, b"4x", Origin="http://evil", Host="one"))).status == 403
 
 
 async def test_middlewares_of_the_application_see_every_request(serve):

@@ -643,6 +643,45 @@ async def test_messages_sent_before_a_close_arrive(serve):
     await served.deserted()
 
 
+async def test_the_last_words_arrive_as_long_as_the_client_reads(serve, monkeypatch):
+    monkeypatch.setattr("rtserver.engine.transports.websocket.LINGER_SECONDS", 0.05)
+    monkeypatch.setattr("rtserver.engine.transports.websocket.STALL_SECONDS", 0.5)
+    served = await serve()
+    wire, recorder = await slow_reader(served)
+    transport = recorder.session.socket._transport
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    recorder.send("x" * 2_000_000)
+    recorder.session.close("forced close")
+    began, received = asyncio.get_running_loop().time(), b""
+    while len(received) < 2_000_000:
+        chunk = await asyncio.wait_for(wire.reader.read(40_000), 5)
+        assert chunk, f"lost after {len(received)} bytes"
+        received += chunk
+        await asyncio.sleep(0.03)
+    assert asyncio.get_running_loop().time() - began > 1, "this took twice as long as a client may stall"
+    wire.abort()
+    await served.deserted()
+
+
+async def test_what_waits_behind_a_close_is_counted_with_the_rest(serve, monkeypatch):
+    """Otherwise a client could have much sent, leave, and come again, as often as it likes."""
+    served = await serve(outbox_total=20_000_000)
+    backpressure = served.engine._state.backpressure
+    wires, transports = [], []
+    for _ in range(6):
+        wire, recorder = await slow_reader(served)
+        wires.append(wire)
+        transports.append(recorder.session.socket._transport)
+        recorder.send("x" * 10_000_000)
+        recorder.session.close("forced close")
+        assert backpressure.total > 1_000_000
+        assert sum(transport.get_write_buffer_size() for transport in transports) <= 30_000_000
+    for wire in wires:
+        wire.abort()
+    await served.deserted()
+    assert not backpressure.total
+
+
 async def test_a_client_that_does_not_answer_a_close_is_aborted(serve, monkeypatch):
     monkeypatch.setattr("rtserver.engine.transports.websocket.LINGER_SECONDS", 0.05)
     monkeypatch.setattr("rtserver.engine.transports.websocket.CLOSE_SECONDS", 0.1)

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -39,8 +40,14 @@ async def chat(tmp_path: Path) -> AsyncIterator[Chat]:
 
 
 @pytest.fixture
-async def url(chat: Chat) -> AsyncIterator[str]:
-    server = Server(authenticator=Tokens(), event_rate=None)
+def server_arguments() -> dict[str, Any]:
+    """Arguments of the server of `url`; tests parametrise it."""
+    return {}
+
+
+@pytest.fixture
+async def url(chat: Chat, server_arguments: dict[str, Any]) -> AsyncIterator[str]:
+    server = Server(authenticator=Tokens(), event_rate=None, **server_arguments)
     server.add_namespace(chat)
     app = web.Application()
     server.attach(app)

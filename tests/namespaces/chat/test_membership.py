@@ -54,3 +54,19 @@ async def test_a_member_removed_while_joining_is_not_in_the_room(chat: Chat, per
     assert (await joining)["error"]["code"] == "room_not_joined"
     assert (await eve.call("typing", {"room": "board", "typing": True}))["error"]["code"] == "room_not_joined"
     assert (await eve.call("join", {"room": "board"}))["ok"], "it is open, after all"
+
+
+@pytest.mark.parametrize("server_arguments", [{"max_rooms": 3}])
+async def test_a_socket_in_too_many_rooms_becomes_no_member_of_another(chat: Chat, person: Join) -> None:
+    eve = await person("eve")
+    await chat.sockets_join("a", "b", "c")
+    refused = (await eve.call("join", {"room": "d"}))["error"]
+    assert (refused["code"], refused["message"]) == ("forbidden", "A connection may be in 3 rooms at most")
+    assert (await eve.call("rooms", {}))["rooms"] == []
+
+
+@pytest.mark.parametrize("server_arguments", [{"max_rooms": 2000}])
+async def test_the_limit_of_rooms_may_be_above_the_default(chat: Chat, person: Join) -> None:
+    eve = await person("eve")
+    await chat.sockets_join(*map(str, range(1500)))
+    assert (await eve.call("join", {"room": "board"}))["ok"]

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import json
 import logging
+import re
 
 import engineio
 import pytest
@@ -238,6 +239,44 @@ def test_the_page_lists_what_raises():
         assert name in page
     for name in ENGINE_REFUSING:
         assert f"{name}()" in page
+
+
+# Handlers that a `Namespace` class hides.
+
+
+class Hiding(Namespace, path="/hidden"):
+    auth = "none"
+
+
+class HidingPattern(Namespace, path=re.compile("/hid.*")):
+    auth = "none"
+
+
+def function(server):
+    server.on("news", lambda sid: None, namespace="/hidden")
+
+
+def classed(server):
+    server.register_namespace(socketio.AsyncNamespace("/hidden"))
+
+
+@pytest.mark.parametrize("register", [function, classed])
+@pytest.mark.parametrize("namespace", [Hiding, HidingPattern])
+async def test_handlers_of_a_namespace_that_a_class_serves_are_rejected_at_the_start(namespace, register):
+    server = Server()
+    server.add_namespace(namespace())
+    register(server)
+    with pytest.raises(ValueError, match=f"the namespace /hidden, which the class {namespace.__name__} serves"):
+        await server.start()
+
+
+async def test_catch_all_handlers_serve_the_namespaces_that_no_class_serves(serve, raw):
+    server = Server()
+    server.on("*", lambda *args: "caught", namespace="*")
+    served = await serve(Hiding(), server=server)
+    client = await raw(served.url)
+    await client.connect("/other")
+    assert await client.call("/other", "news") == ["caught"]
 
 
 # Logging.

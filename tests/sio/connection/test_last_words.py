@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import pytest
 
@@ -82,12 +81,10 @@ async def test_an_official_client_gets_the_last_words(serve, js, during_upgrade,
     hall = Hall()
     served = await serve(hall)
     during_upgrade(packet, lambda: end(served, hall))
-    began = time.monotonic()
-    client = await js(served.url, reconnection=False)
+    client = await js(served.url, reconnection=False, wait=False)  # the end may come as soon as the connection
     assert await client.next("last") == ["words"]
-    await eventually(lambda: not client.is_connected)
+    assert await client.disconnected() != "ping timeout", "the client has to notice that its server is silent"
     await eventually(lambda: hall.left)
-    assert time.monotonic() - began < 10, "not only when the client notices that its server is silent"
     assert len(hall.left) == 1
     await served.deserted()
 
@@ -97,7 +94,7 @@ async def test_an_official_client_that_was_kicked_does_not_come_back(serve, js, 
     hall = Hall()
     served = await serve(hall)
     during_upgrade(packet, lambda: kick(served, hall))
-    client = await js(served.url, reconnectionDelay=10, reconnectionDelayMax=10)
+    client = await js(served.url, reconnectionDelay=10, reconnectionDelayMax=10, wait=False)
     assert await client.disconnected() == "io server disconnect"
     await served.deserted()
     assert len(hall.members) == 1
