@@ -311,6 +311,11 @@ class TestHelp:
         result = rtserver("--version", folder=tmp_path)
         assert (result.code, result.out.split()[0]) == (0, "rtserver")
 
+    def test_as_a_module(self, tmp_path: Path) -> None:
+        command = [sys.executable, "-m", "rtserver", "--version"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+        assert done.stdout.startswith("rtserver ")
+
     def test_help_names_every_command_and_the_exit_codes(self, tmp_path: Path) -> None:
         text = rtserver("--help", folder=tmp_path).out
         for word in ("serve", "token", "config", "db", "Exit codes"):

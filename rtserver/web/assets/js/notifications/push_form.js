@@ -15,7 +15,10 @@ export async function startPushForm(user, users) {
   input("to").value = user.id;
   byId("people").append(...users.map(({ id, name }) => h("option", { value: id }, name)));
   onSubmit(form("push"), send);
-  form("push").addEventListener("input", showCommand);
+  form("push").addEventListener("input", () => {
+    showProblem("");
+    showCommand();
+  });
   showCommand();
   button("push-send").hidden = !(await serviceToken());
 }
