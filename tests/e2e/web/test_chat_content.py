@@ -44,7 +44,7 @@ async def test_links_are_safe_and_texts_keep_their_direction(tabs: Tabs, develop
         )
         assert found == [[link, "noopener noreferrer nofollow", "_blank"] for link in links], text
     await expect(alice.locator(".message .mention.me")).to_have_text("@alice")
-    assert await alice.locator(".message .text").last.evaluate("(text) => getComputedStyle(text).direction") == "rtl"
+    await expect(alice.locator(".message .text").last).to_have_css("direction", "rtl")
     await fits(alice)
 
 

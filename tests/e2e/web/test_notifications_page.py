@@ -223,15 +223,15 @@ async def test_an_empty_inbox_says_so_and_a_deletion_can_be_taken_back(tabs: Tab
     page = await inbox(tabs, "alice", PHONE)
     blank = page.locator(".blank")
     await expect(blank).to_contain_text("No notifications")
-    centred = "(row) => getComputedStyle(row).textAlign + getComputedStyle(row).display"
-    assert await blank.evaluate(centred) == "centergrid"
+    await expect(blank).to_have_css("text-align", "center")
+    await expect(blank).to_have_css("display", "grid")
 
     for message in ("מה שלומך Bob", "w" * 300, "See https://example.com/1."):
         await push(development, user="alice", type="t" * 200, message=message)
     notes = page.locator(".note")
     await expect(notes).to_have_count(3)
     await expect(notes.nth(0).get_by_role("link")).to_have_attribute("href", "https://example.com/1")
-    assert await notes.nth(2).locator(".note-text").evaluate("(text) => getComputedStyle(text).direction") == "rtl"
+    await expect(notes.nth(2).locator(".note-text")).to_have_css("direction", "rtl")
     assert await page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     other = await inbox(tabs, "alice")
     await expect(other.locator(".note")).to_have_count(3)
