@@ -5,9 +5,9 @@ BIN := $(VENV)/bin
 NODE_BIN := node_modules/.bin
 C_FILES = $(shell find benchmarks -name '*.[ch]' -not -path 'benchmarks/build/*')
 MAKEFLAGS += --no-print-directory
-# Four workers, also on two cores: most tests wait for something. The tests of one file stay together, in their order;
+# Three workers, also on two cores: most tests wait for something. The tests of one file stay together, in their order;
 # tests/conftest.py decides which file comes first.
-PYTEST_ARGS := -n 4 --dist loadfile --no-loadscope-reorder
+PYTEST_ARGS := -n 3 --dist loadfile --no-loadscope-reorder
 AT_ONCE = $(MAKE) --jobs=2 --output-sync=target
 .DEFAULT_GOAL := help
 .PHONY: help setup run test check check-types check-python check-web-and-c test-tools bench bench-cluster bench-durable lock clean

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,20 @@ async def emit_all_the_time(url: str, key: str, until: asyncio.Event) -> set[int
                 statuses.add(answer.status)
             await asyncio.sleep(0.01)
     return statuses
+
+
+async def until_chosen(url: str, instance: str) -> None:
+    """Wait until the proxy opens sessions on that instance again."""
+    async with aiohttp.ClientSession() as http:
+        polling = f"{url}/socket.io/?EIO=4&transport=polling"
+        while True:
+            async with http.get(polling, ssl=False) as answer:
+                opened = (await answer.text())[1:] if answer.status == 200 else "{}"
+            if sid := json.loads(opened).get("sid", ""):
+                await http.post(f"{polling}&sid={sid}", data="1", ssl=False)
+            if sid.startswith(instance):
+                return
+            await asyncio.sleep(0.05)
 
 
 async def test_a_rolling_restart_loses_no_message_and_costs_each_client_one_reconnect(
@@ -56,6 +71,7 @@ async def test_a_rolling_restart_loses_no_message_and_costs_each_client_one_reco
     emitting = [asyncio.create_task(emit_all_the_time(url, a.api_key, over)) for url in urls]
     talking = [asyncio.create_task(talker.talk(over)) for talker in talkers]
     await a.restart()
+    await asyncio.gather(*(until_chosen(url, "a-") for url in urls))
     await b.restart()
     over.set()
     await asyncio.gather(*talking)

@@ -93,7 +93,8 @@ async def test_a_running_handler_can_still_ack(start: Start, js: Any, transports
     assert await idle.disconnected() == "transport close"
     assert not answer.done()
     assert await answer == {"ok": True}
-    assert await working.disconnected() == "transport close"
+    # The server is not bound to wait for one more poll: a client that polls later finds nobody.
+    assert await working.disconnected() in ("transport close", "transport error")
     assert working.received("worked")
     assert await server.exited(10) == 0
 

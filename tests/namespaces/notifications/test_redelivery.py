@@ -100,7 +100,8 @@ async def test_unacked_pushes_are_repeated_in_their_current_state(open_device: O
     for _ in range(4):
         await deaf.next("notification", where=lambda n, *_: n["id"] == third["id"])
     assert len(deaf.received("notification")) == before + 4, "what was read is not sent again"
-    assert [n["message"] for n, *_ in phone.received("notification") if n["id"] != first["id"]] == ["two", "three"]
+    later = [n["message"] for n, *_ in phone.received("notification") if n["id"] != first["id"]]
+    assert list(dict.fromkeys(later)) == ["two", "three"]  # an ack that came late may have led to a repetition
     [fourth] = (await ask("POST", "notifications", user="alice", type="t", message="four"))["notifications"]
     assert await devices_of(ask, fourth["id"], 1) == ["phone"]
 
