@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 from playwright.async_api import Browser
 
+from rtserver.config.dev_secret import page_key
 from tests.e2e.web.tabs import Tabs
 from tests.support.preloaded import PreloadedInterpreter
 from tests.support.rtserver_process import RtServer
@@ -22,6 +23,6 @@ async def development(server: Callable[..., Awaitable[RtServer]]) -> RtServer:
 
 @pytest.fixture
 async def tabs(browser: Browser, development: RtServer) -> AsyncIterator[Tabs]:
-    opened = Tabs(browser, development.url)
+    opened = Tabs(browser, development.url, page_key(development.secret))
     yield opened
     assert opened.errors == []
