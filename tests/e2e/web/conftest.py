@@ -14,7 +14,6 @@ from tests.support.js_driver import JsClients
 from tests.support.preloaded import PreloadedInterpreter
 from tests.support.rtserver_process import RtServer
 
-
 _HERE = Path(__file__).parent
 
 
