@@ -131,7 +131,9 @@ class _Composition:
             outbox_total=settings.outbox_total,
             cors_allowed_origins=self.origins,
         )
-        self.chat = ChatParts(settings, self.database, self.messages, self.presence, self.notifier)
+        self.chat = ChatParts(
+            settings, self.database, self.messages, self.presence, self.notifier, self.server.engine.stalls
+        )
         if self.bus is not None:
             self.bus.on_change(self.chat.redis_changed)
         chat = self.chat.namespace
@@ -160,7 +162,7 @@ class _Composition:
 
     def _http_parts(self) -> Iterable[Any]:
         settings, development = self.settings, self.settings.mode == "development"
-        checks: dict[str, Any] = {"database": self.database.ping}
+        checks: dict[str, Any] = {"database": self.database.check, **self.chat.checks()}
         if self.bus is not None:
             checks["redis"] = self.bus.ping
         yield Health(instance=self.instance, version=VERSION, checks=checks, draining=self.draining.is_set)

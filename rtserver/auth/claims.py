@@ -14,7 +14,7 @@ row or a log line:
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rtserver.identity import API_KEY, Identity
@@ -109,3 +109,17 @@ def _time(claim: str, value: Any, report: Report) -> float:
         report(claim, "it is not in seconds")
         seconds /= 1000
     return seconds
+
+
+def check_issuer(claims: Mapping[str, Any], accepted: Sequence[str]) -> None:
+    """Raise `ValueError` unless `iss` is one of these; none: any."""
+    if accepted and (not isinstance(claims.get("iss"), str) or claims["iss"] not in accepted):
+        raise ValueError("its issuer is not accepted")
+
+
+def check_audience(claims: Mapping[str, Any], accepted: Sequence[str]) -> None:
+    """Raise `ValueError` unless `aud`, text or a list of it, names one of these; none: any."""
+    named = claims.get("aud")
+    audience = named if isinstance(named, list) else [named]
+    if accepted and (any(not isinstance(name, str) for name in audience) or not set(audience) & set(accepted)):
+        raise ValueError("its audience is not accepted")

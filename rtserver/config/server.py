@@ -14,7 +14,7 @@ class ServerSettings(BaseModel):
     """The group "Server". Other groups inherit from it where their defaults depend on mode, port or data folder."""
 
     GROUP: ClassVar[str] = "Server"
-    model_config = ConfigDict(use_attribute_docstrings=True, defer_build=True)
+    model_config = ConfigDict(defer_build=True)
 
     mode: kind.Mode = "development"
     """`development` makes its own secret, serves the demo pages and prints ready-made tokens to a terminal;
@@ -46,7 +46,7 @@ class LogSettings(BaseModel):
     """The group "Logs"."""
 
     GROUP: ClassVar[str] = "Logs"
-    model_config = ConfigDict(use_attribute_docstrings=True, defer_build=True)
+    model_config = ConfigDict(defer_build=True)
 
     log_level: kind.LogLevel = "info"
     """The least important level that is logged."""

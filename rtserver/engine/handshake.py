@@ -110,7 +110,7 @@ class Handshaker:
         `tail`: bytes that arrived behind the request.
         """
         engine = self._engine
-        if engine.sessions.yielding or "websocket" not in engine.options.transports or self.needs_request:
+        if not engine.sessions.opens_here or "websocket" not in engine.options.transports or self.needs_request:
             return False
         try:
             accepted = self._accept_websocket(request, self._origins.headers(request))

@@ -7,7 +7,7 @@ requests are checked in Node's order and answered with Node's statuses (`engine.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import engineio
@@ -97,6 +97,8 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
         """The open sessions by their ids, under python-engineio's name."""
         self.wheel = self._state.wheel
         """The timers of all sessions."""
+        self.stalls = self._state.stalls
+        """When this process did not run."""
         self.cork = self._state.cork
         self.peer_workers: PeerWorkers | None = None
         """Set before the first request, where several processes serve one port."""
@@ -278,6 +280,10 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
     def yield_handshakes(self, yielding: bool) -> None:
         """Have new sessions opened by `peer_workers`, as long as one of them does."""
         self._sessions.yielding = yielding
+
+    def share_handshakes(self, crowded: Callable[[], bool]) -> None:
+        """Have new sessions opened by `peer_workers` while `crowded()`, as long as one of them does."""
+        self._sessions.crowded = crowded
 
     @property
     def is_drained(self) -> bool:

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from rtserver.auth.issuer import issue
-from rtserver.auth.keys import Key, public_keys, secret_keys
+from rtserver.auth.keys import Key, secret_keys
+from rtserver.auth.public_keys import public_keys
 from rtserver.auth.verifier import MAX_TOKEN_LENGTH, TokenVerifier
 from rtserver.errors import Refused
 from rtserver.identity import Identity

@@ -12,6 +12,7 @@ from rtserver.engine.session.cork import Cork
 from rtserver.engine.session.interfaces import EngineMetrics, IdleConnection
 from rtserver.engine.session.options import EngineOptions
 from rtserver.engine.session.registry import SessionRegistry
+from rtserver.stall import Stalls
 from rtserver.timer_wheel import Wheel
 
 log = structlog.get_logger("rtserver.engine")
@@ -23,7 +24,7 @@ class EngineState:
     __slots__ = (
         "backpressure", "binding", "cork", "gzip_threshold", "heartbeat_timeout", "idle_connections", "idle_wheel",
         "max_packets", "max_payload", "metrics", "options", "path", "ping_interval", "ping_timeout", "sessions",
-        "wheel",
+        "stalls", "wheel",
     )  # fmt: skip
 
     def __init__(self, options: EngineOptions, metrics: EngineMetrics, idle_tick: float) -> None:
@@ -42,7 +43,9 @@ class EngineState:
         """Binds sessions to the visitor's cookie, where one identifies visitors."""
         self.sessions = SessionRegistry()
         self.idle_connections: set[IdleConnection] = set()
-        self.wheel = Wheel(min(0.1, max(0.005, min(options.ping_interval, options.ping_timeout) / 20)))
+        self.stalls = Stalls()
+        tick = min(0.1, max(0.005, min(options.ping_interval, options.ping_timeout) / 20))
+        self.wheel = Wheel(tick, on_late=self.stalls.note)
         """Timers of sessions: heartbeats, closing, upgrades."""
         self.backpressure = Backpressure(self.wheel, options.outbox_limit, options.outbox_total)
         self.idle_wheel = Wheel(idle_tick)
