@@ -5,7 +5,9 @@
 2. Any input leads to an `Identity` or to `Refused`.
 3. The reason of a rejection goes to the log, for the operator. The client learns "expired", "not yet valid" or
    "invalid", nothing else.
-4. `exp` and `nbf` decide when a token is valid, within the leeway. `iat` does not: RFC 7519 §4.1.6 gives it no such
+4. A token is written in one way only (RFC 7515, section 2): base64url without padding, line breaks, other characters
+   or bits that say nothing (`tokens.split`). Otherwise one signature would have many texts.
+5. `exp` and `nbf` decide when a token is valid, within the leeway. `iat` does not: RFC 7519 §4.1.6 gives it no such
    meaning, and the clock of an issuer may be ahead.
 """
 

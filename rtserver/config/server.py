@@ -17,8 +17,8 @@ class ServerSettings(BaseModel):
     model_config = ConfigDict(defer_build=True)
 
     mode: kind.Mode = "development"
-    """`development` makes its own secret, serves the demo pages and prints ready-made tokens; `production` refuses to
-    start with unsafe settings."""
+    """`development` makes its own secret, serves the demo pages and prints ready-made tokens to a terminal;
+    `production` refuses to start with unsafe settings."""
     host: kind.HostName = "127.0.0.1"
     """The address to listen on; `0.0.0.0` is every interface, as in a container, `::` the same over IPv6 and IPv4, and
     `unix:/run/rtserver/socket` a Unix socket for a proxy on this machine

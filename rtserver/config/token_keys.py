@@ -32,7 +32,8 @@ class TokenSettings(ServerSettings):
     jwt_leeway: kind.Skew = 10.0
     """Seconds that the clocks of the issuer and of this server may differ."""
     jwt_cookie: kind.CookieName | None = None
-    """Accept the token from the cookie of this name too."""
+    """Accept the token from the cookie of this name too. Later requests of a session that was opened with it need it
+    too; JSONP is off."""
     jwt_query: kind.Switch = False
     """Accept the token as `?token=…` too. URLs end up in the logs of proxies, so leave it off if you can."""
     api_key: kind.ApiKey | None = None

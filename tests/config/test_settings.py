@@ -280,6 +280,10 @@ class TestProduction:
     def test_open_origins_are_rejected(self, origins: str) -> None:
         fault = only_fault(mode="production", jwt_secret=STRONG, cors_origins=origins)
         assert fault.startswith("RTSERVER_CORS_ORIGINS must")
+        fault = only_fault(mode="production", jwt_secret=STRONG, cors_origins=origins, jwt_cookie="token")
+        assert fault.startswith("RTSERVER_CORS_ORIGINS must")
+        # Browsers add the cookie for every page, in development too.
+        assert "RTSERVER_JWT_COOKIE" in only_fault(cors_origins=origins, jwt_cookie="token")
 
     def test_a_short_api_key_is_rejected_and_not_shown(self) -> None:
         fault = only_fault(mode="production", jwt_secret=STRONG, api_key="kurzkurz")

@@ -27,6 +27,7 @@ from rtserver.engine.session.interfaces import (
 )
 from rtserver.engine.session.outbox import HELD, Outbox
 from rtserver.engine.session.prepared_message import Part, PreparedMessage, part_frame
+from rtserver.ids import first_half, without_secret
 from rtserver.protocol import engineio_packets
 from rtserver.protocol.frames import TEXT, frame
 from rtserver.timer_wheel import LATE
@@ -50,6 +51,11 @@ class Session(Outbox):
         self.post: PendingPost | None = None
         self.upgrade: PendingUpgrade | None = None
         self._awaits_pong = False
+
+    @property
+    def public_id(self) -> str:
+        """The part of the id that may be logged and shown: the whole id gives access to the session."""
+        return without_secret(self.id) if self.revision == 3 else first_half(self.id)
 
     @property
     def transport(self) -> str:
@@ -281,7 +287,7 @@ class Session(Outbox):
 
     def close_as_slow(self) -> None:
         """Close at once, and report the client as slow."""
-        self._engine.slow_client(self.id)
+        self._engine.slow_client(self.public_id)
         if self.closed:
             self._forget()
         else:

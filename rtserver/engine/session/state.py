@@ -6,6 +6,7 @@ import math
 
 import structlog
 
+from rtserver.engine.http.cookie_binding import CookieBinding
 from rtserver.engine.session.backpressure import Backpressure
 from rtserver.engine.session.cork import Cork
 from rtserver.engine.session.interfaces import EngineMetrics, IdleConnection
@@ -21,8 +22,9 @@ class EngineState:
     """Implements `EngineContext`."""
 
     __slots__ = (
-        "backpressure", "cork", "gzip_threshold", "heartbeat_timeout", "idle_connections", "idle_wheel", "max_packets",
-        "max_payload", "metrics", "options", "path", "ping_interval", "ping_timeout", "sessions", "stalls", "wheel",
+        "backpressure", "binding", "cork", "gzip_threshold", "heartbeat_timeout", "idle_connections", "idle_wheel",
+        "max_packets", "max_payload", "metrics", "options", "path", "ping_interval", "ping_timeout", "sessions",
+        "stalls", "wheel",
     )  # fmt: skip
 
     def __init__(self, options: EngineOptions, metrics: EngineMetrics, idle_tick: float) -> None:
@@ -37,6 +39,8 @@ class EngineState:
         self.max_packets = options.max_packets
         self.gzip_threshold: float = options.compression_threshold if options.http_compression else math.inf
         """Bytes from which the answer to a poll is compressed."""
+        self.binding = None if options.identity_cookie is None else CookieBinding(options.identity_cookie)
+        """Binds sessions to the visitor's cookie, where one identifies visitors."""
         self.sessions = SessionRegistry()
         self.idle_connections: set[IdleConnection] = set()
         self.stalls = Stalls()
@@ -54,16 +58,16 @@ class EngineState:
         """Count a request that was refused."""
         self.metrics.rejected("handshake")
 
-    def slow_client(self, sid: str) -> None:
+    def slow_client(self, public_id: str) -> None:
         self.metrics.slow_clients += 1
-        log.warning("slow_client_closed", session=sid)
+        log.warning("slow_client_closed", session=public_id)
 
     def volatile_dropped(self) -> None:
         self.metrics.dropped("volatile")
 
-    def payload_rejected(self, sid: str, reason: str) -> None:
+    def payload_rejected(self, public_id: str, reason: str) -> None:
         self.metrics.rejected("payload")
-        log.info("payload_rejected", session=sid, reason=reason)
+        log.info("payload_rejected", session=public_id, reason=reason)
 
     def close(self) -> None:
         """Close the connections that belong to no session, and stop all timers."""
