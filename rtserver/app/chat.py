@@ -83,6 +83,7 @@ class ChatParts:
             max_text=settings.chat_max_text,
             room_policy=settings.chat_room_policy,
             notifier=self._mentions,
+            mention_rate=settings.rate_mentions,
         )
         chat = self.namespace
         self.user_erasure = UserErasure(

@@ -36,13 +36,19 @@ class MessageChanges:
     async def edit(self, me: Identity, where: Conversation, payload: EditPayload, *, except_sid: str) -> Wire:
         """Edit a message and return it as it is now. All sockets but `except_sid` get the broadcast, here and below.
 
-        Raises `NotFound`, `Forbidden`, `Conflict` for a deleted message, `InvalidPayload`, `Unavailable`.
+        Raises `NotFound`, `Forbidden`, `Conflict` for a deleted message, `InvalidPayload`, `RateLimited` for a user who
+        mentions too many others, `Unavailable`.
         """
         text = clean_text(payload.text, self._max_text)
         data = payload.data if payload.data is UNSET else clean_data(payload.data)
         mentions = await self._mentions.members(where.room, named_in(text, payload.mentions or ()))
         edit = Edit(where.room, payload.id, me.user, _any_author(me, where), text, data, mentions)
-        changed, wire = await self._change(edit, where, "messageEdited", except_sid)
+        counted, caused = self._mentions.spend(me.user, mentions), 0
+        try:
+            changed, wire = await self._change(edit, where, "messageEdited", except_sid)
+            caused = sum(user != me.user for user in changed.mentioned)
+        finally:
+            self._mentions.give_back(me.user, counted - caused)
         # An edit without effect may be the repeat of one whose mentions could not be notified.
         mentioned = changed.mentioned if changed.changed else changed.message.mentions
         if mentioned:
