@@ -75,6 +75,7 @@ async def _finish(
         result = await with_timeout(server.limits.handler_timeout, server.engine.wheel, handling)
         if id is not None and result is not NO_ACK:
             client.send_ack(id, ack_values(result))
+        del result  # it may be large, and the client may take long for it
     except Exception as error:  # the error boundary
         code = _failed(client, args, id, error)
     except asyncio.CancelledError as error:
