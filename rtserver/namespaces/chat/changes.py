@@ -43,12 +43,13 @@ class MessageChanges:
         data = payload.data if payload.data is UNSET else clean_data(payload.data)
         mentions = await self._mentions.members(where.room, named_in(text, payload.mentions or ()))
         edit = Edit(where.room, payload.id, me.user, _any_author(me, where), text, data, mentions)
-        counted, caused = self._mentions.spend(me.user, mentions), 0
+        known = await self._messages.mentions_of(where.room, payload.id) if mentions else []
+        counted, caused = self._mentions.spend(me.user, set(mentions or ()).difference(known)), 0
         try:
             changed, wire = await self._change(edit, where, "messageEdited", except_sid)
             caused = sum(user != me.user for user in changed.mentioned)
         finally:
-            self._mentions.give_back(me.user, counted - caused)
+            self._mentions.give_back(me.user, max(0, counted - caused))
         # An edit without effect may be the repeat of one whose mentions could not be notified.
         mentioned = changed.mentioned if changed.changed else changed.message.mentions
         if mentioned:

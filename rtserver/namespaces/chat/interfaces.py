@@ -51,6 +51,12 @@ class MessageStore(Protocol):
     async def has(self, room: str, id: str) -> bool:
         """Whether `room` has a message of that id."""
 
+    async def knows(self, draft: Draft) -> bool:
+        """Whether there is a message of the draft's author, room and nonce already."""
+
+    async def mentions_of(self, room: str, id: str) -> list[str]:
+        """The users whom a message mentions now; empty where there is no such message."""
+
     async def withdraw_mentions(self, message: Message, users: Sequence[str]) -> Sequence[tuple[str, str]]:
         """Remove the mention notifications of `users` if `message` was deleted; as (user, notification id) pairs."""
 

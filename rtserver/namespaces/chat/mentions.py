@@ -53,9 +53,9 @@ class Mentions:
         self._notifier = notifier
         self._caused = TokenBuckets(rate, MAX_AUTHORS) if rate is not None and notifier is not None else None
 
-    def spend(self, by: str, users: Sequence[str] | None) -> int:
+    def spend(self, by: str, users: Iterable[str]) -> int:
         """Count the notifications of `users` that `by` is about to cause; raises `RateLimited` for too many."""
-        count = sum(user != by for user in users or ())
+        count = sum(user != by for user in users)
         if count and self._caused is not None and (wait := self._caused.take_many(by, count)):
             raise RateLimited(wait, "Too many mentions; slow down")
         return count

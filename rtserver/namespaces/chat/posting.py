@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from msgspec import to_builtins
 from msgspec.structs import replace
 
-from rtserver.errors import NotFound
+from rtserver.errors import NotFound, RateLimited
 from rtserver.ingest.commands import MessageRequest
 from rtserver.namespaces.chat.content import clean_data, clean_text
 from rtserver.namespaces.chat.conversation import Conversation, backend_conversation, direct_room, pair_of
@@ -94,7 +94,7 @@ class Poster:
         Raises `RateLimited` for a user who mentions too many others.
         """
         ready = await self._prepare(self._clean(draft), where)
-        counted = self.mentions.spend(draft.author.id, ready.mentions)
+        counted = await self._count_mentions(ready)
         new = False
         try:
             posted = await self._save(ready, where, (except_sid,))
@@ -103,6 +103,15 @@ class Poster:
             if not new:  # what failed will be repeated, and a repeat notifies nobody again
                 self.mentions.give_back(draft.author.id, counted)
         return posted
+
+    async def _count_mentions(self, draft: Draft) -> int:
+        """Count the notifications that the message will cause; raises `RateLimited`, but not for a repeat."""
+        try:
+            return self.mentions.spend(draft.author.id, draft.mentions or ())
+        except RateLimited:
+            if await self._messages.knows(draft):
+                return 0
+            raise
 
     def _clean(self, draft: Draft) -> Draft:
         return replace(draft, text=clean_text(draft.text, self._max_text), data=clean_data(draft.data))

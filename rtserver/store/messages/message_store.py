@@ -116,6 +116,20 @@ class Messages:
         async with self._db.reading() as connection:
             return (await connection.execute(query)).first() is not None
 
+    async def knows(self, draft: Draft) -> bool:
+        """Whether there is a message of the draft's author, room and nonce already."""
+        this = sa.and_(messages.c.room == checked_key(draft.room), messages.c.author_id == checked_key(draft.author.id))
+        query = sa.select(messages.c.seq).where(this, messages.c.nonce == draft.nonce)
+        async with self._db.reading() as connection:
+            return draft.nonce is not None and (await connection.execute(query)).first() is not None
+
+    async def mentions_of(self, room: str, id: str) -> list[str]:
+        """The users whom a message mentions now; empty where there is no such message."""
+        this = sa.and_(messages.c.id == checked_key(id), messages.c.room == checked_key(room))
+        async with self._db.reading() as connection:
+            found = (await connection.execute(sa.select(messages.c.mentions).where(this))).scalar()
+        return found or []
+
     async def withdraw_mentions(self, message: Message, users: Sequence[str]) -> Sequence[tuple[str, str]]:
         """Remove the mention notifications of `users` if `message` was deleted; returns (user, notification id) pairs.
 

@@ -166,7 +166,7 @@ LIMITED = {
     "RATE_EVENTS": "100000/s",
     "RATE_MENTIONS": "30/m",
     "WEBHOOK_URL": "http://127.0.0.1:9/",
-    "WEBHOOK_SECRET": "s" * 32,
+    "WEBHOOK_SECRET": "whsec_" + "c2VjcmV0" * 4,
 }
 
 
@@ -226,7 +226,7 @@ async def test_repeats_rejections_and_edits_of_the_rest_cost_no_mentions(crowd: 
         assert ack["ok"]
     for _ in range(5):
         ack = await alice.call("message", {**payload, "nonce": "x", "replyTo": "nothing"})
-        assert ack["error"]["code"] == "not_found"
+        assert ack["error"]["code"] == "not_found", ack
     edit = {"room": "general", "id": ack_id(await alice.call("message", payload)), "mentions": MANY}
     for ack in await flood(alice, "edit", *({**edit, "text": f"edited {number}"} for number in range(5))):
         assert ack["ok"], ack
