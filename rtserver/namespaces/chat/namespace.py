@@ -99,8 +99,9 @@ class Chat(Namespace, path="/chat"):
             await self._membership.join(client, me, where.room)
         state = await self._sync.read_state(client, me, where)
         listed = await self._membership.members(where.room, me)
+        room_left = max(1, ANSWER_BYTES - size_of(listed))
         messages, more = await self._messages.history(
-            where.room, before=None, after=None, limit=JOIN_HISTORY, size=max(1, ANSWER_BYTES - size_of(listed))
+            where.room, before=None, after=None, limit=JOIN_HISTORY, size=room_left
         )
         return {
             "ok": True,
