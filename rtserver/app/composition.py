@@ -126,7 +126,8 @@ class _Composition:
             outbox_total=settings.outbox_total,
             cors_allowed_origins=self.origins,
         )
-        self.chat = ChatParts(settings, self.database, self.messages, self.presence, self.notifier)
+        self.chat = ChatParts(settings, self.database, self.messages, self.presence, self.notifier, self.registry)
+        self.server.use(self.chat.namespace.expulsions.check)
         if self.bus is not None:
             self.bus.on_change(self.chat.redis_changed)
         chat = self.chat.namespace

@@ -3,6 +3,7 @@
 1. A change is committed, then broadcast, with no await in between: so one instance broadcasts the changes of a room in
    the order of `rev`. Clients drop a change whose `rev` is not above the one they have.
 2. A change without effect is acked, but not broadcast.
+3. A client that the server has disconnected changes nothing more.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from rtserver.namespaces.chat.conversation import Conversation
 from rtserver.namespaces.chat.interfaces import MessageStore
 from rtserver.namespaces.chat.mentions import Mentions, named_in
 from rtserver.namespaces.chat.payloads import DeletePayload, EditPayload, ReactPayload
+from rtserver.namespaces.identity import check_not_expelled
+from rtserver.sio.client.client import Client
 from rtserver.sio.namespace.namespace import Namespace
 from rtserver.store.messages.changes import Change, Changed, Delete, Edit, React
 
@@ -33,8 +36,8 @@ class MessageChanges:
         self._mentions = mentions
         self._max_text = max_text
 
-    async def edit(self, me: Identity, where: Conversation, payload: EditPayload, *, except_sid: str) -> Wire:
-        """Edit a message and return it as it is now. All sockets but `except_sid` get the broadcast, here and below.
+    async def edit(self, me: Identity, where: Conversation, payload: EditPayload, client: Client) -> Wire:
+        """Edit a message and return it as it is now. All sockets but `client` get the broadcast, here and below.
 
         Raises `NotFound`, `Forbidden`, `Conflict` for a deleted message, `InvalidPayload`, `Unavailable`.
         """
@@ -42,41 +45,43 @@ class MessageChanges:
         data = payload.data if payload.data is UNSET else clean_data(payload.data)
         mentions = await self._mentions.members(where.room, named_in(text, payload.mentions or ()))
         edit = Edit(where.room, payload.id, me.user, _any_author(me, where), text, data, mentions)
-        changed, wire = await self._change(edit, where, "messageEdited", except_sid)
+        changed, wire = await self._change(edit, where, "messageEdited", client)
         # An edit without effect may be the repeat of one whose mentions could not be notified.
         mentioned = changed.mentioned if changed.changed else changed.message.mentions
         if mentioned:
             await self._mentions.notify(changed.message, mentioned, me.user)
         return wire
 
-    async def delete(self, me: Identity, where: Conversation, payload: DeletePayload, *, except_sid: str) -> Wire:
+    async def delete(self, me: Identity, where: Conversation, payload: DeletePayload, client: Client) -> Wire:
         """Delete a message and return its tombstone; its mention notifications are deleted too."""
         delete = Delete(where.room, payload.id, me.user, _any_author(me, where))
-        changed, wire = await self._change(delete, where, "messageDeleted", except_sid)
+        changed, wire = await self._change(delete, where, "messageDeleted", client)
         await self._mentions.announce_deleted(changed.removed)
         return wire
 
-    async def react(self, me: Identity, where: Conversation, payload: ReactPayload, *, except_sid: str) -> Wire:
+    async def react(self, me: Identity, where: Conversation, payload: ReactPayload, client: Client) -> Wire:
         """Add or remove a reaction and return the message. The broadcast carries only the reaction."""
         react = React(where.room, payload.id, me.user, clean_emoji(payload.emoji), payload.on)
+        check_not_expelled(client)
         changed = await self._messages.change(react)
         wire: Wire = to_builtins(changed.message)
         if changed.changed:
             reaction = {name: wire[name] for name in ("room", "id", "seq", "rev")}
             reaction |= {"user": me.user, "emoji": react.emoji, "on": react.on}
             reaction["reactions"] = wire.get("reactions", [])
-            await self._broadcast(where, except_sid, "reaction", reaction)
+            await self._broadcast(where, client, "reaction", reaction)
         return wire
 
-    async def _change(self, change: Change, where: Conversation, event: str, except_sid: str) -> tuple[Changed, Wire]:
+    async def _change(self, change: Change, where: Conversation, event: str, client: Client) -> tuple[Changed, Wire]:
+        check_not_expelled(client)
         changed = await self._messages.change(change)
         wire: Wire = to_builtins(changed.message)
         if changed.changed:  # see rule 1
-            await self._broadcast(where, except_sid, event, wire)
+            await self._broadcast(where, client, event, wire)
         return changed, wire
 
-    async def _broadcast(self, where: Conversation, except_sid: str, event: str, wire: Wire) -> None:
-        await self._namespace.to(*where.audience).except_(except_sid).emit(event, wire)
+    async def _broadcast(self, where: Conversation, client: Client, event: str, wire: Wire) -> None:
+        await self._namespace.to(*where.audience).except_(client.id).emit(event, wire)
 
 
 def _any_author(me: Identity, where: Conversation) -> bool:
