@@ -97,6 +97,7 @@ class ChatParts:
             notifier=self._mentions,
         )
         chat = self.namespace
+        chat.expulsions.hooks.append(self._uploads.abandon)
         self.user_erasure = UserErasure(
             chat, EraseUser(database), self._uploads, chat.expulsions, registry,
             chat.poster.direct_rooms.evict, self._mentions.announce_deleted, chat.room_admin.watchers,

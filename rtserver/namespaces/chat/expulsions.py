@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from rtserver.errors import Refused
 from rtserver.sio.client.client import Client
@@ -24,17 +25,23 @@ PATIENCE = 3.0
 
 
 class Expulsions:
-    """The users that are being erased, with the marks of their erasures."""
+    """The users that are being erased, with the marks of their erasures.
+
+    `hooks` are called with each such user, before the connections are closed.
+    """
 
     def __init__(self, namespace: Namespace) -> None:
         self._namespace = namespace
         self._ends: dict[tuple[str, str], float] = {}
+        self.hooks: list[Callable[[str], None]] = []
 
     async def begin(self, user: str, mark: str) -> bool:
         """Expel a user from this server; whether nothing of the user runs here any more."""
         now = asyncio.get_running_loop().time()
         self._ends = {known: end for known, end in self._ends.items() if end > now}
         self._ends[user, mark] = now + SECONDS
+        for hook in self.hooks:
+            hook(user)
         return await self._namespace.server.expel(user, PATIENCE)
 
     def end(self, user: str, mark: str) -> None:

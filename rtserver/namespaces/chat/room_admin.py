@@ -138,9 +138,7 @@ class RoomAdmin:
         if change.removed:
             await self._namespace.local.in_(*map(user_room, change.removed)).sockets_leave(room)
         if change.policy:
-            for client in list(self._namespace.clients.values()):
-                if room in client.rooms:
-                    await self._remove_without_role(client, room)
+            await self._remove_strangers(room, [one for one in self._namespace.clients.values() if room in one.rooms])
         if change.told is not None:
             await self._namespace.local.to(room).emit("roomChanged", change.told)
 
@@ -166,15 +164,19 @@ class RoomAdmin:
                 if not (room == client.id or room.startswith(RESERVED_PREFIXES)):
                     inside.setdefault(room, []).append(client)
         for room, clients in inside.items():
-            if await self._access.policy(room) == MEMBERS:
-                found = await self._rooms.members_among(room, [client.user or "" for client in clients])
-                for client in clients:
-                    if client.user not in found:
-                        await self._remove_client(client, room)
-            else:
-                for client in clients:
-                    await self._remove_without_role(client, room)
+            await self._remove_strangers(room, clients)
             await asyncio.sleep(0)
+
+    async def _remove_strangers(self, room: str, clients: Sequence[Client]) -> None:
+        """Take out those of the clients in the room that its policy does not admit."""
+        if await self._access.policy(room) == MEMBERS:
+            found = await self._rooms.members_among(room, [client.user or "" for client in clients])
+            for client in clients:
+                if client.user not in found:
+                    await self._remove_client(client, room)
+        else:
+            for client in clients:
+                await self._remove_without_role(client, room)
 
     async def _remove_without_role(self, client: Client, room: str) -> None:
         """Take the client out if it lacks the role that the room requires."""
