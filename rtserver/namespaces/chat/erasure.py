@@ -1,9 +1,12 @@
 """Erasure of a user: connections are closed, stored data is removed or made anonymous, and clients are informed.
 
 1. A call is bounded: after `SECONDS` it returns `done: false`, and the caller repeats it. Each batch is a transaction.
-2. First the user is expelled from every server (`expulsions`): afterwards nothing writes for the user. That is repeated
-   until a pass over all data finds nothing more. While a server does not confirm it, the result is `done: false`.
-3. When the erasure has ended, a token that is still valid admits the user again, as a new user.
+2. First the user is expelled from every server: the connections are closed, events that wait are dropped, and handlers
+   that run are waited for. So nothing is written behind the erasure's back. That is repeated until a pass over all data
+   finds nothing more. While a server does not confirm it, the result is `done: false`.
+3. Until the erasure ends, the user is refused, with `unavailable`. Then a token that is still valid admits the user
+   again, as a new user. An erasure whose server dies ends after `EXPELLED_SECONDS`.
+4. Two servers may erase the same user: each erasure has a mark of its own.
 """
 
 from __future__ import annotations
@@ -17,14 +20,22 @@ from typing import Any, Protocol
 from msgspec import Struct, to_builtins
 
 from rtserver.cluster.presence.instances import InstanceRegistry
+from rtserver.errors import Refused
 from rtserver.identity import user_room
 from rtserver.namespaces.chat.conversation import backend_conversation, pair_of
-from rtserver.namespaces.chat.expulsions import PATIENCE, USER_ERASED, USER_EXPELLED, Expulsions
 from rtserver.namespaces.chat.room_admin import Watcher
 from rtserver.sio.broadcast.adapter import AckTimeout
+from rtserver.sio.client.client import Client
 from rtserver.sio.namespace.namespace import Namespace
 from rtserver.store.erasure.erase_user import Step
 
+USER_EXPELLED = "forgetting"
+"""The event between servers when an erasure begins; arguments: the user and the mark of the erasure."""
+USER_ERASED = "forgotten"
+"""The same when it ends."""
+EXPELLED_SECONDS = 60.0
+PATIENCE = 3.0
+"""Seconds to wait for running handlers."""
 SECONDS = 20.0
 ANSWER_SECONDS = PATIENCE + 1.0
 """Seconds to wait for the answers of other servers."""
@@ -52,6 +63,39 @@ class ErasureResult(Struct, frozen=True):
 
     done: bool
     counts: dict[str, int]
+
+
+class Expulsions:
+    """The users that are being erased, with the marks of their erasures.
+
+    `hooks` are called with each such user, before the connections are closed.
+    """
+
+    def __init__(self, namespace: Namespace) -> None:
+        self._namespace = namespace
+        self._ends: dict[tuple[str, str], float] = {}
+        self.hooks: list[Callable[[str], None]] = []
+
+    async def begin(self, user: str, mark: str) -> bool:
+        """Expel a user from this server; whether nothing of the user runs here any more."""
+        now = asyncio.get_running_loop().time()
+        self._ends = {known: end for known, end in self._ends.items() if end > now}
+        self._ends[user, mark] = now + EXPELLED_SECONDS
+        for hook in self.hooks:
+            hook(user)
+        return await self._namespace.server.expel(user, PATIENCE)
+
+    def end(self, user: str, mark: str) -> None:
+        """The user may come back, as a new one."""
+        self._ends.pop((user, mark), None)
+
+    def check(self, client: Client) -> None:
+        """Middleware of connects: raise `Refused` for a user who is being erased."""
+        if self._ends and client.identity is not None:
+            now = asyncio.get_running_loop().time()
+            user = client.identity.user
+            if any(known == user and end > now for (known, _), end in self._ends.items()):
+                raise Refused("This user is being erased", code="unavailable")
 
 
 class UserErasure:

@@ -19,7 +19,7 @@ from rtserver.namespaces.chat import interfaces, payloads
 from rtserver.namespaces.chat.access import OPEN, Access
 from rtserver.namespaces.chat.changes import MessageChanges
 from rtserver.namespaces.chat.conversation import Conversation, conversation, named_conversation, room_conversation
-from rtserver.namespaces.chat.expulsions import USER_ERASED, USER_EXPELLED, Expulsions
+from rtserver.namespaces.chat.erasure import USER_ERASED, USER_EXPELLED, Expulsions
 from rtserver.namespaces.chat.membership import Membership
 from rtserver.namespaces.chat.posting import Poster
 from rtserver.namespaces.chat.presence import Online, PresenceAnnouncer

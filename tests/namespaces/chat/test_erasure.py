@@ -8,7 +8,7 @@ import pytest
 from rtserver.cluster.partial_results import PartialList
 from rtserver.cluster.presence.instances import Instance
 from rtserver.namespaces.chat import Chat
-from rtserver.namespaces.chat import expulsions as expulsions_module
+from rtserver.namespaces.chat import erasure as erasure_module
 from rtserver.namespaces.chat.erasure import UserErasure
 from rtserver.namespaces.chat.room_admin import RoomChange
 from rtserver.store.erasure.erase_user import EraseUser
@@ -66,7 +66,7 @@ async def test_the_user_is_refused_until_the_erasure_ends_or_its_server_is_dead(
     await eve._ask("connect")
     assert (await eve.connect_error())["data"]["code"] == "unavailable"
     await bob.call("rooms")
-    monkeypatch.setattr(expulsions_module, "SECONDS", 0.0)
+    monkeypatch.setattr(erasure_module, "EXPELLED_SECONDS", 0.0)
     await chat.on_user_expelled("eve", "mark")
     await eve.connect()
 
