@@ -17,7 +17,7 @@ from msgspec import to_builtins
 from rtserver.identity import Identity, user_room
 from rtserver.namespaces.chat import interfaces, payloads
 from rtserver.namespaces.chat.access import OPEN, Access
-from rtserver.namespaces.chat.changes import MessageChanges
+from rtserver.namespaces.chat.changes import MessageChanges, Stalled, never_stalled
 from rtserver.namespaces.chat.conversation import Conversation, conversation, named_conversation, room_conversation
 from rtserver.namespaces.chat.erasure import USER_ERASED, USER_EXPELLED, Expulsions
 from rtserver.namespaces.chat.membership import Membership
@@ -55,6 +55,7 @@ class Chat(Namespace, path="/chat"):
         max_text: int = 10_000,
         room_policy: str = OPEN,
         notifier: interfaces.MentionNotifier | None = None,
+        stalled: Stalled = never_stalled,
     ) -> None:
         super().__init__()
         self._messages = messages
@@ -64,7 +65,7 @@ class Chat(Namespace, path="/chat"):
         cache = RoomSettingsCache(settings)
         self._access = Access(rooms, cache, room_policy)
         self.poster = Poster(self, messages, rooms, notifier, self._access.may_quote, max_text=max_text)
-        self._changes = MessageChanges(self, messages, self.poster.mentions, max_text=max_text)
+        self._changes = MessageChanges(self, messages, self.poster.mentions, max_text=max_text, stalled=stalled)
         self._online = Online(presence, rooms)
         self.expulsions = Expulsions(self)
         self.room_admin = RoomAdmin(self, settings, memberships, rooms, cache, self._access)

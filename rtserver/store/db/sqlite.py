@@ -56,9 +56,9 @@ def open_engines(url: str, timeout: float | None) -> EnginePair:
     writer = _engine(file, wait, 1, _WRITER_PRAGMAS)
     sa.event.listen(writer.sync_engine, "connect", lambda it, _: it.run_async(lambda driver: _to_wal(driver, wait)))
     sa.event.listen(writer.sync_engine, "begin", _begin_immediate)
-    return EnginePair(
-        writer, _engine(file, wait, _READERS, _READER_PRAGMAS), "SELECT count(*) FROM sqlite_master", None
-    )
+    reader = _engine(file, wait, _READERS, _READER_PRAGMAS)
+    # Unlike an UPDATE to the same value, it writes a page.
+    return EnginePair(writer, reader, "SELECT count(*) FROM sqlite_master", "PRAGMA user_version = 0", None)
 
 
 def _engine(file: Path, wait: float, size: int, pragmas: tuple[str, ...]) -> AsyncEngine:
