@@ -16,6 +16,8 @@ from rtserver.ingest.batching import NotificationBatcher
 from rtserver.namespaces.chat import settings_cache
 from rtserver.namespaces.chat.erasure import UserErasure
 from rtserver.namespaces.chat.namespace import Chat
+from rtserver.namespaces.delivery.reconciler import Reconciler
+from rtserver.namespaces.delivery.room_catch_up import RoomCatchUp
 from rtserver.namespaces.notifications.notifier import Notifier
 from rtserver.store.db.database import Database
 from rtserver.store.erasure.erase_user import EraseUser
@@ -25,11 +27,13 @@ from rtserver.store.messages.search import Search
 from rtserver.store.notifications.records import NotificationDraft
 from rtserver.store.rooms.member_admin import MemberAdmin
 from rtserver.store.rooms.read_cursors import ReadCursors
+from rtserver.store.rooms.room_heads import RoomHeads
 from rtserver.store.rooms.room_settings import RoomSettingsStore
 from rtserver.store.rooms.room_store import Rooms
 from rtserver.store.uploads.file_storage import FolderStorage
 from rtserver.store.uploads.upload_store import ORPHANED_SECONDS, Uploads
 from rtserver.tasks import cancelled, run_periodically
+from rtserver.telemetry.metrics import Metrics
 
 log = structlog.get_logger("rtserver.chat")
 
@@ -62,7 +66,13 @@ class ChatParts:
     """`namespace` is /chat, whose `poster` and `room_admin` serve backends too; `user_erasure` erases a user."""
 
     def __init__(
-        self, settings: Settings, database: Database, messages: Messages, presence: Presence, notifier: Notifier
+        self,
+        settings: Settings,
+        database: Database,
+        messages: Messages,
+        presence: Presence,
+        notifier: Notifier,
+        metrics: Metrics,
     ) -> None:
         self._retention = Retention(database)
         self._read_cursors = ReadCursors(database)
@@ -86,8 +96,12 @@ class ChatParts:
         )
         chat = self.namespace
         self.user_erasure = UserErasure(
-            chat, EraseUser(database), self._uploads, chat.poster.direct_rooms.evict, chat.room_admin.watchers
-        )
+            chat, EraseUser(database), self._uploads, chat.poster.direct_rooms.evict, chat.room_admin.watchers,
+            chat.delivery,
+        )  # fmt: skip
+        self._catch_up = RoomCatchUp(chat.delivery, RoomHeads(database), messages, metrics.dropped)
+        self.reconciler = Reconciler(self._catch_up.run, chat.delivery.ask_peers, "rooms")
+        chat.delivery.asked = self.reconciler.fault_over
 
     def upload_parts(self) -> Iterable[UploadsApi]:
         """Return the API operations of uploads; none where uploads are off."""
@@ -126,9 +140,12 @@ class ChatParts:
         if self._upload_limit:
             sweeps.append(run_periodically(self._uploads.sweep, ORPHANED_SECONDS))
         tasks = [asyncio.create_task(task) for task in (*sweeps, self._recheck())]
+        await self.reconciler.start()
         await self._read_cursors.start()
         await self._mentions.start()
         yield
         await self._mentions.stop()
         await self._read_cursors.stop()
+        await self.reconciler.stop()
+        await self._catch_up.stop()
         await cancelled(*tasks)

@@ -2,15 +2,18 @@
 
 1. A change is committed, then broadcast, with no await in between: so one instance broadcasts the changes of a room in
    the order of `rev`. Clients drop a change whose `rev` is not above the one they have.
-2. A change without effect is acked, but not broadcast.
+2. A change without effect is acked, but not broadcast. It may be the repeat of one that was not broadcast either:
+   the instances compare what they have.
 """
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from msgspec import UNSET, to_builtins
 
+from rtserver.errors import Unavailable
 from rtserver.identity import Identity
 from rtserver.namespaces.chat.access import MODERATORS
 from rtserver.namespaces.chat.content import clean_data, clean_emoji, clean_text
@@ -18,6 +21,7 @@ from rtserver.namespaces.chat.conversation import Conversation
 from rtserver.namespaces.chat.interfaces import MessageStore
 from rtserver.namespaces.chat.mentions import Mentions, named_in
 from rtserver.namespaces.chat.payloads import DeletePayload, EditPayload, ReactPayload
+from rtserver.namespaces.delivery.room_delivery import RoomDelivery
 from rtserver.sio.namespace.namespace import Namespace
 from rtserver.store.messages.changes import Change, Changed, Delete, Edit, React
 
@@ -27,10 +31,19 @@ Wire = dict[str, Any]
 class MessageChanges:
     """The events `edit`, `delete` and `react`, once access is checked."""
 
-    def __init__(self, namespace: Namespace, messages: MessageStore, mentions: Mentions, *, max_text: int) -> None:
+    def __init__(
+        self,
+        namespace: Namespace,
+        messages: MessageStore,
+        mentions: Mentions,
+        delivery: RoomDelivery,
+        *,
+        max_text: int,
+    ) -> None:
         self._namespace = namespace
         self._messages = messages
         self._mentions = mentions
+        self._delivery = delivery
         self._max_text = max_text
 
     async def edit(self, me: Identity, where: Conversation, payload: EditPayload, *, except_sid: str) -> Wire:
@@ -59,23 +72,40 @@ class MessageChanges:
     async def react(self, me: Identity, where: Conversation, payload: ReactPayload, *, except_sid: str) -> Wire:
         """Add or remove a reaction and return the message. The broadcast carries only the reaction."""
         react = React(where.room, payload.id, me.user, clean_emoji(payload.emoji), payload.on)
-        changed = await self._messages.change(react)
+        changed = await self._commit(react)
         wire: Wire = to_builtins(changed.message)
         if changed.changed:
             reaction = {name: wire[name] for name in ("room", "id", "seq", "rev")}
             reaction |= {"user": me.user, "emoji": react.emoji, "on": react.on}
             reaction["reactions"] = wire.get("reactions", [])
             await self._broadcast(where, except_sid, "reaction", reaction)
+        else:
+            await self._repeat(where, wire)
         return wire
 
     async def _change(self, change: Change, where: Conversation, event: str, except_sid: str) -> tuple[Changed, Wire]:
-        changed = await self._messages.change(change)
+        changed = await self._commit(change)
         wire: Wire = to_builtins(changed.message)
         if changed.changed:  # see rule 1
             await self._broadcast(where, except_sid, event, wire)
+        else:
+            await self._repeat(where, wire)
         return changed, wire
 
+    async def _commit(self, change: Change) -> Changed:
+        try:
+            return await self._messages.change(change)
+        except (Unavailable, asyncio.CancelledError):
+            self._delivery.uncertain(change.room)
+            raise
+
+    async def _repeat(self, where: Conversation, wire: Wire) -> None:
+        """It was made before; perhaps by an instance that died before the broadcast."""
+        if "rev" in wire:
+            await self._delivery.repeat_change(where.room, wire["rev"])
+
     async def _broadcast(self, where: Conversation, except_sid: str, event: str, wire: Wire) -> None:
+        self._delivery.sent(event, wire, where.audience)
         await self._namespace.to(*where.audience).except_(except_sid).emit(event, wire)
 
 

@@ -17,6 +17,7 @@ from msgspec import Struct, to_builtins
 from rtserver.identity import user_room
 from rtserver.namespaces.chat.conversation import backend_conversation, pair_of
 from rtserver.namespaces.chat.room_admin import Watcher
+from rtserver.namespaces.delivery.room_delivery import RoomDelivery
 from rtserver.sio.namespace.namespace import Namespace
 from rtserver.store.erasure.erase_user import Step
 
@@ -59,6 +60,7 @@ class UserErasure:
         files: Files | None,
         evict_here: Callable[[str], None],
         watchers: Sequence[Watcher],
+        delivery: RoomDelivery,
         *,
         seconds: float = SECONDS,
     ) -> None:
@@ -67,6 +69,7 @@ class UserErasure:
         self._files = files
         self._evict_here = evict_here
         self._watchers = watchers
+        self._delivery = delivery
         self._seconds = seconds
 
     async def erase(self, user: str, by: str) -> ErasureResult:
@@ -108,8 +111,10 @@ class UserErasure:
             if pair_of(room) is None:
                 await self._namespace.to(room).emit("left", {"room": room, "user": user})
         for number, message in enumerate(step.messages):
-            emit = self._namespace.to(*backend_conversation(message.room).audience).emit
+            audience = backend_conversation(message.room).audience
+            emit = self._namespace.to(*audience).emit
             wire = to_builtins(message)
+            self._delivery.sent("messageDeleted", wire, audience)
             if step.kind != "reactions":
                 await emit("messageDeleted", wire)
                 continue

@@ -17,7 +17,13 @@ from rtserver.identity import Identity, user_room
 from rtserver.namespaces.chat import interfaces, payloads
 from rtserver.namespaces.chat.access import OPEN, Access
 from rtserver.namespaces.chat.changes import MessageChanges
-from rtserver.namespaces.chat.conversation import Conversation, conversation, named_conversation, room_conversation
+from rtserver.namespaces.chat.conversation import (
+    Conversation,
+    backend_conversation,
+    conversation,
+    named_conversation,
+    room_conversation,
+)
 from rtserver.namespaces.chat.erasure import USER_ERASED
 from rtserver.namespaces.chat.membership import Membership
 from rtserver.namespaces.chat.posting import Poster
@@ -26,6 +32,8 @@ from rtserver.namespaces.chat.room_admin import CHANGED, RoomAdmin
 from rtserver.namespaces.chat.settings_cache import RoomSettingsCache
 from rtserver.namespaces.chat.sync import RoomSync
 from rtserver.namespaces.chat.typing_indicator import TypingIndicator
+from rtserver.namespaces.delivery.reconciler import CATCH_UP
+from rtserver.namespaces.delivery.room_delivery import REPEATED, RoomDelivery
 from rtserver.namespaces.identity import identity_of
 from rtserver.sio.client.client import Client
 from rtserver.sio.namespace.namespace import Namespace, event, server_event
@@ -60,20 +68,26 @@ class Chat(Namespace, path="/chat"):
         self._rooms = rooms
         self._read_cursors = read_cursors
         self._search = search
-        self.poster = Poster(self, messages, rooms, notifier, max_text=max_text)
-        self._changes = MessageChanges(self, messages, self.poster.mentions, max_text=max_text)
+        self.delivery = RoomDelivery(self, lambda room: backend_conversation(room).audience)
+        self.poster = Poster(self, messages, rooms, notifier, self.delivery, max_text=max_text)
+        self._changes = MessageChanges(self, messages, self.poster.mentions, self.delivery, max_text=max_text)
         self._online = Online(presence, rooms)
         cache = RoomSettingsCache(settings)
         self._access = Access(rooms, cache, room_policy)
         self.room_admin = RoomAdmin(self, settings, memberships, rooms, cache, self._access)
         self._typing = TypingIndicator(self)
-        self._sync = RoomSync(messages, rooms, self._access)
+        self._sync = RoomSync(messages, rooms, self._access, self.delivery)
         self._membership = Membership(self, rooms, memberships, self._access, self._online)
         presence.subscribe(PresenceAnnouncer(self, rooms).announce)
+
+    async def on_start(self) -> None:
+        """Begin to note what is delivered here."""
+        self.delivery.open("/chat")
 
     async def on_stop(self) -> None:
         """Drop the typing state."""
         self._typing.close()
+        self.delivery.close()
 
     async def on_connected(self, client: Client) -> None:
         """Report the connection to presence."""
@@ -163,6 +177,17 @@ class Chat(Namespace, path="/chat"):
         """Another server has erased a user, who may come back as a new one."""
         if args and isinstance(args[0], str):
             self.poster.direct_rooms.evict(args[0])
+
+    @server_event(REPEATED)
+    def on_repeated(self, *args: Any) -> None:
+        """Another server says how far a room is."""
+        if len(args) == 3:
+            self.delivery.compare(*args)
+
+    @server_event(CATCH_UP)
+    def on_catch_up(self, *args: Any) -> None:
+        """Another server has lost messages to this one."""
+        self.delivery.asked()
 
     # Messages
 

@@ -4,7 +4,8 @@
    the order of `seq`: so one instance broadcasts a room in that order. Two instances may overtake each other; clients
    order by `seq`.
 2. Mentions are delivered last. Until they are, the post is not complete: a repeat with its nonce delivers them.
-3. Both users of a direct conversation are members of its room, so that `rooms` lists it for each. Members leave it only
+3. A repeat may be of a message that was saved by an instance that died before the broadcast: `RoomDelivery` compares.
+4. Both users of a direct conversation are members of its room, so that `rooms` lists it for each. Members leave it only
    by erasure, so rooms already opened are cached.
 """
 
@@ -17,12 +18,13 @@ from typing import Any, NamedTuple
 from msgspec import to_builtins
 from msgspec.structs import replace
 
-from rtserver.errors import NotFound
+from rtserver.errors import NotFound, Unavailable
 from rtserver.ingest.commands import MessageRequest
 from rtserver.namespaces.chat.content import clean_data, clean_text
 from rtserver.namespaces.chat.conversation import Conversation, backend_conversation, direct_room, pair_of
 from rtserver.namespaces.chat.interfaces import MentionNotifier, MessageStore, RoomStore
 from rtserver.namespaces.chat.mentions import Mentions, named_in
+from rtserver.namespaces.delivery.room_delivery import RoomDelivery
 from rtserver.sio.namespace.namespace import Namespace
 from rtserver.store.messages.records import Author, Draft, Member, Message
 
@@ -44,11 +46,13 @@ class Poster:
         messages: MessageStore,
         rooms: RoomStore,
         notifier: MentionNotifier | None,
+        delivery: RoomDelivery,
         *,
         max_text: int,
     ) -> None:
         self._namespace = namespace
         self._messages = messages
+        self._delivery = delivery
         self.direct_rooms = DirectRooms(rooms)
         self._max_text = max_text
         self.mentions = Mentions(messages, rooms, notifier)
@@ -105,10 +109,17 @@ class Poster:
         return draft
 
     async def _save(self, draft: Draft, where: Conversation, except_sids: tuple[str, ...]) -> Posted:
-        message, new = await self._messages.append(draft)
+        try:
+            message, new = await self._messages.append(draft)
+        except (Unavailable, asyncio.CancelledError):
+            self._delivery.uncertain(draft.room)
+            raise
         wire = to_builtins(message)
         if new:  # see rule 1
+            self._delivery.sent("message", wire, where.audience)
             await self._namespace.to(*where.audience).except_(*except_sids).emit("message", wire)
+        else:
+            await self._delivery.repeat(wire, where.audience, except_sids)
         if message.mentions:
             await self.mentions.notify(message, message.mentions, draft.author.id)
         return Posted(message, new, wire)
