@@ -13,10 +13,11 @@ from typing import Any
 
 from msgspec import to_builtins
 
+from rtserver.answer_size import ANSWER_BYTES, size_of
 from rtserver.identity import Identity, user_room
 from rtserver.namespaces.chat import interfaces, payloads
 from rtserver.namespaces.chat.access import OPEN, Access
-from rtserver.namespaces.chat.changes import MessageChanges
+from rtserver.namespaces.chat.changes import MessageChanges, Stalled, never_stalled
 from rtserver.namespaces.chat.conversation import (
     Conversation,
     backend_conversation,
@@ -35,6 +36,7 @@ from rtserver.namespaces.chat.typing_indicator import TypingIndicator
 from rtserver.namespaces.delivery.reconciler import CATCH_UP
 from rtserver.namespaces.delivery.room_delivery import REPEATED, RoomDelivery
 from rtserver.namespaces.identity import identity_of
+from rtserver.rate_limit import Rate
 from rtserver.sio.client.client import Client
 from rtserver.sio.namespace.namespace import Namespace, event, server_event
 from rtserver.store.messages.records import Author, Draft
@@ -62,6 +64,8 @@ class Chat(Namespace, path="/chat"):
         max_text: int = 10_000,
         room_policy: str = OPEN,
         notifier: interfaces.MentionNotifier | None = None,
+        mention_rate: Rate | None = None,
+        stalled: Stalled = never_stalled,
     ) -> None:
         super().__init__()
         self._messages = messages
@@ -69,8 +73,12 @@ class Chat(Namespace, path="/chat"):
         self._read_cursors = read_cursors
         self._search = search
         self.delivery = RoomDelivery(self, lambda room: backend_conversation(room).audience)
-        self.poster = Poster(self, messages, rooms, notifier, self.delivery, max_text=max_text)
-        self._changes = MessageChanges(self, messages, self.poster.mentions, self.delivery, max_text=max_text)
+        self.poster = Poster(
+            self, messages, rooms, notifier, self.delivery, max_text=max_text, mention_rate=mention_rate
+        )
+        self._changes = MessageChanges(
+            self, messages, self.poster.mentions, self.delivery, max_text=max_text, stalled=stalled
+        )
         self._online = Online(presence, rooms)
         cache = RoomSettingsCache(settings)
         self._access = Access(rooms, cache, room_policy)
@@ -108,13 +116,16 @@ class Chat(Namespace, path="/chat"):
         if where.partner is None:
             await self._membership.join(client, me, where.room)
         state = await self._sync.read_state(client, me, where)
-        messages, _ = await self._messages.history(where.room, before=None, after=None, limit=JOIN_HISTORY)
         listed = await self._membership.members(where.room, me)
+        messages, more = await self._messages.history(
+            where.room, before=None, after=None, limit=JOIN_HISTORY, size=max(1, ANSWER_BYTES - size_of(listed))
+        )
         return {
             "ok": True,
             "room": where.room,
             **listed,
             "messages": to_builtins(messages),
+            "more": more,
             "lastRead": state.last_read,
             "unread": state.unread,
             "rev": state.rev,
@@ -129,10 +140,11 @@ class Chat(Namespace, path="/chat"):
         return {"ok": True}
 
     @event("rooms")
-    async def rooms(self, client: Client, payload: payloads.EmptyPayload = payloads.EMPTY) -> Ack:
-        """`{rooms: [RoomSummary]}`: the rooms of the user that the user may read."""
+    async def rooms(self, client: Client, payload: payloads.RoomsPayload = payloads.LAST_ACTIVE) -> Ack:
+        """`{rooms: [RoomSummary], next}`: a page of the rooms of the user that the user may read."""
         me = identity_of(client)
-        return {"ok": True, "rooms": to_builtins(self._access.visible(me, await self._rooms.summaries(me.user)))}
+        page, following = await self._rooms.summaries(me.user, payload.cursor)
+        return {"ok": True, "rooms": to_builtins(self._access.visible(me, page)), "next": following}
 
     @event("room")
     async def room(self, client: Client, payload: payloads.RoomPayload) -> Ack:
@@ -267,9 +279,10 @@ class Chat(Namespace, path="/chat"):
         me = identity_of(client)
         where = conversation(payload, me.user)
         await self._access.check_read(client, where)
-        seq = await self._read_cursors.mark_read(where.room, me.user, payload.seq)
-        others = self.to(*where.audience, user_room(me.user)).except_(client.id)
-        await others.emit("read", {"room": where.room, "user": me.user, "seq": seq})
+        seq, moved = await self._read_cursors.mark_read(where.room, me.user, payload.seq)
+        if moved:
+            others = self.to(*where.audience, user_room(me.user)).except_(client.id)
+            await others.emit("read", {"room": where.room, "user": me.user, "seq": seq})
         return {"ok": True}
 
     async def _sender(self, client: Client, place: payloads.Place) -> tuple[Identity, Conversation]:

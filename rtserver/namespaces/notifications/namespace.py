@@ -21,6 +21,7 @@ from rtserver.sio.client.client import Client
 from rtserver.sio.namespace.namespace import Namespace, event, server_event
 from rtserver.store.notifications.records import Unread
 from rtserver.tasks import Tasks
+from rtserver.telemetry.trouble_log import TroubleLog
 
 PATH = "/notifications"
 MAX_DEVICE = 64
@@ -53,6 +54,7 @@ class Notifications(Namespace, path=PATH):
         self._redeliveries: dict[str, Redelivery] = {}
         self.delivery = InboxDelivery(self._deliver)
         self._tasks = Tasks()
+        self._trouble = TroubleLog(log, "unread_not_told", "unread_told")
 
     async def on_start(self) -> None:
         """Begin to note what is pushed here."""
@@ -69,7 +71,9 @@ class Notifications(Namespace, path=PATH):
         try:
             await client.emit("unread", to_builtins(await self._store.open_inbox(user)))
         except EventError as error:
-            log.warning("unread_not_told", user=user, error=error.message)
+            self._trouble.failed(error.message, user=user)
+        else:
+            self._trouble.worked()
 
     async def on_disconnect(self, client: Client, reason: str) -> None:
         """Stop watching the acks of the device."""
