@@ -17,6 +17,8 @@ from rtserver.ingest.batching import NotificationBatcher
 from rtserver.namespaces.chat import settings_cache
 from rtserver.namespaces.chat.erasure import UserErasure
 from rtserver.namespaces.chat.namespace import Chat
+from rtserver.namespaces.delivery.reconciler import Reconciler
+from rtserver.namespaces.delivery.room_catch_up import RoomCatchUp
 from rtserver.namespaces.notifications.notifier import Notifier
 from rtserver.stall import Stalls
 from rtserver.store.db.database import Database
@@ -28,11 +30,13 @@ from rtserver.store.notifications.records import NotificationDraft
 from rtserver.store.rooms.abandoned import AbandonedRooms
 from rtserver.store.rooms.member_admin import MemberAdmin
 from rtserver.store.rooms.read_cursors import ReadCursors
+from rtserver.store.rooms.room_heads import RoomHeads
 from rtserver.store.rooms.room_settings import RoomSettingsStore
 from rtserver.store.rooms.room_store import Rooms
 from rtserver.store.uploads.file_storage import FolderStorage
 from rtserver.store.uploads.upload_store import ORPHANED_SECONDS, Uploads
 from rtserver.tasks import cancelled, run_periodically
+from rtserver.telemetry.metrics import Metrics
 from rtserver.telemetry.trouble_log import TroubleLog
 
 log = structlog.get_logger("rtserver.chat")
@@ -75,6 +79,7 @@ class ChatParts:
         messages: Messages,
         presence: Presence,
         notifier: Notifier,
+        metrics: Metrics,
         stalls: Stalls,
         registry: InstanceRegistry | None = None,
     ) -> None:
@@ -105,8 +110,11 @@ class ChatParts:
         chat.expulsions.hooks.append(self._uploads.abandon)
         self.user_erasure = UserErasure(
             chat, EraseUser(database), self._uploads, chat.expulsions, registry,
-            chat.poster.direct_rooms.evict, self._mentions.announce_deleted, chat.room_admin.watchers,
+            chat.poster.direct_rooms.evict, self._mentions.announce_deleted, chat.room_admin.watchers, chat.delivery,
         )  # fmt: skip
+        self._catch_up = RoomCatchUp(chat.delivery, RoomHeads(database), messages, metrics.dropped)
+        self.reconciler = Reconciler(self._catch_up.run, chat.delivery.ask_peers, "rooms")
+        chat.delivery.asked = self.reconciler.fault_over
 
     def upload_parts(self) -> Iterable[UploadsApi]:
         """Return the API operations of uploads; none where uploads are off."""
@@ -155,9 +163,12 @@ class ChatParts:
         if self._upload_limit:
             sweeps.append(run_periodically(self._uploads.sweep, ORPHANED_SECONDS))
         tasks = [asyncio.create_task(task) for task in (*sweeps, self._recheck())]
+        await self.reconciler.start()
         await self._read_cursors.start()
         await self._mentions.start()
         yield
         await self._mentions.stop()
         await self._read_cursors.stop()
+        await self.reconciler.stop()
+        await self._catch_up.stop()
         await cancelled(*tasks)

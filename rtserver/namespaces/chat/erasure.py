@@ -24,6 +24,7 @@ from rtserver.errors import Refused
 from rtserver.identity import user_room
 from rtserver.namespaces.chat.conversation import backend_conversation, pair_of
 from rtserver.namespaces.chat.room_admin import Watcher
+from rtserver.namespaces.delivery.room_delivery import RoomDelivery
 from rtserver.sio.broadcast.adapter import AckTimeout
 from rtserver.sio.client.client import Client
 from rtserver.sio.namespace.namespace import Namespace
@@ -114,6 +115,7 @@ class UserErasure:
         evict_here: Callable[[str], None],
         announce_deleted: Callable[[Sequence[tuple[str, str]]], Awaitable[None]],
         watchers: Sequence[Watcher],
+        delivery: RoomDelivery,
         *,
         seconds: float = SECONDS,
     ) -> None:
@@ -125,6 +127,7 @@ class UserErasure:
         self._evict_here = evict_here
         self._announce_deleted = announce_deleted
         self._watchers = watchers
+        self._delivery = delivery
         self._seconds = seconds
 
     async def erase(self, user: str, by: str) -> ErasureResult:
@@ -201,8 +204,10 @@ class UserErasure:
             if pair_of(room) is None:
                 await self._namespace.to(room).emit("left", {"room": room, "user": user})
         for number, message in enumerate(step.messages):
-            emit = self._namespace.to(*backend_conversation(message.room).audience).emit
+            audience = backend_conversation(message.room).audience
+            emit = self._namespace.to(*audience).emit
             wire = to_builtins(message)
+            self._delivery.sent("messageDeleted", wire, audience)
             if step.kind != "reactions":
                 await emit("messageDeleted", wire)
                 continue

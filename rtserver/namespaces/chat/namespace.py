@@ -19,7 +19,13 @@ from rtserver.identity import Identity, user_room
 from rtserver.namespaces.chat import interfaces, payloads
 from rtserver.namespaces.chat.access import OPEN, Access
 from rtserver.namespaces.chat.changes import MessageChanges, Stalled, never_stalled
-from rtserver.namespaces.chat.conversation import Conversation, conversation, named_conversation, room_conversation
+from rtserver.namespaces.chat.conversation import (
+    Conversation,
+    backend_conversation,
+    conversation,
+    named_conversation,
+    room_conversation,
+)
 from rtserver.namespaces.chat.erasure import USER_ERASED, USER_EXPELLED, Expulsions
 from rtserver.namespaces.chat.membership import Membership
 from rtserver.namespaces.chat.posting import Poster
@@ -28,6 +34,8 @@ from rtserver.namespaces.chat.room_admin import CHANGED, RoomAdmin, RoomChange
 from rtserver.namespaces.chat.settings_cache import RoomSettingsCache
 from rtserver.namespaces.chat.sync import RoomSync
 from rtserver.namespaces.chat.typing_indicator import TypingIndicator
+from rtserver.namespaces.delivery.reconciler import CATCH_UP
+from rtserver.namespaces.delivery.room_delivery import REPEATED, RoomDelivery
 from rtserver.namespaces.identity import check_not_expelled, identity_of
 from rtserver.rate_limit import Rate
 from rtserver.sio.client.client import Client
@@ -65,23 +73,32 @@ class Chat(Namespace, path="/chat"):
         self._rooms = rooms
         self._read_cursors = read_cursors
         self._search = search
+        self.delivery = RoomDelivery(self, lambda room: backend_conversation(room).audience)
         cache = RoomSettingsCache(settings)
         self._access = Access(rooms, cache, room_policy)
         self.poster = Poster(
-            self, messages, rooms, notifier, self._access.may_quote, max_text=max_text, mention_rate=mention_rate
+            self, messages, rooms, notifier, self._access.may_quote, self.delivery,
+            max_text=max_text, mention_rate=mention_rate,
+        )  # fmt: skip
+        self._changes = MessageChanges(
+            self, messages, self.poster.mentions, self.delivery, max_text=max_text, stalled=stalled
         )
-        self._changes = MessageChanges(self, messages, self.poster.mentions, max_text=max_text, stalled=stalled)
         self._online = Online(presence, rooms)
         self.expulsions = Expulsions(self)
         self.room_admin = RoomAdmin(self, settings, memberships, rooms, cache, self._access)
         self._typing = TypingIndicator(self)
-        self._sync = RoomSync(messages, rooms, self._access)
+        self._sync = RoomSync(messages, rooms, self._access, self.delivery)
         self._membership = Membership(self, rooms, memberships, self._access, self._online)
         presence.subscribe(PresenceAnnouncer(self, rooms).announce)
+
+    async def on_start(self) -> None:
+        """Begin to note what is delivered here."""
+        self.delivery.open("/chat")
 
     async def on_stop(self) -> None:
         """Drop the typing state."""
         self._typing.close()
+        self.delivery.close()
 
     async def on_connected(self, client: Client) -> None:
         """Report the connection to presence."""
@@ -188,6 +205,17 @@ class Chat(Namespace, path="/chat"):
             self.poster.direct_rooms.evict(args[0])
             if isinstance(args[-1], str):
                 self.expulsions.end(args[0], args[-1])
+
+    @server_event(REPEATED)
+    def on_repeated(self, *args: Any) -> None:
+        """Another server says how far a room is."""
+        if len(args) == 3:
+            self.delivery.compare(*args)
+
+    @server_event(CATCH_UP)
+    def on_catch_up(self, *args: Any) -> None:
+        """Another server has lost messages to this one."""
+        self.delivery.asked()
 
     # Messages
 

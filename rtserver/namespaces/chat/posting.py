@@ -4,9 +4,10 @@
    the order of `seq`: so one instance broadcasts a room in that order. Two instances may overtake each other; clients
    order by `seq`.
 2. Mentions are delivered last. Until they are, the post is not complete: a repeat with its nonce delivers them.
-3. Both users of a direct conversation are members of its room, so that `rooms` lists it for each. They become members
+3. A repeat may be of a message that was saved by an instance that died before the broadcast: `RoomDelivery` compares.
+4. Both users of a direct conversation are members of its room, so that `rooms` lists it for each. They become members
    in the transaction of its first message: a message that is refused opens no conversation.
-4. A client that the server has disconnected saves nothing more, whatever its handler was waiting for.
+5. A client that the server has disconnected saves nothing more, whatever its handler was waiting for.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ from typing import Any, NamedTuple
 from msgspec import to_builtins
 from msgspec.structs import replace
 
-from rtserver.errors import NotFound, RateLimited
+from rtserver.errors import NotFound, RateLimited, Unavailable
 from rtserver.ingest.commands import MessageRequest
 from rtserver.namespaces.chat.content import clean_data, clean_text
 from rtserver.namespaces.chat.conversation import Conversation, backend_conversation, direct_room, pair_of
 from rtserver.namespaces.chat.interfaces import MentionNotifier, MessageStore, RoomStore
 from rtserver.namespaces.chat.mentions import Mentions, named_in
+from rtserver.namespaces.delivery.room_delivery import RoomDelivery
 from rtserver.namespaces.identity import check_not_expelled
 from rtserver.rate_limit import Rate
 from rtserver.sio.client.client import Client
@@ -49,12 +51,14 @@ class Poster:
         rooms: RoomStore,
         notifier: MentionNotifier | None,
         may_quote: Callable[[str], Awaitable[bool]],
+        delivery: RoomDelivery,
         *,
         max_text: int,
         mention_rate: Rate | None = None,
     ) -> None:
         self._namespace = namespace
         self._messages = messages
+        self._delivery = delivery
         self.direct_rooms = DirectRooms(rooms)
         self._max_text = max_text
         self.mentions = Mentions(messages, rooms, notifier, may_quote, mention_rate)
@@ -137,10 +141,17 @@ class Poster:
 
     async def _save(self, draft: Draft, where: Conversation, except_sids: tuple[str, ...]) -> Posted:
         evictions = self.direct_rooms.evictions
-        message, new = await self._messages.append(draft)
+        try:
+            message, new = await self._messages.append(draft)
+        except (Unavailable, asyncio.CancelledError):
+            self._delivery.uncertain(draft.room)
+            raise
         wire = to_builtins(message)
         if new:  # see rule 1
+            self._delivery.sent("message", wire, where.audience)
             await self._namespace.to(*where.audience).except_(*except_sids).emit("message", wire)
+        else:
+            await self._delivery.repeat(wire, where.audience, except_sids)
         if draft.opens:
             self.direct_rooms.opened(draft.room, evictions)
         if message.mentions:
