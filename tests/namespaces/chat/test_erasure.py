@@ -33,7 +33,7 @@ def erasure(chat: Chat, registry: Registry | None) -> UserErasure:
 
     store = EraseUser(chat._rooms._db)  # type: ignore[attr-defined]
     evict = chat.poster.direct_rooms.evict
-    return UserErasure(chat, store, None, chat.expulsions, registry, evict, announce, [])
+    return UserErasure(chat, store, None, chat.expulsions, registry, evict, announce, [], chat.delivery)
 
 
 async def test_erasure_is_done_when_every_server_has_confirmed_it(chat: Chat, person: Join) -> None:
