@@ -11,6 +11,7 @@ from __future__ import annotations
 import json as _stdlib
 import math
 import re
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -48,18 +49,18 @@ def loads_mended(text: str, max_depth: int = MAX_DEPTH) -> Any:
     try:
         return loads(text, max_depth)
     except JsonError:
-        mended = _LONE.sub(lambda found: "\\ufffd" if found[1] else found[0], text)
-        if mended == text:
+        # Behind an escaped backslash stands no escape. Decoded UTF-8 has no surrogates, so one can hold its place.
+        held = text.replace("\\\\", _HELD)
+        mended, count = _LONE.subn(r"\\ufffd", held)
+        if not count:
             raise
-        return loads(mended, max_depth)
+        return loads(mended.replace(_HELD, "\\\\"), max_depth)
 
 
-_LONE = re.compile(
-    r"(?:[^\\]++|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\(?!u[dD][89a-fA-F][0-9a-fA-F]{2}).)++"
-    r"|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})",
-    re.DOTALL,
-)
-"""A lone surrogate, in the group; or a run of whatever else there is, so that it costs no call for each escape."""
+_HELD = "\ud800"
+_HIGH, _LOW = r"\\u[dD][89abAB][0-9a-fA-F]{2}", r"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+_LONE = re.compile(rf"\\u[dD](?:[89abAB][0-9a-fA-F]{{2}}(?!{_LOW})|[c-fC-F][0-9a-fA-F]{{2}}(?<!{_HIGH}{_LOW}))")
+"""A lone surrogate. It begins with what is searched fast, and no other escape costs a step."""
 
 
 def dumps(value: Any) -> bytes:
@@ -120,15 +121,13 @@ def _brackets(text: str | bytes) -> int:
 
 def _deeper_than(value: Any, limit: int) -> bool:
     """Checked level by level, so that the check itself cannot overflow the stack."""
-    level = [value]
+    level = [value] if type(value) in _CONTAINERS else []
     for _ in range(limit):
-        inner: list[Any] = []
-        for item in level:
-            if type(item) is list:
-                inner.extend(item)
-            elif type(item) is dict:
-                inner.extend(item.values())
-        if not inner:
+        inner = chain.from_iterable(item if type(item) is list else item.values() for item in level)
+        level = [item for item in inner if type(item) in _CONTAINERS]
+        if not level:
             return False
-        level = inner
-    return any(type(item) in (list, dict) for item in level)
+    return bool(level)
+
+
+_CONTAINERS = frozenset({list, dict})

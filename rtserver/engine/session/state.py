@@ -8,6 +8,7 @@ import structlog
 
 from rtserver.engine.session.backpressure import Backpressure
 from rtserver.engine.session.cork import Cork
+from rtserver.engine.session.fair_queue import FairQueue
 from rtserver.engine.session.interfaces import EngineMetrics, IdleConnection
 from rtserver.engine.session.options import EngineOptions
 from rtserver.engine.session.registry import SessionRegistry
@@ -20,8 +21,9 @@ class EngineState:
     """Implements `EngineContext`."""
 
     __slots__ = (
-        "backpressure", "cork", "gzip_threshold", "heartbeat_timeout", "idle_connections", "idle_wheel", "max_packets",
-        "max_payload", "metrics", "options", "path", "ping_interval", "ping_timeout", "sessions", "wheel",
+        "backpressure", "cork", "fair_queue", "gzip_threshold", "heartbeat_timeout", "idle_connections", "idle_wheel",
+        "max_packets", "max_payload", "metrics", "options", "path", "ping_interval", "ping_timeout", "sessions",
+        "wheel",
     )  # fmt: skip
 
     def __init__(self, options: EngineOptions, metrics: EngineMetrics, idle_tick: float) -> None:
@@ -44,6 +46,7 @@ class EngineState:
         self.idle_wheel = Wheel(idle_tick)
         """Timers of idle connections, which may be late by seconds."""
         self.cork = Cork()
+        self.fair_queue = FairQueue()
         self.path = ""
         """The URL path of the Engine.IO endpoint, with slashes at both ends; set by `Engine.attach`."""
 
@@ -64,6 +67,7 @@ class EngineState:
 
     def close(self) -> None:
         """Close the connections that belong to no session, and stop all timers."""
+        self.fair_queue.close()
         for connection in list(self.idle_connections):
             connection.close()
         self.idle_wheel.close()
