@@ -1,9 +1,11 @@
 """Strict JSON: which text is accepted, and what values are sent as. It has no knowledge of packets.
 
 1. Input: everything that RFC 8259 does not allow is rejected: NaN, Infinity, lone surrogates, trailing commas. So are
-   numbers beyond a double and nesting deeper than `max_depth`. Integers beyond 64 bit become floats, as in JavaScript.
+   numbers beyond a double. Integers beyond 64 bit become floats, as in JavaScript.
 2. Output can always be parsed by JavaScript: NaN and the infinities become null, as with JSON.stringify. Lone
    surrogates and unknown types raise `TypeError` at the emit.
+3. Nesting deeper than `max_depth` is rejected, and so are more than `MAX_CONTAINERS` arrays and objects: before
+   anything is parsed, as it would take long.
 """
 
 from __future__ import annotations
@@ -11,13 +13,15 @@ from __future__ import annotations
 import json as _stdlib
 import math
 import re
-from itertools import chain
+from array import array
+from itertools import accumulate
 from typing import Any
 
 import msgspec
 import orjson
 
 MAX_DEPTH = 64
+MAX_CONTAINERS = 200_000
 
 _OPTIONS = orjson.OPT_NON_STR_KEYS
 _loads = orjson.loads
@@ -30,14 +34,13 @@ class JsonError(ValueError):
 
 def loads(text: str | bytes, max_depth: int = MAX_DEPTH) -> Any:
     """Parse strictly; raises `JsonError`."""
+    # A cheap upper bound comes first: text with few brackets cannot be deep.
+    if len(text) > max_depth and _brackets(text) > max_depth:
+        _check_nesting(text, max_depth)
     try:
-        value = _loads(text)
+        return _loads(text)
     except ValueError as error:
         raise JsonError(str(error)) from None
-    # A cheap upper bound comes first: text with few brackets cannot be deep.
-    if len(text) > max_depth and _brackets(text) > max_depth and _deeper_than(value, max_depth):
-        raise JsonError(f"nested deeper than {max_depth} levels")
-    return value
 
 
 def loads_mended(text: str, max_depth: int = MAX_DEPTH) -> Any:
@@ -119,15 +122,19 @@ def _brackets(text: str | bytes) -> int:
     return text.count(b"[") + text.count(b"{")
 
 
-def _deeper_than(value: Any, limit: int) -> bool:
-    """Checked level by level, so that the check itself cannot overflow the stack."""
-    level = [value] if type(value) in _CONTAINERS else []
-    for _ in range(limit):
-        inner = chain.from_iterable(item if type(item) is list else item.values() for item in level)
-        level = [item for item in inner if type(item) in _CONTAINERS]
-        if not level:
-            return False
-    return bool(level)
+def _check_nesting(text: str | bytes, max_depth: int) -> None:
+    """Check rule 3 before anything is parsed; exact for valid JSON. Raises `JsonError`.
+
+    Each step is one call for the whole text, and none of them needs a stack.
+    """
+    raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+    outside_strings = b"".join(raw.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')[::2])
+    steps = array("b", outside_strings.translate(_STEPS, _NO_BRACKETS))
+    if max(accumulate(steps), default=0) > max_depth:
+        raise JsonError(f"nested deeper than {max_depth} levels")
+    if steps.count(1) > MAX_CONTAINERS:
+        raise JsonError("too many arrays and objects")
 
 
-_CONTAINERS = frozenset({list, dict})
+_STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[{]}"))

@@ -15,17 +15,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from rtserver.protocol.json import MAX_DEPTH
 from rtserver.protocol.msgpack_extensions import MARK_OF_A_MAP, AmbiguousExtension, extension, marked_extension
-from rtserver.protocol.msgpack_scan import MAX_ITEMS, marked
+from rtserver.protocol.msgpack_scan import SHORT, marked
 
 _ATOMS = frozenset({str, int, bool, bytes, type(None)})
 """Types that stay as they are: most values, for which a call each would be wasted."""
+_TEXT = frozenset({str})
 
 
 class MsgpackError(ValueError):
@@ -35,7 +36,7 @@ class MsgpackError(ValueError):
 def loads(data: bytes, max_depth: int = MAX_DEPTH) -> Any:
     """Parse strictly; raises `MsgpackError`."""
     try:
-        if len(data) <= MAX_ITEMS and b"\xde" not in data and b"\xdf" not in data:
+        if len(data) <= SHORT and b"\xde" not in data and b"\xdf" not in data:
             try:
                 return _plain(_decode(data), max_depth, max_depth)
             except AmbiguousExtension:
@@ -53,7 +54,7 @@ def shaped(shape: Any) -> Callable[[bytes], Any]:
     decode = msgspec.msgpack.Decoder(shape, ext_hook=extension).decode
 
     def read(data: bytes) -> Any:
-        if len(data) > MAX_ITEMS or b"\xde" in data or b"\xdf" in data:
+        if len(data) > SHORT or b"\xde" in data or b"\xdf" in data:
             return None
         try:
             return decode(data)
@@ -84,30 +85,34 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 def _plain(value: Any, depth: int, limit: int) -> Any:
+    """Apply rule 1 to a value that has just been decoded, and so is nobody else's: lists and dicts are changed."""
     kind = type(value)
-    if kind is float:
-        return value if math.isfinite(value) else None
     if kind is list:
         if depth <= 0:
             raise _too_deep(limit)
-        if value and value[0] is MARK_OF_A_MAP:
-            return _plain_map(value, depth, limit)
-        return [item if type(item) in _ATOMS else _plain(item, depth - 1, limit) for item in value]
-    if kind is dict:
+        # Most lists are left as they are, and this tells so without a step for each item.
+        if _ATOMS.issuperset(map(type, value)):
+            return value
+        if value[0] is MARK_OF_A_MAP:
+            return _plain(dict(zip(map(_key, value[1::2]), value[2::2], strict=True)), depth, limit)
+        for at, item in enumerate(value):
+            if type(item) not in _ATOMS:
+                value[at] = _plain(item, depth - 1, limit)
+    elif kind is dict:
         if depth <= 0:
             raise _too_deep(limit)
-        return {
-            key if type(key) is str else _key(key): item if type(item) in _ATOMS else _plain(item, depth - 1, limit)
-            for key, item in value.items()
-        }
-    if kind is datetime:
-        return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        if not _TEXT.issuperset(map(type, value)):
+            value = {_key(key): item for key, item in value.items()}
+        if _ATOMS.issuperset(map(type, value.values())):
+            return value
+        for key, item in value.items():
+            if type(item) not in _ATOMS:
+                value[key] = _plain(item, depth - 1, limit)
+    elif kind is float:
+        return value if math.isfinite(value) else None
+    elif kind is datetime:
+        return f"{value.isoformat(timespec='milliseconds')[:-6]}Z"  # it is in UTC
     return value
-
-
-def _plain_map(value: list[Any], depth: int, limit: int) -> dict[str, Any]:
-    """A large map, of which the scan has made an array."""
-    return {_key(key): _plain(item, depth - 1, limit) for key, item in zip(value[1::2], value[2::2], strict=True)}
 
 
 def _too_deep(limit: int) -> MsgpackError:

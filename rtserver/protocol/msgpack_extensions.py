@@ -73,4 +73,4 @@ def date_text(milliseconds: int) -> str | None:
     moment = _EPOCH + timedelta(milliseconds=rest)
     year = moment.year + cycles * _CYCLE_YEARS
     written = f"{year:04}" if 0 <= year <= 9999 else f"{'-' if year < 0 else '+'}{abs(year):06}"
-    return f"{written}-{moment:%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03}Z"
+    return f"{written}{moment.isoformat(timespec='milliseconds')[4:]}Z"

@@ -267,14 +267,21 @@ class Assembler:
         return self._packet
 
     def _filled(self, value: Any) -> Any:
-        """Replace placeholders by their attachments."""
+        """Replace placeholders by their attachments, in the lists and dicts themselves: they have just been parsed."""
         if type(value) is list:
-            return [item if type(item) in _ATOMS else self._filled(item) for item in value]
-        if type(value) is not dict:
-            return value
-        if value.get("_placeholder") is True:
-            return self._referenced(value.get("num"))
-        return {key: item if type(item) in _ATOMS else self._filled(item) for key, item in value.items()}
+            # Most lists have none, and this tells so without a step for each item.
+            if not _ATOMS.issuperset(map(type, value)):
+                for at, item in enumerate(value):
+                    if type(item) not in _ATOMS:
+                        value[at] = self._filled(item)
+        elif type(value) is dict:
+            if value.get("_placeholder") is True:
+                return self._referenced(value.get("num"))
+            if not _ATOMS.issuperset(map(type, value.values())):
+                for key, item in value.items():
+                    if type(item) not in _ATOMS:
+                        value[key] = self._filled(item)
+        return value
 
     def _referenced(self, num: Any) -> bytes | None:
         """The attachment; None for a fraction, which is `undefined` in JavaScript."""
