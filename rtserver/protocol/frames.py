@@ -134,10 +134,10 @@ class FrameReader:
             mask(data[begin - 4 : begin], payload)
             self.more = end < length
             message = self._message(data[at], payload)
-            if isinstance(message, Undecoded):
+            if type(message) is Undecoded:  # faster than `isinstance`
                 yield ANNOUNCEMENT
                 message = self._decoded(*message)
-            yield message or PART
+            yield message or PART  # type: ignore[misc]  # mypy does not narrow by the exact type
             at = end
 
     def short_text(self, data: bytes) -> str | None:
