@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from msgspec import to_builtins
 
@@ -24,8 +24,8 @@ from rtserver.telemetry.metrics import Metrics
 
 def compose_redis(
     settings: Settings, url: str, metrics: Metrics, instance: str, describe: Callable[[], Instance]
-) -> tuple[RedisBus, Adapter, Presence, InstanceRegistry]:
-    """Make bus, adapter, presence and registry; `describe()` is what this instance reports to the others."""
+) -> tuple[RedisBus, Adapter, Presence, InstanceRegistry, Sequence[RedisBus | ShardedRedisBus]]:
+    """Make bus, adapter, presence, registry and every bus; `describe()` is what this instance reports to the others."""
     grace, lease = settings.presence_grace, settings.presence_lease
     seal = Seal([secret.get_secret_value() for secret in settings.cluster_secret]) if settings.cluster_secret else None
     key = RedisNames(settings.redis_key).presence
@@ -36,7 +36,8 @@ def compose_redis(
         bus, instance, grace=grace, lease=lease, heartbeat=lease / 4, key=key,
         describe=lambda: to_builtins(describe()),
     )  # fmt: skip
-    return bus, adapter, presence, RedisInstanceRegistry(bus, describe, key)
+    shards = [adapter.shards] if isinstance(adapter, ShardedClusterAdapter) else []
+    return bus, adapter, presence, RedisInstanceRegistry(bus, describe, key), [bus, *shards]
 
 
 def _adapter(settings: Settings, bus: RedisBus, seal: Seal | None) -> Adapter:
