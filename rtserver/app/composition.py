@@ -132,8 +132,10 @@ class _Composition:
             cors_allowed_origins=self.origins,
         )
         self.chat = ChatParts(
-            settings, self.database, self.messages, self.presence, self.notifier, self.server.engine.stalls
-        )
+            settings, self.database, self.messages, self.presence, self.notifier, self.server.engine.stalls,
+            registry=self.registry,
+        )  # fmt: skip
+        self.server.use(self.chat.namespace.expulsions.check)
         if self.bus is not None:
             self.bus.on_change(self.chat.redis_changed)
         chat = self.chat.namespace

@@ -3,12 +3,13 @@
 1. `@id` in the text counts like an entry of `mentions`. Only members of the room are mentioned, each once.
 2. The notification has the key `mention:<message id>`, so that a repeated or edited message notifies no user twice.
    Authors are not notified of mentioning themselves.
+3. In a room that requires a role the notification does not quote the text: a mentioned member may have lost the role.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from msgspec import to_builtins
 
@@ -35,12 +36,19 @@ def named_in(text: str, given: Sequence[str] = ()) -> list[str]:
 
 
 class Mentions:
-    """`notifier` None: mentions are stored, but no notifications are sent."""
+    """`notifier` None: mentions are stored, but no notifications are sent. `may_quote`: see rule 3."""
 
-    def __init__(self, messages: MessageStore, rooms: RoomStore, notifier: MentionNotifier | None) -> None:
+    def __init__(
+        self,
+        messages: MessageStore,
+        rooms: RoomStore,
+        notifier: MentionNotifier | None,
+        may_quote: Callable[[str], Awaitable[bool]] | None = None,
+    ) -> None:
         self._messages = messages
         self._rooms = rooms
         self._notifier = notifier
+        self._may_quote = may_quote
 
     async def members(self, room: str, names: Sequence[str]) -> list[str] | None:
         """Those of `names` that are members of `room`; None where there are none."""
@@ -51,13 +59,13 @@ class Mentions:
 
     async def notify(self, message: Message, users: Iterable[str], by: str) -> None:
         """Notify `users` that `by` has mentioned them in `message`, unless they wrote it; raises `Unavailable`."""
-        drafts = [_notification(message, user) for user in users if user not in (by, message.from_.id)]
-        if drafts and self._notifier is not None:
+        mentioned = [user for user in users if user not in (by, message.from_.id)]
+        if mentioned and self._notifier is not None:
+            quote = self._may_quote is None or await self._may_quote(message.room)
+            drafts = [_notification(message, user, quote=quote) for user in mentioned]
             await self._notifier.notify(drafts)
-            # The message may have been deleted between its commit and the notifications.
-            await self.announce_deleted(
-                await self._messages.withdraw_mentions(message, [draft.user for draft in drafts])
-            )
+            # The message may have been deleted or removed between its commit and the notifications.
+            await self.announce_deleted(await self._messages.withdraw_mentions(message, mentioned))
 
     async def announce_deleted(self, removed: Sequence[tuple[str, str]]) -> None:
         """Announce that these notifications were deleted with their message; (user, notification id) pairs."""
@@ -65,12 +73,12 @@ class Mentions:
             await self._notifier.announce_deleted(removed)
 
 
-def _notification(message: Message, user: str) -> NotificationDraft:
+def _notification(message: Message, user: str, *, quote: bool) -> NotificationDraft:
     text = message.text if len(message.text) <= EXCERPT else message.text[: EXCERPT - 1] + "…"
     return NotificationDraft(
         user=user,
         type=TYPE,
-        message=f"{message.from_.name}: {text}",
+        message=f"{message.from_.name}: {text}" if quote else f"{message.from_.name} mentioned you",
         data={"room": message.room, "id": message.id, "seq": message.seq, "from": to_builtins(message.from_)},
         key=f"mention:{message.id}",
         room=message.room,
