@@ -98,6 +98,7 @@ class ChatParts:
             max_text=settings.chat_max_text,
             room_policy=settings.chat_room_policy,
             notifier=self._mentions,
+            mention_rate=settings.rate_mentions,
             stalled=stalls.recent,
         )
         chat = self.namespace

@@ -181,7 +181,9 @@ class _Composition:
         if development and can_sign(settings):
             secret = settings.signing_secret()
             issue = partial(dev_token, settings)
-            yield DevTokens(issue, page_key(secret), fingerprint(secret))
+            # A secret that a person chose might be guessed from its fingerprint.
+            shown = "" if settings.configured_keys else fingerprint(secret)
+            yield DevTokens(issue, page_key(secret), shown)
 
     # Start and stop.
 

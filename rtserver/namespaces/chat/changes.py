@@ -52,7 +52,7 @@ class MessageChanges:
         """Edit a message and return it as it is now. All sockets but `client` get the broadcast, here and below.
 
         Raises `NotFound`, `Forbidden`, `InvalidPayload`, `Unavailable`; `Conflict` for a message that is deleted or has
-        changed since.
+        changed since; `RateLimited` for a user who mentions too many others.
         """
         waited = self._stalled()
         text = clean_text(payload.text, self._max_text)
@@ -62,7 +62,13 @@ class MessageChanges:
             where.room, payload.id, me.user, _any_author(me, where), text, data, mentions,
             seen=payload.rev, waited=waited,
         )  # fmt: skip
-        changed, wire = await self._change(edit, where, "messageEdited", client)
+        known = await self._messages.mentions_of(where.room, payload.id) if mentions else []
+        counted, caused = self._mentions.spend(me.user, set(mentions or ()).difference(known)), 0
+        try:
+            changed, wire = await self._change(edit, where, "messageEdited", client)
+            caused = sum(user != me.user for user in changed.mentioned)
+        finally:
+            self._mentions.give_back(me.user, max(0, counted - caused))
         # An edit without effect may be the repeat of one whose mentions could not be notified.
         mentioned = changed.mentioned if changed.changed else changed.message.mentions
         if mentioned:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import structlog
 
+from rtserver.answer_size import fitting
 from rtserver.cluster.partial_results import PartialSet
 from rtserver.errors import EventError
 from rtserver.identity import user_room
@@ -59,7 +60,7 @@ class Online:
         Only of rooms whose own policy is `readable`. Raises `Unavailable`.
         """
         online = await self._presence.online(await self._rooms.neighbours(user, readable))
-        return {"online": sorted(online)[:ANSWER_LIMIT], **partial_field(online)}
+        return {"online": fitting(sorted(online)[:ANSWER_LIMIT]), **partial_field(online)}
 
     async def _logged(self, report: Awaitable[None]) -> None:
         try:
