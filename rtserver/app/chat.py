@@ -9,6 +9,7 @@ import structlog
 from aiohttp import web
 
 from rtserver.cluster.presence import Presence
+from rtserver.cluster.presence.instances import InstanceRegistry
 from rtserver.config.settings import Settings
 from rtserver.errors import EventError
 from rtserver.http.endpoints.uploads import UploadedFiles, UploadsApi
@@ -26,6 +27,7 @@ from rtserver.store.messages.message_store import Messages
 from rtserver.store.messages.retention import Retention
 from rtserver.store.messages.search import Search
 from rtserver.store.notifications.records import NotificationDraft
+from rtserver.store.rooms.abandoned import AbandonedRooms
 from rtserver.store.rooms.member_admin import MemberAdmin
 from rtserver.store.rooms.read_cursors import ReadCursors
 from rtserver.store.rooms.room_heads import RoomHeads
@@ -65,7 +67,10 @@ class MentionNotifier:
 
 
 class ChatParts:
-    """`namespace` is /chat, whose `poster` and `room_admin` serve backends too; `user_erasure` erases a user."""
+    """`namespace` is /chat, whose `poster` and `room_admin` serve backends too; `user_erasure` erases a user.
+
+    `registry` None: there is no other server.
+    """
 
     def __init__(
         self,
@@ -76,10 +81,12 @@ class ChatParts:
         notifier: Notifier,
         metrics: Metrics,
         stalls: Stalls,
+        registry: InstanceRegistry | None = None,
     ) -> None:
-        self._retention = Retention(database)
         self._read_cursors = ReadCursors(database)
         self._mentions = MentionNotifier(notifier)
+        self._retention = Retention(database, self._mentions.announce_deleted)
+        self._abandoned_rooms = AbandonedRooms(database)
         self._redis_ready = asyncio.Event()
         self._sweep_seconds = settings.chat_sweep_seconds
         folder = FolderStorage(settings.upload_folder or settings.data_dir / "uploads")
@@ -100,9 +107,10 @@ class ChatParts:
             stalled=stalls.recent,
         )
         chat = self.namespace
+        chat.expulsions.hooks.append(self._uploads.abandon)
         self.user_erasure = UserErasure(
-            chat, EraseUser(database), self._uploads, chat.poster.direct_rooms.evict, chat.room_admin.watchers,
-            chat.delivery,
+            chat, EraseUser(database), self._uploads, chat.expulsions, registry,
+            chat.poster.direct_rooms.evict, self._mentions.announce_deleted, chat.room_admin.watchers, chat.delivery,
         )  # fmt: skip
         self._catch_up = RoomCatchUp(chat.delivery, RoomHeads(database), messages, metrics.dropped)
         self.reconciler = Reconciler(self._catch_up.run, chat.delivery.ask_peers, "rooms")
@@ -148,7 +156,10 @@ class ChatParts:
 
     async def run(self, _: web.Application) -> AsyncIterator[None]:
         """Run with the application; starts after the database."""
-        sweeps = [run_periodically(self._retention.sweep, self._sweep_seconds)]
+        sweeps = [
+            run_periodically(self._retention.sweep, self._sweep_seconds),
+            run_periodically(self._abandoned_rooms.sweep, self._sweep_seconds),
+        ]
         if self._upload_limit:
             sweeps.append(run_periodically(self._uploads.sweep, ORPHANED_SECONDS))
         tasks = [asyncio.create_task(task) for task in (*sweeps, self._recheck())]

@@ -134,8 +134,9 @@ class _Composition:
         )
         self.chat = ChatParts(
             settings, self.database, self.messages, self.presence, self.notifier, self.metrics,
-            self.server.engine.stalls,
+            self.server.engine.stalls, registry=self.registry,
         )  # fmt: skip
+        self.server.use(self.chat.namespace.expulsions.check)
         if self.bus is not None:
             self.bus.on_change(self.chat.redis_changed)
         self._compose_catching_up()

@@ -138,8 +138,7 @@ class RoomSync:
             raise RoomNotJoined()
         await self._access.check_join(client, me, where.room)
         if join:
-            await client.join(where.room)
-            await self._access.check_role(client, where.room)  # the policy may have changed meanwhile
+            await self._access.enter(client, where.room)
 
     async def _read(
         self, client: Client, rooms: Sequence[_Room], states: dict[str, ReadState], budget: _Budget

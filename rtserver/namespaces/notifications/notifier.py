@@ -60,15 +60,18 @@ class Notifier:
         user, _, _ = await self._store.find(id_)
         deleted, left = await self._store.delete(user, [id_])
         if deleted:
-            await self._emit_deleted(user, id_, left)
+            await self._emit_deleted(user, [id_], left)
 
     async def announce_deleted(self, removed: Sequence[tuple[str, str]]) -> None:
-        """Emit `deleted` for notifications that are deleted already; (user, notification id) pairs."""
+        """Emit `deleted` once to each user of notifications that are deleted; (user, notification id) pairs."""
+        ids: dict[str, list[str]] = {}
         for user, id_ in removed:
-            await self._emit_deleted(user, id_, await self._store.counts(user))
+            ids.setdefault(user, []).append(id_)
+        for user, gone in ids.items():
+            await self._emit_deleted(user, gone, await self._store.counts(user))
 
-    async def _emit_deleted(self, user: str, id_: str, left: Unread) -> None:
-        payload = {"ids": [id_], "unread": left.count, "unseen": left.unseen}
+    async def _emit_deleted(self, user: str, ids: list[str], left: Unread) -> None:
+        payload = {"ids": ids, "unread": left.count, "unseen": left.unseen}
         await self._namespace.to(user_room(user)).emit("deleted", payload)
 
     async def _push(self, saved: Iterable[tuple[NotificationDraft, Delivered]]) -> None:

@@ -24,9 +24,10 @@ from rtserver.store.erasure.erase_notifications import erase_inbox
 from rtserver.store.erasure.erase_scheduled import erase_scheduled
 from rtserver.store.messages.append import message_columns, message_of
 from rtserver.store.messages.changes import lock_rooms
+from rtserver.store.messages.copies import remove_copies
 from rtserver.store.messages.reactions import with_reactions
 from rtserver.store.messages.records import Message
-from rtserver.store.notifications.removal import remove_mentions
+from rtserver.store.rooms.abandoned import remove_abandoned
 from rtserver.store.schema import audit, members, messages, reactions, receipts, rooms
 
 ERASED = ""
@@ -45,6 +46,8 @@ class Step(NamedTuple):
     """For reactions: the removed one, for each of `messages`."""
     rooms: Sequence[str] = ()
     """For memberships: the rooms that the user left."""
+    notifications: Sequence[tuple[str, str]] = ()
+    """For messages: removed notifications that quoted them, as (user, notification id) pairs."""
 
 
 _StepFunction = Callable[[AsyncConnection, str], Awaitable[Step]]
@@ -82,13 +85,15 @@ async def _abandoned_direct_rooms(connection: AsyncConnection, user: str) -> Ste
     if room is None:
         return Step("messages", 0)
     await lock_rooms(connection, [room])
-    oldest = sa.select(messages.c.seq).where(messages.c.room == room).order_by(messages.c.seq).limit(BATCH)
-    seqs = list((await connection.execute(oldest)).scalars())
-    if seqs:
+    oldest = sa.select(messages.c.seq, messages.c.id, messages.c.mentions).where(messages.c.room == room)
+    rows = (await connection.execute(oldest.order_by(messages.c.seq).limit(BATCH))).all()
+    if rows:
+        last = rows[-1].seq
+        removed = await remove_copies(connection, [(row.id, row.mentions) for row in rows])
         for table in (reactions, messages):
-            await connection.execute(sa.delete(table).where(table.c.room == room, table.c.seq <= seqs[-1]))
-        await connection.execute(sa.update(rooms).where(rooms.c.room == room).values(first_seq=seqs[-1] + 1))
-        return Step("messages", len(seqs))
+            await connection.execute(sa.delete(table).where(table.c.room == room, table.c.seq <= last))
+        await connection.execute(sa.update(rooms).where(rooms.c.room == room).values(first_seq=last + 1))
+        return Step("messages", len(rows), notifications=removed)
     for table in (receipts, members, rooms):
         await connection.execute(sa.delete(table).where(table.c.room == room))
     return Step("rooms", 1)
@@ -99,6 +104,7 @@ async def _memberships(connection: AsyncConnection, user: str) -> Step:
     left = list((await connection.execute(mine)).scalars())
     these = among(connection, members.c.room, left)
     await connection.execute(sa.delete(members).where(members.c.user_id == user, these))
+    await remove_abandoned(connection, left)
     return Step("rooms", len(left), rooms=left)
 
 
@@ -110,8 +116,7 @@ async def _authored(connection: AsyncConnection, user: str) -> Step:
     room, now = found[0].room, now_ms()
     theirs = sa.and_(reactions.c.room == room, reactions.c.seq.in_([message.seq for message in found]))
     await connection.execute(sa.delete(reactions).where(theirs))
-    mentioned = [(user, message.id) for message in found for user in message.mentions or ()]
-    await remove_mentions(connection, mentioned + await _erase_former_texts(connection, found))
+    removed = await remove_copies(connection, [(message.id, message.mentions) for message in found])
     deleted_by = sa.case(
         (sa.or_(messages.c.deleted_by.is_(None), messages.c.deleted_by == user), ERASED), else_=messages.c.deleted_by
     )
@@ -119,16 +124,7 @@ async def _authored(connection: AsyncConnection, user: str) -> Step:
         connection, found, author_id=ERASED, author_name=ERASED, text="", words=None, data=None, mentions=None,
         nonce=None, deleted_at=sa.func.coalesce(messages.c.deleted_at, now), deleted_by=deleted_by,
     )  # fmt: skip
-    return Step("messages", len(found), changed)
-
-
-async def _erase_former_texts(connection: AsyncConnection, found: Sequence[Message]) -> list[tuple[str, str]]:
-    """Remove former texts of these messages from the audit; returns their mentions, as (user, message id) pairs."""
-    theirs = among(connection, audit.c.target, [message.id for message in found])
-    overwritten = (await connection.execute(sa.select(audit.c.target, audit.c.details).where(theirs))).all()
-    await connection.execute(sa.update(audit).where(theirs).values(details=None))
-    details = ((row.target, row.details) for row in overwritten if isinstance(row.details, dict))
-    return [(user, id_) for id_, before in details for user in before.get("mentions") or ()]
+    return Step("messages", len(found), changed, notifications=removed)
 
 
 async def _deleted(connection: AsyncConnection, user: str) -> Step:
