@@ -6,17 +6,21 @@ Knows nothing of tables. Every statement of the store runs inside `transaction()
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rtserver.errors import ConfigError
-from rtserver.store.db import migrate, postgres, sqlite
-from rtserver.store.db.dialects import EnginePair
+from rtserver.store.db import migrate, online_migration, postgres, sqlite
+from rtserver.store.db.bounded_read import BoundedReads
+from rtserver.store.db.dialects import Engines
 from rtserver.store.db.errors import translated
 from rtserver.store.db.migrate import Migration
+
+Result = TypeVar("Result")
 
 
 class Database:
@@ -28,6 +32,7 @@ class Database:
     def __init__(self, url: str, *, timeout: float = 10.0) -> None:
         self._url = url
         self._engines = _open_engines(url, timeout)
+        self._bounded = BoundedReads(self._engines.expensive)
         self.commits = 0
 
     async def connect(self) -> None:
@@ -39,6 +44,7 @@ class Database:
 
     async def close(self) -> None:
         """Close all connections. Safe to call twice."""
+        await self._bounded.finish()
         with translated():
             await self._engines.dispose()
 
@@ -65,6 +71,14 @@ class Database:
             async with asyncio.timeout(self._engines.deadline), self._engines.reader.connect() as connection:
                 yield connection
 
+    async def read_expensive(self, work: Callable[[AsyncConnection], Awaitable[Result]], seconds: float) -> Result:
+        """The result of `work`, a read that may take long: it has connections of its own, `EXPENSIVE_CONNECTIONS`.
+
+        After `seconds` it is stopped in the database too, and `TimedOut` is raised. Otherwise like `reading`.
+        """
+        with translated():
+            return await self._bounded.run(work, seconds)
+
     async def migrate(self) -> Migration:
         """Bring the tables to the schema of this version, and return what was done.
 
@@ -74,7 +88,10 @@ class Database:
         try:
             with translated():
                 async with engines.writer.begin() as connection:
-                    return await connection.run_sync(migrate.upgrade)
+                    done = await connection.run_sync(migrate.upgrade)
+                async with engines.reader.connect() as connection:
+                    await online_migration.finish(connection, drop_old=not done.steps)
+                return done
         finally:
             await engines.dispose()
 
@@ -97,7 +114,7 @@ class Database:
             return await connection.run_sync(migrate.is_due)
 
 
-def _open_engines(url: str, timeout: float | None) -> EnginePair:
+def _open_engines(url: str, timeout: float | None) -> Engines:
     if postgres.is_postgres(url):
         return postgres.open_engines(url, timeout)
     if url.startswith(("sqlite://", "sqlite+aiosqlite://")):

@@ -1,4 +1,4 @@
-"""Dialects: the pair of engines that `sqlite` and `postgres` create, and the SQL in which the two databases differ."""
+"""Dialects: the engines that `sqlite` and `postgres` create, and the SQL in which the two databases differ."""
 
 from __future__ import annotations
 
@@ -16,13 +16,20 @@ from rtserver.protocol import json
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql
 
+EXPENSIVE_CONNECTIONS = 2
+"""Connections for reads that may take long: as many run at once, on SQLite each in a thread of this process."""
+
 
 @dataclass(frozen=True, slots=True)
-class EnginePair:
-    """`writer` begins transactions that may write. `reader` commits nothing and never waits for a writer."""
+class Engines:
+    """`writer` begins transactions that may write. `reader` commits nothing and never waits for a writer.
+
+    `expensive` has connections of its own, so that what takes long there occupies none of `reader`.
+    """
 
     writer: AsyncEngine
     reader: AsyncEngine
+    expensive: AsyncEngine
     probe: str
     """A statement that fails when the database cannot be read."""
     deadline: float | None
@@ -30,6 +37,7 @@ class EnginePair:
 
     async def dispose(self) -> None:
         """Close all connections."""
+        await self.expensive.dispose()
         await self.reader.dispose()
         if self.writer is not self.reader:
             await self.writer.dispose()
