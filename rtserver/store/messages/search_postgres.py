@@ -1,12 +1,15 @@
 """Search on Postgres: the words of each message in a column of their own, `search_terms`, and a GIN index on it.
 
 A trigger keeps the column (migration 0007). The index has no order: from it come all matches, and the newest of them
-only after a sort. Therefore three ways are tried, each of which is cheap where the others are dear:
+only after a sort. Reading a message costs about a microsecond, as does an entry of the index. Therefore there are
+several ways, each of which is cheap where the others are dear:
 
-1. The newest messages are read one after the other. A word that stands in every third message is found here.
-2. The index answers for rare words. It intersects the room with all words, so that neither a word that is frequent in
-   other rooms nor one rare among frequent ones costs anything. It gives up beyond `MOST` matches.
+1. The newest messages are read one after the other. Frequent words are found here.
+2. The index answers for rare words. In one room it intersects the room with all words, so that a word which is frequent
+   in other rooms costs little. Beyond `MOST` matches it gives up.
 3. A word with more matches than that is met soon when reading on from the newest message backwards.
+4. For many rooms the intersection would be dear: it compares each entry with all rooms. If they have few messages, all
+   of them are read; otherwise the index finds the words, and the rooms are compared with what it finds.
 
 The planner estimates words badly. The conditions are written so that each way has one possible plan.
 """
@@ -25,11 +28,14 @@ from rtserver.store.messages.append import message_columns, message_of
 from rtserver.store.messages.records import Message
 from rtserver.store.messages.search_words import Word
 from rtserver.store.schema import messages
+from rtserver.store.schema import rooms as rooms_table
 
-NEWEST = 256
+NEWEST = 1000
 """Messages that the first way reads; for several rooms, of all rooms."""
 MOST = 2000
-"""Matches that are sorted."""
+"""Matches of the index that are sorted."""
+FEW = 20_000
+"""Messages in all searched rooms together that are read without the index."""
 
 _table = sa.table("messages", *(sa.column(c.name, c.type) for c in messages.c), sa.column("search_terms"))
 _COLUMNS = message_columns(_table)
@@ -45,8 +51,9 @@ async def find_postgres(
     ways = _Ways(words, rooms, await _earlier(connection, rooms, cursor), limit)
     rows: Sequence[Any] = (await connection.execute(ways.among_newest())).all()
     if len(rows) < limit:
-        rows = (await connection.execute(ways.by_index())).all()
-        if rows and rows[0].total > MOST:
+        few = len(rooms) > 1 and await _count(connection, rooms) <= FEW
+        rows = (await connection.execute(ways.among_all() if few else ways.by_index())).all()
+        if not few and rows and rows[0].total > MOST:
             rows = (await connection.execute(ways.backwards())).all()
     found = [message_of(row[: len(_COLUMNS)]) for row in rows]
     return [(message.id, message) for message in found]
@@ -76,20 +83,30 @@ class _Ways:
 
     def by_index(self) -> sa.Select[Any]:
         """Rows with the number of matches as `total`; with more than `MOST` they are any of them, not the newest."""
-        matches = sa.select(_table.c.id, _table.c.seq)
-        matches = matches.where(self._match(_table), _ROOM_KEY.bool_op("&&")(self._rooms), self._earlier)
-        hits = matches.limit(MOST + 1).cte("hits").prefix_with("MATERIALIZED")
-        total = sa.select(sa.func.count()).select_from(hits).scalar_subquery().label("total")
-        newest = sa.select(hits.c.id).order_by(hits.c[self._order].desc()).limit(self._limit)
-        return self._all(_table.c.id.in_(newest), total)
+        mine = _ROOM_KEY.bool_op("&&")(self._rooms) if self._only is not None else self._in_rooms(indexed=False)
+        hits = self._hits(self._match(_table), mine, self._earlier).limit(MOST + 1)
+        cte = hits.cte("hits").prefix_with("MATERIALIZED")
+        return self._newest(cte, sa.select(sa.func.count()).select_from(cte).scalar_subquery().label("total"))
+
+    def among_all(self) -> sa.Select[Any]:
+        conditions = _unindexed(self._match(_table)), _unindexed(self._earlier)
+        hits = self._hits(self._in_rooms(indexed=True), *conditions)
+        return self._newest(hits.cte("hits").prefix_with("MATERIALIZED"))
 
     def backwards(self) -> sa.Select[Any]:
-        mine = (
-            _table.c.room == self._only
-            if self._only is not None
-            else self._filter(_table.c.room == sa.any_(self._rooms))
-        )
-        return self._all(sa.and_(mine, self._earlier, self._filter(self._match(_table)))).limit(self._limit)
+        mine = self._in_rooms(indexed=self._only is not None)
+        return self._all(sa.and_(mine, self._earlier, _unindexed(self._match(_table)))).limit(self._limit)
+
+    def _hits(self, *conditions: sa.ColumnElement[bool]) -> sa.Select[Any]:
+        return sa.select(_table.c.id, _table.c.seq).where(*conditions)
+
+    def _newest(self, hits: sa.CTE, *more: sa.ColumnElement[Any]) -> sa.Select[Any]:
+        newest = sa.select(hits.c.id).order_by(hits.c[self._order].desc()).limit(self._limit)
+        return self._all(_table.c.id.in_(newest), *more)
+
+    def _in_rooms(self, *, indexed: bool) -> sa.ColumnElement[bool]:
+        mine = _table.c.room == (sa.any_(self._rooms) if self._only is None else self._only)
+        return mine if indexed else _unindexed(mine)
 
     def _all(self, condition: sa.ColumnElement[bool], *more: sa.ColumnElement[Any]) -> sa.Select[Any]:
         found = sa.select(*_COLUMNS, *more).where(condition)
@@ -98,10 +115,17 @@ class _Ways:
     def _match(self, table: sa.FromClause) -> sa.ColumnElement[bool]:
         return table.c.search_terms.bool_op("@@")(self._terms)
 
-    @staticmethod
-    def _filter(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
-        """The condition in a form that no index can answer, so that the order decides the plan."""
-        return condition.is_(sa.true())
+
+def _unindexed(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    """The condition in a form that no index can answer."""
+    return condition.is_(sa.true())
+
+
+async def _count(connection: AsyncConnection, names: Sequence[str]) -> int:
+    """The messages in these rooms."""
+    kept = sa.func.sum(rooms_table.c.last_seq - rooms_table.c.first_seq + 1)
+    mine = rooms_table.c.room == sa.any_(sa.literal(list(names), sa.ARRAY(sa.Text)))
+    return int((await connection.execute(sa.select(kept).where(mine))).scalar() or 0)
 
 
 async def _earlier(connection: AsyncConnection, rooms: Sequence[str], cursor: str | None) -> sa.ColumnElement[bool]:
