@@ -14,7 +14,7 @@ class LimitSettings(BaseModel):
     """The group "Limits"."""
 
     GROUP: ClassVar[str] = "Limits"
-    model_config = ConfigDict(use_attribute_docstrings=True, defer_build=True)
+    model_config = ConfigDict(defer_build=True)
 
     max_payload: kind.Bytes = 1_000_000
     """The largest message of a client, in bytes."""

@@ -31,7 +31,7 @@ class CallLimiter:
 
     def check(self, caller: Caller) -> None:
         """Count a request of the caller; raises `RateLimited` past the rate."""
-        if self._buckets is not None and (retry_after := self._buckets.take(caller.name)):
+        if self._buckets is not None and (retry_after := self._buckets.take(caller.id)):
             raise RateLimited(retry_after, "Too many requests; slow down")
 
 

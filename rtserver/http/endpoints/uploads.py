@@ -105,7 +105,7 @@ class UploadsApi:
         type_ = self._checked_type(request)
         if (request.content_length or 0) > self._limit:
             raise self._too_large()
-        with self._slot(caller.name):
+        with self._slot(caller.id):
             async with _deadline(UPLOAD_SECONDS):
                 saved = await self._uploads.save(owner, query.name, type_, self._chunks(request))
         return UploadAnswer(upload=saved, url=f"/uploads/{saved.id}")

@@ -16,7 +16,7 @@ from msgspec import to_builtins
 from rtserver.identity import Identity, user_room
 from rtserver.namespaces.chat import interfaces, payloads
 from rtserver.namespaces.chat.access import OPEN, Access
-from rtserver.namespaces.chat.changes import MessageChanges
+from rtserver.namespaces.chat.changes import MessageChanges, Stalled, never_stalled
 from rtserver.namespaces.chat.conversation import Conversation, conversation, named_conversation, room_conversation
 from rtserver.namespaces.chat.erasure import USER_ERASED
 from rtserver.namespaces.chat.membership import Membership
@@ -54,6 +54,7 @@ class Chat(Namespace, path="/chat"):
         max_text: int = 10_000,
         room_policy: str = OPEN,
         notifier: interfaces.MentionNotifier | None = None,
+        stalled: Stalled = never_stalled,
     ) -> None:
         super().__init__()
         self._messages = messages
@@ -61,7 +62,7 @@ class Chat(Namespace, path="/chat"):
         self._read_cursors = read_cursors
         self._search = search
         self.poster = Poster(self, messages, rooms, notifier, max_text=max_text)
-        self._changes = MessageChanges(self, messages, self.poster.mentions, max_text=max_text)
+        self._changes = MessageChanges(self, messages, self.poster.mentions, max_text=max_text, stalled=stalled)
         self._online = Online(presence, rooms)
         cache = RoomSettingsCache(settings)
         self._access = Access(rooms, cache, room_policy)

@@ -57,12 +57,13 @@ class MessagePayload(Place, frozen=True, kw_only=True, rename="camel"):
 
 
 class EditPayload(Place, frozen=True, kw_only=True):
-    """`edit`: without `data`, the data stays; null removes it."""
+    """`edit`: without `data`, the data stays; null removes it. `rev`: that of the message that the user saw."""
 
     id: Token
     text: str
     data: Any = UNSET
     mentions: Annotated[list[UserId], Meta(max_length=50)] | None = None
+    rev: Seq | None = None
 
 
 class DeletePayload(Place, frozen=True, kw_only=True):

@@ -173,7 +173,7 @@ class JoinedNamespaces:
     def session_closed(self, reason: str) -> None:
         """The session has ended: remove all clients."""
         self.closed = True
-        self.server.engine.logger.info("%s: session closed (%s)", self.id, reason)
+        self.server.engine.logger.info("%s: session closed (%s)", self.engine_session.public_id, reason)
         self.server.connection_limiter.release(self.slot)
         self._deadline.cancel()
         for client in self.clients:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import structlog
 
 from rtserver.engine.session.prepared_message import PreparedMessage
-from rtserver.errors import ConfigError, EventError, Internal, RateLimited, Refused, RtServerError
+from rtserver.errors import ConfigError, EventError, Internal, RateLimited, Refused, RtServerError, Unavailable
 from rtserver.identity import Identity
 from rtserver.protocol import packets
 from rtserver.sio.broadcast.encoding import Encode
@@ -50,6 +50,8 @@ def handle_event(client: ClientContext, args: list[Any], id: int | None) -> Awai
     Returns None when the handler has finished, else an awaitable for the rest (see `HandlerResult`).
     """
     started = time.perf_counter()
+    if started > client.connection.server.engine.wheel.late_at and _given_up(client):
+        return None
     code: str | None = None
     try:
         result = client.handler.event(client, args)
@@ -62,6 +64,12 @@ def handle_event(client: ClientContext, args: list[Any], id: int | None) -> Awai
         code = _failed(client, args, id, error)
     client.connection.server.metrics.event_in(client.handler.label, time.perf_counter() - started, code)
     return None
+
+
+def _given_up(client: ClientContext) -> bool:
+    """Whether the client is lost, now that a stalled process judges the heartbeats before it goes on."""
+    client.connection.server.engine.wheel.catch_up()
+    return client.connection.closed
 
 
 async def _finish(
@@ -90,8 +98,8 @@ def _failed(client: ClientContext, args: list[Any], id: int | None, error: BaseE
         log.error("handler_failed", namespace=client.namespace_name, event_name=name, sid=client.id, exc_info=error)
         error = Internal()
     else:
-        # A flood of events must not become a flood of log lines.
-        log_rejection = log.debug if isinstance(error, RateLimited) else log.info
+        # A flood of events must not become a flood of log lines; whatever is unavailable has a line of its own.
+        log_rejection = log.debug if isinstance(error, RateLimited | Unavailable) else log.info
         log_rejection(
             "event_rejected", namespace=client.namespace_name, event_name=name, code=error.code, sid=client.id
         )

@@ -125,6 +125,8 @@ class ServerContext(AdapterContext, Protocol):
 class ClientConnection(Protocol):
     """The connection of a client, as the handlers of its events see it."""
 
+    closed: bool
+
     @property
     def server(self) -> ServerContext: ...
 

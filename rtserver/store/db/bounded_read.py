@@ -14,10 +14,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-import aiosqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from rtserver.errors import TimedOut
+from rtserver.store.db.dialects import Interrupt
 from rtserver.tasks import Tasks
 
 Result = TypeVar("Result")
@@ -27,10 +27,11 @@ _REPEAT_SECONDS = 0.02
 
 
 class BoundedReads:
-    """Runs work on the connections of `engine`."""
+    """Runs work on the connections of `engine`. `interrupt` as in `Engines`."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, interrupt: Interrupt | None) -> None:
         self._engine = engine
+        self._interrupt = interrupt
         self._stopping = Tasks()
 
     async def run(self, work: Callable[[AsyncConnection], Awaitable[Result]], seconds: float) -> Result:
@@ -40,10 +41,10 @@ class BoundedReads:
         try:
             await asyncio.wait({task}, timeout=seconds)
         except asyncio.CancelledError:
-            self._stopping.spawn(_stop(task, running))
+            self._stopping.spawn(self._stop(task, running))
             raise
         if not task.done():
-            await _stop(task, running)
+            await self._stop(task, running)
             raise TimedOut("The database took too long; ask for less")
         return task.result()
 
@@ -60,22 +61,22 @@ class BoundedReads:
             finally:
                 running.clear()
 
+    async def _stop(self, task: asyncio.Task[Result], running: list[Any]) -> None:
+        """Stop the statement, and wait for the end of the task, whose result nobody needs."""
+        if running and self._interrupt is not None:
+            await _interrupt_until_done(task, running, self._interrupt)
+        else:
+            task.cancel()
+            await asyncio.wait({task}, timeout=STOP_SECONDS)
+        if task.done() and not task.cancelled():
+            task.exception()  # retrieved, or asyncio would log it
 
-async def _stop(task: asyncio.Task[Result], running: list[Any]) -> None:
-    """Stop the statement, and wait for the end of the task, whose result nobody needs."""
-    if running and isinstance(running[0], aiosqlite.Connection):
-        await _interrupt(task, running)
-    else:
-        task.cancel()
-        await asyncio.wait({task}, timeout=STOP_SECONDS)
-    if task.done() and not task.cancelled():
-        task.exception()  # retrieved, or asyncio would log it
 
-
-async def _interrupt(task: asyncio.Task[Result], running: list[aiosqlite.Connection]) -> None:
+async def _interrupt_until_done(task: asyncio.Task[Result], running: list[Any], interrupt: Interrupt) -> None:
     loop = asyncio.get_running_loop()
     end = loop.time() + STOP_SECONDS
     while not task.done() and loop.time() < end:
         for driver in running:
-            await driver.interrupt()
+            await interrupt(driver)
         await asyncio.wait({task}, timeout=_REPEAT_SECONDS)
+    task.cancel()  # in vain unless it waits for something else

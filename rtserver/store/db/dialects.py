@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.types import UserDefinedType
 
 from rtserver.protocol import json
+from rtserver.store.db.errors import DriverErrors
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql
+
+Interrupt = Callable[[Any], Awaitable[None]]
 
 EXPENSIVE_CONNECTIONS = 2
 """Connections for reads that may take long: as many run at once, on SQLite each in a thread of this process."""
@@ -32,8 +35,14 @@ class Engines:
     expensive: AsyncEngine
     probe: str
     """A statement that fails when the database cannot be read."""
+    write_probe: str
+    """A statement that writes, and changes nothing; it fails on a full disk."""
     deadline: float | None
     """Seconds after which the caller gives up a transaction; None where the driver limits it."""
+    errors: DriverErrors = ()
+    """Those of the driver that SQLAlchemy passes on."""
+    interrupt: Interrupt | None = None
+    """What stops the statement that a connection of the driver runs; None where cancelling its task does."""
 
     async def dispose(self) -> None:
         """Close all connections."""

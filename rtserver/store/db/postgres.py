@@ -27,14 +27,8 @@ _FOR_EXPENSIVE = {
     # The planner takes rare words for frequent ones, and would read the table in the hope to meet them soon.
     "enable_seqscan": "off",
 }
-_SCHEMES = ("postgres", "postgresql", "postgresql+asyncpg", "postgresql+psycopg", "postgresql+psycopg2")
 # Options of libpq that asyncpg would send as server settings, which the server would reject.
 _IGNORED = frozenset({"channel_binding", "connect_timeout", "gssencmode", "keepalives"})
-
-
-def is_postgres(url: str) -> bool:
-    """Whether the URL names Postgres."""
-    return url.partition("://")[0].lower() in _SCHEMES
 
 
 def dsn_of(url: str) -> str:
@@ -54,7 +48,9 @@ def open_engines(url: str, timeout: float | None) -> Engines:
     writer = _engine(dsn_of(url), timeout, _CONNECTIONS)
     expensive = _engine(dsn_of(url), timeout, EXPENSIVE_CONNECTIONS, _FOR_EXPENSIVE)
     reader, bounded = (each.execution_options(isolation_level="AUTOCOMMIT") for each in (writer, expensive))
-    return Engines(writer, reader, bounded, "SELECT 1", timeout)
+    write = "UPDATE alembic_version SET version_num = version_num"
+    errors = (asyncpg.PostgresError, asyncpg.InterfaceError)
+    return Engines(writer, reader, bounded, "SELECT 1", write, timeout, errors)
 
 
 def _engine(dsn: str, timeout: float | None, size: int, settings: Mapping[str, str] | None = None) -> AsyncEngine:

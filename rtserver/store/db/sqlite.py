@@ -57,7 +57,10 @@ def open_engines(url: str, timeout: float | None) -> Engines:
     sa.event.listen(writer.sync_engine, "connect", lambda it, _: it.run_async(lambda driver: _to_wal(driver, wait)))
     sa.event.listen(writer.sync_engine, "begin", _begin_immediate)
     reader, expensive = (_engine(file, wait, size, _READER_PRAGMAS) for size in (_READERS, EXPENSIVE_CONNECTIONS))
-    return Engines(writer, reader, expensive, "SELECT count(*) FROM sqlite_master", None)
+    # Unlike an UPDATE to the same value, it writes a page.
+    write = "PRAGMA user_version = 0"
+    probe = "SELECT count(*) FROM sqlite_master"
+    return Engines(writer, reader, expensive, probe, write, None, interrupt=aiosqlite.Connection.interrupt)
 
 
 def _engine(file: Path, wait: float, size: int, pragmas: tuple[str, ...]) -> AsyncEngine:
