@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
-from rig.attacks import nested_json
+from rig.attacks import nested_json, search
 from rig.attacks.target import Target
 
 
@@ -23,4 +23,5 @@ class Attack:
 
 ATTACKS: Mapping[str, Attack] = {
     "nested-json": Attack("990 kB of nested brackets, twenty times, before anybody logged in", nested_json.run),
+    "search": Attack("48 searches for 200 letters without spaces, on eight sockets of one user", search.run),
 }
