@@ -14,6 +14,7 @@ from rtserver.clock import now_ms
 from rtserver.store.db.column_types import checked_key
 from rtserver.store.db.database import Database
 from rtserver.store.db.dialects import insert_into, matches
+from rtserver.store.db.user_queue import UserQueue
 from rtserver.store.messages.records import Member, ReadState, RoomSummary
 from rtserver.store.rooms.unread import read_states_of, summaries_of
 from rtserver.store.schema import members, rooms
@@ -23,13 +24,17 @@ MAX_ROOMS = 10_000
 MAX_MEMBERS = 1000
 """Bounds of one query, for users in many rooms and rooms with many members: memberships read by `neighbours`, rooms
 returned by `rooms_of`, members listed."""
+LISTS_AT_ONCE, LISTS_WAITING, LISTS_SECONDS = 3, 100, 10.0
+"""The longest reads, `neighbours` and `summaries`, leave connections to the others: how many run at once, one of a
+user at a time, how many of a user may wait, and how long."""
 
 
 class Rooms:
-    """All methods raise `Unavailable`."""
+    """All methods raise `Unavailable`; `neighbours` and `summaries` also `RateLimited`."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
+        self._lists = UserQueue(concurrent=LISTS_AT_ONCE, waiting=LISTS_WAITING, seconds=LISTS_SECONDS)
 
     async def join(self, room: str, member: Member) -> bool:
         """Make `member` a member and create the room if needed; True for a new member. Updates the member's name."""
@@ -87,12 +92,12 @@ class Rooms:
         mine, theirs = members.alias("mine"), members.alias("theirs")
         shared = sa.select(theirs.c.user_id).select_from(mine).join(theirs, theirs.c.room == mine.c.room)
         found = shared.where(mine.c.user_id == user).limit(MAX_NEIGHBOURSHIPS).subquery()
-        async with self._db.reading() as connection:
+        async with self._lists.turn(user), self._db.reading() as connection:
             return sorted((await connection.execute(sa.select(found.c.user_id).distinct())).scalars())
 
     async def summaries(self, user: str) -> list[RoomSummary]:
         """The rooms of `user`, latest activity first, at most `unread.MAX_SUMMARIES`."""
-        async with self._db.reading() as connection:
+        async with self._lists.turn(user), self._db.reading() as connection:
             return await summaries_of(connection, user)
 
     async def read_states(self, user: str, names: Sequence[str]) -> dict[str, ReadState]:
