@@ -27,6 +27,7 @@ from rtserver.app.notifications import Inboxes
 from rtserver.auth import issuer
 from rtserver.auth.authenticator import TokenAuthenticator
 from rtserver.auth.verifier import TokenVerifier
+from rtserver.cluster.adapter.sharded import ShardedClusterAdapter
 from rtserver.config.dev_secret import fingerprint, page_key
 from rtserver.config.settings import Settings
 from rtserver.engine.http.cors import OriginPolicy
@@ -132,10 +133,13 @@ class _Composition:
             cors_allowed_origins=self.origins,
         )
         self.chat = ChatParts(
-            settings, self.database, self.messages, self.presence, self.notifier, self.server.engine.stalls
-        )
+            settings, self.database, self.messages, self.presence, self.notifier, self.metrics,
+            self.server.engine.stalls, registry=self.registry,
+        )  # fmt: skip
+        self.server.use(self.chat.namespace.expulsions.check)
         if self.bus is not None:
             self.bus.on_change(self.chat.redis_changed)
+        self._compose_catching_up()
         chat = self.chat.namespace
         admin = Admin(self.metrics.snapshot, self.registry, self.presence, chat.room_admin, version=VERSION)
         chat.room_admin.watchers.append(admin.record)
@@ -144,6 +148,17 @@ class _Composition:
             settings, self.database, self.metrics, instance=self.instance,
             notifier=self.notifier, poster=chat.poster, emitter=EmitService(self.server),
         )  # fmt: skip
+
+    def _compose_catching_up(self) -> None:
+        """Have what is saved delivered after each fault that may have kept it from a client."""
+        for reconciler in (self.chat.reconciler, self.inboxes.reconciler):
+            self.presence.on_crash(reconciler.fault_over)
+            if self.bus is not None:
+                self.bus.on_change(reconciler.redis_changed)
+                self.bus.on_loss(reconciler.publish_lost)
+            if isinstance(self.adapter, ShardedClusterAdapter):
+                self.adapter.shards.on_change(reconciler.redis_changed)
+                self.adapter.shards.on_loss(reconciler.publish_lost)
 
     def app(self) -> web.Application:
         app = web.Application(middlewares=[error_boundary], client_max_size=self.settings.max_payload)
@@ -179,7 +194,9 @@ class _Composition:
         if development and can_sign(settings):
             secret = settings.signing_secret()
             issue = partial(dev_token, settings)
-            yield DevTokens(issue, page_key(secret), fingerprint(secret))
+            # A secret that a person chose might be guessed from its fingerprint.
+            shown = "" if settings.configured_keys else fingerprint(secret)
+            yield DevTokens(issue, page_key(secret), shown)
 
     # Start and stop.
 

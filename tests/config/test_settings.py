@@ -57,7 +57,7 @@ class TestDefaults:
         assert (settings.mode, settings.host, settings.port) == ("development", "127.0.0.1", 8000)
         assert settings.database_url.get_secret_value() == "sqlite:///var/rtserver.db"
         assert settings.redis_url is None
-        assert settings.rate_events == Rate(50)
+        assert settings.rate_events == Rate(100)
         assert settings.transports == ("polling", "websocket")
 
     def test_no_pages_but_the_servers_own_are_listed(self) -> None:

@@ -16,7 +16,9 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 
+from rtserver.engine.session.backpressure import UNCOUNTED
 from rtserver.engine.session.interfaces import (
     EngineContext,
     MessageReceiver,
@@ -249,6 +251,15 @@ class Session(Outbox):
     def _nothing_waits(self) -> None:
         self._engine.backpressure.remove(self)
 
+    def _answered(self, size: int) -> None:
+        self._engine.backpressure.answered(self, size)
+
+    def answers_taken(self) -> Awaitable[None] | None:
+        """None, or what to await before the client's next request is handled. Only needed while `send` is None."""
+        if self.closed or (self.socket is None and self._queued <= UNCOUNTED):
+            return None
+        return self._engine.backpressure.answers_taken(self)
+
     # The end.
 
     def close(self, reason: str) -> None:
@@ -317,6 +328,8 @@ class Session(Outbox):
         self.send = None
         if self.socket is not None:
             self._nothing_waits()
+        else:
+            self._engine.backpressure.end(self)
         self._engine.wheel.stop(self)
         receiver, self.receiver = self.receiver, None
         self.resume()

@@ -12,11 +12,11 @@ from aiohttp import web
 from rtserver.errors import RateLimited
 from rtserver.http.api.bodies import read_json
 from rtserver.http.api.credentials import Caller, Credentials
-from rtserver.http.api.openapi import OPENAPI_PATH, document
+from rtserver.http.api.openapi import OPENAPI_PATH
 from rtserver.http.api.operations import Access, Endpoint, endpoints
 from rtserver.http.api.parameters import read_path, read_query
+from rtserver.http.api.rendered_document import RenderedDocument
 from rtserver.http.errors import json_response
-from rtserver.protocol import json
 from rtserver.rate_limit import Rate, TokenBuckets
 
 MAX_CALLERS = 10_000
@@ -49,7 +49,7 @@ class ApiRouter:
         self._endpoints = endpoints(parts)
         self._credentials = credentials
         self._limits = {True: CallLimiter(rate), False: CallLimiter(user_rate)}
-        self._document = json.dumps(document([each.operation for each in self._endpoints], version))
+        self._document = RenderedDocument([each.operation for each in self._endpoints], version)
 
     def routes(self) -> list[web.RouteDef]:
         """Return a route for each operation, and that of the OpenAPI document."""
@@ -58,7 +58,7 @@ class ApiRouter:
 
     async def _describe(self, _: web.Request) -> web.Response:
         headers = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
-        return web.Response(body=self._document, content_type="application/json", headers=headers)
+        return web.Response(body=await self._document.read(), content_type="application/json", headers=headers)
 
     def _handler(self, endpoint: Endpoint) -> Any:
         operation = endpoint.operation

@@ -46,7 +46,9 @@ class DevTokens:
     """
 
     def __init__(self, issue: Issue, key: str, fingerprint: str) -> None:
-        """`key`: of the pages. `fingerprint`: of the signing secret; the 401 has it, for the command line."""
+        """`key`: of the pages. `fingerprint`: of a signing secret that the server has made itself, else empty; the 401
+        has it, so that the command line knows whether the server would accept its tokens.
+        """
         self._issue = issue
         self._key = key
         self._fingerprint = fingerprint

@@ -129,8 +129,10 @@ class SearchPayload(Struct, frozen=True):
     limit: Limit = 20
 
 
-class EmptyPayload(Struct, frozen=True):
-    """`rooms`: `{}` or no payload."""
+class RoomsPayload(Struct, frozen=True):
+    """`rooms`: the last active first. `cursor`: `next` of the previous page."""
+
+    cursor: Annotated[str, Meta(min_length=1, max_length=1000, pattern=r"\A[^\x00]+\Z")] | None = None
 
 
 class OnlinePayload(Struct, frozen=True):
@@ -139,5 +141,5 @@ class OnlinePayload(Struct, frozen=True):
     users: Annotated[list[UserId], Meta(max_length=1000)] | None = None
 
 
-EMPTY = EmptyPayload()
+LAST_ACTIVE = RoomsPayload()
 EVERYBODY_NEAR = OnlinePayload()

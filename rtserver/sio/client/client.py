@@ -3,6 +3,7 @@
 CONNECTING   its connect handler runs; emits to it are held until CONNECT was sent, and broadcasts skip it
 CONNECTED    it is in the rooms of the namespace
 GONE         it left; emits to it do nothing
+EXPELLED     it is gone because the server disconnected it: events that wait are dropped, and handlers write no more
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from rtserver.engine.session.prepared_message import PreparedMessage
 from rtserver.errors import TooLarge
 from rtserver.identity import Identity
 from rtserver.protocol import packets
-from rtserver.rate_limit import TokenBucket
+from rtserver.rate_limit import Buckets
 from rtserver.sio.broadcast.adapter import AckTimeout
 from rtserver.sio.broadcast.encoding import MESSAGE, encode_packet
 from rtserver.sio.broadcast.operator import DEFAULT_ACK_TIMEOUT, check_event_name
@@ -40,6 +41,7 @@ class State(Enum):
     CONNECTING = 0
     CONNECTED = 1
     GONE = 2
+    EXPELLED = 3
 
 
 class Client(ClientFlags):
@@ -77,7 +79,7 @@ class Client(ClientFlags):
         self.rooms: set[str] = set()
         self.data: dict[str, Any] = {}
         self.user_session: Any = {}
-        self.buckets: dict[str, TokenBucket] | None = None
+        self.buckets: Buckets | None = None
         self.event_queue = EventQueue(connection.server)
         self._held: list[PreparedMessage] = []
         self._acks: dict[int, Callable[[AckResult], None]] | None = None
@@ -102,6 +104,16 @@ class Client(ClientFlags):
         return self.state is State.CONNECTED
 
     @property
+    def gone(self) -> bool:
+        """Whether the client has left, by itself or not."""
+        return self.state is State.GONE or self.state is State.EXPELLED
+
+    @property
+    def expelled(self) -> bool:
+        """Whether the server has disconnected the client. What it asked for before must not change anything now."""
+        return self.state is State.EXPELLED
+
+    @property
     def transport(self) -> str:
         """The current transport, `"polling"` or `"websocket"`."""
         return self.connection.transport
@@ -121,7 +133,7 @@ class Client(ClientFlags):
     async def join(self, *rooms: RoomName | Iterable[RoomName]) -> None:
         """Join rooms. Raises `TooLarge` beyond the server's limits; does nothing when the client is gone."""
         names = flat_rooms(rooms)
-        if self.state is State.GONE:
+        if self.gone:
             return
         server = self.connection.server
         limits = server.limits
@@ -197,9 +209,13 @@ class Client(ClientFlags):
         for message in held:
             self.outbox.push(message)
 
-    def mark_gone(self) -> None:
-        """The client left: no more acks will come, so those who wait for one get None."""
-        self.state = State.GONE
+    def mark_gone(self, *, expelled: bool = False) -> None:
+        """The client left: no more acks will come, so those who wait for one get None.
+
+        `expelled`: the server has disconnected it. A client that left before can be expelled too.
+        """
+        if self.state is not State.EXPELLED:
+            self.state = State.EXPELLED if expelled else State.GONE
         self._held.clear()
         self.connection.server.outgoing_observers.remove(self)
         waiting, self._acks = self._acks, None
@@ -208,7 +224,7 @@ class Client(ClientFlags):
 
     def send_event(self, args: list[Any], id: int | None = None, volatile: bool = False, compress: bool = True) -> None:
         """Send `[event, *args]`, with an ack id when `id` is given; does nothing when the client is gone."""
-        if self.state is not State.GONE:
+        if self.state is State.CONNECTED or self.state is State.CONNECTING:
             server = self.connection.server
             if server.outgoing_observers:
                 server.outgoing_observers.show([self], args)
@@ -228,9 +244,16 @@ class Client(ClientFlags):
         """Answer the client's event that came with the ack id `id`."""
         text = packets.encode_ack(self.namespace_name, values, id) if self.state is State.CONNECTED else None
         if text is not None:
-            self.outbox.send_text(MESSAGE + text)
+            self.outbox.send_answer(MESSAGE + text)
         else:
-            self.send(encode_packet(packets.ACK, self.namespace_name, values, id))
+            self.answer(encode_packet(packets.ACK, self.namespace_name, values, id))
+
+    def answer(self, message: PreparedMessage) -> None:
+        """Send the encoded answer to an event."""
+        if self.state is State.CONNECTED:
+            self.outbox.push_answer(message)
+        else:
+            self.send(message)
 
     async def request_ack(self, args: list[Any], timeout: float, compress: bool = True) -> list[Any]:
         """Send `[event, *args]` and return all values of its ack; raises `AckTimeout` after `timeout` seconds.
@@ -270,7 +293,7 @@ class Client(ClientFlags):
             self._acks = {}
         id = self._next_ack
         self._next_ack += 1
-        if self.state is State.GONE:
+        if self.gone:
             settle(None)
             return id
         self._acks[id] = settle

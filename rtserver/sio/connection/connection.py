@@ -142,7 +142,7 @@ class Connection(JoinedNamespaces):
 
     def _handle_queued(self, client: Client, args: list[Any], id: int | None, size: int) -> Awaitable[None] | None:
         self.backlog.remove(size)
-        return dispatcher.handle_event(client, args, id)
+        return None if client.expelled else dispatcher.handle_event(client, args, id)
 
     def _handle_concurrently(self, client: Client, args: list[Any], id: int | None, size: int) -> None:
         """Run handlers concurrently (`async_handlers`). No event waits then, so the running ones count as backlog."""

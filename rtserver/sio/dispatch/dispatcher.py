@@ -2,6 +2,8 @@
 
 1. An exception of a handler becomes an error ack, a refused CONNECT or a log line. None leaves this module.
 2. No traceback and no text of an unexpected exception reaches a client.
+3. An event counts as handled once the client has taken enough of its answers, see
+   `rtserver.engine.session.backpressure`.
 """
 
 from __future__ import annotations
@@ -63,7 +65,7 @@ def handle_event(client: ClientContext, args: list[Any], id: int | None) -> Awai
     except (Exception, asyncio.CancelledError) as error:  # the error boundary
         code = _failed(client, args, id, error)
     client.connection.server.metrics.event_in(client.handler.label, time.perf_counter() - started, code)
-    return None
+    return client.outbox.answers_taken() if client.outbox.send is None else None
 
 
 def _given_up(client: ClientContext) -> bool:
@@ -81,12 +83,15 @@ async def _finish(
         result = await with_timeout(server.limits.handler_timeout, server.engine.wheel, handling)
         if id is not None and result is not NO_ACK:
             client.send_ack(id, ack_values(result))
+        del result  # it may be large, and the client may take long for it
     except Exception as error:  # the error boundary
         code = _failed(client, args, id, error)
     except asyncio.CancelledError as error:
         code = _failed(client, args, id, _as_failure(error))
     finally:
         server.metrics.event_in(client.handler.label, time.perf_counter() - started, code)
+    if client.outbox.send is None and (taken := client.outbox.answers_taken()) is not None:
+        await taken
 
 
 def _failed(client: ClientContext, args: list[Any], id: int | None, error: BaseException) -> str:

@@ -6,6 +6,9 @@ Knows nothing of tables. Every statement of the store runs inside `transaction()
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -24,6 +27,7 @@ from rtserver.store.db.write_probe import WriteProbe
 
 _POSTGRES = ("postgres", "postgresql", "postgresql+asyncpg", "postgresql+psycopg", "postgresql+psycopg2")
 _SQLITE = ("sqlite", "sqlite+aiosqlite")
+_SPARE_BYTES = 1 << 20
 
 Result = TypeVar("Result")
 
@@ -66,6 +70,9 @@ class Database:
         await self._write_probe.check()
 
     async def _write(self) -> None:
+        if (file := _file_of(self._url)) is not None:
+            with translated(self._writes):
+                await asyncio.to_thread(_check_space, file.parent)
         async with self.transaction() as connection:
             await connection.execute(sa.text(self._engines.write_probe))
 
@@ -129,6 +136,12 @@ class Database:
         """Whether the tables have another schema than this version's."""
         async with self.reading() as connection:
             return await connection.run_sync(migrate.is_due)
+
+
+def _check_space(folder: Path) -> None:
+    """Raise `OSError` where the disk is about to be full: what a probe writes may still fit when messages do not."""
+    if shutil.disk_usage(folder).free < _SPARE_BYTES:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _open_engines(url: str, timeout: float | None) -> Engines:

@@ -24,7 +24,7 @@ from rtserver.store.db.dialects import EXPENSIVE_CONNECTIONS, Engines
 
 _READERS = 4
 _WRITER_PRAGMAS = ("synchronous=FULL", "foreign_keys=ON", "journal_size_limit=67108864")
-_READER_PRAGMAS = ("query_only=ON",)
+_READER_PRAGMAS = ("query_only=ON", "cache_size=-512")
 _MIGRATION_SECONDS = 60.0
 _RETRY_SECONDS = 0.01
 

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rtserver.clock import now_ms
+from rtserver.identity import API_KEY
 from rtserver.store.audit import AuditEntry, record
 from rtserver.store.db.column_types import checked_key
 from rtserver.store.db.database import Database
@@ -25,10 +26,11 @@ from rtserver.store.erasure.erase_notifications import erase_inbox
 from rtserver.store.erasure.erase_scheduled import erase_scheduled
 from rtserver.store.messages.append import message_columns, message_of
 from rtserver.store.messages.changes import lock_rooms
+from rtserver.store.messages.copies import remove_copies
 from rtserver.store.messages.reactions import with_reactions
 from rtserver.store.messages.records import Message
 from rtserver.store.messages.retention import within_text
-from rtserver.store.notifications.removal import remove_mentions
+from rtserver.store.rooms.abandoned import remove_abandoned
 from rtserver.store.schema import audit, members, messages, reactions, receipts, rooms
 
 ERASED = ""
@@ -49,6 +51,8 @@ class Step(NamedTuple):
     """For reactions: the removed one, for each of `messages`."""
     rooms: Sequence[str] = ()
     """For memberships: the rooms that the user left."""
+    notifications: Sequence[tuple[str, str]] = ()
+    """For messages: removed notifications that quoted them, as (user, notification id) pairs."""
     number: int = 0
     """Where the next call of `EraseUser.step` shall begin."""
 
@@ -73,7 +77,8 @@ class EraseUser:
             async with self._db.transaction() as connection:
                 step = await _STEPS[at](connection, user)
             if step.rows:
-                return Step(step.kind, step.rows, step.messages, step.emoji, step.rooms, at)
+                numbered: Step = step._replace(number=at)
+                return numbered
         return None
 
     async def record(self, by: str, counts: dict[str, int]) -> None:
@@ -91,14 +96,17 @@ async def _abandoned_direct_rooms(connection: AsyncConnection, user: str) -> Ste
     if room is None:
         return Step("messages", 0)
     await lock_rooms(connection, [room])
-    oldest = sa.select(messages.c.seq, sa.func.length(messages.c.text)).where(messages.c.room == room)
-    rows = await connection.execute(oldest.order_by(messages.c.seq).limit(BATCH))
-    seqs = within_text(((seq, length) for seq, length in rows), BATCH_TEXT)
-    if seqs:
+    length = sa.func.length(messages.c.text).label("length")
+    oldest = sa.select(messages.c.seq, messages.c.id, messages.c.mentions, length).where(messages.c.room == room)
+    found = (await connection.execute(oldest.order_by(messages.c.seq).limit(BATCH))).all()
+    rows = within_text(((row, row.length) for row in found), BATCH_TEXT)
+    if rows:
+        last = rows[-1].seq
+        removed = await remove_copies(connection, [(row.id, row.mentions) for row in rows])
         for table in (reactions, messages):
-            await connection.execute(sa.delete(table).where(table.c.room == room, table.c.seq <= seqs[-1]))
-        await connection.execute(sa.update(rooms).where(rooms.c.room == room).values(first_seq=seqs[-1] + 1))
-        return Step("messages", len(seqs))
+            await connection.execute(sa.delete(table).where(table.c.room == room, table.c.seq <= last))
+        await connection.execute(sa.update(rooms).where(rooms.c.room == room).values(first_seq=last + 1))
+        return Step("messages", len(rows), notifications=removed)
     for table in (receipts, members, rooms):
         await connection.execute(sa.delete(table).where(table.c.room == room))
     return Step("rooms", 1)
@@ -109,6 +117,7 @@ async def _memberships(connection: AsyncConnection, user: str) -> Step:
     left = list((await connection.execute(mine)).scalars())
     these = among(connection, members.c.room, left)
     await connection.execute(sa.delete(members).where(members.c.user_id == user, these))
+    await remove_abandoned(connection, left)
     return Step("rooms", len(left), rooms=left)
 
 
@@ -121,8 +130,7 @@ async def _authored(connection: AsyncConnection, user: str) -> Step:
     room, now = found[0].room, now_ms()
     theirs = sa.and_(reactions.c.room == room, reactions.c.seq.in_([message.seq for message in found]))
     await connection.execute(sa.delete(reactions).where(theirs))
-    mentioned = [(user, message.id) for message in found for user in message.mentions or ()]
-    await remove_mentions(connection, mentioned + await _erase_former_texts(connection, found))
+    removed = await remove_copies(connection, [(message.id, message.mentions) for message in found])
     deleted_by = sa.case(
         (sa.or_(messages.c.deleted_by.is_(None), messages.c.deleted_by == user), ERASED), else_=messages.c.deleted_by
     )
@@ -130,16 +138,7 @@ async def _authored(connection: AsyncConnection, user: str) -> Step:
         connection, found, author_id=ERASED, author_name=ERASED, text="", words=None, data=None, mentions=None,
         nonce=None, deleted_at=sa.func.coalesce(messages.c.deleted_at, now), deleted_by=deleted_by,
     )  # fmt: skip
-    return Step("messages", len(found), changed)
-
-
-async def _erase_former_texts(connection: AsyncConnection, found: Sequence[Message]) -> list[tuple[str, str]]:
-    """Remove former texts of these messages from the audit; returns their mentions, as (user, message id) pairs."""
-    theirs = among(connection, audit.c.target, [message.id for message in found])
-    overwritten = (await connection.execute(sa.select(audit.c.target, audit.c.details).where(theirs))).all()
-    await connection.execute(sa.update(audit).where(theirs).values(details=None))
-    details = ((row.target, row.details) for row in overwritten if isinstance(row.details, dict))
-    return [(user, id_) for id_, before in details for user in before.get("mentions") or ()]
+    return Step("messages", len(found), changed, notifications=removed)
 
 
 async def _deleted(connection: AsyncConnection, user: str) -> Step:
@@ -181,7 +180,8 @@ async def _scheduled(connection: AsyncConnection, user: str) -> Step:
 
 async def _audited(connection: AsyncConnection, user: str) -> Step:
     count = 0
-    for column in (audit.c.actor, audit.c.target):
+    # As an actor this name is the holder of an API key, whoever was called so elsewhere.
+    for column in (audit.c.target,) if user == API_KEY else (audit.c.actor, audit.c.target):
         some = sa.select(audit.c.id).where(column == user).limit(BATCH)
         done = await connection.execute(sa.update(audit).where(audit.c.id.in_(some)).values({column.name: ERASED}))
         count += done.rowcount

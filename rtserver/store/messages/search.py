@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from rtserver.answer_size import fitting
 from rtserver.store.db.column_types import checked_text
 from rtserver.store.db.database import Database
 from rtserver.store.db.dialects import EXPENSIVE_CONNECTIONS
@@ -69,8 +70,8 @@ class Search:
             return [], None
         async with self._queue.turn(user):
             found = await self._db.read_expensive(read, self._seconds)
-        page = [message for _, message in found[:limit]]
-        return page, found[limit - 1][0] if len(found) > limit else None
+        page = fitting([message for _, message in found[:limit]])
+        return [*page], found[len(page) - 1][0] if len(found) > len(page) else None
 
 
 async def _find(

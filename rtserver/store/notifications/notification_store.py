@@ -6,16 +6,19 @@ Knows nothing of pushing notifications to devices.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from rtserver.answer_size import ANSWER_BYTES, fitting
 from rtserver.clock import iso, now_ms
 from rtserver.errors import InvalidPayload, NotFound
 from rtserver.store.db.column_types import MAX_INT, checked_key
 from rtserver.store.db.database import Database
 from rtserver.store.db.dialects import among
 from rtserver.store.db.ids import Ids
+from rtserver.store.db.page_size import octets, room_for, within_room
 from rtserver.store.notifications.batches import (
     NotificationBatch,
     Outcome,
@@ -30,10 +33,10 @@ from rtserver.store.notifications.insert import insert_notifications
 from rtserver.store.notifications.records import Delivered, Notification, NotificationDraft, Receipt, Unread
 from rtserver.store.notifications.removal import remove_dependents
 from rtserver.store.notifications.rows import alive, note_columns, note_of, unread
+from rtserver.store.notifications.unread_counts import count_of
 from rtserver.store.schema.notifications import deliveries, inboxes, notifications
 
 MAX_PAGE = 10_000
-MAX_TYPES = 100
 
 _Page = tuple[list[Notification], bool]
 _Delivered = list[Delivered]
@@ -80,11 +83,15 @@ class Notifications:
     async def list(
         self, user: str, *, before: int | None = None, limit: int = 50, unread: bool = False, type: str | None = None
     ) -> _Page:
-        """A page, newest first, and whether there are older ones. `before`: a `seq`, exclusive."""
-        query = _page(user, before, limit, unread, type)
+        """A page, newest first, and whether there are older ones. `before`: a `seq`, exclusive.
+
+        It ends before `limit` where the bytes of an answer do.
+        """
         async with self._db.reading() as connection:
-            found = [note_of(row) for row in await connection.execute(query)]
-        return found[:limit], len(found) > limit
+            query = _page(connection.dialect.name, user, before, limit, unread, type)
+            rows = (await connection.execute(query, room_for(ANSWER_BYTES))).all()
+        page = fitting([note_of(row[:-1]) for row in rows[:limit]])
+        return [*page], bool(rows) and rows[0].found > len(page)
 
     async def still_unread(self, id_: str) -> Notification | None:
         """The notification as it is now; None where it was read or deleted, or has expired."""
@@ -122,12 +129,12 @@ class Notifications:
             mine = sa.and_(mine, notifications.c.seq <= up_to)
         async with self._db.reading() as connection:  # often nothing is to be marked, and no lock is needed
             if (await connection.execute(sa.select(notifications.c.id).where(mine).limit(1))).first() is None:
-                return [], await _unread(connection, user)
+                return [], await count_of(connection, user)
         async with self._db.transaction() as connection:
             await lock_inboxes(connection, [user])
             marking = sa.update(notifications).where(mine, _among(connection, ids)).values(values)
             changed = (await connection.execute(marking.returning(notifications.c.id))).scalars()
-            return sorted(changed), await _unread(connection, user)
+            return sorted(changed), await count_of(connection, user)
 
     async def delete(self, user: str, ids: _Ids) -> tuple[int, Unread]:
         """Delete notifications; returns how many existed, and what is still unread."""
@@ -139,12 +146,12 @@ class Notifications:
             done = await connection.execute(sa.delete(notifications).where(mine).returning(notifications.c.id))
             removed = list(done.scalars())
             await remove_dependents(connection, removed)
-            return len(removed), await _unread(connection, user)
+            return len(removed), await count_of(connection, user)
 
     async def counts(self, user: str) -> Unread:
-        """Unread counts, also of the `MAX_TYPES` most frequent types."""
+        """Unread counts, also of the most frequent types."""
         async with self._db.reading() as connection:
-            return await _unread(connection, user)
+            return await count_of(connection, user)
 
     async def unread(self, user: str) -> int:
         """How many of the user's notifications are unread."""
@@ -155,37 +162,33 @@ class Notifications:
         async with self._db.reading() as connection:
             known = sa.select(inboxes.c.last_seq).where(inboxes.c.user_id == checked_key(user))
             if (await connection.execute(known)).first() is not None:
-                return await _unread(connection, user)
+                return await count_of(connection, user)
         async with self._db.transaction() as connection:
             await lock_inboxes(connection, [user])
         return Unread()
 
 
 def _page(
-    user: str, before: int | None, limit: int, only_unread: bool, type_: str | None
-) -> sa.Select[tuple[object, ...]]:
+    dialect: str, user: str, before: int | None, limit: int, only_unread: bool, type_: str | None
+) -> sa.Select[Any]:
     if not 0 < limit <= MAX_PAGE:
         raise InvalidPayload(f"limit must be 1 to {MAX_PAGE}")
     if before is not None and not 0 <= before <= MAX_INT:
         raise InvalidPayload("before must be a sequence number")
-    query = sa.select(*note_columns()).where(notifications.c.user_id == checked_key(user), alive(now_ms()))
+    size = octets(dialect, notifications.c.message, notifications.c.data).label("size")
+    near = sa.select(notifications.c.seq, size).where(notifications.c.user_id == checked_key(user), alive(now_ms()))
     if before is not None:
-        query = query.where(notifications.c.seq < before)
+        near = near.where(notifications.c.seq < before)
     if only_unread:
-        query = query.where(unread())
+        near = near.where(unread())
     if type_ is not None:
-        query = query.where(notifications.c.type == checked_key(type_))
-    return query.order_by(notifications.c.seq.desc()).limit(limit + 1)
+        near = near.where(notifications.c.type == checked_key(type_))
+    near = near.order_by(notifications.c.seq.desc()).limit(limit + 1)
+    fit = within_room(near, lambda rows: [rows.seq.desc()])
+    same = sa.and_(notifications.c.user_id == checked_key(user), notifications.c.seq == fit.c.seq)
+    query = sa.select(*note_columns(), fit.c.found).select_from(fit).join(notifications, same)
+    return query.order_by(fit.c.seq.desc())
 
 
 def _among(connection: AsyncConnection, ids: _Ids | None) -> sa.ColumnElement[bool]:
     return sa.true() if ids is None else among(connection, notifications.c.id, map(checked_key, ids))
-
-
-async def _unread(connection: AsyncConnection, user: str) -> Unread:
-    unseen = sa.func.sum(sa.case((notifications.c.seen, 0), else_=1))
-    mine = sa.and_(notifications.c.user_id == checked_key(user), unread(), alive(now_ms()))
-    query = sa.select(notifications.c.type, sa.func.count(), unseen).where(mine).group_by(notifications.c.type)
-    rows = sorted(await connection.execute(query), key=lambda row: (-row[1], row[0]))
-    types = {type_: int(count) for type_, count, _ in rows[:MAX_TYPES]}
-    return Unread(sum(row[1] for row in rows), sum(int(row[2]) for row in rows), types)

@@ -5,6 +5,7 @@ Knows nothing of tables or events.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from msgspec import Struct
@@ -39,7 +40,7 @@ class NotificationDraft(Struct, frozen=True, rename="camel"):
 
     While the last notification of the same `group_key` is unread, this one replaces it. `room`: the room that it is
     about. `expires_at`: milliseconds since the epoch. `once`: an earlier notification with the `key` counts as the same
-    one, even with another body.
+    one, even with another body. `one_webhook`: of its type and room, one webhook waits at a time.
     """
 
     user: str
@@ -51,6 +52,7 @@ class NotificationDraft(Struct, frozen=True, rename="camel"):
     room: str | None = None
     expires_at: int | None = None
     once: bool = False
+    one_webhook: bool = False
 
 
 class Delivered(NamedTuple):
@@ -68,6 +70,11 @@ class Delivered(NamedTuple):
     def wanted(self) -> bool:
         """Whether it is pushed to the user's devices."""
         return self.new and not self.late and not self.notification.muted
+
+    @property
+    def repeated(self) -> bool:
+        """Whether its key was known, and the user has not read it."""
+        return not self.new and not self.notification.read and not self.notification.muted
 
 
 class Unread(Struct, frozen=True, rename="camel"):
@@ -91,6 +98,10 @@ class Preferences(Struct, frozen=True, rename="camel"):
     muted_types: tuple[str, ...] = ()
     muted_rooms: tuple[str, ...] = ()
     quiet_hours: QuietHours | None = None
+
+    def quiet_at(self, moment: datetime) -> bool:
+        """Whether the moment, in UTC, is in the quiet hours."""
+        return self.quiet_hours is not None and self.quiet_hours.until(moment) is not None
 
     def mutes(self, draft: NotificationDraft) -> bool:
         """Whether the type or the room of the draft is muted."""
