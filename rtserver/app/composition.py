@@ -27,7 +27,6 @@ from rtserver.app.notifications import Inboxes
 from rtserver.auth import issuer
 from rtserver.auth.authenticator import TokenAuthenticator
 from rtserver.auth.verifier import TokenVerifier
-from rtserver.cluster.adapter.sharded import ShardedClusterAdapter
 from rtserver.config.dev_secret import fingerprint, page_key
 from rtserver.config.settings import Settings
 from rtserver.engine.http.cors import OriginPolicy
@@ -85,7 +84,7 @@ class _Composition:
         )
         self.draining = asyncio.Event()
         cluster = compose_cluster(settings, self.metrics, self.instance, version=VERSION, draining=self.draining.is_set)
-        self.bus, self.adapter, self.presence, self.registry = cluster
+        self.bus, self.adapter, self.presence, self.registry, self.buses = cluster
         self._compose_store()
         self._compose_server(own)
 
@@ -153,12 +152,9 @@ class _Composition:
         """Have what is saved delivered after each fault that may have kept it from a client."""
         for reconciler in (self.chat.reconciler, self.inboxes.reconciler):
             self.presence.on_crash(reconciler.fault_over)
-            if self.bus is not None:
-                self.bus.on_change(reconciler.redis_changed)
-                self.bus.on_loss(reconciler.publish_lost)
-            if isinstance(self.adapter, ShardedClusterAdapter):
-                self.adapter.shards.on_change(reconciler.redis_changed)
-                self.adapter.shards.on_loss(reconciler.publish_lost)
+            for bus in self.buses:
+                bus.on_change(reconciler.redis_changed)
+                bus.on_loss(reconciler.publish_lost)
 
     def app(self) -> web.Application:
         app = web.Application(middlewares=[error_boundary], client_max_size=self.settings.max_payload)
