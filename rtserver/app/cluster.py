@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Cluster(NamedTuple):
-    """`bus` is None without Redis. `buses`: it and, with sharded channels on a Redis Cluster, the one of the shards."""
+    """`bus` is None without Redis. `buses`: all that carry broadcasts."""
 
     bus: RedisBus | None
     adapter: Adapter

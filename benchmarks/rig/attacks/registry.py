@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
-from rig.attacks import large_messages, nested_json, unread_answers
+from rig.attacks import large_messages, nested_json, search, unread_answers
 from rig.attacks.large_messages import JSON, SENDERS, members, strangers
 from rig.attacks.msgpack_values import NILS, TINY, colliding_keys, packet
 from rig.attacks.target import Target
@@ -68,4 +68,5 @@ ATTACKS: Mapping[str, Attack] = {
         "1 MB of tiny values in msgpack, before anybody logged in", strangers(packet(TINY)), MSGPACK
     ),
     "queries": Attack("CONNECTs of version 2 with 980 kB", large_messages.queries, {"RTSERVER_ALLOW_EIO3": "true"}),
+    "search": Attack("48 searches for 200 letters without spaces, on eight sockets of one user", search.run),
 }

@@ -45,8 +45,8 @@ ANSWER_SECONDS = PATIENCE + 1.0
 class Store(Protocol):
     """Erasure in the database."""
 
-    async def step(self, user: str) -> Step | None:
-        """Erase the next batch; None when nothing of `user` is left."""
+    async def step(self, user: str, number: int = 0) -> Step | None:
+        """Erase the next batch; None when nothing of `user` is left. `number`: of the last step."""
 
     async def record(self, by: str, counts: dict[str, int]) -> None:
         """Write to the audit that a user was erased, without the user id."""
@@ -162,7 +162,9 @@ class UserErasure:
             counts["uploads"] += removed
             if late():
                 return False
-        while (step := await self._store.step(user)) is not None:
+        number = 0
+        while (step := await self._store.step(user, number)) is not None:
+            number = step.number
             counts[step.kind] += step.rows
             await self._announce(user, step)
             if late():

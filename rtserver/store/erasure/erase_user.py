@@ -2,8 +2,10 @@
 
 1. Messages become tombstones whose author has no id and no name, which no token can have. They keep their `seq`, so
    that rooms stay gapless, and take a new `rev`, so that returning clients receive the change.
-2. A step finds its batch by the rows that are left; a step that finds none is followed by the next one.
-3. The audit keeps the actions, but neither the user nor the texts.
+2. A step finds its batch by the rows that are left; a step that finds none is followed by the next one. Nothing is left
+   when all steps in a row find nothing.
+3. A batch is bounded by its texts too, because writers wait for its transaction.
+4. The audit keeps the actions, but neither the user nor the texts.
 """
 
 from __future__ import annotations
@@ -27,12 +29,15 @@ from rtserver.store.messages.changes import lock_rooms
 from rtserver.store.messages.copies import remove_copies
 from rtserver.store.messages.reactions import with_reactions
 from rtserver.store.messages.records import Message
+from rtserver.store.messages.retention import within_text
 from rtserver.store.rooms.abandoned import remove_abandoned
 from rtserver.store.schema import audit, members, messages, reactions, receipts, rooms
 
 ERASED = ""
 """The id and name of the author of an erased user's messages."""
 BATCH = 200
+BATCH_TEXT = 100_000
+"""Characters in the texts of a batch: removing them from the full-text index takes as long as saving them did."""
 _DIRECT = "dm:"
 
 
@@ -48,6 +53,8 @@ class Step(NamedTuple):
     """For memberships: the rooms that the user left."""
     notifications: Sequence[tuple[str, str]] = ()
     """For messages: removed notifications that quoted them, as (user, notification id) pairs."""
+    number: int = 0
+    """Where the next call of `EraseUser.step` shall begin."""
 
 
 _StepFunction = Callable[[AsyncConnection, str], Awaitable[Step]]
@@ -59,15 +66,19 @@ class EraseUser:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    async def step(self, user: str) -> Step | None:
-        """Erase the next batch in one transaction; None when nothing of `user` is left. Raises `Unavailable`."""
+    async def step(self, user: str, number: int = 0) -> Step | None:
+        """Erase the next batch in one transaction; None when nothing of `user` is left. Raises `Unavailable`.
+
+        `number`: of the last step, so that the steps before it do not look again before each batch.
+        """
         if checked_key(user) == ERASED:
             return None
-        for run in _STEPS:
+        for at in (*range(number, len(_STEPS)), *range(number)):
             async with self._db.transaction() as connection:
-                step = await run(connection, user)
+                step = await _STEPS[at](connection, user)
             if step.rows:
-                return step
+                numbered: Step = step._replace(number=at)
+                return numbered
         return None
 
     async def record(self, by: str, counts: dict[str, int]) -> None:
@@ -85,8 +96,10 @@ async def _abandoned_direct_rooms(connection: AsyncConnection, user: str) -> Ste
     if room is None:
         return Step("messages", 0)
     await lock_rooms(connection, [room])
-    oldest = sa.select(messages.c.seq, messages.c.id, messages.c.mentions).where(messages.c.room == room)
-    rows = (await connection.execute(oldest.order_by(messages.c.seq).limit(BATCH))).all()
+    length = sa.func.length(messages.c.text).label("length")
+    oldest = sa.select(messages.c.seq, messages.c.id, messages.c.mentions, length).where(messages.c.room == room)
+    found = (await connection.execute(oldest.order_by(messages.c.seq).limit(BATCH))).all()
+    rows = within_text(((row, row.length) for row in found), BATCH_TEXT)
     if rows:
         last = rows[-1].seq
         removed = await remove_copies(connection, [(row.id, row.mentions) for row in rows])
@@ -110,7 +123,8 @@ async def _memberships(connection: AsyncConnection, user: str) -> Step:
 
 async def _authored(connection: AsyncConnection, user: str) -> Step:
     """The user's messages in one room, also those already deleted."""
-    found = await _of_one_room(connection, messages.c.author_id == user)
+    some = await _of_one_room(connection, messages.c.author_id == user)
+    found = within_text(((message, len(message.text)) for message in some), BATCH_TEXT)
     if not found:
         return Step("messages", 0)
     room, now = found[0].room, now_ms()

@@ -1,7 +1,7 @@
 """Retention: removes messages that are older than the room's limit, or beyond its count.
 
 1. Only the oldest messages are removed, in order and in batches, under the row lock of the room. So the rest has no
-   gaps, and `rooms.first_seq` is its beginning.
+   gaps, and `rooms.first_seq` is its beginning. A batch is small, also in bytes: writers wait for its transaction.
 2. One server at a time removes messages; the others find the advisory lock taken and skip.
 3. `sent_at` decides. After the clock was set back, a message may stay until its predecessor expires.
 4. Copies of a message go with it (`copies`): its former texts, and notifications that quote it.
@@ -9,8 +9,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import NamedTuple, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -22,11 +22,26 @@ from rtserver.store.schema import KEPT, messages, reactions, rooms
 
 BATCH = 500
 """Messages removed in one transaction."""
+BATCH_TEXT = 100_000
+"""Characters in their texts: removing them from the full-text index takes as long as saving them did."""
 MENTIONS = 1000
 """Mentions in the messages of one transaction, whose inboxes it locks."""
 PAGE = 200
 """Rooms read with one query."""
 _LOCK = 7_273_657_278  # any number of our own, the same in every server
+
+Row = TypeVar("Row")
+
+
+def within_text(rows: Iterable[tuple[Row, int]], limit: int) -> list[Row]:
+    """The first of `rows`, given with the length of their texts, whose texts have `limit` characters; at least one."""
+    chosen: list[Row] = []
+    for row, length in rows:
+        limit -= length
+        if chosen and limit < 0:
+            break
+        chosen.append(row)
+    return chosen
 
 
 Announce = Callable[[Sequence[tuple[str, str]]], Awaitable[None]]
@@ -104,14 +119,14 @@ class Retention:
             return None
         kept_from = row.last_seq - row.keep_count + 1 if row.keep_count is not None else row.first_seq
         kept_since = self._clock() - row.keep_seconds * 1000 if row.keep_seconds is not None else None
-        oldest = sa.select(messages.c.seq, messages.c.sent_at, messages.c.mentions).where(messages.c.room == room)
-        oldest = oldest.where(messages.c.seq >= row.first_seq).order_by(messages.c.seq).limit(BATCH if lock else 1)
-        last, count, mentions = None, 0, 0
-        for seq, sent_at, mentioned in await connection.execute(oldest):
+        oldest = sa.select(messages.c.seq, messages.c.sent_at, messages.c.mentions, sa.func.length(messages.c.text))
+        oldest = oldest.where(messages.c.room == room, messages.c.seq >= row.first_seq).order_by(messages.c.seq)
+        last, count, mentions, text = None, 0, 0, 0
+        for seq, sent_at, mentioned, length in await connection.execute(oldest.limit(BATCH if lock else 1)):
             if seq >= kept_from and (kept_since is None or sent_at >= kept_since):
                 break
-            mentions += len(mentioned or ())
-            if last is not None and mentions > MENTIONS:
+            mentions, text = mentions + len(mentioned or ()), text + length
+            if last is not None and (mentions > MENTIONS or text > BATCH_TEXT):
                 return _Batch(last, more=True)
             last, count = seq, count + 1
         return None if last is None else _Batch(last, more=count == BATCH)

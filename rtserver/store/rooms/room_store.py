@@ -15,6 +15,7 @@ from rtserver.errors import Conflict
 from rtserver.store.db.column_types import checked_key
 from rtserver.store.db.database import Database
 from rtserver.store.db.dialects import insert_into, matches
+from rtserver.store.db.user_queue import UserQueue
 from rtserver.store.messages.records import Member, ReadState, RoomSummary
 from rtserver.store.rooms.abandoned import remove_abandoned
 from rtserver.store.rooms.unread import read_states_of, summaries_of, unread_in
@@ -25,13 +26,17 @@ MAX_ROOMS = 10_000
 MAX_MEMBERS = 1000
 """Bounds of one query, for users in many rooms and rooms with many members: memberships read by `neighbours`, rooms
 returned by `rooms_of`, members listed."""
+LISTS_AT_ONCE, LISTS_WAITING, LISTS_SECONDS = 3, 100, 10.0
+"""The longest reads, `neighbours`, `summaries` and `unread`, leave connections to the others: how many run at once, of
+each user one, how many of a user may wait, and how long."""
 
 
 class Rooms:
-    """All methods raise `Unavailable`."""
+    """All methods raise `Unavailable`; `neighbours`, `summaries` and `unread` also `RateLimited`."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
+        self._lists = UserQueue(concurrent=LISTS_AT_ONCE, waiting=LISTS_WAITING, seconds=LISTS_SECONDS)
 
     async def join(self, room: str, member: Member) -> bool:
         """Make `member` a member and create the room if needed; True for a new member. Updates the member's name."""
@@ -107,7 +112,7 @@ class Rooms:
         mine, theirs = members.alias("mine"), members.alias("theirs")
         own = sa.select(rooms.c.policy).join(mine, mine.c.room == rooms.c.room).where(mine.c.user_id == user).distinct()
         shared = sa.select(theirs.c.user_id).select_from(mine).join(theirs, theirs.c.room == mine.c.room)
-        async with self._db.reading() as connection:
+        async with self._lists.turn(user), self._db.reading() as connection:
             policies = list((await connection.execute(own)).scalars())
             hidden = [policy for policy in policies if not readable(policy)]
             if hidden:
@@ -117,12 +122,12 @@ class Rooms:
 
     async def summaries(self, user: str, cursor: str | None = None) -> tuple[list[RoomSummary], str | None]:
         """A page of the rooms of `user`, latest activity first, and the cursor of the next page."""
-        async with self._db.reading() as connection:
+        async with self._lists.turn(user), self._db.reading() as connection:
             return await summaries_of(connection, user, cursor)
 
     async def unread(self, user: str) -> list[ReadState]:
         """The read state of `user` in the rooms of a page of `summaries`, without anything else."""
-        async with self._db.reading() as connection:
+        async with self._lists.turn(user), self._db.reading() as connection:
             return await unread_in(connection, user)
 
     async def read_states(self, user: str, names: Sequence[str]) -> dict[str, ReadState]:

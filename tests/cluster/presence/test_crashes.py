@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from rtserver.cluster.presence import RedisPresence
+from rtserver.cluster.presence.redis_presence import RedisPresence
 from rtserver.cluster.redis.bus import RedisBus
 from rtserver.tasks import cancelled
 from rtserver.telemetry.metrics import Metrics
