@@ -72,8 +72,10 @@ class RoomDelivery:
 
     def is_here(self, audience: Sequence[str]) -> bool:
         """Whether a client of the audience is on this instance."""
-        has = self._rooms.has
-        return any(has(room) for room in audience)
+        for room in audience:  # noqa: SIM110  for every message: `any` takes three times as long
+            if self._rooms.has(room):
+                return True
+        return False
 
     # Broadcasts.
 
