@@ -45,6 +45,7 @@ ATTACKS: Mapping[str, Attack] = {
         "The same twelve times on one WebSocket", unread_answers.on_one_websocket, prepare=unread_answers.prepare
     ),
     "nested-json": Attack("990 kB of nested brackets, twenty times, before anybody logged in", nested_json.run),
+    "search": Attack("48 searches for 200 letters without spaces, on eight sockets of one user", search.run),
     **{
         f"json-{name}": Attack(f"990 kB of {name} in JSON, twenty times, before anybody logged in", strangers(text))
         for name, text in JSON.items()
@@ -68,5 +69,4 @@ ATTACKS: Mapping[str, Attack] = {
         "1 MB of tiny values in msgpack, before anybody logged in", strangers(packet(TINY)), MSGPACK
     ),
     "queries": Attack("CONNECTs of version 2 with 980 kB", large_messages.queries, {"RTSERVER_ALLOW_EIO3": "true"}),
-    "search": Attack("48 searches for 200 letters without spaces, on eight sockets of one user", search.run),
 }
