@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 
+from rtserver.engine.session.backpressure import UNCOUNTED
 from rtserver.engine.session.interfaces import (
     EngineContext,
     MessageReceiver,
@@ -33,6 +34,8 @@ PING_FRAME = frame(engineio_packets.PING.encode(), TEXT)
 
 class Session(Outbox):
     """As a timer, it is its own heartbeat. `base64`: the client cannot receive binary data. It implements `Waiter`."""
+
+    uncounted = UNCOUNTED
 
     __slots__ = ("_awaits_pong", "id", "paused", "post", "receiver", "resumed", "upgrade")
 
