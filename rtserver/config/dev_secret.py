@@ -7,6 +7,7 @@ import secrets
 import tempfile
 from pathlib import Path
 
+from rtserver import private_files
 from rtserver.errors import ConfigError
 
 FILE_NAME = "dev-secret"
@@ -56,7 +57,7 @@ def _unusable(path: Path, error: OSError | UnicodeDecodeError) -> ConfigError:
 
 def _make(path: Path) -> None:
     """Create the file atomically: several instances may start at once, and the first one's secret is kept."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    private_files.make_folder(path.parent)
     handle, draft = tempfile.mkstemp(dir=path.parent, prefix=FILE_NAME + ".")  # mode 0600
     try:
         with os.fdopen(handle, "w") as file:

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from rtserver import private_files
 from rtserver.errors import ConfigError
 from rtserver.store.db import migrate, postgres, sqlite
 from rtserver.store.db.dialects import EnginePair
@@ -34,7 +35,7 @@ class Database:
         """Create the folder of a SQLite file and check that the database answers; raises `Unavailable`."""
         if not postgres.is_postgres(self._url):
             with translated():
-                sqlite.file_of(self._url).parent.mkdir(parents=True, exist_ok=True)
+                private_files.make_folder(sqlite.file_of(self._url).parent)
         await self.ping()
 
     async def close(self) -> None:

@@ -19,6 +19,7 @@ from typing import Any, BinaryIO, Protocol, TypeVar
 
 import structlog
 
+from rtserver import private_files
 from rtserver.errors import NotFound, Unavailable
 
 UPLOAD_KEY = re.compile(r"[0-9a-v]{32}")
@@ -52,7 +53,7 @@ class Storage(Protocol):
 
 
 class FolderStorage:
-    """A local or shared folder. A file appears there complete, or not at all."""
+    """A local or shared folder, closed to other users. A file appears there complete, or not at all."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -93,7 +94,7 @@ class FolderStorage:
         return self._path / key[:2] / key
 
     async def _write(self, part: Path, chunks: AsyncIterator[bytes]) -> int:
-        file: BinaryIO = await _in_thread(_create, part)
+        file: BinaryIO = await _in_thread(_create, self._path, part)
         size = 0
         try:
             waiting = bytearray()
@@ -124,9 +125,10 @@ async def _in_thread(work: Callable[..., T], *args: Any) -> T:
         raise Unavailable("Files cannot be saved at the moment; try again") from None
 
 
-def _create(part: Path) -> BinaryIO:
-    part.parent.mkdir(parents=True, exist_ok=True)
-    return part.open("xb")
+def _create(folder: Path, part: Path) -> BinaryIO:
+    private_files.make_folder(part.parent)
+    private_files.close_to_others(folder)
+    return os.fdopen(private_files.open_new(part), "wb")
 
 
 def _open(file: Path) -> BinaryIO:
