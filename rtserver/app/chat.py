@@ -11,7 +11,7 @@ from aiohttp import web
 from rtserver.cluster.presence import Presence
 from rtserver.config.settings import Settings
 from rtserver.errors import EventError
-from rtserver.http.endpoints.uploads import UploadedFiles, UploadsApi
+from rtserver.http.endpoints.uploads import UploadedFiles, UploadRulesApi, UploadsApi
 from rtserver.ingest.batching import NotificationBatcher
 from rtserver.namespaces.chat import settings_cache
 from rtserver.namespaces.chat.erasure import UserErasure
@@ -28,7 +28,7 @@ from rtserver.store.rooms.read_cursors import ReadCursors
 from rtserver.store.rooms.room_settings import RoomSettingsStore
 from rtserver.store.rooms.room_store import Rooms
 from rtserver.store.uploads.file_storage import FolderStorage
-from rtserver.store.uploads.upload_store import ORPHANED_SECONDS, Uploads
+from rtserver.store.uploads.upload_store import ORPHANED_SECONDS, Quota, Uploads
 from rtserver.tasks import cancelled, run_periodically
 
 log = structlog.get_logger("rtserver.chat")
@@ -70,8 +70,9 @@ class ChatParts:
         self._redis_ready = asyncio.Event()
         self._sweep_seconds = settings.chat_sweep_seconds
         folder = FolderStorage(settings.upload_folder or settings.data_dir / "uploads")
-        self._uploads = Uploads(database, folder, quota=settings.upload_quota)
+        self._uploads = Uploads(database, folder, quota=Quota(settings.upload_quota, settings.upload_files))
         self._upload_limit, self._upload_types = settings.upload_limit, settings.upload_types
+        self._upload_rate = settings.rate_uploads
         self.namespace = Chat(
             messages,
             Rooms(database),
@@ -89,10 +90,11 @@ class ChatParts:
             chat, EraseUser(database), self._uploads, chat.poster.direct_rooms.evict, chat.room_admin.watchers
         )
 
-    def upload_parts(self) -> Iterable[UploadsApi]:
-        """Return the API operations of uploads; none where uploads are off."""
+    def upload_parts(self) -> Iterable[UploadRulesApi | UploadsApi]:
+        """Return the API operations of uploads; where uploads are off, only the one that says so."""
+        yield UploadRulesApi(limit=self._upload_limit, types=self._upload_types)
         if self._upload_limit:
-            yield UploadsApi(self._uploads, limit=self._upload_limit, types=self._upload_types)
+            yield UploadsApi(self._uploads, limit=self._upload_limit, types=self._upload_types, rate=self._upload_rate)
 
     def upload_pages(self) -> Iterable[UploadedFiles]:
         """Return the routes of uploaded files; none where uploads are off."""
