@@ -10,7 +10,7 @@ MAKEFLAGS += --no-print-directory
 PYTEST_ARGS := -n 3 --dist loadfile --no-loadscope-reorder
 AT_ONCE = $(MAKE) --jobs=2 --output-sync=target
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check check-types check-python check-web-and-c test-tools bench bench-cluster bench-durable lock clean
+.PHONY: help setup run test check check-types check-python check-web-and-c test-tools bench bench-cluster bench-durable bench-attacks lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -54,6 +54,9 @@ bench-cluster: setup ## measure two servers on one Redis against Node and stock 
 
 bench-durable: setup ## measure saved messages, history and notifications on SQLite and Postgres
 	@$(BIN)/python benchmarks/durable.py $(BENCH_ARGS)
+
+bench-attacks: setup ## measure what other clients bear while somebody attacks; BENCH_ARGS="--before REVISION" compares
+	@$(BIN)/python benchmarks/attacks.py $(BENCH_ARGS)
 
 lock: ## write requirements.lock and package-lock.json anew
 	@scripts/lock.sh

@@ -1,0 +1,1 @@
+"""Attacks on a running server, and another client that is served all the while."""
