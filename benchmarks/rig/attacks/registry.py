@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
-from rig.attacks import nested_json
+from rig.attacks import nested_json, refused_bodies, repeated_field
 from rig.attacks.target import Target
 
 
@@ -22,5 +22,13 @@ class Attack:
 
 
 ATTACKS: Mapping[str, Attack] = {
+    "inflating-bodies": Attack(
+        "2 GB in 1.9 MB of gzip, to two paths that refuse it before anybody logged in", refused_bodies.inflating
+    ),
+    "refused-chunks": Attack("600,000 chunks of one byte, to the same two paths", refused_bodies.chunked),
+    "wanted-chunks": Attack(
+        "600,000 chunks of one byte, four times, to the HTTP API with its key", refused_bodies.chunked_and_accepted
+    ),
+    "repeated-field": Attack("JSON with 20,000 fields and one of them twice, five times", repeated_field.run),
     "nested-json": Attack("990 kB of nested brackets, twenty times, before anybody logged in", nested_json.run),
 }
