@@ -4,7 +4,7 @@ A body may come in chunks of any size. Each costs the parser as much as a kiloby
 bytes of framing: its size and two line ends.
 
 1. The framing of a body may have `FREE` bytes, and an eighth of the content more. Beyond that the body is refused, so
-   chunks of 48 bytes and more are always accepted, and of chunks of one byte about thirteen thousand.
+   chunks of 48 bytes and more are always accepted, and of chunks of one byte about seven thousand.
 2. What may have many chunks is parsed in `PIECE`s, so that a body is refused before most of it is parsed.
 """
 
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from aiohttp.streams import StreamReader
 
-FREE = 65_536
+FREE = 32_768
 SHARE = 8
 PIECE = 8192
 _LINES = 512

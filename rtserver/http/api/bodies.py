@@ -73,7 +73,8 @@ async def _read(request: web.Request, encoding: str, limit: int) -> bytes:
 def _parsed(body: bytes) -> Any:
     value = json.loads(body)
     # Each member has one colon, so with as many keys as colons no key was repeated: usually no second parse is needed.
-    if body.count(b":") != _count_keys(value):
+    colons = body.count(b":")
+    if colons > 1 and colons != _count_keys(value):
         _stdlib.loads(body, object_pairs_hook=_refuse_repeated, parse_int=len, parse_float=len)
     return value
 
