@@ -14,6 +14,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from rtserver.lazy_package import lazy_package
+
 if TYPE_CHECKING:
     from rtserver.app.composition import create_app
     from rtserver.app.standalone import Server
@@ -41,6 +43,9 @@ __all__ = [
     "event",
     "server_event",
 ]
+
+# The rest of it is clients, which load the certificates of all authorities.
+lazy_package("aiohttp", {"ClientError": "client_exceptions", "HttpVersion11": "http"})
 
 # Imported at first use: a plugin or an emitter needs little of the server.
 _HOMES = {

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+API_KEY = "api key"
+"""The name of the holder of an API key in the audit and in logs. No user has it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:

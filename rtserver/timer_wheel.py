@@ -16,18 +16,25 @@ too much for 10,000 sessions. A hashed timing wheel (Varghese and Lauck, 1987) s
 6. A timer is an object that inherits `Timer`: a session is its own timer, which saves an object per session. It waits
    for one thing at a time; to start it again moves it.
 7. A timer whose `fire` raises does not keep the others of its slot from firing.
+8. A set of Python keeps the memory of its largest crowd. So a slot is made small again when its last timer is stopped
+   and when the wheel has passed it: a crowd that moves round the wheel leaves nothing behind.
+9. After a stall of the process the event loop delivers input before it runs its timers. Whoever must not act on input
+   of clients whose time is over compares `late_at` with the clock, and calls `catch_up`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 SLOTS = 512
 GRAIN = 0.001
 """Seconds added to each deadline: an event loop may round times down to milliseconds, and would run in a busy loop for
 the rest of the last one."""
+LATE = 0.25
+"""Seconds behind its time at which the wheel is late. Less is the everyday delay of an event loop."""
 
 
 class Timer:
@@ -50,16 +57,23 @@ class Timer:
 
 
 class Wheel:
-    """The timers of one event loop; `len` is how many are set."""
+    """The timers of one event loop; `len` is how many are set.
 
-    def __init__(self, tick: float) -> None:
-        """`tick`: seconds, by which a timer may be late."""
+    `late_at`: when the wheel is late, on the clock of `time.perf_counter`; infinity while no timer is set.
+    `behind`: the seconds by which the timers that fire now are late.
+    """
+
+    def __init__(self, tick: float, on_late: Callable[[float], None] = lambda _: None) -> None:
+        """`tick`: seconds, by which a timer may be late; `on_late` gets the seconds of each longer delay."""
         self._tick = tick
         self._slots: list[set[Timer]] = [set() for _ in range(SLOTS)]
         self._position = 0
         self._count = 0
         self._handle: asyncio.TimerHandle | None = None
         self._due = 0.0
+        self._on_late = on_late
+        self.late_at = math.inf
+        self.behind = 0.0
 
     def __len__(self) -> int:
         return self._count
@@ -93,30 +107,57 @@ class Wheel:
     def stop(self, timer: Timer) -> None:
         """Let it not fire; has no effect on a timer that is not set."""
         if timer._slot >= 0:
-            self._slots[timer._slot].discard(timer)
+            slot = self._slots[timer._slot]
+            slot.discard(timer)
+            if not slot:
+                slot.clear()  # rule 8
             timer._slot = -1
             self._count -= 1
 
+    def catch_up(self) -> None:
+        """Fire what is due by now. Call it only when the wheel is late: after `late_at`."""
+        if self._handle is not None:
+            self._handle.cancel()
+        # The event loop's clock may stand still since the beginning of this iteration.
+        self._advance_to(self._due + time.perf_counter() - (self.late_at - LATE))
+
     def _schedule(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._due = loop.time() + self._tick
-        self._handle = loop.call_at(self._due + GRAIN, self._advance)
+        self._due = asyncio.get_running_loop().time() + self._tick
+        self._wait(self._tick)
+
+    def _wait(self, seconds: float) -> None:
+        self.late_at = time.perf_counter() + seconds + LATE
+        self._handle = asyncio.get_running_loop().call_at(self._due + GRAIN, self._advance)
 
     def _advance(self) -> None:
-        loop = asyncio.get_running_loop()
-        now = loop.time()
+        self._advance_to(asyncio.get_running_loop().time())
+
+    def _advance_to(self, now: float) -> None:
+        # Nothing that a timer does may get here again.
+        self.late_at = math.inf
+        if now - self._due > LATE:
+            self._on_late(now - self._due)
         # After a delay of the event loop several ticks are due at once.
         try:
             while self._due <= now:
+                self.behind = now - self._due
                 self._due += self._tick
                 self._position = (self._position + 1) % SLOTS
                 self._fire(self._slots[self._position])
         finally:
-            self._handle = loop.call_at(self._due + GRAIN, self._advance) if self._count else None
+            self.behind = 0.0
+            self._handle = None
+            if self._count:
+                self._wait(self._due - now)
 
     def _fire(self, slot: set[Timer]) -> None:
         if slot:
             self._fire_each(slot, iter(list(slot)))
+            left = list(slot)
+            slot.clear()  # rule 8
+            slot.update(left)
+        else:
+            slot.clear()
 
     def _fire_each(self, slot: set[Timer], timers: Iterator[Timer]) -> None:
         try:
@@ -141,6 +182,7 @@ class Wheel:
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
+        self.late_at = math.inf
         for slot in self._slots:
             slot.clear()
         self._count = 0

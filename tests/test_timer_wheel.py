@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+import time
 
 import pytest
 
-from rtserver.timer_wheel import GRAIN, SLOTS, Timer, Wheel
+from rtserver.timer_wheel import GRAIN, LATE, SLOTS, Timer, Wheel
 
 TICK = 0.004
 
@@ -203,3 +205,128 @@ async def test_a_timer_that_fails_does_not_stop_the_others(wheel):
     assert [len(bell.times) for bell in bells] == [1] * 20
     assert [type(fault) for fault in faults] == [ZeroDivisionError] * 2
     await wait(wheel, TICK)
+
+
+# Memory.
+
+CROWD = 500
+
+
+def step(wheel):
+    """Advance by one tick, without waiting for it."""
+    wheel._handle.cancel()
+    wheel._advance_to(wheel._due)
+
+
+def size(wheel):
+    return sum(sys.getsizeof(slot) for slot in wheel._slots)
+
+
+async def test_a_crowd_that_fires_together_leaves_nothing_in_the_slots_that_it_has_passed(wheel):
+    empty = size(wheel)
+    bells = [Bell() for _ in range(CROWD)]
+    for bell in bells:
+        bell.then = lambda bell=bell: wheel.start(bell, 5 * TICK)
+        wheel.start(bell, TICK)
+    largest = sys.getsizeof(set(bells))
+    for _ in range(SLOTS + 10):
+        step(wheel)
+    assert len(wheel) == CROWD
+    assert size(wheel) - empty <= 2 * largest
+
+
+async def test_a_crowd_that_is_moved_on_before_it_fires_leaves_nothing_either(wheel):
+    """As heartbeats are: each pong moves its timer on."""
+    empty = size(wheel)
+    bells = [Bell() for _ in range(CROWD)]
+    for ticks in range(SLOTS):
+        for bell in bells:
+            wheel.start(bell, (ticks + 1) * TICK)
+    assert size(wheel) - empty <= 2 * sys.getsizeof(set(bells))
+
+
+async def test_one_that_stays_keeps_no_memory_of_the_crowd_around_it(wheel):
+    empty = size(wheel)
+    bells, stays = [Bell() for _ in range(CROWD)], [Bell() for _ in range(SLOTS)]
+    for ticks, stay in enumerate(stays):
+        wheel.start(stay, (SLOTS + ticks + 1) * TICK)
+        for bell in bells:
+            wheel.start(bell, (ticks + 1) * TICK)
+    for bell in bells:
+        wheel.stop(bell)
+    for _ in range(SLOTS + 1):
+        step(wheel)
+    assert len(wheel) > SLOTS / 2
+    assert size(wheel) - empty <= sys.getsizeof(set(bells))
+
+
+# Stalls.
+
+
+def stall(seconds):
+    """Let the event loop stand still."""
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        pass
+
+
+async def test_a_late_wheel_catches_up_before_the_event_loop_runs_its_timers(wheel):
+    due, later = Bell(), Bell()
+    wheel.start(due, 2 * TICK)
+    wheel.start(later, 60)
+    assert time.perf_counter() < wheel.late_at
+    stall(LATE + 10 * TICK)
+    assert time.perf_counter() > wheel.late_at
+    assert due.times == []
+    wheel.catch_up()
+    assert len(due.times) == 1
+    assert later.times == []
+    assert time.perf_counter() < wheel.late_at
+    await wait(wheel, 3 * TICK)
+    assert len(due.times) == 1
+
+
+async def test_a_timer_learns_how_late_it_is(wheel):
+    seen = []
+    early, late = Bell(), Bell()
+    for bell, ticks in ((early, 2), (late, 20)):
+        bell.then = lambda: seen.append(wheel.behind)
+        wheel.start(bell, ticks * TICK)
+    stall(LATE + 40 * TICK)
+    wheel.catch_up()
+    assert seen[0] - seen[1] == pytest.approx(18 * TICK)
+    assert seen[1] > LATE
+    assert wheel.behind == 0
+
+
+async def test_a_deadline_that_is_set_while_the_wheel_catches_up_counts_from_now(wheel):
+    again = Bell()
+    first = Bell()
+    first.then = lambda: wheel.start_before(again, 60)
+    wheel.start(first, TICK)
+    stall(LATE + 40 * TICK)
+    wheel.catch_up()
+    assert again.times == []
+    assert len(wheel) == 1
+
+
+async def test_delays_are_reported_and_everyday_ones_are_not():
+    reported = []
+    wheel = Wheel(TICK, on_late=reported.append)
+    await wait(wheel, 10 * TICK)
+    wheel.start(Bell(), 60)
+    stall(LATE / 2)
+    await asyncio.sleep(0)
+    assert [seconds for seconds in reported if seconds < LATE] == []
+    stall(LATE + 10 * TICK)
+    wheel.catch_up()
+    assert reported[-1] >= LATE
+    wheel.close()
+
+
+async def test_a_wheel_without_timers_is_never_late(wheel):
+    await wait(wheel, TICK)
+    assert wheel.late_at == float("inf")
+    wheel.start(Bell(), 60)
+    wheel.close()
+    assert wheel.late_at == float("inf")

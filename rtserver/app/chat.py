@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 
 import structlog
 from aiohttp import web
@@ -17,6 +17,7 @@ from rtserver.namespaces.chat import settings_cache
 from rtserver.namespaces.chat.erasure import UserErasure
 from rtserver.namespaces.chat.namespace import Chat
 from rtserver.namespaces.notifications.notifier import Notifier
+from rtserver.stall import Stalls
 from rtserver.store.db.database import Database
 from rtserver.store.erasure.erase_user import EraseUser
 from rtserver.store.messages.message_store import Messages
@@ -30,6 +31,7 @@ from rtserver.store.rooms.room_store import Rooms
 from rtserver.store.uploads.file_storage import FolderStorage
 from rtserver.store.uploads.upload_store import ORPHANED_SECONDS, Quota, Uploads
 from rtserver.tasks import cancelled, run_periodically
+from rtserver.telemetry.trouble_log import TroubleLog
 
 log = structlog.get_logger("rtserver.chat")
 
@@ -62,7 +64,13 @@ class ChatParts:
     """`namespace` is /chat, whose `poster` and `room_admin` serve backends too; `user_erasure` erases a user."""
 
     def __init__(
-        self, settings: Settings, database: Database, messages: Messages, presence: Presence, notifier: Notifier
+        self,
+        settings: Settings,
+        database: Database,
+        messages: Messages,
+        presence: Presence,
+        notifier: Notifier,
+        stalls: Stalls,
     ) -> None:
         self._retention = Retention(database)
         self._read_cursors = ReadCursors(database)
@@ -84,6 +92,8 @@ class ChatParts:
             max_text=settings.chat_max_text,
             room_policy=settings.chat_room_policy,
             notifier=self._mentions,
+            mention_rate=settings.rate_mentions,
+            stalled=stalls.recent,
         )
         chat = self.namespace
         self.user_erasure = UserErasure(
@@ -95,6 +105,10 @@ class ChatParts:
         yield UploadRulesApi(limit=self._upload_limit, types=self._upload_types)
         if self._upload_limit:
             yield UploadsApi(self._uploads, limit=self._upload_limit, types=self._upload_types, rate=self._upload_rate)
+
+    def checks(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        """Return the checks of `/readyz`; none where uploads are off."""
+        return {"uploads": self._uploads.check} if self._upload_limit else {}
 
     def upload_pages(self) -> Iterable[UploadedFiles]:
         """Return the routes of uploaded files; none where uploads are off."""
@@ -111,6 +125,7 @@ class ChatParts:
 
         Twice: another server may reconnect later, and remove members from rooms until then.
         """
+        trouble = TroubleLog(log, "rooms_not_rechecked", "rooms_rechecked")
         while True:
             await self._redis_ready.wait()
             self._redis_ready.clear()
@@ -119,8 +134,10 @@ class ChatParts:
                 try:
                     await self.namespace.room_admin.recheck()
                 except EventError as error:
-                    log.warning("rooms_not_rechecked", error=error.message)
+                    trouble.failed(error.message)
                     self._redis_ready.set()
+                else:
+                    trouble.worked()
 
     async def run(self, _: web.Application) -> AsyncIterator[None]:
         """Run with the application; starts after the database."""

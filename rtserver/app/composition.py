@@ -24,9 +24,10 @@ from rtserver.app.http_api import ApiParts, allows_cors, compose_api
 from rtserver.app.ingest import Ingest
 from rtserver.app.limits import limits_of
 from rtserver.app.notifications import Inboxes
+from rtserver.auth import issuer
 from rtserver.auth.authenticator import TokenAuthenticator
-from rtserver.auth.issuer import issue
 from rtserver.auth.verifier import TokenVerifier
+from rtserver.config.dev_secret import fingerprint, page_key
 from rtserver.config.settings import Settings
 from rtserver.engine.http.cors import OriginPolicy
 from rtserver.errors import ConfigError
@@ -40,6 +41,7 @@ from rtserver.http.pages.dev_tokens import DevTokens
 from rtserver.http.pages.pages import Pages
 from rtserver.ids import new_instance_id
 from rtserver.namespaces.admin.namespace import Admin
+from rtserver.protocol.addresses import TrustedPeers
 from rtserver.sio.namespace.namespace import Namespace
 from rtserver.sio.server import Server
 from rtserver.store.db.database import Database
@@ -95,9 +97,11 @@ class _Composition:
 
     def _compose_server(self, own: list[Namespace]) -> None:
         settings = self.settings
+        trusted = [str(network) for network in settings.trusted_proxies]
         self.origins = OriginPolicy(
-            settings.cors_origins, own_host=True, loopback=settings.development, log_rejected=True
-        )
+            settings.cors_origins, own_host=True, loopback=settings.development, log_rejected=True,
+            trusted=TrustedPeers(trusted), strict=settings.production,
+        )  # fmt: skip
         self.server = Server(
             authenticator=TokenAuthenticator(
                 self.verifier, cookie_name=settings.jwt_cookie, allow_query=settings.jwt_query
@@ -107,9 +111,10 @@ class _Composition:
             metrics=self.metrics,
             instance_id=self.instance,
             event_rate=settings.rate_events,
-            trusted_proxies=[str(network) for network in settings.trusted_proxies],
+            trusted_proxies=trusted,
             limits=limits_of(settings),
             identity_leeway=settings.jwt_leeway,
+            identity_cookie=settings.jwt_cookie,
             namespaces=[],
             allow_eio3=settings.allow_eio3,
             serializer="msgpack" if settings.parser == "msgpack" else "default",
@@ -126,7 +131,9 @@ class _Composition:
             outbox_total=settings.outbox_total,
             cors_allowed_origins=self.origins,
         )
-        self.chat = ChatParts(settings, self.database, self.messages, self.presence, self.notifier)
+        self.chat = ChatParts(
+            settings, self.database, self.messages, self.presence, self.notifier, self.server.engine.stalls
+        )
         if self.bus is not None:
             self.bus.on_change(self.chat.redis_changed)
         chat = self.chat.namespace
@@ -155,7 +162,7 @@ class _Composition:
 
     def _http_parts(self) -> Iterable[Any]:
         settings, development = self.settings, self.settings.mode == "development"
-        checks: dict[str, Any] = {"database": self.database.ping}
+        checks: dict[str, Any] = {"database": self.database.check, **self.chat.checks()}
         if self.bus is not None:
             checks["redis"] = self.bus.ping
         yield Health(instance=self.instance, version=VERSION, checks=checks, draining=self.draining.is_set)
@@ -170,7 +177,11 @@ class _Composition:
         yield ClientModules(WEB / "client", WEB / "client_types")
         yield Pages(WEB, development=development, socketio_path=settings.path)
         if development and can_sign(settings):
-            yield DevTokens(lambda user, name, roles: dev_token(settings, user, name, roles))
+            secret = settings.signing_secret()
+            issue = partial(dev_token, settings)
+            # A secret that a person chose might be guessed from its fingerprint.
+            shown = "" if settings.configured_keys else fingerprint(secret)
+            yield DevTokens(issue, page_key(secret), shown)
 
     # Start and stop.
 
@@ -214,7 +225,7 @@ def can_sign(settings: Settings) -> bool:
 
 def dev_token(settings: Settings, user: str, name: str, roles: Sequence[str] = ()) -> str:
     """Return a token for development mode; it is valid for a month."""
-    return issue(
+    return issuer.issue(
         settings.signing_secret(), sub=user, name=name, roles=roles, ttl=DEV_TOKEN_SECONDS,
         audience=settings.jwt_audience, issuer=settings.jwt_issuer, algorithm=settings.signing_algorithm,
     )  # fmt: skip

@@ -5,31 +5,28 @@ from __future__ import annotations
 import asyncio
 import importlib
 import secrets
-from collections.abc import AsyncIterator, Iterator, Sequence
-from functools import partial
+from collections.abc import AsyncIterator, Iterator
 from importlib.metadata import requires
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rtserver.cluster.redis.address import parse_redis_url
-from rtserver.cluster.redis.connection import connector
-from rtserver.cluster.redis.names import dead_letters
 from rtserver.config.settings import Settings
 from rtserver.errors import ConfigError
 from rtserver.ingest.batching import NotificationBatcher
 from rtserver.ingest.broker_addresses import parse_kafka_url
 from rtserver.ingest.commands import Request
 from rtserver.ingest.consumer import Consumer
-from rtserver.ingest.entry_processor import Entry, EntryProcessor, Settle, read_fields
+from rtserver.ingest.entry_processor import EntryProcessor
 from rtserver.ingest.intake import Intake, checked
 from rtserver.ingest.interfaces import EventEmitter, MessagePoster, Notifier
-from rtserver.ingest.redis_stream import RedisStreamConsumer
-from rtserver.ingest.redis_stream_commands import StreamEntry
 from rtserver.ingest.scheduler import Scheduler
 from rtserver.store.db.database import Database
 from rtserver.store.ingest.idempotency import IdempotencyKeys
 from rtserver.store.ingest.schedule import Schedule
 from rtserver.store.rooms.audience import Audience
 from rtserver.telemetry.metrics import Metrics
+
+if TYPE_CHECKING:
+    from rtserver.ingest.redis_stream import RedisStreamConsumer
 
 
 class Ingest:
@@ -85,7 +82,9 @@ class Ingest:
         self, settings: Settings, metrics: Metrics, owner: str
     ) -> Iterator[RedisStreamConsumer | Consumer]:
         if settings.reads_inbox:
-            yield self._compose_inbox(settings, metrics, owner)
+            from rtserver.app.redis_inbox import compose_inbox  # redis-py takes a good part of the start
+
+            yield compose_inbox(settings, metrics, owner, self._submit)
         if settings.kafka_url is not None:
             address = parse_kafka_url(settings.kafka_url.get_secret_value())
             yield extra("kafka").KafkaConsumer(address, settings.kafka_topic, EntryProcessor(self._submit), metrics)
@@ -94,21 +93,6 @@ class Ingest:
             yield extra("rabbitmq").RabbitMQConsumer(
                 url, settings.rabbitmq_queue, EntryProcessor(self._submit), metrics
             )
-
-    def _compose_inbox(self, settings: Settings, metrics: Metrics, consumer: str) -> RedisStreamConsumer:
-        assert settings.redis_url is not None  # noqa: S101  see reads_inbox
-        stream = settings.inbox_stream
-        address = parse_redis_url(settings.redis_url.get_secret_value())
-        dead = dead_letters(stream, in_cluster=address.kind == "cluster")
-        processor = EntryProcessor(self._submit, attempts=1, redelivered_by_broker=True)
-
-        async def process(entries: Sequence[StreamEntry], settle: Settle) -> None:
-            await processor.process([_entry(stream, entry) for entry in entries], settle)
-
-        return RedisStreamConsumer(
-            connector(address, "rtserver-inbox", key=stream), process, metrics,
-            stream=stream, dead=dead, consumer=consumer, address=address.shown,
-        )  # fmt: skip
 
 
 def extra(name: str) -> Any:
@@ -126,7 +110,3 @@ def _packages(extra: str) -> list[str]:
     """Return the packages of an extra, with their versions. rtserver itself may not be on the index that pip asks."""
     lines = [line.partition(";") for line in requires("rtserver") or ()]
     return [package.strip() for package, _, marker in lines if f"extra == '{extra}'" in marker.replace('"', "'")]
-
-
-def _entry(stream: str, entry: StreamEntry) -> Entry:
-    return Entry(entry, f"{stream}:{entry.id}", partial(read_fields, entry.fields))

@@ -16,6 +16,7 @@ from rtserver.auth.bearer import bearer_token
 from rtserver.auth.verifier import MESSAGE, invalid
 from rtserver.errors import Refused
 from rtserver.identity import Identity
+from rtserver.protocol.cookies import cookie_value
 
 
 class Offer(Protocol):
@@ -66,7 +67,7 @@ class TokenAuthenticator:
     def _find(self, handshake: Offer) -> str | None:
         found = _in_payload(handshake.auth) or bearer_token(handshake.headers.get("authorization", ""))
         if not found and self._cookie_name is not None:
-            found = _in_cookies(handshake.headers.get("cookie", ""), self._cookie_name)
+            found = cookie_value(handshake.headers.get("cookie", ""), self._cookie_name)
         if not found and self._allow_query:
             found = handshake.query.get("token")
         return found or None
@@ -81,15 +82,6 @@ def _in_payload(auth: Mapping[str, Any] | None) -> str | None:
         raise invalid("it is not a string")
     bearer = bearer_token(token)
     return token.strip() if bearer is None else bearer
-
-
-def _in_cookies(header: str, name: str) -> str | None:
-    """The first cookie of that name. Not by `http.cookies`, which drops all cookies after the first invalid one."""
-    for pair in header.split(";"):
-        key, _, value = pair.strip().partition("=")
-        if key.strip() == name:
-            return value.strip().strip('"')
-    return None
 
 
 class Revocations(Protocol):

@@ -4,7 +4,7 @@ The issuer is trusted to identify users, but not to be free of bugs. Claims of a
 row or a log line:
 
 1. `sub` and `exp` are required: a token is rejected if one of them cannot be used. So it is if `nbf` cannot be read,
-   as nobody knows then from when on the token is valid.
+   as nobody knows then from when on the token is valid. A `sub` that names no user in the audit is taken by nobody.
 2. `name`, `roles`, `jti` and `iat` are optional: null is a missing claim, and what cannot be used is left out and
    reported. That never gives a right: of `roles`, only strings count.
 3. Times are seconds since the epoch (NumericDate, RFC 7519 §2). A number so large that it is in milli-, micro- or
@@ -14,10 +14,10 @@ row or a log line:
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from rtserver.identity import Identity
+from rtserver.identity import API_KEY, Identity
 
 Report = Callable[[str, str], object]
 """Called with the name of a claim and what is odd about it; the texts are few and contain nothing of the token."""
@@ -34,6 +34,8 @@ _NO_TIME = _NOT_SECONDS * 1000**3
 def identity_of(claims: Mapping[str, Any], report: Report) -> Identity:
     """The identity by rules 1 and 2; raises `ValueError`."""
     user, expires_at = _text("sub", claims.get("sub")), _time("exp", claims.get("exp"), report)
+    if user.strip().casefold() == API_KEY:
+        raise ValueError(f"sub must not be {API_KEY!r}, the name of the holder of an API key")
     if expires_at > _YEAR_2200:
         report("exp", "it is after the year 2200")
     return Identity(
@@ -107,3 +109,17 @@ def _time(claim: str, value: Any, report: Report) -> float:
         report(claim, "it is not in seconds")
         seconds /= 1000
     return seconds
+
+
+def check_issuer(claims: Mapping[str, Any], accepted: Sequence[str]) -> None:
+    """Raise `ValueError` unless `iss` is one of these; none: any."""
+    if accepted and (not isinstance(claims.get("iss"), str) or claims["iss"] not in accepted):
+        raise ValueError("its issuer is not accepted")
+
+
+def check_audience(claims: Mapping[str, Any], accepted: Sequence[str]) -> None:
+    """Raise `ValueError` unless `aud`, text or a list of it, names one of these; none: any."""
+    named = claims.get("aud")
+    audience = named if isinstance(named, list) else [named]
+    if accepted and (any(not isinstance(name, str) for name in audience) or not set(audience) & set(accepted)):
+        raise ValueError("its audience is not accepted")

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-import jwt
+from rtserver.auth.tokens import sign
 
 HOUR = 3600.0
 
@@ -40,4 +40,4 @@ def issue(
         "exp": int(now + ttl),
     }
     present = {claim: value for claim, value in wanted.items() if value is not None}
-    return jwt.encode({**present, **claims}, secret, algorithm=algorithm)
+    return sign({**present, **claims}, secret, algorithm)

@@ -5,7 +5,9 @@
 2. Any input leads to an `Identity` or to `Refused`.
 3. The reason of a rejection goes to the log, for the operator. The client learns "expired", "not yet valid" or
    "invalid", nothing else.
-4. `exp` and `nbf` decide when a token is valid, within the leeway. `iat` does not: RFC 7519 §4.1.6 gives it no such
+4. A token is written in one way only (RFC 7515, section 2): base64url without padding, line breaks, other characters
+   or bits that say nothing (`tokens.split`). Otherwise one signature would have many texts.
+5. `exp` and `nbf` decide when a token is valid, within the leeway. `iat` does not: RFC 7519 §4.1.6 gives it no such
    meaning, and the clock of an issuer may be ahead.
 """
 
@@ -15,11 +17,11 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-import jwt
 import structlog
 
-from rtserver.auth.claims import identity_of, valid_from
+from rtserver.auth.claims import check_audience, check_issuer, identity_of, valid_from
 from rtserver.auth.keys import Key
+from rtserver.auth.tokens import WrongSignature, claims_of, split
 from rtserver.errors import Refused
 from rtserver.identity import Identity
 from rtserver.telemetry.refusal_log import RefusalLog
@@ -28,7 +30,7 @@ log = structlog.get_logger("rtserver.auth")
 
 MAX_TOKEN_LENGTH = 8 * 1024
 MESSAGE = "Auth failed"
-_MALFORMED = (jwt.PyJWTError, ValueError, TypeError, KeyError, OverflowError, RecursionError)
+_MALFORMED = (ValueError, TypeError, KeyError, OverflowError, RecursionError)
 
 
 def invalid(reason: str) -> Refused:
@@ -78,27 +80,15 @@ class TokenVerifier:
         for key in keys[:-1]:
             try:
                 return self._decode(token, algorithm, key)
-            except jwt.InvalidSignatureError:
+            except WrongSignature:
                 continue  # perhaps signed with another of the keys
         return self._decode(token, algorithm, keys[-1])
 
     def _decode(self, token: str, algorithm: str, key: Key) -> dict[str, Any]:
-        return jwt.decode(
-            token,
-            key.material,
-            algorithms=[algorithm],
-            audience=self._audience or None,
-            issuer=self._issuer or None,
-            # `claims` reads these: the library rejects an `iat` in the future and a `jti` that is null.
-            options={
-                "require": ["exp", "sub"],
-                "verify_aud": bool(self._audience),
-                "verify_exp": False,
-                "verify_nbf": False,
-                "verify_iat": False,
-                "verify_jti": False,
-            },
-        )
+        claims = claims_of(token, key.material, algorithm)
+        check_issuer(claims, self._issuer)
+        check_audience(claims, self._audience)
+        return claims
 
     def _report(self, claim: str, reason: str) -> None:
         """Log what is odd about a claim of an accepted token; the next token of the issuer has it too."""
@@ -113,7 +103,7 @@ def _refused(code: str) -> Refused:
 def _header_of(token: str) -> Mapping[str, Any]:
     """The unverified header; only its `alg` is checked, to be a string."""
     try:
-        header = jwt.get_unverified_header(token)
+        header = split(token).header
     except _MALFORMED as error:
         raise invalid(_reason(error)) from None
     if not isinstance(header.get("alg"), str):
@@ -122,7 +112,7 @@ def _header_of(token: str) -> Mapping[str, Any]:
 
 
 def _reason(error: Exception) -> str:
-    """The message of the library, which contains no part of the token."""
+    """The message of the error, which contains no part of the token."""
     return str(error)[:200] or type(error).__name__
 
 

@@ -7,10 +7,9 @@ import urllib.request
 from contextlib import suppress
 from http.client import HTTPException
 from typing import Any
+from urllib.error import HTTPError
 
-import jwt
-
-from rtserver.auth.keys import HMAC
+from rtserver.config.dev_secret import fingerprint
 from rtserver.config.settings import Settings
 
 _SECONDS = 1.0
@@ -22,23 +21,19 @@ _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "::1": "[::1]"}  # noqa: S10
 def accepts_secret(settings: Settings, secret: str) -> bool | None:
     """Whether the server at the settings' address signs with this secret; None where there is none that says so."""
     host = _LOOPBACK.get(settings.host, settings.host)
-    token = _ready_token(f"http://{host}:{settings.port}/dev/tokens")
-    if token is None:
-        return None
-    try:
-        jwt.decode(token, secret, algorithms=list(HMAC), options={"verify_aud": False})
-    except jwt.InvalidSignatureError:
-        return False
-    except jwt.InvalidTokenError:
-        return None
-    return True
+    found = _fingerprint(f"http://{host}:{settings.port}/dev/tokens")
+    return None if found is None else found == fingerprint(secret)
 
 
-def _ready_token(url: str) -> str | None:
-    """Return a token that the server has made."""
+def _fingerprint(url: str) -> str | None:
+    """Return the fingerprint of the server's secret, which its refusal names: nothing secret is sent there."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with suppress(*_NO_ANSWER), opener.open(url, timeout=_SECONDS) as answer:
-        body: Any = json.loads(answer.read(_MAX_BYTES))
-        found = body["admin"]["token"]
-        return found if isinstance(found, str) else None
+    with suppress(*_NO_ANSWER):
+        try:
+            opener.open(url, timeout=_SECONDS).close()
+        except HTTPError as refusal:
+            with refusal:
+                body: Any = json.loads(refusal.read(_MAX_BYTES))
+            found = body["error"]["details"]["secret"]
+            return found if isinstance(found, str) else None
     return None

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 from collections.abc import Callable, Collection
 from functools import wraps
 from typing import Annotated, Any, TypeVar
 
 import typer
 
-from rtserver.config.reference import GROUPS, default_of
+from rtserver.config.reference import GROUPS, default_of, descriptions
 from rtserver.config.settings import Settings
 from rtserver.config.sources import variable
 
@@ -21,6 +22,8 @@ R = TypeVar("R")
 SECRET = frozenset({"jwt_secret", "api_key", "cluster_secret", "webhook_secret"})
 ALL = frozenset(Settings.model_fields) - SECRET
 
+_HELP = {"--help", "-h"}
+"""Without one of these among the arguments no help is shown, and none is read from the source."""
 _LINK = re.compile(r"\[([^\]]+)\]\([^)]+\)")
 
 
@@ -53,10 +56,14 @@ def with_flags(command: Callable[..., R], settings: Collection[str] = ALL) -> Ca
 def _option(name: str, group: str) -> Any:
     field = Settings.model_fields[name]
     flag = "--" + name.replace("_", "-")
-    text = _LINK.sub(r"docs/\1", " ".join((field.description or "").split()).replace("`", ""))
-    text = text.replace("[", "\\[")  # Typer takes it for markup
-    help_text = f"{text} [dim]\\[{variable(name)}; default: {default_of(name).replace('`', '')}][/dim]"
+    help_text = _help(name) if _HELP & set(sys.argv) else None
     if field.annotation is bool:
         return Annotated[bool | None, typer.Option(f"{flag}/--no-{flag[2:]}", help=help_text, rich_help_panel=group)]
     metavar = name.rsplit("_", 1)[-1].upper()
     return Annotated[str | None, typer.Option(flag, help=help_text, rich_help_panel=group, metavar=metavar)]
+
+
+def _help(name: str) -> str:
+    text = _LINK.sub(r"docs/\1", descriptions()[name].replace("`", ""))
+    text = text.replace("[", "\\[")  # Typer takes it for markup
+    return f"{text} [dim]\\[{variable(name)}; default: {default_of(name).replace('`', '')}][/dim]"

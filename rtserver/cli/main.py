@@ -1,17 +1,18 @@
-"""The command `rtserver`: flags, output and exit codes. The work is done in `process`, `workers` and below."""
+"""The command `rtserver`: flags, output and exit codes. The work is done in `process`, `workers` and below.
+
+Of the subcommands only the one that is called is loaded: each has its own flags and modules.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
 
-from rtserver.cli import config, database
-from rtserver.cli.emit import emit
 from rtserver.cli.flags import with_flags
-from rtserver.cli.token import token
 from rtserver.errors import ConfigError, Unavailable
 from rtserver.process.startup import FAILED, load_settings, stop_start
 from rtserver.telemetry import log_config
@@ -24,8 +25,6 @@ app = typer.Typer(
     help="A ready-to-run Socket.IO server: chat, notifications and admin out of the box, your own namespaces too.",
     epilog="Exit codes: 0 done · 1 the settings cannot be used or the work failed · 2 wrong usage",
 )
-app.add_typer(config.app, name="config")
-app.add_typer(database.app, name="db")
 
 
 def _print_version(wanted: bool) -> None:
@@ -63,11 +62,42 @@ def serve(flags: Mapping[str, Any]) -> None:
         stop_start(error)
 
 
-app.command("serve")(with_flags(serve))
-app.command("emit")(emit)
-app.command("token")(token)
+def _add_config() -> None:
+    from rtserver.cli import config
+
+    app.add_typer(config.app, name="config")
+
+
+def _add_database() -> None:
+    from rtserver.cli import database
+
+    app.add_typer(database.app, name="db")
+
+
+def _add_serve() -> None:
+    app.command("serve")(with_flags(serve))
+
+
+def _add_emit() -> None:
+    from rtserver.cli.emit import emit
+
+    app.command("emit")(emit)
+
+
+def _add_token() -> None:
+    from rtserver.cli.token import token
+
+    app.command("token")(token)
+
+
+_COMMANDS: Mapping[str, Callable[[], None]] = {
+    "config": _add_config, "db": _add_database, "serve": _add_serve, "emit": _add_emit, "token": _add_token,
+}  # fmt: skip
 
 
 def main() -> None:
     """Run the command."""
+    called = _COMMANDS.get("".join(sys.argv[1:2]))
+    for add in _COMMANDS.values() if called is None else [called]:
+        add()
     app(prog_name="rtserver")

@@ -37,7 +37,7 @@ class ChatSettings(BaseModel):
     """The group "Chat"."""
 
     GROUP: ClassVar[str] = "Chat"
-    model_config = ConfigDict(use_attribute_docstrings=True, defer_build=True)
+    model_config = ConfigDict(defer_build=True)
 
     chat_max_text: kind.TextLength = 10_000
     """The longest text of a chat message, in characters."""
@@ -52,7 +52,7 @@ class UploadSettings(BaseModel):
     """The group "Uploads"."""
 
     GROUP: ClassVar[str] = "Uploads"
-    model_config = ConfigDict(use_attribute_docstrings=True, defer_build=True)
+    model_config = ConfigDict(defer_build=True)
 
     upload_limit: kind.Count = 0
     """The largest file that users may upload, in bytes; 0 turns uploads off ([chat.md](chat.md#attachments))."""

@@ -30,8 +30,8 @@ class BrowserSettings(ServerSettings):
     `capacitor://localhost` and `file://` ([deploy.md](deploy.md#which-pages-may-connect)). Development mode also allows
     pages of this machine, whatever their port."""
     trusted_proxies: kind.TrustedPeers = ()
-    """Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are trusted; `unix` is each that connects to a Unix
-    socket."""
+    """Proxies whose `X-Forwarded-For`, `-Proto`, `-Host` and `-Port` are trusted; `unix` is each that connects to a
+    Unix socket."""
 
 
 class ConnectionSettings(BackingServiceSettings):
@@ -50,7 +50,7 @@ class ConnectionSettings(BackingServiceSettings):
     """The encoding of packets: `json` is the standard; `msgpack` needs `socket.io-msgpack-parser` in every client,
     which the pages that come with the server do not have."""
     allow_eio3: kind.Switch = False
-    """Accept Socket.IO v2 clients. Their socket ids give access to their connections: do not show them."""
+    """Accept Socket.IO v2 clients. They have ids with a secret ([protocol.md](protocol.md#version-2-clients))."""
     per_message_deflate: kind.Switch = False
     """Compress WebSocket messages for clients that offer it, as browsers do: less traffic for more CPU, see
     [protocol.md](protocol.md#compression)."""

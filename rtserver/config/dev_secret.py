@@ -1,16 +1,23 @@
-"""Signing secret of development mode: made once and kept in a file, so that tokens survive a restart."""
+"""Signing secret of development mode: made once and kept in a file, so that tokens survive a restart.
+
+The key of the demo pages is derived from the secret: with it a page gets ready-made tokens, see
+`rtserver.http.pages.dev_tokens`.
+"""
 
 from __future__ import annotations
 
+import hmac
 import os
 import secrets
 import tempfile
+from base64 import urlsafe_b64encode
 from pathlib import Path
 
 from rtserver import private_files
 from rtserver.errors import ConfigError
 
 FILE_NAME = "dev-secret"
+LINK_NAME = "dev-link"
 _SHORTEST = 32
 
 
@@ -38,6 +45,35 @@ def existing_dev_secret(folder: Path) -> str | None:
     if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
         raise _unusable(path, PermissionError(0, f"{above} is not writable"))
     return None
+
+
+def page_key(secret: str) -> str:
+    """Return the key of the demo pages. The secret cannot be found from it."""
+    return _derived(secret, "key of the demo pages")
+
+
+def fingerprint(secret: str) -> str:
+    """Return a text by which two secrets can be compared without showing them."""
+    return _derived(secret, "fingerprint")
+
+
+def keep_link(folder: Path, link: str) -> Path | None:
+    """Write the link to the demo pages, with their key, to a file of this user alone; None where that fails."""
+    path = folder.absolute() / LINK_NAME
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, draft = tempfile.mkstemp(dir=path.parent, prefix=LINK_NAME + ".")  # mode 0600
+        with os.fdopen(handle, "w") as file:
+            file.write(link + "\n")
+        os.replace(draft, path)
+    except OSError:
+        return None
+    return path
+
+
+def _derived(secret: str, purpose: str) -> str:
+    digest = hmac.digest(secret.encode(), f"rtserver {purpose}".encode(), "sha256")
+    return urlsafe_b64encode(digest[:18]).decode()
 
 
 def _read(path: Path) -> str:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic.fields import FieldInfo
 
-from rtserver.auth.keys import ALGORITHMS, looks_like_pem, public_keys, webhook_key
+from rtserver.auth.keys import ALGORITHMS, Key, looks_like_pem, webhook_key
 from rtserver.config.urls import check_database_url, check_redis_url, check_web_url, check_webhook_url
 from rtserver.protocol.addresses import TrustedPeer, trusted_peer
 from rtserver.protocol.origins import parse_setting
@@ -122,8 +122,15 @@ def _webhook_secret(secret: str) -> str:
 
 def _pem(value: str) -> str:
     text = value.replace("\\n", "\n") if looks_like_pem(value) else _read(value)
-    public_keys(text)
+    keys_in(text)
     return text
+
+
+def keys_in(pem: str) -> list[Key]:
+    """The public keys of a setting; raises `ValueError`."""
+    from rtserver.auth.public_keys import public_keys  # loads cryptography, which few servers need
+
+    return public_keys(pem)
 
 
 def _read(path: str) -> str:

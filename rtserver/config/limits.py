@@ -14,7 +14,7 @@ class LimitSettings(BaseModel):
     """The group "Limits"."""
 
     GROUP: ClassVar[str] = "Limits"
-    model_config = ConfigDict(use_attribute_docstrings=True, defer_build=True)
+    model_config = ConfigDict(defer_build=True)
 
     max_payload: kind.Bytes = 1_000_000
     """The largest message of a client, in bytes."""
@@ -54,8 +54,11 @@ class LimitSettings(BaseModel):
     """The longest name of a room, in characters."""
     max_event_length: kind.AtLeastOne = 100
     """The longest name of an event that no handler is registered for, in characters."""
-    rate_events: kind.EventRate = Rate(50)
-    """Events of one client, in bursts of up to twice that."""
+    rate_events: kind.EventRate = Rate(100)
+    """Events of one kind of one user, on all connections to one instance together, in bursts of up to twice that. A
+    client without an identity counts by itself."""
+    rate_mentions: kind.EventRate = Rate(60, 60.0)
+    """Notifications of mentions that one user may cause on one instance, in bursts of up to twice that."""
     rate_api: kind.EventRate = Rate(1000)
     """Requests of one backend to the HTTP API of one instance, in bursts of up to twice that. For users, `RATE_EVENTS`
     applies there too."""

@@ -13,7 +13,7 @@ class NotificationSettings(BaseModel):
     """The group "Notifications"."""
 
     GROUP: ClassVar[str] = "Notifications"
-    model_config = ConfigDict(use_attribute_docstrings=True, defer_build=True)
+    model_config = ConfigDict(defer_build=True)
 
     receipt_timeout: kind.Seconds = 10.0
     """Seconds to wait for a device's ack of a notification before it is sent again; the next pauses are 3 and 9 times

@@ -14,11 +14,11 @@ class ServerSettings(BaseModel):
     """The group "Server". Other groups inherit from it where their defaults depend on mode, port or data folder."""
 
     GROUP: ClassVar[str] = "Server"
-    model_config = ConfigDict(use_attribute_docstrings=True, defer_build=True)
+    model_config = ConfigDict(defer_build=True)
 
     mode: kind.Mode = "development"
-    """`development` makes its own secret, serves the demo pages and prints ready-made tokens; `production` refuses to
-    start with unsafe settings."""
+    """`development` makes its own secret, serves the demo pages and prints ready-made tokens to a terminal;
+    `production` refuses to start with unsafe settings."""
     host: kind.HostName = "127.0.0.1"
     """The address to listen on; `0.0.0.0` is every interface, as in a container, `::` the same over IPv6 and IPv4, and
     `unix:/run/rtserver/socket` a Unix socket for a proxy on this machine
@@ -46,7 +46,7 @@ class LogSettings(BaseModel):
     """The group "Logs"."""
 
     GROUP: ClassVar[str] = "Logs"
-    model_config = ConfigDict(use_attribute_docstrings=True, defer_build=True)
+    model_config = ConfigDict(defer_build=True)
 
     log_level: kind.LogLevel = "info"
     """The least important level that is logged."""

@@ -37,7 +37,7 @@ class SettingsFields(
     fields of the groups below it, and docs/settings.md lists the groups in it.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore", validate_default=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="ignore", validate_default=True, defer_build=True)
 
     _found: Mapping[str, Found] = PrivateAttr(default_factory=dict)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from rtserver.auth.keys import HMAC, Key, public_keys, secret_keys
+from rtserver.auth.keys import HMAC, Key, secret_keys
 from rtserver.config import field_types as kind
 from rtserver.config.dev_secret import dev_secret
 from rtserver.config.server import ServerSettings
@@ -32,7 +32,8 @@ class TokenSettings(ServerSettings):
     jwt_leeway: kind.Skew = 10.0
     """Seconds that the clocks of the issuer and of this server may differ."""
     jwt_cookie: kind.CookieName | None = None
-    """Accept the token from the cookie of this name too."""
+    """Accept the token from the cookie of this name too. Later requests of a session that was opened with it need it
+    too; JSONP is off."""
     jwt_query: kind.Switch = False
     """Accept the token as `?token=…` too. URLs end up in the logs of proxies, so leave it off if you can."""
     api_key: kind.ApiKey | None = None
@@ -41,8 +42,8 @@ class TokenSettings(ServerSettings):
     @property
     def configured_keys(self) -> tuple[Key, ...]:
         """The keys that were set; in development there may be none."""
-        public = public_keys(self.jwt_public_key) if self.jwt_public_key else []
-        return (*secret_keys([secret.get_secret_value() for secret in self.jwt_secret]), *public)
+        secrets = secret_keys([secret.get_secret_value() for secret in self.jwt_secret])
+        return (*secrets, *kind.keys_in(self.jwt_public_key)) if self.jwt_public_key else tuple(secrets)
 
     def signing_secret(self) -> str:
         """Return the secret that tokens are signed with.

@@ -177,8 +177,8 @@ def _later(settings: SettingsFields) -> Iterator[str]:
 
 def _development_mode(settings: SettingsFields) -> Iterator[str]:
     yield (
-        f"{variable('mode')} is development: everyone who can reach {settings.host} gets demo pages and ready-made "
-        "tokens."
+        f"{variable('mode')} is development: everyone who can reach {settings.host} gets demo pages, and ready-made "
+        "tokens with the link that the server prints to a terminal."
     )
 
 
@@ -202,6 +202,15 @@ def _is_loopback(host: str) -> bool:
 def _any_origin(settings: SettingsFields) -> Iterator[str]:
     if "*" in settings.cors_origins:
         yield f"{variable('cors_origins')} is *: every web site may connect."
+
+
+def _cookie_for_everybody(settings: SettingsFields) -> Iterator[str]:
+    if settings.jwt_cookie and not {"*", "null"}.isdisjoint(settings.cors_origins):
+        yield (
+            f"{variable('cors_origins')} must name your pages, and not hold * or null, while "
+            f"{variable('jwt_cookie')} is set: browsers add that cookie for every web site, and it could act as its "
+            "visitor."
+        )
 
 
 def _token_in_query(settings: SettingsFields) -> Iterator[str]:
@@ -273,6 +282,7 @@ _RULES = (
     _rule("fault", _strong_secrets, "jwt_secret", "jwt_algorithms", mode="production"),
     _rule("fault", _algorithms_fit, "jwt_secret", "jwt_public_key", "jwt_algorithms"),
     _rule("fault", _origins, "cors_origins", mode="production"),
+    _rule("fault", _cookie_for_everybody, "cors_origins", "jwt_cookie", mode="development"),
     _rule("fault", _api_key, "api_key", mode="production"),
     _rule("fault", _workers, "workers", "redis_url"),
     _rule("fault", _path, "path"),

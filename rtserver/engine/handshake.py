@@ -30,8 +30,10 @@ from rtserver.engine.transports.polling import Polling
 from rtserver.engine.transports.upgrade import Upgrade
 from rtserver.engine.transports.websocket import WebSocket
 from rtserver.engine.transports.websocket_deflate import new_websocket
+from rtserver.ids import with_secret
 from rtserver.protocol import engineio_packets, json
 from rtserver.protocol.frames import TEXT, frame
+from rtserver.protocol.header_lists import joined
 
 
 class SessionListener(Protocol):
@@ -42,6 +44,9 @@ class SessionListener(Protocol):
 
     def session_opened(self, session: Session, request: HandshakeRequest) -> MessageReceiver:
         """Return the receiver of a new session's messages; raises `Refusal`."""
+
+    async def recognizes(self, session: Session, request: HandshakeRequest) -> bool:
+        """Whether a request with another cookie than that of the handshake is of the same user."""
 
 
 class Accepted(NamedTuple):
@@ -105,7 +110,7 @@ class Handshaker:
         `tail`: bytes that arrived behind the request.
         """
         engine = self._engine
-        if engine.sessions.yielding or "websocket" not in engine.options.transports or self.needs_request:
+        if not engine.sessions.opens_here or "websocket" not in engine.options.transports or self.needs_request:
             return False
         try:
             accepted = self._accept_websocket(request, self._origins.headers(request))
@@ -159,12 +164,19 @@ class Handshaker:
     def _open_session(self, request: HandshakeRequest, headers: dict[str, str]) -> Session:
         engine = self._engine
         revision = accepted_revision(request, engine.options, engine.sessions.accepting)
-        session = Session(engine, self._generate_id(), revision, bool(request.query.get("b64")))
+        session = Session(engine, self._new_id(revision, request), revision, bool(request.query.get("b64")))
         session.receiver = self._listener.session_opened(session, request)
         engine.sessions.open[session.id] = session
         if engine.options.cookie:
             headers["Set-Cookie"] = cookie_header(engine.options.cookie, session.id)
         return session
+
+    def _new_id(self, revision: int, request: HandshakeRequest) -> str:
+        id = self._generate_id()
+        if revision == 3:
+            id = with_secret(id)
+        binding = self._engine.binding
+        return id if binding is None else binding.bound(id, joined(request.headers, "Cookie"))
 
 
 def _start(accepted: Accepted, tail: bytes) -> None:

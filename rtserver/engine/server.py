@@ -7,6 +7,7 @@ requests are checked in Node's order and answered with Node's statuses (`engine.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import engineio
@@ -29,6 +30,8 @@ from rtserver.engine.session.state import EngineState
 from rtserver.engine.transports.polling import Polling
 from rtserver.engine.transports.polling_fastpath import keep_connection
 from rtserver.protocol import json
+from rtserver.protocol.addresses import TrustedPeers
+from rtserver.protocol.header_lists import joined
 
 log = structlog.get_logger("rtserver.engine")
 
@@ -53,8 +56,10 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
         allow_eio3: bool = False,
         allow_request: AllowRequest | None = None,
         handle_protocols: HandleProtocols | None = None,
+        identity_cookie: str | None = None,
         keep_connections: bool = False,
         per_message_deflate: bool = False,
+        trusted_proxies: Iterable[str] = (),
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -72,6 +77,7 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
             allow_request=allow_request,
             handle_protocols=handle_protocols,
             cookie=self.cookie,
+            identity_cookie=identity_cookie,
             http_compression=self.http_compression,
             per_message_deflate=per_message_deflate,
             compression_threshold=self.compression_threshold,
@@ -80,14 +86,19 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
         self._state = EngineState(self.options, metrics, IDLE_TICK)
         self._sessions = self._state.sessions
         allowed = self.cors_allowed_origins
-        self._origins = allowed if isinstance(allowed, OriginPolicy) else OriginPolicy(allowed, self.cors_credentials)
+        if not isinstance(allowed, OriginPolicy):
+            allowed = OriginPolicy(allowed, self.cors_credentials, trusted=TrustedPeers(trusted_proxies))
+        self._origins = allowed
         self._polling = Polling(self._state)
+        self._listener = listener
         # Not the bound method: an application may replace it.
         self._handshaker = Handshaker(self._state, self._origins, self._polling, listener, lambda: self.generate_id())
         self.sockets: dict[str, Session] = self._sessions.open
         """The open sessions by their ids, under python-engineio's name."""
         self.wheel = self._state.wheel
         """The timers of all sessions."""
+        self.stalls = self._state.stalls
+        """When this process did not run."""
         self.cork = self._state.cork
         self.peer_workers: PeerWorkers | None = None
         """Set before the first request, where several processes serve one port."""
@@ -151,12 +162,16 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
         if transport is None or transport not in self.options.transports:
             raise Refusal(responses.TRANSPORT_UNKNOWN)
         sid = _sid(request)
+        if "j" in request.query and transport == "polling":
+            self._check_jsonp(request)
         if self.peer_workers is not None and not (self._sessions.knows(sid) if sid else self._sessions.opens_here):
             answer = await self.peer_workers(request, sid)
             if answer is not None:
                 return answer
         if not sid:
             return await self._handshaker.handshake(request, transport, headers)
+        if self._state.binding is not None and not self._state.binding.admits(sid, joined(request.headers, "Cookie")):
+            await self._check_user(sid, request)
         session = self.sockets.get(sid)
         if session is not None and session.revision != revision_of(request):
             raise Refusal(responses.BAD_REQUEST)
@@ -171,6 +186,19 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
         if request.method == "POST":
             return await self._polling.post(session, request)
         raise Refusal(responses.BAD_METHOD)
+
+    def _check_jsonp(self, request: web.Request) -> None:
+        """Raises `Refusal`: no client of revision 4 uses JSONP, and a script element adds the cookie by itself."""
+        if revision_of(request) == 4:
+            raise Refusal(responses.BAD_REQUEST)
+        if self._state.binding is not None:
+            raise Refusal(responses.FORBIDDEN)
+
+    async def _check_user(self, sid: str, request: web.Request) -> None:
+        """Admit another cookie of the same user: sites renew it while the page is open. Raises `Refusal`."""
+        session = self.sockets.get(sid)
+        if session is None or not await self._listener.recognizes(session, request):
+            raise Refusal(responses.SESSION_UNKNOWN)
 
     async def _answer_lingering(self, request: web.Request, sid: str) -> Answer:
         """Answer a request of a session that ended while no poll was there: the next poll receives its last packets.
@@ -187,7 +215,8 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
         return await self._polling.get(session, request)
 
     def _log_unknown(self, sid: str) -> None:
-        instance = sid.partition("-")[0]
+        # Of an id without the name of an instance nothing is logged: it may be that of a live session elsewhere.
+        instance = sid.rpartition("-")[0].partition("-")[0]
         if instance != self._instance_id:
             log.info("session_of_another_instance", instance=instance[:16], hint="sticky sessions: docs/deploy.md")
 
@@ -251,6 +280,10 @@ class Engine(engineio.AsyncServer):  # type: ignore[misc]  # engineio is untyped
     def yield_handshakes(self, yielding: bool) -> None:
         """Have new sessions opened by `peer_workers`, as long as one of them does."""
         self._sessions.yielding = yielding
+
+    def share_handshakes(self, crowded: Callable[[], bool]) -> None:
+        """Have new sessions opened by `peer_workers` while `crowded()`, as long as one of them does."""
+        self._sessions.crowded = crowded
 
     @property
     def is_drained(self) -> bool:

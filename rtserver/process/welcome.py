@@ -1,4 +1,8 @@
-"""Welcome text of a development server: addresses and ready tokens, printed to the terminal and never logged."""
+"""Welcome text of a development server: addresses, and for the person at the terminal ready-made tokens.
+
+Where the output is no terminal, somebody may collect it: then it has no token, and the link with the key of the demo
+pages is in a file that only the user of the server can read.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +12,25 @@ from pathlib import Path
 from typing import TextIO
 
 from rtserver.app.composition import WEB, can_sign, dev_token
+from rtserver.config.dev_secret import keep_link, page_key
 from rtserver.config.settings import Settings
 from rtserver.telemetry.log_config import escape
 
 
 def print_welcome(settings: Settings, url: str, own: Sequence[str], out: TextIO) -> None:
-    """Write the pages at `url`, the user's `own` namespaces, and tokens for all of them to `out`."""
+    """Write the pages at `url` and the user's `own` namespaces to `out`; to a terminal, tokens for all of them too."""
+    link = f"{url}/#key={page_key(settings.signing_secret())}" if can_sign(settings) else f"{url}/"
+    private = out.isatty()
     out.write(
         f"""
   rtserver is running in development mode.
 
-    Open           {url}/
+    Open           {link if private else f"{url}/"}
     Chat           {url}/chat
     Notifications  {url}/notifications
     Admin          {url}/admin/
 {_namespaces(own)}{_client(WEB / "vendor" / "socket.io")}
-{_tokens(settings)}
+{_tokens(settings) if private or not can_sign(settings) else _elsewhere(settings, link)}
   Stop with Ctrl+C.
 """
     )
@@ -55,7 +62,15 @@ def _tokens(settings: Settings) -> str:
 
 
 def _more(settings: Settings) -> str:
-    if settings.jwt_secret:
-        return ""
+    return "" if settings.jwt_secret else f"\n  More: {_command(settings)}\n"
+
+
+def _elsewhere(settings: Settings, link: str) -> str:
+    file = keep_link(settings.data_dir, link)
+    pages = "" if file is None else f"  The link that signs in to the pages is in {escape(str(file))}\n"
+    return f"{pages}  A token for your own client: {_command(settings)}\n"
+
+
+def _command(settings: Settings) -> str:
     folder = settings.data_dir.absolute()
-    return f"\n  More: rtserver token --sub NAME --data-dir {shlex.quote(str(folder))}\n"
+    return "rtserver token --sub NAME" + ("" if settings.jwt_secret else f" --data-dir {shlex.quote(str(folder))}")

@@ -16,10 +16,13 @@ outside browsers write it in several. Rules:
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import NamedTuple
+
+from multidict import MultiMapping
+
+from rtserver.protocol.header_lists import joined
 
 MAX_LENGTH = 512
 """Longer texts are no origins: the longest host name has 253 characters."""
@@ -28,6 +31,7 @@ _REMEMBERED = 256
 """Texts whose result is remembered: the clients of a server have few origins, and most send the same."""
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _SCHEMES = {"ws": "http", "wss": "https"}
+_PAGE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 _SHAPE = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/]*)/?")
 _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::([0-9]{1,5}))?")
 _NAME = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?")
@@ -96,27 +100,70 @@ def parse_setting(text: str) -> Origin | None:
     return None if encoded is None else parse(f"{scheme}://{encoded}{colon}{port}")
 
 
-def is_own(origin: Origin, scheme: str, host: str, headers: Mapping[str, str]) -> bool:
-    """Whether a page is of the requested server, as its client or a proxy before this process names it.
+class Requested(NamedTuple):
+    """What a request was addressed to. `port`: where this server received it; None for a Unix socket.
 
-    `scheme` and `host`: of the request. X-Forwarded-… headers are believed from everybody. A page cannot add them: for
-    a request with headers of its own the browser asks first, in a preflight that does not have them, and for WebSockets
-    there is no way. Clients outside browsers can, but they can write any `Origin` as well.
-
-    1. The host must be equal to that of `Host` or of X-Forwarded-Host, whose first element is what the client named.
-    2. A page of https is accepted where the request came as http: a proxy has decrypted it, and only the owner of a
-       name can serve https there. A page of http is not accepted by a server of https: anybody on the way can have
-       written it.
-    3. The port must be equal, or that of X-Forwarded-Port. A host without a port may have lost it in a proxy (nginx's
-       `$host`), and then any port will do: cookies do not tell ports apart, so a page of another port gains nothing.
-       Port 80 or 443 may be that of an inner proxy, and stands for the default port.
+    `trusted`: it came from a proxy whose X-Forwarded-… headers are believed. `strict`: see rule 3 of `is_own`.
     """
-    if origin.scheme not in _DEFAULT_PORTS:
+
+    scheme: str
+    host: str
+    headers: MultiMapping[str]
+    port: int | None = None
+    trusted: bool = False
+    strict: bool = False
+
+
+def is_own(origin: Origin, requested: Requested) -> bool:
+    """Whether a page is of the requested server, as its client or a trusted proxy before this process names it.
+
+    1. The host must be equal to that of `Host` or, from a trusted proxy, to that of X-Forwarded-Host, whose first
+       element is what the client named.
+    2. A page of https is accepted where the request came as http: a proxy has decrypted it, and only the owner of a
+       name can serve https there.
+    3. A page of http is not accepted by a server of https: anybody on the way can have written it. A sign of TLS counts
+       whoever gives it; that there was none is believed from a trusted proxy only. Without either, `strict` accepts the
+       page only if the request came to the very port that it names, as a proxy may have decrypted all others, or if the
+       page is of the visitor's own machine.
+    4. The port must be equal or, from a trusted proxy, that of X-Forwarded-Port. A host without a port may have lost it
+       in a proxy (nginx's `$host`), and then any port will do: cookies do not tell ports apart, so a page of another
+       port gains nothing. Port 80 or 443 may be that of an inner proxy, and stands for the default port.
+    """
+    if origin.scheme not in _DEFAULT_PORTS or (origin.scheme == "http" and not _may_be_cleartext(origin, requested)):
         return False
-    protocol = _first(headers, "X-Forwarded-Proto").lower()
-    protocol = _SCHEMES.get(protocol, protocol)
-    secure = (protocol if protocol in _DEFAULT_PORTS else scheme) == "https"
-    return _is_at(origin, secure, host, headers) or _is_at(origin, secure, _first(headers, "X-Forwarded-Host"), headers)
+    if _is_at(origin, requested.host, requested):
+        return True
+    return requested.trusted and _is_at(origin, _first(requested.headers, "X-Forwarded-Host"), requested)
+
+
+def _may_be_cleartext(origin: Origin, requested: Requested) -> bool:
+    """Whether the page of http may be of this server (rule 3)."""
+    headers = requested.headers
+    if requested.scheme == "https" or _first(headers, "X-Forwarded-Port") == str(_DEFAULT_PORTS["https"]):
+        return False
+    if any(sign in joined(headers, name).lower() for name, sign in _SIGNS_OF_TLS):
+        return False
+    # Browsers send it over TLS and to the visitor's own machine. Where it is there, they have compared the origins.
+    site = joined(headers, "Sec-Fetch-Site")
+    if site or origin.is_loopback or not requested.strict:
+        return site in ("", "same-origin")
+    proxied = requested.trusted and _first(headers, "X-Forwarded-Proto").lower() in ("http", "ws")
+    return proxied or (origin.port or _DEFAULT_PORTS["http"]) == requested.port
+
+
+_SIGNS_OF_TLS = (
+    ("X-Forwarded-Proto", "https"), ("X-Forwarded-Proto", "wss"), ("X-Forwarded-Scheme", "https"),
+    ("X-Forwarded-Protocol", "https"), ("X-Url-Scheme", "https"), ("X-Scheme", "https"), ("X-Forwarded-Ssl", "on"),
+    ("Front-End-Https", "on"), ("Forwarded", "proto=https"), ("Forwarded", 'proto="https"'), ("Forwarded", "proto=wss"),
+    ("Cf-Visitor", "https"), ("CloudFront-Forwarded-Proto", "https"),
+)  # fmt: skip
+"""Headers by which proxies say that the client's connection was encrypted, and what they contain then."""
+
+
+def of_url(url: str) -> Origin | None:
+    """Return the origin of a page with this address, such as a `Referer` has."""
+    found = _PAGE.match(url)
+    return None if found is None else parse(found[0])
 
 
 def is_at(origin: Origin, host: str) -> bool:
@@ -124,17 +171,17 @@ def is_at(origin: Origin, host: str) -> bool:
     return origin.scheme in _DEFAULT_PORTS and origin == parse(f"{origin.scheme}://{host}")
 
 
-def _is_at(origin: Origin, secure: bool, address: str, headers: Mapping[str, str]) -> bool:
+def _is_at(origin: Origin, address: str, requested: Requested) -> bool:
     found = _address(address, True) if len(address) <= MAX_LENGTH and address.isascii() else None
     if found is None or found[0] != origin.host:
         return False
     port = found[1]
-    if origin.scheme == "http" and (secure or port == _DEFAULT_PORTS["https"]):
+    if origin.scheme == "http" and port == _DEFAULT_PORTS["https"]:
         return False
     if port is None or (origin.port is None and port in _DEFAULT_PORTS.values()):
         return True
     own = _DEFAULT_PORTS[origin.scheme] if origin.port is None else origin.port
-    return own == port or str(own) == _first(headers, "X-Forwarded-Port")
+    return own == port or (requested.trusted and str(own) == _first(requested.headers, "X-Forwarded-Port"))
 
 
 def _punycode(host: str) -> str | None:
@@ -146,7 +193,7 @@ def _punycode(host: str) -> str | None:
         return None
 
 
-def _first(headers: Mapping[str, str], name: str) -> str:
+def _first(headers: MultiMapping[str], name: str) -> str:
     return headers.get(name, "").partition(",")[0].strip()
 
 

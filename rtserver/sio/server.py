@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from rtserver.engine.http.environ import wsgi_environ
 from rtserver.engine.server import Engine
+from rtserver.errors import Refused
 from rtserver.ids import new_instance_id
 from rtserver.sio.broadcast.adapter import Adapter
 from rtserver.sio.broadcast.operator import Operator
@@ -80,13 +81,17 @@ class Server(SocketIOServerApi):
         self._registry = NamespaceRegistry(self.room_presence)
         self.rooms_of = self._registry.rooms
         self._clients: dict[str, Client] = {}
-        self._handshake_reader = HandshakeReader(options.trusted_proxies)
+        trusted_proxies = list(options.trusted_proxies)
+        self._handshake_reader = HandshakeReader(trusted_proxies)
         self._tasks = Tasks()
         self.spawn = self._tasks.spawn
         self.drain = Drain(self)
         self._started = False
         # python-socketio makes the engine here, by `_engineio_server_class`.
-        super().__init__(self, client_manager, async_handlers=options.async_handlers, **arguments)
+        super().__init__(
+            self, client_manager, async_handlers=options.async_handlers,
+            trusted_proxies=trusted_proxies, **arguments,
+        )  # fmt: skip
         self.engine: Engine = self.eio
         self.namespaces: Any = _bare_namespaces(options.namespaces)
         self.adapter = options.adapter or Adapter()
@@ -219,11 +224,23 @@ class Server(SocketIOServerApi):
         """The connection for a new session; raises the engine's `Refusal` beyond the connection limits."""
         handshake = self._handshake_reader.read(request)
         slot = self.connection_limiter.acquire(handshake.address)
-        self.engine.logger.info("%s: session opened by %s", session.id, handshake.address)
+        self.engine.logger.info("%s: session opened by %s", session.public_id, handshake.address)
         if self.needs_request:
             self.environ[session.id] = wsgi_environ(cast("web.Request", request))
         connection_class = self._connection_class if session.revision == 4 else Eio3Connection
         return connection_class(self, session, handshake, slot)
+
+    async def recognizes(self, session: Session, request: HandshakeRequest) -> bool:
+        """Whether the request identifies the one user of the session's clients."""
+        connection = cast("Connection | None", session.receiver)
+        if connection is None or self.authenticator is None:
+            return False
+        try:
+            identity = await self.authenticator.authenticate(self._handshake_reader.read(request))
+        except Refused:
+            return False
+        users = {client.identity.user for client in connection.clients if client.identity is not None}
+        return identity is not None and users == {identity.user}
 
     @property
     def connections(self) -> Mapping[str, Connection]:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 HANDLER_BUCKETS = (
@@ -144,6 +144,8 @@ class Metrics:
 
     def exposition(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
+        from prometheus_client import generate_latest  # loads an HTTP server and a client; not every server is scraped
+
         return generate_latest(self._registry)
 
     def handler_histogram(self) -> HistogramMetricFamily:

@@ -1,7 +1,7 @@
 """Redaction of secrets in log records. No I/O; must not know how lines are written.
 
 1. A secret is recognised by its form, wherever it occurs: a JWT, `Bearer …`, `token=…`, `Cookie: …`, the password of a
-   URL.
+   URL, the session id in one (`?sid=…`), which gives access to the session.
 2. A value is redacted if the name of its key suggests a secret.
 3. In doubt, text is redacted: a missing word is an inconvenience, a logged secret is a leak.
 """
@@ -35,6 +35,7 @@ _NAMED = re.compile(
     re.IGNORECASE,
 )
 _URL_PASSWORD = re.compile(r"(://[^\s/:@\"']*):[^\s/\"']+@")
+_SESSION = re.compile(r"""([?&]sid(?:=|%3D))[^\s&"'<>]+""", re.IGNORECASE)
 _PEM = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
 
 
@@ -45,6 +46,7 @@ def redact_text(text: str) -> str:
     text = _PEM.sub(REDACTED, text)
     text = _COOKIES.sub(rf"\1{REDACTED}", text)
     text = _NAMED.sub(rf"\1{REDACTED}", text)
+    text = _SESSION.sub(rf"\1{REDACTED}", text)
     text = _SCHEME.sub(rf"\1 {REDACTED}", text)
     text = _WORD.sub(_without_jwt, text)
     return _URL_PASSWORD.sub(rf"\1:{REDACTED}@", text)

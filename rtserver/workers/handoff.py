@@ -6,16 +6,15 @@
 3. From then on the connection belongs to the other worker. The client's address stays what it is, and nothing is
    relayed. The next request on the connection may be for a third worker, and moves it again.
 4. A worker that opens new sessions has a second file there, named after it with `.new` appended. A worker that is about
-   to leave sends handshakes to one of those.
+   to leave sends handshakes to one of those, and so does one that is crowded (`rtserver.workers.shared_load`).
 5. A request cannot circulate: one with a sid goes to the worker of that name, which answers it, and a handshake goes
-   only to a worker that opens sessions.
+   only to a worker that opens sessions, of a crowded worker to one that has fewer.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-import secrets
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -27,6 +26,7 @@ from aiohttp import web
 
 from rtserver.engine.http.detach import DetachedRequest
 from rtserver.tasks import Tasks
+from rtserver.workers.shared_load import SharedLoad
 
 log = structlog.get_logger("rtserver.workers")
 
@@ -35,7 +35,6 @@ MAX_SLOW: Final = 256
 """Requests that this worker may be reading for others, and as many that others may be slow to receive. Most requests
 wait for nothing and do not count: a slow client can only be in the way of other slow clients."""
 LENGTH: Final = 4
-ACCEPTS_NEW: Final = ".new"
 SECONDS: Final = 10.0
 """For a request to arrive whole, and to be sent."""
 
@@ -45,12 +44,13 @@ HandoffCounter = Callable[[str], None]
 class HandoffSender:
     """The way from this worker to the others. `limit`: the largest body of a request, in bytes."""
 
-    def __init__(self, folder: Path, own: str, limit: int, count: HandoffCounter) -> None:
+    def __init__(self, folder: Path, own: str, limit: int, count: HandoffCounter, load: SharedLoad) -> None:
         """`own` is this worker's instance id; `count` gets the outcome of each handoff: "sent", "failed" or "busy"."""
         self._folder = folder
         self._own = own
         self._limit = limit
         self._count = count
+        self._load = load
         self._reading = 0
         self._sending = 0
         self._tasks = Tasks()
@@ -60,10 +60,12 @@ class HandoffSender:
 
         Returns None when it belongs to no other worker, so that this one has to answer it.
         """
-        name = self._owner(sid) if sid else self._choose_new()
+        name = self._owner(sid) if sid else self._load.least()
         if name is None or not (self._folder / name).exists():
             return None
         detached = DetachedRequest(request, self._limit)
+        if not sid and not detached.possible:
+            return None  # better here than not at all
         if self._sending >= MAX_SLOW or (detached.must_read_first and self._reading >= MAX_SLOW):
             self._count("busy")
             return _retry_later()
@@ -105,12 +107,6 @@ class HandoffSender:
         """Return the other worker that a session id names."""
         name, dash, _ = sid.partition("-")
         return name if dash and name != self._own and NAME.fullmatch(name) else None
-
-    def _choose_new(self) -> str | None:
-        """Return another worker that opens new sessions, at random."""
-        accepting = [path.name.removesuffix(ACCEPTS_NEW) for path in self._folder.glob("*" + ACCEPTS_NEW)]
-        others = [name for name in accepting if name != self._own]
-        return secrets.choice(others) if others else None
 
     def _connect(self, name: str) -> socket.socket | None:
         """Connect to a worker; None when it does not exist or accepts nothing more."""

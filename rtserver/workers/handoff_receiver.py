@@ -15,8 +15,10 @@ from typing import Final
 
 import structlog
 
+from rtserver.reconnect import Episodes
 from rtserver.tasks import Tasks
-from rtserver.workers.handoff import ACCEPTS_NEW, LENGTH, SECONDS
+from rtserver.workers.handoff import LENGTH, SECONDS
+from rtserver.workers.shared_load import ACCEPTS_NEW
 
 log = structlog.get_logger("rtserver.workers")
 
@@ -24,6 +26,8 @@ BACKLOG: Final = 1024
 CHUNK: Final = 65536
 PAUSE: Final = 1.0
 """Seconds before the next attempt to accept, after this process ran out of file descriptors."""
+QUIET: Final = 60.0
+"""Seconds without a failed attempt after which one is logged again."""
 MAX_HEAD: Final = 1 << 17
 """Bytes that a request may have beyond its body."""
 
@@ -42,6 +46,7 @@ class HandoffReceiver:
         self._arrivals: set[_Arrival] = set()
         self._tasks = Tasks()
         self._pause: asyncio.TimerHandle | None = None
+        self._waits = Episodes(QUIET)
 
     def start(self) -> None:
         """Listen on the Unix socket, for handshakes as well."""
@@ -80,7 +85,8 @@ class HandoffReceiver:
         except (BlockingIOError, ConnectionError):
             return
         except OSError as error:  # too many open files: the loop would call again at once
-            log.warning("handovers_wait", reason=error.strerror, seconds=PAUSE)
+            if self._waits.is_news():
+                log.warning("handovers_wait", reason=error.strerror, seconds=PAUSE)
             loop = asyncio.get_running_loop()
             loop.remove_reader(self._listener)
             self._pause = loop.call_later(PAUSE, self._listen)

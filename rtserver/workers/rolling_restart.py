@@ -1,8 +1,8 @@
 """Rolling restart (SIGHUP): workers are replaced one after another, and each client reconnects only once.
 
-1. A new worker starts. Once it is ready, it alone accepts new sessions until the next one is ready or the restart ends.
-   The clients of the old worker, which leaves now, therefore do not reach a worker that is still to be replaced, and
-   each new worker gets about as many clients as the old one had.
+1. A new worker starts. Once it is ready, only new workers accept new sessions until the restart ends. The clients of
+   the old worker, which leaves now, therefore do not reach a worker that is still to be replaced. Among the new ones
+   they go to those with the fewest sessions (`rtserver.workers.shared_load`), however late they come.
 2. The old worker leaves after the others have confirmed that they yield, so that none of its clients is faster.
 3. A new worker that is not ready within `READY_SECONDS` ends the restart; the remaining old workers stay.
 4. A request during a restart starts another one after it. A worker that replaced a dead one meanwhile counts as new.
@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Final, Protocol
 
 import structlog
@@ -81,14 +81,15 @@ class RollingRestart:
         log.info("rolling", workers=len(slots))
         try:
             for slot in slots:
-                if slot.worker in old and not await self._replace(slot):
+                if slot.worker in old and not await self._replace(slot, old):
                     return
         finally:
             for slot in slots:
                 slot.worker.accept_new()
         log.info("rolled")
 
-    async def _replace(self, slot: Slot) -> bool:
+    async def _replace(self, slot: Slot, leaving: Set[WorkerProcess]) -> bool:
+        """`leaving`: the workers that ran when the restart began."""
         if self._fleet.stopping:
             return False
         new = await self._fleet.start_worker()
@@ -98,14 +99,14 @@ class RollingRestart:
             return False
         old = slot.worker
         self._fleet.fill(slot, new)
-        await self._yield_to(new, old)
+        await self._keep_from([old, *(slot.worker for slot in self._fleet.slots if slot.worker in leaving)])
         old.stop()
         await self._fleet.wait_until_gone(old)
         return True
 
-    async def _yield_to(self, new: WorkerProcess, old: WorkerProcess) -> None:
-        others = [worker for worker in (old, *(slot.worker for slot in self._fleet.slots)) if worker is not new]
-        working = [worker for worker in others if worker.works]
+    async def _keep_from(self, old: Sequence[WorkerProcess]) -> None:
+        """Have new sessions opened by none of these."""
+        working = [worker for worker in old if worker.works]
         for worker in working:
             worker.yield_new()
         await asyncio.gather(*(within(worker.yielded, YIELD_SECONDS) for worker in working))

@@ -17,6 +17,7 @@ from rtserver.process.listening import BACKLOG
 from rtserver.workers.control_channel import HURRY, LISTENING, READY, STOP, TAKE, YIELD, YIELDED, ControlChannel
 from rtserver.workers.handoff import HandoffSender
 from rtserver.workers.handoff_receiver import HandoffReceiver
+from rtserver.workers.shared_load import SharedLoad
 from rtserver.workers.worker_args import WorkerArgs
 
 log = structlog.get_logger("rtserver.workers")
@@ -35,12 +36,15 @@ class HandshakeYielder(Protocol):
 class SharedPort:
     """The `ListenerHost` of a worker."""
 
-    def __init__(self, args: WorkerArgs, max_payload: int, handoff: HandoffSender, engine: HandshakeYielder) -> None:
+    def __init__(
+        self, args: WorkerArgs, max_payload: int, handoff: HandoffSender, load: SharedLoad, engine: HandshakeYielder
+    ) -> None:
         """`max_payload`: the largest body of a request, in bytes."""
         self.welcome = args.welcome
         self._args = args
         self._max_payload = max_payload
         self._handoff = handoff
+        self._load = load
         self._engine = engine
         self._receiver: HandoffReceiver | None = None
         self._channel: ControlChannel | None = None
@@ -58,6 +62,7 @@ class SharedPort:
         new_protocol = cast("Callable[[], asyncio.Protocol]", runner.server)
         self._receiver = HandoffReceiver(Path(self._args.folder), self._args.instance, new_protocol, self._max_payload)
         self._receiver.start()
+        self._load.start()
         for descriptor in self._args.listen:
             self._sites.append(web.SockSite(runner, socket.socket(fileno=descriptor), backlog=BACKLOG))
         return self._sites
@@ -125,7 +130,8 @@ class SharedPort:
         self._sites.clear()
 
     def on_closed(self) -> None:
-        """Close the handoff socket and the control channel."""
+        """Close the handoff socket, the file of the load and the control channel."""
+        self._load.close()
         if self._becoming_ready is not None:
             self._becoming_ready.cancel()
         if self._receiver is not None:

@@ -30,8 +30,8 @@ from rtserver.ids import new_instance_id
 from rtserver.process.listening import listen
 from rtserver.process.systemd import inherited_sockets, notify
 from rtserver.tasks import Tasks
-from rtserver.workers.handoff import ACCEPTS_NEW
 from rtserver.workers.rolling_restart import RollingRestart
+from rtserver.workers.shared_load import ACCEPTS_NEW, LOAD
 from rtserver.workers.worker_args import WorkerArgs
 from rtserver.workers.worker_process import Slot, WorkerProcess, start, within
 
@@ -153,8 +153,8 @@ class Supervisor:
     def _forget(self, worker: WorkerProcess) -> None:
         """Remove the files that a killed worker leaves behind."""
         self._workers.discard(worker)
-        for name in (worker.name, worker.name + ACCEPTS_NEW):
-            (self._folder / name).unlink(missing_ok=True)
+        for ending in ("", ACCEPTS_NEW, LOAD):
+            (self._folder / (worker.name + ending)).unlink(missing_ok=True)
 
     async def discard(self, worker: WorkerProcess) -> None:
         """Kill a worker that has no slot, and wait until it has ended."""

@@ -9,7 +9,10 @@ import signal
 import sys
 from pathlib import Path
 
-import structlog
+from rtserver.lazy_package import without
+
+with without("rich"):  # see `rtserver.cli`
+    import structlog
 import typer
 
 from rtserver.app.composition import SERVER, create_app
@@ -20,6 +23,7 @@ from rtserver.process.startup import FAILED, load_settings, stop_start
 from rtserver.telemetry import log_config
 from rtserver.workers.handoff import HandoffSender
 from rtserver.workers.metrics_merge import MetricsMerger
+from rtserver.workers.shared_load import SharedLoad
 from rtserver.workers.shared_port import SharedPort
 from rtserver.workers.worker_args import WorkerArgs
 
@@ -33,11 +37,13 @@ def run_worker(args: WorkerArgs) -> None:
     structlog.contextvars.bind_contextvars(instance=args.instance)
     try:
         app = create_app(settings)
-        server = app[SERVER]
-        handoff = HandoffSender(Path(args.folder), args.instance, settings.max_payload, server.metrics.handoff)
+        server, folder = app[SERVER], Path(args.folder)
+        load = SharedLoad(folder, args.instance, lambda: len(server.engine.sockets))
+        handoff = HandoffSender(folder, args.instance, settings.max_payload, server.metrics.handoff, load)
         server.engine.peer_workers = handoff
+        server.engine.share_handshakes(load.crowded)
         app[MERGE] = MetricsMerger(handoff, args.instance).merge_all
-        run(serve(app, settings, SharedPort(args, settings.max_payload, handoff, server.engine)))
+        run(serve(app, settings, SharedPort(args, settings.max_payload, handoff, load, server.engine)))
     except (ConfigError, Unavailable) as error:
         stop_start(error)
 

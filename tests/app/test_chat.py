@@ -10,6 +10,7 @@ from rtserver.app.notifications import Inboxes
 from rtserver.cluster.presence.memory_presence import MemoryPresence
 from rtserver.config.settings import Settings
 from rtserver.sio.server import Server
+from rtserver.stall import Stalls
 from rtserver.store.db.database import Database
 from rtserver.store.messages.message_store import Messages
 from rtserver.store.messages.records import Author, Draft, Member
@@ -29,7 +30,7 @@ async def test_mentions_of_concurrent_messages_take_few_commits(
     messages = Messages(db)
     await messages.start()
     inboxes = Inboxes(settings, db, presence, Metrics())
-    chat = ChatParts(settings, db, messages, presence, inboxes.notifier)
+    chat = ChatParts(settings, db, messages, presence, inboxes.notifier, Stalls())
     server = Server(authenticator=Tokens(), event_rate=None)
     server.add_namespace(chat.namespace)
     server.add_namespace(inboxes.namespace)

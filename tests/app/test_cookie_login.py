@@ -31,8 +31,8 @@ async def test_the_token_is_found_in_any_line(tmp_path, transport):
         else:
             opened = await wire.ask(request("GET", POLLING, path=PATH, Cookie=cookies))
             query = f"{POLLING}&sid={opened.text.split(chr(34))[3]}"
-            assert (await wire.ask(request("POST", query, b"40/chat,", path=PATH))).text == "ok"
-            reply = (await wire.ask(request("GET", query, path=PATH))).text
+            assert (await wire.ask(request("POST", query, b"40/chat,", path=PATH, Cookie=cookies))).text == "ok"
+            reply = (await wire.ask(request("GET", query, path=PATH, Cookie=cookies))).text
         assert reply.startswith('40/chat,{"sid"')
         (connection,) = app[SERVER].connections.values()
         assert connection.handshake.headers["cookie"].startswith("theme=dark; token=")

@@ -11,6 +11,7 @@ from aiohttp import web
 from playwright.async_api import Browser
 
 from rtserver.app.composition import SERVER, create_app, dev_token
+from rtserver.config.dev_secret import page_key
 from rtserver.config.settings import Settings
 from rtserver.engine.runner import Runner
 from rtserver.engine.session.interfaces import Reason
@@ -145,7 +146,11 @@ async def test_a_first_page_of_ones_own_works_in_development(started: Start, bro
     assert await tab.evaluate("(headers) => read('/api/users/ada/unread', headers)", key) == 200
     assert await tab.evaluate("(headers) => read('/api/none', headers)", key) == 404
     # The ready-made tokens are for the server's own pages. The refusal is readable, and holds nothing.
+    page = {"Authorization": f"Bearer {page_key(settings.signing_secret())}"}
     assert await tab.evaluate("read('/dev/tokens')") == 404
+    assert await tab.evaluate("(headers) => read('/dev/tokens', headers)", page) == "blocked"
     assert await tab.evaluate("read('/metrics')") == "blocked"
     await tab.goto(f"{server}/chat")
-    assert await tab.evaluate("fetch('/dev/tokens').then((answer) => answer.status)") == 200
+    ask = "(key) => fetch('/dev/tokens', {headers: {authorization: `Bearer ${key}`}}).then((answer) => answer.status)"
+    assert await tab.evaluate(ask, page_key(settings.signing_secret())) == 200
+    assert await tab.evaluate(ask, "a guess") == 401

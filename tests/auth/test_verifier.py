@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from rtserver.auth.issuer import issue
-from rtserver.auth.keys import Key, public_keys, secret_keys
+from rtserver.auth.keys import Key, secret_keys
+from rtserver.auth.public_keys import public_keys
 from rtserver.auth.verifier import MAX_TOKEN_LENGTH, TokenVerifier
 from rtserver.errors import Refused
 from rtserver.identity import Identity
@@ -114,6 +115,60 @@ class TestGoodTokens:
     async def test_small_clock_differences_are_tolerated(self) -> None:
         now = time.time()
         assert (await verifier(leeway=10).verify(signed(exp=now - 5, nbf=now + 5, iat=now + 5))).user == "alice"
+
+
+_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+
+def _with_bits(segment: str) -> list[str]:
+    """The other texts of the same bytes: the bits that are left over in the last character are not zero."""
+    left_over = {2: 4, 3: 2}.get(len(segment) % 4, 0)
+    last = _ALPHABET.index(segment[-1])
+    return [segment[:-1] + _ALPHABET[last + extra] for extra in range(1, 1 << left_over)]
+
+
+class TestOtherTextsOfAToken:
+    """A token is written in one way only, whatever a base64 decoder puts up with."""
+
+    @pytest.mark.parametrize("number", [0, 1, 2])
+    @pytest.mark.parametrize("kid", ["", "a", "ab"])
+    async def test_a_segment_in_another_writing(self, number: int, kid: str) -> None:
+        token = signed(headers={"kid": kid}, name="x" * len(kid))
+        assert (await verifier().verify(token)).user == "alice"
+        parts = token.split(".")
+        part = parts[number]
+        writings = [f"{part}=", f"{part}==", f"{part}\n", f" {part}", f"{part[:4]}\n{part[4:]}", f"{part}!", f"{part}A"]
+        writings += [f"{part}=AAAA", f"{part[:4]}*{part[4:]}", f"{part}\u00e9", f"={part}", ""]
+        for writing in (*writings, *_with_bits(part)):
+            other = ".".join([*parts[:number], writing, *parts[number + 1 :]])
+            assert await code_of(other) == "token_invalid", other
+
+    @pytest.mark.parametrize("algorithm", PRIVATE)
+    async def test_a_signature_in_another_writing(self, algorithm: str) -> None:
+        checking = TokenVerifier(public_keys(pem(PRIVATE[algorithm])))
+        token = signed(PRIVATE[algorithm], algorithm)
+        head, _, signature = token.rpartition(".")
+        for writing in (f"{signature}=", f"{signature}==", f"{signature}\n", *_with_bits(signature)):
+            assert await code_of(f"{head}.{writing}", checking) == "token_invalid"
+
+    async def test_the_standard_alphabet_is_another_one(self) -> None:
+        found = next(token for n in range(1000) if "-" in (token := signed(jti=str(n))).rpartition(".")[2])
+        head, _, signature = found.rpartition(".")
+        assert await code_of(f"{head}.{signature.replace('-', '+')}") == "token_invalid"
+
+    async def test_of_a_long_text_little_is_read(self) -> None:
+        for text in ("A" * 8000, "." * 8000, "A." * 4000, "AAAA" * 2000 + "."):
+            assert await code_of(text) == "token_invalid"
+
+
+class TestReservedNames:
+    @pytest.mark.parametrize("sub", ["api key", "API key", " api key ", "Api Key"])
+    async def test_no_user_has_the_name_of_the_key_holder(self, sub: str) -> None:
+        assert await code_of(signed(sub=sub)) == "token_invalid"
+
+    @pytest.mark.parametrize("sub", ["api-key", "api key 2", "api", "server", "system", "unix", "127.0.0.1", "service"])
+    async def test_other_names_are_free(self, sub: str) -> None:
+        assert (await verifier().verify(signed(sub=sub))).user == sub
 
 
 class TestForgedTokens:

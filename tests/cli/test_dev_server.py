@@ -11,8 +11,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from rtserver.auth.issuer import issue
 from rtserver.cli.dev_server import accepts_secret
+from rtserver.config.dev_secret import fingerprint
 from rtserver.config.settings import Settings
 from tests.support.ports import free_port
 
@@ -20,7 +20,7 @@ OURS, OTHER = "3f9c1e07b5a84d62" * 4, "26d48a5b70e1c9f3" * 4
 
 
 @asynccontextmanager
-async def ready_tokens(answer: Any, status: int = 200) -> AsyncIterator[int]:
+async def ready_tokens(answer: Any, status: int = 401) -> AsyncIterator[int]:
     """A server whose `/dev/tokens` answers this; yields its port."""
 
     async def respond(_: web.Request) -> web.Response:
@@ -42,23 +42,23 @@ async def accepts(port: int, **settings: Any) -> bool | None:
 @pytest.mark.parametrize(("secret", "accepted"), [(OURS, True), (OTHER, False)])
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "localhost"])
 async def test_the_secret_of_the_server_is_recognized(secret: str, accepted: bool, host: str) -> None:
-    token = issue(secret, sub="admin", audience=["app"], issuer=["me"], algorithm="HS512")
-    async with ready_tokens({"admin": {"token": token}}) as port:
+    async with ready_tokens({"error": {"details": {"secret": fingerprint(secret)}}}) as port:
         assert await accepts(port, host=host) is accepted
 
 
 @pytest.mark.parametrize(
     "answer",
     [
-        {}, [], None, 5, {"admin": None}, {"admin": {"token": 5}}, {"admin": {"token": ""}},
-        {"admin": {"token": "a.b.c"}},
-        b"", b"<html>", b"\xff\xfe", b'{"admin": {"token": "' + b"x" * 1_000_000,
+        {}, [], None, 5, {"error": None}, {"error": {"details": 5}}, {"error": {"details": {"secret": 5}}},
+        {"error": {"code": "token_missing"}},
+        b"", b"<html>", b"\xff\xfe", b'{"error": {"details": "' + b"x" * 1_000_000,
     ],
     ids=lambda answer: repr(answer)[:30],
 )  # fmt: skip
 async def test_another_program_at_the_port_says_nothing(answer: Any) -> None:
-    async with ready_tokens(answer) as port:
-        assert await accepts(port) is None
+    for status in (200, 401, 500):
+        async with ready_tokens(answer, status) as port:
+            assert await accepts(port) is None
 
 
 async def test_a_server_in_production_says_nothing() -> None:

@@ -13,10 +13,9 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from rtserver.auth.issuer import issue
 from rtserver.auth.keys import secret_keys
 from rtserver.auth.verifier import TokenVerifier
-from rtserver.config.dev_secret import dev_secret
+from rtserver.config.dev_secret import dev_secret, fingerprint
 from rtserver.store.db import migrate
 from tests.cli.test_dev_server import ready_tokens
 from tests.support.ports import free_port
@@ -96,7 +95,7 @@ class TestToken:
 
     async def test_a_token_that_the_running_server_would_reject_is_not_printed(self, tmp_path: Path) -> None:
         dev_secret(tmp_path / "var")
-        async with ready_tokens({"admin": {"token": issue(STRONG, sub="admin")}}) as port:
+        async with ready_tokens({"error": {"details": {"secret": fingerprint(STRONG)}}}) as port:
             result = await asyncio.to_thread(rtserver, "token", "--sub", "alice", "--port", str(port), folder=tmp_path)
         assert (result.code, result.out) == (2, "")
         assert f"The server at 127.0.0.1:{port} would reject this token" in result.err

@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from rtserver.config.reference import GROUPS, markdown
+from rtserver.config.reference import GROUPS, descriptions, markdown
 from rtserver.config.settings import Settings
 from rtserver.config.sources import PREFIX
 from rtserver.errors import ConfigError
@@ -57,7 +57,7 @@ class TestDefaults:
         assert (settings.mode, settings.host, settings.port) == ("development", "127.0.0.1", 8000)
         assert settings.database_url.get_secret_value() == "sqlite:///var/rtserver.db"
         assert settings.redis_url is None
-        assert settings.rate_events == Rate(50)
+        assert settings.rate_events == Rate(100)
         assert settings.transports == ("polling", "websocket")
 
     def test_no_pages_but_the_servers_own_are_listed(self) -> None:
@@ -280,6 +280,10 @@ class TestProduction:
     def test_open_origins_are_rejected(self, origins: str) -> None:
         fault = only_fault(mode="production", jwt_secret=STRONG, cors_origins=origins)
         assert fault.startswith("RTSERVER_CORS_ORIGINS must")
+        fault = only_fault(mode="production", jwt_secret=STRONG, cors_origins=origins, jwt_cookie="token")
+        assert fault.startswith("RTSERVER_CORS_ORIGINS must")
+        # Browsers add the cookie for every page, in development too.
+        assert "RTSERVER_JWT_COOKIE" in only_fault(cors_origins=origins, jwt_cookie="token")
 
     def test_a_short_api_key_is_rejected_and_not_shown(self) -> None:
         fault = only_fault(mode="production", jwt_secret=STRONG, api_key="kurzkurz")
@@ -434,4 +438,4 @@ class TestReference:
     def test_every_setting_is_documented_once(self) -> None:
         named = [name for names in GROUPS.values() for name in names]
         assert sorted(named) == sorted(Settings.model_fields)
-        assert all(field.description for field in Settings.model_fields.values())
+        assert all(descriptions()[name] for name in Settings.model_fields)

@@ -263,6 +263,40 @@ process.exit(0);
 """
 
 
+PAGES = r"""
+import assert from "node:assert/strict";
+import { Store } from "CLIENT/store.js";
+import { Sync } from "CLIENT/sync.js";
+
+// A server that lists one room per page; "c" becomes active between two pages, and moves to the front.
+const summary = (room) => ({ room, unread: 0, mentions: 0, lastRead: 0, rev: 0 });
+const asked = [];
+const answers = {
+  rooms: ({ cursor }) => {
+    asked.push(cursor ?? "");
+    if (cursor === undefined) return { rooms: [summary(asked.length > 1 ? "c" : "a")], next: "after a" };
+    return cursor === "after a" ? { rooms: [summary("b")], next: "after b" } : { rooms: [summary("d")], next: null };
+  },
+  sync: ({ rooms }) => {
+    const part = { messages: [], changed: [], lastSeq: 0, rev: 0, unread: 0, lastRead: 0, more: false };
+    return { rooms: Object.fromEntries(Object.keys(rooms).map((room) => [room, part])) };
+  },
+  online: () => ({ online: [] }),
+};
+const connection = { socket: { on() {} }, call: async (event, payload = {}) => answers[event](payload) };
+const store = new Store({ id: "ann" }, []);
+await new Sync(connection, store, { onArrival() {} }).catchUp();
+assert.deepEqual(asked, ["", "after a", "after b", ""]);
+assert.deepEqual([...store.conversations.keys()].sort(), ["a", "b", "c", "d"]);
+
+// A server of a version without pages.
+answers.rooms = () => ({ rooms: [summary("e")] });
+await new Sync(connection, store, { onArrival() {} }).catchUp();
+assert(store.conversations.has("e"));
+process.exit(0);
+"""
+
+
 async def run(server: RtServer, story: str, tokens: dict[str, str]) -> None:
     code = (HELPERS + story).replace("CLIENT", (ROOT / "rtserver" / "web" / "client").as_uri())
     node = await asyncio.create_subprocess_exec(
@@ -278,6 +312,13 @@ async def test_the_chat_module_keeps_step_with_the_server(server: Servers) -> No
     roles = {"mod": ("moderator",), "root": ("admin",)}
     users = ("alice", "bob", "carol", "dave", "erin", "mod", "root")
     await run(running, CHAT, {user: running.token(user, user.capitalize(), roles.get(user, ())) for user in users})
+
+
+async def test_the_chat_module_reads_all_pages_of_the_rooms() -> None:
+    code = PAGES.replace("CLIENT", (ROOT / "rtserver" / "web" / "client").as_uri())
+    node = await asyncio.create_subprocess_exec("node", "--input-type=module", "-", cwd=ROOT, stdin=PIPE, stderr=PIPE)
+    _, told = await asyncio.wait_for(node.communicate(code.encode()), 120)
+    assert node.returncode == 0, told.decode()
 
 
 async def test_the_notifications_module_keeps_step_with_the_server(server: Servers) -> None:

@@ -1,6 +1,7 @@
 """`/healthz` and `/readyz` of a real server whose Redis comes and goes."""
 
 import asyncio
+import resource
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -97,3 +98,22 @@ async def test_an_instance_that_may_not_subscribe_is_not_ready(
             await client.execute_command("ACL", "SETUSER", "rt", "allchannels")
             assert await until(http, running, "ok") == 200
     assert "hush-hush" not in running.logs()
+
+
+async def test_a_full_disk_is_not_ready(server: Callable[..., Awaitable[RtServer]]) -> None:
+    """No file of the server can grow; reads go on."""
+    running = await server(UPLOAD_LIMIT=1000)
+
+    async def until_status(wanted: int) -> dict[str, Any]:
+        async with asyncio.timeout(SECONDS):
+            while (found := await readiness(http, running))[0] != wanted:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+        return dict(found[1]["checks"])
+
+    async with aiohttp.ClientSession() as http:
+        assert await until_status(200) == {"database": "ok", "uploads": "ok"}
+        before = resource.prlimit(running.pid, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
+        assert "down" in (await until_status(503)).values()
+        assert (await http.get(f"{running.url}/healthz")).status == 200
+        resource.prlimit(running.pid, resource.RLIMIT_FSIZE, before)
+        await until_status(200)

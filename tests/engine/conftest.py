@@ -70,12 +70,17 @@ class Listener:
     def __init__(self) -> None:
         self.echo = False
         self.needs_request = False
+        self.same_user = False
+        """Whether a request with another cookie is of the session's user."""
         self.sessions: list[Recorder] = []
 
     def session_opened(self, session: Session, request: web.Request) -> Recorder:
         recorder = Recorder(session, self.echo)
         self.sessions.append(recorder)
         return recorder
+
+    async def recognizes(self, session: Session, request: web.Request) -> bool:
+        return self.same_user
 
     @property
     def last(self) -> Recorder:
@@ -101,9 +106,9 @@ class Served:
         """Send one request on a new connection."""
         return await (await self.wire()).ask(raw)
 
-    async def poll_session(self, query: str = POLLING) -> tuple[str, Recorder]:
+    async def poll_session(self, query: str = POLLING, **headers: str) -> tuple[str, Recorder]:
         """Open a polling session; returns the query of its requests, and its recorder."""
-        answer = await self.ask(request("GET", query))
+        answer = await self.ask(request("GET", query, **headers))
         assert answer.status == 200, answer
         recorder = self.listener.last
         return f"{query}&sid={recorder.session.id}", recorder

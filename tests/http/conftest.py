@@ -13,6 +13,7 @@ from rtserver.engine.http.cors import OriginPolicy
 from rtserver.http.cors import Cors
 from rtserver.http.errors import error_boundary
 from rtserver.http.pages.client_bundle import bundle_paths
+from rtserver.protocol.addresses import TrustedPeers
 
 
 class Routed(Protocol):
@@ -27,12 +28,13 @@ Serve = Callable[..., Awaitable[Client]]
 async def serve() -> AsyncIterator[Serve]:
     clients: list[Client] = []
 
-    async def start(*parts: Routed, cors: Iterable[str] | None = None) -> Client:
+    async def start(*parts: Routed, cors: Iterable[str] | None = None, proxies: Iterable[str] = ()) -> Client:
         app = web.Application(middlewares=[error_boundary])
         for part in parts:
             app.add_routes(part.routes())
         if cors is not None:
-            Cors(OriginPolicy(cors, own_host=True), covers=partial(allows_cors, bundle=bundle_paths())).install(app)
+            policy = OriginPolicy(cors, own_host=True, trusted=TrustedPeers(proxies))
+            Cors(policy, covers=partial(allows_cors, bundle=bundle_paths())).install(app)
         client: Client = TestClient(TestServer(app))
         await client.start_server()
         clients.append(client)

@@ -81,11 +81,13 @@ async def test_a_listed_origin_counts_in_any_form(client: Client) -> None:
         assert (await client.options("/api/it", headers={"Origin": origin, **PREFLIGHT})).status == 204
 
 
-async def test_pages_of_the_own_host_may_call(client: Client) -> None:
-    """Behind a proxy that a browser sees under another scheme and host than this server does."""
+async def test_pages_of_the_own_host_may_call(serve: Serve, client: Client) -> None:
+    """Behind a proxy that a browser sees under another scheme and host than this server does: one that is trusted."""
     proxied = {"Origin": "https://rt.example.com", "X-Forwarded-Proto": "HTTPS", "X-Forwarded-Host": "rt.example.com"}
-    answer = await client.post("/api/it", headers=proxied)
+    behind_proxy = await serve(Endpoints(), cors=[APP], proxies=["127.0.0.1"])
+    answer = await behind_proxy.post("/api/it", headers=proxied)
     assert answer.headers["Access-Control-Allow-Origin"] == "https://rt.example.com"
+    assert granted((await client.post("/api/it", headers=proxied)).headers) == {}
     assert granted((await client.post("/api/it", headers={"Origin": "https://rt.example.com"})).headers) == {}
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from multidict import CIMultiDict
 
-from rtserver.protocol.origins import MAX_LENGTH, Origin, is_at, is_own, parse, parse_setting
+from rtserver.protocol.origins import MAX_LENGTH, Origin, Requested, is_at, is_own, of_url, parse, parse_setting
 
 NORMAL_FORMS = [
     # As browsers send them: unchanged.
@@ -209,11 +211,16 @@ FOREIGN = [
 ]  # fmt: skip
 
 
-def own(text: str, scheme: str, host: str, forwarded: dict[str, str]) -> bool:
+def own(text: str, scheme: str, host: str, forwarded: dict[str, str], **rest: Any) -> bool:
+    """`forwarded`: X-Forwarded-…, by default of a trusted proxy."""
+    headers = CIMultiDict({f"x-forwarded-{name}": value for name, value in forwarded.items()})
+    return asked(text, host, headers, **{"scheme": scheme, "trusted": True, **rest})
+
+
+def asked(text: str, host: str, headers: dict[str, str] | CIMultiDict[str], scheme: str = "http", **rest: Any) -> bool:
     origin = parse(text)
     assert origin is not None
-    headers = CIMultiDict({f"x-forwarded-{name}": value for name, value in forwarded.items()})
-    return is_own(origin, scheme, host, headers)
+    return is_own(origin, Requested(scheme, host, CIMultiDict(headers), **rest))
 
 
 @pytest.mark.parametrize(("text", "scheme", "host", "forwarded"), OWN)
@@ -226,6 +233,78 @@ def test_pages_of_the_requested_host_are_the_servers_own(
 @pytest.mark.parametrize(("text", "scheme", "host", "forwarded"), FOREIGN)
 def test_all_other_pages_are_foreign(text: str, scheme: str, host: str, forwarded: dict[str, str]) -> None:
     assert not own(text, scheme, host, forwarded)
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "forwarded"),
+    [
+        ("https://evil.example", "rt.example.com", {"Host": "evil.example"}),
+        ("https://evil.example", "rt.example.com", {"Host": "evil.example", "Proto": "https"}),
+        ("https://rt.example.com:8443", "rt.example.com:8000", {"Port": "8443"}),
+        ("https://rt.example.com:8443", "backend", {"Host": "rt.example.com", "Port": "8443"}),
+    ],
+)
+def test_of_other_host_and_port_only_a_trusted_proxy_may_tell(text: str, host: str, forwarded: dict[str, str]) -> None:
+    assert own(text, "http", host, forwarded)
+    assert not own(text, "http", host, forwarded, trusted=False)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-Forwarded-Proto": "https"}, {"X-Forwarded-Proto": "WSS"}, {"X-Forwarded-Proto": "http, https"},
+        {"X-Forwarded-Ssl": "on"}, {"Front-End-Https": "On"}, {"X-Forwarded-Scheme": "https"}, {"X-Scheme": "https"},
+        {"Forwarded": "for=192.0.2.1;proto=https"}, {"Forwarded": 'For=1; Proto="https"'}, {"X-Forwarded-Port": "443"},
+        {"CF-Visitor": '{"scheme":"https"}'}, {"CloudFront-Forwarded-Proto": "https"}, {"X-Url-Scheme": "https"},
+        {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Sec-Fetch-Site": "none"},
+        {"X-Forwarded-Proto": "http", "X-Forwarded-Ssl": "on"},
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("trusted", [True, False])
+def test_a_sign_of_tls_counts_whoever_gives_it(headers: dict[str, str], trusted: bool) -> None:
+    """A page of http, which anybody on the way can have written, is not that of a server of https."""
+    host = "rt.example.com"
+    assert not asked("http://rt.example.com", host, headers, trusted=trusted)
+    assert asked("https://rt.example.com", host, headers, trusted=trusted)
+
+
+def test_that_there_is_no_tls_is_believed_from_a_trusted_proxy_only() -> None:
+    plain = {"X-Forwarded-Proto": "http"}
+    assert not asked("http://rt.example.com", "rt.example.com", plain, scheme="https")
+    for page, host in (("http://rt.example.com", "rt.example.com"), ("http://rt.example.com:9", "rt.example.com:9")):
+        assert not asked(page, host, {}, strict=True, port=8000)
+        assert not asked(page, host, plain, strict=True, port=8000)
+        assert not asked(page, host, {}, strict=True, trusted=True)
+        assert asked(page, host, plain, strict=True, trusted=True)
+        assert asked(page, host, {}, port=8000)
+        assert asked(page.replace("http", "https"), host, {}, strict=True)
+
+
+def test_a_page_that_names_the_port_of_the_server_came_without_a_proxy() -> None:
+    assert asked("http://rt.example.com:8000", "rt.example.com:8000", {}, strict=True, port=8000)
+    assert asked("http://rt.example.com", "rt.example.com", {}, strict=True, port=80)
+    assert not asked("http://rt.example.com:8000", "rt.example.com:8000", {"Forwarded": "proto=https"}, port=8000)
+
+
+def test_a_page_of_the_visitors_machine_may_be_of_http() -> None:
+    """Through an SSH tunnel, for example."""
+    assert asked("http://localhost:9000", "localhost:9000", {}, strict=True, port=8000)
+    assert asked("http://localhost:9000", "localhost:9000", {"Sec-Fetch-Site": "same-origin"}, strict=True, port=8000)
+    assert not asked("http://localhost:9000", "localhost:9000", {"Sec-Fetch-Site": "same-site"}, port=9000)
+
+
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("https://app.example.com/a?b#c", "https://app.example.com"), ("http://a.example:81", "http://a.example:81"),
+        ("https://app.example.com?x", "https://app.example.com"), ("HTTPS://APP.example.com/", "https://app.example.com"),
+        ("", None), ("/path", None), ("https:///x", None), ("about:blank", None), ("https://a@b.example/", None),
+        ("https://app.example.com\\@evil.example/", None), ("x" * 100_000, None),
+    ],
+)  # fmt: skip
+def test_the_origin_of_a_referring_page(url: str, origin: str | None) -> None:
+    found = of_url(url)
+    assert (None if found is None else str(found)) == origin
 
 
 @pytest.mark.parametrize(

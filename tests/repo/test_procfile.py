@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 
+from rtserver.config.dev_secret import dev_secret, page_key
 from tests.support.eventually import eventually
 from tests.support.ports import accepts_connections, free_port
 from tests.support.process import Process, Processes
@@ -57,7 +58,8 @@ async def test_one_command_runs_two_instances_that_chat(
     async with aiohttp.ClientSession() as http:
         for port in (ports["8001"], ports["8002"], ports["8000"]):
             await ready(http, port)
-        tokens = await (await http.get(f"{url}/dev/tokens")).json()
+        key = {"Authorization": f"Bearer {page_key(dev_secret(folder / 'var'))}"}
+        tokens = await (await http.get(f"{url}/dev/tokens", headers=key)).json()
     alice, bob = [
         await js(url, "/chat", token=person["token"], transports=["websocket"]) for person in tokens["users"][:2]
     ]

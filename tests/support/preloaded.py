@@ -112,7 +112,10 @@ if __name__ == "__main__":
 
     from rtserver.cli import main
 
-    for _part in ("rtserver.process.serve", "rtserver.ingest.rabbitmq", "uvloop", "sqlalchemy.dialects.postgresql"):
+    for _part in (
+        "rtserver.process.serve", "rtserver.app.redis_cluster", "rtserver.app.redis_inbox", "rtserver.ingest.rabbitmq",
+        "rtserver.store.db.sqlite", "rtserver.store.db.postgres", "uvloop", "sqlalchemy.dialects.postgresql",
+    ):  # fmt: skip
         with contextlib.suppress(ImportError):
             __import__(_part)
     gc.freeze()

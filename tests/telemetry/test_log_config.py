@@ -145,6 +145,8 @@ class TestSecrets:
         f"Cookie: theme=dark; session={PARTS[1]}",
         f"[('cookie', 'session={PARTS[1]}')]",
         f"-----BEGIN PRIVATE KEY-----\n{PARTS[1]}\n-----END PRIVATE KEY-----",
+        f"GET /socket.io/?EIO=4&transport=polling&sid={PARTS[1]}&t=x HTTP/1.1",
+        f"https://rt.example.com/socket.io/?sid={PARTS[1]}",
     ],
 )
 def test_nothing_of_a_secret_is_left(text: str) -> None:

@@ -24,6 +24,7 @@ from rtserver.telemetry.metrics import Metrics
 from rtserver.workers import handoff, handoff_receiver
 from rtserver.workers.handoff import HandoffSender
 from rtserver.workers.handoff_receiver import HandoffReceiver
+from rtserver.workers.shared_load import SharedLoad
 from tests.engine.conftest import Listener, Served, eventually
 from tests.engine.wire import Wire, request
 
@@ -35,7 +36,8 @@ Pair = tuple[Served, Served]
 async def worker(name: str, folder: Path) -> tuple[Served, HandoffReceiver]:
     listener, metrics = Listener(), Metrics()
     engine = Engine(listener, metrics, instance_id=name, max_http_buffer_size=LIMIT)
-    engine.peer_workers = HandoffSender(folder, name, LIMIT, metrics.handoff)
+    load = SharedLoad(folder, name, lambda: len(engine.sockets))
+    engine.peer_workers = HandoffSender(folder, name, LIMIT, metrics.handoff, load)
     app = web.Application()
     engine.attach(app)
     runner = Runner(app, shutdown_timeout=0.1)

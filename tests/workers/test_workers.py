@@ -2,9 +2,12 @@
 
 import asyncio
 import fcntl
+import json
 import os
+import random
 import re
 import signal
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +16,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from rtserver.tasks import cancelled
 from rtserver.workers.supervisor import backoff
 from tests.support.redis_server import RedisServer
 from tests.support.rtserver_process import RtServer
@@ -49,6 +53,68 @@ async def test_polling_clients_reach_each_other_across_three_workers(several: St
     assert metrics.count("# TYPE rtserver_connections gauge") == 1
     assert re.search(r'rtserver_handovers_total\{worker="\w+",outcome="sent"\} [1-9]', metrics)
     assert 'outcome="failed"' not in metrics
+
+
+class Sessions:
+    """Clients that open a WebSocket each, one after the other, and another one a while after theirs was closed."""
+
+    def __init__(self, server: RtServer, http: aiohttp.ClientSession) -> None:
+        self._address = f"{server.url}/socket.io/?EIO=4&transport=websocket"
+        self._http = http
+        self._workers: dict[int, str] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def arrive(self, count: int) -> None:
+        for _ in range(count):
+            opened = asyncio.Event()
+            self._tasks.append(asyncio.create_task(self._live(len(self._tasks), opened)))
+            await opened.wait()
+
+    async def _live(self, number: int, opened: asyncio.Event) -> None:
+        while True:
+            async with self._http.ws_connect(self._address) as socket:
+                self._workers[number] = json.loads((await socket.receive_str())[1:])["sid"].partition("-")[0]
+                opened.set()
+                async for message in socket:
+                    if message.data == "2":
+                        await socket.send_str("3")
+            del self._workers[number]
+            await asyncio.sleep(random.uniform(0, 1))  # as clients do, which otherwise come all at once
+
+    async def leave(self) -> None:
+        """Close them for good."""
+        await cancelled(*self._tasks)
+
+    async def spread(self, among: list[str]) -> Counter[str]:
+        """How many each worker has, once all are there and each is at one of these."""
+        async with asyncio.timeout(60):
+            while len(self._workers) < len(self._tasks) or not set(self._workers.values()) <= set(among):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        return Counter(self._workers.values())
+
+
+def is_even(spread: Counter[str], workers: int) -> bool:
+    even = spread.total() / workers
+    return len(spread) == workers and all(abs(count - even) <= 0.2 * even for count in spread.values())
+
+
+@pytest.mark.timeout(180)
+async def test_clients_that_arrive_singly_are_spread_and_stay_so_after_a_roll(several: Start) -> None:
+    server = await several(WORKERS=2, DRAIN_SECONDS=0)
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
+        clients = Sessions(server, http)
+        await clients.arrive(100)
+        first = [line["instance"] for line in logged(server, "worker_started")]
+        assert is_even(await clients.spread(first), 2)
+        os.kill(server.pid, signal.SIGHUP)
+        async with asyncio.timeout(100):
+            while not logged(server, "rolled"):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        second = [line["instance"] for line in logged(server, "worker_started")][2:]
+        assert is_even(await clients.spread(second), 2)
+        metrics = await (await http.get(server.url + "/metrics")).text()
+        assert 'outcome="failed"' not in metrics
+        await clients.leave()
 
 
 async def test_a_killed_worker_is_replaced_and_its_clients_come_back(several: Start, js: Any) -> None:

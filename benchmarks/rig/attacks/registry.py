@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
-from rig.attacks import nested_json, refused_bodies, repeated_field
+from rig.attacks import nested_json, refused_bodies, repeated_field, unread_answers
 from rig.attacks.target import Target
 
 
@@ -15,6 +15,8 @@ class Attack:
     run: Callable[[Target], Awaitable[None]]
     environment: Mapping[str, str] = field(default_factory=dict)
     """Settings of the server besides the defaults."""
+    prepare: Callable[[Target], Awaitable[None]] | None = None
+    """What the server is filled with before the attack; the memory that it takes is not counted."""
 
     @property
     def parser(self) -> str:
@@ -30,5 +32,16 @@ ATTACKS: Mapping[str, Attack] = {
         "600,000 chunks of one byte, four times, to the HTTP API with its key", refused_bodies.chunked_and_accepted
     ),
     "repeated-field": Attack("JSON with 20,000 fields and one of them twice, five times", repeated_field.run),
+    "unread-sync": Attack(
+        "`sync` of 1,000 long messages on 12 WebSockets that are not read",
+        unread_answers.over_websocket,
+        prepare=unread_answers.prepare,
+    ),
+    "unread-sync-polling": Attack(
+        "The same by 12 clients that poll no more", unread_answers.over_polling, prepare=unread_answers.prepare
+    ),
+    "unread-sync-one": Attack(
+        "The same twelve times on one WebSocket", unread_answers.on_one_websocket, prepare=unread_answers.prepare
+    ),
     "nested-json": Attack("990 kB of nested brackets, twenty times, before anybody logged in", nested_json.run),
 }

@@ -15,7 +15,7 @@ from rtserver.reconnect import Episodes
 log = structlog.get_logger("rtserver.cluster")
 
 QUIET = 60.0
-"""Seconds of known numbers of servers after which an unknown one is logged again."""
+"""Seconds without a partial answer after which one is logged again: during an outage all of them are."""
 
 
 class PeerRequests:
@@ -23,7 +23,7 @@ class PeerRequests:
 
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
-        self._uncounted = Episodes(QUIET)
+        self._partial = Episodes(QUIET)
         self._probes: dict[Link, asyncio.Task[Any]] = {}
 
     async def stop(self) -> None:
@@ -72,7 +72,7 @@ class PeerRequests:
         with link.expecting(replies) as request_id:
             link.request(kind, request_id=request_id, **fields)
             replies.partial = not await replies.wait(seconds, grace)
-        if replies.partial and (expected is not None or self._uncounted.is_news()):
+        if replies.partial and self._partial.is_news("" if expected is None else kind.name):
             answered = len(replies.responses)
             log.warning("cluster_answer_partial", request=kind.name, answered=answered, expected=expected)
         return replies, request_id

@@ -7,6 +7,5 @@ announced once in the whole cluster.
 from rtserver.cluster.presence.announcer import Callback
 from rtserver.cluster.presence.interfaces import Presence
 from rtserver.cluster.presence.memory_presence import MemoryPresence
-from rtserver.cluster.presence.redis_presence import RedisPresence
 
-__all__ = ["Callback", "MemoryPresence", "Presence", "RedisPresence"]
+__all__ = ["Callback", "MemoryPresence", "Presence"]

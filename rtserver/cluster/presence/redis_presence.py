@@ -36,8 +36,8 @@ from rtserver.cluster.presence.announce_policy import AnnouncePolicy, DeviceCoun
 from rtserver.cluster.presence.announcer import Announcer, Callback
 from rtserver.cluster.presence.devices import Devices
 from rtserver.cluster.presence.heartbeat import HeartbeatReply, beat
-from rtserver.cluster.presence.instances import InstanceRecord
 from rtserver.cluster.presence.queries import PresenceQueries
+from rtserver.cluster.presence.redis_instances import InstanceRecord
 from rtserver.cluster.presence.room_presence import RedisRoomPresence, RoomReport
 from rtserver.cluster.presence.scripts import CHUNK, KEY, chunks
 from rtserver.cluster.presence.user_ids import decode_user, decode_users, encode_user

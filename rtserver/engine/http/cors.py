@@ -2,7 +2,8 @@
 
 A browser sends the origin of the page with each request. The policy decides from it whether the page may connect, and
 adds the headers by which the browser lets the page read the response. A request without an `Origin` comes from no page
-of a browser, or from a page of the same origin, and is allowed. Origins are compared in the normal form of
+of a browser, or from a page of the same origin, or is an element of a page, such as a script. Browsers mark these, so
+that the pages which the policy does not name can be refused. Origins are compared in the normal form of
 `rtserver.protocol.origins`, and repeated in the response as they were sent.
 
 The engine and, above it, the HTTP API obey the same policy. They differ where every page is allowed: there the API
@@ -19,11 +20,12 @@ from typing import Any
 import structlog
 
 from rtserver.engine.http.environ import wsgi_environ
-from rtserver.engine.http.request import HandshakeRequest
+from rtserver.engine.http.request import HandshakeRequest, port_of
 from rtserver.engine.http.responses import FORBIDDEN, Refusal
 from rtserver.protocol import origins
+from rtserver.protocol.addresses import TrustedPeers, normal_peer
 from rtserver.protocol.header_lists import joined
-from rtserver.protocol.origins import Origin
+from rtserver.protocol.origins import Origin, Requested
 from rtserver.telemetry.refusal_log import RefusalLog
 
 log = structlog.get_logger("rtserver.sio")
@@ -58,19 +60,25 @@ class OriginPolicy:
         *,
         own_host: bool = False,
         loopback: bool = False,
+        trusted: TrustedPeers | None = None,
+        strict: bool = False,
         log_rejected: bool = False,
     ) -> None:
         """`credentials`: browsers may send cookies. `own_host`: pages of the server's own host are allowed too.
 
-        `loopback`: so are the pages of the visitor's own machine, whatever their port.
+        `loopback`: so are the pages of the visitor's own machine, whatever their port. `trusted`: the proxies whose
+        X-Forwarded-… headers tell the own host. `strict`: a page of http is of the own host only where it is certain
+        that no proxy has decrypted the request.
         `log_rejected`: log rejected origins, as the page does not learn from its browser why it was rejected.
         """
         self._off = isinstance(allowed, list | tuple) and not allowed and not own_host
         self._open = allowed == "*" or (isinstance(allowed, list | tuple | set | frozenset) and "*" in allowed)
-        self._rule = _rule(allowed)
+        self._rule = self._is_own if allowed is None else _rule(allowed)
         self._credentials = credentials
         self._own_host = own_host
         self._loopback = loopback
+        self._trusted = TrustedPeers() if trusted is None else trusted
+        self._strict = strict
         self._rejections = RefusalLog(log, level="info") if log_rejected else None
         self.needs_request = callable(allowed) and _takes_environ(allowed)
         """Whether the check needs aiohttp's request, not just a `HandshakeRequest`."""
@@ -85,7 +93,7 @@ class OriginPolicy:
         if self._open:
             return Grant.AS_EVERY_PAGE
         if self._rejections is not None:
-            reason = "RTSERVER_CORS_ORIGINS does not name it"
+            reason = self._reason(origin, request)
             self._rejections.note("origin_refused", reason, {"origin": origin[:MAX_LOGGED_LENGTH]})
         return Grant.REFUSED
 
@@ -95,8 +103,7 @@ class OriginPolicy:
         if self._off:
             return {}
         if origin is None:
-            # A script element of a foreign page: the browser would send cookies with it, but no Origin.
-            if not self._open and "j" in request.query and request.headers.get("Sec-Fetch-Site") == "cross-site":
+            if not (self._open or self._may_load(request)):
                 raise Refusal(FORBIDDEN)
             return {}
         if self.grant(origin, request) is Grant.REFUSED:
@@ -117,10 +124,37 @@ class OriginPolicy:
             return True
         if not (self._own_host or self._loopback):
             return False
+        page = origins.parse(origin) if self._loopback else None
+        return (page is not None and page.is_loopback) or (self._own_host and self._is_own(origin, request))
+
+    def _is_own(self, origin: str, request: HandshakeRequest) -> bool:
         page = origins.parse(origin)
-        return page is not None and (
-            (self._loopback and page.is_loopback) or (self._own_host and _is_own(page, request))
-        )
+        return page is not None and origins.is_own(page, self._requested(request, self._strict))
+
+    def _requested(self, request: HandshakeRequest, strict: bool) -> Requested:
+        trusted = self._trusted.trusts(normal_peer(request.remote))
+        return Requested(request.scheme, request.host, request.headers, port_of(request), trusted, strict)
+
+    def _may_load(self, request: HandshakeRequest) -> bool:
+        """Whether a request without Origin is from no page, or from an element of one that may connect.
+
+        A page that polls sends its origin, except to its own server. So what comes from elsewhere is a script element
+        (JSONP), an image or a link: the browser adds the visitor's cookies, and asks nobody. JSONP alone can be read by
+        the page, so that there the browser's silence is no permission either.
+        """
+        site = joined(request.headers, "Sec-Fetch-Site")
+        if site in ("same-origin", "none") or not (site or "j" in request.query):
+            return True
+        page = origins.of_url(request.headers.get("Referer", ""))
+        return page is not None and self.grant(str(page), request) is not Grant.REFUSED
+
+    def _reason(self, origin: str, request: HandshakeRequest) -> str:
+        page = origins.parse(origin)
+        if self._strict and page is not None and origins.is_own(page, self._requested(request, strict=False)):
+            return (
+                "a page of http, and no proxy of RTSERVER_TRUSTED_PROXIES says that the request did not come by https"
+            )
+        return "RTSERVER_CORS_ORIGINS does not name it"
 
 
 def origin_of(request: HandshakeRequest) -> str | None:
@@ -152,9 +186,7 @@ def preflight_headers(request: HandshakeRequest, named: bool, methods: str, head
 
 
 def _rule(allowed: Any) -> Rule:
-    """The rule of `cors_allowed_origins`, but for "*", which names no page."""
-    if allowed is None:
-        return _is_own_text
+    """The rule of `cors_allowed_origins`, but for "*", which names no page, and None."""
     if callable(allowed):
         return _rule_of_function(allowed)
     named = frozenset(_parsed([allowed] if isinstance(allowed, str) else allowed))
@@ -178,12 +210,3 @@ def _rule_of_function(function: Callable[..., Any]) -> Rule:
 
 def _takes_environ(function: Callable[..., Any]) -> bool:
     return len(inspect.signature(function).parameters) > 1
-
-
-def _is_own_text(origin: str, request: HandshakeRequest) -> bool:
-    page = origins.parse(origin)
-    return page is not None and _is_own(page, request)
-
-
-def _is_own(page: Origin, request: HandshakeRequest) -> bool:
-    return origins.is_own(page, request.scheme, request.host, request.headers)

@@ -36,20 +36,24 @@ _PLAIN_QUERY = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01
 
 
 class FastRequest(NamedTuple):
-    """A GET or POST of the session `sid`. Its body is `data[begin:end]`; `gzip`: the client accepts it."""
+    """A GET or POST of the session `sid`. Its body is `data[begin:end]`; `gzip`: the client accepts it.
+
+    `cookies`: its first line of them.
+    """
 
     post: bool
     sid: str
     begin: int
     end: int
     gzip: bool
+    cookies: str
 
 
 class FastHandshakeRequest:
     """The opening handshake of a WebSocket; a `HandshakeRequest`."""
 
     method = "GET"
-    __slots__ = ("_transport", "headers", "path_qs", "query")
+    __slots__ = ("headers", "path_qs", "query", "transport")
 
     def __init__(
         self, headers: CIMultiDict[str], path_qs: str, query: dict[str, str], transport: asyncio.Transport
@@ -57,11 +61,11 @@ class FastHandshakeRequest:
         self.headers = headers
         self.path_qs = path_qs
         self.query = query
-        self._transport = transport
+        self.transport = transport
 
     @property
     def secure(self) -> bool:
-        return self._transport.get_extra_info("sslcontext") is not None
+        return self.transport.get_extra_info("sslcontext") is not None
 
     @property
     def scheme(self) -> str:
@@ -73,7 +77,7 @@ class FastHandshakeRequest:
 
     @property
     def remote(self) -> str | None:
-        peer: Any = self._transport.get_extra_info("peername")
+        peer: Any = self.transport.get_extra_info("peername")
         return str(peer[0]) if isinstance(peer, tuple) else None if peer is None else str(peer)
 
 
@@ -124,11 +128,11 @@ def read(path: str, max_body: int, page: tuple[str, str] | None, head: bytes, be
     length = headers.get("content-length", "0")
     if not (length.isascii() and length.isdigit()) or len(length) > 6:
         return None
-    size = int(length)
+    size, cookies = int(length), headers.get("cookie", "")
     if method == "GET" and size == 0:
-        return FastRequest(False, sid, begin, begin, accepts_gzip(headers.get("accept-encoding", "")))
+        return FastRequest(False, sid, begin, begin, accepts_gzip(headers.get("accept-encoding", "")), cookies)
     if method == "POST" and size <= max_body:
-        return FastRequest(True, sid, begin, begin + size, False) if _is_text(headers) else None
+        return FastRequest(True, sid, begin, begin + size, False, cookies) if _is_text(headers) else None
     return None
 
 

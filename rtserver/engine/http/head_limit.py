@@ -75,10 +75,11 @@ class UnreadRequest:
     secure = False
     scheme = "http"
 
-    def __init__(self, head: bytes, remote: str | None) -> None:
+    def __init__(self, head: bytes, remote: str | None, transport: asyncio.BaseTransport | None) -> None:
         self.headers: CIMultiDict[str] = CIMultiDict()
         self.query: dict[str, str] = {}
         self.remote = remote
+        self.transport = transport
         for line in head.partition(HEAD_END)[0].split(b"\r\n")[1:]:
             name, colon, value = line.decode("latin-1").partition(":")
             if colon and name.isascii() and value.isprintable():
@@ -221,7 +222,8 @@ class BoundedHandler(RequestHandler):
         log.info("request_refused", status=answer.value, reason=type(exc).__name__, peer=normal_peer(request.remote))
         response = _LingeringResponse(self, status=answer, text=answer.phrase)
         if isinstance(self._manager, BoundedServer):  # it is None when the client has disconnected
-            response.headers.update(self._manager.refusal_headers(UnreadRequest(self._head, request.remote)))
+            unread = UnreadRequest(self._head, request.remote, self.transport)
+            response.headers.update(self._manager.refusal_headers(unread))
         response.force_close()
         return response
 

@@ -5,6 +5,7 @@ Both aiohttp's `web.Request` and the fast path's `FastHandshakeRequest` have thi
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -40,10 +41,19 @@ class HandshakeRequest(Protocol):
     @property
     def remote(self) -> str | None: ...
 
+    @property
+    def transport(self) -> asyncio.BaseTransport | None: ...
+
 
 def is_at(path: str, target: str) -> bool:
     """Whether a request's path is `path`, which ends with a slash; clients may leave out the slash."""
     return target == path or (target + "/" == path)
+
+
+def port_of(request: HandshakeRequest) -> int | None:
+    """Return the port of this server that the request came to; None for a Unix socket."""
+    name = None if request.transport is None else request.transport.get_extra_info("sockname")
+    return name[1] if isinstance(name, tuple) else None
 
 
 def revision_of(request: HandshakeRequest) -> int:

@@ -19,6 +19,9 @@ fault, and a client between two polls could not take anything yet.
    count: otherwise a few that read a little of very much could have everybody else closed. A part (`ROOM`) of the limit
    is freed at once, so that the search is not repeated with every message.
 5. Volatile messages are dropped long before, where they would have to wait.
+6. A client that asks and does not read the answers has `ANSWERS` bytes of them waiting, and one answer more; until it
+   takes some, its further requests wait. So a few small requests cannot fill the memory with large answers. What others
+   send to it does not count here: a client on a slow line may ask for something, however much is on its way.
 
 What a WebSocket has buffered is asked of its transport, which does not report each byte that leaves. So between two
 looks the counts are upper bounds; before anybody is closed they are taken anew.
@@ -26,6 +29,7 @@ looks the counts are upper bounds; before anybody is closed they are taken anew.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Protocol
 
@@ -34,6 +38,7 @@ from rtserver.timer_wheel import Timer, Wheel
 OVERHEAD = 64
 """Bytes that Python needs for a queued packet beside its content."""
 UNCOUNTED = 4096
+ANSWERS = 65536
 HARD_FACTOR = 16
 LOOK_SECONDS = 1.0
 SLOW_SECONDS = 5.0
@@ -70,12 +75,16 @@ class Waiter(Protocol):
 
 
 class _Count:
-    """What waits for one client. `taken`: bytes since `since`, the time of its latest progress."""
+    """What waits for one client. `taken`: bytes since `since`, the time of its latest progress.
 
-    __slots__ = ("content", "in_transit", "overhead", "since", "taken")
+    `answers`: how much of the content are answers, as far as it is mixed evenly. `asking`: the requests that wait.
+    """
+
+    __slots__ = ("answers", "asking", "content", "in_transit", "overhead", "since", "taken")
 
     def __init__(self, now: float) -> None:
-        self.content = self.overhead = self.in_transit = self.taken = 0
+        self.content = self.overhead = self.in_transit = self.taken = self.answers = 0
+        self.asking: list[asyncio.Future[None]] | None = None
         self.since = now
 
     @property
@@ -85,6 +94,13 @@ class _Count:
     def weight(self, now: float) -> float:
         """How much it is in the way of others (rule 4)."""
         return self.size / FAVOUR if now - self.since < LOOK_SECONDS else self.size
+
+    def go_on(self) -> None:
+        """Let the requests go on that wait (rule 6)."""
+        asking, self.asking = self.asking, None
+        for request in asking or ():
+            if not request.done():
+                request.set_result(None)
 
 
 class Backpressure(Timer):
@@ -142,6 +158,33 @@ class Backpressure(Timer):
         count = self._counts.pop(client, None)
         if count is not None:
             self.total -= count.size
+            count.go_on()
+
+    def look_at(self, client: Waiter) -> None:
+        """The client has taken much of what waited for it; has no effect on one that is not known."""
+        self._look_at(client, time.monotonic())
+
+    def answered(self, client: Waiter, size: int) -> None:
+        """The last `size` bytes that were counted for this client are an answer."""
+        count = self._counts.get(client)
+        if count is not None:
+            count.answers = min(count.answers + size, count.content)
+
+    def answers_taken(self, client: Waiter) -> asyncio.Future[None] | None:
+        """None, or what to await before the next request of this client is handled (rule 6)."""
+        count = self._counts.get(client)
+        if count is None or count.answers <= ANSWERS:
+            return None
+        request: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        count.asking = [*(count.asking or ()), request]
+        return request
+
+    def end(self, client: Waiter) -> None:
+        """The client has left: its requests need not wait any more."""
+        count = self._counts.get(client)
+        if count is not None:
+            count.answers = 0
+            count.go_on()
 
     def makes_progress(self, client: Waiter) -> bool:
         """Whether bytes wait for this client, and it is taking them."""
@@ -181,8 +224,11 @@ class Backpressure(Timer):
         if taken > 0:
             overhead = count.overhead * waiting // count.content
             self.total -= taken + count.overhead - overhead
+            count.answers = count.answers * waiting // count.content
             count.content, count.overhead = waiting, overhead
             count.taken += taken
+            if count.asking is not None and count.answers <= ANSWERS:
+                count.go_on()
 
     def _make_room(self, sending: Waiter) -> None:
         """Close the slowest clients until a part of the limit is free (rule 4).

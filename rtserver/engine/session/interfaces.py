@@ -186,11 +186,11 @@ class EngineContext(Protocol):
     @property
     def sessions(self) -> Registry: ...
 
-    def slow_client(self, sid: str) -> None:
+    def slow_client(self, public_id: str) -> None:
         """Count and log a client that is closed as slow."""
 
     def volatile_dropped(self) -> None:
         """Count a volatile message that was dropped."""
 
-    def payload_rejected(self, sid: str, reason: str) -> None:
+    def payload_rejected(self, public_id: str, reason: str) -> None:
         """Count and log a payload or frame that broke the protocol."""

@@ -40,6 +40,8 @@ class EngineOptions:
     """Chooses the WebSocket subprotocol; None: the first that the client offers."""
     cookie: str | Mapping[str, Any] | None
     """The cookie set at the handshake, see `rtserver.engine.handshake.cookie_header`."""
+    identity_cookie: str | None
+    """The cookie by which visitors are identified, see `rtserver.engine.http.cookie_binding`."""
     http_compression: bool
     per_message_deflate: bool
     """Compress WebSocket messages of clients that offer it."""

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Awaitable
 
 from rtserver.engine.session.backpressure import OVERHEAD, UNCOUNTED
 from rtserver.engine.session.interfaces import EngineContext, PendingPoll, Send, SocketWriter
@@ -42,7 +43,7 @@ class Outbox(Timer):
         self.sent_at = HELD
         """The event-loop iteration in which a broadcast was last sent directly to the socket."""
         self._engine = engine
-        self._queue: list[Part] | None = None
+        self._queue: list[Part | PreparedMessage] | None = None
         self._queued = 0
 
     @property
@@ -57,12 +58,24 @@ class Outbox(Timer):
         elif (count := sent(self.send, frames)) != len(frames):  # type: ignore[arg-type]  # checked by the caller
             self.socket.write_buffered(frames[count:])  # type: ignore[union-attr]  # as above
 
-    def send_text(self, packet: bytes) -> None:
-        """Send one text packet that has no other recipient."""
-        if self.send is not None:
-            self.write(frame(packet, TEXT))
-        else:
-            self.push(PreparedMessage(packet))
+    def send_answer(self, packet: bytes) -> None:
+        """Send one text packet that answers a request."""
+        if self.send is None:
+            self.push_answer(PreparedMessage(packet))
+            return
+        self.write(frame(packet, TEXT))
+        if self.send is None:  # it congested the WebSocket
+            self._answered(len(packet))
+
+    def push_answer(self, message: PreparedMessage) -> None:
+        """Send, or queue, the answer to a request; see `answers_taken`."""
+        self.push(message)
+        if self.send is None:
+            self._answered(message.size)
+
+    def answers_taken(self) -> Awaitable[None] | None:
+        """None, or what to await before the client's next request is handled. Only needed while `send` is None."""
+        raise NotImplementedError
 
     def push(self, message: PreparedMessage, volatile: bool = False) -> None:
         """Send, or queue until it can be sent; a `volatile` message is dropped where it would have to wait."""
@@ -88,8 +101,9 @@ class Outbox(Timer):
         if volatile and self.poll is None:
             self._engine.volatile_dropped()
             return
-        parts = message.parts
-        size = message.size + OVERHEAD * len(parts)
+        # A large message waits as it is, shared with its other recipients: a string may take four times as much.
+        parts = message.parts if message.size <= UNCOUNTED else (message,)
+        size = message.size + OVERHEAD * message.count
         if self._queued + size > UNCOUNTED:
             if volatile and self._queued > VOLATILE_LIMIT:
                 self._engine.volatile_dropped()
@@ -103,7 +117,11 @@ class Outbox(Timer):
         """Count a message of `size` bytes behind the queue; False if the client has been closed instead."""
         raise NotImplementedError
 
-    def _append(self, parts: tuple[Part, ...]) -> None:
+    def _answered(self, size: int) -> None:
+        """Note that what was counted last is an answer of `size` bytes."""
+        raise NotImplementedError
+
+    def _append(self, parts: tuple[Part | PreparedMessage, ...]) -> None:
         if self._queue is None:
             self._queue = []
         self._queue.extend(parts)
@@ -115,7 +133,9 @@ class Outbox(Timer):
         if self._queued > UNCOUNTED:
             self._nothing_waits()
         queue, self._queue, self._queued = self._queue, None, 0
-        return queue or []
+        if not queue:
+            return []
+        return [part for one in queue for part in (one.parts if isinstance(one, PreparedMessage) else (one,))]
 
     def _nothing_waits(self) -> None:
         """What was counted by `_admit` has been taken or dropped."""

@@ -40,6 +40,11 @@ class PreparedMessage:
         return message
 
     @property
+    def count(self) -> int:
+        """The number of its packets."""
+        return len(self._parts) + (self._text is not None)
+
+    @property
     def parts(self) -> tuple[Part, ...]:
         """The packets of a polling payload."""
         return self._parts if self._text is None else (self._text.decode(), *self._parts)

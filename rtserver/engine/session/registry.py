@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import cast
 
 from rtserver.engine.session.interfaces import SessionEntry
@@ -11,7 +12,7 @@ from rtserver.engine.session.session import Session
 class SessionRegistry:
     """Implements `Registry`, to which sessions report their end."""
 
-    __slots__ = ("_websockets", "accepting", "lingering", "open", "yielding")
+    __slots__ = ("_websockets", "accepting", "crowded", "lingering", "open", "yielding")
 
     def __init__(self) -> None:
         self.open: dict[str, Session] = {}
@@ -22,12 +23,14 @@ class SessionRegistry:
         """False: no more sessions are opened; handshakes are refused with 503."""
         self.yielding = False
         """True: new sessions are opened by other workers, as long as one of them does."""
+        self.crowded: Callable[[], bool] = _never
+        """Whether a worker with fewer sessions should open the next one."""
         self._websockets = 0
 
     @property
     def opens_here(self) -> bool:
         """Whether a handshake is answered by this process."""
-        return self.accepting and not self.yielding
+        return self.accepting and not self.yielding and not self.crowded()
 
     @property
     def is_drained(self) -> bool:
@@ -52,3 +55,8 @@ class SessionRegistry:
 
     def websocket_closed(self) -> None:
         self._websockets -= 1
+
+
+def _never() -> bool:
+    """The default of `crowded`, where there is one process."""
+    return False

@@ -8,11 +8,15 @@ Rules:
    what is queued. If it is being upgraded, the upgrade goes on: a client between its probe and the upgrade polls no
    more, and what is queued follows it to the WebSocket, which is closed behind it.
 5. One that ends by an error of the client does not linger: its next request is refused, as in Node.
+6. A client gives up without a ping for `ping_interval` and `ping_timeout`. After a stall of this process, heartbeats
+   are judged before input is read (`rtserver.timer_wheel`): one that is lost is not carried out for any more. A pong
+   that is overdue may have arrived meanwhile, so input is read first where the client still waits.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 
 from rtserver.engine.session.backpressure import UNCOUNTED
 from rtserver.engine.session.interfaces import (
@@ -25,8 +29,10 @@ from rtserver.engine.session.interfaces import (
 )
 from rtserver.engine.session.outbox import HELD, Outbox
 from rtserver.engine.session.prepared_message import Part, PreparedMessage, part_frame
+from rtserver.ids import first_half, without_secret
 from rtserver.protocol import engineio_packets
 from rtserver.protocol.frames import TEXT, frame
+from rtserver.timer_wheel import LATE
 
 LINGER_SECONDS = 30.0
 PING_FRAME = frame(engineio_packets.PING.encode(), TEXT)
@@ -49,6 +55,11 @@ class Session(Outbox):
         self.post: PendingPost | None = None
         self.upgrade: PendingUpgrade | None = None
         self._awaits_pong = False
+
+    @property
+    def public_id(self) -> str:
+        """The part of the id that may be logged and shown: the whole id gives access to the session."""
+        return without_secret(self.id) if self.revision == 3 else first_half(self.id)
 
     @property
     def transport(self) -> str:
@@ -115,17 +126,33 @@ class Session(Outbox):
 
     def fire(self) -> None:
         """Send a ping, or end the session: the pong is missing, or the time to linger is over."""
+        behind = self._engine.wheel.behind
         if self.closed:
             self._forget()
+        elif behind > LATE and self.revision == 4:
+            self._judge_after_stall(behind)
         elif self._awaits_pong or self.revision == 3:
             self._heartbeat_missed()
         else:
-            self._awaits_pong = True
-            if self.send is not None:
-                self.write(PING_FRAME)
-            else:
-                self.push_control(engineio_packets.PING)
-            self._engine.wheel.start_before(self, self._engine.ping_timeout)
+            self._ping()
+
+    def _ping(self) -> None:
+        self._awaits_pong = True
+        if self.send is not None:
+            self.write(PING_FRAME)
+        else:
+            self.push_control(engineio_packets.PING)
+        self._engine.wheel.start_before(self, self._engine.ping_timeout)
+
+    def _judge_after_stall(self, behind: float) -> None:
+        """Rule 6; `behind`: how many seconds ago this timer was due."""
+        engine = self._engine
+        if behind > (engine.ping_interval if self._awaits_pong else engine.ping_timeout):
+            self._close_as_lost()
+        elif self._awaits_pong:
+            engine.wheel.start_before(self, LATE)
+        else:
+            self._ping()
 
     def _heartbeat_missed(self) -> None:
         probe = engineio_packets.PING if self.revision == 4 else engineio_packets.NOOP
@@ -137,7 +164,11 @@ class Session(Outbox):
         elif self._engine.backpressure.makes_progress(self):
             # The ping waits behind what the client is still reading.
             self._engine.wheel.start_before(self, self._engine.ping_timeout)
-        elif self.socket is None and self.poll is None:
+        else:
+            self._close_as_lost()
+
+    def _close_as_lost(self) -> None:
+        if self.socket is None and self.poll is None:
             # There is no poll that a close packet could answer.
             self.abort(Reason.PING_TIMEOUT)
         else:
@@ -222,6 +253,15 @@ class Session(Outbox):
     def _nothing_waits(self) -> None:
         self._engine.backpressure.remove(self)
 
+    def _answered(self, size: int) -> None:
+        self._engine.backpressure.answered(self, size)
+
+    def answers_taken(self) -> Awaitable[None] | None:
+        """None, or what to await before the client's next request is handled. Only needed while `send` is None."""
+        if self.closed or (self.socket is None and self._queued <= UNCOUNTED):
+            return None
+        return self._engine.backpressure.answers_taken(self)
+
     # The end.
 
     def close(self, reason: str) -> None:
@@ -260,7 +300,7 @@ class Session(Outbox):
 
     def close_as_slow(self) -> None:
         """Close at once, and report the client as slow."""
-        self._engine.slow_client(self.id)
+        self._engine.slow_client(self.public_id)
         if self.closed:
             self._forget()
         else:
@@ -290,6 +330,8 @@ class Session(Outbox):
         self.send = None
         if self.socket is not None:
             self._nothing_waits()
+        else:
+            self._engine.backpressure.end(self)
         self._engine.wheel.stop(self)
         receiver, self.receiver = self.receiver, None
         self.resume()

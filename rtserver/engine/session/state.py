@@ -6,11 +6,13 @@ import math
 
 import structlog
 
+from rtserver.engine.http.cookie_binding import CookieBinding
 from rtserver.engine.session.backpressure import Backpressure
 from rtserver.engine.session.cork import Cork
 from rtserver.engine.session.interfaces import EngineMetrics, IdleConnection
 from rtserver.engine.session.options import EngineOptions
 from rtserver.engine.session.registry import SessionRegistry
+from rtserver.stall import Stalls
 from rtserver.timer_wheel import Wheel
 
 log = structlog.get_logger("rtserver.engine")
@@ -20,8 +22,9 @@ class EngineState:
     """Implements `EngineContext`."""
 
     __slots__ = (
-        "backpressure", "cork", "gzip_threshold", "heartbeat_timeout", "idle_connections", "idle_wheel", "max_packets",
-        "max_payload", "metrics", "options", "path", "ping_interval", "ping_timeout", "sessions", "wheel",
+        "backpressure", "binding", "cork", "gzip_threshold", "heartbeat_timeout", "idle_connections", "idle_wheel",
+        "max_packets", "max_payload", "metrics", "options", "path", "ping_interval", "ping_timeout", "sessions",
+        "stalls", "wheel",
     )  # fmt: skip
 
     def __init__(self, options: EngineOptions, metrics: EngineMetrics, idle_tick: float) -> None:
@@ -36,9 +39,13 @@ class EngineState:
         self.max_packets = options.max_packets
         self.gzip_threshold: float = options.compression_threshold if options.http_compression else math.inf
         """Bytes from which the answer to a poll is compressed."""
+        self.binding = None if options.identity_cookie is None else CookieBinding(options.identity_cookie)
+        """Binds sessions to the visitor's cookie, where one identifies visitors."""
         self.sessions = SessionRegistry()
         self.idle_connections: set[IdleConnection] = set()
-        self.wheel = Wheel(min(0.1, max(0.005, min(options.ping_interval, options.ping_timeout) / 20)))
+        self.stalls = Stalls()
+        tick = min(0.1, max(0.005, min(options.ping_interval, options.ping_timeout) / 20))
+        self.wheel = Wheel(tick, on_late=self.stalls.note)
         """Timers of sessions: heartbeats, closing, upgrades."""
         self.backpressure = Backpressure(self.wheel, options.outbox_limit, options.outbox_total)
         self.idle_wheel = Wheel(idle_tick)
@@ -51,16 +58,16 @@ class EngineState:
         """Count a request that was refused."""
         self.metrics.rejected("handshake")
 
-    def slow_client(self, sid: str) -> None:
+    def slow_client(self, public_id: str) -> None:
         self.metrics.slow_clients += 1
-        log.warning("slow_client_closed", session=sid)
+        log.warning("slow_client_closed", session=public_id)
 
     def volatile_dropped(self) -> None:
         self.metrics.dropped("volatile")
 
-    def payload_rejected(self, sid: str, reason: str) -> None:
+    def payload_rejected(self, public_id: str, reason: str) -> None:
         self.metrics.rejected("payload")
-        log.info("payload_rejected", session=sid, reason=reason)
+        log.info("payload_rejected", session=public_id, reason=reason)
 
     def close(self) -> None:
         """Close the connections that belong to no session, and stop all timers."""

@@ -117,7 +117,7 @@ class Polling:
         try:
             return await self._receive(session, request)
         except engineio_packets.PayloadError as error:
-            self._engine.payload_rejected(session.id, str(error))
+            self._engine.payload_rejected(session.public_id, str(error))
             session.fail(Reason.PARSE_ERROR)
             return bad_request()
         except IncompleteBody:
@@ -134,7 +134,7 @@ class Polling:
         body = await self._read_body(request)
         if body is None:
             session.post = None
-            self._engine.payload_rejected(session.id, "too large")
+            self._engine.payload_rejected(session.public_id, "too large")
             session.close(Reason.TRANSPORT_ERROR)
             return too_large()
         # Not `request.content_type`, which is this type for a request without the header.

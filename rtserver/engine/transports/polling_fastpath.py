@@ -192,7 +192,13 @@ class FastPollingProtocol(asyncio.Protocol, Timer):
             max_body = MAX_BODY if engine.max_payload > MAX_BODY else engine.max_payload
             request = read(engine.path, max_body, self._page, data[:end], end + len(HEAD_END))
             session = None if request is None else engine.sessions.open.get(request.sid)
-            if request is None or session is None or session.socket is not None or session.revision != 4:
+            if (
+                request is None
+                or session is None
+                or session.socket is not None
+                or session.revision != 4
+                or (engine.binding is not None and not engine.binding.admits(request.sid, request.cookies))
+            ):
                 self._hand_back()
             elif request.end > len(data):
                 self._needed = request.end
@@ -259,7 +265,7 @@ class FastPollingProtocol(asyncio.Protocol, Timer):
         self._next_request()
 
     def _reject(self, session: Session, error: engineio_packets.PayloadError) -> None:
-        self._engine.payload_rejected(session.id, str(error))
+        self._engine.payload_rejected(session.public_id, str(error))
         session.fail(Reason.PARSE_ERROR)
         self._respond(BAD, BAD_BODY)
 

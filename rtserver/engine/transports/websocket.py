@@ -203,7 +203,7 @@ class WebSocket(WebSocketWriter, asyncio.Protocol):
 
     def _report(self, reason: str) -> None:
         if isinstance(self._sink, Session):
-            self._engine.payload_rejected(self._sink.id, reason)
+            self._engine.payload_rejected(self._sink.public_id, reason)
 
     def _lose_sink(self, reason: str) -> None:
         sink, self._sink = self._sink, None

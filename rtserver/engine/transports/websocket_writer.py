@@ -177,6 +177,8 @@ class WebSocketWriter(Timer):
     def resume_writing(self) -> None:
         self._congested = False
         self.enable_direct_writes()
+        if isinstance(self._sink, Session):
+            self._engine.backpressure.look_at(self._sink)
 
     def enable_direct_writes(self) -> None:
         """Let the sink send directly, unless the socket is congested or closing."""

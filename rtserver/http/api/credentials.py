@@ -16,7 +16,7 @@ from aiohttp import web
 
 from rtserver.auth.bearer import bearer_token
 from rtserver.errors import Forbidden, NotFound, Refused
-from rtserver.identity import Identity
+from rtserver.identity import API_KEY, Identity
 
 SERVICE = frozenset({"service"})
 _OFF = (
@@ -42,8 +42,13 @@ class Caller:
 
     @property
     def name(self) -> str:
-        """The name of the caller in rate limits and in the audit log."""
-        return "api key" if self.identity is None else self.identity.user
+        """The name of the caller in the audit log: that of a user, or `API_KEY`, which no user has."""
+        return API_KEY if self.identity is None else self.identity.user
+
+    @property
+    def id(self) -> str:
+        """The user id, empty for the holder of an API key: by it the calls of each caller are counted."""
+        return "" if self.identity is None else self.identity.user
 
 
 KEY_HOLDER = Caller()

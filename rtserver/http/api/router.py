@@ -16,11 +16,11 @@ from aiohttp import web
 from rtserver.errors import RateLimited
 from rtserver.http.api.bodies import read_json
 from rtserver.http.api.credentials import Caller, Credentials
-from rtserver.http.api.openapi import OPENAPI_PATH, document
+from rtserver.http.api.openapi import OPENAPI_PATH
 from rtserver.http.api.operations import Access, Endpoint, endpoints
 from rtserver.http.api.parameters import read_path, read_query
+from rtserver.http.api.rendered_document import RenderedDocument
 from rtserver.http.errors import json_response
-from rtserver.protocol import json
 from rtserver.rate_limit import Rate, TokenBuckets
 
 MAX_CALLERS = 10_000
@@ -35,7 +35,7 @@ class CallLimiter:
 
     def check(self, caller: Caller) -> None:
         """Count a request of the caller; raises `RateLimited` past the rate."""
-        if self._buckets is not None and (retry_after := self._buckets.take(caller.name)):
+        if self._buckets is not None and (retry_after := self._buckets.take(caller.id)):
             raise RateLimited(retry_after, "Too many requests; slow down")
 
 
@@ -53,7 +53,7 @@ class ApiRouter:
         self._endpoints = endpoints(parts)
         self._credentials = credentials
         self._limits = {True: CallLimiter(rate), False: CallLimiter(user_rate)}
-        self._document = json.dumps(document([each.operation for each in self._endpoints], version))
+        self._document = RenderedDocument([each.operation for each in self._endpoints], version)
 
     def routes(self) -> list[web.RouteDef]:
         """Return a route for each operation, and that of the OpenAPI document."""
@@ -79,7 +79,7 @@ class ApiRouter:
         if not self._credentials.are_set:
             await self._credentials.backend(request)
         headers = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
-        return web.Response(body=self._document, content_type="application/json", headers=headers)
+        return web.Response(body=await self._document.read(), content_type="application/json", headers=headers)
 
     def _handler(self, endpoint: Endpoint) -> Any:
         operation = endpoint.operation

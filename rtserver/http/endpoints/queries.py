@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 from rtserver.cluster.partial_results import PartialList, PartialSet
 from rtserver.http.api.operations import operation
 from rtserver.http.api.structs import Limit, OkResponse, RoomPath, Seq, UserId, UserPath
-from rtserver.store.messages.records import Message, Notification, RoomSummary
+from rtserver.store.messages.records import Message, Notification, ReadState
 from rtserver.store.notifications.records import Unread
 
 MAX_ONLINE = 1000
@@ -53,11 +53,11 @@ class Inboxes(Protocol):
         ...
 
 
-class Summaries(Protocol):
+class ReadStates(Protocol):
     """The rooms of users."""
 
-    async def summaries(self, user: str) -> list[RoomSummary]:
-        """Return the rooms of a user, latest activity first."""
+    async def unread(self, user: str) -> list[ReadState]:
+        """Return what a user has read of the rooms with the latest activity."""
         ...
 
 
@@ -143,9 +143,9 @@ class HistoryApi:
 class UserQueriesApi:
     """Presence, unread counts and inboxes of users."""
 
-    def __init__(self, presence: Presence, summaries: Summaries, inboxes: Inboxes) -> None:
+    def __init__(self, presence: Presence, read_states: ReadStates, inboxes: Inboxes) -> None:
         self._presence = presence
-        self._summaries = summaries
+        self._read_states = read_states
         self._inboxes = inboxes
 
     @operation("GET", "/api/presence", summary="List online users", tag="users")
@@ -166,8 +166,8 @@ class UserQueriesApi:
     )
     async def unread(self, path: UserPath) -> UnreadAnswer:
         """In the 500 rooms with the latest activity, and in the inbox."""
-        summaries = await self._summaries.summaries(path.user)
-        rooms = [RoomUnread(one.room, one.unread, one.last_read) for one in summaries if one.unread]
+        states = await self._read_states.unread(path.user)
+        rooms = [RoomUnread(one.room, one.unread, one.last_read) for one in states if one.unread]
         counts = await self._inboxes.counts(path.user)
         return UnreadAnswer(messages=sum(room.unread for room in rooms), rooms=rooms, notifications=counts)
 

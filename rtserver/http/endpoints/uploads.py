@@ -138,7 +138,7 @@ class UploadsApi:
             raise self._too_large()
         if not caller.backend:
             self._rate.check(caller)
-        with self._slot(caller.name):
+        with self._slot(caller.id):
             async with _deadline(UPLOAD_SECONDS):
                 saved = await self._uploads.save(owner, query.name, type_, self._chunks(request))
         return UploadAnswer(upload=saved, url=f"/uploads/{saved.id}")

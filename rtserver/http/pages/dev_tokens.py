@@ -1,7 +1,11 @@
 """Development tokens: `GET /dev/tokens` returns ready tokens for the demo pages.
 
-Owns the decision who may have them: a person at this machine. Must not know how tokens are made. The route exists in
-development mode only. It answers 404 to
+Owns the decision who may have them: the person who started the server. Must not know how tokens are made. The route
+exists in development mode only.
+
+A request from this machine proves nothing: a proxy, a tunnel or a forwarded port passes on requests of everybody, and
+need not add a header that says so. So the key of the pages is needed, `Authorization: Bearer KEY`; the server shows it
+in the link that it prints to a terminal. Without the key the answer is 401. It is 404, as a second line of defence, to
 
 1. peers that are not on the loopback interface, and peers behind a local proxy or tunnel that names another address,
    another host or only itself;
@@ -12,12 +16,15 @@ development mode only. It answers 404 to
 from __future__ import annotations
 
 from collections.abc import Callable
+from hmac import compare_digest
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from aiohttp import web
 from multidict import MultiMapping
 
+from rtserver.auth.bearer import bearer_token
+from rtserver.errors import Refused
 from rtserver.http.errors import json_response
 from rtserver.protocol import origins
 from rtserver.protocol.addresses import normal_address
@@ -38,8 +45,13 @@ class DevTokens:
     The token of `service` is what a backend has: it opens the HTTP API, whether there is an API key or not.
     """
 
-    def __init__(self, issue: Issue) -> None:
+    def __init__(self, issue: Issue, key: str, fingerprint: str) -> None:
+        """`key`: of the pages. `fingerprint`: of a signing secret that the server has made itself, else empty; the 401
+        has it, so that the command line knows whether the server would accept its tokens.
+        """
         self._issue = issue
+        self._key = key
+        self._fingerprint = fingerprint
 
     def routes(self) -> list[web.RouteDef]:
         """Return the one route."""
@@ -50,6 +62,10 @@ class DevTokens:
         address = peer[0] if isinstance(peer, tuple) else None
         if not may_have_tokens(address, request.headers):
             raise web.HTTPNotFound
+        given = bearer_token(request.headers.get("Authorization", ""))
+        if given is None or not compare_digest(given.encode("utf-8", "surrogateescape"), self._key.encode()):
+            message = "Open the link that the server printed to its terminal"
+            raise Refused(message, code="token_missing", secret=self._fingerprint)
         users = [self._person(user, name) for user, name in _USERS]
         body = {
             "users": users,

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import Any, NamedTuple
 
+from rtserver.answer_size import ANSWER_BYTES, fitting, size_of
 from rtserver.cluster.partial_results import PartialList, PartialSet
 from rtserver.cluster.presence.instances import InstanceRegistry
 from rtserver.errors import NotFound
@@ -51,14 +52,9 @@ class ClientDirectory:
         after = wanted.cursor or ""
         answers = await asyncio.gather(*(one.page(wanted.limit + 1, after).fetch_sockets() for one in chosen))
         found = sorted((socket for socket in chain(*answers) if socket.id > after), key=lambda socket: socket.id)
-        page = found[: wanted.limit]
+        clients, last = _described(found, wanted)
         missing = await missing_instances(self._registry, answers, [operator.namespace for operator in chosen])
-        return missing.mark(
-            {
-                "clients": [describe(socket) for socket in page if _matches(socket, wanted)],
-                "next": page[-1].id if len(found) > len(page) else None,
-            }
-        )
+        return missing.mark({"clients": clients, "next": None if last is None else last.id})
 
     async def close_connections(self, room: str) -> dict[str, Any]:
         """Close the connections of all clients in `room`, in every namespace: `{disconnected: number of sockets}`.
@@ -78,7 +74,7 @@ class ClientDirectory:
         everything = await self.operator(wanted.namespace).all_rooms()
         after = wanted.cursor or ""
         found = sorted(room for room in everything if room > after and not looks_like_sid(room))
-        page = found[: wanted.limit]
+        page = fitting(found[: wanted.limit])
         missing = await missing_instances(self._registry, [everything], [wanted.namespace])
         return missing.mark({"rooms": page, "next": page[-1] if len(found) > len(page) else None})
 
@@ -101,6 +97,23 @@ def describe(socket: RemoteSocket) -> dict[str, Any]:
         "since": _since(socket.handshake),
         "instance": socket.instance,
     }
+
+
+def _described(
+    found: Sequence[RemoteSocket], wanted: ClientsPayload
+) -> tuple[list[dict[str, Any]], RemoteSocket | None]:
+    """The clients of a page that match and fit into an answer, and the last socket of it where more follow."""
+    clients: list[dict[str, Any]] = []
+    room, last = ANSWER_BYTES, None
+    for socket in found[: wanted.limit]:
+        if _matches(socket, wanted):
+            client = describe(socket)
+            room -= size_of(client)
+            if room < 0 and clients:
+                return clients, last
+            clients.append(client)
+        last = socket
+    return clients, last if len(found) > wanted.limit else None
 
 
 def _matches(socket: RemoteSocket, wanted: ClientsPayload) -> bool:

@@ -3,10 +3,13 @@
 1. A change is committed, then broadcast, with no await in between: so one instance broadcasts the changes of a room in
    the order of `rev`. Clients drop a change whose `rev` is not above the one they have.
 2. A change without effect is acked, but not broadcast.
+3. After a stall of this process an edit may be older than it looks: its user gave up, and edited the message through
+   another server. It is saved only where the message was not edited meanwhile.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from msgspec import UNSET, to_builtins
@@ -22,27 +25,47 @@ from rtserver.sio.namespace.namespace import Namespace
 from rtserver.store.messages.changes import Change, Changed, Delete, Edit, React
 
 Wire = dict[str, Any]
+Stalled = Callable[[], tuple[int, int] | None]
+
+
+def never_stalled() -> None:
+    """The default of `Stalled`."""
 
 
 class MessageChanges:
     """The events `edit`, `delete` and `react`, once access is checked."""
 
-    def __init__(self, namespace: Namespace, messages: MessageStore, mentions: Mentions, *, max_text: int) -> None:
+    def __init__(
+        self, namespace: Namespace, messages: MessageStore, mentions: Mentions, *, max_text: int, stalled: Stalled
+    ) -> None:
+        """`stalled()`: beginning and end of a stall of this process that ended a moment ago."""
         self._namespace = namespace
         self._messages = messages
         self._mentions = mentions
         self._max_text = max_text
+        self._stalled = stalled
 
     async def edit(self, me: Identity, where: Conversation, payload: EditPayload, *, except_sid: str) -> Wire:
         """Edit a message and return it as it is now. All sockets but `except_sid` get the broadcast, here and below.
 
-        Raises `NotFound`, `Forbidden`, `Conflict` for a deleted message, `InvalidPayload`, `Unavailable`.
+        Raises `NotFound`, `Forbidden`, `InvalidPayload`, `Unavailable`; `Conflict` for a message that is deleted or has
+        changed since; `RateLimited` for a user who mentions too many others.
         """
+        waited = self._stalled()
         text = clean_text(payload.text, self._max_text)
         data = payload.data if payload.data is UNSET else clean_data(payload.data)
         mentions = await self._mentions.members(where.room, named_in(text, payload.mentions or ()))
-        edit = Edit(where.room, payload.id, me.user, _any_author(me, where), text, data, mentions)
-        changed, wire = await self._change(edit, where, "messageEdited", except_sid)
+        edit = Edit(
+            where.room, payload.id, me.user, _any_author(me, where), text, data, mentions,
+            seen=payload.rev, waited=waited,
+        )  # fmt: skip
+        known = await self._messages.mentions_of(where.room, payload.id) if mentions else []
+        counted, caused = self._mentions.spend(me.user, set(mentions or ()).difference(known)), 0
+        try:
+            changed, wire = await self._change(edit, where, "messageEdited", except_sid)
+            caused = sum(user != me.user for user in changed.mentioned)
+        finally:
+            self._mentions.give_back(me.user, max(0, counted - caused))
         # An edit without effect may be the repeat of one whose mentions could not be notified.
         mentioned = changed.mentioned if changed.changed else changed.message.mentions
         if mentioned:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from rtserver.answer_size import ANSWER_BYTES
 from rtserver.cluster.partial_results import PartialSet
 from rtserver.store.messages.changes import Change, Changed
 from rtserver.store.messages.records import Draft, Member, Message, NotificationDraft, ReadState, RoomSummary
@@ -28,15 +29,33 @@ class MessageStore(Protocol):
         """
 
     async def history(
-        self, room: str, *, before: int | None, after: int | None, limit: int
+        self,
+        room: str,
+        *,
+        before: int | None,
+        after: int | None,
+        limit: int,
+        size: int = ANSWER_BYTES,
+        oversized: bool = True,
     ) -> tuple[list[Message], bool]:
-        """A page ascending by `seq`, and whether there are more in the requested direction."""
+        """A page ascending by `seq`, and whether there are more in the requested direction.
 
-    async def changed(self, room: str, *, rev: int, upto: int, limit: int) -> tuple[list[Message], bool]:
+        `size`: bytes; `oversized`: a first message that is larger is returned all the same.
+        """
+
+    async def changed(
+        self, room: str, *, rev: int, upto: int, limit: int, size: int = ANSWER_BYTES, oversized: bool = True
+    ) -> tuple[list[Message], bool]:
         """Messages up to `upto` that changed after `rev`, by rising `rev`, and whether there are more."""
 
     async def has(self, room: str, id: str) -> bool:
         """Whether `room` has a message of that id."""
+
+    async def knows(self, draft: Draft) -> bool:
+        """Whether there is a message of the draft's author, room and nonce already."""
+
+    async def mentions_of(self, room: str, id: str) -> list[str]:
+        """The users whom a message mentions now; empty where there is no such message."""
 
     async def withdraw_mentions(self, message: Message, users: Sequence[str]) -> Sequence[tuple[str, str]]:
         """Remove the mention notifications of `users` if `message` was deleted; as (user, notification id) pairs."""
@@ -63,7 +82,8 @@ class RoomStore(Protocol):
     async def neighbours(self, user: str) -> list[str]:
         """The users that share a room with `user`, in one query."""
 
-    async def summaries(self, user: str) -> list[RoomSummary]: ...
+    async def summaries(self, user: str, cursor: str | None = None) -> tuple[list[RoomSummary], str | None]:
+        """A page of the user's rooms, latest activity first, and the cursor of the next page."""
 
     async def read_states(self, user: str, names: Sequence[str]) -> dict[str, ReadState]:
         """By room; rooms that do not exist are left out."""
@@ -89,8 +109,8 @@ class MembershipStore(Protocol):
 
 
 class ReadCursorStore(Protocol):
-    async def mark_read(self, room: str, user: str, seq: int) -> int:
-        """Returns the new cursor: it never moves backwards, and never past the last message."""
+    async def mark_read(self, room: str, user: str, seq: int) -> tuple[int, bool]:
+        """The cursor, which never moves backwards or past the last message, and whether it moved."""
 
 
 class MessageSearch(Protocol):

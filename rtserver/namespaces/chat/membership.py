@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from rtserver.answer_size import ANSWER_BYTES, fitting
 from rtserver.errors import Forbidden
 from rtserver.identity import Identity, user_room
 from rtserver.namespaces.chat.access import Access
@@ -74,8 +75,8 @@ class Membership:
         `here`: the user has a socket in the room. Raises `Unavailable`.
         """
         found = await self._rooms.members(room, after=after or "", limit=limit + 1)
-        page = found[:limit]
-        whole = after is None and len(found) <= limit
+        page = fitting(found[:limit], ANSWER_BYTES // 2)  # an answer says more of each
+        whole = after is None and len(page) == len(found)
         ids = [member.id for member in page]
         online, occupants = await asyncio.gather(
             self._online.known_online(ids), self._namespace.occupants(room, users=ids)
@@ -92,6 +93,6 @@ class Membership:
                 for member in page
             ],
             "count": len(page) if whole else await self._rooms.count_members(room),
-            "next": page[-1].id if len(found) > limit else None,
+            "next": page[-1].id if len(found) > len(page) else None,
             **partial_field(online, occupants),
         }

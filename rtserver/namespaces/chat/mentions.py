@@ -3,6 +3,10 @@
 1. `@id` in the text counts like an entry of `mentions`. Only members of the room are mentioned, each once.
 2. The notification has the key `mention:<message id>`, so that a repeated or edited message notifies no user twice.
    Authors are not notified of mentioning themselves.
+3. One message may notify `MAX_MENTIONS` users, each with a row, a push to every device and a webhook. So what one user
+   may cause is limited: the notifications are counted before the message is saved, and a message that would cause too
+   many is rejected, and not saved without them.
+4. Webhooks of a room are few, whoever writes: one waits for each user at a time, for the latest mention.
 """
 
 from __future__ import annotations
@@ -12,11 +16,15 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import to_builtins
 
+from rtserver.errors import RateLimited
 from rtserver.namespaces.chat.interfaces import MentionNotifier, MessageStore, RoomStore
+from rtserver.rate_limit import Rate, TokenBuckets
 from rtserver.store.messages.records import Message, NotificationDraft
 
 MAX_MENTIONS = 50
 """Names that are looked up for one message; further names are ignored."""
+MAX_AUTHORS = 10_000
+"""Authors whose rate is remembered."""
 EXCERPT = 200
 """Characters of the message that the notification quotes."""
 TYPE = "mention"
@@ -35,12 +43,27 @@ def named_in(text: str, given: Sequence[str] = ()) -> list[str]:
 
 
 class Mentions:
-    """`notifier` None: mentions are stored, but no notifications are sent."""
+    """`notifier` None: mentions are stored, but no notifications are sent. `rate`: notifications that a user causes."""
 
-    def __init__(self, messages: MessageStore, rooms: RoomStore, notifier: MentionNotifier | None) -> None:
+    def __init__(
+        self, messages: MessageStore, rooms: RoomStore, notifier: MentionNotifier | None, rate: Rate | None = None
+    ) -> None:
         self._messages = messages
         self._rooms = rooms
         self._notifier = notifier
+        self._caused = TokenBuckets(rate, MAX_AUTHORS) if rate is not None and notifier is not None else None
+
+    def spend(self, by: str, users: Iterable[str]) -> int:
+        """Count the notifications of `users` that `by` is about to cause; raises `RateLimited` for too many."""
+        count = sum(user != by for user in users)
+        if count and self._caused is not None and (wait := self._caused.take_many(by, count)):
+            raise RateLimited(wait, "Too many mentions; slow down")
+        return count
+
+    def give_back(self, by: str, count: int) -> None:
+        """So many of the notifications that were counted were not caused."""
+        if count and self._caused is not None:
+            self._caused.give_back(by, count)
 
     async def members(self, room: str, names: Sequence[str]) -> list[str] | None:
         """Those of `names` that are members of `room`; None where there are none."""
@@ -75,4 +98,5 @@ def _notification(message: Message, user: str) -> NotificationDraft:
         key=f"mention:{message.id}",
         room=message.room,
         once=True,  # an edit may remove a mention, and a later one may add it again
+        one_webhook=True,
     )

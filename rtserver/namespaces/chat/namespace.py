@@ -13,10 +13,11 @@ from typing import Any
 
 from msgspec import to_builtins
 
+from rtserver.answer_size import ANSWER_BYTES, size_of
 from rtserver.identity import Identity, user_room
 from rtserver.namespaces.chat import interfaces, payloads
 from rtserver.namespaces.chat.access import OPEN, Access
-from rtserver.namespaces.chat.changes import MessageChanges
+from rtserver.namespaces.chat.changes import MessageChanges, Stalled, never_stalled
 from rtserver.namespaces.chat.conversation import Conversation, conversation, named_conversation, room_conversation
 from rtserver.namespaces.chat.erasure import USER_ERASED
 from rtserver.namespaces.chat.membership import Membership
@@ -27,6 +28,7 @@ from rtserver.namespaces.chat.settings_cache import RoomSettingsCache
 from rtserver.namespaces.chat.sync import RoomSync
 from rtserver.namespaces.chat.typing_indicator import TypingIndicator
 from rtserver.namespaces.identity import identity_of
+from rtserver.rate_limit import Rate
 from rtserver.sio.client.client import Client
 from rtserver.sio.namespace.namespace import Namespace, event, server_event
 from rtserver.store.messages.records import Author, Draft
@@ -54,14 +56,16 @@ class Chat(Namespace, path="/chat"):
         max_text: int = 10_000,
         room_policy: str = OPEN,
         notifier: interfaces.MentionNotifier | None = None,
+        mention_rate: Rate | None = None,
+        stalled: Stalled = never_stalled,
     ) -> None:
         super().__init__()
         self._messages = messages
         self._rooms = rooms
         self._read_cursors = read_cursors
         self._search = search
-        self.poster = Poster(self, messages, rooms, notifier, max_text=max_text)
-        self._changes = MessageChanges(self, messages, self.poster.mentions, max_text=max_text)
+        self.poster = Poster(self, messages, rooms, notifier, max_text=max_text, mention_rate=mention_rate)
+        self._changes = MessageChanges(self, messages, self.poster.mentions, max_text=max_text, stalled=stalled)
         self._online = Online(presence, rooms)
         cache = RoomSettingsCache(settings)
         self._access = Access(rooms, cache, room_policy)
@@ -94,13 +98,17 @@ class Chat(Namespace, path="/chat"):
         if where.partner is None:
             await self._membership.join(client, me, where.room)
         state = await self._sync.read_state(client, me, where)
-        messages, _ = await self._messages.history(where.room, before=None, after=None, limit=JOIN_HISTORY)
         listed = await self._membership.members(where.room, me)
+        room_left = max(1, ANSWER_BYTES - size_of(listed))
+        messages, more = await self._messages.history(
+            where.room, before=None, after=None, limit=JOIN_HISTORY, size=room_left
+        )
         return {
             "ok": True,
             "room": where.room,
             **listed,
             "messages": to_builtins(messages),
+            "more": more,
             "lastRead": state.last_read,
             "unread": state.unread,
             "rev": state.rev,
@@ -115,10 +123,11 @@ class Chat(Namespace, path="/chat"):
         return {"ok": True}
 
     @event("rooms")
-    async def rooms(self, client: Client, payload: payloads.EmptyPayload = payloads.EMPTY) -> Ack:
-        """`{rooms: [RoomSummary]}`: the rooms of the user that the user may read."""
+    async def rooms(self, client: Client, payload: payloads.RoomsPayload = payloads.LAST_ACTIVE) -> Ack:
+        """`{rooms: [RoomSummary], next}`: a page of the rooms of the user that the user may read."""
         me = identity_of(client)
-        return {"ok": True, "rooms": to_builtins(self._access.visible(me, await self._rooms.summaries(me.user)))}
+        page, following = await self._rooms.summaries(me.user, payload.cursor)
+        return {"ok": True, "rooms": to_builtins(self._access.visible(me, page)), "next": following}
 
     @event("room")
     async def room(self, client: Client, payload: payloads.RoomPayload) -> Ack:
@@ -242,9 +251,10 @@ class Chat(Namespace, path="/chat"):
         me = identity_of(client)
         where = conversation(payload, me.user)
         await self._access.check_read(client, where)
-        seq = await self._read_cursors.mark_read(where.room, me.user, payload.seq)
-        others = self.to(*where.audience, user_room(me.user)).except_(client.id)
-        await others.emit("read", {"room": where.room, "user": me.user, "seq": seq})
+        seq, moved = await self._read_cursors.mark_read(where.room, me.user, payload.seq)
+        if moved:
+            others = self.to(*where.audience, user_room(me.user)).except_(client.id)
+            await others.emit("read", {"room": where.room, "user": me.user, "seq": seq})
         return {"ok": True}
 
     async def _sender(self, client: Client, place: payloads.Place) -> tuple[Identity, Conversation]:

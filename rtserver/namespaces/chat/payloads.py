@@ -57,12 +57,13 @@ class MessagePayload(Place, frozen=True, kw_only=True, rename="camel"):
 
 
 class EditPayload(Place, frozen=True, kw_only=True):
-    """`edit`: without `data`, the data stays; null removes it."""
+    """`edit`: without `data`, the data stays; null removes it. `rev`: that of the message that the user saw."""
 
     id: Token
     text: str
     data: Any = UNSET
     mentions: Annotated[list[UserId], Meta(max_length=50)] | None = None
+    rev: Seq | None = None
 
 
 class DeletePayload(Place, frozen=True, kw_only=True):
@@ -128,8 +129,10 @@ class SearchPayload(Struct, frozen=True):
     limit: Limit = 20
 
 
-class EmptyPayload(Struct, frozen=True):
-    """`rooms`: `{}` or no payload."""
+class RoomsPayload(Struct, frozen=True):
+    """`rooms`: the last active first. `cursor`: `next` of the previous page."""
+
+    cursor: Annotated[str, Meta(min_length=1, max_length=1000, pattern=r"\A[^\x00]+\Z")] | None = None
 
 
 class OnlinePayload(Struct, frozen=True):
@@ -138,5 +141,5 @@ class OnlinePayload(Struct, frozen=True):
     users: Annotated[list[UserId], Meta(max_length=1000)] | None = None
 
 
-EMPTY = EmptyPayload()
+LAST_ACTIVE = RoomsPayload()
 EVERYBODY_NEAR = OnlinePayload()

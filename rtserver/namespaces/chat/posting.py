@@ -17,12 +17,13 @@ from typing import Any, NamedTuple
 from msgspec import to_builtins
 from msgspec.structs import replace
 
-from rtserver.errors import NotFound
+from rtserver.errors import NotFound, RateLimited
 from rtserver.ingest.commands import MessageRequest
 from rtserver.namespaces.chat.content import clean_data, clean_text
 from rtserver.namespaces.chat.conversation import Conversation, backend_conversation, direct_room, pair_of
 from rtserver.namespaces.chat.interfaces import MentionNotifier, MessageStore, RoomStore
 from rtserver.namespaces.chat.mentions import Mentions, named_in
+from rtserver.rate_limit import Rate
 from rtserver.sio.namespace.namespace import Namespace
 from rtserver.store.messages.records import Author, Draft, Member, Message
 
@@ -46,12 +47,13 @@ class Poster:
         notifier: MentionNotifier | None,
         *,
         max_text: int,
+        mention_rate: Rate | None = None,
     ) -> None:
         self._namespace = namespace
         self._messages = messages
         self.direct_rooms = DirectRooms(rooms)
         self._max_text = max_text
-        self.mentions = Mentions(messages, rooms, notifier)
+        self.mentions = Mentions(messages, rooms, notifier, mention_rate)
 
     @staticmethod
     def draft_of(request: MessageRequest) -> Draft:
@@ -87,8 +89,29 @@ class Poster:
         return posted
 
     async def post_from_client(self, draft: Draft, where: Conversation, *, except_sid: str) -> Posted:
-        """Post the message of a client; the socket `except_sid` gets the ack in place of the broadcast."""
-        return await self._save(await self._prepare(self._clean(draft), where), where, (except_sid,))
+        """Post the message of a client; the socket `except_sid` gets the ack in place of the broadcast.
+
+        Raises `RateLimited` for a user who mentions too many others.
+        """
+        ready = await self._prepare(self._clean(draft), where)
+        counted = await self._count_mentions(ready)
+        new = False
+        try:
+            posted = await self._save(ready, where, (except_sid,))
+            new = posted.new
+        finally:
+            if not new:  # what failed will be repeated, and a repeat notifies nobody again
+                self.mentions.give_back(draft.author.id, counted)
+        return posted
+
+    async def _count_mentions(self, draft: Draft) -> int:
+        """Count the notifications that the message will cause; raises `RateLimited`, but not for a repeat."""
+        try:
+            return self.mentions.spend(draft.author.id, draft.mentions or ())
+        except RateLimited:
+            if await self._messages.knows(draft):
+                return 0
+            raise
 
     def _clean(self, draft: Draft) -> Draft:
         return replace(draft, text=clean_text(draft.text, self._max_text), data=clean_data(draft.data))

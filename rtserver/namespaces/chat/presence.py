@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import structlog
 
+from rtserver.answer_size import fitting
 from rtserver.cluster.partial_results import PartialSet
 from rtserver.errors import EventError
 from rtserver.identity import user_room
@@ -17,6 +18,7 @@ from rtserver.namespaces.chat.conversation import partner_in
 from rtserver.namespaces.chat.interfaces import Presence, RoomStore
 from rtserver.sio.client.client import Client
 from rtserver.sio.namespace.namespace import Namespace
+from rtserver.telemetry.trouble_log import TroubleLog
 
 ANSWER_LIMIT = 1000
 """Users in one answer of `in_rooms_of`."""
@@ -29,6 +31,7 @@ class Online:
     def __init__(self, presence: Presence, rooms: RoomStore) -> None:
         self._presence = presence
         self._rooms = rooms
+        self._trouble = TroubleLog(log, "presence_failed", "presence_works")
 
     async def connected(self, client: Client, user: str) -> None:
         """Report a new connection of `user`. A failure is logged, not raised."""
@@ -43,7 +46,7 @@ class Online:
         try:
             return await self._presence.online(users)
         except EventError as error:
-            log.warning("presence_failed", error=error.message)
+            self._trouble.failed(error.message)
             return PartialSet(partial=True)
 
     async def among(self, users: Sequence[str]) -> dict[str, Any]:
@@ -57,13 +60,15 @@ class Online:
         Raises `Unavailable`.
         """
         online = await self._presence.online(await self._rooms.neighbours(user))
-        return {"online": sorted(online)[:ANSWER_LIMIT], **partial_field(online)}
+        return {"online": fitting(sorted(online)[:ANSWER_LIMIT]), **partial_field(online)}
 
     async def _logged(self, report: Awaitable[None]) -> None:
         try:
             await report
         except EventError as error:
-            log.warning("presence_failed", error=error.message)
+            self._trouble.failed(error.message)
+        else:
+            self._trouble.worked()
 
 
 class MaybePartial(Protocol):
@@ -82,14 +87,16 @@ class PresenceAnnouncer:
     def __init__(self, namespace: Namespace, rooms: RoomStore) -> None:
         self._namespace = namespace
         self._rooms = rooms
+        self._trouble = TroubleLog(log, "presence_not_announced", "presence_announced")
 
     async def announce(self, user: str, online: bool) -> None:
         """Emit `presence`. A failure to read the user's rooms is logged, not raised."""
         try:
             audience = audience_of(user, await self._rooms.rooms_of(user))
         except EventError as error:
-            log.warning("presence_not_announced", user=user, error=error.message)
+            self._trouble.failed(error.message, user=user)
             return
+        self._trouble.worked()
         if audience:  # an operator without rooms would address the whole namespace
             others = self._namespace.to(*audience).except_(user_room(user))
             await others.emit("presence", {"user": user, "online": online})

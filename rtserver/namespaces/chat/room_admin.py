@@ -13,6 +13,7 @@ from typing import Any
 from msgspec import to_builtins
 from msgspec.structs import replace
 
+from rtserver.answer_size import fitting
 from rtserver.errors import NotFound
 from rtserver.identity import user_room
 from rtserver.namespaces.chat.access import MEMBERS, Access, has_role_for
@@ -95,7 +96,8 @@ class RoomAdmin:
         found = await self._rooms.members(room_conversation(room).room, after=after, limit=limit + 1)
         if not found and await self._settings.find(room) is None:
             raise NotFound("There is no such room")
-        return found[:limit], found[limit - 1].id if len(found) > limit else None
+        page = fitting(found[:limit])
+        return list(page), page[-1].id if len(found) > len(page) else None
 
     async def on_room_changed(self, room: str, policy: bool) -> None:
         """Handle a change of a room, made here or on another server. `policy`: whether the policy changed."""

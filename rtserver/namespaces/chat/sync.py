@@ -4,7 +4,8 @@ The steps, each for all rooms of the call: resolve the names, enter the rooms, r
 
 1. The state of a room (`last_seq`, `rev`) is read before its messages and changes. An event that happens in between
    may arrive twice, but is never missed. For the same reason the socket joins before the state is read.
-2. A call is bounded: rooms by its payload, messages by `TOTAL`. A room with unread rest is marked with `more`.
+2. A call is bounded: rooms by its payload, messages by `TOTAL` and by the bytes that an answer may have. A room with
+   unread rest is marked with `more`. A message that alone exceeds the bytes goes in an answer of its own.
 3. A room that is refused gets `{"error": …}`; the others are answered all the same.
 """
 
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 
 from msgspec import to_builtins
 
+from rtserver.answer_size import ANSWER_BYTES, size_of
 from rtserver.errors import EventError, RoomNotJoined
 from rtserver.identity import Identity
 from rtserver.namespaces.chat.access import Access
@@ -27,6 +29,8 @@ from rtserver.store.messages.records import Message, ReadState
 
 TOTAL = 1000
 """Messages in one answer, new and changed ones together."""
+ROOM_BYTES = 130
+"""Bytes of a room's part of the answer beside its name and its messages."""
 
 NEW_ROOM = ReadState("", 0, 1, 0, 0, 0, 0, member=False)
 """The state of a room that has no row yet."""
@@ -44,18 +48,27 @@ class _Room(NamedTuple):
 
 
 class _Budget:
-    """The messages that one call may still read: `total` in all, `per_room` in a room."""
+    """What one call may still read: `total` messages in all, `per_room` in a room, and `size` bytes."""
 
-    def __init__(self, total: int, per_room: int) -> None:
-        self._left = total
+    def __init__(self, total: int, per_room: int, size: int) -> None:
+        self._total, self._left = total, total
         self._per_room = per_room
+        self.size = size
 
     @property
     def for_room(self) -> int:
-        return min(self._left, self._per_room)
+        return min(self._left, self._per_room) if self.size > 0 else 0
 
-    def spend(self, count: int) -> None:
-        self._left -= count
+    @property
+    def untouched(self) -> bool:
+        """Whether no message was read yet: the first one goes, whatever its size."""
+        return self._left == self._total
+
+    def spend(self, messages: Sequence[Message], limit: int, *, more: bool) -> None:
+        """Count a page that may have had `limit` messages. `more`: it did not end at the end of the room."""
+        self._left -= len(messages)
+        ended_at_bytes = more and len(messages) < limit
+        self.size = 0 if ended_at_bytes else self.size - size_of(messages)
 
 
 class RoomSync:
@@ -73,8 +86,10 @@ class RoomSync:
         entered, refused = await self._enter(client, me, rooms, states, join=payload.join)
         if payload.join:  # rule 1: the states above are older than the joins
             states = await self._read_states(me, entered)
-        missed = await self._read(client, entered, states, _Budget(TOTAL, payload.limit))
-        return {**invalid, **refused, **missed}
+        answers: _Answers = {**invalid, **refused}
+        room_for_messages = ANSWER_BYTES - size_of(answers) - sum(ROOM_BYTES + size_of(room.name) for room in entered)
+        missed = await self._read(client, entered, states, _Budget(TOTAL, payload.limit, max(1, room_for_messages)))
+        return answers | missed
 
     async def read_state(self, client: Client, me: Identity, where: Conversation) -> ReadState:
         """The user's state in a room that the socket has just joined.
@@ -128,21 +143,28 @@ class RoomSync:
             except RoomNotJoined as error:
                 answers[room.name] = _refusal(error)
                 continue
-            answers[room.name] = missed = await self._missed(room.where.room, state, room.position, budget.for_room)
-            budget.spend(len(missed["messages"]) + len(missed["changed"]))
+            answers[room.name] = await self._missed(room.where.room, state, room.position, budget)
         return answers
 
-    async def _missed(self, room: str, state: ReadState, position: int | Position, limit: int) -> dict[str, Any]:
+    async def _missed(self, room: str, state: ReadState, position: int | Position, budget: _Budget) -> dict[str, Any]:
         seq, rev = (position.seq, position.rev) if isinstance(position, Position) else (position, None)
         changed: list[Message] = []
         messages: list[Message] = []
         more_changed, more = False, state.last_seq > seq
+        limit = budget.for_room
         if rev is not None and state.rev > rev:
             more_changed = True
             if limit > 0:
-                changed, more_changed = await self._messages.changed(room, rev=rev, upto=seq, limit=limit)
-        if more and limit > len(changed):
-            messages, more = await self._messages.history(room, before=None, after=seq, limit=limit - len(changed))
+                changed, more_changed = await self._messages.changed(
+                    room, rev=rev, upto=seq, limit=limit, size=budget.size, oversized=budget.untouched
+                )
+                budget.spend(changed, limit, more=more_changed)
+        limit = min(budget.for_room, limit - len(changed))
+        if more and limit > 0:
+            messages, more = await self._messages.history(
+                room, before=None, after=seq, limit=limit, size=budget.size, oversized=budget.untouched
+            )
+            budget.spend(messages, limit, more=more)
         return {
             "messages": to_builtins(messages),
             "changed": to_builtins(changed),

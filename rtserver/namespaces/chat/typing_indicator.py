@@ -2,7 +2,9 @@
 
 1. Typing lasts `TYPING_SECONDS` after the last `typing: true`. It ends earlier with `typing: false`, a message, leaving
    the room or a disconnect. Every audience that received the beginning receives the end.
-2. Each instance watches its own clients. All entries last equally long, so they expire in the order of the dict: one
+2. Who starts and stops all the time is announced `CHANGES` times: a start beyond that is not, and a stop is left to the
+   expiry. So a small event of one client does not become an event for everybody as often as it is sent.
+3. Each instance watches its own clients. All entries last equally long, so they expire in the order of the dict: one
    timer is enough, and a keystroke costs one move in a dict.
 """
 
@@ -13,11 +15,17 @@ from dataclasses import dataclass
 
 from rtserver.identity import user_room
 from rtserver.namespaces.chat.conversation import Conversation
+from rtserver.rate_limit import Rate, TokenBuckets
 from rtserver.sio.client.client import Client
 from rtserver.sio.namespace.namespace import Namespace
 from rtserver.tasks import Tasks
 
 TYPING_SECONDS = 6.0
+CHANGES = Rate(2, 2.0)
+"""Changes of one user in one conversation that are broadcast."""
+MAX_CHANGING = 10_000
+"""Users and conversations whose changes are counted."""
+NEVER = float("-inf")
 REPEAT_SECONDS = 2.0
 """A client may send `typing: true` with every keystroke; it is broadcast this often, in seconds."""
 TIMER_SLACK = 0.25
@@ -30,7 +38,7 @@ _Key = tuple[str, str]  # room, user
 
 @dataclass(slots=True)
 class _Entry:
-    """`ends` and `announced_at` are times of the event loop."""
+    """`ends` and `announced_at` are times of the event loop; `NEVER`: the others were not told."""
 
     sid: str
     audience: tuple[str, ...]
@@ -46,6 +54,7 @@ class TypingIndicator:
         self._entries: dict[_Key, _Entry] = {}
         self._by_client: dict[str, dict[_Key, None]] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._changes = TokenBuckets(CHANGES, MAX_CHANGING)
         self._tasks = Tasks()
 
     def __len__(self) -> int:
@@ -57,7 +66,9 @@ class TypingIndicator:
             return
         now = asyncio.get_running_loop().time()
         known = self._remove((where.room, user))
-        announced_at = known.announced_at if known is not None and now - known.announced_at < REPEAT_SECONDS else now
+        announced_at = NEVER if known is None else known.announced_at
+        if now - announced_at >= REPEAT_SECONDS and self._may_change(where.room, user):
+            announced_at = now
         self._add((where.room, user), _Entry(client.id, where.audience, now + TYPING_SECONDS, announced_at))
         if announced_at == now:
             await self._broadcast(where.audience, where.room, user, typing=True)
@@ -67,8 +78,9 @@ class TypingIndicator:
 
     async def stop(self, user: str, where: Conversation) -> None:
         """Stop typing at the client's request. Broadcast in any case: it may have started on another instance."""
-        self._remove((where.room, user))
-        await self._broadcast(where.audience, where.room, user, typing=False)
+        if self._may_change(where.room, user):
+            self._remove((where.room, user))
+            await self._broadcast(where.audience, where.room, user, typing=False)
 
     async def end(self, room: str, user: str) -> None:
         """Stop typing because of a message or of leaving the room; does nothing where the user did not type."""
@@ -90,8 +102,11 @@ class TypingIndicator:
 
     async def _end(self, key: _Key) -> None:
         entry = self._remove(key)
-        if entry is not None:
+        if entry is not None and entry.announced_at != NEVER:
             await self._broadcast(entry.audience, *key, typing=False)
+
+    def _may_change(self, room: str, user: str) -> bool:
+        return not self._changes.take(f"{room}\0{user}")
 
     async def _broadcast(self, audience: tuple[str, ...], room: str, user: str, *, typing: bool) -> None:
         """To all but the user's own devices. A start is volatile, as it is repeated; an end is not."""

@@ -19,6 +19,7 @@ from rtserver.sio.client.client import Client
 from rtserver.sio.namespace.namespace import Namespace, event, server_event
 from rtserver.store.notifications.records import Unread
 from rtserver.tasks import Tasks
+from rtserver.telemetry.trouble_log import TroubleLog
 
 PATH = "/notifications"
 MAX_DEVICE = 64
@@ -50,6 +51,7 @@ class Notifications(Namespace, path=PATH):
         self._receipt_timeout = receipt_timeout
         self._redeliveries: dict[str, Redelivery] = {}
         self._tasks = Tasks()
+        self._trouble = TroubleLog(log, "unread_not_told", "unread_told")
 
     async def on_connect(self, client: Client) -> None:
         """Reject an invalid device name."""
@@ -61,7 +63,9 @@ class Notifications(Namespace, path=PATH):
         try:
             await client.emit("unread", to_builtins(await self._store.open_inbox(user)))
         except EventError as error:
-            log.warning("unread_not_told", user=user, error=error.message)
+            self._trouble.failed(error.message, user=user)
+        else:
+            self._trouble.worked()
 
     async def on_disconnect(self, client: Client, reason: str) -> None:
         """Stop watching the acks of the device."""

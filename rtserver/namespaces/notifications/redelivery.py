@@ -20,6 +20,7 @@ from rtserver.sio.broadcast.recipient import AckResult
 from rtserver.sio.client.client import Client
 from rtserver.store.notifications.records import Notification
 from rtserver.tasks import TaskSpawner
+from rtserver.telemetry.trouble_log import TroubleLog
 
 MAX_UNACKED = 100
 """Pushes of one device that are watched; beyond, the oldest is given up."""
@@ -29,7 +30,7 @@ BACKOFF_FACTORS = (1, 3, 9)
 Record = Callable[[str, int], Awaitable[None]]
 Reload = Callable[[str], Awaitable[Notification | None]]
 
-log = structlog.get_logger("rtserver.notifications")
+_trouble = TroubleLog(structlog.get_logger("rtserver.notifications"), "receipt_not_saved", "receipt_saved")
 
 
 @dataclass(slots=True)
@@ -131,4 +132,6 @@ async def _logged(work: Awaitable[None]) -> None:
     try:
         await work
     except EventError as error:
-        log.warning("receipt_not_saved", error=error.message)
+        _trouble.failed(error.message)
+    else:
+        _trouble.worked()

@@ -16,7 +16,7 @@ from rtserver.engine.session.prepared_message import PreparedMessage
 from rtserver.errors import TooLarge
 from rtserver.identity import Identity
 from rtserver.protocol import packets
-from rtserver.rate_limit import TokenBucket
+from rtserver.rate_limit import Buckets
 from rtserver.sio.broadcast.adapter import AckTimeout
 from rtserver.sio.broadcast.encoding import MESSAGE, encode_packet
 from rtserver.sio.broadcast.operator import DEFAULT_ACK_TIMEOUT, check_event_name
@@ -77,7 +77,7 @@ class Client(ClientFlags):
         self.rooms: set[str] = set()
         self.data: dict[str, Any] = {}
         self.user_session: Any = {}
-        self.buckets: dict[str, TokenBucket] | None = None
+        self.buckets: Buckets | None = None
         self.event_queue = EventQueue(connection.server)
         self._held: list[PreparedMessage] = []
         self._acks: dict[int, Callable[[AckResult], None]] | None = None
@@ -228,9 +228,16 @@ class Client(ClientFlags):
         """Answer the client's event that came with the ack id `id`."""
         text = packets.encode_ack(self.namespace_name, values, id) if self.state is State.CONNECTED else None
         if text is not None:
-            self.outbox.send_text(MESSAGE + text)
+            self.outbox.send_answer(MESSAGE + text)
         else:
-            self.send(encode_packet(packets.ACK, self.namespace_name, values, id))
+            self.answer(encode_packet(packets.ACK, self.namespace_name, values, id))
+
+    def answer(self, message: PreparedMessage) -> None:
+        """Send the encoded answer to an event."""
+        if self.state is State.CONNECTED:
+            self.outbox.push_answer(message)
+        else:
+            self.send(message)
 
     async def request_ack(self, args: list[Any], timeout: float, compress: bool = True) -> list[Any]:
         """Send `[event, *args]` and return all values of its ack; raises `AckTimeout` after `timeout` seconds.

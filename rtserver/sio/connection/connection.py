@@ -166,7 +166,9 @@ class Connection(JoinedNamespaces):
 
     def reject(self, reason: str) -> None:
         """Close the session because of a protocol error."""
-        log.info("packet_rejected", reason=reason, session=self.id, address=self.handshake.address)
+        log.info(
+            "packet_rejected", reason=reason, session=self.engine_session.public_id, address=self.handshake.address
+        )
         self.server.metrics.rejected("packet")
         self.close(Reason.PARSE_ERROR)
 

@@ -75,6 +75,7 @@ class Deadline(Timer):
 
     def _end(self, reason: str) -> None:
         connection = self._connection
-        log.info("connection_ended", reason=reason, session=connection.id, address=connection.handshake.address)
+        session = connection.engine_session.public_id
+        log.info("connection_ended", reason=reason, session=session, address=connection.handshake.address)
         connection.server.metrics.ended(reason)
         connection.close(connection.server.reason.SERVER_DISCONNECT)

@@ -2,8 +2,9 @@
 
 As with Node's `allowEIO3` (https://github.com/socketio/socket.io-protocol/tree/v4):
 1. Every client joins `/` without a CONNECT, where that namespace exists.
-2. The id of a socket is derived from the session id: the same in `/`, and `/chat#<session id>` elsewhere. The client
-   derives it too. So a peer that learns such an id knows the session id, and can act for that session.
+2. The id of a socket is derived from the session id. The client does it too, from the whole id: the same in `/`, and
+   `/chat#<session id>` elsewhere. The server does it from the public part alone, as everybody who knew the whole id
+   could act for that session. So the client has `<id>.<secret>` where everybody else has `<id>`.
 3. CONNECT carries a query string, which becomes `auth`. Its answer has no payload.
 4. CONNECT_ERROR carries the data of the error alone, or else its message.
 """
@@ -45,7 +46,8 @@ class Eio3Connection(Connection):
             self._start_connect(ROOT, self.handshake)
 
     def new_id(self, nsp: str) -> str:
-        return self.id if nsp == ROOT else f"{nsp}#{self.id}"
+        public_id = self.engine_session.public_id
+        return public_id if nsp == ROOT else f"{nsp}#{public_id}"
 
     def _receive(self, message: str | bytes) -> None:
         if isinstance(message, str) and message.startswith("0/") and self._assembler is None:

@@ -3,7 +3,9 @@
 1. A second CONNECT to a namespace that is connected or connecting closes the session.
 2. The rate of CONNECTs is limited to what a client needs that joins all its namespaces, as each costs the check of a
    token and a log line.
-3. Leaving a namespace and joining it again does not refill the rate limits of its events.
+3. Leaving a namespace and joining it again, by this connection or another, refills no rate limit
+   (`rtserver.sio.dispatch.rate_limits`). What is left of the rate of CONNECTs goes to the next connection from the
+   address.
 4. A rejected connection (see `limits.connection_limits`) receives CONNECT_ERROR on its first CONNECT, and is closed
    one second later.
 5. The disconnect handler of a client runs at once, as in Node: a running handler may be waiting for just this. That one
@@ -23,7 +25,6 @@ import structlog
 from rtserver.errors import Refused
 from rtserver.ids import new_sid
 from rtserver.protocol import packets
-from rtserver.rate_limit import Rate, TokenBucket
 from rtserver.sio.connection.connect import admit
 from rtserver.sio.connection.deadline import Deadline
 from rtserver.sio.dispatch import dispatcher
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger("rtserver.sio")
 
 MAX_LEFT_NAMESPACES = 64
-"""Namespaces that a connection has left and that are remembered for rules 3 and `connection` 1."""
+"""Namespaces that a connection has left and that are remembered for rule 1 of `connection`."""
 
 
 class JoinedNamespaces:
@@ -64,9 +65,9 @@ class JoinedNamespaces:
         """Clients registered with the server, including those that are connecting or leaving."""
         self._clients: dict[str, Client] = {}
         self._connecting: dict[str, asyncio.Task[Any] | None] = {}
-        self._connect_bucket = TokenBucket(Rate(server.limits.max_namespaces), time.monotonic())
-        self._left: dict[str, dict[str, TokenBucket] | None] = {}
-        """The namespaces that were left, with the buckets of their events (rule 3)."""
+        self._connect_bucket = server.connection_limiter.connects_of(handshake.address)
+        self._left: dict[str, None] = {}
+        """The namespaces that were left."""
         self._closing = False
         self._deadline = Deadline(self, server.limits.connect_timeout, server.identity_leeway)
 
@@ -143,7 +144,7 @@ class JoinedNamespaces:
     def _accept(self, client: Client) -> None:
         nsp = client.namespace_name
         self._clients[nsp] = client
-        client.buckets = self._left.pop(nsp, None)
+        self._left.pop(nsp, None)
         self.server.room_table(nsp, client.handler.room_presence).add(client)
         self.server.metrics.namespace_connected(client.handler.label)
         self.push(self.server.encode_packet(packets.CONNECT, nsp, self._connect_payload(client)))
@@ -173,8 +174,9 @@ class JoinedNamespaces:
     def session_closed(self, reason: str) -> None:
         """The session has ended: remove all clients."""
         self.closed = True
-        self.server.engine.logger.info("%s: session closed (%s)", self.id, reason)
+        self.server.engine.logger.info("%s: session closed (%s)", self.engine_session.public_id, reason)
         self.server.connection_limiter.release(self.slot)
+        self.server.connection_limiter.keep_connects(self.handshake.address, self._connect_bucket)
         self._deadline.cancel()
         for client in self.clients:
             self._remove_client(client, reason)
@@ -184,7 +186,8 @@ class JoinedNamespaces:
         """Take a client out of all broadcasts, and run its disconnect handler (rule 5)."""
         nsp = client.namespace_name
         del self._clients[nsp]
-        self._left[nsp] = client.buckets
+        self._left[nsp] = None
+        self.server.event_limiter.client_left(client)
         if len(self._left) > MAX_LEFT_NAMESPACES:
             del self._left[next(iter(self._left))]
         self.server.metrics.namespace_disconnected(client.handler.label)

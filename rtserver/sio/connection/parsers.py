@@ -32,7 +32,7 @@ class MsgpackClient(Client):
     __slots__ = ()
 
     def send_ack(self, id: int, values: list[Any]) -> None:
-        self.send(self.connection.server.encode_packet(packets.ACK, self.namespace_name, values, id))
+        self.answer(self.connection.server.encode_packet(packets.ACK, self.namespace_name, values, id))
 
 
 @dataclass(frozen=True, slots=True)

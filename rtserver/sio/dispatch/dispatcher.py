@@ -2,6 +2,8 @@
 
 1. An exception of a handler becomes an error ack, a refused CONNECT or a log line. None leaves this module.
 2. No traceback and no text of an unexpected exception reaches a client.
+3. An event counts as handled once the client has taken enough of its answers, see
+   `rtserver.engine.session.backpressure`.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import structlog
 
 from rtserver.engine.session.prepared_message import PreparedMessage
-from rtserver.errors import ConfigError, EventError, Internal, RateLimited, Refused, RtServerError
+from rtserver.errors import ConfigError, EventError, Internal, RateLimited, Refused, RtServerError, Unavailable
 from rtserver.identity import Identity
 from rtserver.protocol import packets
 from rtserver.sio.broadcast.encoding import Encode
@@ -50,6 +52,8 @@ def handle_event(client: ClientContext, args: list[Any], id: int | None) -> Awai
     Returns None when the handler has finished, else an awaitable for the rest (see `HandlerResult`).
     """
     started = time.perf_counter()
+    if started > client.connection.server.engine.wheel.late_at and _given_up(client):
+        return None
     code: str | None = None
     try:
         result = client.handler.event(client, args)
@@ -61,7 +65,13 @@ def handle_event(client: ClientContext, args: list[Any], id: int | None) -> Awai
     except (Exception, asyncio.CancelledError) as error:  # the error boundary
         code = _failed(client, args, id, error)
     client.connection.server.metrics.event_in(client.handler.label, time.perf_counter() - started, code)
-    return None
+    return client.outbox.answers_taken() if client.outbox.send is None else None
+
+
+def _given_up(client: ClientContext) -> bool:
+    """Whether the client is lost, now that a stalled process judges the heartbeats before it goes on."""
+    client.connection.server.engine.wheel.catch_up()
+    return client.connection.closed
 
 
 async def _finish(
@@ -73,12 +83,15 @@ async def _finish(
         result = await with_timeout(server.limits.handler_timeout, server.engine.wheel, handling)
         if id is not None and result is not NO_ACK:
             client.send_ack(id, ack_values(result))
+        del result  # it may be large, and the client may take long for it
     except Exception as error:  # the error boundary
         code = _failed(client, args, id, error)
     except asyncio.CancelledError as error:
         code = _failed(client, args, id, _as_failure(error))
     finally:
         server.metrics.event_in(client.handler.label, time.perf_counter() - started, code)
+    if client.outbox.send is None and (taken := client.outbox.answers_taken()) is not None:
+        await taken
 
 
 def _failed(client: ClientContext, args: list[Any], id: int | None, error: BaseException) -> str:
@@ -90,8 +103,8 @@ def _failed(client: ClientContext, args: list[Any], id: int | None, error: BaseE
         log.error("handler_failed", namespace=client.namespace_name, event_name=name, sid=client.id, exc_info=error)
         error = Internal()
     else:
-        # A flood of events must not become a flood of log lines.
-        log_rejection = log.debug if isinstance(error, RateLimited) else log.info
+        # A flood of events must not become a flood of log lines; whatever is unavailable has a line of its own.
+        log_rejection = log.debug if isinstance(error, RateLimited | Unavailable) else log.info
         log_rejection(
             "event_rejected", namespace=client.namespace_name, event_name=name, code=error.code, sid=client.id
         )

@@ -13,7 +13,7 @@ from rtserver.sio.broadcast.interfaces import AdapterContext
 from rtserver.sio.broadcast.recipient import PublicHandshake, Recipient
 
 if TYPE_CHECKING:
-    from rtserver.rate_limit import TokenBucket
+    from rtserver.rate_limit import Buckets
     from rtserver.sio.broadcast.adapter import Adapter
     from rtserver.sio.broadcast.operator import Operator
     from rtserver.sio.broadcast.room_presence import RoomPresence
@@ -125,6 +125,8 @@ class ServerContext(AdapterContext, Protocol):
 class ClientConnection(Protocol):
     """The connection of a client, as the handlers of its events see it."""
 
+    closed: bool
+
     @property
     def server(self) -> ServerContext: ...
 
@@ -133,7 +135,7 @@ class ClientContext(Recipient, Protocol):
     """A client as dispatch sees it (`rtserver.sio.client.client.Client`)."""
 
     handler: Handler[Any]
-    buckets: dict[str, TokenBucket] | None
+    buckets: Buckets | None
 
     @property
     def connection(self) -> ClientConnection: ...

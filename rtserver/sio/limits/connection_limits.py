@@ -3,19 +3,22 @@
 1. A rejected connection is opened, receives CONNECT_ERROR on its first CONNECT and is closed one second later. Stock
    clients then do not reconnect by themselves, as they would after a refused handshake.
 2. A rejected connection counts toward no limit. At most `MAX_REJECTED` may be open; further ones get an HTTP error.
-3. IPv6 addresses count by their network of 64 bits, as one customer has all of it.
+3. CONNECT packets are limited for each connection. As it may be closed and opened again, a connection that had many
+   leaves its bucket to the next one from its address, until the bucket is full.
+4. IPv6 addresses count by their network of 64 bits, as one customer has all of it.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from rtserver.engine.http.responses import FORBIDDEN, Refusal
 from rtserver.errors import Refused
 from rtserver.protocol.addresses import normal_address
-from rtserver.rate_limit import TokenBuckets
+from rtserver.rate_limit import Buckets, KeptBuckets, Rate, TokenBucket, TokenBuckets
 
 if TYPE_CHECKING:
     from rtserver.sio.limits.limits import Limits
@@ -24,6 +27,7 @@ MESSAGE = "Too many connections"
 MAX_REJECTED = 1000
 """Rejected connections that may be open."""
 
+CONNECT = "CONNECT"
 MAX_ADDRESSES = 10_000
 """Addresses whose connect rate is tracked; beyond it, the one seen longest ago is forgotten."""
 
@@ -52,6 +56,8 @@ class ConnectionLimiter:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._rates = TokenBuckets(limits.connect_rate, MAX_ADDRESSES) if limits.connect_rate is not None else None
+        self._connect_packets = Rate(limits.max_namespaces)
+        self._kept_connects = KeptBuckets(MAX_ADDRESSES)
         self._by_address = self._rates is not None or limits.max_connections_per_ip > 0
         self.connections = 0
         self.rejected = 0
@@ -81,6 +87,20 @@ class ConnectionLimiter:
         wait = self._rates.take(address) if self._rates is not None else 0.0
         return TooManyConnections("rate", retryAfter=round(wait, 3)) if wait else None
 
+    def connects_of(self, address: str) -> TokenBucket:
+        """The bucket for the CONNECT packets of a new connection: one that was left, or a full one (rule 3)."""
+        now = time.monotonic()
+        kept = self._kept_connects.take(network_of(address), now) if self._kept_connects else None
+        return kept[CONNECT] if kept is not None else TokenBucket(self._connect_packets, now)
+
+    def keep_connects(self, address: str, bucket: TokenBucket) -> None:
+        """A connection was closed, with this bucket for its CONNECT packets."""
+        now = time.monotonic()
+        if bucket.full_at > now:
+            left = Buckets()
+            left[CONNECT] = bucket
+            self._kept_connects.keep(network_of(address), left, now)
+
     def identify(self, slot: ConnectionSlot, user: str) -> None:
         """Count the connection toward the limit of `user`; raises `TooManyConnections`."""
         limit = self._limits.max_connections_per_user
@@ -104,7 +124,7 @@ class ConnectionLimiter:
 
 
 def network_of(address: str) -> str:
-    """The network that an address counts as (rule 3)."""
+    """The network that an address counts as (rule 4)."""
     normal = normal_address(address)
     if normal is None or ":" not in normal:
         return normal or address

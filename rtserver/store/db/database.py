@@ -6,18 +6,27 @@ Knows nothing of tables. Every statement of the store runs inside `transaction()
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rtserver import private_files
 from rtserver.errors import ConfigError
-from rtserver.store.db import migrate, postgres, sqlite
+from rtserver.store.db import migrate
 from rtserver.store.db.dialects import EnginePair
-from rtserver.store.db.errors import translated
+from rtserver.store.db.errors import new_trouble_log, translated
 from rtserver.store.db.migrate import Migration
+from rtserver.store.db.write_probe import WriteProbe
+
+_POSTGRES = ("postgres", "postgresql", "postgresql+asyncpg", "postgresql+psycopg", "postgresql+psycopg2")
+_SQLITE = ("sqlite", "sqlite+aiosqlite")
+_SPARE_BYTES = 1 << 20
 
 
 class Database:
@@ -29,18 +38,20 @@ class Database:
     def __init__(self, url: str, *, timeout: float = 10.0) -> None:
         self._url = url
         self._engines = _open_engines(url, timeout)
+        self._reads, self._writes = new_trouble_log(), new_trouble_log()
         self.commits = 0
+        self._write_probe = WriteProbe(self._write, lambda: self.commits)
 
     async def connect(self) -> None:
         """Create the folder of a SQLite file and check that the database answers; raises `Unavailable`."""
-        if not postgres.is_postgres(self._url):
-            with translated():
-                private_files.make_folder(sqlite.file_of(self._url).parent)
+        if (file := _file_of(self._url)) is not None:
+            with translated(self._writes):
+                private_files.make_folder(file.parent)
         await self.ping()
 
     async def close(self) -> None:
         """Close all connections. Safe to call twice."""
-        with translated():
+        with translated(self._reads, self._engines.errors):
             await self._engines.dispose()
 
     async def ping(self) -> None:
@@ -48,13 +59,25 @@ class Database:
         async with self.reading() as connection:
             await connection.execute(sa.text(self._engines.probe))
 
+    async def check(self) -> None:
+        """Raise `Unavailable` unless the database answers and takes writes; it has its tables by now."""
+        await self.ping()
+        await self._write_probe.check()
+
+    async def _write(self) -> None:
+        if (file := _file_of(self._url)) is not None:
+            with translated(self._writes):
+                await asyncio.to_thread(_check_space, file.parent)
+        async with self.transaction() as connection:
+            await connection.execute(sa.text(self._engines.write_probe))
+
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that may write: committed at the end, rolled back on any error.
 
         Raises the errors of `rtserver.store.db.errors`.
         """
-        with translated():
+        with translated(self._writes, self._engines.errors):
             async with asyncio.timeout(self._engines.deadline), self._engines.writer.begin() as connection:
                 yield connection
             self.commits += 1
@@ -62,7 +85,7 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """A connection for reading: each statement is its own snapshot and waits for no writer."""
-        with translated():
+        with translated(self._reads, self._engines.errors):
             async with asyncio.timeout(self._engines.deadline), self._engines.reader.connect() as connection:
                 yield connection
 
@@ -73,7 +96,7 @@ class Database:
         """
         engines = _open_engines(self._url, None)
         try:
-            with translated():
+            with translated(self._writes, engines.errors):
                 async with engines.writer.begin() as connection:
                     return await connection.run_sync(migrate.upgrade)
         finally:
@@ -84,9 +107,10 @@ class Database:
 
         Raises `ConfigError` where a newer rtserver has created the database, and `Unavailable`.
         """
-        file = None if postgres.is_postgres(self._url) else sqlite.file_of(self._url)
-        if file is not None and not file.exists():
-            with translated():
+        if (file := _file_of(self._url)) is not None and not file.exists():
+            from rtserver.store.db import sqlite  # see `_open_engines`
+
+            with translated(self._writes):
                 sqlite.check_creatable(file)
             return migrate.plan_from(None)
         async with self.reading() as connection:
@@ -98,9 +122,30 @@ class Database:
             return await connection.run_sync(migrate.is_due)
 
 
+def _check_space(folder: Path) -> None:
+    """Raise `OSError` where the disk is about to be full: what a probe writes may still fit when messages do not."""
+    if shutil.disk_usage(folder).free < _SPARE_BYTES:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 def _open_engines(url: str, timeout: float | None) -> EnginePair:
-    if postgres.is_postgres(url):
+    """Only the driver of this database is loaded: each of them takes a good part of the start."""
+    scheme = url.partition("://")[0].lower()
+    if scheme in _POSTGRES:
+        from rtserver.store.db import postgres
+
         return postgres.open_engines(url, timeout)
-    if url.startswith(("sqlite://", "sqlite+aiosqlite://")):
+    if scheme in _SQLITE:
+        from rtserver.store.db import sqlite
+
         return sqlite.open_engines(url, timeout)
     raise ConfigError(["the database URL must begin with sqlite:/// or postgresql://"])
+
+
+def _file_of(url: str) -> Path | None:
+    """The file of SQLite; None for Postgres."""
+    if url.partition("://")[0].lower() in _POSTGRES:
+        return None
+    from rtserver.store.db import sqlite
+
+    return sqlite.file_of(url)

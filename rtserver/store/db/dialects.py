@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.types import UserDefinedType
 
 from rtserver.protocol import json
+from rtserver.store.db.errors import DriverErrors
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql
@@ -25,8 +26,12 @@ class EnginePair:
     reader: AsyncEngine
     probe: str
     """A statement that fails when the database cannot be read."""
+    write_probe: str
+    """A statement that writes, and changes nothing; it fails on a full disk."""
     deadline: float | None
     """Seconds after which the caller gives up a transaction; None where the driver limits it."""
+    errors: DriverErrors = ()
+    """Those of the driver that SQLAlchemy passes on."""
 
     async def dispose(self) -> None:
         """Close all connections."""

@@ -21,14 +21,8 @@ from rtserver.errors import ConfigError
 from rtserver.store.db.dialects import EnginePair
 
 _CONNECTIONS = 10
-_SCHEMES = ("postgres", "postgresql", "postgresql+asyncpg", "postgresql+psycopg", "postgresql+psycopg2")
 # Options of libpq that asyncpg would send as server settings, which the server would reject.
 _IGNORED = frozenset({"channel_binding", "connect_timeout", "gssencmode", "keepalives"})
-
-
-def is_postgres(url: str) -> bool:
-    """Whether the URL names Postgres."""
-    return url.partition("://")[0].lower() in _SCHEMES
 
 
 def dsn_of(url: str) -> str:
@@ -56,7 +50,8 @@ def open_engines(url: str, timeout: float | None) -> EnginePair:
         hide_parameters=True,
     )
     reader = writer.execution_options(isolation_level="AUTOCOMMIT")
-    return EnginePair(writer, reader, "SELECT 1", timeout)
+    write = "UPDATE alembic_version SET version_num = version_num"
+    return EnginePair(writer, reader, "SELECT 1", write, timeout, (asyncpg.PostgresError, asyncpg.InterfaceError))
 
 
 def _connector(dsn: str, timeout: float | None) -> Callable[[], Awaitable[Any]]:

@@ -27,7 +27,7 @@ from rtserver.store.db.dialects import EnginePair
 
 _READERS = 4
 _WRITER_PRAGMAS = ("synchronous=FULL", "foreign_keys=ON", "journal_size_limit=67108864")
-_READER_PRAGMAS = ("query_only=ON",)
+_READER_PRAGMAS = ("query_only=ON", "cache_size=-512")
 _MIGRATION_SECONDS = 60.0
 _RETRY_SECONDS = 0.01
 _BESIDE = ("", "-wal", "-shm", "-journal")
@@ -61,9 +61,9 @@ def open_engines(url: str, timeout: float | None) -> EnginePair:
     writer = _engine(file, wait, 1, _WRITER_PRAGMAS)
     sa.event.listen(writer.sync_engine, "connect", lambda it, _: it.run_async(lambda driver: _to_wal(driver, wait)))
     sa.event.listen(writer.sync_engine, "begin", _begin_immediate)
-    return EnginePair(
-        writer, _engine(file, wait, _READERS, _READER_PRAGMAS), "SELECT count(*) FROM sqlite_master", None
-    )
+    reader = _engine(file, wait, _READERS, _READER_PRAGMAS)
+    # Unlike an UPDATE to the same value, it writes a page.
+    return EnginePair(writer, reader, "SELECT count(*) FROM sqlite_master", "PRAGMA user_version = 0", None)
 
 
 def _engine(file: Path, wait: float, size: int, pragmas: tuple[str, ...]) -> AsyncEngine:

@@ -16,18 +16,20 @@ executed twice. Execution therefore has to be idempotent; leases make duplicates
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from rtserver.answer_size import ANSWER_BYTES, fitting
 from rtserver.clock import iso, now_ms
 from rtserver.errors import Conflict
 from rtserver.store.db.column_types import checked_key, plain_json
 from rtserver.store.db.database import Database
 from rtserver.store.db.ids import Ids
+from rtserver.store.db.page_size import octets, room_for, within_room
 from rtserver.store.ingest.idempotency import KeyedRequest, enter, same_body
 from rtserver.store.schema.ingest import requests, scheduled
 
@@ -149,21 +151,26 @@ class Schedule:
     async def page(
         self, *, kind: str | None = None, key: str | None = None, failed: bool = False, after: str = "", limit: int = 50
     ) -> tuple[list[ScheduledItem], str | None]:
-        """A page by due time, and the cursor of the next page. `failed`: the parked items, not the waiting ones."""
-        state = scheduled.c.failed_at.is_not(None) if failed else scheduled.c.failed_at.is_(None)
-        query = sa.select(scheduled).where(state)
+        """A page by due time, and the cursor of the next page. `failed`: the parked items, not the waiting ones.
+
+        It ends before `limit` where the bytes of an answer do.
+        """
+        chosen: list[sa.ColumnElement[bool]] = [
+            scheduled.c.failed_at.is_not(None) if failed else scheduled.c.failed_at.is_(None)
+        ]
         if kind is not None:
-            query = query.where(scheduled.c.kind == checked_key(kind))
+            chosen.append(scheduled.c.kind == checked_key(kind))
         if key is not None:
-            query = query.where(scheduled.c.key == checked_key(key))
+            chosen.append(scheduled.c.key == checked_key(key))
         if after:
-            query = query.where(_after_cursor(after))
+            chosen.append(_after_cursor(after))
         limit = min(max(limit, 1), MAX_PAGE)
-        ordered = query.order_by(scheduled.c.due_at, scheduled.c.id).limit(limit + 1)
         async with self._db.reading() as connection:
-            rows = list(await connection.execute(ordered))
-        more = f"{rows[limit - 1].due_at}.{rows[limit - 1].id}" if len(rows) > limit else None
-        return [item_of(row) for row in rows[:limit]], more
+            query = _page(connection.dialect.name, chosen, limit)
+            rows = (await connection.execute(query, room_for(ANSWER_BYTES))).all()
+        page = fitting([item_of(row) for row in rows[:limit]])
+        more = bool(rows) and rows[0].found > len(page)
+        return [*page], f"{rows[len(page) - 1].due_at}.{page[-1].id}" if more else None
 
     async def cancel(self, id: str) -> bool:
         """Remove an item and its key; False where it does not exist. Raises `Conflict` while it is being executed."""
@@ -186,6 +193,15 @@ class Schedule:
     async def _change(self, id: str, **values: Any) -> None:
         async with self._db.transaction() as connection:
             await connection.execute(sa.update(scheduled).where(scheduled.c.id == id).values(**values))
+
+
+def _page(dialect: str, chosen: Sequence[sa.ColumnElement[bool]], limit: int) -> sa.Select[Any]:
+    size = octets(dialect, scheduled.c.body, scheduled.c.error).label("size")
+    near = sa.select(scheduled.c.id, scheduled.c.due_at, size).where(*chosen)
+    near = near.order_by(scheduled.c.due_at, scheduled.c.id).limit(limit + 1)
+    fit = within_room(near, lambda rows: [rows.due_at, rows.id])
+    query = sa.select(scheduled, fit.c.found).select_from(fit).join(scheduled, scheduled.c.id == fit.c.id)
+    return query.order_by(fit.c.due_at, fit.c.id)
 
 
 def item_of(row: Any) -> ScheduledItem:

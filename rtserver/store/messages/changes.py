@@ -6,6 +6,8 @@
 3. A rejected change is a result, not an error of the batch: the others are committed.
 4. Overwritten content is kept in the audit and nowhere else. The notifications that quote a deleted message are
    removed.
+5. An edit that is older than the stored message does not win: one whose author saw an earlier `rev`, and one that may
+   have waited in a stalled process while the message was edited elsewhere.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import sqlalchemy as sa
 from msgspec import UNSET, Struct
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from rtserver.clock import iso
 from rtserver.errors import Conflict, EventError, Forbidden, NotFound
 from rtserver.store.db.dialects import in_byte_order, insert_into
 from rtserver.store.messages.append import message_columns, message_of
@@ -33,7 +36,11 @@ MAX_EDITS = 500
 
 
 class Edit(Struct, frozen=True):
-    """`any_author`: whether `actor` may change messages of others. UNSET `data` stays as it is."""
+    """`any_author`: whether `actor` may change messages of others. UNSET `data` stays as it is.
+
+    `seen`: the `rev` that the author saw, 0 for a message without one; None: any. `waited`: beginning and end of the
+    stall in which the edit may have waited, in milliseconds since the epoch.
+    """
 
     room: str
     id: str
@@ -42,6 +49,8 @@ class Edit(Struct, frozen=True):
     text: str
     data: Any = UNSET
     mentions: list[str] | None = None
+    seen: int | None = None
+    waited: tuple[int, int] | None = None
 
 
 class Delete(Struct, frozen=True):
@@ -158,6 +167,7 @@ class _Batch:
         data = message.data if edit.data is UNSET else edit.data
         if (message.text, message.data, message.mentions) == (edit.text, data, edit.mentions):
             return False
+        _check_order(message, edit)
         if message.edited_at is not None:
             await self._check_edit_limit(message)
         self._record(message, edit, "message.edit")
@@ -242,6 +252,18 @@ def _on(message: Message) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool
 def _check_author(message: Message, change: Edit | Delete) -> None:
     if message.from_.id != change.actor and not change.any_author:
         raise Forbidden("Only its author may change a message")
+
+
+def _check_order(message: Message, edit: Edit) -> None:
+    """Rule 5."""
+    seen_all = edit.seen is None or edit.seen >= (message.rev or 0)
+    edited_meanwhile = (
+        edit.waited is not None
+        and message.edited_at is not None
+        and iso(edit.waited[0]) <= message.edited_at <= iso(edit.waited[1])
+    )
+    if not seen_all or edited_meanwhile:
+        raise Conflict("The message has changed since; look at it before you edit it again")
 
 
 def _check_alive(message: Message) -> None:

@@ -12,15 +12,16 @@ import sqlalchemy as sa
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from rtserver.answer_size import ANSWER_BYTES
 from rtserver.clock import now_ms
 from rtserver.errors import EventError, InvalidPayload
 from rtserver.store.db.column_types import MAX_INT, checked_key, checked_text, plain_json
 from rtserver.store.db.database import Database
 from rtserver.store.db.group_commit import BATCH_LIMIT, QUEUE_LIMIT, GroupWriter
 from rtserver.store.db.ids import Ids
-from rtserver.store.messages.append import Appended, append, message_columns, message_of
+from rtserver.store.messages import pages
+from rtserver.store.messages.append import Appended, append
 from rtserver.store.messages.changes import Change, Changed, Edit, Outcome, React, apply_changes, lock_rooms
-from rtserver.store.messages.reactions import with_reactions
 from rtserver.store.messages.records import Author, Draft, Message
 from rtserver.store.messages.slow_mode import SlowMode
 from rtserver.store.notifications.removal import remove_mentions
@@ -76,35 +77,58 @@ class Messages:
         return outcome
 
     async def history(
-        self, room: str, *, before: int | None = None, after: int | None = None, limit: int = 50
-    ) -> tuple[list[Message], bool]:
+        self,
+        room: str,
+        *,
+        before: int | None = None,
+        after: int | None = None,
+        limit: int = 50,
+        size: int = ANSWER_BYTES,
+        oversized: bool = True,
+    ) -> pages.Page:
         """A page by rising `seq`, and whether there are more in the requested direction.
 
         With `after` it reads forwards from there, otherwise backwards from `before` or from the end; both exclusive.
+        `size`: the bytes of the page; `oversized`: a first message that is larger is returned all the same.
         """
-        query = _page(room, before, after, limit)
+        kind, position = _cursor(before, after)
+        if not 0 < limit <= MAX_PAGE:
+            raise InvalidPayload(f"limit must be 1 to {MAX_PAGE}")
         async with self._db.reading() as connection:
-            found = [message_of(row) for row in await connection.execute(query)]
-            page = await with_reactions(connection, found[:limit])
-        return (page if after is not None else page[::-1]), len(found) > limit
+            page, more = await pages.page_of(
+                connection, kind, checked_key(room), position=position, limit=limit, size=size, oversized=oversized
+            )
+        return (page if after is not None else page[::-1]), more
 
-    async def changed(self, room: str, *, rev: int, upto: int, limit: int) -> tuple[list[Message], bool]:
+    async def changed(
+        self, room: str, *, rev: int, upto: int, limit: int, size: int = ANSWER_BYTES, oversized: bool = True
+    ) -> pages.Page:
         """Messages up to `upto` that changed after `rev`, by rising `rev`, and whether there are more."""
-        query = (
-            sa.select(*message_columns(messages))
-            .where(messages.c.room == checked_key(room), messages.c.rev > rev, messages.c.seq <= upto)
-            .order_by(messages.c.rev)
-            .limit(limit + 1)
-        )
         async with self._db.reading() as connection:
-            found = [message_of(row) for row in await connection.execute(query)]
-            return await with_reactions(connection, found[:limit]), len(found) > limit
+            return await pages.page_of(
+                connection, pages.CHANGED, checked_key(room),
+                position=rev, upto=upto, limit=limit, size=size, oversized=oversized,
+            )  # fmt: skip
 
     async def has(self, room: str, id: str) -> bool:
         """Whether `room` has a message of that id, tombstones included."""
         query = sa.select(messages.c.seq).where(messages.c.id == checked_key(id), messages.c.room == checked_key(room))
         async with self._db.reading() as connection:
             return (await connection.execute(query)).first() is not None
+
+    async def knows(self, draft: Draft) -> bool:
+        """Whether there is a message of the draft's author, room and nonce already."""
+        this = sa.and_(messages.c.room == checked_key(draft.room), messages.c.author_id == checked_key(draft.author.id))
+        query = sa.select(messages.c.seq).where(this, messages.c.nonce == draft.nonce)
+        async with self._db.reading() as connection:
+            return draft.nonce is not None and (await connection.execute(query)).first() is not None
+
+    async def mentions_of(self, room: str, id: str) -> list[str]:
+        """The users whom a message mentions now; empty where there is no such message."""
+        this = sa.and_(messages.c.id == checked_key(id), messages.c.room == checked_key(room))
+        async with self._db.reading() as connection:
+            found = (await connection.execute(sa.select(messages.c.mentions).where(this))).scalar()
+        return found or []
 
     async def withdraw_mentions(self, message: Message, users: Sequence[str]) -> Sequence[tuple[str, str]]:
         """Remove the mention notifications of `users` if `message` was deleted; returns (user, notification id) pairs.
@@ -132,21 +156,11 @@ class Messages:
         return [next(appended) if isinstance(item, Draft) else next(outcomes) for item in items]
 
 
-def _page(room: str, before: int | None, after: int | None, limit: int) -> sa.Select[tuple[object, ...]]:
-    if not 0 < limit <= MAX_PAGE:
-        raise InvalidPayload(f"limit must be 1 to {MAX_PAGE}")
-    query = sa.select(*message_columns(messages)).where(messages.c.room == checked_key(room)).limit(limit + 1)
-    if before is not None:
-        query = query.where(messages.c.seq < _cursor("before", before))
-    if after is not None:
-        return query.where(messages.c.seq > _cursor("after", after)).order_by(messages.c.seq)
-    return query.order_by(messages.c.seq.desc())
-
-
-def _cursor(name: str, seq: int) -> int:
-    if not 0 <= seq <= MAX_INT:
+def _cursor(before: int | None, after: int | None) -> tuple[str, int]:
+    name, seq = ("after", after) if after is not None else ("before", before)
+    if seq is not None and not 0 <= seq <= MAX_INT:
         raise InvalidPayload(f"{name} must be a sequence number")
-    return seq
+    return (pages.AFTER if after is not None else pages.BEFORE), MAX_INT if seq is None else seq
 
 
 def _checked(draft: Draft) -> Draft:

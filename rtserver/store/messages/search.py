@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from rtserver.answer_size import fitting
 from rtserver.errors import InvalidPayload
 from rtserver.store.db.column_types import MAX_INT, checked_text
 from rtserver.store.db.database import Database
@@ -66,8 +67,8 @@ class Search:
                 return [], None
             find = _find_sqlite if connection.dialect.name == "sqlite" else _find_postgres
             found = await find(connection, words, names, cursor, limit + 1)
-        page = [message for _, message in found[:limit]]
-        return page, found[limit - 1][0] if len(found) > limit else None
+        page = fitting([message for _, message in found[:limit]])
+        return [*page], found[len(page) - 1][0] if len(found) > len(page) else None
 
 
 def words_of(query: str) -> list[Word]:

@@ -69,6 +69,7 @@ def checked_draft(draft: NotificationDraft) -> NotificationDraft:
         room=None if draft.room is None else checked_key(draft.room),
         expires_at=draft.expires_at,
         once=draft.once,
+        one_webhook=draft.one_webhook,
     )
 
 

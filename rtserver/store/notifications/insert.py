@@ -27,7 +27,7 @@ from rtserver.store.notifications.inbox_locks import advance_inboxes, lock_inbox
 from rtserver.store.notifications.preferences import preferences_of
 from rtserver.store.notifications.records import NO_PREFERENCES, Delivered, Notification, NotificationDraft, Preferences
 from rtserver.store.notifications.rows import alive, note_columns, note_of, row_of, unread
-from rtserver.store.notifications.webhook_insert import queue_webhooks
+from rtserver.store.notifications.webhook_insert import WebhookOrder, queue_webhooks
 from rtserver.store.schema.notifications import deliveries, grouped_keys, notifications
 
 _Key = tuple[str, str]  # user, key
@@ -85,7 +85,7 @@ async def insert_notifications(
         await advance_inboxes(connection, inboxes.last_seqs)
     if webhook_delay is not None:
         wanted = ((draft, one) for draft, one in zip(drafts, numbered.delivered, strict=True) if one.wanted)
-        last = {one.notification.id: (draft.user, one) for draft, one in wanted}
+        last = {one.notification.id: WebhookOrder(draft.user, one, draft.one_webhook) for draft, one in wanted}
         await queue_webhooks(connection, last.values(), inboxes.preferences, new_id, now, webhook_delay)
     return numbered.delivered
 

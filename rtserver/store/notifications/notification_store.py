@@ -6,16 +6,19 @@ Knows nothing of pushing notifications to devices.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from rtserver.answer_size import ANSWER_BYTES, fitting
 from rtserver.clock import iso, now_ms
 from rtserver.errors import InvalidPayload, NotFound
 from rtserver.store.db.column_types import MAX_INT, checked_key
 from rtserver.store.db.database import Database
 from rtserver.store.db.dialects import among
 from rtserver.store.db.ids import Ids
+from rtserver.store.db.page_size import octets, room_for, within_room
 from rtserver.store.notifications.batches import (
     NotificationBatch,
     Outcome,
@@ -80,11 +83,15 @@ class Notifications:
     async def list(
         self, user: str, *, before: int | None = None, limit: int = 50, unread: bool = False, type: str | None = None
     ) -> _Page:
-        """A page, newest first, and whether there are older ones. `before`: a `seq`, exclusive."""
-        query = _page(user, before, limit, unread, type)
+        """A page, newest first, and whether there are older ones. `before`: a `seq`, exclusive.
+
+        It ends before `limit` where the bytes of an answer do.
+        """
         async with self._db.reading() as connection:
-            found = [note_of(row) for row in await connection.execute(query)]
-        return found[:limit], len(found) > limit
+            query = _page(connection.dialect.name, user, before, limit, unread, type)
+            rows = (await connection.execute(query, room_for(ANSWER_BYTES))).all()
+        page = fitting([note_of(row[:-1]) for row in rows[:limit]])
+        return [*page], bool(rows) and rows[0].found > len(page)
 
     async def still_unread(self, id_: str) -> Notification | None:
         """The notification as it is now; None where it was read or deleted, or has expired."""
@@ -162,20 +169,25 @@ class Notifications:
 
 
 def _page(
-    user: str, before: int | None, limit: int, only_unread: bool, type_: str | None
-) -> sa.Select[tuple[object, ...]]:
+    dialect: str, user: str, before: int | None, limit: int, only_unread: bool, type_: str | None
+) -> sa.Select[Any]:
     if not 0 < limit <= MAX_PAGE:
         raise InvalidPayload(f"limit must be 1 to {MAX_PAGE}")
     if before is not None and not 0 <= before <= MAX_INT:
         raise InvalidPayload("before must be a sequence number")
-    query = sa.select(*note_columns()).where(notifications.c.user_id == checked_key(user), alive(now_ms()))
+    size = octets(dialect, notifications.c.message, notifications.c.data).label("size")
+    near = sa.select(notifications.c.seq, size).where(notifications.c.user_id == checked_key(user), alive(now_ms()))
     if before is not None:
-        query = query.where(notifications.c.seq < before)
+        near = near.where(notifications.c.seq < before)
     if only_unread:
-        query = query.where(unread())
+        near = near.where(unread())
     if type_ is not None:
-        query = query.where(notifications.c.type == checked_key(type_))
-    return query.order_by(notifications.c.seq.desc()).limit(limit + 1)
+        near = near.where(notifications.c.type == checked_key(type_))
+    near = near.order_by(notifications.c.seq.desc()).limit(limit + 1)
+    fit = within_room(near, lambda rows: [rows.seq.desc()])
+    same = sa.and_(notifications.c.user_id == checked_key(user), notifications.c.seq == fit.c.seq)
+    query = sa.select(*note_columns(), fit.c.found).select_from(fit).join(notifications, same)
+    return query.order_by(fit.c.seq.desc())
 
 
 def _among(connection: AsyncConnection, ids: _Ids | None) -> sa.ColumnElement[bool]:

@@ -39,7 +39,7 @@ class NotificationDraft(Struct, frozen=True, rename="camel"):
 
     While the last notification of the same `group_key` is unread, this one replaces it. `room`: the room that it is
     about. `expires_at`: milliseconds since the epoch. `once`: an earlier notification with the `key` counts as the same
-    one, even with another body.
+    one, even with another body. `one_webhook`: of its type and room, one webhook waits at a time.
     """
 
     user: str
@@ -51,6 +51,7 @@ class NotificationDraft(Struct, frozen=True, rename="camel"):
     room: str | None = None
     expires_at: int | None = None
     once: bool = False
+    one_webhook: bool = False
 
 
 class Delivered(NamedTuple):

@@ -41,16 +41,17 @@ class ReadCursors:
         """Reject new cursors and save the queued ones."""
         await self._writer.stop()
 
-    async def mark_read(self, room: str, user: str, seq: int) -> int:
-        """Move the cursor to `seq`, never backwards and never past the last message; returns the cursor.
+    async def mark_read(self, room: str, user: str, seq: int) -> tuple[int, bool]:
+        """Move the cursor to `seq`, never backwards and never past the last message.
 
+        Returns the cursor, and whether it moved.
         Raises `Unavailable`.
         """
         last_seq, cursor = await self._state(room, user)
         wanted = min(seq, last_seq)
         if wanted <= cursor:
-            return cursor
-        return await self._writer.submit(_Cursor(room, user, wanted))
+            return cursor, False
+        return await self._writer.submit(_Cursor(room, user, wanted)), True
 
     async def last_read(self, room: str, user: str) -> int:
         """The cursor; 0 before the first `mark_read`."""

@@ -15,7 +15,7 @@ from rtserver.store.db.column_types import checked_key
 from rtserver.store.db.database import Database
 from rtserver.store.db.dialects import insert_into, matches
 from rtserver.store.messages.records import Member, ReadState, RoomSummary
-from rtserver.store.rooms.unread import read_states_of, summaries_of
+from rtserver.store.rooms.unread import read_states_of, summaries_of, unread_in
 from rtserver.store.schema import members, rooms
 
 MAX_NEIGHBOURSHIPS = 20_000
@@ -90,10 +90,15 @@ class Rooms:
         async with self._db.reading() as connection:
             return sorted((await connection.execute(sa.select(found.c.user_id).distinct())).scalars())
 
-    async def summaries(self, user: str) -> list[RoomSummary]:
-        """The rooms of `user`, latest activity first, at most `unread.MAX_SUMMARIES`."""
+    async def summaries(self, user: str, cursor: str | None = None) -> tuple[list[RoomSummary], str | None]:
+        """A page of the rooms of `user`, latest activity first, and the cursor of the next page."""
         async with self._db.reading() as connection:
-            return await summaries_of(connection, user)
+            return await summaries_of(connection, user, cursor)
+
+    async def unread(self, user: str) -> list[ReadState]:
+        """The read state of `user` in the rooms of a page of `summaries`, without anything else."""
+        async with self._db.reading() as connection:
+            return await unread_in(connection, user)
 
     async def read_states(self, user: str, names: Sequence[str]) -> dict[str, ReadState]:
         """The read state of `user` in these rooms, member or not; rooms that do not exist are left out."""

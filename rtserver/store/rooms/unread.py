@@ -13,25 +13,44 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from rtserver.answer_size import ANSWER_BYTES, fitting
+from rtserver.errors import InvalidPayload
 from rtserver.protocol import json
-from rtserver.store.db.column_types import Key, checked_key
+from rtserver.store.db.column_types import MAX_INT, Int, Key, checked_key
 from rtserver.store.db.dialects import among_json
+from rtserver.store.db.page_size import octets, room_for, within_room
 from rtserver.store.messages.append import message_columns, message_of
 from rtserver.store.messages.records import ReadState, RoomSummary
 from rtserver.store.schema import members, messages, receipts, rooms
 
 MAX_SUMMARIES = 500
-"""Rooms in a user's list."""
+"""Rooms in one page of a user's list."""
 
 USER = sa.bindparam("user", type_=Key)
 NAMED = sa.bindparam("named", type_=sa.Text)
 """The user id as it stands in the JSON of a list of mentions."""
 
 
-async def summaries_of(connection: AsyncConnection, user: str) -> list[RoomSummary]:
-    """The rooms of `user`, latest activity first, at most `MAX_SUMMARIES`."""
-    rows = await connection.execute(_summaries(), {**_about(user), "at_most": MAX_SUMMARIES})
-    return [_summary(row) for row in rows]
+async def summaries_of(
+    connection: AsyncConnection, user: str, cursor: str | None
+) -> tuple[list[RoomSummary], str | None]:
+    """A page of the rooms of `user`, latest activity first, and the cursor of the next page.
+
+    At most `MAX_SUMMARIES`, and as many as fit into an answer. Raises `InvalidPayload` for a cursor of another list.
+    """
+    active_at, room = _position(cursor)
+    given = {**_about(user), "at_most": MAX_SUMMARIES + 1, "active_at": active_at, "after": room}
+    query = _summaries(connection.dialect.name)
+    rows = (await connection.execute(query, given | room_for(ANSWER_BYTES))).all()
+    page = fitting([_summary(row[2:]) for row in rows[:MAX_SUMMARIES]])
+    more = rows and rows[0].found > len(page)
+    return list(page), f"{rows[len(page) - 1].active_at}:{page[-1].room}" if more else None
+
+
+async def unread_in(connection: AsyncConnection, user: str) -> list[ReadState]:
+    """The read state of `user` in the `MAX_SUMMARIES` rooms with the latest activity, in this order."""
+    rows = await connection.execute(_latest(), {**_about(user), "at_most": MAX_SUMMARIES})
+    return [_read_state(row, member=True) for row in rows]
 
 
 async def read_states_of(connection: AsyncConnection, user: str, names: Sequence[str]) -> dict[str, ReadState]:
@@ -46,24 +65,62 @@ def _about(user: str) -> dict[str, str]:
     return {"user": user, "named": json.dumps(checked_key(user)).decode()}
 
 
-@cache
-def _summaries() -> sa.Select[tuple[Any, ...]]:
-    active = (
+def _position(cursor: str | None) -> tuple[int, str]:
+    """The activity and the name of the last room before the page; all rooms are behind that of no cursor."""
+    if cursor is None:
+        return MAX_INT, ""
+    active_at, _, room = cursor.partition(":")
+    if not active_at.isascii() or not active_at.isdigit() or int(active_at) > MAX_INT:
+        raise InvalidPayload("This is not a cursor of a list of rooms", details={"field": "cursor"})
+    return int(active_at), room
+
+
+def _of_user() -> sa.Select[Any]:
+    """The user's rooms, latest activity first. Limited here, before anything is looked up for each."""
+    return (
         sa.select(rooms)
         .join(members, members.c.room == rooms.c.room)
         .where(members.c.user_id == USER)
         .order_by(rooms.c.active_at.desc(), rooms.c.room)
-        .limit(sa.bindparam("at_most", type_=sa.Integer))  # applied before the messages are looked up
-        .subquery()
+        .limit(sa.bindparam("at_most", type_=sa.Integer))
     )
+
+
+@cache
+def _latest() -> sa.Select[tuple[Any, ...]]:
+    active = _of_user().subquery()
+    return (
+        sa.select(*_columns(active))
+        .select_from(active)
+        .outerjoin(receipts, _receipt(active))
+        .order_by(active.c.active_at.desc(), active.c.room)
+    )
+
+
+@cache
+def _summaries(dialect: str) -> sa.Select[tuple[Any, ...]]:
+    active_at, after = sa.bindparam("active_at", type_=Int), sa.bindparam("after", type_=Key)
+    behind = sa.or_(rooms.c.active_at < active_at, sa.and_(rooms.c.active_at == active_at, rooms.c.room > after))
+    listed = _of_user().where(behind).subquery("listed")
+    last = messages.alias("last")
+    size = octets(dialect, last.c.text, last.c.data, last.c.mentions, listed.c.meta)
+    sized = (
+        sa.select(listed, size.label("size"))
+        .select_from(listed)
+        .outerjoin(last, sa.and_(last.c.room == listed.c.room, last.c.seq == listed.c.last_seq))
+    )
+    active = within_room(sized, lambda listed: [listed.active_at.desc(), listed.room])
     newest = sa.and_(messages.c.room == active.c.room, messages.c.seq == active.c.last_seq)
     return (
-        sa.select(*_columns(active), active.c.policy, active.c.meta, *message_columns(messages))
+        sa.select(
+            active.c.found, active.c.active_at, *_columns(active), active.c.policy, active.c.meta,
+            *message_columns(messages),
+        )
         .select_from(active)
         .outerjoin(receipts, _receipt(active))
         .outerjoin(messages, newest)
         .order_by(active.c.active_at.desc(), active.c.room)
-    )
+    )  # fmt: skip
 
 
 @cache

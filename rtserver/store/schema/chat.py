@@ -24,7 +24,7 @@ rooms = sa.Table(
     sa.Column("keep_count", Int),
     sa.Column("slow_seconds", Int),
     sa.Column("read_only", sa.Boolean, nullable=False, server_default=sa.false()),
-    sa.Index("ix_rooms_kept", "room", sqlite_where=KEPT, postgresql_where=KEPT),
+    sa.Index("ix_rooms_kept", "room", sqlite_where=KEPT),
 )
 
 members = sa.Table(
@@ -41,7 +41,7 @@ members = sa.Table(
 def _partly(name: str, column: str) -> sa.Index:
     """A partial index on the few messages that have a value in `column`."""
     given = sa.text(f"{column} IS NOT NULL")
-    return sa.Index(name, "room", "seq", sqlite_where=given, postgresql_where=given)
+    return sa.Index(name, "room", "seq", sqlite_where=given)
 
 
 messages = sa.Table(
@@ -70,7 +70,6 @@ messages = sa.Table(
         "rev",
         unique=True,
         sqlite_where=sa.text("rev IS NOT NULL"),
-        postgresql_where=sa.text("rev IS NOT NULL"),
     ),
     _partly("ix_messages_deleted", "deleted_at"),
     _partly("ix_messages_mentioning", "mentions"),
@@ -79,7 +78,6 @@ messages = sa.Table(
         "ix_messages_deleted_by",
         "deleted_by",
         sqlite_where=sa.text("deleted_by IS NOT NULL"),
-        postgresql_where=sa.text("deleted_by IS NOT NULL"),
     ),
     sa.Index(
         "ix_messages_nonce",
@@ -88,7 +86,6 @@ messages = sa.Table(
         "nonce",
         unique=True,
         sqlite_where=sa.text("nonce IS NOT NULL"),
-        postgresql_where=sa.text("nonce IS NOT NULL"),
     ),
 )
 

@@ -28,25 +28,22 @@ scheduled = sa.Table(
     sa.Column("held_until", Int),
     sa.Column("failed_at", Int),
     sa.Column("error", PlainText),
-    sa.Index("ix_scheduled_waiting", "due_at", "id", sqlite_where=_WAITING, postgresql_where=_WAITING),
+    sa.Index("ix_scheduled_waiting", "due_at", "id", sqlite_where=_WAITING),
     sa.Index(
         "ix_scheduled_failed",
         "failed_at",
         sqlite_where=sa.text("failed_at IS NOT NULL"),
-        postgresql_where=sa.text("failed_at IS NOT NULL"),
     ),
     sa.Index(
         "ix_scheduled_owner",
         "owner",
         sqlite_where=sa.text("owner IS NOT NULL"),
-        postgresql_where=sa.text("owner IS NOT NULL"),
     ),
     sa.Index(
         "ix_scheduled_key",
         "kind",
         "key",
         sqlite_where=sa.text("key IS NOT NULL"),
-        postgresql_where=sa.text("key IS NOT NULL"),
     ),
 )
 

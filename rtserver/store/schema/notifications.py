@@ -43,20 +43,17 @@ notifications = sa.Table(
         "user_id",
         "group_key",
         sqlite_where=sa.text("group_key IS NOT NULL"),
-        postgresql_where=sa.text("group_key IS NOT NULL"),
     ),
     sa.Index(
         "ix_notifications_expiry",
         "expires_at",
         sqlite_where=sa.text("expires_at IS NOT NULL"),
-        postgresql_where=sa.text("expires_at IS NOT NULL"),
     ),
     sa.Index(
         "ix_notifications_unread",
         "user_id",
         "seq",
         sqlite_where=sa.text("NOT read"),
-        postgresql_where=sa.text("NOT read"),
     ),
     sa.Index(
         "ix_notifications_key",
@@ -64,7 +61,6 @@ notifications = sa.Table(
         "key",
         unique=True,
         sqlite_where=sa.text("key IS NOT NULL"),
-        postgresql_where=sa.text("key IS NOT NULL"),
     ),
 )
 
@@ -112,13 +108,11 @@ webhooks = sa.Table(
         "ix_webhooks_due",
         "due_at",
         sqlite_where=sa.text("failed_at IS NULL"),
-        postgresql_where=sa.text("failed_at IS NULL"),
     ),
     sa.Index(
         "ix_webhooks_failed",
         "failed_at",
         sqlite_where=sa.text("failed_at IS NOT NULL"),
-        postgresql_where=sa.text("failed_at IS NOT NULL"),
     ),
     sa.Index(None, "notification_id"),
     sa.Index(None, "user_id"),

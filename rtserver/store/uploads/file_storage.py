@@ -15,18 +15,22 @@ from base64 import b32hexencode
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, BinaryIO, Protocol, TypeVar
 
 import structlog
 
 from rtserver import private_files
 from rtserver.errors import NotFound, Unavailable
+from rtserver.telemetry.trouble_log import TroubleLog
 
 UPLOAD_KEY = re.compile(r"[0-9a-v]{32}")
 """160 random bits: a key cannot be guessed."""
 CHUNK = 256 * 1024
 PAGE = 1000
 _PART = ".part"
+_PROBED = 65536
+"""Bytes that a probe writes."""
 
 T = TypeVar("T")
 
@@ -41,6 +45,9 @@ class Storage(Protocol):
 
     def read(self, key: str, start: int, length: int) -> AsyncGenerator[bytes, None]:
         """`length` bytes from `start`, in chunks; raises `NotFound` before the first one."""
+
+    async def probe(self) -> None:
+        """Save something small, and remove it."""
 
     async def delete(self, key: str) -> None:
         """Delete a file; does nothing where it does not exist."""
@@ -57,36 +64,40 @@ class FolderStorage:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._trouble = TroubleLog(_log, "storage_trouble", "storage_recovered")
 
     async def save(self, key: str, chunks: AsyncIterator[bytes]) -> int:
         part = self._file(key).with_suffix(f".{secrets.token_hex(4)}{_PART}")
         try:
             size = await self._write(part, chunks)
-            await _in_thread(_keep, part, self._file(key))
+            await self._in_thread(_keep, part, self._file(key))
         except FileNotFoundError:  # the sweep removed it: the upload took too long, or the clock was set
             raise Unavailable("The file could not be saved; try again") from None
         finally:
-            await _in_thread(_remove, part)
+            await self._in_thread(_remove, part)
         return size
 
     async def read(self, key: str, start: int, length: int) -> AsyncGenerator[bytes, None]:
         try:
-            file = await _in_thread(_open, self._file(key))
+            file = await self._in_thread(_open, self._file(key))
         except FileNotFoundError:
             raise NotFound("There is no such file") from None
         try:
-            await _in_thread(file.seek, start)
-            while length > 0 and (chunk := await _in_thread(file.read, min(CHUNK, length))):
+            await self._in_thread(file.seek, start)
+            while length > 0 and (chunk := await self._in_thread(file.read, min(CHUNK, length))):
                 length -= len(chunk)
                 yield chunk
         finally:
             file.close()
 
+    async def probe(self) -> None:
+        await self._in_thread(_probe, self._path)
+
     async def delete(self, key: str) -> None:
-        await _in_thread(_remove, self._file(key))
+        await self._in_thread(_remove, self._file(key))
 
     async def keys(self, older_than: float, after: str) -> list[str]:
-        return await _in_thread(_old_keys, self._path, time.time() - older_than, after)
+        return await self._in_thread(_old_keys, self._path, time.time() - older_than, after)
 
     def _file(self, key: str) -> Path:
         if UPLOAD_KEY.fullmatch(key) is None:
@@ -94,20 +105,32 @@ class FolderStorage:
         return self._path / key[:2] / key
 
     async def _write(self, part: Path, chunks: AsyncIterator[bytes]) -> int:
-        file: BinaryIO = await _in_thread(_create, self._path, part)
+        file: BinaryIO = await self._in_thread(_create, self._path, part)
         size = 0
         try:
             waiting = bytearray()
             async for chunk in chunks:
                 waiting += chunk
                 if len(waiting) >= CHUNK:
-                    size += await _in_thread(file.write, bytes(waiting))
+                    size += await self._in_thread(file.write, bytes(waiting))
                     waiting.clear()
-            size += await _in_thread(file.write, bytes(waiting))
-            await _in_thread(_flush, file)
+            size += await self._in_thread(file.write, bytes(waiting))
+            await self._in_thread(_flush, file)
         finally:
             file.close()
         return size
+
+    async def _in_thread(self, work: Callable[..., T], *args: Any) -> T:
+        try:
+            result = await asyncio.to_thread(work, *args)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            self._trouble.failed(str(error.strerror), error=type(error).__name__)
+            raise Unavailable("Files cannot be saved at the moment; try again") from None
+        if self._trouble.failures:
+            self._trouble.worked()
+        return result
 
 
 def new_key() -> str:
@@ -115,14 +138,13 @@ def new_key() -> str:
     return b32hexencode(secrets.token_bytes(20)).decode().lower()
 
 
-async def _in_thread(work: Callable[..., T], *args: Any) -> T:
-    try:
-        return await asyncio.to_thread(work, *args)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        _log.warning("storage_trouble", error=type(error).__name__, reason=error.strerror)
-        raise Unavailable("Files cannot be saved at the moment; try again") from None
+def _probe(folder: Path) -> None:
+    """Write a block and flush it; before the first upload, where the folder will be."""
+    place = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
+    with TemporaryFile(dir=place) as file:
+        file.write(bytes(_PROBED))
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _create(folder: Path, part: Path) -> BinaryIO:

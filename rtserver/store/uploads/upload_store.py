@@ -22,6 +22,7 @@ from rtserver.errors import EventError, TooLarge
 from rtserver.store.db.column_types import checked_key, checked_text
 from rtserver.store.db.database import Database
 from rtserver.store.db.dialects import among
+from rtserver.store.db.write_probe import WriteProbe
 from rtserver.store.schema import uploads
 from rtserver.store.uploads.file_storage import Storage, new_key
 
@@ -65,8 +66,13 @@ class Uploads:
         self._quota = quota
         self._unfinished: dict[str, list[_Unfinished]] = {}
         """By owner."""
+        self._write_probe = WriteProbe(storage.probe)
         self._orphans: set[str] = set()
         """The orphans found by the last sweep."""
+
+    async def check(self) -> None:
+        """Raise `Unavailable` unless files can be saved."""
+        await self._write_probe.check()
 
     async def save(self, owner: str, name: str, type_: str, chunks: AsyncIterator[bytes]) -> Upload:
         """Save a file. Raises `TooLarge` beyond the quota, `Unavailable` when it could not be saved."""

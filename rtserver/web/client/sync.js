@@ -51,9 +51,7 @@ export class Sync {
 
   /** Bring everything up to date, and this connection into all rooms of the user; runs at each connect. */
   async catchUp() {
-    /** @type {{rooms: RoomSummary[]}} */
-    const { rooms } = await this.connection.call("rooms");
-    for (const summary of rooms) this.#applySummary(summary);
+    for (const summary of await this.#summaries()) this.#applySummary(summary);
     const all = [...this.store.conversations.values()];
     const active = this.store.active;
     all.sort((a, b) => Number(b === active) - Number(a === active));
@@ -61,6 +59,28 @@ export class Sync {
     for (const conversation of all) if (conversation.opened) await this.#refresh(conversation);
     await this.presence.fetch();
     this.store.changed();
+  }
+
+  /**
+   * The rooms of the user, page by page. One that becomes active meanwhile moves to the front, so that it may be missing
+   * in the pages that follow: the first page is read again after several.
+   * @returns {Promise<RoomSummary[]>}
+   */
+  async #summaries() {
+    /** @type {RoomSummary[]} */
+    const all = [];
+    /** @type {string | null} */
+    let cursor = null;
+    let pages = 0;
+    do {
+      /** @type {{rooms: RoomSummary[], next?: string | null}} */
+      const { rooms, next } = await this.connection.call("rooms", cursor === null ? {} : { cursor });
+      all.push(...rooms);
+      cursor = next ?? null;
+      pages += 1;
+    } while (cursor !== null);
+    if (pages > 1) all.push(...(await this.connection.call("rooms")).rooms);
+    return all;
   }
 
   /** @param {RoomSummary} summary */
@@ -133,8 +153,8 @@ export class Sync {
     const { room } = conversation;
     conversation.beginMembersRequest();
     const requested = this.presence.clock;
-    /** @type {{members: PersonFacts[], count: number, messages: Message[], lastRead: number}} */
-    const { members, count, messages, lastRead } = await this.connection.call("join", { room });
+    /** @type {{members: PersonFacts[], count: number, messages: Message[], more?: boolean, lastRead: number}} */
+    const { members, count, messages, more, lastRead } = await this.connection.call("join", { room });
     for (const member of members) this.presence.update(member, requested);
     conversation.endMembersRequest(
       members.map((member) => member.id),
@@ -143,7 +163,7 @@ export class Sync {
     Object.assign(conversation, { lastRead, member: true, opened: true });
     const first = messages[0];
     if (conversation.loaded && first && first.seq > conversation.lastSeq + GAP_LIMIT) conversation.restart(messages);
-    conversation.hasOlder = conversation.loaded ? conversation.hasOlder : messages.length >= PAGE;
+    conversation.hasOlder = conversation.loaded ? conversation.hasOlder : (more ?? messages.length >= PAGE);
     if (conversation.loaded) conversation.add(messages);
     else conversation.addNewestPage(messages);
     this.#markLoaded(conversation);
@@ -283,9 +303,7 @@ export class Sync {
 
   /** Bring this connection into a room that the user has become a member of. @param {Conversation} conversation */
   async #enter({ room }) {
-    /** @type {{rooms: RoomSummary[]}} */
-    const { rooms } = await this.connection.call("rooms");
-    for (const summary of rooms) if (summary.room === room) this.#applySummary(summary);
+    for (const summary of await this.#summaries()) if (summary.room === room) this.#applySummary(summary);
     await this.#fetchMissed([this.store.conversation(room)]);
   }
 

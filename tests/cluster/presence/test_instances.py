@@ -6,8 +6,9 @@ import pytest
 import redis.asyncio
 from msgspec import to_builtins
 
-from rtserver.cluster.presence import RedisPresence
-from rtserver.cluster.presence.instances import Instance, InstanceRegistry, LocalInstanceRegistry, RedisInstanceRegistry
+from rtserver.cluster.presence.instances import Instance, InstanceRegistry, LocalInstanceRegistry
+from rtserver.cluster.presence.redis_instances import RedisInstanceRegistry
+from rtserver.cluster.presence.redis_presence import RedisPresence
 from tests.cluster.conftest import MakeBus
 from tests.cluster.instances import Instance as Running
 from tests.support.eventually import eventually

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import redis.asyncio
 
-from rtserver.cluster.presence import MemoryPresence, Presence, RedisPresence, scripts
+from rtserver.cluster.presence import MemoryPresence, Presence, scripts
+from rtserver.cluster.presence.redis_presence import RedisPresence
 from rtserver.cluster.redis.bus import RedisBus
 from rtserver.errors import Unavailable
 from rtserver.telemetry.metrics import Metrics

@@ -9,7 +9,7 @@ from redis.exceptions import NoPermissionError, ResponseError
 from structlog.testing import capture_logs
 
 from rtserver.cluster.emitter.emitter import Emitter
-from rtserver.cluster.presence import RedisPresence
+from rtserver.cluster.presence.redis_presence import RedisPresence
 from rtserver.cluster.redis.bus import RedisBus
 from rtserver.cluster.redis.connection import connector
 from rtserver.cluster.redis.rights import refusal_of

@@ -7,6 +7,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser
 
+from rtserver.config.dev_secret import page_key
 from tests.e2e.web.tabs import Tabs
 from tests.support.chromium import chromium
 from tests.support.js_client import JsClient
@@ -58,6 +59,6 @@ async def development(server: Callable[..., Awaitable[RtServer]]) -> RtServer:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def tabs(browser: Browser, development: RtServer) -> AsyncIterator[Tabs]:
-    opened = Tabs(browser, development.url)
+    opened = Tabs(browser, development.url, page_key(development.secret))
     yield opened
     assert opened.errors == []

@@ -17,14 +17,18 @@ addEventListener("securitypolicyviolation", (event) =>
 class Tabs:
     """Each `open` is a browser of its own. `errors` has console errors, exceptions, CSP violations and dialogs."""
 
-    def __init__(self, browser: Browser, url: str) -> None:
+    def __init__(self, browser: Browser, url: str, key: str | None = None) -> None:
+        """`key`: that of the pages, as if the link with it had been opened before."""
         self._browser = browser
         self._url = url
+        self._key = key
         self.errors: list[str] = []
 
     async def context(self, viewport: ViewportSize = DESKTOP) -> BrowserContext:
         context = await self._browser.new_context(viewport=viewport)
         await context.add_init_script(_REPORT_VIOLATIONS)
+        if self._key is not None:
+            await context.add_init_script(f"localStorage.setItem('rtserver.page-key', '{self._key}')")
         return context
 
     async def open(self, path: str, viewport: ViewportSize = DESKTOP) -> Page:

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from playwright.async_api import Browser, Page, expect
 
+from rtserver.config.dev_secret import page_key
 from tests.e2e.web.tabs import PHONE, Tabs, live, message, say
 from tests.support.js_client import JsClient
 from tests.support.rtserver_process import RtServer
@@ -85,7 +86,7 @@ async def test_files_show_in_place_and_announcements_on_every_page(
     server: Callable[..., Awaitable[RtServer]], browser: Browser, js: Clients
 ) -> None:
     running = await server(MODE="development", UPLOAD_LIMIT="2000")
-    tabs = Tabs(browser, running.url)
+    tabs = Tabs(browser, running.url, page_key(running.secret))
     alice, bob = await tabs.chat("alice", viewport=PHONE), await tabs.chat("bob")
     pictures = {"name": "cat.png", "mimeType": "image/png", "buffer": PIXEL}
     await expect(alice.get_by_role("button", name="Attach files")).to_be_visible()

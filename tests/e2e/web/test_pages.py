@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from playwright.async_api import Browser, Page, expect
 
+from rtserver.config.dev_secret import page_key
 from tests.e2e.web.tabs import PHONE, Tabs, live
 from tests.support.rtserver_process import RtServer
 
@@ -53,6 +54,29 @@ async def test_the_landing_page_shows_a_running_server_and_offers_users(tabs: Ta
     await expect(page.get_by_text("Bob (you)")).to_be_visible()
 
 
+async def test_the_link_of_the_terminal_signs_in_and_leaves_no_key_in_the_address(
+    development: RtServer, browser: Browser
+) -> None:
+    tabs = Tabs(browser, development.url)
+    context = await tabs.context()
+    page = await tabs.open_in(context, "/")
+    await expect(page.get_by_text("Open the link that the server printed to its terminal")).to_be_visible()
+    await expect(page.get_by_label("Your token")).to_be_visible()
+    page = await tabs.open_in(context, f"/#key={page_key(development.secret)}")
+    await expect(page.get_by_role("button", name="Bob")).to_be_visible()
+    assert page.url == f"{development.url}/"
+    await live(await tabs.open_in(context, "/chat?user=alice"))
+    stranger = await tabs.open("/chat")
+    await expect(stranger.get_by_label("Paste your token")).to_be_visible()
+    assert tabs.errors == []
+
+
+async def test_the_log_of_a_server_without_a_terminal_has_no_token_and_no_key(development: RtServer) -> None:
+    assert "running in development mode" in development.logs()
+    assert ".ey" not in development.logs()
+    assert page_key(development.secret) not in development.logs()
+
+
 async def test_no_address_contains_a_token(tabs: Tabs) -> None:
     context = await tabs.context()
     addresses: list[str] = []
@@ -64,7 +88,8 @@ async def test_no_address_contains_a_token(tabs: Tabs) -> None:
 
 
 async def test_pages_connect_under_another_path(browser: Browser, server: Callable[..., Awaitable[RtServer]]) -> None:
-    tabs = Tabs(browser, (await server(MODE="development", PATH="/app/realtime")).url)
+    running = await server(MODE="development", PATH="/app/realtime")
+    tabs = Tabs(browser, running.url, page_key(running.secret))
     landing = await tabs.open("/?user=alice")
     await ready(landing)
     await expect(landing.locator("#browser-code")).to_contain_text('path: "/app/realtime"')

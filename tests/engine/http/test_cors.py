@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 from aiohttp import web
+from structlog.testing import capture_logs
 
 from rtserver.engine.http.cors import OriginPolicy
+from rtserver.protocol.addresses import TrustedPeers
 from tests.engine.conftest import POLLING
 from tests.engine.wire import request, upgrade
 
@@ -38,25 +40,73 @@ async def test_other_pages_are_refused_over_either_transport(serve, allowed):
     assert not served.listener.sessions
 
 
+JSONP = "EIO=3&transport=polling&j=0"
+
+
 @pytest.mark.parametrize(
-    ("allowed", "site", "status"),
+    ("allowed", "headers", "status"),
     [
-        (None, "cross-site", 403), (PAGE, "cross-site", 403), ([PAGE], "cross-site", 403),
-        (lambda origin: True, "cross-site", 403), ("*", "cross-site", 200), (["*"], "cross-site", 200),
-        ([], "cross-site", 200), (None, "same-origin", 200), (None, "same-site", 200), (None, None, 200),
+        (None, {"Sec-Fetch-Site": "cross-site"}, 403), (PAGE, {"Sec-Fetch-Site": "cross-site"}, 403),
+        ([PAGE], {"Sec-Fetch-Site": "same-site"}, 403), (None, {"Sec-Fetch-Site": "same-site"}, 403),
+        (None, {}, 403), (PAGE, {}, 403), (PAGE, {"Sec-Fetch-Site": "same-origin, cross-site"}, 403),
+        (PAGE, {"Referer": "https://evil.example/" + PAGE}, 403), (PAGE, {"Referer": "about:blank"}, 403),
+        (PAGE, {"Referer": f"{PAGE}.evil.example/"}, 403), (PAGE, {"Referer": f"{PAGE}@evil.example/"}, 403),
+        (lambda origin: origin == PAGE, {"Referer": "https://evil.example/"}, 403),
+        (None, {"Sec-Fetch-Site": "same-origin"}, 200), (PAGE, {"Sec-Fetch-Site": "none"}, 200),
+        (PAGE, {"Referer": f"{PAGE}/chat?room=1"}, 200), (None, {"Referer": "https://test/"}, 200),
+        ([PAGE], {"Sec-Fetch-Site": "same-site", "Referer": f"{PAGE}/"}, 200),
+        (lambda origin: origin == PAGE, {"Sec-Fetch-Site": "cross-site", "Referer": f"{PAGE}/"}, 200),
+        ("*", {"Sec-Fetch-Site": "cross-site"}, 200), (["*"], {}, 200), ([], {"Sec-Fetch-Site": "cross-site"}, 200),
     ],
 )  # fmt: skip
-async def test_a_script_element_of_a_foreign_page_is_refused(serve, allowed, site, status):
-    """Browsers load scripts without an Origin header, but with Sec-Fetch-Site."""
+async def test_jsonp_is_for_the_pages_that_may_connect(serve, allowed, headers, status):
+    """Browsers load scripts without an Origin header, and add cookies to them."""
     served = await serve(cors_allowed_origins=allowed, allow_eio3=True)
-    headers = {"Sec_Fetch_Site": site} if site else {}
-    for revision in "34":
-        answer = await served.ask(request("GET", f"EIO={revision}&transport=polling&j=0", **headers))
-        assert answer.status == status
-        assert status == 200 or answer.json() == FORBIDDEN
-    # All other requests of a page of another site have an Origin.
-    assert (await served.ask(request("GET", POLLING, **headers))).status == 200
-    assert len(served.listener.sessions) == (3 if status == 200 else 1)
+    answer = await served.ask(request("GET", JSONP, **headers))
+    assert (answer.status, len(served.listener.sessions)) == (status, status == 200)
+    assert status == 200 or answer.json() == FORBIDDEN
+
+
+@pytest.mark.parametrize(
+    ("allowed", "headers", "status"),
+    [
+        (None, {"Sec-Fetch-Site": "cross-site"}, 403), (PAGE, {"Sec-Fetch-Site": "same-site"}, 403),
+        (PAGE, {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}, 403),
+        (PAGE, {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}, 403),
+        (PAGE, {"Sec-Fetch-Site": "cross-site", "Referer": f"{PAGE}/"}, 200), (None, {}, 200),
+        (None, {"Sec-Fetch-Site": "same-origin"}, 200), (None, {"Sec-Fetch-Site": "none"}, 200),
+        ("*", {"Sec-Fetch-Site": "cross-site"}, 200),
+    ],
+)  # fmt: skip
+async def test_an_image_or_link_of_a_foreign_page_opens_no_session(serve, allowed, headers, status):
+    """A page that polls sends its Origin, except to its own server."""
+    served = await serve(cors_allowed_origins=allowed, allow_eio3=True)
+    for query in (POLLING, "EIO=3&transport=polling"):
+        assert (await served.ask(request("GET", query, **headers))).status == status
+    assert len(served.listener.sessions) == (2 if status == 200 else 0)
+
+
+async def test_jsonp_of_revision_4_is_refused(serve):
+    """No client of that revision uses it."""
+    served = await serve(cors_allowed_origins="*", allow_eio3=True)
+    query, recorder = await served.poll_session()
+    own = {"Sec-Fetch-Site": "same-origin"}
+    for raw in (
+        request("GET", f"{POLLING}&j=0", **own), request("GET", f"{POLLING}&j", **own), request("GET", f"{query}&j=1"),
+        request("POST", f"{query}&j=1", b"d=4a"),
+    ):  # fmt: skip
+        answer = await served.ask(raw)
+        assert (answer.status, answer.json()["code"]) == (400, 3)
+    assert len(served.listener.sessions) == 1
+    assert recorder.messages == []
+
+
+async def test_jsonp_is_refused_where_a_cookie_identifies_visitors(serve):
+    served = await serve(cors_allowed_origins="*", allow_eio3=True, identity_cookie="token")
+    for headers in ({"Sec-Fetch-Site": "same-origin", "Cookie": "token=x"}, {"Referer": f"{PAGE}/"}, {}):
+        answer = await served.ask(request("GET", JSONP, **headers))
+        assert (answer.status, answer.json()) == (403, FORBIDDEN)
+    assert not served.listener.sessions
 
 
 @pytest.mark.parametrize("allowed", ["*", lambda origin: True])
@@ -196,7 +246,9 @@ OWN = [
         "https://rt.example.com",
         {"Host": "inner", "X-Forwarded-Proto": "https,http", "X-Forwarded-Host": "rt.example.com:443, i"},
     ),
+    ("https://rt.example.com:8443", {"Host": "rt.example.com:80", "X-Forwarded-Port": "8443"}),
 ]  # fmt: skip
+OF_A_PROXY = [(origin, headers) for origin, headers in OWN if {"X-Forwarded-Host", "X-Forwarded-Port"} & set(headers)]
 FOREIGN = [
     ("https://rt.example.com.evil.example", {"Host": "rt.example.com"}),
     ("http://rt.example.com", {"Host": "rt.example.com", "X-Forwarded-Proto": "HTTPS"}),
@@ -206,7 +258,7 @@ FOREIGN = [
 
 
 async def test_the_own_host_counts_in_any_form_over_either_transport(serve):
-    served = await serve()
+    served = await serve(trusted_proxies=["127.0.0.0/8"])
     for origin, headers in OWN:
         answer = await served.ask(request("GET", POLLING, Origin=origin, **headers))
         assert (answer.status, cors(answer)["access-control-allow-origin"]) == (200, origin), (origin, headers)
@@ -216,6 +268,30 @@ async def test_the_own_host_counts_in_any_form_over_either_transport(serve):
         assert (await served.ask(request("GET", POLLING, Origin=origin, **headers))).status == 403, (origin, headers)
         assert (await served.ask(upgrade("EIO=4&transport=websocket", Origin=origin, **headers))).status == 400
     assert len(served.listener.sessions) == opened
+
+
+@pytest.mark.parametrize("proxies", [[], ["10.0.0.0/8"], ["unix"]])
+async def test_only_a_trusted_proxy_tells_the_own_host(serve, proxies):
+    for served in (
+        await serve(trusted_proxies=proxies),
+        await serve(cors_allowed_origins=OriginPolicy([], own_host=True, trusted=TrustedPeers(proxies))),
+    ):
+        for origin, headers in OF_A_PROXY:
+            assert (await served.ask(request("GET", POLLING, Origin=origin, **headers))).status == 403
+            assert (await served.ask(upgrade("EIO=4&transport=websocket", Origin=origin, **headers))).status == 400
+        assert not served.listener.sessions
+
+
+async def test_a_page_of_http_is_of_the_own_host_only_where_no_proxy_can_have_decrypted_it(serve):
+    served = await serve(cors_allowed_origins=OriginPolicy([], own_host=True, strict=True, log_rejected=True))
+    for host, status in ((f"rt.example.com:{served.port}", 200), ("rt.example.com", 403), ("rt.example.com:1", 403)):
+        headers = {"Host": host, "Origin": f"http://{host}"}
+        assert (await served.ask(request("GET", POLLING, **headers))).status == status
+        opened = (await served.ask(upgrade("EIO=4&transport=websocket", **headers))).status
+        assert opened == (101 if status == 200 else 400)
+    with capture_logs() as logs:
+        await served.ask(request("GET", POLLING, Host="two.example.com", Origin="http://two.example.com"))
+    assert "RTSERVER_TRUSTED_PROXIES" in logs[0]["reason"]
 
 
 async def test_pages_of_the_visitors_machine_may_connect_where_loopback_is_allowed(serve):

@@ -6,6 +6,7 @@ import pytest
 
 from rtserver.engine.session import backpressure as module
 from rtserver.engine.session.backpressure import (
+    ANSWERS,
     DEAD_SECONDS,
     HARD_FACTOR,
     LOOK_SECONDS,
@@ -331,3 +332,65 @@ async def test_progress_is_known_for_heartbeats(backpressure, clock):
     assert backpressure.makes_progress(client)
     client.waiting = 0
     assert not backpressure.makes_progress(client)
+
+
+# Answers.
+
+
+async def asked(backpressure, client, size):
+    client.send(size)
+    backpressure.answered(client, size)
+    return backpressure.answers_taken(client)
+
+
+async def test_a_request_waits_until_the_answers_before_it_are_taken(backpressure):
+    client = Reader(backpressure)
+    assert await asked(backpressure, client, ANSWERS // 2) is None
+    first = await asked(backpressure, client, ANSWERS)
+    second = backpressure.answers_taken(client)
+    assert not first.done()
+    client.waiting -= ANSWERS // 4
+    backpressure.look_at(client)
+    assert not first.done()
+    client.waiting -= ANSWERS // 2
+    backpressure.look_at(client)
+    assert first.done()
+    assert second.done()
+    assert backpressure.answers_taken(client) is None
+
+
+@pytest.mark.parametrize("how", ["remove", "end"])
+async def test_a_request_of_a_client_that_leaves_goes_on(backpressure, how):
+    client = Reader(backpressure)
+    waits = await asked(backpressure, client, 2 * ANSWERS)
+    getattr(backpressure, how)(client)
+    assert waits.done()
+    assert backpressure.answers_taken(client) is None
+
+
+async def test_what_others_send_delays_no_request(backpressure):
+    client = Reader(backpressure)
+    client.send(50 * ANSWERS)
+    assert await asked(backpressure, client, 100) is None
+    for _ in range(100):  # a slow line: what was asked for is taken among the rest
+        client.waiting -= 1000
+        backpressure.look_at(client)
+        client.send(900)
+        assert await asked(backpressure, client, 100) is None
+
+
+async def test_a_cancelled_request_leaves_the_others_waiting(backpressure):
+    client = Reader(backpressure)
+    first, second = await asked(backpressure, client, 2 * ANSWERS), backpressure.answers_taken(client)
+    first.cancel()
+    assert not second.done()
+    backpressure.remove(client)
+    assert second.done()
+
+
+async def test_answers_of_a_client_that_is_not_known_do_not_wait(backpressure):
+    client = Reader(backpressure)
+    backpressure.answered(client, 10 * ANSWERS)
+    assert backpressure.answers_taken(client) is None
+    backpressure.look_at(client)
+    backpressure.end(client)

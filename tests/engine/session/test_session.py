@@ -46,7 +46,7 @@ async def test_nothing_is_received_or_sent_after_the_end(opened):
     assert recorder.messages == []
     assert recorder.reasons == [Reason.FORCED_CLOSE]
     session.push(PreparedMessage(b"4late"))
-    session.send_text(b"4late")
+    session.send_answer(b"4late")
     session.push_control("6")
     session.pause()
     session.resume()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import re
 import socket
+from urllib.parse import quote_plus
 
 import aiohttp
 import pytest
@@ -463,40 +465,49 @@ async def test_the_queue_is_limited_and_volatile_messages_are_not_queued(serve):
 # JSONP.
 
 
+JSONP = "EIO=3&transport=polling&j="
+OWN_PAGE = {"Sec-Fetch-Site": "same-origin"}
+
+
+def form(packet):
+    """The packet as version 2 clients send it: with its length."""
+    return f"d={len(packet)}%3A{quote_plus(packet)}"
+
+
 async def test_jsonp_responds_with_a_callback(serve):
-    served = await serve(echo=True)
-    answer = await served.ask(get(f"{POLLING}&j=3x;alert(1)"))
-    assert answer.text.startswith('___eio[31]("0{')
+    served = await serve(echo=True, allow_eio3=True)
+    answer = await served.ask(get(f"{JSONP}3x;alert(1)", **OWN_PAGE))
+    assert re.match(r'___eio\[31\]\("[0-9]+:0\{', answer.text)
     assert answer.headers["content-type"] == "text/javascript; charset=UTF-8"
     assert answer.headers["x-content-type-options"] == "nosniff"
-    query = f"{POLLING}&j=0&sid={served.listener.last.session.id}"
-    assert (await served.ask(post(query, "d=4%22%3C%2Fscript%3E%E2%80%A8+%F0%9F%98%80"))).text == "ok"
-    answer = await served.ask(get(query))
-    assert answer.text == '___eio[0]("4\\"\\u003c/script>\\u2028 😀");'
+    query = f"{JSONP}0&sid={served.listener.last.session.id}"
+    assert (await served.ask(post(query, form('4"</script>\u2028 x'), **OWN_PAGE))).text == "ok"
+    answer = await served.ask(get(query, **OWN_PAGE))
+    assert answer.text == '___eio[0]("14:4\\"\\u003c/script>\\u2028 x");'
 
 
 @pytest.mark.parametrize(
     ("form", "message"),
     [
-        ("4a%5Cnb", "a\nb"),
-        ("4a%5C%5Cnb", "a\\nb"),
-        ("4a%5C%5C%5Cnb", "a\\\\nb"),
-        ("4%5C%22", '\\"'),
-        ("4a%2Bb+c", "a+b c"),
+        ("4%3A4a%5Cnb", "a\nb"),
+        ("5%3A4a%5C%5Cnb", "a\\nb"),
+        ("6%3A4a%5C%5C%5Cnb", "a\\\\nb"),
+        ("3%3A4%5C%22", '\\"'),
+        ("6%3A4a%2Bb+c", "a+b c"),
     ],
 )
 async def test_jsonp_forms_are_unescaped_as_node_does(serve, form, message):
-    served = await serve()
-    query, recorder = await served.poll_session(f"{POLLING}&j=0")
-    assert (await served.ask(post(query, f"d={form}"))).text == "ok"
+    served = await serve(allow_eio3=True)
+    query, recorder = await served.poll_session(f"{JSONP}0", **OWN_PAGE)
+    assert (await served.ask(post(query, f"d={form}", **OWN_PAGE))).text == "ok"
     assert recorder.messages == [message]
 
 
 @pytest.mark.parametrize("form", ["", "e=4a", "4a", "d", "&d=4a", "a=1&b=2&c=3&d=4"])
 async def test_an_invalid_jsonp_form_ends_the_session(serve, form):
-    served = await serve()
-    query, recorder = await served.poll_session(f"{POLLING}&j=0")
-    assert (await served.ask(post(query, form))).status == 400
+    served = await serve(allow_eio3=True)
+    query, recorder = await served.poll_session(f"{JSONP}0", **OWN_PAGE)
+    assert (await served.ask(post(query, form, **OWN_PAGE))).status == 400
     assert await recorder.closed() == "parse error"
 
 

@@ -49,7 +49,7 @@ async def test_a_message_and_its_attachments_stay_together_and_in_order(serve):
     served = await serve()
     wire, recorder = await served.websocket()
     recorder.session.push(PreparedMessage(b"451-[]", b"\x01", b"\x02"))
-    recorder.session.send_text(b"4last")
+    recorder.session.send_answer(b"4last")
     assert [await wire.receive() for _ in range(4)] == [
         (TEXT, b"451-[]"), (BINARY, b"\x01"), (BINARY, b"\x02"), (TEXT, b"4last"),
     ]  # fmt: skip

@@ -122,7 +122,7 @@ async def test_short_and_incompressible_messages_are_sent_uncompressed(serve):
     assert await wire.text() == "4" + "a" * 98
     assert await compressed(wire) == (TEXT, b"4" + b"a" * 99)
     assert await wire.receive() == (BINARY, noise)
-    recorder.session.send_text(b"4" + b"b" * 99)
+    recorder.session.send_answer(b"4" + b"b" * 99)
     assert await compressed(wire) == (TEXT, b"4" + b"b" * 99)
 
 

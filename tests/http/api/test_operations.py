@@ -120,6 +120,17 @@ async def test_a_users_token_is_accepted_where_declared(client: Client) -> None:
     assert (await client.get("/api/me")).status == 401
 
 
+async def test_the_key_and_a_service_do_not_share_a_limit(serve: Serve) -> None:
+    """Whatever the service is called: the calls of the key are counted under a name that no user can have."""
+    api = ApiRouter(Rooms(), credentials=Credentials([KEY], Tokens()), rate=Rate(1, 60.0))
+    client = await serve(api)
+    assert Caller(None).id == ""
+    for bearer in (KEY, "a.shop.jwt"):
+        headers = {"Authorization": f"Bearer {bearer}"}
+        answers = [await client.get("/api/me", headers=headers) for _ in range(3)]
+        assert [answer.status for answer in answers] == [200, 200, 429]
+
+
 async def test_raw_bodies_reach_the_handler(client: Client) -> None:
     answer = await client.post("/api/pictures", data=b"\x00\xff")
     assert (answer.status, await answer.read()) == (200, b"\x00\xff")

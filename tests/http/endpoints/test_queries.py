@@ -9,7 +9,7 @@ from rtserver.cluster.partial_results import PartialList, PartialSet
 from rtserver.http.api.credentials import Credentials
 from rtserver.http.api.router import ApiRouter
 from rtserver.http.endpoints.queries import HistoryApi, UserQueriesApi
-from rtserver.store.messages.records import Author, Message, RoomSummary
+from rtserver.store.messages.records import Author, Message, ReadState
 from rtserver.store.notifications.records import Notification, Unread
 from tests.http.conftest import Client, Serve
 from tests.http.endpoints.test_publish import AUTH, KEY
@@ -35,8 +35,11 @@ class Answers:
     async def all_online(self, limit: int = 1000) -> PartialList[str]:
         return PartialList(["alice", "carol", "dora"], partial=self.partial)
 
-    async def summaries(self, user: str) -> list[RoomSummary]:
-        return [RoomSummary("a", 3, None, 4), RoomSummary("b", 0, MESSAGE, 1), RoomSummary("c", 2, None, 0)]
+    async def unread(self, user: str) -> list[ReadState]:
+        return [
+            ReadState(room, 7, 1, 0, read, unread, 0, True)
+            for room, unread, read in (("a", 3, 4), ("b", 0, 1), ("c", 2, 0))
+        ]
 
     async def list(self, user: str, **page: Any) -> tuple[list[Notification], bool]:
         self.asked.append((user, page))

@@ -11,13 +11,17 @@ def issue(user: str, name: str, roles: tuple[str, ...]) -> str:
     return f"{user}|{name}|{','.join(roles)}"
 
 
+KEY = "the-key-of-the-pages"
+WITH_KEY = {"Authorization": f"Bearer {KEY}"}
+
+
 @pytest.fixture
 async def client(serve: Serve) -> Client:
-    return await serve(DevTokens(issue))
+    return await serve(DevTokens(issue, KEY, "a fingerprint"))
 
 
 async def test_the_demo_pages_get_tokens(client: Client) -> None:
-    answer = await client.get("/dev/tokens")
+    answer = await client.get("/dev/tokens", headers=WITH_KEY)
     body = await answer.json()
     assert answer.headers["Cache-Control"] == "no-store"
     assert body["users"][0] == {"id": "alice", "name": "Alice", "token": "alice|Alice|"}
@@ -33,7 +37,25 @@ async def test_a_page_of_another_site_gets_no_tokens(client: Client) -> None:
         {"Sec-Fetch-Site": "cross-site"},
         {"X-Forwarded-For": "203.0.113.9"},
     ):
-        assert (await client.get("/dev/tokens", headers=headers)).status == 404, headers
+        assert (await client.get("/dev/tokens", headers=WITH_KEY | headers)).status == 404, headers
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {}, {"Authorization": ""}, {"Authorization": "Bearer"}, {"Authorization": "Bearer x"}, {"Cookie": f"key={KEY}"},
+        {"Authorization": f"Basic {KEY}"}, {"Authorization": f"Bearer {KEY}x"}, {"Authorization": f"Bearer {KEY[:-1]}"},
+        {"Authorization": "Bearer \u00e9"}, {"Authorization": "Bearer " + "x" * 5000}, {"Referer": f"/#key={KEY}"},
+    ],
+)  # fmt: skip
+async def test_a_stranger_behind_a_bare_proxy_gets_no_tokens(client: Client, headers: dict[str, str]) -> None:
+    """A `proxy_pass` without any header asks as this machine does: only the key tells them apart."""
+    answer = await client.get("/dev/tokens", headers=headers)
+    assert answer.status == 401
+    body = await answer.json()
+    assert (body["error"]["code"], body["error"]["details"]) == ("token_missing", {"secret": "a fingerprint"})
+    assert "|" not in await answer.text()
+    assert (await client.get(f"/dev/tokens?key={KEY}", headers=headers)).status == 401
 
 
 def headers(given: dict[str, str] | None = None) -> CIMultiDict[str]:

@@ -1,10 +1,12 @@
 """Mentions and their notifications."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+import aiohttp
 import pytest
 
 from rtserver.namespaces.chat.mentions import MAX_MENTIONS, Mentions, named_in
@@ -16,6 +18,7 @@ from rtserver.store.notifications.notification_store import Notifications
 from rtserver.store.rooms.room_store import Rooms
 from tests.namespaces.chat.test_namespace import joined, settled
 from tests.namespaces.conftest import Device
+from tests.support.js_client import JsClient
 from tests.support.rtserver_process import RtServer
 
 
@@ -156,3 +159,106 @@ async def test_a_reply_names_a_message_of_its_room(device: Device) -> None:
     for wrong in (elsewhere, "nothing", "x" * 64):
         ack = await alice.call("message", {"room": "general", "text": "re", "replyTo": wrong})
         assert (ack["error"]["code"], ack["error"]["details"]) == ("not_found", {"field": "replyTo"})
+
+
+MANY = [f"user{number}" for number in range(40)]
+LIMITED = {
+    "RATE_EVENTS": "100000/s",
+    "RATE_MENTIONS": "30/m",
+    "WEBHOOK_URL": "http://127.0.0.1:9/",
+    "WEBHOOK_SECRET": "whsec_" + "c2VjcmV0" * 4,
+}
+
+
+class Crowd:
+    def __init__(self, running: RtServer, js: Callable[..., Awaitable[JsClient]]) -> None:
+        self.running, self._js = running, js
+
+    async def member(self, user: str) -> JsClient:
+        client = await self._js(self.running.url, "/chat", token=self.running.token(user), transports=["websocket"])
+        for room in ("general", "other"):
+            assert (await client.call("join", {"room": room}))["ok"]
+        return client
+
+    def count(self, table: str, where: str = "TRUE") -> int:
+        with closing(sqlite3.connect(self.running.folder / "rtserver.db")) as database:
+            return int(database.execute(f"SELECT count(*) FROM {table} WHERE {where}").fetchone()[0])
+
+
+@pytest.fixture
+async def crowd(server: Callable[..., Awaitable[RtServer]], js: Callable[..., Awaitable[JsClient]]) -> Crowd:
+    """A room with alice, who is connected, and forty members who are not; webhooks are on."""
+    running = await server(**LIMITED)
+    crowd = Crowd(running, js)
+    headers = {"Authorization": f"Bearer {running.api_key}"}
+    async with aiohttp.ClientSession(headers=headers) as http:
+        for room in ("general", "other"):
+            body = {"members": [{"id": user} for user in [*MANY, "alice", "bob"]]}
+            async with http.post(f"{running.url}/api/rooms/{room}/members", json=body) as answer:
+                assert answer.status == 200
+    return crowd
+
+
+async def flood(client: JsClient, event: str, *payloads: dict[str, Any]) -> list[dict[str, Any]]:
+    return [await client.call(event, payload) for payload in payloads]
+
+
+async def test_one_user_causes_a_bounded_number_of_mentions(crowd: Crowd) -> None:
+    alice, laptop = await crowd.member("alice"), await crowd.member("alice")
+    acks = []
+    for number in range(30):
+        payload = {"room": "general", "text": f"{number}", "mentions": MANY, "nonce": f"n{number}"}
+        acks.append(await (alice, laptop)[number % 2].call("message", payload))
+    good, bad = [ack for ack in acks if ack["ok"]], [ack["error"] for ack in acks if not ack["ok"]]
+    assert len(good) == 1, "a burst of 60, and forty for each"
+    assert all(error["code"] == "rate_limited" and 0 < error["retryAfter"] <= 60 for error in bad)
+    assert crowd.count("notifications") == 40
+    assert crowd.count("webhooks") == 40
+    assert crowd.count("messages") == 1, "what is rejected is not saved"
+    assert (await alice.call("message", {"room": "general", "text": "nobody"}))["ok"]
+    assert (await alice.call("message", {"room": "general", "text": "@bob"}))["ok"]
+
+
+async def test_repeats_rejections_and_edits_of_the_rest_cost_no_mentions(crowd: Crowd) -> None:
+    alice = await crowd.member("alice")
+    payload = {"room": "general", "text": "hello", "mentions": MANY, "nonce": "n"}
+    for ack in await flood(alice, "message", *[payload] * 5):
+        assert ack["ok"]
+    for _ in range(5):
+        ack = await alice.call("message", {**payload, "nonce": "x", "replyTo": "nothing"})
+        assert ack["error"]["code"] == "not_found", ack
+    edit = {"room": "general", "id": ack_id(await alice.call("message", payload)), "mentions": MANY}
+    for ack in await flood(alice, "edit", *({**edit, "text": f"edited {number}"} for number in range(5))):
+        assert ack["ok"], ack
+    assert crowd.count("notifications") == 40
+    assert (await alice.call("message", {"room": "general", "text": "@user1 and @user2"}))["ok"]
+
+
+def ack_id(ack: dict[str, Any]) -> str:
+    return str(ack["message"]["id"])
+
+
+async def test_edits_that_mention_others_each_time_are_bounded(crowd: Crowd) -> None:
+    alice = await crowd.member("alice")
+    messages = [ack_id(await alice.call("message", {"room": "general", "text": "x"})) for _ in range(10)]
+    acks = []
+    for id_ in messages:
+        for at in range(0, 40, 10):
+            acks.append(
+                await alice.call("edit", {"room": "general", "id": id_, "text": f"{at}", "mentions": MANY[at:][:10]})
+            )
+    assert sum(ack["ok"] for ack in acks) == 6
+    assert crowd.count("notifications") == 60
+
+
+async def test_one_webhook_waits_for_a_user_and_a_room(crowd: Crowd) -> None:
+    writers = [await crowd.member(user) for user in ("alice", "bob")]
+    for number in range(20):
+        for writer in writers:
+            room = ("general", "other")[number % 2]
+            assert (await writer.call("message", {"room": room, "text": f"@user1 {number}"}))["ok"]
+    assert crowd.count("notifications") == 40, "each is in the inbox"
+    assert crowd.count("webhooks") == 2
+    assert crowd.count("webhooks", "body LIKE '%@user1 18%'") == 1, "the latest one"
+    assert (await writers[0].call("message", {"room": "general", "text": "@user2"}))["ok"]
+    assert crowd.count("webhooks") == 3

@@ -115,3 +115,26 @@ async def test_what_a_client_sent_before_it_left_leaves_no_state_behind_and_no_m
     assert not len(chat._typing)
     assert "late" not in await chat.all_rooms()
     assert await chat.occupants("late") == []
+
+
+async def test_who_starts_and_stops_all_the_time_is_broadcast_a_few_times(
+    chat: Chat, pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(typing_indicator, "TYPING_SECONDS", 0.2)
+    alice, bob = pair
+    for number in range(100):
+        await type_(alice, number % 2 == 0)
+    await eventually(lambda: not len(chat._typing))
+    await settled(bob)
+    heard = [told["typing"] for [told] in bob.received("typing")]
+    assert heard[:4] == [True, False, True, False]
+    assert len(heard) <= 8
+    assert heard[-1] is False
+
+
+async def test_stops_without_a_start_are_broadcast_a_few_times(chat: Chat, pair: Pair) -> None:
+    alice, bob = pair
+    for _ in range(100):
+        await type_(alice, False)
+    await settled(bob)
+    assert 1 <= len(bob.received("typing")) <= 8

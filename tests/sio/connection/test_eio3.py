@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
+from urllib.parse import quote
 
 import aiohttp
 import pytest
+from structlog.testing import capture_logs
+from yarl import URL
 
 from rtserver.errors import Refused
 from rtserver.sio.client.client import Client
 from rtserver.sio.namespace.namespace import Namespace, event
 from tests.sio.conftest import Tokens, eventually
 
+KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 WAYS = {"polling": ["polling"], "websocket": ["websocket"], "upgrade": ["polling", "websocket"]}
 
 
@@ -93,17 +98,59 @@ async def test_events_acks_and_binary_go_both_ways(served, connect):
 
 async def test_server_and_client_agree_on_the_id(served, connect):
     client = await connect()
-    assert [known.id for known in served.server.namespaces_by_path["/"].clients.values()] == [client.id]
+    (known,) = served.server.namespaces_by_path["/"].clients
     if connect.version == 2:
         assert client.id == client.engine_id
+        assert client.id.rpartition(".")[0] == known
+    else:
+        assert client.id == known
 
 
 async def test_a_namespace_with_a_token(served, connect):
     client = await connect("/guarded", **credentials(connect.version))
     id, user, auth = await client.call("whoami")
-    assert (id, user, auth["token"]) == (client.id, "alice", "alice")
+    assert (user, auth["token"]) == ("alice", "alice")
     if connect.version == 2:
         assert client.id == f"/guarded#{client.engine_id}"
+        assert client.id.rpartition(".")[0] == id
+    else:
+        assert client.id == id
+
+
+async def test_who_knows_the_id_of_a_client_cannot_act_as_it(served, js):
+    """Admins and other servers see the id."""
+    client = await v2(js, served, transports=["polling"])
+    (known,) = served.server.namespaces_by_path["/"].clients
+    url = f"{served.url}/socket.io/?EIO=3&transport=polling&sid="
+    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": KEY}
+    async with aiohttp.ClientSession() as http:
+        for guess in (known, f"{known}.", f"{known}.{'A' * 20}", f"{known}%00", f"/#{known}", known.partition("-")[2]):
+            for answer in (
+                await http.get(URL(url + quote(guess, safe="%"), encoded=True)),
+                await http.post(URL(url + quote(guess, safe="%"), encoded=True), data='13:42["echo",1]'),
+                await http.get(URL(url.replace("polling", "websocket") + guess, encoded=True), headers=upgrade),
+            ):
+                assert answer.status == 400, guess
+    assert await client.call("echo", 1) == 1
+
+
+async def test_a_session_id_is_not_logged(serve, js, raw, caplog):
+    """Of the id the public part is logged, which opens nothing."""
+    logger = logging.getLogger("of the application")
+    caplog.set_level("INFO", logger.name)
+    served = await serve(Root(), allow_eio3=True, logger=logger, engineio_logger=logger)
+    with capture_logs() as logs:
+        client = await v2(js, served, transports=["polling"])
+        other = await raw(served.url)
+        ids = [client.engine_id, other.engine_id]
+        await client.raw("9")
+        await other.send("9")
+        await eventually(lambda: sum(line["event"] == "packet_rejected" for line in logs) == 2)
+    logged = sorted((line["session"] for line in logs if line["event"] == "packet_rejected"), key=len)
+    assert logged == [ids[1][: len(ids[1]) // 2], ids[0].rpartition(".")[0]]
+    lines = str([record.getMessage() for record in caplog.records if record.name == logger.name])
+    assert "session opened by" in lines
+    assert not any(id in text for id in ids for text in (str(logs), lines))
 
 
 async def test_a_refusal_of_version_3_has_message_and_data(served, js):
@@ -178,13 +225,13 @@ async def test_joining_again_waits_for_the_disconnect_handler(served, js):
     assert guarded.left == []
     guarded.gate.set()
     await eventually(lambda: len(guarded.left) == 2 and guarded.clients)
-    assert (await again.call("whoami"))[0] == again.id
-    assert list(guarded.clients) == [again.id]
+    assert (await again.call("whoami"))[0] == again.id.rpartition(".")[0]
+    assert list(guarded.clients) == [again.id.rpartition(".")[0]]
 
 
 async def test_the_server_can_disconnect_it(served, js):
     client = await v2(js, served)
-    await served.server.of("/").in_(client.id).disconnect_sockets()
+    await served.server.of("/").in_(client.id.rpartition(".")[0]).disconnect_sockets()
     assert await client.disconnected() == "io server disconnect"
     client = await v2(js, served)
     await served.server.of("/").disconnect_sockets(close=True)
@@ -258,7 +305,7 @@ async def test_a_query_becomes_auth(served, wire, comma):
     await client.send('42/guarded,1["whoami"]')
     answer = await client.receive()
     assert '"b":"last","empty":""' in answer
-    assert f'"/guarded#{client.sid}"' in answer
+    assert f'"/guarded#{client.sid.rpartition(".")[0]}"' in answer
 
 
 @pytest.mark.parametrize(

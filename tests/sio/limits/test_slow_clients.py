@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 
 import aiohttp
 import pytest
 
+from rtserver.errors import EventError
 from rtserver.sio.namespace.namespace import Namespace, event
 from tests.sio.conftest import eventually
 
@@ -168,3 +170,122 @@ async def test_volatile_events_are_dropped_before_anybody_is_closed(serve):
     assert len(hall.clients) == 20
     for writer in flood:
         writer.transport.abort()
+
+
+class Answers(Namespace, path="/"):
+    """Handlers with large answers, each written in another way."""
+
+    auth = "none"
+
+    def __init__(self):
+        self.asked = 0
+
+    @event("waits")
+    async def waits(self, client, size: int):
+        await asyncio.sleep(0)
+        return self._answer(size)
+
+    @event("eager")
+    async def eager(self, client, size: int):
+        return self._answer(size)
+
+    @event("plain")
+    def plain(self, client, size: int):
+        return self._answer(size)
+
+    @event("binary")
+    async def binary(self, client, size: int):
+        self._answer(0)
+        return bytes(size)
+
+    @event("fails")
+    async def fails(self, client, size: int):
+        self.asked += 1
+        raise EventError(code="sold_out", message="x" * size)
+
+    def _answer(self, size):
+        self.asked += 1
+        return "x" * size
+
+
+ASKED = 60
+HANDLERS = pytest.mark.parametrize("name", ["waits", "eager", "plain", "binary", "fails"])
+
+
+async def polling(url):
+    """A polling session that has joined: its address, and a function that sends packets and takes nothing."""
+    http = aiohttp.ClientSession()
+    address = f"{url}/socket.io/?EIO=4&transport=polling"
+    async with http.get(address) as answer:
+        sid = json.loads((await answer.text())[1:])["sid"]
+    address = f"{address}&sid={sid}"
+
+    async def post(*packets):
+        async with http.post(address, data="\x1e".join(packets)) as answer:
+            assert answer.status == 200
+
+    async def get():
+        async with http.get(address) as answer:
+            return (await answer.text()).split("\x1e")
+
+    await post("40")
+    await get()
+    return http, post, get
+
+
+@HANDLERS
+async def test_a_polling_client_that_does_not_poll_has_few_answers_waiting(serve, name):
+    namespace = Answers()
+    served = await serve(namespace)
+    http, post, get = await polling(served.url)
+    async with http:
+        await post(*(f'42{number}["{name}",100000]' for number in range(ASKED)))
+        await eventually(lambda: namespace.asked)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert namespace.asked <= 2
+        assert served.server.engine._state.backpressure.total <= 250_000
+        acks = []
+        while len(acks) < ASKED:
+            acks += re.findall(r"^4(?:3|61-)(\d+)\[", "\n".join(await get()), re.MULTILINE)
+        assert [int(id) for id in acks] == [*range(ASKED)]
+    assert namespace.asked == ASKED
+
+
+@HANDLERS
+async def test_a_websocket_that_does_not_read_has_few_answers_waiting(serve, name):
+    namespace = Answers()
+    served = await serve(namespace, outbox_limit=100_000_000)
+    writer = await unread(served, polling=False)
+    await eventually(lambda: namespace.clients)
+    (client,) = namespace.clients.values()
+    client.outbox.socket._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    packets = [f'42{number}["{name}",100000]'.encode() for number in range(ASKED)]
+    writer.write(b"".join(bytes((0x81, 0x80 | len(packet))) + bytes(4) + packet for packet in packets))
+    await eventually(lambda: namespace.asked and client.outbox.send is None)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert namespace.asked <= 3
+    assert served.server.engine._state.backpressure.total <= 350_000
+    writer.close()
+    await served.deserted()
+
+
+@TRANSPORTS
+async def test_a_client_that_reads_gets_all_answers_in_order(serve, js, transports):
+    served = await serve(Answers())
+    client = await js(served.url, transports=transports, reconnection=False)
+    answers = await asyncio.gather(*(client.call("waits", 200_000 + number) for number in range(ASKED)))
+    assert [len(answer) for answer in answers] == [200_000 + number for number in range(ASKED)]
+    assert served.server.metrics.slow_clients == 0
+
+
+async def test_a_client_that_leaves_with_unread_answers_leaves_nothing_behind(serve):
+    namespace = Answers()
+    served = await serve(namespace)
+    http, post, _ = await polling(served.url)
+    async with http:
+        await post(*(f'42{number}["waits",100000]' for number in range(5)))
+        await eventually(lambda: namespace.asked)
+        await post("1")
+    await served.deserted()

@@ -147,7 +147,7 @@ async def test_readers_do_not_wait_for_the_writer(db: Database) -> None:
     async with db.transaction() as connection:
         await connection.execute(sa.text("INSERT INTO rooms (room, last_seq, active_at) VALUES ('x', 0, 0)"))
         async with asyncio.timeout(5):
-            assert await Rooms(db).summaries("ann") == []
+            assert await Rooms(db).summaries("ann") == ([], None)
 
 
 async def test_cancelled_callers_leave_no_lock_behind(open_database: OpenDatabase) -> None:

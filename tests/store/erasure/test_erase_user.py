@@ -7,6 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from rtserver.errors import InvalidPayload
+from rtserver.identity import API_KEY
 from rtserver.store.db.database import Database
 from rtserver.store.erasure.erase_user import BATCH, EraseUser, Step
 from rtserver.store.messages.changes import Delete, Edit, React
@@ -16,7 +17,7 @@ from rtserver.store.notifications.notification_store import Notifications
 from rtserver.store.rooms.member_admin import MemberAdmin
 from rtserver.store.rooms.read_cursors import ReadCursors
 from rtserver.store.rooms.room_store import Rooms
-from rtserver.store.schema import metadata
+from rtserver.store.schema import audit, metadata
 from tests.store.conftest import OpenDatabase
 
 EVE, BOB = Author("eve-4711", "Eve Person"), Author("bob", "Bob")
@@ -41,6 +42,15 @@ async def everything(db: Database) -> str:
 async def say(messages: Messages, author: Author, text: str, room: str = "lobby", **more: object) -> str:
     message, _ = await messages.append(Draft(room, author, text, **more))  # type: ignore[arg-type]
     return message.id
+
+
+async def test_what_the_holder_of_an_api_key_did_stays_in_the_audit(db: Database) -> None:
+    """Its name there is no user, so nobody can have its traces removed by erasing a user of that name."""
+    await MemberAdmin(db).add("board", [Member("bob", "Bob"), Member(API_KEY, "A user of that id")], API_KEY)
+    await forgotten(EraseUser(db), user=API_KEY)
+    async with db.reading() as connection:
+        left = (await connection.execute(sa.select(audit.c.actor, audit.c.target).order_by(audit.c.target))).all()
+    assert [tuple(row) for row in left] == [(API_KEY, ""), (API_KEY, "bob")]
 
 
 async def test_only_tombstones_without_author_are_left(

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from rtserver.answer_size import ANSWER_BYTES, size_of
 from rtserver.clock import iso
 from rtserver.errors import Conflict, InvalidPayload
 from rtserver.store.db.database import Database
@@ -146,3 +147,14 @@ async def test_a_forged_cursor_gives_an_empty_or_first_page(schedule: Schedule, 
 async def test_a_cursor_that_no_database_can_store_is_rejected(schedule: Schedule) -> None:
     with pytest.raises(InvalidPayload):
         await schedule.page(after="12.a\0")
+
+
+async def test_a_page_ends_at_the_bytes_of_an_answer(schedule: Schedule) -> None:
+    ids = [await add(schedule, NOW + number // 3, body={"data": "x" * 100_000}) for number in range(12)]
+    seen: list[str] = []
+    after: str | None = ""
+    while after is not None:
+        page, after = await schedule.page(after=after, limit=100)
+        assert 0 < size_of(page) <= ANSWER_BYTES
+        seen += [item.id for item in page]
+    assert seen == ids

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from rtserver.clock import now_ms
 from rtserver.errors import Conflict, Forbidden, InvalidPayload, NotFound
 from rtserver.store.db.database import Database
 from rtserver.store.messages import changes
@@ -99,6 +100,34 @@ async def test_an_edit_changes_the_text_and_keeps_the_seq(db: Database, messages
     cleared = (await messages.change(edit(first, "hello", data=None))).message
     assert (cleared.data, cleared.mentions, cleared.rev) == (None, None, 2)
     assert [row[-1]["text"] for row in await audited(db)] == ["helo", "hello"]
+
+
+async def test_an_edit_of_somebody_who_saw_an_earlier_version_is_a_conflict(messages: Messages) -> None:
+    message = await said(messages)
+    first = (await messages.change(edit(message, "one", seen=0))).message
+    with pytest.raises(Conflict):
+        await messages.change(edit(message, "two", seen=0))
+    assert (await messages.change(edit(message, "one", seen=0))).message == first, "repeating it is harmless"
+    assert (await messages.change(edit(message, "two", seen=first.rev))).message.text == "two"
+    assert (await messages.change(edit(message, "three"))).message.text == "three"
+
+
+@pytest.mark.parametrize(("waited", "wins"), [((-3000, 3000), False), ((-9000, -3000), True), ((3000, 9000), True)])
+async def test_an_edit_that_waited_while_another_was_saved_is_a_conflict(
+    messages: Messages, waited: tuple[int, int], wins: bool
+) -> None:
+    """`waited`: relative to the other edit, in milliseconds."""
+    message = await said(messages)
+    now = now_ms()
+    stall = (now + waited[0], now + waited[1])
+    assert (await messages.change(edit(message, "fine", waited=stall))).changed, "nobody had edited it"
+    other = await said(messages)
+    await messages.change(edit(other, "newer"))
+    if wins:
+        assert (await messages.change(edit(other, "older", waited=stall))).changed
+    else:
+        with pytest.raises(Conflict):
+            await messages.change(edit(other, "older", waited=stall))
 
 
 async def test_the_text_of_a_deleted_message_is_only_in_the_audit(db: Database, messages: Messages) -> None:

@@ -2,13 +2,17 @@
 
 import asyncio
 import re
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from rtserver.answer_size import ANSWER_BYTES, size_of
 from rtserver.errors import EventError, InvalidPayload, Unavailable
 from rtserver.store.db.database import Database
+from rtserver.store.messages.append import message_of
+from rtserver.store.messages.changes import Edit, React
 from rtserver.store.messages.message_store import Messages
 from rtserver.store.messages.records import Author, Draft, Message
 from tests.store.conftest import OpenDatabase, OpenMessages
@@ -221,3 +225,79 @@ async def test_a_cancelled_sender_does_not_affect_the_others(messages: Messages)
     saved = [m.seq for m in await everything(messages)]
     assert saved == list(range(1, len(saved) + 1))
     assert set(acked) <= set(saved)
+
+
+async def pages(messages: Messages, *, forwards: bool, limit: int = 100) -> list[list[Message]]:
+    """All pages of the lobby from one end to the other."""
+    found: list[list[Message]] = []
+    more, position = True, 0 if forwards else None
+    while more:
+        direction = {"after": position, "before": None} if forwards else {"before": position, "after": None}
+        page, more = await messages.history("lobby", limit=limit, **direction)
+        found.append(page)
+        assert page, "a page that is not the last one is not empty"
+        position = page[-1].seq if forwards else page[0].seq
+    return found
+
+
+TEXTS = {
+    "wide": lambda number: "👋" * 10_000,
+    "escaped": lambda number: "\n" * 20_000 + "x",
+    "larger than an answer": lambda number: "x" * 600_000 if number % 7 == 3 else "x" * 100_000,
+}
+
+
+@pytest.mark.parametrize("texts", list(TEXTS))
+async def test_a_page_ends_at_the_bytes_of_an_answer(messages: Messages, texts: str) -> None:
+    saved = await asyncio.gather(*(messages.append(draft(TEXTS[texts](number))) for number in range(30)))
+    for forwards in (True, False):
+        found = await pages(messages, forwards=forwards)
+        assert len(found) > 1
+        for page in found:
+            assert size_of(page) <= ANSWER_BYTES or len(page) == 1
+        in_order = found if forwards else found[::-1]
+        assert [message for page in in_order for message in page] == [message for message, _ in saved]
+
+
+async def test_changes_end_at_the_bytes_of_an_answer(messages: Messages) -> None:
+    sent = await asyncio.gather(*(messages.append(draft("x" * 40_000)) for _ in range(30)))
+    edits = [Edit("lobby", message.id, "ann", False, "y" * 40_000) for message, _ in sent]
+    await asyncio.gather(*map(messages.change, edits))
+    rev, more, seen = 0, True, []
+    while more:
+        page, more = await messages.changed("lobby", rev=rev, upto=30, limit=100)
+        assert 0 < size_of(page) <= ANSWER_BYTES
+        seen += page
+        rev = page[-1].rev or 0
+    assert [message.seq for message in seen] == list(range(1, 31))
+
+
+async def test_data_mentions_and_reactions_count(messages: Messages) -> None:
+    wide = ["👋" * 190 + str(number) for number in range(10)]
+    full = Draft("lobby", ANN, "hi", data={"a": "x" * 15_000}, mentions=wide)
+    await asyncio.gather(*(messages.append(full) for _ in range(40)))
+    reacted, _ = await messages.append(draft("last"))
+    reactions = [React("lobby", reacted.id, user, emoji, True) for user in wide for emoji in "abcdefghij"]
+    await asyncio.gather(*map(messages.change, reactions))
+    found = await pages(messages, forwards=True)
+    assert sum(map(len, found)) == 41
+    assert all(size_of(page) <= ANSWER_BYTES for page in found)
+    assert sum(reaction.count for reaction in found[-1][-1].reactions or ()) == 100
+
+
+async def test_rows_beyond_an_answer_are_not_loaded(messages: Messages, monkeypatch: pytest.MonkeyPatch) -> None:
+    await asyncio.gather(*(messages.append(draft("x" * 50_000)) for _ in range(60)))
+    loaded: list[Message] = []
+
+    def counted(row: Sequence[object]) -> Message:
+        loaded.append(message_of(row))
+        return loaded[-1]
+
+    monkeypatch.setattr("rtserver.store.messages.pages.message_of", counted)
+    page, more = await messages.history("lobby", limit=50)
+    assert (len(page), more) == (10, True)
+    assert len(loaded) == 10
+    page, more = await messages.history("lobby", limit=50, size=1000, oversized=False)
+    assert (page, more, len(loaded)) == ([], True, 10)
+    page, more = await messages.history("lobby", limit=50, size=1000)
+    assert (len(page), more, len(loaded)) == (1, True, 11)

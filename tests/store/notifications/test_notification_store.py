@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from rtserver.answer_size import ANSWER_BYTES, size_of
 from rtserver.errors import Conflict, InvalidPayload
 from rtserver.store.db.database import Database
 from rtserver.store.notifications.notification_store import Notifications
@@ -156,3 +157,18 @@ async def test_invalid_values_are_rejected_and_nothing_is_saved(notifications: N
 async def test_an_invalid_page_is_rejected(notifications: Notifications, before: int | None, limit: int) -> None:
     with pytest.raises(InvalidPayload):
         await notifications.list("ann", before=before, limit=limit)
+
+
+async def test_a_page_ends_at_the_bytes_of_an_answer(notifications: Notifications) -> None:
+    for number in range(60):
+        await notifications.add([NotificationDraft("ann", "t", f"{number}" + "x" * 15_000, {"a": "y" * 15_000})])
+    before, more, seen = None, True, []
+    while more:
+        page, more = await notifications.list("ann", before=before, limit=100)
+        assert 0 < size_of(page) <= ANSWER_BYTES
+        before = page[-1].seq
+        seen += [note.seq for note in page]
+    assert seen == list(range(60, 0, -1))
+    await notifications.add([NotificationDraft("ann", "t", "x" * 600_000)])
+    page, more = await notifications.list("ann")
+    assert ([note.seq for note in page], more) == ([61], True)

@@ -21,18 +21,18 @@ async def ten(messages: Messages) -> None:
 @pytest.mark.usefixtures("ten")
 async def test_the_cursor_moves_forwards_only(receipts: ReadCursors) -> None:
     assert await receipts.last_read("lobby", "ann") == 0
-    assert await receipts.mark_read("lobby", "ann", 4) == 4
-    assert await receipts.mark_read("lobby", "ann", 2) == 4
-    assert await receipts.mark_read("lobby", "ann", 7) == 7
+    assert await receipts.mark_read("lobby", "ann", 4) == (4, True)
+    assert await receipts.mark_read("lobby", "ann", 2) == (4, False)
+    assert await receipts.mark_read("lobby", "ann", 7) == (7, True)
     assert await receipts.last_read("lobby", "ann") == 7
     assert await receipts.last_read("lobby", "bob") == 0
 
 
 @pytest.mark.usefixtures("ten")
 async def test_the_cursor_never_passes_the_last_message(receipts: ReadCursors) -> None:
-    assert await receipts.mark_read("lobby", "ann", 10**30) == 10
-    assert await receipts.mark_read("lobby", "ann", -(10**30)) == 10
-    assert await receipts.mark_read("nowhere", "ann", 5) == 0
+    assert await receipts.mark_read("lobby", "ann", 10**30) == (10, True)
+    assert await receipts.mark_read("lobby", "ann", -(10**30)) == (10, False)
+    assert await receipts.mark_read("nowhere", "ann", 5) == (0, False)
 
 
 @pytest.mark.usefixtures("ten")
@@ -56,7 +56,7 @@ async def test_many_cursors_at_once_share_few_commits(receipts: ReadCursors, db:
         await bad
     told = await asyncio.gather(*marking)
     furthest = {user: max(seq for _, one, seq in marks if one == user) for _, user, _ in marks}
-    assert all(seq >= mark[2] for mark, seq in zip(marks, told, strict=True))
+    assert all(seq >= mark[2] for mark, (seq, _) in zip(marks, told, strict=True))
     assert {user: await receipts.last_read("lobby", user) for user in furthest} == furthest
     assert db.commits - before <= 20
 

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from rtserver.answer_size import ANSWER_BYTES, size_of
 from rtserver.clock import now_ms
 from rtserver.errors import InvalidPayload
 from rtserver.store.db.database import Database
@@ -80,7 +81,7 @@ async def test_the_room_with_the_latest_message_comes_first(rooms: Rooms, messag
     await messages.append(Draft("old", Author("bob", "Bob"), "1"))
     next_millisecond()
     last, _ = await messages.append(Draft("new", Author("bob", "Bob"), "2"))
-    summaries = {s.room: s.last_message for s in await rooms.summaries("ann")}
+    summaries = {s.room: s.last_message for s in (await rooms.summaries("ann"))[0]}
     assert [room for room in summaries if room != "empty"] == ["new", "old"]
     assert (summaries["new"], summaries["empty"]) == (last, None)
 
@@ -91,19 +92,19 @@ async def test_unread_counts_what_others_wrote_after_the_receipt(
     await rooms.join("lobby", ANN)
     for i in range(5):
         await messages.append(Draft("lobby", Author("bob", "Bob"), str(i)))
-    assert (await rooms.summaries("ann"))[0].unread == 5
+    assert (await rooms.summaries("ann"))[0][0].unread == 5
     await receipts.mark_read("lobby", "ann", 3)
-    summary = (await rooms.summaries("ann"))[0]
+    summary = (await rooms.summaries("ann"))[0][0]
     assert (summary.unread, summary.last_read) == (2, 3)
 
 
 async def test_an_own_message_is_not_unread(rooms: Rooms, messages: Messages) -> None:
     await rooms.join("lobby", ANN)
     await messages.append(Draft("lobby", Author("ann", "Ann"), "mine"))
-    summary = (await rooms.summaries("ann"))[0]
+    summary = (await rooms.summaries("ann"))[0][0]
     assert (summary.unread, summary.last_read) == (0, 0)
     await messages.append(Draft("lobby", Author("bob", "Bob"), "yours"))
-    assert (await rooms.summaries("ann"))[0].unread == 1
+    assert (await rooms.summaries("ann"))[0][0].unread == 1
 
 
 async def test_the_list_of_rooms_is_bounded_to_the_last_active_ones(
@@ -114,9 +115,49 @@ async def test_the_list_of_rooms_is_bounded_to_the_last_active_ones(
         await rooms.join(name, ANN)
         next_millisecond()
     last, _ = await messages.append(Draft("d", Author("bob", "Bob"), "newest"))
-    summaries = await rooms.summaries("ann")
+    summaries, cursor = await rooms.summaries("ann")
     assert [summary.room for summary in summaries] == ["d", "a", "b"]
     assert summaries[0].last_message == last
+    following, end = await rooms.summaries("ann", cursor)
+    assert ([summary.room for summary in following], end) == (["c", "e"], None)
+    assert [state.room for state in await rooms.unread("ann")] == ["d", "a", "b"]
+
+
+async def test_the_list_of_rooms_ends_at_the_bytes_of_an_answer(rooms: Rooms, messages: Messages) -> None:
+    names = [f"room {number:02}" for number in range(30)]
+    for name in names:
+        await rooms.join(name, ANN)
+        await messages.append(Draft(name, Author("bob", "Bob"), "x" * 40_000))
+    cursor, seen, calls = None, [], 0
+    while calls == 0 or cursor is not None:
+        page, cursor = await rooms.summaries("ann", cursor)
+        assert 0 < size_of(page) <= ANSWER_BYTES
+        assert all(summary.last_message is not None and summary.unread == 1 for summary in page)
+        seen += [summary.room for summary in page]
+        calls += 1
+    assert sorted(seen) == names
+    assert calls == 3
+    assert len(await rooms.unread("ann")) == 30
+
+
+async def test_rooms_of_the_same_moment_are_listed_once_each(
+    rooms: Rooms, messages: Messages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rtserver.store.rooms.unread.MAX_SUMMARIES", 2)
+    monkeypatch.setattr("rtserver.store.rooms.room_store.now_ms", lambda: 1_700_000_000_000)
+    for name in "abcde":
+        await rooms.join(name, ANN)
+    cursor, seen = None, []
+    for _ in range(3):
+        page, cursor = await rooms.summaries("ann", cursor)
+        seen += [summary.room for summary in page]
+    assert (seen, cursor) == (list("abcde"), None)
+
+
+@pytest.mark.parametrize("cursor", ["", "x", ":", "-1:a", "9" * 30 + ":a", "²:a", "1.5:a"])
+async def test_a_cursor_of_another_list_is_rejected(rooms: Rooms, cursor: str) -> None:
+    with pytest.raises(InvalidPayload):
+        await rooms.summaries("ann", cursor)
 
 
 async def test_neighbours_are_the_members_of_all_rooms_of_a_user(rooms: Rooms) -> None:
@@ -138,7 +179,8 @@ async def test_neighbours_of_a_user_in_many_rooms_are_one_bounded_query(
 
 
 async def test_a_user_without_rooms_has_an_empty_list(rooms: Rooms) -> None:
-    assert await rooms.summaries("nobody") == []
+    assert await rooms.summaries("nobody") == ([], None)
+    assert await rooms.unread("nobody") == []
 
 
 @pytest.mark.parametrize("bad", ["a\0b", "\ud800", "x" * 5_000])

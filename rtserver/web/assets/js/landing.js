@@ -99,7 +99,7 @@ function showUsers(users, user) {
 function showTokenForm(user) {
   byId("who-hint").textContent = user
     ? `This tab is ${user.name} (${user.id}).`
-    : "Ready-made users are there on the server's own machine only. Paste a token to go on from here.";
+    : "Open the link that the server printed to its terminal for ready-made users, or paste a token.";
   if (user) return;
   /** @param {User} _ @param {string} token */
   const accept = (_, token) => {

@@ -110,6 +110,7 @@ export function askForUser(users) {
         keepToken(token);
         finish(user.id);
       };
+      head.append(h("p", { class: "hint" }, "The link that the server printed to its terminal has ready-made users."));
       body.append(tokenForm({ label: "Paste your token", button: "Continue", accept }));
     }
     // A browser lets a page refuse the first Escape only, so the question is asked again.

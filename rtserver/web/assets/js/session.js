@@ -1,6 +1,8 @@
 // User of this tab. In development the server hands out ready-made users; elsewhere a token is pasted.
 // The choice is per tab: `?user=<id>` in the address, else sessionStorage. A token is never put in an address.
+// The server hands users out for the key of its pages, `#key=…` in the link that it prints; this browser keeps the key.
 import { subjectOf } from "../../client/token_claims.js";
+import { siteStorage } from "./storage.js";
 
 /** @typedef {{id: string, name: string}} Person */
 /** @typedef {Person & {token: string}} ReadyUser */
@@ -10,6 +12,18 @@ import { subjectOf } from "../../client/token_claims.js";
 const CHOSEN = "rtserver.user";
 const PASTED = "rtserver.token";
 const PASTED_ADMIN = "rtserver.admin-token";
+const KEY = "rtserver.page-key";
+
+let pageKey = keyOfLink() ?? siteStorage()?.getItem(KEY) ?? null;
+
+/** The key in the address, which it leaves. */
+function keyOfLink() {
+  const key = new URLSearchParams(location.hash.slice(1)).get("key");
+  if (!key) return null;
+  siteStorage()?.setItem(KEY, key);
+  history.replaceState(null, "", location.pathname + location.search);
+  return key;
+}
 
 /** @type {Promise<ReadyTokens | null> | null} one request, shared by every part of the page */
 let ready = null;
@@ -22,13 +36,22 @@ export async function readyTokens({ fresh = false } = {}) {
 
 /** @returns {Promise<ReadyTokens | null>} */
 async function fetchReadyTokens() {
+  if (!pageKey) return null;
+  const headers = { accept: "application/json", authorization: `Bearer ${pageKey}` };
   try {
-    const answer = await fetch("/dev/tokens", { headers: { accept: "application/json" }, cache: "no-store" });
+    const answer = await fetch("/dev/tokens", { headers, cache: "no-store" });
+    if (answer.status === 401) forgetKey();
     return answer.ok ? await answer.json() : null;
   } catch {
     ready = null;
     return null;
   }
+}
+
+/** The server has another secret now. */
+function forgetKey() {
+  pageKey = null;
+  siteStorage()?.removeItem(KEY);
 }
 
 /**
