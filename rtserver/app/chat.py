@@ -12,7 +12,7 @@ from rtserver.cluster.presence import Presence
 from rtserver.cluster.presence.instances import InstanceRegistry
 from rtserver.config.settings import Settings
 from rtserver.errors import EventError
-from rtserver.http.endpoints.uploads import UploadedFiles, UploadsApi
+from rtserver.http.endpoints.uploads import UploadedFiles, UploadRulesApi, UploadsApi
 from rtserver.ingest.batching import NotificationBatcher
 from rtserver.namespaces.chat import settings_cache
 from rtserver.namespaces.chat.erasure import UserErasure
@@ -34,7 +34,7 @@ from rtserver.store.rooms.room_heads import RoomHeads
 from rtserver.store.rooms.room_settings import RoomSettingsStore
 from rtserver.store.rooms.room_store import Rooms
 from rtserver.store.uploads.file_storage import FolderStorage
-from rtserver.store.uploads.upload_store import ORPHANED_SECONDS, Uploads
+from rtserver.store.uploads.upload_store import ORPHANED_SECONDS, Quota, Uploads
 from rtserver.tasks import cancelled, run_periodically
 from rtserver.telemetry.metrics import Metrics
 from rtserver.telemetry.trouble_log import TroubleLog
@@ -90,8 +90,9 @@ class ChatParts:
         self._redis_ready = asyncio.Event()
         self._sweep_seconds = settings.chat_sweep_seconds
         folder = FolderStorage(settings.upload_folder or settings.data_dir / "uploads")
-        self._uploads = Uploads(database, folder, quota=settings.upload_quota)
+        self._uploads = Uploads(database, folder, quota=Quota(settings.upload_quota, settings.upload_files))
         self._upload_limit, self._upload_types = settings.upload_limit, settings.upload_types
+        self._upload_rate = settings.rate_uploads
         self.namespace = Chat(
             messages,
             Rooms(database),
@@ -116,10 +117,11 @@ class ChatParts:
         self.reconciler = Reconciler(self._catch_up.run, chat.delivery.ask_peers, "rooms")
         chat.delivery.asked = self.reconciler.fault_over
 
-    def upload_parts(self) -> Iterable[UploadsApi]:
-        """Return the API operations of uploads; none where uploads are off."""
+    def upload_parts(self) -> Iterable[UploadRulesApi | UploadsApi]:
+        """Return the API operations of uploads; where uploads are off, only the one that says so."""
+        yield UploadRulesApi(limit=self._upload_limit, types=self._upload_types)
         if self._upload_limit:
-            yield UploadsApi(self._uploads, limit=self._upload_limit, types=self._upload_types)
+            yield UploadsApi(self._uploads, limit=self._upload_limit, types=self._upload_types, rate=self._upload_rate)
 
     def checks(self) -> dict[str, Callable[[], Awaitable[None]]]:
         """Return the checks of `/readyz`; none where uploads are off."""

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
 from rtserver.config import field_types as kind
+from rtserver.rate_limit import Rate
 
 _TYPE = re.compile(r"[a-z0-9][a-z0-9.+-]*/(\*|[a-z0-9][a-z0-9.+-]*)")
 _USUAL_TYPES = (
@@ -57,6 +58,10 @@ class UploadSettings(BaseModel):
     """The largest file that users may upload, in bytes; 0 turns uploads off ([chat.md](chat.md#attachments))."""
     upload_quota: kind.Count = 100_000_000
     """The most bytes in all files of one user together; 0 is no limit."""
+    upload_files: kind.Count = 10_000
+    """The most files of one user; 0 is no limit."""
+    rate_uploads: kind.EventRate = Rate(60, 60.0)
+    """Uploads that one user begins on one instance, in bursts of up to twice that."""
     upload_types: MediaTypes = _USUAL_TYPES
     """The media types that may be uploaded."""
     upload_folder: kind.Folder | None = None

@@ -13,6 +13,7 @@ import tempfile
 from base64 import urlsafe_b64encode
 from pathlib import Path
 
+from rtserver import private_files
 from rtserver.errors import ConfigError
 
 FILE_NAME = "dev-secret"
@@ -92,7 +93,7 @@ def _unusable(path: Path, error: OSError | UnicodeDecodeError) -> ConfigError:
 
 def _make(path: Path) -> None:
     """Create the file atomically: several instances may start at once, and the first one's secret is kept."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    private_files.make_folder(path.parent)
     handle, draft = tempfile.mkstemp(dir=path.parent, prefix=FILE_NAME + ".")  # mode 0600
     try:
         with os.fdopen(handle, "w") as file:

@@ -87,8 +87,9 @@ async def serve(app: web.Application, settings: Settings, host: ListenerHost) ->
     shutdown.install_signal_handlers()
     host.on_start()
     runner = Runner(
-        app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_SECONDS, keepalive_timeout=IDLE_SECONDS
-    )
+        app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_SECONDS, keepalive_timeout=IDLE_SECONDS,
+        auto_decompress=False,  # a body is inflated by what wants it, if anything does
+    )  # fmt: skip
     try:
         # A start that fails half-way is cleaned up like a server that ran.
         await runner.setup()

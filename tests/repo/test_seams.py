@@ -17,7 +17,7 @@ import engineio
 import pytest
 import redis.exceptions
 import socketio
-from aiohttp import http_parser, web, web_protocol, web_runner
+from aiohttp import http_parser, streams, web, web_protocol, web_runner
 from aiohttp._websocket.helpers import websocket_mask
 from aiohttp.base_protocol import BaseProtocol
 from engineio import packet
@@ -184,6 +184,24 @@ def test_a_request_head_can_be_limited_and_refused():
     assert "_ErrInfo(status=400, exc=exc, message=exc.message), EMPTY_PAYLOAD" in source(handler.data_received)
     assert parameters(web_protocol._ErrInfo) == ["status", "exc", "message"]
     assert {"self._loop", "self._kwargs"} <= set(source(web.Server.__init__).replace(":", " ").split())
+
+
+def test_a_body_can_be_refused_and_discarded():
+    """`rtserver.engine.http.head_limit`: no lingering by aiohttp, and a stream that reports what it was fed."""
+    handler = web_protocol.RequestHandler
+    assert "_lingering_time" in handler.__slots__
+    start = source(handler.start)
+    assert (
+        "lingering_time = self._lingering_time\n                    if not self._force_close and lingering_time"
+        in start
+    )
+    assert "if not payload.is_eof() and not self._force_close:" in start
+    assert parameters(handler.finish_response) == ["self", "request", "resp", "start_time"]
+    for method in ("_pause_transport_reading", "_resume_transport_reading"):
+        assert parameters(getattr(BaseProtocol, method)) == ["self"]
+    assert isinstance(streams.StreamReader.total_raw_bytes, property)
+    assert "total_compressed_bytes" in streams.StreamReader.__slots__
+    assert "out.total_compressed_bytes = self.size" in source(http_parser.DeflateBuffer.__init__)
 
 
 def test_a_request_can_be_detached_with_its_connection():

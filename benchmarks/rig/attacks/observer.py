@@ -45,13 +45,14 @@ async def observe(target: Target, pid: int, attack: list[str], environment: dict
         ended = asyncio.create_task(process.communicate(f"{target.secret}\n{target.api_key}\n".encode()))
         late = _after(limit)
         await _history(client, observed, lambda: ended.done() or late())
-        if not ended.done():
+        killed = not ended.done()
+        if killed:
             process.kill()
         await ended
         await _history(client, observed, _after(AFTER_SECONDS))
         memory.cancel()
         await client.socket.close()
-    if process.returncode:
+    if process.returncode and not killed:
         raise ConnectionError(f"the attack ended with code {process.returncode}")
     return observed
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
-from rig.attacks import large_messages, nested_json, search, unread_answers
+from rig.attacks import large_messages, nested_json, refused_bodies, repeated_field, search, unread_answers
 from rig.attacks.large_messages import JSON, SENDERS, members, strangers
 from rig.attacks.msgpack_values import NILS, TINY, colliding_keys, packet
 from rig.attacks.target import Target
@@ -33,6 +33,14 @@ async def colliding(target: Target) -> None:
 
 
 ATTACKS: Mapping[str, Attack] = {
+    "inflating-bodies": Attack(
+        "2 GB in 1.9 MB of gzip, to two paths that refuse it before anybody logged in", refused_bodies.inflating
+    ),
+    "refused-chunks": Attack("600,000 chunks of one byte, to the same two paths", refused_bodies.chunked),
+    "wanted-chunks": Attack(
+        "600,000 chunks of one byte, four times, to the HTTP API with its key", refused_bodies.chunked_and_accepted
+    ),
+    "repeated-field": Attack("JSON with 20,000 fields and one of them twice, five times", repeated_field.run),
     "unread-sync": Attack(
         "`sync` of 1,000 long messages on 12 WebSockets that are not read",
         unread_answers.over_websocket,

@@ -6,8 +6,8 @@ arrived there. Rules:
 1. A request can be detached only if it is alone on its connection. No earlier response may be in progress, and nothing
    behind it may have been read, except the bytes behind a WebSocket handshake; these are sent along.
 2. Of a body of known length the part received so far is sent along; the other process receives the rest.
-3. A body that aiohttp decodes (chunked, compressed) is read to its end and sent with a `Content-Length`. Beyond the
-   payload limit only the length is sent, and the other process rejects the request for it.
+3. A body that aiohttp decodes (chunked, or inflated where that is on) is read to its end and sent with a
+   `Content-Length`. Beyond the payload limit only the length is sent, and the other process rejects the request for it.
 4. After `request_bytes` nothing more may be read from the connection here; `detach` must follow without an `await`.
 """
 
@@ -18,9 +18,11 @@ from typing import Any
 
 from aiohttp import web
 
+from rtserver.engine.http.body_limit import is_inflated
 from rtserver.engine.http.takeover import HANDLERS, TakenOver, detach, parser_is_between_requests
 
-_FRAMING = frozenset({b"content-length", b"transfer-encoding", b"content-encoding", b"expect", b"trailer", b"te"})
+_FRAMING = frozenset({b"content-length", b"transfer-encoding", b"expect", b"trailer", b"te"})
+_INFLATED = _FRAMING | {b"content-encoding"}
 _ANSWERED = frozenset({b"expect"})
 
 
@@ -55,8 +57,7 @@ class DetachedRequest:
     @property
     def must_read_first(self) -> bool:
         """Whether the body must be read here first, as slowly as the client sends it."""
-        headers = self._request.headers
-        coded = "Transfer-Encoding" in headers or "Content-Encoding" in headers
+        coded = "Transfer-Encoding" in self._request.headers or is_inflated(self._request.content)
         return self._request.body_exists and (coded or self._handler._reading_paused)
 
     async def read(self) -> None:
@@ -71,10 +72,11 @@ class DetachedRequest:
         if not self.possible:
             return None
         content = self._request.content
+        replaced = _INFLATED if is_inflated(content) else _FRAMING
         if self._decoded is not None and len(self._decoded) > self._limit:
-            return self._head(_FRAMING, [(b"Content-Length", b"%d" % len(self._decoded)), (b"Connection", b"close")])
+            return self._head(replaced, [(b"Content-Length", b"%d" % len(self._decoded)), (b"Connection", b"close")])
         if self._decoded is not None:
-            data = self._head(_FRAMING, [(b"Content-Length", b"%d" % len(self._decoded))]) + self._decoded
+            data = self._head(replaced, [(b"Content-Length", b"%d" % len(self._decoded))]) + self._decoded
         else:
             data = self._head(_ANSWERED, []) + (content.read_nowait() if self._request.body_exists else b"")
         if self._handler._upgraded:

@@ -14,7 +14,8 @@ What to mind:
 5. Bytes that arrived behind the request are in aiohttp, not in the socket. Behind a WebSocket handshake they are in
    `_message_tail` and go to the new protocol. Behind any other request the parser may hold them, so a connection is
    taken only if `parser_is_between_requests` proves that it holds none.
-6. aiohttp may have paused reading; the new protocol expects a transport that reads.
+6. aiohttp may have paused reading; the new protocol expects a transport that reads, and that reports what it buffers
+   only from the usual mark on.
 7. An access log, middlewares and signals of the application see no later request of the connection. `can_take_over`
    refuses where the application has any of them.
 
@@ -91,6 +92,8 @@ def detach(handler: Any, transport: Any, protocol: asyncio.Protocol) -> None:
     protocol.connection_made(transport)
     if handler._reading_paused or handler._buffer_paused:
         transport.resume_reading()
+    if not transport.is_closing():
+        transport.set_write_buffer_limits()
     handler.transport = None
     handler.connection_lost(None)
 

@@ -4,9 +4,9 @@ A server cannot send faster than its clients read; what they have not read yet w
 it. Here it is bounded, but a client is judged by its progress, not by what waits: a large event on a slow line is no
 fault, and a client between two polls could not take anything yet.
 
-1. Only what waits is counted, on the slow branch, and only beyond `UNCOUNTED` bytes: the queue of a polling session,
-   answers that are not read, and what the system did not accept of the frames of a WebSocket, also behind its close. A
-   client that takes everything is not known here.
+1. Only what waits is counted, on the slow branch: the queue of a polling session, and what the system did not accept of
+   the frames of a WebSocket, also behind its close, beyond `UNCOUNTED` bytes; answers that are not read, from the first
+   byte, as nothing else ends them. A client that takes everything is not known here.
 2. Each `LOOK_SECONDS` the bytes that were taken since the last look are found out. A WebSocket that has more than
    `outbox_limit` bytes waiting is closed as slow if it took fewer than `PROGRESS` in `SLOW_SECONDS`. The system's own
    buffer hides progress for seconds, so bytes that the peer has acknowledged count too. The same holds for answers that
@@ -54,6 +54,10 @@ class Waiter(Protocol):
 
     @property
     def closed(self) -> bool: ...
+
+    @property
+    def uncounted(self) -> int:
+        """Bytes that may wait and are not worth counting."""
 
     @property
     def waiting(self) -> int:
@@ -211,7 +215,7 @@ class Backpressure(Timer):
             count.in_transit = in_transit
             if count.taken >= PROGRESS:
                 count.since, count.taken = now, 0
-            if waiting <= UNCOUNTED:
+            if waiting <= client.uncounted:
                 self.remove(client)
 
     def _update(self, count: _Count, waiting: int) -> None:

@@ -41,6 +41,8 @@ PING_FRAME = frame(engineio_packets.PING.encode(), TEXT)
 class Session(Outbox):
     """As a timer, it is its own heartbeat. `base64`: the client cannot receive binary data. It implements `Waiter`."""
 
+    uncounted = UNCOUNTED
+
     __slots__ = ("_awaits_pong", "id", "paused", "post", "receiver", "resumed", "upgrade")
 
     def __init__(self, engine: EngineContext, id: str, revision: int, base64: bool) -> None:

@@ -2,7 +2,7 @@
 
 A poll takes the queue of its session, so from then on what it took waits for the connection instead. It is counted and
 bounded in the same way (see `rtserver.engine.session.backpressure`). An object exists only while the transport has more
-than its high-water mark buffered.
+than its high-water mark buffered: a single byte, where aiohttp answers.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ class UnreadAnswers:
     __slots__ = ("_engine", "_transport")
 
     can_take = True
+    uncounted = 0
 
     def __init__(self, engine: EngineContext, transport: asyncio.Transport) -> None:
         """Count what is buffered now; called by the transport's protocol when writing should pause."""

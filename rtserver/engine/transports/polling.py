@@ -11,6 +11,7 @@ from functools import partial
 
 from aiohttp import web
 
+from rtserver.engine.http.head_limit import BoundedHandler
 from rtserver.engine.http.responses import Answer, bad_request, empty, jsonp, payload, posted, too_large
 from rtserver.engine.session.interfaces import Reason
 from rtserver.engine.session.prepared_message import Part
@@ -22,6 +23,8 @@ from rtserver.protocol.accept_encoding import accepts_gzip
 from rtserver.protocol.header_lists import joined
 
 CHUNK = 65536
+BODY_SECONDS = 300.0
+"""For the whole body of a POST to arrive, as in Node."""
 
 
 class Poll:
@@ -55,7 +58,7 @@ class Poll:
 
 
 class IncompleteBody(Exception):
-    """The body of a POST will not arrive completely: lost connection, broken HTTP, or its session has ended."""
+    """The body of a POST will not arrive completely: lost connection, broken HTTP, out of time, or a session's end."""
 
 
 class Post:
@@ -119,9 +122,11 @@ class Polling:
             session.fail(Reason.PARSE_ERROR)
             return bad_request()
         except IncompleteBody:
+            session.post = None
             session.fail(Reason.TRANSPORT_ERROR)
-            # aiohttp would read on after an answer, meet the same error, and log it.
-            request.protocol.force_close()
+            if not isinstance(request.protocol, BoundedHandler):
+                # aiohttp would read on after an answer, meet the same error, and log it.
+                request.protocol.force_close()
             return empty(400)
         finally:
             session.post = None
@@ -160,11 +165,12 @@ class Polling:
             return None
         body = bytearray()
         try:
-            async for chunk in request.content.iter_chunked(CHUNK):
-                body += chunk
-                if len(body) > limit:
-                    return None
-        except (ConnectionError, web.RequestPayloadError) as error:
+            async with asyncio.timeout(BODY_SECONDS):
+                async for chunk in request.content.iter_chunked(CHUNK):
+                    body += chunk
+                    if len(body) > limit:
+                        return None
+        except (ConnectionError, TimeoutError, web.RequestPayloadError) as error:
             raise IncompleteBody from error
         return bytes(body)
 

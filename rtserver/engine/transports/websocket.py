@@ -59,6 +59,7 @@ class WebSocket(WebSocketWriter, asyncio.Protocol):
     """As a timer, it waits for the answer to a close frame. While it closes, it implements `Waiter`."""
 
     can_take = True
+    uncounted = UNCOUNTED
 
     __slots__ = ("_continue_due", "_ending", "_reader", "_unparsed")
 

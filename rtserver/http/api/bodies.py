@@ -4,6 +4,8 @@ Owns which bodies are acceptable; must not know their use.
 1. `rtserver.protocol.json` rejects excessive depth, NaN and the like.
 2. Unknown fields are rejected: `room` in place of `rooms` must not become a broadcast to all clients.
 3. A field that occurs twice is rejected: a proxy may have checked the other one.
+4. The limit holds for the body as it is sent, and for its content, which is inflated here as it arrives (or by aiohttp,
+   in an application that left this on).
 """
 
 from __future__ import annotations
@@ -15,16 +17,17 @@ from typing import Any, TypeVar
 import msgspec
 from aiohttp import web
 
+from rtserver.engine.http.body_limit import is_inflated
 from rtserver.errors import InvalidPayload, TooLarge
 from rtserver.protocol import json
+from rtserver.protocol.content_encoding import ENCODINGS, EncodingError, Inflater
 from rtserver.protocol.conversion import convert
 from rtserver.protocol.header_lists import joined
 
 MAX_BODY_BYTES = 1_000_000
 BODY_SECONDS = 30.0
 """For a whole body to arrive."""
-_ENCODINGS = frozenset({"identity", "gzip", "deflate"})
-"""Encodings that aiohttp has decoded by then. It passes on unknown ones as they are."""
+_PLAIN = "identity"
 
 T = TypeVar("T")
 
@@ -35,12 +38,12 @@ async def read_json(request: web.Request, shape: type[T], limit: int = MAX_BODY_
     Raises `HTTPUnsupportedMediaType`, `HTTPRequestTimeout`, `TooLarge` or `InvalidPayload`.
     """
     # A browser sends application/json across origins only after a preflight, so this also rejects forged forms.
-    encoding = joined(request.headers, "Content-Encoding").lower() or "identity"
-    if request.content_type != "application/json" or encoding not in _ENCODINGS:
+    encoding = joined(request.headers, "Content-Encoding").lower() or _PLAIN
+    if request.content_type != "application/json" or encoding not in ENCODINGS | {_PLAIN}:
         raise web.HTTPUnsupportedMediaType
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            body = await _read(request, limit)
+            body = await _read(request, encoding, limit)
     except TimeoutError:
         raise web.HTTPRequestTimeout from None
     try:
@@ -50,17 +53,19 @@ async def read_json(request: web.Request, shape: type[T], limit: int = MAX_BODY_
         raise InvalidPayload(str(error)) from None
 
 
-async def _read(request: web.Request, limit: int) -> bytes:
-    """Return at most `limit` bytes, counted after decompression."""
-    if (request.content_length or 0) > limit:
-        raise TooLarge(f"The body is larger than {limit} bytes")
-    body = bytearray()
+async def _read(request: web.Request, encoding: str, limit: int) -> bytes:
+    """Return the content, at most `limit` bytes."""
+    received, body = request.content_length or 0, bytearray()
+    inflater = None if encoding == _PLAIN or is_inflated(request.content) else Inflater(encoding, limit)
     try:
-        while chunk := await request.content.readany():
-            body += chunk
-            if len(body) > limit:
-                raise TooLarge(f"The body is larger than {limit} bytes")
-    except web.RequestPayloadError:
+        while received <= limit and len(body) <= limit and (chunk := await request.content.readany()):
+            received = max(received, request.content.total_raw_bytes)
+            body += chunk if inflater is None else inflater.feed(chunk)
+        if received > limit or len(body) > limit:
+            raise TooLarge(f"The body is larger than {limit} bytes")
+        if inflater is not None:
+            inflater.finish()
+    except (web.RequestPayloadError, EncodingError):
         raise InvalidPayload("The body could not be decoded") from None
     return bytes(body)
 
@@ -68,7 +73,8 @@ async def _read(request: web.Request, limit: int) -> bytes:
 def _parsed(body: bytes) -> Any:
     value = json.loads(body)
     # Each member has one colon, so with as many keys as colons no key was repeated: usually no second parse is needed.
-    if body.count(b":") != _count_keys(value):
+    colons = body.count(b":")
+    if colons > 1 and colons != _count_keys(value):
         _stdlib.loads(body, object_pairs_hook=_refuse_repeated, parse_int=len, parse_float=len)
     return value
 
@@ -81,7 +87,10 @@ def _count_keys(value: Any) -> int:
 
 
 def _refuse_repeated(pairs: list[tuple[str, Any]]) -> None:
-    names = [name for name, _ in pairs]
-    if len(set(names)) != len(names):
-        repeated = next(name for name in names if names.count(name) > 1)
-        raise json.JsonError(f"`{repeated[:50]}` occurs twice")
+    if len(dict(pairs)) == len(pairs):
+        return
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
+            raise json.JsonError(f"`{name[:50]}` occurs twice")
+        seen.add(name)

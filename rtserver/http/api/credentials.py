@@ -61,6 +61,11 @@ class Credentials:
         self._keys = tuple(key.encode() for key in keys if key)
         self._tokens = tokens
 
+    @property
+    def are_set(self) -> bool:
+        """Whether the API is on: there is a key. Otherwise it does not exist for callers without a service's token."""
+        return bool(self._keys)
+
     async def backend(self, request: web.Request) -> Caller:
         """Return a caller that may do everything; raises `Refused` (401), `Forbidden` or `NotFound` for others."""
         try:
@@ -68,7 +73,7 @@ class Credentials:
             if not caller.backend:
                 raise Forbidden("The role service is needed")
         except (Refused, Forbidden):
-            if not self._keys:
+            if not self.are_set:
                 raise NotFound(_OFF) from None
             raise
         return caller

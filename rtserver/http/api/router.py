@@ -1,10 +1,14 @@
 """Router of the HTTP API: turns the operation table into aiohttp routes, and executes requests.
 
 Owns the order of the checks: caller, rate, path and query, body. A caller that is rejected learns nothing further.
+Where the API is off, it does not even learn which paths and methods there would be: the document and the refusal of a
+method are for services only.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -54,9 +58,26 @@ class ApiRouter:
     def routes(self) -> list[web.RouteDef]:
         """Return a route for each operation, and that of the OpenAPI document."""
         table = [_route(each, self._handler(each)) for each in self._endpoints]
-        return [*table, web.get(OPENAPI_PATH, self._describe, allow_head=False)]
+        table.append(web.get(OPENAPI_PATH, self._describe, allow_head=False))
+        return table if self._credentials.are_set else [*table, *self._hidden()]
 
-    async def _describe(self, _: web.Request) -> web.Response:
+    def _hidden(self) -> Iterator[web.RouteDef]:
+        """Yield a route for all other methods of each path that is for backends alone."""
+        methods: dict[str, list[str]] = {OPENAPI_PATH: ["GET"]}
+        for endpoint in self._endpoints:
+            methods.setdefault(endpoint.operation.path, []).append(endpoint.operation.method)
+        shown = {endpoint.operation.path for endpoint in self._endpoints if endpoint.operation.access != "backend"}
+        for path, allowed in methods.items():
+            if path not in shown:
+                yield web.route("*", _pattern(path), partial(self._refuse_method, allowed=allowed))
+
+    async def _refuse_method(self, request: web.Request, *, allowed: list[str]) -> web.StreamResponse:
+        await self._credentials.backend(request)
+        raise web.HTTPMethodNotAllowed(request.method, allowed)
+
+    async def _describe(self, request: web.Request) -> web.Response:
+        if not self._credentials.are_set:
+            await self._credentials.backend(request)
         headers = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
         return web.Response(body=await self._document.read(), content_type="application/json", headers=headers)
 
@@ -98,6 +119,9 @@ async def _inputs(request: web.Request, wanted: Any, caller: Caller | None) -> d
 
 
 def _route(endpoint: Endpoint, handler: Any) -> web.RouteDef:
+    return web.route(endpoint.operation.method, _pattern(endpoint.operation.path), handler)
+
+
+def _pattern(path: str) -> str:
     # aiohttp's own pattern for a segment excludes braces, which room names may contain.
-    path = endpoint.operation.path.replace("}", ":[^/]+}")
-    return web.route(endpoint.operation.method, path, handler)
+    return path.replace("}", ":[^/]+}")

@@ -1,4 +1,4 @@
-"""Uploads: `POST /api/uploads`, `DELETE /api/uploads/{id}`, `GET /uploads/{id}`.
+"""Uploads: `GET` and `POST /api/uploads`, `DELETE /api/uploads/{id}`, `GET /uploads/{id}`.
 
 1. The URL of a file is its access key: 160 random bits, returned to the uploader, who puts it into a message.
 2. The media type is declared by the uploader and is not trusted: browsers do not guess (`nosniff`), execute nothing
@@ -7,6 +7,8 @@
    also reject several ranges at once with 416, where this module returns the whole file as RFC 9110 permits, and accept
    `bytes=-0`, which is unsatisfiable.
 4. A file never changes under its id, so the id is its ETag and ranges need no `If-Range`.
+5. The uploads that a user begins have a rate, whether they end or not: each costs a file, a row and a flush of the
+   disk, however small it is.
 """
 
 from __future__ import annotations
@@ -25,8 +27,10 @@ from msgspec import Meta, Struct
 from rtserver.errors import InvalidPayload, NotFound, RateLimited, TooLarge, Unavailable
 from rtserver.http.api.credentials import Caller
 from rtserver.http.api.operations import operation
+from rtserver.http.api.router import CallLimiter
 from rtserver.http.api.structs import OkResponse
 from rtserver.protocol.header_lists import names_etag
+from rtserver.rate_limit import Rate
 from rtserver.store.uploads.upload_store import Upload
 
 AT_ONCE_PER_USER = 4
@@ -79,6 +83,14 @@ class UploadPath(Struct, forbid_unknown_fields=True):
     id: Annotated[str, Meta(pattern=r"^[0-9a-v]{32}$", max_length=32)]
 
 
+class UploadRules(OkResponse, kw_only=True):
+    """`types`: the media types that are accepted, such as `video/*`; `limit`: the most bytes of one file, 0 where the
+    server takes no files."""
+
+    limit: int
+    types: list[str]
+
+
 class UploadAnswer(OkResponse, kw_only=True):
     """`url` is the path of the file on this server, to be put into a message's `data`."""
 
@@ -86,15 +98,34 @@ class UploadAnswer(OkResponse, kw_only=True):
     url: str
 
 
+class UploadRulesApi:
+    """Also where uploads are off: pages ask before they offer them."""
+
+    def __init__(self, *, limit: int, types: Sequence[str]) -> None:
+        self._rules = UploadRules(limit=limit, types=list(types) if limit else [])
+
+    @operation("GET", "/api/uploads", summary="Read which files are accepted", tag="uploads", access="user")
+    async def upload_rules(self) -> UploadRules:
+        """For users with their own token, and for backends."""
+        return self._rules
+
+
 class UploadsApi:
-    """`types`: the media types that are accepted, such as `video/*`; `limit`: the most bytes of one file."""
+    """`types` and `limit` as in `UploadRules`; `rate`: of the uploads that one user begins."""
 
     def __init__(
-        self, uploads: UploadStore, *, limit: int, types: Sequence[str], chunk_seconds: float = CHUNK_SECONDS
+        self,
+        uploads: UploadStore,
+        *,
+        limit: int,
+        types: Sequence[str],
+        rate: Rate | None = None,
+        chunk_seconds: float = CHUNK_SECONDS,
     ) -> None:
         self._uploads = uploads
         self._limit = limit
         self._types = frozenset(types)
+        self._rate = CallLimiter(rate)
         self._chunk_seconds = chunk_seconds
         self._in_progress: Counter[str] = Counter()
 
@@ -105,6 +136,8 @@ class UploadsApi:
         type_ = self._checked_type(request)
         if (request.content_length or 0) > self._limit:
             raise self._too_large()
+        if not caller.backend:
+            self._rate.check(caller)
         with self._slot(caller.id):
             async with _deadline(UPLOAD_SECONDS):
                 saved = await self._uploads.save(owner, query.name, type_, self._chunks(request))

@@ -17,6 +17,7 @@ from typing import TypeVar
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from rtserver import private_files
 from rtserver.errors import ConfigError
 from rtserver.store.db import migrate, online_migration
 from rtserver.store.db.bounded_read import BoundedReads
@@ -50,7 +51,7 @@ class Database:
         """Create the folder of a SQLite file and check that the database answers; raises `Unavailable`."""
         if (file := _file_of(self._url)) is not None:
             with translated(self._writes):
-                file.parent.mkdir(parents=True, exist_ok=True)
+                private_files.make_folder(file.parent)
         await self.ping()
 
     async def close(self) -> None:

@@ -3,11 +3,13 @@
 1. One connection writes. It takes the write lock at the beginning of its transaction (BEGIN IMMEDIATE), because
    upgrading a read lock may fail half-way. Other connections read; in WAL mode they wait for no lock.
 2. `synchronous=FULL`: a commit is on the disk when it returns. NORMAL would survive kill -9, but not a power cut.
+3. No other user of the machine can read the file. SQLite gives the rights of the file to those that it makes beside it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import time
 from pathlib import Path
@@ -19,6 +21,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from rtserver import private_files
 from rtserver.errors import ConfigError
 from rtserver.store.db.dialects import EXPENSIVE_CONNECTIONS, Engines
 
@@ -27,6 +30,8 @@ _WRITER_PRAGMAS = ("synchronous=FULL", "foreign_keys=ON", "journal_size_limit=67
 _READER_PRAGMAS = ("query_only=ON", "cache_size=-512")
 _MIGRATION_SECONDS = 60.0
 _RETRY_SECONDS = 0.01
+_BESIDE = ("", "-wal", "-shm", "-journal")
+"""What is added to the name of the file for the name of each that SQLite makes."""
 
 
 def file_of(url: str) -> Path:
@@ -78,8 +83,21 @@ def _engine(file: Path, wait: float, size: int, pragmas: tuple[str, ...]) -> Asy
         for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}").close()
 
+    sa.event.listen(engine.sync_engine, "do_connect", lambda *_: _make_private(file))
     sa.event.listen(engine.sync_engine, "connect", prepare)
     return engine
+
+
+def _make_private(file: Path) -> None:
+    """Create the file before SQLite would do it with the rights that the umask leaves; leave others none (rule 3)."""
+    file = file.resolve()
+    try:
+        os.close(private_files.open_new(file))
+    except FileExistsError:
+        for suffix in _BESIDE:
+            private_files.close_to_others(file.with_name(file.name + suffix))
+    except OSError:
+        return  # SQLite meets the same error, and its text is translated
 
 
 async def _to_wal(connection: aiosqlite.Connection, wait: float) -> None:

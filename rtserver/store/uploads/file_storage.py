@@ -20,6 +20,7 @@ from typing import Any, BinaryIO, Protocol, TypeVar
 
 import structlog
 
+from rtserver import private_files
 from rtserver.errors import NotFound, Unavailable
 from rtserver.telemetry.trouble_log import TroubleLog
 
@@ -59,7 +60,7 @@ class Storage(Protocol):
 
 
 class FolderStorage:
-    """A local or shared folder. A file appears there complete, or not at all."""
+    """A local or shared folder, closed to other users. A file appears there complete, or not at all."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -104,7 +105,7 @@ class FolderStorage:
         return self._path / key[:2] / key
 
     async def _write(self, part: Path, chunks: AsyncIterator[bytes]) -> int:
-        file: BinaryIO = await self._in_thread(_create, part)
+        file: BinaryIO = await self._in_thread(_create, self._path, part)
         size = 0
         try:
             waiting = bytearray()
@@ -146,9 +147,10 @@ def _probe(folder: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _create(part: Path) -> BinaryIO:
-    part.parent.mkdir(parents=True, exist_ok=True)
-    return part.open("xb")
+def _create(folder: Path, part: Path) -> BinaryIO:
+    private_files.make_folder(part.parent)
+    private_files.close_to_others(folder)
+    return os.fdopen(private_files.open_new(part), "wb")
 
 
 def _open(file: Path) -> BinaryIO:

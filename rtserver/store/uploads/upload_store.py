@@ -3,12 +3,15 @@
 1. A file without a row is an orphan of a crash. It is removed after an hour, by the second sweep that finds it: when
    the clock was just set, a file that is still being saved may look old. A row without its file is reported as not
    found.
-2. The quota of a user is checked together with the insertion of the row, under a lock of the user.
+2. The quota of a user, in bytes and in files, is checked together with the insertion of the row, under a lock of the
+   user. What this server is still receiving from the user counts before, so that no more than the quota is written.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from msgspec import Struct
@@ -38,13 +41,31 @@ class Upload(Struct, frozen=True, rename="camel"):
     created_at: str
 
 
-class Uploads:
-    """`quota`: bytes in all files of one user; 0: no limit. The owner "" is a backend, which has no quota."""
+class Quota(NamedTuple):
+    """What one user may have: bytes in all files, and files; 0: no limit."""
 
-    def __init__(self, db: Database, storage: Storage, *, quota: int = 0) -> None:
+    size: int = 0
+    files: int = 0
+
+
+class _Unfinished:
+    """A file that is being received; `size`: bytes so far."""
+
+    __slots__ = ("size",)
+
+    def __init__(self) -> None:
+        self.size = 0
+
+
+class Uploads:
+    """The owner "" is a backend, which has no quota."""
+
+    def __init__(self, db: Database, storage: Storage, *, quota: Quota = Quota()) -> None:  # noqa: B008  # immutable
         self._db = db
         self._storage = storage
         self._quota = quota
+        self._unfinished: dict[str, list[_Unfinished]] = {}
+        """By owner."""
         self._write_probe = WriteProbe(storage.probe)
         self._orphans: set[str] = set()
         """The orphans found by the last sweep."""
@@ -58,7 +79,6 @@ class Uploads:
     async def save(self, owner: str, name: str, type_: str, chunks: AsyncIterator[bytes]) -> Upload:
         """Save a file. Raises `TooLarge` beyond the quota, `Unavailable` when it could not be saved."""
         checked_text(name)
-        await self._check_quota(owner)
         key = new_key()
         self._saving[key] = owner
         try:
@@ -72,7 +92,15 @@ class Uploads:
             del self._saving[key]
 
     async def _save(self, key: str, owner: str, name: str, type_: str, chunks: AsyncIterator[bytes]) -> Upload:
-        size = await self._storage.save(key, chunks)
+        if owner and any(self._quota):
+            with self._receiving(owner) as file:
+                async with self._db.reading() as connection:
+                    files, used = await _held(connection, owner)
+                unfinished = self._unfinished[owner]
+                self._check_quota(files + len(unfinished), used + _size(unfinished) + 1)
+                size = await self._storage.save(key, self._counted(owner, file, used, chunks))
+        else:
+            size = await self._storage.save(key, chunks)
         now = now_ms()
         row = {"id": key, "owner": owner, "name": name, "type": type_, "size": size, "created_at": now}
         try:
@@ -80,8 +108,9 @@ class Uploads:
                 if connection.dialect.name != "sqlite":
                     one = sa.func.pg_advisory_xact_lock(_LOCK_CLASS, sa.func.hashtext(owner))
                     await connection.execute(sa.select(one))
-                if self._quota and owner and await _used(connection, owner) + size > self._quota:
-                    raise _over(self._quota)
+                if owner and any(self._quota):
+                    files, used = await _held(connection, owner)
+                    self._check_quota(files + 1, used + size)
                 await connection.execute(sa.insert(uploads).values(row))
                 if key not in self._saving:
                     raise Unavailable("The user has been erased meanwhile")
@@ -89,6 +118,36 @@ class Uploads:
             await self._storage.delete(key)
             raise
         return Upload(key, name, type_, size, iso(now))
+
+    @contextmanager
+    def _receiving(self, owner: str) -> Iterator[_Unfinished]:
+        """Count one more file of the user as unfinished."""
+        file = _Unfinished()
+        self._unfinished.setdefault(owner, []).append(file)
+        try:
+            yield file
+        finally:
+            self._unfinished[owner].remove(file)
+            if not self._unfinished[owner]:
+                del self._unfinished[owner]
+
+    async def _counted(
+        self, owner: str, file: _Unfinished, used: int, chunks: AsyncIterator[bytes]
+    ) -> AsyncIterator[bytes]:
+        """Yield the chunks; raises `TooLarge` as soon as they cannot all be within the quota."""
+        async for chunk in chunks:
+            file.size += len(chunk)
+            self._check_quota(0, used + _size(self._unfinished[owner]))
+            yield chunk
+
+    def _check_quota(self, files: int, size: int) -> None:
+        """Raise `TooLarge` where a user would have more files, or more bytes in them, than allowed."""
+        quota = self._quota
+        if quota.files and files > quota.files:
+            raise TooLarge(f"One user has at most {quota.files} files", details={"limit": quota.files})
+        if quota.size and size > quota.size:
+            message = f"The files of one user have at most {quota.size} bytes together"
+            raise TooLarge(message, details={"limit": quota.size})
 
     async def find(self, id: str) -> tuple[Upload, str] | None:
         """The file and its owner, or None."""
@@ -132,19 +191,13 @@ class Uploads:
         self._orphans = orphans
         return 0
 
-    async def _check_quota(self, owner: str) -> None:
-        """Reject a user whose quota is used up before the file is written."""
-        if not self._quota or not owner:
-            return
-        async with self._db.reading() as connection:
-            if await _used(connection, owner) >= self._quota:
-                raise _over(self._quota)
+
+async def _held(connection: AsyncConnection, owner: str) -> tuple[int, int]:
+    """Return the number of files that a user has, and the bytes in them."""
+    query = sa.select(sa.func.count(), sa.func.sum(uploads.c.size)).where(uploads.c.owner == checked_key(owner))
+    files, size = (await connection.execute(query)).one()
+    return files, int(size or 0)
 
 
-async def _used(connection: AsyncConnection, owner: str) -> int:
-    query = sa.select(sa.func.sum(uploads.c.size)).where(uploads.c.owner == checked_key(owner))
-    return int((await connection.execute(query)).scalar() or 0)
-
-
-def _over(quota: int) -> TooLarge:
-    return TooLarge(f"The files of one user have at most {quota} bytes together", details={"limit": quota})
+def _size(unfinished: list[_Unfinished]) -> int:
+    return sum(file.size for file in unfinished)

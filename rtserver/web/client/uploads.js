@@ -22,29 +22,36 @@ export class Uploads {
 
   /** Whether the server takes files. */
   enabled() {
-    this.#enabled ??= fetch(`${this.url}/api/openapi.json`)
-      .then((answer) => answer.json())
-      .then(({ paths }) => "/api/uploads" in paths)
-      .catch(() => false);
+    this.#enabled ??= this.#ask("")
+      .then(({ limit }) => limit > 0)
+      .catch(() => {
+        this.#enabled = null; // asked again: perhaps the server was away, or the token too old
+        return false;
+      });
     return this.#enabled;
   }
 
   /** What a message needs to refer to the file. Throws CallError. @param {File} file @returns {Promise<Attachment>} */
   async upload(file) {
-    const token = await this.connection.token();
-    const headers = { "Content-Type": file.type || "application/octet-stream" };
-    const address = `${this.url}/api/uploads?name=${encodeURIComponent(file.name.slice(-LONGEST_NAME))}`;
-    const answer = await fetch(address, {
+    const { upload, url } = await this.#ask(`?name=${encodeURIComponent(file.name.slice(-LONGEST_NAME))}`, {
       method: "POST",
       body: file,
-      headers: token ? { ...headers, Authorization: `Bearer ${token}` } : headers,
-    }).catch(() => {
-      throw new CallError({ code: "offline" });
+      headers: { "Content-Type": file.type || "application/octet-stream" },
     });
-    const { ok, upload, url, error } = await answer.json().catch(() => ({}));
-    if (!ok) throw new CallError(error ?? { code: "internal" });
     const { name, type, size } = upload;
     return { url, name, type, size };
+  }
+
+  /** The body of the answer. Throws CallError. @param {string} query @param {RequestInit} [request] */
+  async #ask(query, request = {}) {
+    const token = await this.connection.token();
+    const headers = token ? { ...request.headers, Authorization: `Bearer ${token}` } : request.headers;
+    const answer = await fetch(`${this.url}/api/uploads${query}`, { ...request, headers }).catch(() => {
+      throw new CallError({ code: "offline" });
+    });
+    const body = await answer.json().catch(() => ({}));
+    if (!body.ok) throw new CallError(body.error ?? { code: "internal" });
+    return body;
   }
 }
 

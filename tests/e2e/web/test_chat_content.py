@@ -132,7 +132,7 @@ async def test_files_show_in_place_and_announcements_on_every_page(
 
 async def test_without_uploads_there_is_no_button_for_files(tabs: Tabs) -> None:
     alice = await tabs.chat("alice")
-    async with alice.expect_response("**/api/openapi.json"):
+    async with alice.expect_response("**/api/uploads"):
         await alice.reload()
     await live(alice)
     await say(alice, "No files here")

@@ -12,6 +12,7 @@ from rtserver.engine.session.backpressure import (
     LOOK_SECONDS,
     PROGRESS,
     SLOW_SECONDS,
+    UNCOUNTED,
     Backpressure,
 )
 from rtserver.timer_wheel import Wheel
@@ -23,7 +24,8 @@ TOTAL = 10_000_000
 class Reader:
     """A client that takes what a test says. `can_take` is False for one that polls."""
 
-    def __init__(self, backpressure, can_take=True):
+    def __init__(self, backpressure, can_take=True, uncounted=UNCOUNTED):
+        self.uncounted = uncounted
         self.waiting = self.in_transit = 0
         self.can_take = can_take
         self.closed = 0
@@ -69,6 +71,19 @@ def look(backpressure, clock, seconds=LOOK_SECONDS):
 
 
 # One client.
+
+
+async def test_a_client_that_nothing_else_ends_is_closed_for_its_last_byte(backpressure, clock):
+    client, other = Reader(backpressure, uncounted=0), Reader(backpressure)
+    for each in (client, other):
+        assert each.send(100)
+    looks = 0
+    while not client.closed:
+        look(backpressure, clock)
+        looks += 1
+    assert looks == DEAD_SECONDS / LOOK_SECONDS
+    assert not other.closed, "its heartbeat ends it"
+    assert not backpressure.total
 
 
 async def test_a_client_without_progress_is_closed_after_a_while(backpressure, clock):

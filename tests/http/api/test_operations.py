@@ -165,3 +165,40 @@ def test_the_document_describes_every_operation() -> None:
     }  # fmt: skip
     assert told["paths"]["/api/me"]["get"]["security"] == [{"backend": []}, {"user": []}]
     assert told["paths"]["/api/pictures"]["post"]["requestBody"]["content"] == {"image/png": {"schema": {}}}
+
+
+HIDDEN = [
+    ("GET", "/api/openapi.json"), ("HEAD", "/api/openapi.json"), ("POST", "/api/openapi.json"),
+    ("GET", "/api/rooms/a/paint"), ("PUT", "/api/rooms/a/paint"), ("DELETE", "/api/rooms/a/paint"),
+    ("OPTIONS", "/api/rooms/a/paint"), ("GET", "/api/nothing"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("method", "path"), HIDDEN)
+async def test_an_api_that_is_off_shows_nothing_of_itself(serve: Serve, method: str, path: str) -> None:
+    client = await serve(ApiRouter(Rooms(), credentials=Credentials([], Tokens())))
+    for bearer in (None, "an.admin.jwt", "nonsense", KEY):
+        headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
+        answer = await client.request(method, path, headers=headers)
+        assert answer.status == 404, bearer
+        assert "Allow" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "allowed"),
+    [
+        ("GET", "/api/openapi.json", 200, None), ("POST", "/api/openapi.json", 405, "GET"),
+        ("DELETE", "/api/rooms/a/paint", 405, "GET,PUT"), ("GET", "/api/rooms/a/paint", 200, None),
+    ],
+)  # fmt: skip
+async def test_services_use_an_api_that_is_off_for_others(
+    serve: Serve, method: str, path: str, status: int, allowed: str | None
+) -> None:
+    client = await serve(ApiRouter(Rooms(), credentials=Credentials([], Tokens())))
+    answer = await client.request(method, path, headers={"Authorization": "Bearer a.shop.jwt"})
+    assert (answer.status, answer.headers.get("Allow")) == (status, allowed)
+
+
+async def test_the_document_needs_no_key_while_the_api_is_on(client: Client) -> None:
+    assert (await client.get("/api/openapi.json")).status == 200
+    assert (await client.delete("/api/rooms/a/paint")).status == 405

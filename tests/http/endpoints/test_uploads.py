@@ -11,11 +11,12 @@ import pytest
 from rtserver.errors import Refused
 from rtserver.http.api.credentials import Credentials
 from rtserver.http.api.router import ApiRouter
-from rtserver.http.endpoints.uploads import UploadedFiles, UploadsApi
+from rtserver.http.endpoints.uploads import UploadedFiles, UploadRulesApi, UploadsApi
 from rtserver.identity import Identity
+from rtserver.rate_limit import Rate
 from rtserver.store.db.database import Database
 from rtserver.store.uploads.file_storage import FolderStorage
-from rtserver.store.uploads.upload_store import Uploads
+from rtserver.store.uploads.upload_store import Quota, Uploads
 from tests.http.conftest import Client, Serve
 from tests.http.endpoints.test_publish import KEY
 
@@ -36,7 +37,7 @@ async def client(serve: Serve, tmp_path: Path) -> AsyncIterator[Client]:
     database = Database(f"sqlite:///{tmp_path}/uploads.db")
     await database.connect()
     await database.migrate()
-    uploads = Uploads(database, FolderStorage(tmp_path / "uploads"), quota=5000)
+    uploads = Uploads(database, FolderStorage(tmp_path / "uploads"), quota=Quota(5000, 10))
     api = UploadsApi(uploads, limit=LIMIT, types=["image/*", "text/plain"], chunk_seconds=0.2)
     yield await serve(
         ApiRouter(api, credentials=Credentials([KEY], Tokens())), UploadedFiles(uploads), cors=["https://app"]
@@ -167,6 +168,39 @@ async def test_users_have_a_quota_and_backends_have_none(client: Client) -> None
     assert (await send(client, b"x", bearer="bob.."))[0] == 201
     for _ in range(6):
         assert (await send(client, b"x" * LIMIT, bearer=KEY))[0] == 201
+
+
+async def test_users_have_a_quota_of_files_too(client: Client) -> None:
+    for _ in range(10):
+        assert (await send(client, b"x"))[0] == 201
+    assert await send(client, b"x") == (413, "too_large")
+    assert (await send(client, b"x", bearer="bob.."))[0] == 201
+    for _ in range(11):
+        assert (await send(client, b"x", bearer=KEY))[0] == 201
+
+
+async def test_uploads_are_counted_over_time_whether_they_end_or_not(serve: Serve, tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/rate.db")
+    await database.connect()
+    await database.migrate()
+    uploads = Uploads(database, FolderStorage(tmp_path / "rate"))
+    api = UploadsApi(uploads, limit=LIMIT, types=["image/*"], rate=Rate(2, 60.0))
+    client = await serve(ApiRouter(api, credentials=Credentials([KEY], Tokens())))
+    outcomes = [await send(client, body) for body in (b"x", b"", chunks(11), b"", b"x", b"")]
+    assert [status for status, _ in outcomes] == [201, 400, 413, 400, 429, 429]
+    assert (await send(client, b"x", bearer="bob.."))[0] == 201
+    for _ in range(6):
+        assert (await send(client, b"x", bearer=KEY))[0] == 201
+    await database.close()
+
+
+@pytest.mark.parametrize(("limit", "types"), [(LIMIT, ["image/*", "text/plain"]), (0, [])])
+async def test_users_learn_which_files_are_accepted(serve: Serve, limit: int, types: list[str]) -> None:
+    rules = UploadRulesApi(limit=limit, types=["image/*", "text/plain"])
+    client = await serve(ApiRouter(rules, credentials=Credentials([], Tokens())))
+    answer = await client.get("/api/uploads", headers={"Authorization": "Bearer al.ic.e"})
+    assert (answer.status, await answer.json()) == (200, {"ok": True, "limit": limit, "types": types})
+    assert (await client.get("/api/uploads")).status == 401
 
 
 async def test_concurrent_uploads_of_a_user_are_limited(client: Client) -> None:

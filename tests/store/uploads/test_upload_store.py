@@ -10,7 +10,7 @@ import pytest
 from rtserver.errors import NotFound, TooLarge, Unavailable
 from rtserver.store.db.database import Database
 from rtserver.store.uploads.file_storage import UPLOAD_KEY, FolderStorage, new_key
-from rtserver.store.uploads.upload_store import Upload, Uploads
+from rtserver.store.uploads.upload_store import Quota, Upload, Uploads
 from tests.store.conftest import OpenDatabase
 
 OLD = 7200
@@ -33,7 +33,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def uploads(db: Database, folder: Path) -> Uploads:
-    return Uploads(db, FolderStorage(folder), quota=100)
+    return Uploads(db, FolderStorage(folder), quota=Quota(100, 20))
 
 
 def files(folder: Path) -> list[Path]:
@@ -67,7 +67,7 @@ async def test_an_aborted_upload_leaves_nothing(uploads: Uploads, folder: Path) 
 async def test_the_quota_of_a_user_holds_on_two_servers(
     uploads: Uploads, open_database: OpenDatabase, folder: Path
 ) -> None:
-    other = Uploads(await open_database(), FolderStorage(folder), quota=100)
+    other = Uploads(await open_database(), FolderStorage(folder), quota=Quota(100))
     sent = [store.save("alice", "x", "text/plain", pieces(b"x" * 30)) for store in (uploads, other) * 5]
     outcomes = await asyncio.gather(*sent, return_exceptions=True)
     assert sum(isinstance(outcome, Upload) for outcome in outcomes) == 3
@@ -78,6 +78,52 @@ async def test_the_quota_of_a_user_holds_on_two_servers(
     assert await uploads.erase("alice") == 3
     assert await uploads.erase("alice") == 0
     assert len(files(folder)) == 2
+
+
+async def test_the_quota_of_files_holds_on_two_servers(
+    uploads: Uploads, open_database: OpenDatabase, folder: Path
+) -> None:
+    other = Uploads(await open_database(), FolderStorage(folder), quota=Quota(files=20))
+    sent = [store.save("alice", "x", "text/plain", pieces(b"x")) for store in (uploads, other) * 20]
+    outcomes = await asyncio.gather(*sent, return_exceptions=True)
+    assert sum(isinstance(outcome, Upload) for outcome in outcomes) <= 20
+    assert all(isinstance(outcome, Upload | TooLarge) for outcome in outcomes)
+    for _ in range(20 - len(files(folder))):
+        await uploads.save("alice", "x", "text/plain", pieces(b"x"))
+    with pytest.raises(TooLarge, match="20 files"):
+        await uploads.save("alice", "x", "text/plain", pieces(b"x"))
+    assert len(files(folder)) == 20
+    gone = (await uploads.save("bob", "x", "text/plain", pieces(b"x"))).id
+    await uploads.delete([gone])
+
+
+async def test_what_is_being_received_counts(uploads: Uploads, folder: Path) -> None:
+    """Otherwise a user could fill the disk with files that are refused at their end."""
+    written: asyncio.Queue[int] = asyncio.Queue()
+    ended = asyncio.Event()
+
+    async def slow(size: int) -> AsyncIterator[bytes]:
+        yield b"x" * size
+        written.put_nowait(size)
+        await ended.wait()
+
+    begun = [asyncio.create_task(uploads.save("alice", "x", "text/plain", slow(40))) for _ in range(2)]
+    assert [await written.get() for _ in begun] == [40, 40]
+    with pytest.raises(TooLarge):
+        await uploads.save("alice", "x", "text/plain", slow(30))
+    assert written.empty(), "the third was not written"
+    assert (await uploads.save("bob", "x", "text/plain", pieces(b"x" * 90))).size == 90
+    others = [asyncio.create_task(uploads.save("alice", "x", "text/plain", slow(1))) for _ in range(18)]
+    assert [await written.get() for _ in others] == [1] * 18
+    with pytest.raises(TooLarge, match="20 files"):
+        await uploads.save("alice", "x", "text/plain", pieces(b"x"))
+    for task in begun:
+        task.cancel()
+    await asyncio.wait(begun)
+    assert (await uploads.save("alice", "x", "text/plain", pieces(b"x" * 60))).size == 60
+    ended.set()
+    assert len([await task for task in others]) == 18
+    assert not uploads._unfinished
 
 
 async def test_files_without_a_row_are_removed_after_an_hour(uploads: Uploads, folder: Path) -> None:
