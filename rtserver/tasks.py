@@ -77,11 +77,17 @@ def _log_failure(task: asyncio.Task[Any]) -> None:
 
 
 async def run_periodically(sweep: Callable[[], Awaitable[int]], every: float = SWEEP_INTERVAL) -> None:
-    """Remove expired rows every `every` seconds: `sweep` removes one batch and returns its size, 0 at the end."""
+    """Remove expired rows every `every` seconds: `sweep` removes one batch and returns its size, 0 at the end.
+
+    After each batch it pauses for as long as the batch took, so that writers of other processes find the lock free.
+    """
+    loop = asyncio.get_running_loop()
     while True:
         await asyncio.sleep(every * random.uniform(0.5, 1.0))  # noqa: S311  servers sweep at different times
         try:
+            began = loop.time()
             while await sweep():
-                pass
+                await asyncio.sleep(loop.time() - began)
+                began = loop.time()
         except EventError as error:
             structlog.get_logger("rtserver.notifications").warning("not_swept", error=error.message)

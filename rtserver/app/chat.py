@@ -9,6 +9,7 @@ import structlog
 from aiohttp import web
 
 from rtserver.cluster.presence import Presence
+from rtserver.cluster.presence.instances import InstanceRegistry
 from rtserver.config.settings import Settings
 from rtserver.errors import EventError
 from rtserver.http.endpoints.uploads import UploadedFiles, UploadRulesApi, UploadsApi
@@ -16,6 +17,8 @@ from rtserver.ingest.batching import NotificationBatcher
 from rtserver.namespaces.chat import settings_cache
 from rtserver.namespaces.chat.erasure import UserErasure
 from rtserver.namespaces.chat.namespace import Chat
+from rtserver.namespaces.delivery.reconciler import Reconciler
+from rtserver.namespaces.delivery.room_catch_up import RoomCatchUp
 from rtserver.namespaces.notifications.notifier import Notifier
 from rtserver.stall import Stalls
 from rtserver.store.db.database import Database
@@ -24,13 +27,16 @@ from rtserver.store.messages.message_store import Messages
 from rtserver.store.messages.retention import Retention
 from rtserver.store.messages.search import Search
 from rtserver.store.notifications.records import NotificationDraft
+from rtserver.store.rooms.abandoned import AbandonedRooms
 from rtserver.store.rooms.member_admin import MemberAdmin
 from rtserver.store.rooms.read_cursors import ReadCursors
+from rtserver.store.rooms.room_heads import RoomHeads
 from rtserver.store.rooms.room_settings import RoomSettingsStore
 from rtserver.store.rooms.room_store import Rooms
 from rtserver.store.uploads.file_storage import FolderStorage
 from rtserver.store.uploads.upload_store import ORPHANED_SECONDS, Quota, Uploads
 from rtserver.tasks import cancelled, run_periodically
+from rtserver.telemetry.metrics import Metrics
 from rtserver.telemetry.trouble_log import TroubleLog
 
 log = structlog.get_logger("rtserver.chat")
@@ -61,7 +67,10 @@ class MentionNotifier:
 
 
 class ChatParts:
-    """`namespace` is /chat, whose `poster` and `room_admin` serve backends too; `user_erasure` erases a user."""
+    """`namespace` is /chat, whose `poster` and `room_admin` serve backends too; `user_erasure` erases a user.
+
+    `registry` None: there is no other server.
+    """
 
     def __init__(
         self,
@@ -70,11 +79,14 @@ class ChatParts:
         messages: Messages,
         presence: Presence,
         notifier: Notifier,
+        metrics: Metrics,
         stalls: Stalls,
+        registry: InstanceRegistry | None = None,
     ) -> None:
-        self._retention = Retention(database)
         self._read_cursors = ReadCursors(database)
         self._mentions = MentionNotifier(notifier)
+        self._retention = Retention(database, self._mentions.announce_deleted)
+        self._abandoned_rooms = AbandonedRooms(database)
         self._redis_ready = asyncio.Event()
         self._sweep_seconds = settings.chat_sweep_seconds
         folder = FolderStorage(settings.upload_folder or settings.data_dir / "uploads")
@@ -96,9 +108,14 @@ class ChatParts:
             stalled=stalls.recent,
         )
         chat = self.namespace
+        chat.expulsions.hooks.append(self._uploads.abandon)
         self.user_erasure = UserErasure(
-            chat, EraseUser(database), self._uploads, chat.poster.direct_rooms.evict, chat.room_admin.watchers
-        )
+            chat, EraseUser(database), self._uploads, chat.expulsions, registry,
+            chat.poster.direct_rooms.evict, self._mentions.announce_deleted, chat.room_admin.watchers, chat.delivery,
+        )  # fmt: skip
+        self._catch_up = RoomCatchUp(chat.delivery, RoomHeads(database), messages, metrics.dropped)
+        self.reconciler = Reconciler(self._catch_up.run, chat.delivery.ask_peers, "rooms")
+        chat.delivery.asked = self.reconciler.fault_over
 
     def upload_parts(self) -> Iterable[UploadRulesApi | UploadsApi]:
         """Return the API operations of uploads; where uploads are off, only the one that says so."""
@@ -141,13 +158,19 @@ class ChatParts:
 
     async def run(self, _: web.Application) -> AsyncIterator[None]:
         """Run with the application; starts after the database."""
-        sweeps = [run_periodically(self._retention.sweep, self._sweep_seconds)]
+        sweeps = [
+            run_periodically(self._retention.sweep, self._sweep_seconds),
+            run_periodically(self._abandoned_rooms.sweep, self._sweep_seconds),
+        ]
         if self._upload_limit:
             sweeps.append(run_periodically(self._uploads.sweep, ORPHANED_SECONDS))
         tasks = [asyncio.create_task(task) for task in (*sweeps, self._recheck())]
+        await self.reconciler.start()
         await self._read_cursors.start()
         await self._mentions.start()
         yield
         await self._mentions.stop()
         await self._read_cursors.stop()
+        await self.reconciler.stop()
+        await self._catch_up.stop()
         await cancelled(*tasks)

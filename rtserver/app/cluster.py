@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from rtserver.clock import iso, now_ms
@@ -19,15 +19,17 @@ from rtserver.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
     from rtserver.cluster.redis.bus import RedisBus
+    from rtserver.cluster.redis.sharded_bus import ShardedRedisBus
 
 
 class Cluster(NamedTuple):
-    """`bus` is None without Redis."""
+    """`bus` is None without Redis. `buses`: all that carry broadcasts."""
 
     bus: RedisBus | None
     adapter: Adapter
     presence: Presence
     registry: InstanceRegistry
+    buses: Sequence[RedisBus | ShardedRedisBus] = ()
 
 
 def compose_cluster(

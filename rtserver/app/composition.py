@@ -84,7 +84,7 @@ class _Composition:
         )
         self.draining = asyncio.Event()
         cluster = compose_cluster(settings, self.metrics, self.instance, version=VERSION, draining=self.draining.is_set)
-        self.bus, self.adapter, self.presence, self.registry = cluster
+        self.bus, self.adapter, self.presence, self.registry, self.buses = cluster
         self._compose_store()
         self._compose_server(own)
 
@@ -132,10 +132,13 @@ class _Composition:
             cors_allowed_origins=self.origins,
         )
         self.chat = ChatParts(
-            settings, self.database, self.messages, self.presence, self.notifier, self.server.engine.stalls
-        )
+            settings, self.database, self.messages, self.presence, self.notifier, self.metrics,
+            self.server.engine.stalls, registry=self.registry,
+        )  # fmt: skip
+        self.server.use(self.chat.namespace.expulsions.check)
         if self.bus is not None:
             self.bus.on_change(self.chat.redis_changed)
+        self._compose_catching_up()
         chat = self.chat.namespace
         admin = Admin(self.metrics.snapshot, self.registry, self.presence, chat.room_admin, version=VERSION)
         chat.room_admin.watchers.append(admin.record)
@@ -144,6 +147,14 @@ class _Composition:
             settings, self.database, self.metrics, instance=self.instance,
             notifier=self.notifier, poster=chat.poster, emitter=EmitService(self.server),
         )  # fmt: skip
+
+    def _compose_catching_up(self) -> None:
+        """Have what is saved delivered after each fault that may have kept it from a client."""
+        for reconciler in (self.chat.reconciler, self.inboxes.reconciler):
+            self.presence.on_crash(reconciler.fault_over)
+            for bus in self.buses:
+                bus.on_change(reconciler.redis_changed)
+                bus.on_loss(reconciler.publish_lost)
 
     def app(self) -> web.Application:
         app = web.Application(middlewares=[error_boundary], client_max_size=self.settings.max_payload)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence
+from functools import partial
 
 from aiohttp import web
 
 from rtserver.auth.keys import webhook_key
 from rtserver.cluster.presence import Presence
 from rtserver.config.settings import Settings
+from rtserver.namespaces.delivery.reconciler import Reconciler
 from rtserver.namespaces.notifications.namespace import Notifications
 from rtserver.namespaces.notifications.notifier import Notifier
 from rtserver.store.db.database import Database
@@ -17,6 +19,7 @@ from rtserver.store.notifications.delivery_receipts import DeliveryReceipts
 from rtserver.store.notifications.expiry import Expiry
 from rtserver.store.notifications.notification_store import Notifications as NotificationStore
 from rtserver.store.notifications.preferences import PreferenceStore
+from rtserver.store.notifications.recent import RecentNotifications
 from rtserver.store.notifications.webhook_queue import WebhookQueue
 from rtserver.tasks import cancelled, run_periodically
 from rtserver.telemetry.metrics import Metrics
@@ -38,6 +41,9 @@ class Inboxes:
             self.store, PreferenceStore(database), self._deliveries, receipt_timeout=settings.receipt_timeout
         )
         self.notifier = Notifier(self.store, self.namespace)
+        recent, delivery = RecentNotifications(database), self.namespace.delivery
+        self.reconciler = Reconciler(partial(delivery.run, recent), self.namespace.ask_peers, "inboxes")
+        delivery.asked = self.reconciler.fault_over
         self._dispatcher: Dispatcher | None = None
         if settings.webhook_url is not None:
             keys = [webhook_key(secret.get_secret_value()) for secret in settings.webhook_secret]
@@ -55,7 +61,9 @@ class Inboxes:
         sweeping = asyncio.create_task(run_periodically(self._expiry.sweep), name="sweeper")
         if self._dispatcher is not None:
             await self._dispatcher.start()
+        await self.reconciler.start()
         yield
+        await self.reconciler.stop()
         if self._dispatcher is not None:
             await self._dispatcher.stop()
         await cancelled(sweeping)

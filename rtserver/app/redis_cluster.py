@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from msgspec import to_builtins
 
@@ -24,8 +24,11 @@ from rtserver.telemetry.metrics import Metrics
 
 def compose_redis(
     settings: Settings, url: str, metrics: Metrics, instance: str, describe: Callable[[], Instance]
-) -> tuple[RedisBus, Adapter, Presence, InstanceRegistry]:
-    """Make bus, adapter, presence and registry; `describe()` is what this instance reports to the others."""
+) -> tuple[RedisBus, Adapter, Presence, InstanceRegistry, Sequence[RedisBus | ShardedRedisBus]]:
+    """Make bus, adapter, presence, registry, and the list of all buses.
+
+    `describe()` is what this instance reports to the others.
+    """
     grace, lease = settings.presence_grace, settings.presence_lease
     seal = Seal([secret.get_secret_value() for secret in settings.cluster_secret]) if settings.cluster_secret else None
     key = RedisNames(settings.redis_key).presence
@@ -36,7 +39,10 @@ def compose_redis(
         bus, instance, grace=grace, lease=lease, heartbeat=lease / 4, key=key,
         describe=lambda: to_builtins(describe()),
     )  # fmt: skip
-    return bus, adapter, presence, RedisInstanceRegistry(bus, describe, key)
+    buses: list[RedisBus | ShardedRedisBus] = [bus]
+    if isinstance(adapter, ShardedClusterAdapter):
+        buses.append(adapter.shards)
+    return bus, adapter, presence, RedisInstanceRegistry(bus, describe, key), buses
 
 
 def _adapter(settings: Settings, bus: RedisBus, seal: Seal | None) -> Adapter:

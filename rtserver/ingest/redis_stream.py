@@ -20,8 +20,7 @@ from typing import Any, Protocol
 import structlog
 from redis.exceptions import ResponseError
 
-from rtserver.backoff import Backoff
-from rtserver.cluster.redis.connection import FAILURES, Connect, closed, opened
+from rtserver.cluster.redis.connection import FAILURES, Connect, closed, new_backoff, opened
 from rtserver.cluster.redis.error_replies import ErrorReplyLog
 from rtserver.ingest.entry_processor import loggable
 from rtserver.ingest.redis_stream_commands import START, RedisStreamCommands, StreamEntry, unblock
@@ -80,7 +79,7 @@ class RedisStreamConsumer:
         self._reading = False
         self._stopping = asyncio.Event()
         self._outage = Outage()
-        self._backoff = Backoff()
+        self._backoff = new_backoff()
         self._cursor = START
         self._refusals = RefusalLog(log)
         self._claims_at = self._measures_at = self._sweeps_at = 0.0

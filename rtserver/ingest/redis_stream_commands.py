@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from redis.asyncio import Connection
 from redis.exceptions import ResponseError
 
-from rtserver.cluster.redis.connection import Connect, closed, opened
+from rtserver.cluster.redis.connection import Connect, ask, closed, opened
 from rtserver.cluster.redis.lua import load_script
 from rtserver.cluster.redis.rights import RefusedCommand, refusal_of
 
@@ -121,9 +121,8 @@ class RedisStreamCommands:
 
     async def _call(self, *command: Any, patience: float = PATIENCE) -> Any:
         async with asyncio.timeout(patience):
-            await self._connection.send_command(*command, check_health=False)
             try:
-                return await self._connection.read_response()
+                return await ask(self._connection, *command)
             except ResponseError as error:
                 refusal = refusal_of(error, command[0])
                 raise error if refusal is None else RefusedCommand(refusal) from error
@@ -134,8 +133,7 @@ async def unblock(connect: Connect, client_id: int) -> None:
     connection = await opened(connect)
     try:
         async with asyncio.timeout(PATIENCE):
-            await connection.send_command("CLIENT", "UNBLOCK", client_id, check_health=False)
-            await connection.read_response()
+            await ask(connection, "CLIENT", "UNBLOCK", client_id)
     finally:
         await closed(connection)
 

@@ -1,4 +1,4 @@
-"""The identity of a client in a namespace that requires one."""
+"""The identity of a client in a namespace that requires one, and whether it may still act."""
 
 from __future__ import annotations
 
@@ -12,3 +12,9 @@ def identity_of(client: Client) -> Identity:
     if client.identity is None:
         raise Forbidden("This event requires an identity")
     return client.identity
+
+
+def check_not_expelled(client: Client) -> None:
+    """Raise `Forbidden` for a client that the server has disconnected. To be called right before something is saved."""
+    if client.expelled:
+        raise Forbidden("The server has closed this connection")

@@ -66,7 +66,7 @@ def _is_whole(value: float) -> bool:
 
 
 def _takes_integers(kind: inspect.Type) -> bool:
-    kinds = list(_options(kind))
+    kinds = list(options(kind))
     if any(isinstance(one, inspect.FloatType | inspect.AnyType) for one in kinds):
         return False
     return any(isinstance(one, inspect.IntType) or int in map(type, _members(one)) for one in kinds)
@@ -79,7 +79,7 @@ def _members(kind: inspect.Type) -> Iterable[Any]:
 
 
 def _mended_object(value: dict[Any, Any], kind: inspect.Type) -> dict[Any, Any]:
-    for one in _options(kind):
+    for one in options(kind):
         if isinstance(one, inspect.DictType):
             mended = {key: _mended(item, one.value_type) for key, item in value.items()}
             return mended if any(mended[key] is not value[key] for key in value) else value
@@ -111,11 +111,11 @@ def _mended_fields(value: dict[Any, Any], kind: Any) -> dict[Any, Any]:
 
 
 def _takes_null(kind: inspect.Type) -> bool:
-    return any(isinstance(one, inspect.NoneType | inspect.AnyType) for one in _options(kind))
+    return any(isinstance(one, inspect.NoneType | inspect.AnyType) for one in options(kind))
 
 
 def _mended_list(value: list[Any], kind: inspect.Type) -> Any:
-    for one in _options(kind):
+    for one in options(kind):
         if isinstance(one, inspect.AnyType):
             return value
         if isinstance(one, (*_LISTS, inspect.TupleType)):
@@ -126,12 +126,12 @@ def _mended_list(value: list[Any], kind: inspect.Type) -> Any:
     return value
 
 
-def _options(kind: inspect.Type) -> Iterator[inspect.Type]:
+def options(kind: inspect.Type) -> Iterator[inspect.Type]:
     """The types of a union, without their descriptions; of any other type, itself."""
     if isinstance(kind, inspect.Metadata):
-        yield from _options(kind.type)
+        yield from options(kind.type)
     elif isinstance(kind, inspect.UnionType):
         for one in kind.types:
-            yield from _options(one)
+            yield from options(one)
     else:
         yield kind

@@ -6,12 +6,14 @@ Rules of RFC 6455 enforced here; a violation is a `FrameError` with the close co
 3. A fragmented message is its opcode followed by continuations; control frames may come between them (5.4).
 4. Text is UTF-8 (8.1); a close frame is empty, or has a valid code and UTF-8 text (5.5.1, 7.4).
 5. Not from the RFC: a message has at most `max_size` bytes, which is checked before its payload is buffered.
+6. Nor this: a message of `LARGE_BYTES` or more is announced before it is decoded, so that the caller can wait with it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from struct import pack
+from typing import NamedTuple
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 
@@ -23,6 +25,18 @@ Message = tuple[int, str | bytes]
 """An opcode and the complete payload; text is a `str`."""
 PART: Message = (CONTINUATION, b"")
 """Yielded in place of a message, for a frame that does not complete one."""
+LARGE = 0xB
+"""The opcode, which no frame has, of an announcement (rule 6)."""
+LARGE_BYTES = 65_536
+ANNOUNCEMENT: Message = (LARGE, b"")
+"""Yielded before a large message, which is decoded when it is asked for."""
+
+
+class Undecoded(NamedTuple):
+    """A large message before it is decoded."""
+
+    opcode: int
+    payload: bytes | bytearray
 
 
 class FrameError(ValueError):
@@ -86,6 +100,8 @@ class FrameReader:
     def feed(self, data: bytes) -> Iterator[Message]:
         """Yield the messages that these bytes complete, and `PART` for each frame that completes none.
 
+        Before a large message an `ANNOUNCEMENT` is yielded.
+
         Frames are parsed (and inflated) lazily. The iterator may rest between two messages, but must be exhausted
         before anything else is fed. It raises `FrameError`; nothing may be fed after that.
         """
@@ -117,7 +133,11 @@ class FrameReader:
             payload = bytearray(data[begin:end])
             mask(data[begin - 4 : begin], payload)
             self.more = end < length
-            yield self._message(data[at], payload) or PART
+            message = self._message(data[at], payload)
+            if type(message) is Undecoded:  # faster than `isinstance`
+                yield ANNOUNCEMENT
+                message = self._decoded(*message)
+            yield message or PART  # type: ignore[misc]  # mypy does not narrow by the exact type
             at = end
 
     def short_text(self, data: bytes) -> str | None:
@@ -167,8 +187,8 @@ class FrameReader:
         if first & _OPCODE < CLOSE and size + len(self._fragments or b"") > self._max_size:
             raise FrameError(TOO_BIG, "message is too big")
 
-    def _message(self, first: int, payload: bytearray) -> Message | None:
-        if first == 0x81 and self._fragments is None:
+    def _message(self, first: int, payload: bytearray) -> Message | Undecoded | None:
+        if first == 0x81 and self._fragments is None and len(payload) < LARGE_BYTES:
             return TEXT, _text(payload)
         opcode = first & 0x0F
         if opcode >= CLOSE:
@@ -177,7 +197,7 @@ class FrameReader:
             return opcode, bytes(payload)
         return self._data(opcode, first >= _FIN, payload)
 
-    def _data(self, opcode: int, final: bool, payload: bytearray) -> Message | None:
+    def _data(self, opcode: int, final: bool, payload: bytearray) -> Message | Undecoded | None:
         if self._fragments is None:
             if opcode == CONTINUATION:
                 raise FrameError(PROTOCOL_ERROR, "continuation of nothing")
@@ -193,7 +213,10 @@ class FrameReader:
         whole, self._fragments = self._fragments, None
         return self._whole(self._opcode, whole)
 
-    def _whole(self, opcode: int, payload: bytes | bytearray) -> Message:
+    def _whole(self, opcode: int, payload: bytes | bytearray) -> Message | Undecoded:
+        return Undecoded(opcode, payload) if len(payload) >= LARGE_BYTES else self._decoded(opcode, payload)
+
+    def _decoded(self, opcode: int, payload: bytes | bytearray) -> Message:
         return opcode, _text(payload) if opcode == TEXT else bytes(payload)
 
     def _check_first(self, first: int, size: int) -> None:

@@ -1,9 +1,11 @@
 """Strict JSON: which text is accepted, and what values are sent as. It has no knowledge of packets.
 
 1. Input: everything that RFC 8259 does not allow is rejected: NaN, Infinity, lone surrogates, trailing commas. So are
-   numbers beyond a double and nesting deeper than `max_depth`. Integers beyond 64 bit become floats, as in JavaScript.
+   numbers beyond a double. Integers beyond 64 bit become floats, as in JavaScript.
 2. Output can always be parsed by JavaScript: NaN and the infinities become null, as with JSON.stringify. Lone
    surrogates and unknown types raise `TypeError` at the emit.
+3. Nesting deeper than `max_depth` is rejected, and so are more than `MAX_CONTAINERS` arrays and objects: before
+   anything is parsed, as it would take long.
 """
 
 from __future__ import annotations
@@ -11,12 +13,15 @@ from __future__ import annotations
 import json as _stdlib
 import math
 import re
+from array import array
+from itertools import accumulate
 from typing import Any
 
 import msgspec
 import orjson
 
 MAX_DEPTH = 64
+MAX_CONTAINERS = 200_000
 
 _OPTIONS = orjson.OPT_NON_STR_KEYS
 _loads = orjson.loads
@@ -29,14 +34,13 @@ class JsonError(ValueError):
 
 def loads(text: str | bytes, max_depth: int = MAX_DEPTH) -> Any:
     """Parse strictly; raises `JsonError`."""
+    # A cheap upper bound comes first: text with few brackets cannot be deep.
+    if len(text) > max_depth and _brackets(text) > max_depth:
+        _check_nesting(text, max_depth)
     try:
-        value = _loads(text)
+        return _loads(text)
     except ValueError as error:
         raise JsonError(str(error)) from None
-    # A cheap upper bound comes first: text with few brackets cannot be deep.
-    if len(text) > max_depth and _brackets(text) > max_depth and _deeper_than(value, max_depth):
-        raise JsonError(f"nested deeper than {max_depth} levels")
-    return value
 
 
 def loads_mended(text: str, max_depth: int = MAX_DEPTH) -> Any:
@@ -48,18 +52,18 @@ def loads_mended(text: str, max_depth: int = MAX_DEPTH) -> Any:
     try:
         return loads(text, max_depth)
     except JsonError:
-        mended = _LONE.sub(lambda found: "\\ufffd" if found[1] else found[0], text)
-        if mended == text:
+        # Behind an escaped backslash stands no escape. Decoded UTF-8 has no surrogates, so one can hold its place.
+        held = text.replace("\\\\", _HELD)
+        mended, count = _LONE.subn(r"\\ufffd", held)
+        if not count:
             raise
-        return loads(mended, max_depth)
+        return loads(mended.replace(_HELD, "\\\\"), max_depth)
 
 
-_LONE = re.compile(
-    r"(?:[^\\]++|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\(?!u[dD][89a-fA-F][0-9a-fA-F]{2}).)++"
-    r"|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})",
-    re.DOTALL,
-)
-"""A lone surrogate, in the group; or a run of whatever else there is, so that it costs no call for each escape."""
+_HELD = "\ud800"
+_HIGH, _LOW = r"\\u[dD][89abAB][0-9a-fA-F]{2}", r"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+_LONE = re.compile(rf"\\u[dD](?:[89abAB][0-9a-fA-F]{{2}}(?!{_LOW})|[c-fC-F][0-9a-fA-F]{{2}}(?<!{_HIGH}{_LOW}))")
+"""A lone surrogate. It begins with what is searched fast, and no other escape costs a step."""
 
 
 def dumps(value: Any) -> bytes:
@@ -118,17 +122,19 @@ def _brackets(text: str | bytes) -> int:
     return text.count(b"[") + text.count(b"{")
 
 
-def _deeper_than(value: Any, limit: int) -> bool:
-    """Checked level by level, so that the check itself cannot overflow the stack."""
-    level = [value]
-    for _ in range(limit):
-        inner: list[Any] = []
-        for item in level:
-            if type(item) is list:
-                inner.extend(item)
-            elif type(item) is dict:
-                inner.extend(item.values())
-        if not inner:
-            return False
-        level = inner
-    return any(type(item) in (list, dict) for item in level)
+def _check_nesting(text: str | bytes, max_depth: int) -> None:
+    """Check rule 3 before anything is parsed; exact for valid JSON. Raises `JsonError`.
+
+    Each step is one call for the whole text, and none of them needs a stack.
+    """
+    raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+    outside_strings = b"".join(raw.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')[::2])
+    steps = array("b", outside_strings.translate(_STEPS, _NO_BRACKETS))
+    if max(accumulate(steps), default=0) > max_depth:
+        raise JsonError(f"nested deeper than {max_depth} levels")
+    if steps.count(1) > MAX_CONTAINERS:
+        raise JsonError("too many arrays and objects")
+
+
+_STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[{]}"))

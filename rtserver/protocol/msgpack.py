@@ -6,9 +6,8 @@ It has no knowledge of messages and packets.
    with JSON.stringify; map keys become text. Nesting deeper than `max_depth` is rejected.
 2. Extension -1 is a date. Extension 0 is an ArrayBuffer, a date or `undefined` (see `msgpack_extensions`). All others
    are rejected.
-3. A large map is decoded entry by entry, so that its keys are known to be text or integers before they become keys of
-   a dict. With arrays as keys a sender could choose them all with the same hash, and a single message would block the
-   server for a minute.
+3. A message of more than `MAX_ITEMS` values is rejected. The keys of a large map become text before they become keys of
+   a dict: the hash of text is random, those of integers and arrays a sender can choose (see `msgpack_scan`).
 4. Output: integers beyond 64 bit become floats, as in JavaScript; unknown types raise `TypeError`.
 """
 
@@ -16,16 +15,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from rtserver.protocol.json import MAX_DEPTH
-from rtserver.protocol.msgpack_extensions import AmbiguousExtension, extension, marked, marked_extension
+from rtserver.protocol.msgpack_extensions import MARK_OF_A_MAP, AmbiguousExtension, extension, marked_extension
+from rtserver.protocol.msgpack_scan import SHORT, marked
 
 _ATOMS = frozenset({str, int, bool, bytes, type(None)})
 """Types that stay as they are: most values, for which a call each would be wasted."""
+_TEXT = frozenset({str})
 
 
 class MsgpackError(ValueError):
@@ -35,10 +36,12 @@ class MsgpackError(ValueError):
 def loads(data: bytes, max_depth: int = MAX_DEPTH) -> Any:
     """Parse strictly; raises `MsgpackError`."""
     try:
-        try:
-            return _unpacked(_decode, data, max_depth, max_depth)
-        except AmbiguousExtension:
-            return _unpacked(_decode_marked, marked(data), max_depth, max_depth)
+        if len(data) <= SHORT and b"\xde" not in data and b"\xdf" not in data:
+            try:
+                return _plain(_decode(data), max_depth, max_depth)
+            except AmbiguousExtension:
+                pass
+        return _plain(_decode_marked(marked(data)), max_depth, max_depth)
     except (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise MsgpackError(str(error)) from None
 
@@ -51,7 +54,7 @@ def shaped(shape: Any) -> Callable[[bytes], Any]:
     decode = msgspec.msgpack.Decoder(shape, ext_hook=extension).decode
 
     def read(data: bytes) -> Any:
-        if b"\xde" in data or b"\xdf" in data:
+        if len(data) > SHORT or b"\xde" in data or b"\xdf" in data:
             return None
         try:
             return decode(data)
@@ -78,49 +81,38 @@ def dumps(value: Any) -> bytes:
 
 _decode = msgspec.msgpack.Decoder(ext_hook=extension).decode
 _decode_marked = msgspec.msgpack.Decoder(ext_hook=marked_extension).decode
-_entries = msgspec.msgpack.Decoder(dict[str | int, msgspec.Raw]).decode
-_items = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
 _encode = msgspec.msgpack.Encoder().encode
 
 
-def _unpacked(decode: Callable[[bytes], Any], data: bytes, depth: int, limit: int) -> Any:
-    """Rule 3; a map of more than 15 entries begins with 0xDE or 0xDF."""
-    if b"\xde" not in data and b"\xdf" not in data:
-        return _plain(decode(data), depth, limit)
-    first = data[0]
-    if 0x80 <= first <= 0x8F or first in (0xDE, 0xDF):
-        _check(depth, limit)
-        entries = _entries(data).items()
-        return {_key(key): _unpacked(decode, bytes(item), depth - 1, limit) for key, item in entries}
-    if 0x90 <= first <= 0x9F or first in (0xDC, 0xDD):
-        _check(depth, limit)
-        return [_unpacked(decode, bytes(item), depth - 1, limit) for item in _items(data)]
-    return _plain(decode(data), depth, limit)
-
-
 def _plain(value: Any, depth: int, limit: int) -> Any:
+    """Apply rule 1 to a value that has just been decoded, and so is nobody else's: lists and dicts are changed."""
     kind = type(value)
-    if kind is float:
-        return value if math.isfinite(value) else None
     if kind is list:
         if depth <= 0:
             raise _too_deep(limit)
-        return [item if type(item) in _ATOMS else _plain(item, depth - 1, limit) for item in value]
-    if kind is dict:
+        # Most lists are left as they are, and this tells so without a step for each item.
+        if _ATOMS.issuperset(map(type, value)):
+            return value
+        if value[0] is MARK_OF_A_MAP:
+            return _plain(dict(zip(map(_key, value[1::2]), value[2::2], strict=True)), depth, limit)
+        for at, item in enumerate(value):
+            if type(item) not in _ATOMS:
+                value[at] = _plain(item, depth - 1, limit)
+    elif kind is dict:
         if depth <= 0:
             raise _too_deep(limit)
-        return {
-            key if type(key) is str else _key(key): item if type(item) in _ATOMS else _plain(item, depth - 1, limit)
-            for key, item in value.items()
-        }
-    if kind is datetime:
-        return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        if not _TEXT.issuperset(map(type, value)):
+            value = {_key(key): item for key, item in value.items()}
+        if _ATOMS.issuperset(map(type, value.values())):
+            return value
+        for key, item in value.items():
+            if type(item) not in _ATOMS:
+                value[key] = _plain(item, depth - 1, limit)
+    elif kind is float:
+        return value if math.isfinite(value) else None
+    elif kind is datetime:
+        return f"{value.isoformat(timespec='milliseconds')[:-6]}Z"  # it is in UTC
     return value
-
-
-def _check(depth: int, limit: int) -> None:
-    if depth <= 0:
-        raise _too_deep(limit)
 
 
 def _too_deep(limit: int) -> MsgpackError:

@@ -7,26 +7,29 @@ notepack uses the extension 0 for three things, in all its versions that peers h
     ext 8–32   ArrayBuffer          c7 08 00 <8 bytes>
 
 A decoder that reports only code and content cannot tell a date from a buffer of eight bytes. So a message that has one
-of the two ambiguous lengths is decoded in two steps: `marked` walks over it and gives dates and `undefined` codes of
-their own; then it is decoded again by `marked_extension`. Messages without one pay nothing.
+of the two ambiguous lengths is decoded in two steps: `msgpack_scan` gives dates and `undefined` codes of their own;
+then it is decoded by `marked_extension`. Messages without one pay nothing.
 Source: `lib/encode.js` and `lib/decode.js` of notepack.io 2.2 and 3.0.
 """
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 BUFFER = 0
 UNDEFINED = 1
 DATE = 2
-"""The last two codes exist between `marked` and `marked_extension` only; a sender cannot use them."""
+MAP = 3
+"""The last three codes exist between `msgpack_scan` and `marked_extension` only; a sender cannot use them."""
+MARK_OF_A_MAP = object()
+"""The value of `MAP`."""
 
-_TIMESTAMP = 0xFF
-_FIXEXT_1, _FIXEXT_8 = 0xD4, 0xD7
 _AMBIGUOUS_LENGTHS = (1, 8)
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH = datetime(1970, 1, 1)  # in UTC, as all dates here
+_FIRST_PLAIN, _END_PLAIN = -62_167_219_200_000 + 366 * 86_400_000, 253_402_300_800_000
+"""Milliseconds from the epoch to the years 1 and 10000, between which a date is written with a year of four digits."""
 _LAST_DATE = 8_640_000_000_000_000
 """Milliseconds from the epoch to the first and last moment of a JavaScript Date."""
 _CYCLE_YEARS = 400
@@ -47,7 +50,7 @@ def extension(code: int, data: memoryview) -> bytes:
     return bytes(data)
 
 
-def marked_extension(code: int, data: memoryview) -> bytes | str | None:
+def marked_extension(code: int, data: memoryview) -> Any:
     """Decode an extension of a marked message; raises `ValueError` for an unknown one."""
     if code == BUFFER:
         return bytes(data)
@@ -55,54 +58,19 @@ def marked_extension(code: int, data: memoryview) -> bytes | str | None:
         return date_text(int.from_bytes(data, "big", signed=True))
     if code == UNDEFINED:
         return None
+    if code == MAP:
+        return MARK_OF_A_MAP
     raise ValueError(f"unknown extension {code}")
-
-
-def marked(message: bytes) -> bytes:
-    """Return the message with the codes `UNDEFINED` and `DATE`; raises `ValueError` for an unknown extension.
-
-    The walk needs no stack: after the prefix of an array or a map come its items, each with a prefix of its own.
-    """
-    result = bytearray(message)
-    at, end = 0, len(message)
-    while at < end:
-        found = _FIXED.match(message, at)
-        if found is not None:
-            at = found.end()
-            continue
-        first = message[at]
-        prefix, length_at, code_at = _PREFIXES.get(first, (1, 0, 0))
-        if code_at and at + code_at < end:
-            code = message[at + code_at]
-            if code not in (BUFFER, _TIMESTAMP):
-                raise ValueError(f"unknown extension {code}")
-            if code == BUFFER and first in (_FIXEXT_1, _FIXEXT_8):
-                result[at + 1] = UNDEFINED if first == _FIXEXT_1 else DATE
-        at += prefix + int.from_bytes(message[at + 1 : at + 1 + length_at], "big")
-    return bytes(result)
 
 
 def date_text(milliseconds: int) -> str | None:
     """Return the date as JSON.stringify does; None for one that JavaScript calls invalid."""
+    if _FIRST_PLAIN <= milliseconds < _END_PLAIN:
+        return f"{(_EPOCH + timedelta(milliseconds=milliseconds)).isoformat(timespec='milliseconds')}Z"
     if abs(milliseconds) > _LAST_DATE:
         return None
     cycles, rest = divmod(milliseconds, _CYCLE_MS)
     moment = _EPOCH + timedelta(milliseconds=rest)
     year = moment.year + cycles * _CYCLE_YEARS
     written = f"{year:04}" if 0 <= year <= 9999 else f"{'-' if year < 0 else '+'}{abs(year):06}"
-    return f"{written}-{moment:%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03}Z"
-
-
-_PREFIXES = {
-    0xC4: (2, 1, 0), 0xC5: (3, 2, 0), 0xC6: (5, 4, 0),  # bin
-    0xD9: (2, 1, 0), 0xDA: (3, 2, 0), 0xDB: (5, 4, 0),  # str
-    0xC7: (3, 1, 2), 0xC8: (4, 2, 3), 0xC9: (6, 4, 5),  # ext
-    **{0xD4 + at: (2 + 2**at, 0, 1) for at in range(5)},  # fixext, with its content
-}  # fmt: skip
-"""The size of the prefix, the size of the length in it, and where the code of an extension is."""
-_FIXED = re.compile(
-    rb"(?:[\x00-\x9f\xa0\xc0-\xc3\xe0-\xff]|[\xa1\xcc\xd0].|[\xa2\xcd\xd1\xdc\xde].{2}|[\xa4\xca\xce\xd2\xdd\xdf].{4}"
-    rb"|[\xa8\xcb\xcf\xd3].{8}|" + b"|".join(b"%c.{%d}" % (0xA0 + size, size) for size in range(3, 32)) + rb")++",
-    re.DOTALL,
-)
-"""A run of values whose size their first byte tells; of arrays and maps, their prefixes."""
+    return f"{written}{moment.isoformat(timespec='milliseconds')[4:]}Z"

@@ -12,14 +12,17 @@ Rules enforced here; a violation is a `PacketError` and closes the connection:
    none; but a packet has no more placeholders than it could have attachments, and not more bytes. Otherwise whoever
    sends it on would send each attachment as often as it is referenced.
 4. An ack id has at most `MAX_ID_DIGITS` digits. It is exact, where Node rounds one of more than 15 digits.
-5. A CONNECT has at most `MAX_CONNECT_LENGTH` characters, as its payload is kept as long as the connection.
+5. A CONNECT has at most `MAX_CONNECT_LENGTH` characters and `MAX_CONNECT_VALUES` values, as its payload is kept as long
+   as the connection.
+6. What stands before the payload tells whether somebody wants it. A payload that nobody wants is not parsed.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 from rtserver.protocol import json
 
@@ -31,6 +34,9 @@ RESERVED_EVENTS = frozenset(
 MAX_ID_DIGITS = 100
 MAX_NAMESPACE_LENGTH = 256
 MAX_CONNECT_LENGTH = 65_536
+MAX_CONNECT_VALUES = 1000
+
+JoinedT = TypeVar("JoinedT")
 
 Encoded = tuple[bytes, ...]
 """One packet as Engine.IO messages: its text in UTF-8, followed by its attachments."""
@@ -41,10 +47,14 @@ class PacketError(ValueError):
 
 
 class EmptyEvent(PacketError):
-    """An EVENT without payload, in `namespace`: no event for anyone, and no reason to close the connection."""
+    """An EVENT without payload: no event for anyone, and no reason to close the connection."""
+
+
+class NotJoined(PacketError):
+    """The packet is for a `namespace` that is not joined; its payload has not been parsed."""
 
     def __init__(self, namespace: str) -> None:
-        super().__init__("payload missing")
+        super().__init__("packet for a namespace that is not joined")
         self.namespace = namespace
 
 
@@ -57,6 +67,16 @@ class Packet:
     data: Any = None
     id: int | None = None
     attachments: int = 0
+
+
+class Head(NamedTuple):
+    """A packet whose payload, from `begin` on, is not parsed yet. `type`: the same for a packet with attachments."""
+
+    type: int
+    namespace: str
+    id: int | None
+    attachments: int
+    begin: int
 
 
 def encode(type: int, namespace: str, data: Any = None, id: int | None = None) -> Encoded:
@@ -92,11 +112,8 @@ def encode_ack(namespace: str, values: list[Any], id: int) -> bytes | None:
     return b"3%d%b" % (id, body) if namespace == "/" else b"3%b,%d%b" % (namespace.encode(), id, body)
 
 
-def decode(text: str, max_attachments: int = 10, max_depth: int = json.MAX_DEPTH) -> Packet:
-    """Decode the text of one packet; of a binary one the attachments are still missing (see `Assembler`).
-
-    Raises `PacketError`.
-    """
+def head(text: str, max_attachments: int = 10) -> Head:
+    """Decode all of a packet's text but its payload; raises `PacketError`."""
     if not text or not "0" <= text[0] <= "6":
         raise PacketError("unknown packet type")
     kind = ord(text[0]) - 48
@@ -106,30 +123,54 @@ def decode(text: str, max_attachments: int = 10, max_depth: int = json.MAX_DEPTH
     count = 0
     if kind >= BINARY_EVENT:
         count, at = _attachment_count(text, max_attachments)
+        kind -= 3
     namespace, at = _namespace(text, at)
     id, at = _ack_id(text, at)
-    data = _payload(kind, text[at:], max_depth)
-    if kind >= BINARY_EVENT:
-        kind -= 3
-    return Packet(kind, namespace, data, id, count)
+    return Head(kind, namespace, id, count, at)
 
 
-def decode_event(text: str, max_depth: int = json.MAX_DEPTH) -> tuple[str, list[Any], int | None]:
-    """Decode an EVENT without attachments, as most packets are, to its namespace, array and ack id.
+def payload(text: str, head: Head, max_depth: int = json.MAX_DEPTH) -> Any:
+    """Parse the payload of a packet; raises `PacketError`."""
+    if head.begin >= len(text) and head.type != CONNECT_ERROR:
+        return None
+    try:
+        data = json.loads_mended(text[head.begin :], max_depth)
+    except json.JsonError as error:
+        raise PacketError(f"invalid JSON: {error}") from None
+    check(head.type, data)
+    return data
 
-    Raises `PacketError`; `EmptyEvent` if it has no payload.
+
+def decode(text: str, max_attachments: int = 10, max_depth: int = json.MAX_DEPTH) -> Packet:
+    """Decode the text of one packet; of a binary one the attachments are still missing (see `Assembler`).
+
+    Raises `PacketError`.
+    """
+    first = head(text, max_attachments)
+    return Packet(first.type, first.namespace, payload(text, first, max_depth), first.id, first.attachments)
+
+
+def decode_event(
+    text: str, joined: Mapping[str, JoinedT], max_depth: int = json.MAX_DEPTH
+) -> tuple[JoinedT, list[Any], int | None]:
+    """Decode an EVENT without attachments, as most packets are: what `joined` has for its namespace, its array, its id.
+
+    Raises `PacketError`: `NotJoined` before the payload is parsed, `EmptyEvent` if there is none.
     """
     namespace, at = ("/", 1) if text[1:2] != "/" else _namespace(text, 1)
+    receiver = joined.get(namespace)
+    if receiver is None:
+        raise NotJoined(namespace)
     id, at = (None, at) if text[at : at + 1] == "[" else _ack_id(text, at)
     try:
         data = json.loads_mended(text[at:], max_depth)
     except json.JsonError as error:
         if at >= len(text):
-            raise EmptyEvent(namespace) from None
+            raise EmptyEvent("payload missing") from None
         raise PacketError(f"invalid JSON: {error}") from None
     if type(data) is not list or not data or not is_event_name(data[0]):
         raise PacketError("invalid payload")
-    return namespace, data, id
+    return receiver, data, id
 
 
 def _attachment_count(text: str, limit: int) -> tuple[int, int]:
@@ -171,32 +212,39 @@ def _ack_id(text: str, at: int) -> tuple[int | None, int]:
 _DIGITS = re.compile("[0-9]*")
 
 
-def _payload(kind: int, text: str, max_depth: int) -> Any:
-    if not text and kind != CONNECT_ERROR:
-        return None
-    try:
-        data = json.loads_mended(text, max_depth)
-    except json.JsonError as error:
-        raise PacketError(f"invalid JSON: {error}") from None
-    check(kind, data)
-    return data
-
-
 def check(kind: int, data: Any) -> None:
-    """Check rules 1 and 2 for a packet with `data`; raises `PacketError`."""
-    if kind in (EVENT, BINARY_EVENT):
+    """Check rules 1, 2 and 5 for a packet with `data`; raises `PacketError`."""
+    if kind == EVENT:
         valid = type(data) is list and bool(data) and is_event_name(data[0])
-    elif kind in (ACK, BINARY_ACK):
+    elif kind == ACK:
         valid = type(data) is list
     else:
         valid = kind == CONNECT and type(data) is dict
+        if valid and _values(data) > MAX_CONNECT_VALUES:
+            raise PacketError("too many values in a CONNECT")
     if not valid:
         raise PacketError("invalid payload")
+
+
+def _values(data: Any) -> int:
+    """The number of values in a payload, counted to `MAX_CONNECT_VALUES` and some more."""
+    found = 0
+    waiting = [data]
+    while waiting and found <= MAX_CONNECT_VALUES:
+        value = waiting.pop()
+        if type(value) in (list, dict):
+            found += len(value)
+            waiting.extend(value.values() if type(value) is dict else value)
+    return found
 
 
 def is_event_name(name: Any) -> bool:
     """Whether a peer may send an event with this name: text that is not reserved, or a number."""
     return (type(name) is str and name not in RESERVED_EVENTS) or type(name) in (int, float)
+
+
+_ATOMS = frozenset({str, int, float, bool, type(None)})
+"""Types without placeholders in them: most values, for which a call each would be wasted."""
 
 
 class Assembler:
@@ -219,14 +267,21 @@ class Assembler:
         return self._packet
 
     def _filled(self, value: Any) -> Any:
-        """Replace placeholders by their attachments."""
+        """Replace placeholders by their attachments, in the lists and dicts themselves: they have just been parsed."""
         if type(value) is list:
-            return [self._filled(item) for item in value]
-        if type(value) is not dict:
-            return value
-        if value.get("_placeholder") is True:
-            return self._referenced(value.get("num"))
-        return {key: self._filled(item) for key, item in value.items()}
+            # Most lists have none, and this tells so without a step for each item.
+            if not _ATOMS.issuperset(map(type, value)):
+                for at, item in enumerate(value):
+                    if type(item) not in _ATOMS:
+                        value[at] = self._filled(item)
+        elif type(value) is dict:
+            if value.get("_placeholder") is True:
+                return self._referenced(value.get("num"))
+            if not _ATOMS.issuperset(map(type, value.values())):
+                for key, item in value.items():
+                    if type(item) not in _ATOMS:
+                        value[key] = self._filled(item)
+        return value
 
     def _referenced(self, num: Any) -> bytes | None:
         """The attachment; None for a fraction, which is `undefined` in JavaScript."""

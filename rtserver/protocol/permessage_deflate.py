@@ -4,7 +4,8 @@
    So a connection needs no memory for compression, and one compressed frame can be sent to many clients.
 2. An offer with a parameter that is unknown, duplicated or invalid is declined, and the next offer is considered
    (7.1, 5.1).
-3. A message of a client is inflated to at most `max_size` bytes and one, and checked for UTF-8 after that (6.2, 8).
+3. A message of a client is inflated to at most `max_size` bytes and one, and checked for UTF-8 after that (6.2, 8). Of
+   a large one, only as much is inflated at first as shows that it is large.
 """
 
 from __future__ import annotations
@@ -13,7 +14,18 @@ import re
 import zlib
 from typing import NamedTuple
 
-from rtserver.protocol.frames import BINARY, INVALID_DATA, TEXT, TOO_BIG, FrameError, FrameReader, Message, frame
+from rtserver.protocol.frames import (
+    BINARY,
+    INVALID_DATA,
+    LARGE_BYTES,
+    TEXT,
+    TOO_BIG,
+    FrameError,
+    FrameReader,
+    Message,
+    Undecoded,
+    frame,
+)
 
 NAME = "permessage-deflate"
 RSV1 = 0x40
@@ -135,7 +147,7 @@ class InflatingReader(FrameReader):
         if first & 0x70 != RSV1 or first & 0x0F not in (TEXT, BINARY):
             super()._check_first(first, size)
 
-    def _message(self, first: int, payload: bytearray) -> Message | None:
+    def _message(self, first: int, payload: bytearray) -> Message | Undecoded | None:
         opcode = first & 0x0F
         if opcode in (TEXT, BINARY) and self._fragments is None:
             self._compressed = bool(first & RSV1)
@@ -143,7 +155,16 @@ class InflatingReader(FrameReader):
                 return self._whole(opcode, payload)
         return super()._message(first & ~RSV1, payload)
 
-    def _whole(self, opcode: int, payload: bytes | bytearray) -> Message:
-        if self._compressed:
-            payload = inflate(payload, self._max_size)
-        return super()._whole(opcode, payload)
+    def _whole(self, opcode: int, payload: bytes | bytearray) -> Message | Undecoded:
+        if not self._compressed:
+            return super()._whole(opcode, payload)
+        try:
+            message = inflate(payload, min(self._max_size, LARGE_BYTES - 1))
+        except FrameError as error:
+            if error.code == TOO_BIG and self._max_size >= LARGE_BYTES:
+                return Undecoded(opcode, payload)
+            raise
+        return super()._decoded(opcode, message)
+
+    def _decoded(self, opcode: int, payload: bytes | bytearray) -> Message:
+        return super()._decoded(opcode, inflate(payload, self._max_size) if self._compressed else payload)

@@ -19,6 +19,7 @@ from rtserver.ids import new_instance_id
 from rtserver.sio.broadcast.adapter import Adapter
 from rtserver.sio.broadcast.operator import Operator
 from rtserver.sio.broadcast.room_presence import RoomPresence
+from rtserver.sio.client.expulsion import UnfinishedClients, expel
 from rtserver.sio.client.handshake import HandshakeReader
 from rtserver.sio.compat.handlers import check_reachable, compat_handler, has_handlers
 from rtserver.sio.compat.server_api import SocketIOServerApi
@@ -81,6 +82,7 @@ class Server(SocketIOServerApi):
         self._registry = NamespaceRegistry(self.room_presence)
         self.rooms_of = self._registry.rooms
         self._clients: dict[str, Client] = {}
+        self._unfinished = UnfinishedClients()
         trusted_proxies = list(options.trusted_proxies)
         self._handshake_reader = HandshakeReader(trusted_proxies)
         self._tasks = Tasks()
@@ -198,6 +200,14 @@ class Server(SocketIOServerApi):
                 client.event_queue.put(partial(self.forget, client))
             else:
                 self.forget(client)
+            self._unfinished.add(client)
+
+    async def expel(self, user: str, patience: float) -> bool:
+        """Close all connections of a user on this server and drop the events that wait, also of clients that are gone.
+
+        Returns False where a handler still runs after `patience` seconds.
+        """
+        return await expel((*self._clients.values(), *self._unfinished), user, patience)
 
     def forget(self, client: Client) -> None:
         """Undo `register`; does nothing the second time."""

@@ -4,8 +4,9 @@
 
 1. Two servers of two workers each run REVISION on one Redis and one Postgres, behind one symbolic link.
 2. Chat clients of every transport write all the while, and a backend sends notifications over HTTP.
-3. The link is moved to the working tree, and the first server gets SIGHUP: its supervisor, still the old code, starts
-   workers of the new one. Both versions share Redis and Postgres for a while; then the second server follows.
+3. The link is moved to the working tree, and its `rtserver db upgrade` changes the tables under the old servers. Then
+   the first server gets SIGHUP: its supervisor, still the old code, starts workers of the new one. Both versions share
+   Redis and Postgres for a while; then the second server follows.
 4. At the end every acknowledged message has a number without gaps and has reached every client once, and every
    accepted notification is in the inbox.
 """
@@ -96,7 +97,9 @@ async def upgrade(work: Path, code: Path) -> None:
             "RATE_EVENTS": "1000/s",
         }  # fmt: skip
         start = RtServers(processes, work / "migrated.db").start
-        servers = [await start(**shared), await start(migrate=False, **shared)]
+        tables = rtserver_process.environment(work, **shared)
+        await asyncio.to_thread(rtserver_process.db_upgrade, tables, work)
+        servers = [await start(migrate=False, **shared) for _ in range(2)]
         for server in servers:
             async with asyncio.timeout(60):
                 while len(logged(server, "worker_started")) < 2:  # noqa: ASYNC110
@@ -117,6 +120,8 @@ async def upgrade(work: Path, code: Path) -> None:
             new = code.with_name("new")
             new.symlink_to(ROOT)
             new.replace(code)
+            await asyncio.to_thread(rtserver_process.db_upgrade, tables, work)
+            await said_more(talkers, 10)
             await roll(servers[0])
             await said_more(talkers, 20)
             await roll(servers[1])

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from rtserver.protocol.frames import BINARY, CLOSE, PART, TEXT, FrameReader, Message, unmask
+from rtserver.protocol.frames import ANNOUNCEMENT, BINARY, CLOSE, PART, TEXT, FrameReader, Message, unmask
 
 SECONDS = 5.0
 _masks = random.Random(6455)  # the same in each run: frames are part of test ids
@@ -76,7 +76,7 @@ def client_frame(payload: str | bytes, opcode: int | None = None, first: int | N
 def fed(reader: FrameReader, data: bytes, found: list[Message] | None = None) -> list[Message]:
     """The messages that a reader yields for these bytes, appended to `found`."""
     found = [] if found is None else found
-    found.extend(message for message in reader.feed(data) if message is not PART)
+    found.extend(message for message in reader.feed(data) if message is not PART and message is not ANNOUNCEMENT)
     return found
 
 

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import aiohttp
+import pytest
 
 from tests.namespaces.backend import Backend
 from tests.namespaces.test_two_instances import ON_BOTH, Js, Pair, device, pair
@@ -93,3 +94,48 @@ async def test_a_member_removed_while_redis_is_down_is_out_once_it_is_back(
 
 async def has(found: Callable[[], Awaitable[Any]], wanted: Any) -> bool:
     return bool(await found() == wanted)
+
+
+@pytest.mark.parametrize("rounds", [15])
+async def test_a_room_that_requires_a_role_tells_its_secrets_to_nobody_without_it(
+    pair: Pair, js: Js, rounds: int
+) -> None:
+    """On the other server, which is told of the new policy by a message and must not show the new title before."""
+    admin = await js(pair[0].url, "/chat", token=pair[0].token("root", roles=("admin",)), transports=["websocket"])
+    people = [
+        await js(server.url, "/chat", token=server.token(f"u{number}"), transports=["websocket"])
+        for number in range(4)
+        for server in pair
+    ]
+    staff = await js(pair[1].url, "/chat", token=pair[1].token("sue", roles=("staff",)), transports=["websocket"])
+    for number in range(rounds):
+        room = f"board-{number}"
+        await asyncio.gather(*(one.call("join", {"room": room}) for one in (*people, staff)))
+        changes = {"policy": "role:staff", "meta": {"title": f"secret {number}"}}
+        assert (await admin.call("configure", {"room": room, **changes}))["ok"]
+        await staff.call("message", {"room": room, "text": "secret, too"})
+        [told] = await staff.next("roomChanged", where=lambda told, room=room: told["room"] == room)
+        assert told["meta"] == changes["meta"]
+    for one in people:
+        for _ in range(rounds):
+            await one.next("left")
+        assert "secret" not in str([told for name in ("roomChanged", "message") for told in one.received(name)])
+
+
+async def test_a_change_applies_on_the_other_server_when_it_is_acknowledged(pair: Pair, js: Js) -> None:
+    mod = await js(pair[0].url, "/chat", token=pair[0].token("mod", roles=("moderator",)), transports=["websocket"])
+    bob = await js(pair[1].url, "/chat", token=pair[1].token("bob"), transports=["websocket"])
+    backend = Backend(pair[0])
+    for client in (mod, bob):
+        await client.call("join", {"room": "board"})
+    for number in range(20):
+        assert (await bob.call("message", {"room": "board", "text": f"{number}"}))["ok"]
+        assert (await mod.call("configure", {"room": "board", "readOnly": True}))["ok"]
+        assert (await bob.call("message", {"room": "board", "text": "x"}))["error"]["code"] == "forbidden"
+        assert (await mod.call("configure", {"room": "board", "readOnly": False}))["ok"]
+    for number in range(20):
+        await backend.delete("/api/rooms/board/members/bob")
+        await mod.call("message", {"room": "board", "text": f"without bob {number}"})
+        await bob.next("left")
+        assert (await bob.call("join", {"room": "board"}))["ok"]
+    assert not [told for [told] in bob.received("message") if "without" in told["text"]]

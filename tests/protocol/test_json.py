@@ -166,4 +166,42 @@ def test_text_of_many_escapes_is_not_mended_one_by_one():
     """A client could keep the server busy with one half of an emoji in a megabyte of line breaks."""
     text = '["\\ud83d' + "\\n\\ud83d\\ude00\\u00e9" * 1000 + '"]'
     assert loads_mended(text) == ["\ufffd" + "\n\U0001f600\u00e9" * 1000]
-    assert len(list(json_module._LONE.finditer(text))) == 3
+    assert len(list(json_module._LONE.finditer(text))) == 1
+
+
+HIGH, LOW, ESCAPED = "\\ud83d", "\\uDE00", "\\\\"
+
+
+@pytest.mark.parametrize(
+    ("escapes", "mended"),
+    [
+        (HIGH + LOW, "\U0001f600"),
+        (LOW + HIGH, "\ufffd\ufffd"),
+        (HIGH + HIGH + LOW, "\ufffd\U0001f600"),
+        (HIGH + LOW + LOW, "\U0001f600\ufffd"),
+        (HIGH + ESCAPED + LOW, "\ufffd\\\ufffd"),
+        (ESCAPED + HIGH[1:] + LOW, "\\ud83d\ufffd"),
+        (ESCAPED + HIGH, "\\\ufffd"),
+        (ESCAPED * 2 + HIGH[1:] + HIGH, "\\\\ud83d\ufffd"),
+        ("\\n" + HIGH + "\\n" + LOW, "\n\ufffd\n\ufffd"),
+        (HIGH + "n" + LOW.upper().replace("U", "u"), "\ufffdn\ufffd"),
+    ],
+)
+def test_only_lone_surrogates_are_replaced(escapes, mended):
+    assert loads_mended(f'["{escapes}"]') == [mended]
+    assert loads_mended(f'["{LOW}{escapes}"]') == [f"\ufffd{mended}"]
+
+
+@pytest.mark.parametrize("text", ['["\\ud83d', '["\\ud83d\n"]', '["\\ud83d"]]', "[" * 2000 + '"\\ud83d"' + "]" * 2000])
+def test_what_is_wrong_besides_is_not_mended(text):
+    with pytest.raises(JsonError):
+        loads_mended(text)
+
+
+@pytest.mark.parametrize("inner", ["[]", "{}", "0", '"["', '{"a":{}}'])
+def test_the_depth_of_wide_values_is_exact(inner):
+    levels = 3 if inner == '{"a":{}}' else 2 if inner in ("[]", "{}") else 1
+    wide = "[" + ",".join([inner] * 100) + "]"
+    assert len(loads(wide, levels)) == 100
+    with pytest.raises(JsonError, match="nested deeper"):
+        loads(f"[{wide},{wide}]", levels)

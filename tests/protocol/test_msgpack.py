@@ -85,7 +85,7 @@ def js_date(milliseconds: int) -> str:
 
 @given(st.lists(MIXED, min_size=1, max_size=15), st.booleans())
 def test_buffers_dates_and_undefined_are_told_apart(items: list[tuple[Any, bytes]], in_large_map: bool) -> None:
-    """Whatever stands before them, and also within a map that is decoded entry by entry."""
+    """Whatever stands before them, and also within a map with a long prefix."""
     message = b"%c" % (0x90 + len(items)) + b"".join(encoded for _, encoded in items)
     expected: Any = [value for value, _ in items]
     if in_large_map:
@@ -133,16 +133,113 @@ def colliding(count: int) -> list[bytes]:
     return keys
 
 
-@pytest.mark.parametrize("way", [lambda bomb: bomb, lambda bomb: b"\x91\x81\xa1a" + bomb])
-def test_colliding_keys_are_refused_before_they_are_compared(way, monkeypatch) -> None:
-    """A million bytes of them would block the server for half a minute."""
-    bomb = b"\xdf" + (2000).to_bytes(4, "big") + b"".join(key + b"\x00" for key in colliding(2000))
-    whole_maps = []
+def largest_number_dict(value: Any) -> int:
+    """The number of entries of the largest dict in a value, of those with other keys than text."""
+    if isinstance(value, dict):
+        size = len(value) if any(type(key) is not str for key in value) else 0
+        return max(size, *map(largest_number_dict, value.values()), 0)
+    return max(map(largest_number_dict, value), default=0) if isinstance(value, list) else 0
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The sizes of the largest dicts with number keys in what the decoder makes of messages."""
+    made: list[int] = []
     plain = msgpack._plain
-    monkeypatch.setattr(msgpack, "_plain", lambda value, *rest: whole_maps.append(value) or plain(value, *rest))
+    monkeypatch.setattr(
+        msgpack, "_plain", lambda value, *rest: made.append(largest_number_dict(value)) or plain(value, *rest)
+    )
+    return made
+
+
+def collide(count: int) -> list[int]:
+    """Integers that a dict looks for in the same place."""
+    return [number << 40 for number in range(1, count + 1)]
+
+
+WAYS = [lambda bomb: bomb, lambda bomb: b"\x91\x81\xa1a" + bomb, lambda bomb: b"\x81" + bomb + b"\x01"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("head", [b"\xde\x07\xd0", b"\xdf\0\0\x07\xd0"])
+def test_colliding_keys_are_never_compared(way: Any, head: bytes, decoded: list[int]) -> None:
+    """A million bytes of them would block the server for half a minute."""
+    bomb = head + b"".join(key + b"\x00" for key in colliding(2000))
     with pytest.raises(msgpack.MsgpackError):
         msgpack.loads(way(bomb))
-    assert not any(isinstance(value, dict) for value in whole_maps)
+    assert max(decoded, default=0) <= 15
+
+
+@pytest.mark.parametrize("keys", [collide(2000), [float(number) for number in collide(2000)]])
+def test_numbers_as_keys_of_a_large_map_become_text_first(keys: list[Any], decoded: list[int]) -> None:
+    message = msgpack.dumps([{"a": "\xde"}, 0]) [:-1] + b"\xde\x07\xd0" + b"".join(
+        msgpack.dumps(key) + b"\x01" for key in keys
+    )  # fmt: skip
+    if type(keys[0]) is float:
+        with pytest.raises(msgpack.MsgpackError, match="key"):
+            msgpack.loads(message)
+    else:
+        assert msgpack.loads(message) == [{"a": "\xde"}, {str(key): 1 for key in keys}]
+    assert max(decoded, default=0) <= 15
+
+
+def array(head: bytes, count: int) -> bytes:
+    return head + count.to_bytes(4 if head in (b"\xdd", b"\xdf") else 2, "big")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        array(b"\xdd", 990_000) + b"\xc0" * 990_000,
+        array(b"\xdd", 990_000) + b"\x80" * 990_000,
+        array(b"\xdd", 490_000) + b"\x91\xc0" * 490_000,
+        array(b"\xdd", 330_000) + b"\x90\xcc\0" * 165_000 + b"\xdc\0\0" * 165_000,
+        array(b"\xdd", 300_000) + b"\xdc\0\0" * 300_000,
+        array(b"\xdd", 300_000) + b"\xde\0\0" * 300_000,
+        array(b"\xdd", 300_000) + b"\xc4\0" * 300_000,
+        array(b"\xdd", 300_000) + b"\xc7\0\0" * 300_000,
+        array(b"\xdd", 300_000) + b"\xd4\0\0" * 300_000,
+        array(b"\xdf", 300_000) + b"\xa0\xc0" * 300_000,
+        array(b"\xdc", 60_000) + (array(b"\xdc", 10) + b"\xc0" * 10) * 60_000,
+        b"\x9f" * 900_000,
+        b"\x90" + b"\x90\xcc\0" * 300_000,
+        b"\x90\xde" + b"\xcc" * 900_000,
+        b"\xdd\xff\xff\xff\xff\xde",
+    ],
+    ids=lambda message: message[:8].hex(),
+)
+def test_a_message_of_too_many_values_is_refused_before_one_is_made(message: bytes, decoded: list[int]) -> None:
+    with pytest.raises(msgpack.MsgpackError):
+        msgpack.loads(message)
+    assert not decoded
+
+
+@pytest.mark.parametrize(
+    "value", [[1.5] * 110_000, ["x" * 30] * 32_000, [{"id": at, "at": [at]} for at in range(20_000)], "x" * 10**6]
+)
+def test_a_message_as_large_as_a_client_may_send_is_accepted(value: Any) -> None:
+    assert msgpack.loads(msgpack.dumps(value)) == value
+
+
+KEYED = st.recursive(
+    st.none() | st.integers(-(2**63), 2**64 - 1) | st.text(max_size=40) | st.binary(max_size=40),
+    lambda inner: st.lists(inner, max_size=20) | st.dictionaries(st.text() | st.integers(0, 2**64 - 1), inner),
+    max_leaves=60,
+)
+
+
+def with_text_keys(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): with_text_keys(item) for key, item in value.items()}
+    return [with_text_keys(item) for item in value] if isinstance(value, list) else value
+
+
+@given(KEYED)
+def test_a_scanned_message_is_decoded_like_any_other(value: Any) -> None:
+    message = reference.packb([value, b"\xde", None])
+    message = message[:-1] + b"\xd4\0\0"  # undefined: the scan cannot be left out
+    expected = reference.unpackb(reference.packb(value), strict_map_key=False)
+    assert msgpack.loads(message) == [with_text_keys(expected), b"\xde", None]
 
 
 @pytest.mark.parametrize(

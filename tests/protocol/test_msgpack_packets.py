@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtserver.protocol.msgpack_packets import decode, encode
+from rtserver.protocol.msgpack_packets import Head, decode, encode, head
 from rtserver.protocol.packets import (
     ACK,
     CONNECT,
@@ -71,6 +71,28 @@ def test_valid_packets(fields, packet):
     assert decode(pack(fields)) == packet
 
 
+UNDEFINED = msgpack.ExtType(0, b"\0")
+
+
+@pytest.mark.parametrize(
+    ("fields", "packet"),
+    [
+        ({"type": 1, "nsp": "/", "data": UNDEFINED, "id": UNDEFINED}, Packet(DISCONNECT, "/")),
+        ({"type": 2.0, "nsp": "/", "data": ["a", UNDEFINED], "id": UNDEFINED}, Packet(EVENT, "/", ["a", None])),
+    ],
+)
+def test_undefined_is_nothing(fields, packet):
+    assert decode(pack(fields)) == packet
+
+
+def test_the_payload_is_decoded_when_it_is_wanted():
+    undecodable = b"\x92\xa1a\xd4\x05\0"
+    packet = b"\x83\xa4type\x02\xa3nsp\xa2/t\xa4data" + undecodable
+    assert head(packet) == Head(EVENT, "/t", None, undecodable)
+    with pytest.raises(PacketError):
+        decode(packet)
+
+
 EVENT_FIELDS = {"type": 2, "nsp": "/", "data": ["a"]}
 
 
@@ -82,7 +104,7 @@ EVENT_FIELDS = {"type": 2, "nsp": "/", "data": ["a"]}
         *(pack({**EVENT_FIELDS, "nsp": name}) for name in ("", "chat", None, 5, b"/", "/a,b", "/" * 1000)),
         *(pack({**EVENT_FIELDS, "data": data}) for data in (None, {}, "a", b"a")),
         *(pack({**EVENT_FIELDS, "data": [name]}) for name in sorted(RESERVED_EVENTS)),
-        *(pack({**EVENT_FIELDS, "id": id}) for id in (1.5, "1", True, 1e200, [])),
+        *(pack({**EVENT_FIELDS, "id": id}) for id in (1.5, "1", True, 1e200, [], [0] * 100_000, 10.0**100)),
         pack({"type": 0, "nsp": "/", "data": []}), pack({"type": 0, "nsp": "/", "data": "token"}),
         pack({"type": 0, "nsp": "/", "data": {"token": "x" * MAX_CONNECT_LENGTH}}),
         pack({"type": 1, "nsp": "/", "data": {}}), pack({"type": 1, "nsp": "/", "data": []}),

@@ -11,16 +11,19 @@ from rtserver.protocol.packets import (
     DISCONNECT,
     EVENT,
     MAX_CONNECT_LENGTH,
+    MAX_CONNECT_VALUES,
     MAX_NAMESPACE_LENGTH,
     RESERVED_EVENTS,
     Assembler,
     EmptyEvent,
+    NotJoined,
     Packet,
     PacketError,
     decode,
     decode_event,
     encode,
     has_binary,
+    head,
 )
 from tests.protocol.test_json import VALUES
 
@@ -131,6 +134,8 @@ def test_valid_packets(text, packet):
         '2["a",NaN]', '2["price",{"price":Infinity}]', '2["a"]x', "2" + "[" * 100_000,
         "0/" + "x" * MAX_NAMESPACE_LENGTH, "0/" + "x" * MAX_NAMESPACE_LENGTH + ",{}",
         '0{"token":"' + "x" * MAX_CONNECT_LENGTH + '"}',  # rule 5
+        '0{"token":[' + "0," * MAX_CONNECT_VALUES + "0]}", '0{"a":{"b":[' + "[]," * MAX_CONNECT_VALUES + "0]}}",
+        "0{" + "".join(f'"{at}":0,' for at in range(MAX_CONNECT_VALUES)) + '"x":0}',
     ],
 )  # fmt: skip
 def test_a_violated_rule_is_an_error(text):
@@ -142,14 +147,38 @@ def test_a_violated_rule_is_an_error(text):
     ("text", "namespace"), [("2", "/"), ("2/t,", "/t"), ("2/t", "/t"), ("2/t,17", "/t"), ("217", "/")]
 )
 def test_an_event_without_payload_is_known_by_its_namespace(text, namespace):
-    with pytest.raises(EmptyEvent) as caught:
-        decode_event(text)
+    with pytest.raises(EmptyEvent):
+        decode_event(text, {namespace: "client"})
+    with pytest.raises(NotJoined) as caught:
+        decode_event(text, {"/other": "client"})
     assert caught.value.namespace == namespace
+
+
+@pytest.mark.parametrize("text", ['2["a"', '2/t,["a"]', "2/t,5x", "2/t,[[[[[", '2/t,["a","\\ud800\n"]'])
+def test_the_payload_of_an_event_for_a_namespace_that_is_not_joined_is_not_parsed(text, monkeypatch):
+    monkeypatch.delattr("rtserver.protocol.packets.json")
+    with pytest.raises(NotJoined):
+        decode_event(text, {"/other": "client"}, 64)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('2["a"', (EVENT, "/", None, 0, 1)),
+        ('3/t,12["a"', (ACK, "/t", 12, 0, 6)),
+        ('52-/t,["a"', (EVENT, "/t", None, 2, 6)),
+        ("61-7[", (ACK, "/", 7, 1, 4)),
+        ("0/t,{", (CONNECT, "/t", None, 0, 4)),
+        ("1", (DISCONNECT, "/", None, 0, 1)),
+    ],
+)
+def test_what_stands_before_a_payload_is_known_without_it(text, expected):
+    assert head(text) == expected
 
 
 def test_half_an_emoji_does_not_close_the_connection():
     assert decode('2["say","cut \\ud83d"]').data == ["say", "cut \ufffd"]
-    assert decode_event('2["say","cut \\ud83d"]')[1] == ["say", "cut \ufffd"]
+    assert decode_event('2["say","cut \\ud83d"]', {"/": 1}) == (1, ["say", "cut \ufffd"], None)
 
 
 def test_the_number_of_attachments_is_limited():
@@ -206,6 +235,11 @@ def test_an_attachment_cannot_be_multiplied_without_limit(references, size):
     packet = f'51-["a"{f",{PLACE % 0}" * references}]'
     with pytest.raises(PacketError, match="too often"):
         Assembler(decode(packet), 10, 1000).add(bytes(size))
+
+
+def test_a_connect_may_have_many_values():
+    data = {f"{at}": [at] for at in range(MAX_CONNECT_VALUES // 2)}
+    assert decode(encode(CONNECT, "/", data)[0].decode()).data == data
 
 
 def test_placeholders_may_be_anywhere_in_the_payload():

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
-from rig.attacks import nested_json, refused_bodies, repeated_field, unread_answers
+from rig.attacks import large_messages, nested_json, refused_bodies, repeated_field, search, unread_answers
+from rig.attacks.large_messages import JSON, SENDERS, members, strangers
+from rig.attacks.msgpack_values import NILS, TINY, colliding_keys, packet
 from rig.attacks.target import Target
 
 
@@ -21,6 +23,13 @@ class Attack:
     @property
     def parser(self) -> str:
         return self.environment.get("RTSERVER_PARSER", "json")
+
+
+MSGPACK = {"RTSERVER_PARSER": "msgpack"}
+
+
+async def colliding(target: Target) -> None:
+    await strangers(packet(colliding_keys()))(target)
 
 
 ATTACKS: Mapping[str, Attack] = {
@@ -44,4 +53,28 @@ ATTACKS: Mapping[str, Attack] = {
         "The same twelve times on one WebSocket", unread_answers.on_one_websocket, prepare=unread_answers.prepare
     ),
     "nested-json": Attack("990 kB of nested brackets, twenty times, before anybody logged in", nested_json.run),
+    **{
+        f"json-{name}": Attack(f"990 kB of {name} in JSON, twenty times, before anybody logged in", strangers(text))
+        for name, text in JSON.items()
+    },
+    **{
+        f"member-{name}": Attack(f"990 kB of {name} in JSON by a member of the chat", members(1, text))
+        for name, text in JSON.items()
+    },
+    "senders": Attack(
+        f"990 kB of arrays in JSON by {SENDERS} members at the same time", members(SENDERS, JSON["arrays"])
+    ),
+    "deflated": Attack(
+        "990 kB of nested brackets, deflated to 3 kB, before anybody logged in",
+        large_messages.deflated,
+        {"RTSERVER_PER_MESSAGE_DEFLATE": "true"},
+    ),
+    "packets": Attack("POSTs of 10,000 packets", large_messages.packets),
+    "msgpack-keys": Attack("74,000 keys that collide in msgpack, before anybody logged in", colliding, MSGPACK),
+    "msgpack-nils": Attack("990 kB of nils in msgpack, before anybody logged in", strangers(packet(NILS)), MSGPACK),
+    "msgpack-tiny": Attack(
+        "1 MB of tiny values in msgpack, before anybody logged in", strangers(packet(TINY)), MSGPACK
+    ),
+    "queries": Attack("CONNECTs of version 2 with 980 kB", large_messages.queries, {"RTSERVER_ALLOW_EIO3": "true"}),
+    "search": Attack("48 searches for 200 letters without spaces, on eight sockets of one user", search.run),
 }

@@ -27,7 +27,7 @@ from rtserver.cluster.redis.bus import RedisBus
 from rtserver.cluster.redis.names import DEFAULT_PREFIX
 from rtserver.protocol import adapter as wire
 from rtserver.protocol.adapter import RequestType, Response
-from rtserver.sio.broadcast.adapter import AckTimeout, Adapter
+from rtserver.sio.broadcast.adapter import AckTimeout, Adapter, Screen
 from rtserver.sio.broadcast.remote_socket import RemoteSocket
 from rtserver.sio.broadcast.target import Target
 
@@ -45,6 +45,7 @@ class ClusterAdapter(Adapter, ABC):
         self._grace = requests_timeout * GRACE
         self._peer_requests = PeerRequests(requests_timeout)
         self._links: dict[str, Link] = {}
+        self._screens: dict[str, Screen] = {}
         self._request_handlers = RequestHandlers(self)
 
     @abstractmethod
@@ -60,12 +61,18 @@ class ClusterAdapter(Adapter, ABC):
     def namespace_added(self, nsp: str) -> None:
         if nsp not in self._links:
             self._links[nsp] = link = self._new_link(nsp)
+            link.screen = self._screens.get(nsp)
             link.open(self._request_handlers)
 
     def namespace_removed(self, nsp: str) -> None:
         link = self._links.pop(nsp, None)
         if link is not None:
             link.close()
+
+    def screen(self, nsp: str, accepts: Screen) -> None:
+        self._screens[nsp] = accepts
+        if nsp in self._links:
+            self._links[nsp].screen = accepts
 
     # Operations on the whole cluster.
 

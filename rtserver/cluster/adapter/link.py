@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from rtserver.protocol.adapter import Broadcast, Options, Request, RequestType, Response, new_request_id, texts
-from rtserver.sio.broadcast.adapter import Adapter
+from rtserver.sio.broadcast.adapter import Adapter, Screen
 from rtserver.sio.broadcast.remote_socket import RemoteSocket
 from rtserver.sio.broadcast.target import NO_FLAGS, Flags, Page, Target
 
@@ -40,7 +40,7 @@ class Link(ABC):
     `grace`: seconds that unresponsive peers get once all others have responded.
     """
 
-    __slots__ = ("_late_request", "_open", "nsp", "uid", "unresponsive")
+    __slots__ = ("_late_request", "_open", "nsp", "screen", "uid", "unresponsive")
 
     def __init__(self, nsp: str, uid: str, grace: float) -> None:
         self.nsp = nsp
@@ -48,6 +48,7 @@ class Link(ABC):
         self.unresponsive = UnresponsivePeers(grace)
         self._open: dict[str, ResponseCollector] = {}
         self._late_request: str | None = None
+        self.screen: Screen | None = None
 
     @abstractmethod
     def open(self, incoming: IncomingMessages) -> None:

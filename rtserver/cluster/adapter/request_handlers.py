@@ -45,7 +45,9 @@ class RequestHandlers:
         return self._adapter.has_room(link.nsp, room)
 
     def on_broadcast(self, link: Link, message: Broadcast) -> None:
-        """Broadcast to the local clients."""
+        """Broadcast to the local clients, unless the namespace has delivered it already."""
+        if link.screen is not None and not link.screen(message.args, message.options.rooms):
+            return
         target = target_of(message.options)
         if self._broadcasts_starting:  # a broadcast with acks came earlier and must go out first
             loop = asyncio.get_running_loop()

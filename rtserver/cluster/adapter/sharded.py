@@ -16,7 +16,7 @@ from rtserver.cluster.adapter.link import IncomingMessages, Link
 from rtserver.cluster.partial_results import PartialList, PartialSet
 from rtserver.cluster.redis.address import RedisAddress
 from rtserver.cluster.redis.bus import RedisBus
-from rtserver.cluster.redis.connection import FAILURES, closed, connector, opened
+from rtserver.cluster.redis.connection import FAILURES, ask, closed, connector, opened
 from rtserver.cluster.redis.names import DEFAULT_PREFIX
 from rtserver.cluster.redis.sharded_bus import ShardedRedisBus
 from rtserver.cluster.redis.subscriber import Handler, Kind
@@ -90,15 +90,15 @@ class ShardedClusterAdapter(ShardedAdapter):
 
     def __init__(self, shards: ShardedRedisBus, *, key: str = DEFAULT_PREFIX, requests_timeout: float = 5.0) -> None:
         super().__init__(shards, key=key, requests_timeout=requests_timeout)
-        self._shards = shards
+        self.shards = shards
 
     async def start(self) -> None:
         await super().start()
-        await self._shards.start()
+        await self.shards.start()
 
     async def stop(self) -> None:
         await super().stop()
-        await self._shards.stop()
+        await self.shards.stop()
 
 
 class ShardedLink(Link):
@@ -199,8 +199,7 @@ async def require_sharded_channels(address: RedisAddress) -> None:
     except FAILURES:
         return
     try:
-        await connection.send_command("COMMAND", "INFO", "SSUBSCRIBE", check_health=False)
-        known = await connection.read_response()
+        known = await ask(connection, "COMMAND", "INFO", "SSUBSCRIBE")
     except FAILURES:  # the user may lack the right to
         return
     finally:

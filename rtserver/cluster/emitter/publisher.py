@@ -8,7 +8,7 @@ import threading
 
 from redis.asyncio import Connection
 
-from rtserver.cluster.redis.connection import FAILURES, closed, connector, opened
+from rtserver.cluster.redis.connection import FAILURES, ask, closed, connector, opened
 from rtserver.cluster.redis.rights import refusal_of
 from rtserver.errors import Unavailable
 from rtserver.protocol.adapter.signing import Seal
@@ -54,8 +54,7 @@ class Publisher:
 
     async def _send(self, connection: Connection, channel: str, payload: bytes) -> int:
         signed = payload if self._seal is None else self._seal.sign(channel, payload)
-        await connection.send_command(self._command, channel, signed, check_health=False)
-        return int(await connection.read_response())
+        return int(await ask(connection, self._command, channel, signed))
 
     async def _close(self) -> None:
         if self._connection is not None:

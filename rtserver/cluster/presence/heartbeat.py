@@ -33,6 +33,8 @@ class HeartbeatReply(NamedTuple):
     """Entries in the report of rooms."""
     live: list[bytes]
     """The instances with a lease."""
+    crashes: int
+    """How many instances have ended without leaving, since the keys of presence exist."""
 
 
 async def beat(
@@ -46,12 +48,13 @@ async def beat(
     cursor: bytes,
     max_users: int,
     rooms_stale: bool,
+    first: bool,
 ) -> HeartbeatReply:
     """Renew the lease; raises `Unavailable`. `lease` and `grace` are in milliseconds.
 
     With more than `max_users` users Redis removes those of this instance. `rooms_stale`: the report of rooms is no
-    longer true.
+    longer true. `first`: the first heartbeat of this process; a lease that it finds is that of one that has crashed.
     """
     epoch = secrets.token_hex(8)
-    args = (instance, lease, grace, epoch, record, cursor, max_users, int(rooms_stale))
+    args = (instance, lease, grace, epoch, record, cursor, max_users, int(rooms_stale), int(first))
     return HeartbeatReply(*await bus.call("EVAL", HEARTBEAT, 1, key, *args))

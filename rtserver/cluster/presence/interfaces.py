@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from rtserver.cluster.partial_results import PartialList, PartialSet
@@ -39,6 +39,9 @@ class Presence(Protocol):
 
     def subscribe(self, callback: Callback) -> None:
         """Add a subscriber: `await callback(user, online)` for each change, on exactly one server of the cluster."""
+
+    def on_crash(self, watcher: Callable[[], None]) -> None:
+        """Call `watcher()` soon after an instance of the cluster has ended without leaving it, on every instance."""
 
     async def start(self) -> None: ...
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 
 from rtserver.cluster.partial_results import PartialList, PartialSet
@@ -39,6 +39,9 @@ class MemoryPresence:
 
     def subscribe(self, callback: Callback) -> None:
         self._announcer.subscribe(callback)
+
+    def on_crash(self, watcher: Callable[[], None]) -> None:
+        """There are no other instances."""
 
     async def start(self) -> None:
         self._announcer.start()

@@ -87,6 +87,8 @@ class RedisPresence:
         self._stale = True
         self._heartbeat_works = False
         """Whether the last heartbeat reached Redis. Without one, the other instances may not report either."""
+        self._crashes: int | None = None
+        self._crash_watchers: list[Callable[[], None]] = []
         self._cursor = b"0"
         self._refreshing: Iterator[str] = iter(())
         self._nudge = asyncio.Event()
@@ -138,6 +140,9 @@ class RedisPresence:
 
     def subscribe(self, callback: Callback) -> None:
         self._announcer.subscribe(callback)
+
+    def on_crash(self, watcher: Callable[[], None]) -> None:
+        self._crash_watchers.append(watcher)
 
     # Reports, and what Redis makes of them.
 
@@ -228,6 +233,7 @@ class RedisPresence:
             cursor=self._cursor,
             max_users=2 * len(self._devices) + scripts.MAX_FOREIGN_USERS,
             rooms_stale=self.rooms.stale,
+            first=self._crashes is None,
         )
 
     def _apply(self, reply: HeartbeatReply) -> bool:
@@ -237,6 +243,10 @@ class RedisPresence:
         self._epoch, self._cursor = reply.epoch, reply.cursor
         self._heartbeat_works = True
         self._stale |= lost_data or not reply.lease_held
+        if self._crashes is not None and self._crashes != reply.crashes:
+            for watcher in self._crash_watchers:
+                watcher()
+        self._crashes = reply.crashes
         self._record.check(reply.record_before)
         if reply.repaired:
             self._bus.metrics.rejected("presence")

@@ -7,6 +7,7 @@ With P the prefix (KEYS[1]; its braces keep all keys in one slot of a Redis Clus
     P:online         zset  user -> online since (ms): the users that were announced
     P:leaving        zset  user -> when to be announced offline (ms), unless back by then
     P:in:<i>         zset  members of rooms on instance i: see `room_scripts`
+    P:crashes        text  the number of instances whose lease ended, or that came back within it, without having left
     P:epoch          text  changes when Redis has lost its data, or some of it was removed
 Rules:
 1. Every transition is one script, so exactly one server gets the reply that makes it announce the change.

@@ -20,6 +20,7 @@ from rtserver.cluster.redis.connection import FAILURES, Demoted, connector, is_r
 from rtserver.cluster.redis.delivery import MessageDelivery
 from rtserver.cluster.redis.error_replies import ErrorReplyLog
 from rtserver.cluster.redis.inflight import Argument
+from rtserver.cluster.redis.peers import Channel, Peers
 from rtserver.cluster.redis.rights import refusal_of
 from rtserver.cluster.redis.subscriber import Handler, Kind, Subscriber
 from rtserver.cluster.redis.topology import SLOT_KEY, ClusterMap
@@ -88,6 +89,8 @@ class RedisBus:
             max_bytes=max_bytes,
             max_commands=max_messages,
             max_age=max_age,
+            peers_heard=lambda: self._peers.heard(),
+            on_unheard=self._on_unheard,
         )
         self._subscriber = Subscriber(
             connect,
@@ -95,6 +98,8 @@ class RedisBus:
             on_change=self._on_connection_change,
             ping_every=heartbeat,
         )
+        self._peers = Peers(self._subscriber.common_channel, self._count_listeners)
+        self._loss_watchers: list[Callable[[], None]] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._watchers: list[Callable[[bool], None]] = []
         self._was_ready = False
@@ -137,6 +142,10 @@ class RedisBus:
     def on_change(self, watcher: Callable[[bool], None]) -> None:
         """Call `watcher(ready)` whenever `ready` changes."""
         self._watchers.append(watcher)
+
+    def on_loss(self, watcher: Callable[[], None]) -> None:
+        """Call `watcher()` when messages were dropped, or published while a known server was not subscribed."""
+        self._loss_watchers.append(watcher)
 
     def publish(self, channel: str, payload: bytes) -> None:
         """Queue a message and return at once. What cannot be sent in time is dropped and counted."""
@@ -223,14 +232,28 @@ class RedisBus:
                 self.metrics.redis_round_trip = None
                 continue
             self.metrics.redis_round_trip = loop.time() - began
+            if self.ready:
+                await self._peers.measure()
             if is_replica(greeting):  # it was a primary when we connected
                 self._commands.drop_connection(Demoted())
                 self._subscriber.drop_connection()
 
+    async def _count_listeners(self, channel: Channel) -> int:
+        kind, name = channel
+        return _second_number(await self.ask("PUBSUB", "SHARDNUMSUB" if kind else "NUMSUB", name))
+
     def _on_drop(self, count: int) -> None:
+        self._count_lost(count, "redis_publish")
+
+    def _on_unheard(self, count: int) -> None:
+        self._count_lost(count, "redis_unheard")
+
+    def _count_lost(self, count: int, reason: str) -> None:
         self._lost += count
         for _ in range(count):
-            self.metrics.dropped("redis_publish")
+            self.metrics.dropped(reason)
+        for watcher in self._loss_watchers:
+            watcher()
 
     def _on_connection_change(self, error: BaseException | None) -> None:
         ready = self.ready

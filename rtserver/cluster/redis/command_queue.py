@@ -14,8 +14,9 @@ the oldest are dropped. The window is small because its content is lost with the
 Rules:
 1. Adding a command never waits. The queue is bounded in bytes and in number; when it is full, the oldest commands are
    dropped. A command larger than the whole queue is rejected.
-2. A command without an answer (PUBLISH) may wait out a short interruption, up to `max_age` seconds. A command with an
-   answer fails at once while there is no connection.
+2. A command without an answer (PUBLISH) may wait out a short interruption, up to `max_age` seconds. It is held until
+   `peers_heard` says that the peers have subscribed again: Redis keeps nothing for those that have not. A command with
+   an answer fails at once while there is no connection, and overtakes the held ones when there is one.
 3. A command is written at most once. When the connection breaks, in-flight commands are lost, since Redis may have
    executed them.
 4. A reply must come within `timeout` seconds, longer behind many bytes; otherwise the connection counts as dead.
@@ -26,18 +27,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from itertools import chain
 from typing import Any
 
 import structlog
 from redis.asyncio import Connection
 from redis.exceptions import MovedError, ReadOnlyError, ResponseError
 
-from rtserver.backoff import Backoff
-from rtserver.cluster.redis.connection import FAILURES, Connect, Demoted, closed, opened, sever
+from rtserver.cluster.redis.connection import FAILURES, Connect, Demoted, closed, new_backoff, opened, sever
 from rtserver.cluster.redis.inflight import Argument, Command, InFlightCommands
 from rtserver.cluster.redis.resp_protocol import RespProtocol, pack
 from rtserver.reconnect import reconnect
+from rtserver.tasks import cancelled
 
 log = structlog.get_logger("rtserver.redis")
 
@@ -45,11 +47,16 @@ OVERHEAD = 64
 """Bytes of memory that a queued command takes beside its data."""
 
 
+async def _always() -> bool:
+    return True
+
+
 class CommandQueue:
     """Times are in seconds.
 
     `on_drop(n)`: n commands without an answer were lost. `on_change(error)`: connected (None), or no longer, with the
-    reason. `on_error_reply(error, name)`: Redis rejected a command of this name.
+    reason. `on_error_reply(error, name)`: Redis rejected a command of this name. `peers_heard()` waits a bounded time
+    for the peers and returns whether they are back; `on_unheard(n)`: n commands are sent although some are not.
     """
 
     def __init__(
@@ -59,6 +66,8 @@ class CommandQueue:
         on_drop: Callable[[int], None],
         on_change: Callable[[BaseException | None], None],
         on_error_reply: Callable[[ResponseError, str], None],
+        peers_heard: Callable[[], Awaitable[bool]] = _always,
+        on_unheard: Callable[[int], None] = lambda count: None,
         timeout: float = 1.0,
         max_bytes: int = 8 * 1024 * 1024,
         max_commands: int = 10_000,
@@ -66,21 +75,30 @@ class CommandQueue:
     ) -> None:
         self._connect = connect
         self._on_drop, self._on_change, self._on_error_reply = on_drop, on_change, on_error_reply
+        self._peers_heard, self._on_unheard = peers_heard, on_unheard
         self._max_age = max_age
         self._max_bytes, self._max_commands = max_bytes, max_commands
         self._queue: deque[Command] = deque()
+        self._held: deque[Command] = deque()
+        """Commands without an answer, while there is no connection, or while the peers are not back."""
+        self._holding = True
         self._bytes = 0
+        """Of the queue and of what is held."""
         self._in_flight = InFlightCommands(timeout, self._on_timeout)
         self._protocol: RespProtocol | None = None
         self._write_scheduled = False
         self._flushed: asyncio.Event | None = None
         self._connection: Connection | None = None
-        self._backoff = Backoff()
+        self._backoff = new_backoff()
         self.connected = False
 
     def add(self, *args: Argument) -> None:
         """Queue a command whose reply is ignored."""
-        self._append(_command(args, None))
+        command = _command(args, None)
+        if self._holding:
+            self._hold(command)
+        else:
+            self._append(command)
 
     def call(self, *args: Argument) -> asyncio.Future[Any]:
         """Queue a command and return the future of its reply; `Unavailable` where it is lost or rejected."""
@@ -104,7 +122,7 @@ class CommandQueue:
             return
 
     def _check_flushed(self) -> None:
-        if self._flushed is not None and not self._queue and not self._in_flight:
+        if self._flushed is not None and not self._queue and not self._held and not self._in_flight:
             self._flushed.set()
 
     def drop_connection(self, error: BaseException) -> None:
@@ -120,25 +138,49 @@ class CommandQueue:
             await reconnect(self._one_connection, self._connection_failed, self._backoff)
         finally:
             self._disconnected(None)
-            self._drop(len(self._queue))
+            self._drop(len(self._held))
 
     async def _one_connection(self) -> None:
-        connection = None
+        connection = releasing = None
         try:
             self._connection = connection = await opened(self._connect)
             self._protocol = RespProtocol(connection, self._on_reply, self._write)
             self._backoff.connected()
             self.connected = True
+            self._expire()
             self._on_change(None)
-            self._write()
+            releasing = asyncio.create_task(self._release(), name="redis-release")
             await self._protocol.lost
             raise AssertionError("a lost connection has an error")
         finally:
             self.connected = False
             self._connection = self._protocol = None
             self._lose_in_flight()
+            await cancelled(releasing)
             if connection is not None:
                 await closed(connection)
+
+    async def _release(self) -> None:
+        """Send what is held, once the peers are back."""
+        if not await self._peers_heard() and self._held:
+            self._on_unheard(len(self._held))
+        self._holding = False
+        self._held.extend(self._queue)
+        self._queue, self._held = self._held, deque()
+        self._write()
+
+    def _hold(self, command: Command) -> None:
+        if command.size > self._max_bytes:
+            self._on_drop(1)
+            return
+        self._held.append(command)
+        self._bytes += command.size
+        self._bound()
+        self._expire()
+
+    def _bound(self) -> None:
+        while self._bytes > self._max_bytes or len(self._queue) + len(self._held) > self._max_commands:
+            self._drop(1)
 
     def _connection_failed(self, error: Exception) -> None:
         if not isinstance(error, FAILURES):
@@ -210,10 +252,7 @@ class CommandQueue:
             return
         self._queue.append(command)
         self._bytes += command.size
-        while self._bytes > self._max_bytes or len(self._queue) > self._max_commands:
-            self._drop(1)
-        if not self.connected:
-            self._expire()
+        self._bound()
         if self._queue:
             self._write_soon()
 
@@ -221,26 +260,28 @@ class CommandQueue:
         """Drop commands older than `max_age`: late live events are worse than none."""
         oldest = _now() - self._max_age
         expired = 0
-        for command in self._queue:
+        for command in chain(self._held, self._queue):
             if command.since >= oldest:
                 break
             expired += 1
         self._drop(expired)
 
     def _drop(self, count: int) -> None:
+        """Drop the oldest commands."""
         if not count:
             return
-        commands = [self._queue.popleft() for _ in range(count)]
+        commands = [(self._held or self._queue).popleft() for _ in range(count)]
         self._bytes -= sum(command.size for command in commands)
         lost = sum(command.fail(None) for command in commands)
         if lost:
             self._on_drop(lost)
 
     def _disconnected(self, error: BaseException | None) -> None:
-        """Fail queued commands that have an answer; the others stay and wait for the next connection."""
-        kept = [command for command in self._queue if command.fail(error)]
-        self._queue = deque(kept)
-        self._bytes = sum(command.size for command in kept)
+        """Fail queued commands that have an answer; the others are held for the next connection."""
+        self._held.extend([command for command in self._queue if command.fail(error)])
+        self._queue.clear()
+        self._holding = True
+        self._bytes = sum(command.size for command in self._held)
         self._check_flushed()
         if error is not None:
             self._on_change(error)

@@ -4,14 +4,16 @@
 2. No RESP3 and no maintenance notifications: pushed replies would break the pairing of commands and replies.
 3. No CLIENT SETINFO: it costs an extra round trip.
 4. No timeout per read: one timeout for a whole batch is cheaper.
-5. A replica is rejected even if it replies: a message published there reaches no subscriber of the primary.
+5. A transport that was closed meanwhile counts as a connection that Redis has closed. uvloop raises `RuntimeError` when
+   such a transport is used.
+6. A replica is rejected even if it replies: a message published there reaches no subscriber of the primary.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from redis.asyncio import Connection, ConnectionPool, SSLConnection, UnixDomainSocketConnection
@@ -21,6 +23,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisClusterException, RedisError, ResponseError
 from redis.maint_notifications import MaintNotificationsConfig
 
+from rtserver.backoff import Backoff
 from rtserver.cluster.redis.address import RedisAddress, parse_redis_url
 from rtserver.cluster.redis.topology import (
     SLOT_KEY,
@@ -34,7 +37,15 @@ CONNECT_TIMEOUT = 2.0
 FAILURES = (RedisError, RedisClusterException, OSError, EOFError)
 """What a failing Redis raises; any other exception is a bug of ours."""
 
+LONGEST_PAUSE = 0.5
+"""Seconds between two attempts. A refused one costs little, and a Redis that is back is needed at once, by all."""
+
 Connect = Callable[[], Connection]
+
+
+def new_backoff() -> Backoff:
+    """Return the pauses between attempts to connect to Redis."""
+    return Backoff(cap=LONGEST_PAUSE)
 
 
 class Demoted(RedisConnectionError):
@@ -83,7 +94,8 @@ async def opened(connect: Connect) -> Connection:
     connection = connect()
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT):
-            await connection.connect()  # type: ignore[no-untyped-call]
+            with closed_transport_as_failure():
+                await connection.connect()  # type: ignore[no-untyped-call]
             if is_replica(await _greeting(connection)):
                 raise Demoted
     except BaseException:
@@ -95,11 +107,27 @@ async def opened(connect: Connect) -> Connection:
 async def _greeting(connection: Connection) -> Any:
     """Return the reply to HELLO; to PING where HELLO is unknown (before Redis 6) or forbidden."""
     try:
-        await connection.send_command("HELLO", check_health=False)
-        return await connection.read_response()
+        return await ask(connection, "HELLO")
     except ResponseError:
-        await connection.send_command("PING", check_health=False)
+        return await ask(connection, "PING")
+
+
+async def ask(connection: Connection, *command: Any) -> Any:
+    """Send a command and return its reply; raises one of `FAILURES`, error replies as `ResponseError`."""
+    with closed_transport_as_failure():
+        await connection.send_command(*command, check_health=False)
         return await connection.read_response()
+
+
+@contextlib.contextmanager
+def closed_transport_as_failure() -> Iterator[None]:
+    """Raise `ConnectionError` in place of the `RuntimeError` of a closed transport (rule 5)."""
+    try:
+        yield
+    except RuntimeError as error:
+        if type(error) is not RuntimeError:
+            raise
+        raise RedisConnectionError("closed by Redis") from error
 
 
 def is_replica(greeting: Any) -> bool:
@@ -110,7 +138,7 @@ def is_replica(greeting: Any) -> bool:
 async def closed(connection: Connection) -> None:
     """Close without waiting: a clean close would wait until a Redis that may be frozen has read what is buffered."""
     sever(connection)
-    with contextlib.suppress(*FAILURES):
+    with contextlib.suppress(*FAILURES), closed_transport_as_failure():
         await connection.disconnect(nowait=True)
 
 
@@ -118,4 +146,5 @@ def sever(connection: Connection) -> None:
     """Abort the transport; what is buffered is lost."""
     writer = connection._writer
     if writer is not None:
-        writer.transport.abort()
+        with contextlib.suppress(RuntimeError):  # rule 5
+            writer.transport.abort()

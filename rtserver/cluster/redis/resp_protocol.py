@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any, cast
 
 import hiredis
@@ -19,6 +19,7 @@ from redis.asyncio import Connection
 from redis.exceptions import InvalidResponse
 
 REPLIES_PER_ITERATION = 64
+CLOSED = "closed by Redis"
 NO_CORK = nullcontext()
 _NOTHING = object()
 
@@ -53,22 +54,28 @@ class RespProtocol(asyncio.Protocol):
         """Ends with the exception that ended the connection."""
         self.lost.add_done_callback(lambda lost: None if lost.cancelled() else lost.exception())
         writer = connection._writer
-        if writer is None:
-            raise ConnectionError("closed by Redis")
+        if writer is None or writer.transport.is_closing():
+            raise ConnectionError(CLOSED)
         self._transport = cast("asyncio.Transport", writer.transport)
         self._transport.set_protocol(self)
         self._transport.resume_reading()
 
     def write(self, data: bytes) -> None:
         """Write packed commands; the transport buffers what the socket does not accept."""
-        self._transport.write(data)
+        try:
+            self._transport.write(data)
+        except RuntimeError as error:  # uvloop: the transport is closed
+            self.fail(error)
 
     def fail(self, error: BaseException) -> None:
         """End the connection with `error`, unless it has ended already."""
         self.congested = True
+        if type(error) is RuntimeError and self._transport.is_closing():
+            error = ConnectionError(CLOSED)
         if not self.lost.done():
             self.lost.set_exception(error)
-        self._transport.abort()
+        with suppress(RuntimeError):
+            self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         self._reader.feed(data)
@@ -80,13 +87,12 @@ class RespProtocol(asyncio.Protocol):
             with self._cork:
                 if self._pass_on_some():
                     return
-        except Exception as error:  # noqa: BLE001  becomes the result of `lost`, whatever it is
-            self.fail(error)
-        else:
             if not self._paused:
                 self._paused = True
                 self._transport.pause_reading()
             asyncio.get_running_loop().call_soon(self._pass_on)
+        except Exception as error:  # noqa: BLE001  becomes the result of `lost`, whatever it is
+            self.fail(error)
 
     def _resume_reading(self) -> None:
         if self._paused:
@@ -119,4 +125,4 @@ class RespProtocol(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.congested = True
         if not self.lost.done():
-            self.lost.set_exception(exc or ConnectionError("closed by Redis"))
+            self.lost.set_exception(exc or ConnectionError(CLOSED))

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from redis.crc import key_slot
@@ -39,6 +39,8 @@ class ShardedRedisBus:
         self._subscriptions: dict[tuple[str, Handler], Host | None] = {}
         self._stale = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._watchers: list[Callable[[bool], None]] = []
+        self._loss_watchers: list[Callable[[], None]] = []
 
     async def start(self) -> None:
         """Begin to look for the nodes; returns at once."""
@@ -54,11 +56,21 @@ class ShardedRedisBus:
         """Whether the nodes are known and all of them are ready."""
         return bool(self._nodes) and all(bus.ready for bus in self._nodes.values())
 
+    def on_change(self, watcher: Callable[[bool], None]) -> None:
+        """Call `watcher(ready)` when a node has become available or unavailable; `ready` is that of all nodes."""
+        self._watchers.append(watcher)
+
+    def on_loss(self, watcher: Callable[[], None]) -> None:
+        """Call `watcher()` when messages were dropped."""
+        self._loss_watchers.append(watcher)
+
     def spublish(self, channel: str, payload: bytes) -> None:
         """Publish at the owner of the channel; dropped and counted while that is unknown."""
         owner = self._owner(channel)
         if owner is None:
             self._metrics.dropped("redis_publish")
+            for watcher in self._loss_watchers:
+                watcher()
         else:
             self._nodes[owner].spublish(channel, payload)
 
@@ -117,12 +129,16 @@ class ShardedRedisBus:
         address = replace(self.address, kind="single", hosts=(host,))
         bus = RedisBus(address, _NodeMetrics(self._metrics), seal=self._seal)
         bus.on_change(self._on_change)
+        for watcher in self._loss_watchers:
+            bus.on_loss(watcher)
         await bus.start()
         return bus
 
     def _on_change(self, ready: bool) -> None:
         if not ready:
             self._stale.set()
+        for watcher in self._watchers:
+            watcher(self.ready)
 
     def _move_subscriptions(self) -> None:
         for (channel, handler), current in list(self._subscriptions.items()):

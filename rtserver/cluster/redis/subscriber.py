@@ -22,8 +22,7 @@ from redis.asyncio import Connection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
-from rtserver.backoff import Backoff
-from rtserver.cluster.redis.connection import FAILURES, Connect, closed, opened, sever
+from rtserver.cluster.redis.connection import FAILURES, Connect, closed, new_backoff, opened, sever
 from rtserver.cluster.redis.resp_protocol import NO_CORK, RespProtocol, pack
 from rtserver.cluster.redis.rights import RefusedCommand, refusal_of
 from rtserver.reconnect import reconnect
@@ -75,7 +74,7 @@ class Subscriber:
         self._waiters: dict[_Key, list[asyncio.Future[None]]] = {}
         self._pings_unanswered = 0
         self._connection: Connection | None = None
-        self._backoff = Backoff()
+        self._backoff = new_backoff()
         self.cork: AbstractContextManager[None] = NO_CORK
         """Messages that are read together are handled within it; it corks what they cause to be written to clients."""
         self.synced = False
@@ -123,6 +122,13 @@ class Subscriber:
             waiters.remove(confirmed)
         if not waiters:
             self._waiters.pop(key, None)
+
+    def common_channel(self) -> tuple[Kind, str] | None:
+        """Return the first channel, which all servers have, with its kind; not a pattern. None where there is none."""
+        for kind, name in self._wanted:
+            if kind != "P":
+                return kind, name.decode()
+        return None
 
     def drop_connection(self) -> None:
         """Close the connection; `run` opens a new one."""

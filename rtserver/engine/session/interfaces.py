@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from rtserver.engine.session.backpressure import Backpressure
     from rtserver.engine.session.cork import Cork
+    from rtserver.engine.session.fair_queue import FairQueue
     from rtserver.engine.session.prepared_message import PreparedMessage
     from rtserver.timer_wheel import Wheel
 
@@ -182,6 +183,7 @@ class EngineContext(Protocol):
     wheel: Wheel
     cork: Cork
     backpressure: Backpressure
+    fair_queue: FairQueue
 
     @property
     def sessions(self) -> Registry: ...

@@ -9,6 +9,7 @@ import structlog
 from rtserver.engine.http.cookie_binding import CookieBinding
 from rtserver.engine.session.backpressure import Backpressure
 from rtserver.engine.session.cork import Cork
+from rtserver.engine.session.fair_queue import FairQueue
 from rtserver.engine.session.interfaces import EngineMetrics, IdleConnection
 from rtserver.engine.session.options import EngineOptions
 from rtserver.engine.session.registry import SessionRegistry
@@ -22,9 +23,9 @@ class EngineState:
     """Implements `EngineContext`."""
 
     __slots__ = (
-        "backpressure", "binding", "cork", "gzip_threshold", "heartbeat_timeout", "idle_connections", "idle_wheel",
-        "max_packets", "max_payload", "metrics", "options", "path", "ping_interval", "ping_timeout", "sessions",
-        "stalls", "wheel",
+        "backpressure", "binding", "cork", "fair_queue", "gzip_threshold", "heartbeat_timeout", "idle_connections",
+        "idle_wheel", "max_packets", "max_payload", "metrics", "options", "path", "ping_interval", "ping_timeout",
+        "sessions", "stalls", "wheel",
     )  # fmt: skip
 
     def __init__(self, options: EngineOptions, metrics: EngineMetrics, idle_tick: float) -> None:
@@ -51,6 +52,7 @@ class EngineState:
         self.idle_wheel = Wheel(idle_tick)
         """Timers of idle connections, which may be late by seconds."""
         self.cork = Cork()
+        self.fair_queue = FairQueue()
         self.path = ""
         """The URL path of the Engine.IO endpoint, with slashes at both ends; set by `Engine.attach`."""
 
@@ -71,6 +73,7 @@ class EngineState:
 
     def close(self) -> None:
         """Close the connections that belong to no session, and stop all timers."""
+        self.fair_queue.close()
         for connection in list(self.idle_connections):
             connection.close()
         self.idle_wheel.close()

@@ -7,6 +7,7 @@ that cannot be taken over.
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from aiohttp import web
 
@@ -138,15 +139,23 @@ class Polling:
             session.close(Reason.TRANSPORT_ERROR)
             return too_large()
         # Not `request.content_type`, which is this type for a request without the header.
-        octets = request.headers.get("Content-Type", "").startswith(polling_rules.OCTETS)
-        packets = iter(
-            polling_rules.decode(
-                body, session.revision, self._engine.max_packets, octets=octets, jsonp="j" in request.query
-            )
+        decode = partial(
+            polling_rules.decode,
+            body,
+            session.revision,
+            self._engine.max_packets,
+            octets=request.headers.get("Content-Type", "").startswith(polling_rules.OCTETS),
+            jsonp="j" in request.query,
         )
-        while not polling_rules.deliver(session, packets):
-            session.resumed = asyncio.get_running_loop().create_future()
-            await session.resumed
+        large = len(body) >= polling_rules.MAX_BYTES
+        packets = iter(await self._engine.fair_queue.run(decode) if large else decode())
+        deliver = partial(polling_rules.deliver, session, packets)
+        while not (await self._engine.fair_queue.run(deliver) if large else deliver()):
+            if session.paused:
+                session.resumed = asyncio.get_running_loop().create_future()
+                await session.resumed
+            elif not large:
+                await asyncio.sleep(0)
         return posted()
 
     async def _read_body(self, request: web.Request) -> bytes | None:

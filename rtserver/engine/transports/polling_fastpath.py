@@ -19,7 +19,7 @@ States, and what leads from one to the next:
     IDLE       no request in progress         GET, nothing queued → HANGING; POST that pauses the session → PAUSED
     HANGING    a GET waits for packets        the session wakes it → WOKEN
     WOKEN      packets are there              end of the event-loop iteration: answered → IDLE
-    PAUSED     a POST waits, partly delivered session resumed: rest delivered, answered → IDLE
+    PAUSED     a POST waits, partly delivered session resumed, or next iteration: rest delivered, answered → IDLE
 
 WOKEN exists so that one answer carries all packets of an iteration. In HANGING and WOKEN the connection is the
 session's `poll`, in PAUSED its `post`. A lost connection ends the session in HANGING and WOKEN.
@@ -256,8 +256,12 @@ class FastPollingProtocol(asyncio.Protocol, Timer):
             self._reject(session, error)
             return
         self._session, self._state, session.post = session, PAUSED, self
-        session.resumed = asyncio.get_running_loop().create_future()
-        session.resumed.add_done_callback(lambda _: self._continue_post(session, packets))
+        loop = asyncio.get_running_loop()
+        if session.paused:
+            session.resumed = loop.create_future()
+            session.resumed.add_done_callback(lambda _: self._continue_post(session, packets))
+        else:
+            loop.call_soon(self._continue_post, session, packets)
 
     def _continue_post(self, session: Session, packets: Iterator[engineio_packets.Packet]) -> None:
         session.post = None

@@ -2,7 +2,8 @@
 
 1. Frames are parsed and delivered in `data_received`: there is no task, future or timer per connection or message.
 2. Fairness: one call delivers at most `MAX_MESSAGES` messages or `MAX_BYTES` bytes. The rest stays unparsed, with
-   reading paused, until the other connections had their share of the event loop.
+   reading paused, until the other connections had their share of the event loop. A large message waits for its turn
+   among those of all connections (`FairQueue`) before it is inflated or decoded.
 3. While the sink is paused, nothing is delivered; what has been read stays unparsed.
 4. How frames are sent, and how much may be buffered, is in `rtserver.engine.transports.websocket_writer`.
 """
@@ -137,6 +138,9 @@ class WebSocket(WebSocketWriter, asyncio.Protocol):
                     sink.receive_text(payload)  # type: ignore[arg-type]  # the payload of TEXT is a str
                 elif opcode == frames.BINARY:
                     sink.receive_binary(payload)  # type: ignore[arg-type]  # and that of BINARY is bytes
+                elif opcode == frames.LARGE:
+                    self._await_turn()
+                    return False
                 else:
                     self._receive_control(opcode, cast("bytes", payload))
                 count += 1
@@ -160,6 +164,12 @@ class WebSocket(WebSocketWriter, asyncio.Protocol):
         if not self._continue_due:
             self._continue_due = True
             asyncio.get_running_loop().call_soon(self._continue)
+
+    def _await_turn(self) -> None:
+        """Let the next message, which is large, wait for its turn."""
+        if not self._continue_due:
+            self._continue_due = True
+            self._engine.fair_queue.put(self._continue)
 
     def _continue(self) -> None:
         self._continue_due = False

@@ -58,7 +58,10 @@ class MessageStore(Protocol):
         """The users whom a message mentions now; empty where there is no such message."""
 
     async def withdraw_mentions(self, message: Message, users: Sequence[str]) -> Sequence[tuple[str, str]]:
-        """Remove the mention notifications of `users` if `message` was deleted; as (user, notification id) pairs."""
+        """Remove the mention notifications of `users` if `message` was deleted or removed.
+
+        Returns (user, notification id) pairs.
+        """
 
 
 class RoomStore(Protocol):
@@ -77,10 +80,12 @@ class RoomStore(Protocol):
 
     async def is_member(self, room: str, user: str) -> bool: ...
 
+    async def have_common_room(self, one: str, other: str) -> bool: ...
+
     async def rooms_of(self, user: str) -> list[str]: ...
 
-    async def neighbours(self, user: str) -> list[str]:
-        """The users that share a room with `user`, in one query."""
+    async def neighbours(self, user: str, readable: Callable[[str | None], bool]) -> list[str]:
+        """The users that share a room with `user` whose own policy is `readable`."""
 
     async def summaries(self, user: str, cursor: str | None = None) -> tuple[list[RoomSummary], str | None]:
         """A page of the user's rooms, latest activity first, and the cursor of the next page."""

@@ -6,11 +6,12 @@ import asyncio
 from typing import Any
 
 from rtserver.answer_size import ANSWER_BYTES, fitting
-from rtserver.errors import Forbidden
 from rtserver.identity import Identity, user_room
+from rtserver.namespaces.chat.access import MEMBERS as MEMBERS_ONLY
 from rtserver.namespaces.chat.access import Access
 from rtserver.namespaces.chat.interfaces import MembershipStore, RoomStore
 from rtserver.namespaces.chat.presence import Online, partial_field
+from rtserver.namespaces.identity import check_not_expelled
 from rtserver.sio.client.client import Client
 from rtserver.sio.namespace.namespace import Namespace
 from rtserver.store.messages.records import Member
@@ -34,28 +35,22 @@ class Membership:
     async def join(self, client: Client, me: Identity, room: str) -> None:
         """Make the user a member and put the socket into the room. Raises `Forbidden` or `Unavailable`."""
         member = Member(id=me.user, name=me.display_name)
-        if await self._access.check_join(client, me, room):
+        makes_member = await self._access.check_join(client, me, room)
+        check_not_expelled(client)
+        new = False
+        if makes_member:
             new = await self._rooms.join(room, member)
-            await client.join(room)
+            if new and await self._access.policy(room) == MEMBERS_ONLY:  # since a moment ago
+                await self._rooms.leave(room, me.user)
         else:
-            new = False
-            await self._enter(client, room, member)
-        # A concurrent change of the policy removed only the sockets that were in the room by then.
-        await self._access.check_role(client, room)
+            await self._memberships.rename(room, member)
+        await self._access.enter(client, room)  # checks again: the room or the membership may have changed meanwhile
         if new:
             await self._broadcast(client, me, "joined", room)
 
-    async def _enter(self, client: Client, room: str, member: Member) -> None:
-        """Enter a room of policy `members`. Checked again afterwards: a concurrent removal must not be missed."""
-        if await self._memberships.rename(room, member):
-            await client.join(room)
-            if await self._rooms.is_member(room, member.id):
-                return
-            await client.leave(room)
-        raise Forbidden("Only members may join this room")
-
     async def leave(self, client: Client, me: Identity, room: str) -> None:
         """End the membership and take all devices of the user out; then broadcast `left`."""
+        check_not_expelled(client)
         was_member = await self._rooms.leave(room, me.user)
         await client.leave(room)
         await self._namespace.in_(user_room(me.user)).sockets_leave(room)

@@ -7,12 +7,13 @@
    may cause is limited: the notifications are counted before the message is saved, and a message that would cause too
    many is rejected, and not saved without them.
 4. Webhooks of a room are few, whoever writes: one waits for each user at a time, for the latest mention.
+5. In a room that requires a role the notification does not quote the text: a mentioned member may have lost the role.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from msgspec import to_builtins
 
@@ -43,14 +44,23 @@ def named_in(text: str, given: Sequence[str] = ()) -> list[str]:
 
 
 class Mentions:
-    """`notifier` None: mentions are stored, but no notifications are sent. `rate`: notifications that a user causes."""
+    """`notifier` None: mentions are stored, but no notifications are sent. `may_quote`: see rule 5.
+
+    `rate`: notifications that a user causes.
+    """
 
     def __init__(
-        self, messages: MessageStore, rooms: RoomStore, notifier: MentionNotifier | None, rate: Rate | None = None
+        self,
+        messages: MessageStore,
+        rooms: RoomStore,
+        notifier: MentionNotifier | None,
+        may_quote: Callable[[str], Awaitable[bool]] | None = None,
+        rate: Rate | None = None,
     ) -> None:
         self._messages = messages
         self._rooms = rooms
         self._notifier = notifier
+        self._may_quote = may_quote
         self._caused = TokenBuckets(rate, MAX_AUTHORS) if rate is not None and notifier is not None else None
 
     def spend(self, by: str, users: Iterable[str]) -> int:
@@ -74,13 +84,13 @@ class Mentions:
 
     async def notify(self, message: Message, users: Iterable[str], by: str) -> None:
         """Notify `users` that `by` has mentioned them in `message`, unless they wrote it; raises `Unavailable`."""
-        drafts = [_notification(message, user) for user in users if user not in (by, message.from_.id)]
-        if drafts and self._notifier is not None:
+        mentioned = [user for user in users if user not in (by, message.from_.id)]
+        if mentioned and self._notifier is not None:
+            quote = self._may_quote is None or await self._may_quote(message.room)
+            drafts = [_notification(message, user, quote=quote) for user in mentioned]
             await self._notifier.notify(drafts)
-            # The message may have been deleted between its commit and the notifications.
-            await self.announce_deleted(
-                await self._messages.withdraw_mentions(message, [draft.user for draft in drafts])
-            )
+            # The message may have been deleted or removed between its commit and the notifications.
+            await self.announce_deleted(await self._messages.withdraw_mentions(message, mentioned))
 
     async def announce_deleted(self, removed: Sequence[tuple[str, str]]) -> None:
         """Announce that these notifications were deleted with their message; (user, notification id) pairs."""
@@ -88,12 +98,12 @@ class Mentions:
             await self._notifier.announce_deleted(removed)
 
 
-def _notification(message: Message, user: str) -> NotificationDraft:
+def _notification(message: Message, user: str, *, quote: bool) -> NotificationDraft:
     text = message.text if len(message.text) <= EXCERPT else message.text[: EXCERPT - 1] + "…"
     return NotificationDraft(
         user=user,
         type=TYPE,
-        message=f"{message.from_.name}: {text}",
+        message=f"{message.from_.name}: {text}" if quote else f"{message.from_.name} mentioned you",
         data={"room": message.room, "id": message.id, "seq": message.seq, "from": to_builtins(message.from_)},
         key=f"mention:{message.id}",
         room=message.room,

@@ -9,6 +9,7 @@ Rules:
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from msgspec import to_builtins
@@ -18,16 +19,24 @@ from rtserver.identity import Identity, user_room
 from rtserver.namespaces.chat import interfaces, payloads
 from rtserver.namespaces.chat.access import OPEN, Access
 from rtserver.namespaces.chat.changes import MessageChanges, Stalled, never_stalled
-from rtserver.namespaces.chat.conversation import Conversation, conversation, named_conversation, room_conversation
-from rtserver.namespaces.chat.erasure import USER_ERASED
+from rtserver.namespaces.chat.conversation import (
+    Conversation,
+    backend_conversation,
+    conversation,
+    named_conversation,
+    room_conversation,
+)
+from rtserver.namespaces.chat.erasure import USER_ERASED, USER_EXPELLED, Expulsions
 from rtserver.namespaces.chat.membership import Membership
 from rtserver.namespaces.chat.posting import Poster
 from rtserver.namespaces.chat.presence import Online, PresenceAnnouncer
-from rtserver.namespaces.chat.room_admin import CHANGED, RoomAdmin
+from rtserver.namespaces.chat.room_admin import CHANGED, RoomAdmin, RoomChange
 from rtserver.namespaces.chat.settings_cache import RoomSettingsCache
 from rtserver.namespaces.chat.sync import RoomSync
 from rtserver.namespaces.chat.typing_indicator import TypingIndicator
-from rtserver.namespaces.identity import identity_of
+from rtserver.namespaces.delivery.reconciler import CATCH_UP
+from rtserver.namespaces.delivery.room_delivery import REPEATED, RoomDelivery
+from rtserver.namespaces.identity import check_not_expelled, identity_of
 from rtserver.rate_limit import Rate
 from rtserver.sio.client.client import Client
 from rtserver.sio.namespace.namespace import Namespace, event, server_event
@@ -64,20 +73,32 @@ class Chat(Namespace, path="/chat"):
         self._rooms = rooms
         self._read_cursors = read_cursors
         self._search = search
-        self.poster = Poster(self, messages, rooms, notifier, max_text=max_text, mention_rate=mention_rate)
-        self._changes = MessageChanges(self, messages, self.poster.mentions, max_text=max_text, stalled=stalled)
-        self._online = Online(presence, rooms)
+        self.delivery = RoomDelivery(self, lambda room: backend_conversation(room).audience)
         cache = RoomSettingsCache(settings)
         self._access = Access(rooms, cache, room_policy)
+        self.poster = Poster(
+            self, messages, rooms, notifier, self._access.may_quote, self.delivery,
+            max_text=max_text, mention_rate=mention_rate,
+        )  # fmt: skip
+        self._changes = MessageChanges(
+            self, messages, self.poster.mentions, self.delivery, max_text=max_text, stalled=stalled
+        )
+        self._online = Online(presence, rooms)
+        self.expulsions = Expulsions(self)
         self.room_admin = RoomAdmin(self, settings, memberships, rooms, cache, self._access)
         self._typing = TypingIndicator(self)
-        self._sync = RoomSync(messages, rooms, self._access)
+        self._sync = RoomSync(messages, rooms, self._access, self.delivery)
         self._membership = Membership(self, rooms, memberships, self._access, self._online)
         presence.subscribe(PresenceAnnouncer(self, rooms).announce)
+
+    async def on_start(self) -> None:
+        """Begin to note what is delivered here."""
+        self.delivery.open("/chat")
 
     async def on_stop(self) -> None:
         """Drop the typing state."""
         self._typing.close()
+        self.delivery.close()
 
     async def on_connected(self, client: Client) -> None:
         """Report the connection to presence."""
@@ -142,14 +163,16 @@ class Chat(Namespace, path="/chat"):
         where = room_conversation(payload.room)
         await self._access.check_configure(client, where.room)
         by = identity_of(client).user
+        check_not_expelled(client)
         settings = await self.room_admin.configure(where.room, payload.changes, by, except_sid=client.id)
         return {"ok": True, "room": to_builtins(settings)}
 
     @server_event(CHANGED)
     async def on_room_changed(self, *args: Any) -> None:
-        """Another server has changed a room. The arguments are checked: any server may emit this event."""
-        if args and isinstance(args[0], str):
-            await self.room_admin.on_room_changed(args[0], args[1:2] == (True,))
+        """Another server has changed a room."""
+        change = RoomChange.received(args)
+        if change is not None:
+            await self.room_admin.apply(change)
 
     @event("members")
     async def members(self, client: Client, payload: payloads.MembersPayload) -> Ack:
@@ -165,13 +188,34 @@ class Chat(Namespace, path="/chat"):
         """`{online: [user], partial?}`."""
         if payload.users is not None:
             return {"ok": True, **await self._online.among(payload.users)}
-        return {"ok": True, **await self._online.in_rooms_of(identity_of(client).user)}
+        me = identity_of(client)
+        return {"ok": True, **await self._online.in_rooms_of(me.user, self._access.readable_by(me))}
+
+    @server_event(USER_EXPELLED)
+    async def on_user_expelled(self, *args: Any) -> list[Any]:
+        """Another server erases a user. The answer: this instance, and whether nothing of the user runs here."""
+        texts = [arg for arg in args if isinstance(arg, str)]
+        silent = len(texts) == 2 and await self.expulsions.begin(*texts)
+        return [self.server.instance_id, silent]
 
     @server_event(USER_ERASED)
     async def on_user_erased(self, *args: Any) -> None:
         """Another server has erased a user, who may come back as a new one."""
         if args and isinstance(args[0], str):
             self.poster.direct_rooms.evict(args[0])
+            if isinstance(args[-1], str):
+                self.expulsions.end(args[0], args[-1])
+
+    @server_event(REPEATED)
+    def on_repeated(self, *args: Any) -> None:
+        """Another server says how far a room is."""
+        if len(args) == 3:
+            self.delivery.compare(*args)
+
+    @server_event(CATCH_UP)
+    def on_catch_up(self, *args: Any) -> None:
+        """Another server has lost messages to this one."""
+        self.delivery.asked()
 
     # Messages
 
@@ -180,28 +224,28 @@ class Chat(Namespace, path="/chat"):
         """`{message}`: post a message. A repeated nonce returns the first message."""
         me, where = await self._sender(client, payload)
         slow = await self._access.check_write(client, where)
-        posted = await self.poster.post_from_client(_draft(me, where, payload, slow), where, except_sid=client.id)
+        posted = await self.poster.post_from_client(_draft(me, where, payload, slow), where, client)
         await self._typing.end(where.room, me.user)
         return {"ok": True, "message": posted.wire}
 
     @event("edit")
     async def edit(self, client: Client, payload: payloads.EditPayload) -> Ack:
         """`{message}`: edit a message."""
-        me, where = await self._sender(client, payload)
+        me, where = await self._changer(client, payload)
         await self._access.check_write(client, where)
-        return {"ok": True, "message": await self._changes.edit(me, where, payload, except_sid=client.id)}
+        return {"ok": True, "message": await self._changes.edit(me, where, payload, client)}
 
     @event("delete")
     async def delete(self, client: Client, payload: payloads.DeletePayload) -> Ack:
         """`{message}`: delete a message; returns its tombstone."""
-        me, where = await self._sender(client, payload)
-        return {"ok": True, "message": await self._changes.delete(me, where, payload, except_sid=client.id)}
+        me, where = await self._changer(client, payload)
+        return {"ok": True, "message": await self._changes.delete(me, where, payload, client)}
 
     @event("react")
     async def react(self, client: Client, payload: payloads.ReactPayload) -> Ack:
         """`{message}`: add or remove a reaction."""
-        me, where = await self._sender(client, payload)
-        return {"ok": True, "message": await self._changes.react(me, where, payload, except_sid=client.id)}
+        me, where = await self._changer(client, payload)
+        return {"ok": True, "message": await self._changes.react(me, where, payload, client)}
 
     @event("history")
     async def history(self, client: Client, payload: payloads.HistoryPayload) -> Ack:
@@ -239,6 +283,8 @@ class Chat(Namespace, path="/chat"):
     async def typing(self, client: Client, payload: payloads.TypingPayload) -> Ack:
         """Start, prolong or stop typing."""
         me, where = await self._sender(client, payload)
+        if where.partner is not None and await self.poster.direct_rooms.are_strangers(where.room):
+            where = own_devices(where, me)
         if payload.typing:
             await self._typing.start(client, me.user, where)
         else:
@@ -251,9 +297,11 @@ class Chat(Namespace, path="/chat"):
         me = identity_of(client)
         where = conversation(payload, me.user)
         await self._access.check_read(client, where)
+        check_not_expelled(client)
         seq, moved = await self._read_cursors.mark_read(where.room, me.user, payload.seq)
         if moved:
-            others = self.to(*where.audience, user_room(me.user)).except_(client.id)
+            reached = await self._reached(where, me)
+            others = self.to(*reached.audience, user_room(me.user)).except_(client.id)
             await others.emit("read", {"room": where.room, "user": me.user, "seq": seq})
         return {"ok": True}
 
@@ -263,6 +311,22 @@ class Chat(Namespace, path="/chat"):
         where = conversation(place, me.user)
         await self._access.check_participate(client, where)
         return me, where
+
+    async def _changer(self, client: Client, place: payloads.Place) -> tuple[Identity, Conversation]:
+        """`_sender` of a change, of which only those hear that take part in the conversation."""
+        me, where = await self._sender(client, place)
+        return me, await self._reached(where, me)
+
+    async def _reached(self, where: Conversation, me: Identity) -> Conversation:
+        """The conversation; with the own devices alone as its audience where it is direct and has not begun."""
+        if where.partner is None or await self.poster.direct_rooms.has_begun(where.room):
+            return where
+        return own_devices(where, me)
+
+
+def own_devices(where: Conversation, me: Identity) -> Conversation:
+    """The conversation, with nobody but the own devices of the user in its audience."""
+    return replace(where, audience=(user_room(me.user),))
 
 
 def _draft(me: Identity, where: Conversation, payload: payloads.MessagePayload, slow_seconds: int | None) -> Draft:

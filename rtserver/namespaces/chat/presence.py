@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 import structlog
@@ -54,12 +54,12 @@ class Online:
         online = await self._presence.online(users)
         return {"online": [user for user in dict.fromkeys(users) if user in online], **partial_field(online)}
 
-    async def in_rooms_of(self, user: str) -> dict[str, Any]:
+    async def in_rooms_of(self, user: str, readable: Callable[[str | None], bool]) -> dict[str, Any]:
         """`{online: [user, …], partial?: true}`: members of the rooms of `user`, sorted, at most `ANSWER_LIMIT`.
 
-        Raises `Unavailable`.
+        Only of rooms whose own policy is `readable`. Raises `Unavailable`.
         """
-        online = await self._presence.online(await self._rooms.neighbours(user))
+        online = await self._presence.online(await self._rooms.neighbours(user, readable))
         return {"online": fitting(sorted(online)[:ANSWER_LIMIT]), **partial_field(online)}
 
     async def _logged(self, report: Awaitable[None]) -> None:

@@ -37,7 +37,8 @@ class RoomSettingsCache:
         self._store = store
         self._clock = clock
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
-        self._invalidations = 0
+        self.changes = 0
+        """How many changes were announced: equal before and after an await, what was read in between is still true."""
 
     async def get(self, room: str) -> RoomSettings:
         """The settings of `room`; the defaults where it does not exist. Raises `Unavailable` without an entry."""
@@ -55,17 +56,17 @@ class RoomSettingsCache:
     def invalidate(self, room: str) -> None:
         """Drop the entry of a room."""
         self._entries.pop(room, None)
-        self._invalidations += 1
+        self.changes += 1
 
     def invalidate_all(self) -> None:
         """Drop all entries."""
         self._entries.clear()
-        self._invalidations += 1
+        self.changes += 1
 
     async def _load(self, room: str) -> RoomSettings:
-        invalidations = self._invalidations
+        changes = self.changes
         settings = await self._store.find(room) or RoomSettings(room)
-        if invalidations == self._invalidations:
+        if changes == self.changes:
             self._entries[room] = _Entry(settings, self._clock() + SECONDS)
             self._entries.move_to_end(room)
             if len(self._entries) > LIMIT:

@@ -23,6 +23,7 @@ from rtserver.namespaces.chat.access import Access
 from rtserver.namespaces.chat.conversation import Conversation, named_conversation
 from rtserver.namespaces.chat.interfaces import MessageStore, RoomStore
 from rtserver.namespaces.chat.payloads import Position, SyncPayload
+from rtserver.namespaces.delivery.room_delivery import RoomDelivery
 from rtserver.sio.client.client import Client
 from rtserver.store.db.column_types import checked_key
 from rtserver.store.messages.records import Message, ReadState
@@ -74,10 +75,11 @@ class _Budget:
 class RoomSync:
     """The event `sync`, and the read state that `join` returns."""
 
-    def __init__(self, messages: MessageStore, rooms: RoomStore, access: Access) -> None:
+    def __init__(self, messages: MessageStore, rooms: RoomStore, access: Access, delivery: RoomDelivery) -> None:
         self._messages = messages
         self._rooms = rooms
         self._access = access
+        self._delivery = delivery
 
     async def sync(self, client: Client, me: Identity, payload: SyncPayload) -> dict[str, Any]:
         """What was missed, by room; see `docs/events.md` for the shape. Raises `Unavailable`."""
@@ -97,7 +99,14 @@ class RoomSync:
         Raises `RoomNotJoined` when the membership ended meanwhile.
         """
         states = await self._rooms.read_states(me.user, [where.room])
-        return await _still_in(client, where, states.get(where.room, NEW_ROOM))
+        state = await _still_in(client, where, states.get(where.room, NEW_ROOM))
+        self._note_entry(where, state)
+        return state
+
+    def _note_entry(self, where: Conversation, state: ReadState) -> None:
+        """Note how far the room was when the client, which is in it now, read its state."""
+        if where.partner is None:
+            self._delivery.entered(where.room, state.last_seq, state.rev)
 
     async def _read_states(self, me: Identity, rooms: Iterable[_Room]) -> dict[str, ReadState]:
         return await self._rooms.read_states(me.user, [room.where.room for room in rooms])
@@ -129,8 +138,7 @@ class RoomSync:
             raise RoomNotJoined()
         await self._access.check_join(client, me, where.room)
         if join:
-            await client.join(where.room)
-            await self._access.check_role(client, where.room)  # the policy may have changed meanwhile
+            await self._access.enter(client, where.room)
 
     async def _read(
         self, client: Client, rooms: Sequence[_Room], states: dict[str, ReadState], budget: _Budget
@@ -143,6 +151,8 @@ class RoomSync:
             except RoomNotJoined as error:
                 answers[room.name] = _refusal(error)
                 continue
+            if room.where.room in client.rooms:
+                self._note_entry(room.where, state)
             answers[room.name] = await self._missed(room.where.room, state, room.position, budget)
         return answers
 

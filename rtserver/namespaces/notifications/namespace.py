@@ -10,6 +10,8 @@ from msgspec import to_builtins
 
 from rtserver.errors import EventError, Forbidden, Refused
 from rtserver.identity import user_room
+from rtserver.namespaces.delivery.inbox_delivery import InboxDelivery
+from rtserver.namespaces.delivery.reconciler import CATCH_UP
 from rtserver.namespaces.identity import identity_of
 from rtserver.namespaces.notifications import payloads
 from rtserver.namespaces.notifications.interfaces import NotificationStore, PreferenceStore, ReceiptStore
@@ -50,8 +52,14 @@ class Notifications(Namespace, path=PATH):
         self._receipts = receipts
         self._receipt_timeout = receipt_timeout
         self._redeliveries: dict[str, Redelivery] = {}
+        self.delivery = InboxDelivery(self._deliver)
         self._tasks = Tasks()
         self._trouble = TroubleLog(log, "unread_not_told", "unread_told")
+
+    async def on_start(self) -> None:
+        """Begin to note what is pushed here."""
+        self.delivery.open(self.server.room_table(PATH))
+        self.server.adapter.screen(PATH, self.delivery.accepts)
 
     async def on_connect(self, client: Client) -> None:
         """Reject an invalid device name."""
@@ -139,14 +147,35 @@ class Notifications(Namespace, path=PATH):
     @server_event("push")
     def push_here(self, pushes: Sequence[Push]) -> None:
         """Push to the devices on this server. Each server watches the acks of its own devices."""
-        rooms = self.server.room_table(PATH)
         for user, note in pushes:
-            for client in (*rooms.members(user_room(user)),):
-                device = device_of(client)
-                if device is None:
-                    client.send_event(["notification", note])
-                else:
-                    self._redelivery_of(client, device).push(note)
+            self.delivery.push(user, note)
+
+    async def repeat(self, pushes: Sequence[Push]) -> None:
+        """Push to those devices of these users, on every server, that have not got it."""
+        self.repeat_here(pushes)
+        await self.server_side_emit("repeat", pushes)
+
+    @server_event("repeat")
+    def repeat_here(self, pushes: Sequence[Push]) -> None:
+        """The same for the devices on this server."""
+        for user, note in pushes:
+            self.delivery.push_repeated(user, note)
+
+    @server_event(CATCH_UP)
+    def on_catch_up(self, *args: Any) -> None:
+        """Another server has lost pushes to this one."""
+        self.delivery.asked()
+
+    async def ask_peers(self) -> None:
+        """Ask the other servers to catch up."""
+        await self.server_side_emit(CATCH_UP)
+
+    def _deliver(self, client: Client, note: Ack) -> None:
+        device = device_of(client)
+        if device is None:
+            client.send_event(["notification", note])
+        else:
+            self._redelivery_of(client, device).push(note)
 
     @server_event("here")
     def connected_here(self, users: Sequence[str]) -> Sequence[str]:
@@ -187,6 +216,7 @@ class Notifications(Namespace, path=PATH):
 
     async def _emit_to_other_devices(self, client: Client, event: str, payload: Ack) -> None:
         """To the user's other devices; this one gets the ack."""
+        self.delivery.touch((user_room(identity_of(client).user),))
         await self.to(user_room(identity_of(client).user)).except_(client.id).emit(event, payload)
 
 

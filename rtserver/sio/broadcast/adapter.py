@@ -10,7 +10,7 @@ It is also the base class of every cluster adapter. Each operation comes twice:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from heapq import nsmallest
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,10 @@ from rtserver.sio.broadcast.remote_socket import RemoteSocket
 if TYPE_CHECKING:
     from rtserver.sio.broadcast.interfaces import AdapterContext
     from rtserver.sio.broadcast.target import Target
+
+
+Screen = Callable[[list[Any], Sequence[str]], bool]
+"""Called with `[event, *args]` and the rooms that a broadcast addresses."""
 
 
 class AckTimeout(TimedOut):
@@ -58,6 +62,12 @@ class Adapter:
 
     def namespace_removed(self, nsp: str) -> None:
         """Called when a dynamic namespace closes on this server."""
+
+    def screen(self, nsp: str, accepts: Screen) -> None:
+        """Ask `accepts(args, rooms)` before a broadcast of another server reaches the clients of the namespace here.
+
+        Broadcasts that it returns False for are not delivered. A single server receives none.
+        """
 
     # Operations on the whole cluster.
 

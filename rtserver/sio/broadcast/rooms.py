@@ -41,8 +41,9 @@ class Rooms(Generic[ClientT]):
         self._watch: Callable[[str], None] = _no_watcher
 
     def watch(self, watcher: Callable[[str], None]) -> None:
-        """Call `watcher(room)` whenever a room may have begun or ceased to exist; `has` says which."""
-        self._watch = watcher
+        """Also call `watcher(room)` whenever a room may have begun or ceased to exist; `has` says which."""
+        before = self._watch
+        self._watch = watcher if before is _no_watcher else _both(before, watcher)
 
     @property
     def clients(self) -> Mapping[str, ClientT]:
@@ -143,6 +144,14 @@ class Rooms(Generic[ClientT]):
 
 def _no_watcher(room: str) -> None:
     """Default watcher: does nothing."""
+
+
+def _both(first: Callable[[str], None], second: Callable[[str], None]) -> Callable[[str], None]:
+    def watch(room: str) -> None:
+        first(room)
+        second(room)
+
+    return watch
 
 
 def _addressed(client: Recipient, target: Target) -> bool:

@@ -3,6 +3,7 @@
 CONNECTING   its connect handler runs; emits to it are held until CONNECT was sent, and broadcasts skip it
 CONNECTED    it is in the rooms of the namespace
 GONE         it left; emits to it do nothing
+EXPELLED     it is gone because the server disconnected it: events that wait are dropped, and handlers write no more
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ class State(Enum):
     CONNECTING = 0
     CONNECTED = 1
     GONE = 2
+    EXPELLED = 3
 
 
 class Client(ClientFlags):
@@ -102,6 +104,16 @@ class Client(ClientFlags):
         return self.state is State.CONNECTED
 
     @property
+    def gone(self) -> bool:
+        """Whether the client has left, by itself or not."""
+        return self.state is State.GONE or self.state is State.EXPELLED
+
+    @property
+    def expelled(self) -> bool:
+        """Whether the server has disconnected the client. What it asked for before must not change anything now."""
+        return self.state is State.EXPELLED
+
+    @property
     def transport(self) -> str:
         """The current transport, `"polling"` or `"websocket"`."""
         return self.connection.transport
@@ -121,7 +133,7 @@ class Client(ClientFlags):
     async def join(self, *rooms: RoomName | Iterable[RoomName]) -> None:
         """Join rooms. Raises `TooLarge` beyond the server's limits; does nothing when the client is gone."""
         names = flat_rooms(rooms)
-        if self.state is State.GONE:
+        if self.gone:
             return
         server = self.connection.server
         limits = server.limits
@@ -197,9 +209,13 @@ class Client(ClientFlags):
         for message in held:
             self.outbox.push(message)
 
-    def mark_gone(self) -> None:
-        """The client left: no more acks will come, so those who wait for one get None."""
-        self.state = State.GONE
+    def mark_gone(self, *, expelled: bool = False) -> None:
+        """The client left: no more acks will come, so those who wait for one get None.
+
+        `expelled`: the server has disconnected it. A client that left before can be expelled too.
+        """
+        if self.state is not State.EXPELLED:
+            self.state = State.EXPELLED if expelled else State.GONE
         self._held.clear()
         self.connection.server.outgoing_observers.remove(self)
         waiting, self._acks = self._acks, None
@@ -208,7 +224,7 @@ class Client(ClientFlags):
 
     def send_event(self, args: list[Any], id: int | None = None, volatile: bool = False, compress: bool = True) -> None:
         """Send `[event, *args]`, with an ack id when `id` is given; does nothing when the client is gone."""
-        if self.state is not State.GONE:
+        if self.state is State.CONNECTED or self.state is State.CONNECTING:
             server = self.connection.server
             if server.outgoing_observers:
                 server.outgoing_observers.show([self], args)
@@ -277,7 +293,7 @@ class Client(ClientFlags):
             self._acks = {}
         id = self._next_ack
         self._next_ack += 1
-        if self.state is State.GONE:
+        if self.gone:
             settle(None)
             return id
         self._acks[id] = settle

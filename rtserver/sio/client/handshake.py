@@ -6,6 +6,8 @@
 3. `X-Forwarded-For` is read only when the peer is a trusted proxy. Each proxy appends the address that it saw, so the
    client's address is the right-most one that is not a trusted proxy. Anything further left may be forged. No chain of
    proxies has more than `MAX_PROXIES`: a client may have written thousands of their addresses to keep us busy.
+4. What is kept as long as the connection is bounded: headers and URL by the size of a request's head, the query also by
+   the number of its fields, of which thousands fit into a head. More of them are refused.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from types import MappingProxyType
 from typing import Any
 
 from rtserver.engine.http.request import HandshakeRequest
+from rtserver.engine.http.responses import BAD_REQUEST, Refusal
 from rtserver.protocol.addresses import TrustedPeers, normal_address, normal_peer
 from rtserver.protocol.header_lists import joined
 
@@ -28,7 +31,9 @@ class HandshakeReader:
         self._proxies = TrustedPeers(trusted_proxies)
 
     def read(self, request: HandshakeRequest) -> Handshake:
-        """The handshake data of a request that opens a session."""
+        """The handshake data of a request that opens a session; raises the engine's `Refusal` (rule 4)."""
+        if len(request.query) > MAX_QUERY_FIELDS:
+            raise Refusal(BAD_REQUEST)
         headers = {name: _text(joined(request.headers, name)) for name in KEPT_HEADERS if name in request.headers}
         peer = normal_peer(request.remote)
         trusted = self._proxies.trusts(peer)
@@ -69,6 +74,7 @@ KEPT_HEADERS = frozenset({
     "x-forwarded-proto", "x-request-id",
 })  # fmt: skip
 MAX_PROXIES = 32
+MAX_QUERY_FIELDS = 100
 SECRET_HEADERS = frozenset({"authorization", "cookie"})
 _ADDRESS = re.compile(r"[^?#]*")
 _NOTHING: Mapping[str, str] = MappingProxyType({})

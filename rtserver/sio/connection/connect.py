@@ -10,7 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from rtserver.errors import Refused
-from rtserver.sio.client.client import Client, State
+from rtserver.sio.client.client import Client
 from rtserver.sio.client.handshake import Handshake
 from rtserver.sio.dispatch import dispatcher
 
@@ -47,7 +47,7 @@ async def _run_connect(connection: JoiningConnection, client: Client) -> Client 
     server.register(client)
     try:
         await dispatcher.run_connect(client)
-        if client.state is State.GONE:
+        if client.gone:
             raise Refused("Disconnected by the server")
     except BaseException:
         client.mark_gone()

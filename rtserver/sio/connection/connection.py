@@ -2,7 +2,8 @@
 
 A packet that breaks the protocol closes the session, as in Node. Rules beyond `packets` and `joined_namespaces`:
 1. A packet for a namespace that was never joined closes the session. For a namespace that was left it is ignored, as
-   it may have been under way when the server disconnected the client. (Node closes the session here too.)
+   it may have been under way when the server disconnected the client. (Node closes the session here too.) Either is
+   decided before the payload is parsed: nobody makes the server parse what nobody wants.
 2. The handlers of one client run one at a time, in the order of its packets. Acks and the end of the client are not
    queued, so that a handler may wait for them.
 3. Once the session is closing, packets are ignored. So are an event without payload and an ack without id or with an
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("rtserver.sio")
 
-NOT_JOINED = "packet for a namespace that is not joined"
-
 
 class Connection(JoinedNamespaces):
     """The packets of one session. `engine_session` is the Engine.IO session below.
@@ -59,17 +58,17 @@ class Connection(JoinedNamespaces):
             return
         try:
             if self._assembler is None and message[:1] == "2":
-                self._event(*packets.decode_event(message, self.server.limits.max_depth), len(message))  # type: ignore[arg-type]  # it is text
+                self._event(*packets.decode_event(message, self._clients, self.server.limits.max_depth), len(message))  # type: ignore[arg-type]  # it is text
             else:
                 self._receive(message)
         except packets.PacketError as error:
             self._violated(error)
 
     def _violated(self, error: packets.PacketError) -> None:
-        if not isinstance(error, packets.EmptyEvent):
+        if isinstance(error, packets.EmptyEvent):
+            return
+        if not isinstance(error, packets.NotJoined) or error.namespace not in self._left:
             self.reject(str(error))
-        elif not self._knows(error.namespace):
-            self.reject(NOT_JOINED)
 
     def _receive(self, message: str | bytes) -> None:
         packet = self._assemble(message)
@@ -83,10 +82,12 @@ class Connection(JoinedNamespaces):
             if self._assembler is not None:
                 raise packets.PacketError("text among attachments")
             limits = self.server.limits
-            packet = packets.decode(message, limits.max_attachments, limits.max_depth)
+            head = packets.head(message, limits.max_attachments)
+            wanted = self.wants(head.type, head.namespace)
+            data = packets.payload(message, head, limits.max_depth) if wanted else None
+            packet = packets.Packet(head.type, head.namespace, data, head.id, head.attachments)
             if packet.attachments:
-                # Attachments are stored only for clients that a namespace has admitted.
-                self._check_joined(packet.namespace)
+                # Those of a packet that nobody wants follow it all the same.
                 self._assembler = AttachmentTimer(self, packet)
                 return None
             return packet
@@ -97,35 +98,32 @@ class Connection(JoinedNamespaces):
             self._assembler = None
         return whole
 
+    def wants(self, type: int, nsp: str) -> bool:
+        """Whether somebody wants a packet of this type; raises `NotJoined` for a namespace that was never joined."""
+        if type == packets.CONNECT or nsp in self._clients:
+            return True
+        if nsp not in self._left:
+            raise packets.NotJoined(nsp)
+        return False
+
     def _route(self, packet: packets.Packet, size: int) -> None:
+        """Pass on a packet; it may have waited for attachments, and its client may have left."""
         nsp = packet.namespace
+        client = self._clients.get(nsp)
         if packet.type == packets.CONNECT:
             self._start_connect(nsp, self.handshake.with_auth(packet.data))
+        elif client is None:
             return
-        if packet.type == packets.EVENT and packet.data:
-            self._event(nsp, packet.data, packet.id, size)
-            return
-        client = self._clients.get(nsp)
-        if client is None:
-            self._check_joined(nsp)
+        elif packet.type == packets.EVENT and packet.data:
+            self._event(client, packet.data, packet.id, size)
         elif packet.type == packets.ACK:
             if packet.id is not None:
                 client.ack_received(packet.id, packet.data or [])
         elif packet.type == packets.DISCONNECT:
             self._remove_client(client, self.server.reason.CLIENT_DISCONNECT)
 
-    def _check_joined(self, nsp: str) -> None:
-        if not self._knows(nsp):
-            raise packets.PacketError(NOT_JOINED)
-
-    def _knows(self, nsp: str) -> bool:
-        return nsp in self._clients or nsp in self._left
-
-    def _event(self, nsp: str, args: list[Any], id: int | None, size: int) -> None:
-        client = self._clients.get(nsp)
-        if client is None:
-            self._check_joined(nsp)
-        elif self.server.concurrent_handlers:
+    def _event(self, client: Client, args: list[Any], id: int | None, size: int) -> None:
+        if self.server.concurrent_handlers:
             self._handle_concurrently(client, args, id, size)
         elif client.event_queue.idle:
             # The idle case of `EventQueue.put`, repeated here: `put` would need a job object for every event.
@@ -142,7 +140,7 @@ class Connection(JoinedNamespaces):
 
     def _handle_queued(self, client: Client, args: list[Any], id: int | None, size: int) -> Awaitable[None] | None:
         self.backlog.remove(size)
-        return dispatcher.handle_event(client, args, id)
+        return None if client.expelled else dispatcher.handle_event(client, args, id)
 
     def _handle_concurrently(self, client: Client, args: list[Any], id: int | None, size: int) -> None:
         """Run handlers concurrently (`async_handlers`). No event waits then, so the running ones count as backlog."""

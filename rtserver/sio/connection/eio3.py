@@ -56,6 +56,8 @@ class Eio3Connection(Connection):
             super()._receive(message)
 
     def _receive_connect(self, target: str) -> None:
+        if len(target) > packets.MAX_CONNECT_LENGTH:
+            raise packets.PacketError("CONNECT too long")
         nsp, _, query = target.partition("?")
         if len(nsp) > packets.MAX_NAMESPACE_LENGTH or "," in nsp:
             raise packets.PacketError("invalid namespace")

@@ -11,6 +11,7 @@
 5. The disconnect handler of a client runs at once, as in Node: a running handler may be waiting for just this. That one
    goes on, and after it the events that were received before the end. They find a client that is gone: it joins no room
    and receives nothing. When the disconnect handler runs, the connect handler has finished and `connected` has begun.
+6. A client that the server disconnects is expelled: its events that wait are dropped, as in Node.
 """
 
 from __future__ import annotations
@@ -191,7 +192,7 @@ class JoinedNamespaces:
         if len(self._left) > MAX_LEFT_NAMESPACES:
             del self._left[next(iter(self._left))]
         self.server.metrics.namespace_disconnected(client.handler.label)
-        client.mark_gone()
+        client.mark_gone(expelled=reason == self.server.reason.SERVER_DISCONNECT)
         rooms = self.server.room_table(nsp, client.handler.room_presence)
         if client.handler.has_disconnecting:
             rooms.start_leaving(client)

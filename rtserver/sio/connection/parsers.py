@@ -23,7 +23,10 @@ class MsgpackConnection(Connection):
         try:
             if isinstance(message, str):
                 raise packets.PacketError("text where packets are binary")
-            self._route(msgpack_packets.decode(message, self.server.limits.max_depth), len(message))
+            head = msgpack_packets.head(message)
+            if self.wants(head.type, head.namespace):
+                data = msgpack_packets.payload(head, self.server.limits.max_depth)
+                self._route(packets.Packet(head.type, head.namespace, data, head.id), len(message))
         except packets.PacketError as error:
             self.reject(str(error))
 

@@ -5,7 +5,9 @@
 2. Arguments beyond those of the handler are ignored, as in JavaScript. For a parameter that may be left out, null is
    as good as nothing, unless the annotation includes None or is missing; and so is an empty list where an object is
    expected, as PHP and Lua write empty lists and empty objects alike.
-3. A handler that cannot be served (a type that msgspec does not know, a required keyword) raises `TypeError` when its
+3. An argument whose sets and dicts would get more than `MAX_KEYS` keys with a known hash is rejected before they are
+   made (see `rtserver.protocol.number_keys`).
+4. A handler that cannot be served (a type that msgspec does not know, a required keyword) raises `TypeError` when its
    class is defined, not when the first event comes.
 """
 
@@ -21,6 +23,7 @@ import msgspec
 
 from rtserver.errors import InvalidPayload
 from rtserver.protocol.conversion import BYTES, convert
+from rtserver.protocol.number_keys import MAX_KEYS, has_number_keys, number_keys
 
 _FAILURES = (msgspec.MsgspecError, TypeError, ValueError, RecursionError, OverflowError)
 """TypeError and ValueError: a set of lists, or a Struct's own check. Unknown types fail at definition."""
@@ -30,10 +33,10 @@ _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_O
 class Arguments:
     """The parameters of one handler that the client fills."""
 
-    __slots__ = ("_defaults", "_exact", "_parameters", "_required", "_takes_rest", "_unchecked")
+    __slots__ = ("_defaults", "_exact", "_numbered", "_parameters", "_required", "_takes_rest", "_unchecked")
 
     def __init__(self, function: Callable[..., Any], leading: int) -> None:
-        """The server fills the first `leading` parameters (`self`, `client`, …). Raises `TypeError` by rule 3."""
+        """The server fills the first `leading` parameters (`self`, `client`, …). Raises `TypeError` by rule 4."""
         parameters = list(inspect.signature(function).parameters.values())
         self._takes_rest = any(parameter.kind is inspect.Parameter.VAR_POSITIONAL for parameter in parameters)
         positional = [parameter for parameter in parameters if parameter.kind in _POSITIONAL]
@@ -47,6 +50,7 @@ class Arguments:
         self._parameters = _kinds(function, own)
         self._exact = tuple(_exact(kind) for kind in self._parameters)
         self._unchecked = all(kind is Any for kind in self._parameters)
+        self._numbered = _numbered(self._parameters)
         self._defaults = tuple(parameter.default for parameter in own)
         self._required = sum(default is inspect.Parameter.empty for default in self._defaults)
 
@@ -63,6 +67,8 @@ class Arguments:
             del values[known:]
         if self._unchecked:
             return values
+        if self._numbered:
+            self._check_keys(values)
         for at, exact in enumerate(self._exact[:count]):
             if exact is not None and type(values[at]) is not exact:
                 try:
@@ -70,6 +76,11 @@ class Arguments:
                 except _FAILURES:
                     values[at] = self._mended(values[at], at)
         return values
+
+    def _check_keys(self, values: list[Any]) -> None:
+        for at, kind in self._numbered.items():
+            if at < len(values) and number_keys(values[at], kind) > MAX_KEYS:
+                raise InvalidPayload(f"Argument {at + 1}: more than {MAX_KEYS} numbers as keys")
 
     def _mended(self, value: Any, at: int) -> Any:
         """The value that the argument stands for, by rule 2 and `conversion`; raises `InvalidPayload`."""
@@ -99,6 +110,12 @@ def _kinds(function: Callable[..., Any], parameters: list[inspect.Parameter]) ->
         except TypeError as error:
             raise TypeError(f"{function.__qualname__}: {name} cannot be checked: {error}") from None
     return [hints.get(parameter.name, Any) for parameter in parameters]
+
+
+def _numbered(kinds: list[Any]) -> dict[int, msgspec.inspect.Type]:
+    """The parameters, by their places, that may bring keys with a known hash."""
+    described = {at: msgspec.inspect.type_info(kind) for at, kind in enumerate(kinds)}
+    return {at: kind for at, kind in described.items() if has_number_keys(kind)}
 
 
 class _Never:

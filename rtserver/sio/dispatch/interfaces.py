@@ -121,6 +121,8 @@ class ServerContext(AdapterContext, Protocol):
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> None: ...
 
+    async def expel(self, user: str, patience: float) -> bool: ...
+
 
 class ClientConnection(Protocol):
     """The connection of a client, as the handlers of its events see it."""

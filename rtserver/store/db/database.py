@@ -9,17 +9,19 @@ import asyncio
 import errno
 import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rtserver import private_files
 from rtserver.errors import ConfigError
-from rtserver.store.db import migrate
-from rtserver.store.db.dialects import EnginePair
+from rtserver.store.db import migrate, online_migration
+from rtserver.store.db.bounded_read import BoundedReads
+from rtserver.store.db.dialects import Engines
 from rtserver.store.db.errors import new_trouble_log, translated
 from rtserver.store.db.migrate import Migration
 from rtserver.store.db.write_probe import WriteProbe
@@ -27,6 +29,8 @@ from rtserver.store.db.write_probe import WriteProbe
 _POSTGRES = ("postgres", "postgresql", "postgresql+asyncpg", "postgresql+psycopg", "postgresql+psycopg2")
 _SQLITE = ("sqlite", "sqlite+aiosqlite")
 _SPARE_BYTES = 1 << 20
+
+Result = TypeVar("Result")
 
 
 class Database:
@@ -38,6 +42,7 @@ class Database:
     def __init__(self, url: str, *, timeout: float = 10.0) -> None:
         self._url = url
         self._engines = _open_engines(url, timeout)
+        self._bounded = BoundedReads(self._engines.expensive, self._engines.interrupt)
         self._reads, self._writes = new_trouble_log(), new_trouble_log()
         self.commits = 0
         self._write_probe = WriteProbe(self._write, lambda: self.commits)
@@ -51,6 +56,7 @@ class Database:
 
     async def close(self) -> None:
         """Close all connections. Safe to call twice."""
+        await self._bounded.finish()
         with translated(self._reads, self._engines.errors):
             await self._engines.dispose()
 
@@ -89,6 +95,14 @@ class Database:
             async with asyncio.timeout(self._engines.deadline), self._engines.reader.connect() as connection:
                 yield connection
 
+    async def read_expensive(self, work: Callable[[AsyncConnection], Awaitable[Result]], seconds: float) -> Result:
+        """The result of `work`, a read that may take long: it has connections of its own, `EXPENSIVE_CONNECTIONS`.
+
+        After `seconds` it is stopped in the database too, and `TimedOut` is raised. Otherwise like `reading`.
+        """
+        with translated(self._reads, self._engines.errors):
+            return await self._bounded.run(work, seconds)
+
     async def migrate(self) -> Migration:
         """Bring the tables to the schema of this version, and return what was done.
 
@@ -98,7 +112,10 @@ class Database:
         try:
             with translated(self._writes, engines.errors):
                 async with engines.writer.begin() as connection:
-                    return await connection.run_sync(migrate.upgrade)
+                    done = await connection.run_sync(migrate.upgrade)
+                async with engines.reader.connect() as connection:
+                    await online_migration.finish(connection, drop_old=not done.steps)
+                return done
         finally:
             await engines.dispose()
 
@@ -128,7 +145,7 @@ def _check_space(folder: Path) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def _open_engines(url: str, timeout: float | None) -> EnginePair:
+def _open_engines(url: str, timeout: float | None) -> Engines:
     """Only the driver of this database is loaded: each of them takes a good part of the start."""
     scheme = url.partition("://")[0].lower()
     if scheme in _POSTGRES:

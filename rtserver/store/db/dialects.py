@@ -1,8 +1,8 @@
-"""Dialects: the pair of engines that `sqlite` and `postgres` create, and the SQL in which the two databases differ."""
+"""Dialects: the engines that `sqlite` and `postgres` create, and the SQL in which the two databases differ."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +17,22 @@ from rtserver.store.db.errors import DriverErrors
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql
 
+Interrupt = Callable[[Any], Awaitable[None]]
+
+EXPENSIVE_CONNECTIONS = 2
+"""Connections for reads that may take long: as many run at once, on SQLite each in a thread of this process."""
+
 
 @dataclass(frozen=True, slots=True)
-class EnginePair:
-    """`writer` begins transactions that may write. `reader` commits nothing and never waits for a writer."""
+class Engines:
+    """`writer` begins transactions that may write. `reader` commits nothing and never waits for a writer.
+
+    `expensive` has connections of its own, so that what takes long there occupies none of `reader`.
+    """
 
     writer: AsyncEngine
     reader: AsyncEngine
+    expensive: AsyncEngine
     probe: str
     """A statement that fails when the database cannot be read."""
     write_probe: str
@@ -32,9 +41,12 @@ class EnginePair:
     """Seconds after which the caller gives up a transaction; None where the driver limits it."""
     errors: DriverErrors = ()
     """Those of the driver that SQLAlchemy passes on."""
+    interrupt: Interrupt | None = None
+    """What stops the statement that a connection of the driver runs; None where cancelling its task does."""
 
     async def dispose(self) -> None:
         """Close all connections."""
+        await self.expensive.dispose()
         await self.reader.dispose()
         if self.writer is not self.reader:
             await self.writer.dispose()

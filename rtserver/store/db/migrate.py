@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from rtserver.errors import ConfigError
+from rtserver.store.db import online_migration
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0006"
+HEAD = "0007"
 """The revision of the newest migration in `rtserver.store.migrations.versions`."""
 _FOLDER = Path(__file__).parents[1] / "migrations"
 _VERSION = sa.table("alembic_version", sa.column("version_num"))
@@ -68,8 +69,8 @@ def plan_from(before: str | None) -> Migration:
 
 
 def is_due(connection: sa.Connection) -> bool:
-    """Whether a migration is missing, or the database is newer than this version."""
-    return _revision(connection) != HEAD
+    """Whether a migration is missing or not finished, or the database is newer than this version."""
+    return _revision(connection) != HEAD or not online_migration.is_finished(connection)
 
 
 def _revision(connection: sa.Connection) -> str | None:

@@ -10,17 +10,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import asyncpg
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from rtserver.errors import ConfigError
-from rtserver.store.db.dialects import EnginePair
+from rtserver.store.db.dialects import EXPENSIVE_CONNECTIONS, Engines
 
 _CONNECTIONS = 10
+_FOR_EXPENSIVE = {
+    # An expensive read takes one process of the server at most.
+    "max_parallel_workers_per_gather": "0",
+    # The planner takes rare words for frequent ones, and would read the table in the hope to meet them soon.
+    "enable_seqscan": "off",
+}
 # Options of libpq that asyncpg would send as server settings, which the server would reject.
 _IGNORED = frozenset({"channel_binding", "connect_timeout", "gssencmode", "keepalives"})
 
@@ -37,24 +43,30 @@ def dsn_of(url: str) -> str:
     return urlunsplit(("postgresql", parts.netloc, parts.path, urlencode(query), ""))
 
 
-def open_engines(url: str, timeout: float | None) -> EnginePair:
+def open_engines(url: str, timeout: float | None) -> Engines:
     """`timeout`: seconds for connecting, for a statement and for a transaction; None: no limit."""
-    writer = create_async_engine(
+    writer = _engine(dsn_of(url), timeout, _CONNECTIONS)
+    expensive = _engine(dsn_of(url), timeout, EXPENSIVE_CONNECTIONS, _FOR_EXPENSIVE)
+    reader, bounded = (each.execution_options(isolation_level="AUTOCOMMIT") for each in (writer, expensive))
+    write = "UPDATE alembic_version SET version_num = version_num"
+    errors = (asyncpg.PostgresError, asyncpg.InterfaceError)
+    return Engines(writer, reader, bounded, "SELECT 1", write, timeout, errors)
+
+
+def _engine(dsn: str, timeout: float | None, size: int, settings: Mapping[str, str] | None = None) -> AsyncEngine:
+    return create_async_engine(
         "postgresql+asyncpg://",
-        async_creator=_connector(dsn_of(url), timeout),
+        async_creator=_connector(dsn, timeout, settings or {}),
         isolation_level="READ COMMITTED",
-        pool_size=_CONNECTIONS,
+        pool_size=size,
         max_overflow=0,
         pool_timeout=timeout or 30.0,
         pool_pre_ping=True,
         hide_parameters=True,
     )
-    reader = writer.execution_options(isolation_level="AUTOCOMMIT")
-    write = "UPDATE alembic_version SET version_num = version_num"
-    return EnginePair(writer, reader, "SELECT 1", write, timeout, (asyncpg.PostgresError, asyncpg.InterfaceError))
 
 
-def _connector(dsn: str, timeout: float | None) -> Callable[[], Awaitable[Any]]:
+def _connector(dsn: str, timeout: float | None, more: Mapping[str, str]) -> Callable[[], Awaitable[Any]]:
     limit = str(int((timeout or 0) * 1000))
     settings = {
         "application_name": "rtserver",
@@ -64,6 +76,7 @@ def _connector(dsn: str, timeout: float | None) -> Callable[[], Awaitable[Any]]:
         "plan_cache_mode": "force_custom_plan",
         # Compiling takes 0.1 s and more; our queries take about 0.01 s.
         "jit": "off",
+        **more,
     }
 
     async def connect() -> Any:

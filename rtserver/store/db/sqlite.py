@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from rtserver import private_files
 from rtserver.errors import ConfigError
-from rtserver.store.db.dialects import EnginePair
+from rtserver.store.db.dialects import EXPENSIVE_CONNECTIONS, Engines
 
 _READERS = 4
 _WRITER_PRAGMAS = ("synchronous=FULL", "foreign_keys=ON", "journal_size_limit=67108864")
@@ -54,16 +54,18 @@ def check_creatable(file: Path) -> None:
         raise OSError(error.errno, error.strerror, str(file)) from None
 
 
-def open_engines(url: str, timeout: float | None) -> EnginePair:
+def open_engines(url: str, timeout: float | None) -> Engines:
     """`timeout`: seconds to wait for the write lock of another process; None: as long as a migration may take."""
     wait = _MIGRATION_SECONDS if timeout is None else timeout
     file = file_of(url)
     writer = _engine(file, wait, 1, _WRITER_PRAGMAS)
     sa.event.listen(writer.sync_engine, "connect", lambda it, _: it.run_async(lambda driver: _to_wal(driver, wait)))
     sa.event.listen(writer.sync_engine, "begin", _begin_immediate)
-    reader = _engine(file, wait, _READERS, _READER_PRAGMAS)
+    reader, expensive = (_engine(file, wait, size, _READER_PRAGMAS) for size in (_READERS, EXPENSIVE_CONNECTIONS))
     # Unlike an UPDATE to the same value, it writes a page.
-    return EnginePair(writer, reader, "SELECT count(*) FROM sqlite_master", "PRAGMA user_version = 0", None)
+    write = "PRAGMA user_version = 0"
+    probe = "SELECT count(*) FROM sqlite_master"
+    return Engines(writer, reader, expensive, probe, write, None, interrupt=aiosqlite.Connection.interrupt)
 
 
 def _engine(file: Path, wait: float, size: int, pragmas: tuple[str, ...]) -> AsyncEngine:

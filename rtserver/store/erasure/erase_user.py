@@ -2,8 +2,10 @@
 
 1. Messages become tombstones whose author has no id and no name, which no token can have. They keep their `seq`, so
    that rooms stay gapless, and take a new `rev`, so that returning clients receive the change.
-2. A step finds its batch by the rows that are left; a step that finds none is followed by the next one.
-3. The audit keeps the actions, but neither the user nor the texts.
+2. A step finds its batch by the rows that are left; a step that finds none is followed by the next one. Nothing is left
+   when all steps in a row find nothing.
+3. A batch is bounded by its texts too, because writers wait for its transaction.
+4. The audit keeps the actions, but neither the user nor the texts.
 """
 
 from __future__ import annotations
@@ -24,14 +26,18 @@ from rtserver.store.erasure.erase_notifications import erase_inbox
 from rtserver.store.erasure.erase_scheduled import erase_scheduled
 from rtserver.store.messages.append import message_columns, message_of
 from rtserver.store.messages.changes import lock_rooms
+from rtserver.store.messages.copies import remove_copies
 from rtserver.store.messages.reactions import with_reactions
 from rtserver.store.messages.records import Message
-from rtserver.store.notifications.removal import remove_mentions
+from rtserver.store.messages.retention import within_text
+from rtserver.store.rooms.abandoned import remove_abandoned
 from rtserver.store.schema import audit, members, messages, reactions, receipts, rooms
 
 ERASED = ""
 """The id and name of the author of an erased user's messages."""
 BATCH = 200
+BATCH_TEXT = 100_000
+"""Characters in the texts of a batch: removing them from the full-text index takes as long as saving them did."""
 _DIRECT = "dm:"
 
 
@@ -45,6 +51,10 @@ class Step(NamedTuple):
     """For reactions: the removed one, for each of `messages`."""
     rooms: Sequence[str] = ()
     """For memberships: the rooms that the user left."""
+    notifications: Sequence[tuple[str, str]] = ()
+    """For messages: removed notifications that quoted them, as (user, notification id) pairs."""
+    number: int = 0
+    """Where the next call of `EraseUser.step` shall begin."""
 
 
 _StepFunction = Callable[[AsyncConnection, str], Awaitable[Step]]
@@ -56,15 +66,19 @@ class EraseUser:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    async def step(self, user: str) -> Step | None:
-        """Erase the next batch in one transaction; None when nothing of `user` is left. Raises `Unavailable`."""
+    async def step(self, user: str, number: int = 0) -> Step | None:
+        """Erase the next batch in one transaction; None when nothing of `user` is left. Raises `Unavailable`.
+
+        `number`: of the last step, so that the steps before it do not look again before each batch.
+        """
         if checked_key(user) == ERASED:
             return None
-        for run in _STEPS:
+        for at in (*range(number, len(_STEPS)), *range(number)):
             async with self._db.transaction() as connection:
-                step = await run(connection, user)
+                step = await _STEPS[at](connection, user)
             if step.rows:
-                return step
+                numbered: Step = step._replace(number=at)
+                return numbered
         return None
 
     async def record(self, by: str, counts: dict[str, int]) -> None:
@@ -82,13 +96,17 @@ async def _abandoned_direct_rooms(connection: AsyncConnection, user: str) -> Ste
     if room is None:
         return Step("messages", 0)
     await lock_rooms(connection, [room])
-    oldest = sa.select(messages.c.seq).where(messages.c.room == room).order_by(messages.c.seq).limit(BATCH)
-    seqs = list((await connection.execute(oldest)).scalars())
-    if seqs:
+    length = sa.func.length(messages.c.text).label("length")
+    oldest = sa.select(messages.c.seq, messages.c.id, messages.c.mentions, length).where(messages.c.room == room)
+    found = (await connection.execute(oldest.order_by(messages.c.seq).limit(BATCH))).all()
+    rows = within_text(((row, row.length) for row in found), BATCH_TEXT)
+    if rows:
+        last = rows[-1].seq
+        removed = await remove_copies(connection, [(row.id, row.mentions) for row in rows])
         for table in (reactions, messages):
-            await connection.execute(sa.delete(table).where(table.c.room == room, table.c.seq <= seqs[-1]))
-        await connection.execute(sa.update(rooms).where(rooms.c.room == room).values(first_seq=seqs[-1] + 1))
-        return Step("messages", len(seqs))
+            await connection.execute(sa.delete(table).where(table.c.room == room, table.c.seq <= last))
+        await connection.execute(sa.update(rooms).where(rooms.c.room == room).values(first_seq=last + 1))
+        return Step("messages", len(rows), notifications=removed)
     for table in (receipts, members, rooms):
         await connection.execute(sa.delete(table).where(table.c.room == room))
     return Step("rooms", 1)
@@ -99,19 +117,20 @@ async def _memberships(connection: AsyncConnection, user: str) -> Step:
     left = list((await connection.execute(mine)).scalars())
     these = among(connection, members.c.room, left)
     await connection.execute(sa.delete(members).where(members.c.user_id == user, these))
+    await remove_abandoned(connection, left)
     return Step("rooms", len(left), rooms=left)
 
 
 async def _authored(connection: AsyncConnection, user: str) -> Step:
     """The user's messages in one room, also those already deleted."""
-    found = await _of_one_room(connection, messages.c.author_id == user)
+    some = await _of_one_room(connection, messages.c.author_id == user)
+    found = within_text(((message, len(message.text)) for message in some), BATCH_TEXT)
     if not found:
         return Step("messages", 0)
     room, now = found[0].room, now_ms()
     theirs = sa.and_(reactions.c.room == room, reactions.c.seq.in_([message.seq for message in found]))
     await connection.execute(sa.delete(reactions).where(theirs))
-    mentioned = [(user, message.id) for message in found for user in message.mentions or ()]
-    await remove_mentions(connection, mentioned + await _erase_former_texts(connection, found))
+    removed = await remove_copies(connection, [(message.id, message.mentions) for message in found])
     deleted_by = sa.case(
         (sa.or_(messages.c.deleted_by.is_(None), messages.c.deleted_by == user), ERASED), else_=messages.c.deleted_by
     )
@@ -119,16 +138,7 @@ async def _authored(connection: AsyncConnection, user: str) -> Step:
         connection, found, author_id=ERASED, author_name=ERASED, text="", words=None, data=None, mentions=None,
         nonce=None, deleted_at=sa.func.coalesce(messages.c.deleted_at, now), deleted_by=deleted_by,
     )  # fmt: skip
-    return Step("messages", len(found), changed)
-
-
-async def _erase_former_texts(connection: AsyncConnection, found: Sequence[Message]) -> list[tuple[str, str]]:
-    """Remove former texts of these messages from the audit; returns their mentions, as (user, message id) pairs."""
-    theirs = among(connection, audit.c.target, [message.id for message in found])
-    overwritten = (await connection.execute(sa.select(audit.c.target, audit.c.details).where(theirs))).all()
-    await connection.execute(sa.update(audit).where(theirs).values(details=None))
-    details = ((row.target, row.details) for row in overwritten if isinstance(row.details, dict))
-    return [(user, id_) for id_, before in details for user in before.get("mentions") or ()]
+    return Step("messages", len(found), changed, notifications=removed)
 
 
 async def _deleted(connection: AsyncConnection, user: str) -> Step:

@@ -26,7 +26,7 @@ from rtserver.store.db.dialects import insert_into, matches
 from rtserver.store.messages.records import Author, Draft, Message
 from rtserver.store.messages.search_tokens import text_columns
 from rtserver.store.messages.slow_mode import check_slow_mode
-from rtserver.store.schema import messages, rooms
+from rtserver.store.schema import members, messages, rooms
 
 Appended = tuple[Message, bool]
 _Nonce = tuple[str, str, str]  # author, room, nonce
@@ -53,6 +53,9 @@ async def append(
     if fresh:
         await connection.execute(sa.insert(messages), [_row(message, now) for message in fresh])
         await _advance_rooms(connection, {m.room: m.seq for m in fresh}, now)
+    opening = [draft for draft in accepted if draft.opens]
+    if opening:
+        await _open_rooms(connection, opening, now)
     saved = iter(appended)
     return [refused[position] if position in refused else next(saved) for position in range(len(drafts))]
 
@@ -126,6 +129,24 @@ async def _advance_rooms(connection: AsyncConnection, last_seqs: dict[str, int],
     )
     rows = [{"name": name, "last": last, "now": now} for name, last in sorted(last_seqs.items())]
     await connection.execute(statement, rows)
+
+
+async def _open_rooms(connection: AsyncConnection, drafts: Sequence[Draft], now: int) -> None:
+    """Make the users of `opens` members of the locked rooms. Authors are known by their name, others keep theirs."""
+    authors: dict[tuple[str, str], dict[str, Any]] = {}
+    others: dict[tuple[str, str], dict[str, Any]] = {}
+    for draft in drafts:
+        for member in draft.opens or ():
+            row = {"room": draft.room, "user_id": member.id, "name": member.name, "joined_at": now}
+            (authors if member.id == draft.author.id else others)[draft.room, member.id] = row
+    statement = insert_into(connection, members)
+    if authors:
+        naming = statement.on_conflict_do_update(
+            index_elements=[members.c.room, members.c.user_id], set_={"name": statement.excluded.name}
+        )
+        await connection.execute(naming, list(authors.values()))
+    if others:
+        await connection.execute(statement.on_conflict_do_nothing(), list(others.values()))
 
 
 def _nonce(draft: Draft) -> _Nonce | None:

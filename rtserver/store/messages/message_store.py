@@ -22,7 +22,7 @@ from rtserver.store.db.ids import Ids
 from rtserver.store.messages import pages
 from rtserver.store.messages.append import Appended, append
 from rtserver.store.messages.changes import Change, Changed, Edit, Outcome, React, apply_changes, lock_rooms
-from rtserver.store.messages.records import Author, Draft, Message
+from rtserver.store.messages.records import Author, Draft, Member, Message
 from rtserver.store.messages.slow_mode import SlowMode
 from rtserver.store.notifications.removal import remove_mentions
 from rtserver.store.schema import messages
@@ -131,14 +131,14 @@ class Messages:
         return found or []
 
     async def withdraw_mentions(self, message: Message, users: Sequence[str]) -> Sequence[tuple[str, str]]:
-        """Remove the mention notifications of `users` if `message` was deleted; returns (user, notification id) pairs.
+        """Remove the mention notifications of `users` if `message` was deleted or removed.
 
-        For notifications that were saved after the deletion of their message.
+        Returns (user, notification id) pairs. For notifications that were saved after the end of their message.
         """
         this = sa.and_(messages.c.room == message.room, messages.c.seq == message.seq)
         async with self._db.reading() as connection:
-            query = sa.select(messages.c.seq).where(this, messages.c.deleted_at.is_not(None))
-            if (await connection.execute(query)).first() is None:
+            query = sa.select(messages.c.seq).where(this, messages.c.deleted_at.is_(None))
+            if (await connection.execute(query)).first() is not None:
                 return ()
         async with self._db.transaction() as connection:
             return (await remove_mentions(connection, [(user, message.id) for user in users])).get(message.id, ())
@@ -174,7 +174,12 @@ def _checked(draft: Draft) -> Draft:
         data=plain_json(draft.data),
         mentions=None if draft.mentions is None else [checked_key(user) for user in draft.mentions],
         slow_seconds=draft.slow_seconds,
+        opens=None if draft.opens is None else [_checked_member(member) for member in draft.opens],
     )
+
+
+def _checked_member(member: Member) -> Member:
+    return Member(checked_key(member.id), checked_text(member.name))
 
 
 def _checked_change(change: Change) -> Change:

@@ -66,6 +66,7 @@ class Draft(Struct, frozen=True, rename="camel"):
     """A message to be saved. Drafts of one author in one room with the same `nonce` are the same message.
 
     `slow_seconds`: the seconds that must have passed since the author's last message in the room; None: no slow mode.
+    `opens`: the users that become members of the room with the message.
     """
 
     room: str
@@ -76,6 +77,7 @@ class Draft(Struct, frozen=True, rename="camel"):
     data: Any = None
     mentions: list[str] | None = None
     slow_seconds: int | None = None
+    opens: list[Member] | None = None
 
 
 class Member(Struct, frozen=True, rename="camel"):

@@ -1,34 +1,68 @@
 """Retention: removes messages that are older than the room's limit, or beyond its count.
 
 1. Only the oldest messages are removed, in order and in batches, under the row lock of the room. So the rest has no
-   gaps, and `rooms.first_seq` is its beginning.
+   gaps, and `rooms.first_seq` is its beginning. A batch is small, also in bytes: writers wait for its transaction.
 2. One server at a time removes messages; the others find the advisory lock taken and skip.
 3. `sent_at` decides. After the clock was set back, a message may stay until its predecessor expires.
+4. Copies of a message go with it (`copies`): its former texts, and notifications that quote it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import NamedTuple, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rtserver.clock import now_ms
 from rtserver.store.db.database import Database
+from rtserver.store.messages.copies import remove_copies
 from rtserver.store.schema import KEPT, messages, reactions, rooms
 
 BATCH = 500
 """Messages removed in one transaction."""
+BATCH_TEXT = 100_000
+"""Characters in their texts: removing them from the full-text index takes as long as saving them did."""
+MENTIONS = 1000
+"""Mentions in the messages of one transaction, whose inboxes it locks."""
 PAGE = 200
 """Rooms read with one query."""
 _LOCK = 7_273_657_278  # any number of our own, the same in every server
 
+Row = TypeVar("Row")
+
+
+def within_text(rows: Iterable[tuple[Row, int]], limit: int) -> list[Row]:
+    """The first of `rows`, given with the length of their texts, whose texts have `limit` characters; at least one."""
+    chosen: list[Row] = []
+    for row, length in rows:
+        limit -= length
+        if chosen and limit < 0:
+            break
+        chosen.append(row)
+    return chosen
+
+
+Announce = Callable[[Sequence[tuple[str, str]]], Awaitable[None]]
+
+
+class _Batch(NamedTuple):
+    """The messages up to `last` are to be removed. `more`: there may be others to be removed after them."""
+
+    last: int
+    more: bool
+
 
 class Retention:
-    """Removes expired messages, one batch for each call of `sweep`. `clock`: milliseconds."""
+    """Removes expired messages, one batch for each call of `sweep`. `clock`: milliseconds.
 
-    def __init__(self, db: Database, *, clock: Callable[[], int] = now_ms) -> None:
+    `announce` is called with the removed notifications, as (user, notification id) pairs.
+    """
+
+    def __init__(self, db: Database, announce: Announce | None = None, *, clock: Callable[[], int] = now_ms) -> None:
         self._db = db
+        self._announce = announce
         self._clock = clock
         self._after = ""
 
@@ -37,9 +71,9 @@ class Retention:
         while True:
             due = await self._due()
             for room in due:
-                removed = await self._trim(room)
-                if removed == BATCH:
-                    return removed  # the room may have more
+                removed, more = await self._trim(room)
+                if more:
+                    return removed
                 self._after = room
                 if removed:
                     return removed
@@ -53,24 +87,31 @@ class Retention:
         async with self._db.reading() as connection:
             return list((await connection.execute(later.order_by(rooms.c.room).limit(PAGE))).scalars())
 
-    async def _trim(self, room: str) -> int:
+    async def _trim(self, room: str) -> tuple[int, bool]:
+        """Remove a batch; returns how many messages that were, and whether there may be more."""
         async with self._db.reading() as connection:
-            if await self._last_to_go(connection, room, lock=False) is None:
-                return 0  # the usual case needs no lock
+            if await self._batch(connection, room, lock=False) is None:
+                return 0, False  # the usual case needs no lock
         async with self._db.transaction() as connection:
             if not await _try_lock(connection):
-                return 0
-            last = await self._last_to_go(connection, room, lock=True)
-            if last is None:
-                return 0
-            await connection.execute(sa.delete(reactions).where(reactions.c.room == room, reactions.c.seq <= last))
-            going = sa.delete(messages).where(messages.c.room == room, messages.c.seq <= last)
-            removed = (await connection.execute(going)).rowcount
-            await connection.execute(sa.update(rooms).where(rooms.c.room == room).values(first_seq=last + 1))
-        return removed
+                return 0, False
+            batch = await self._batch(connection, room, lock=True)
+            if batch is None:
+                return 0, False
+            going = sa.and_(messages.c.room == room, messages.c.seq <= batch.last)
+            found = (await connection.execute(sa.select(messages.c.id, messages.c.mentions).where(going))).all()
+            quoting = await remove_copies(connection, [(row.id, row.mentions) for row in found])
+            await connection.execute(
+                sa.delete(reactions).where(reactions.c.room == room, reactions.c.seq <= batch.last)
+            )
+            await connection.execute(sa.delete(messages).where(going))
+            await connection.execute(sa.update(rooms).where(rooms.c.room == room).values(first_seq=batch.last + 1))
+        if quoting and self._announce is not None:
+            await self._announce(quoting)
+        return len(found), batch.more
 
-    async def _last_to_go(self, connection: AsyncConnection, room: str, *, lock: bool) -> int | None:
-        """The number of the last message of this batch; None where none has expired."""
+    async def _batch(self, connection: AsyncConnection, room: str, *, lock: bool) -> _Batch | None:
+        """The next batch of expired messages; None where none has expired."""
         limits = sa.select(rooms.c.first_seq, rooms.c.last_seq, rooms.c.keep_seconds, rooms.c.keep_count)
         limits = limits.where(rooms.c.room == room)
         row = (await connection.execute(limits.with_for_update(key_share=True) if lock else limits)).first()
@@ -78,14 +119,17 @@ class Retention:
             return None
         kept_from = row.last_seq - row.keep_count + 1 if row.keep_count is not None else row.first_seq
         kept_since = self._clock() - row.keep_seconds * 1000 if row.keep_seconds is not None else None
-        oldest = sa.select(messages.c.seq, messages.c.sent_at).where(messages.c.room == room)
-        oldest = oldest.where(messages.c.seq >= row.first_seq).order_by(messages.c.seq).limit(BATCH if lock else 1)
-        last = None
-        for seq, sent_at in await connection.execute(oldest):
+        oldest = sa.select(messages.c.seq, messages.c.sent_at, messages.c.mentions, sa.func.length(messages.c.text))
+        oldest = oldest.where(messages.c.room == room, messages.c.seq >= row.first_seq).order_by(messages.c.seq)
+        last, count, mentions, text = None, 0, 0, 0
+        for seq, sent_at, mentioned, length in await connection.execute(oldest.limit(BATCH if lock else 1)):
             if seq >= kept_from and (kept_since is None or sent_at >= kept_since):
                 break
-            last = seq
-        return last
+            mentions, text = mentions + len(mentioned or ()), text + length
+            if last is not None and (mentions > MENTIONS or text > BATCH_TEXT):
+                return _Batch(last, more=True)
+            last, count = seq, count + 1
+        return None if last is None else _Batch(last, more=count == BATCH)
 
 
 async def _try_lock(connection: AsyncConnection) -> bool:

@@ -112,9 +112,7 @@ class _Numbering:
         self._now = now
         self._created_at = iso(now)
         moment = datetime.fromtimestamp(now / 1000, UTC)
-        self._quiet = {
-            user: bool(p.quiet_hours and p.quiet_hours.until(moment)) for user, p in inboxes.preferences.items()
-        }
+        self._quiet = {user: given.quiet_at(moment) for user, given in inboxes.preferences.items()}
 
     def add(self, draft: NotificationDraft) -> None:
         digest = None if draft.key is None else digest_of(draft)
@@ -122,7 +120,7 @@ class _Numbering:
         if earlier is not None:
             if not draft.once and earlier[1] not in (None, digest):
                 raise Conflict("Another notification of this user has the same key")
-            self.result.delivered.append(Delivered(earlier[0], False))
+            self.result.delivered.append(Delivered(earlier[0], False, self._quiet.get(draft.user, False)))
             return
         note = self._assign(draft, digest)
         if draft.key is not None:

@@ -33,10 +33,10 @@ from rtserver.store.notifications.insert import insert_notifications
 from rtserver.store.notifications.records import Delivered, Notification, NotificationDraft, Receipt, Unread
 from rtserver.store.notifications.removal import remove_dependents
 from rtserver.store.notifications.rows import alive, note_columns, note_of, unread
+from rtserver.store.notifications.unread_counts import count_of
 from rtserver.store.schema.notifications import deliveries, inboxes, notifications
 
 MAX_PAGE = 10_000
-MAX_TYPES = 100
 
 _Page = tuple[list[Notification], bool]
 _Delivered = list[Delivered]
@@ -129,12 +129,12 @@ class Notifications:
             mine = sa.and_(mine, notifications.c.seq <= up_to)
         async with self._db.reading() as connection:  # often nothing is to be marked, and no lock is needed
             if (await connection.execute(sa.select(notifications.c.id).where(mine).limit(1))).first() is None:
-                return [], await _unread(connection, user)
+                return [], await count_of(connection, user)
         async with self._db.transaction() as connection:
             await lock_inboxes(connection, [user])
             marking = sa.update(notifications).where(mine, _among(connection, ids)).values(values)
             changed = (await connection.execute(marking.returning(notifications.c.id))).scalars()
-            return sorted(changed), await _unread(connection, user)
+            return sorted(changed), await count_of(connection, user)
 
     async def delete(self, user: str, ids: _Ids) -> tuple[int, Unread]:
         """Delete notifications; returns how many existed, and what is still unread."""
@@ -146,12 +146,12 @@ class Notifications:
             done = await connection.execute(sa.delete(notifications).where(mine).returning(notifications.c.id))
             removed = list(done.scalars())
             await remove_dependents(connection, removed)
-            return len(removed), await _unread(connection, user)
+            return len(removed), await count_of(connection, user)
 
     async def counts(self, user: str) -> Unread:
-        """Unread counts, also of the `MAX_TYPES` most frequent types."""
+        """Unread counts, also of the most frequent types."""
         async with self._db.reading() as connection:
-            return await _unread(connection, user)
+            return await count_of(connection, user)
 
     async def unread(self, user: str) -> int:
         """How many of the user's notifications are unread."""
@@ -162,7 +162,7 @@ class Notifications:
         async with self._db.reading() as connection:
             known = sa.select(inboxes.c.last_seq).where(inboxes.c.user_id == checked_key(user))
             if (await connection.execute(known)).first() is not None:
-                return await _unread(connection, user)
+                return await count_of(connection, user)
         async with self._db.transaction() as connection:
             await lock_inboxes(connection, [user])
         return Unread()
@@ -192,12 +192,3 @@ def _page(
 
 def _among(connection: AsyncConnection, ids: _Ids | None) -> sa.ColumnElement[bool]:
     return sa.true() if ids is None else among(connection, notifications.c.id, map(checked_key, ids))
-
-
-async def _unread(connection: AsyncConnection, user: str) -> Unread:
-    unseen = sa.func.sum(sa.case((notifications.c.seen, 0), else_=1))
-    mine = sa.and_(notifications.c.user_id == checked_key(user), unread(), alive(now_ms()))
-    query = sa.select(notifications.c.type, sa.func.count(), unseen).where(mine).group_by(notifications.c.type)
-    rows = sorted(await connection.execute(query), key=lambda row: (-row[1], row[0]))
-    types = {type_: int(count) for type_, count, _ in rows[:MAX_TYPES]}
-    return Unread(sum(row[1] for row in rows), sum(int(row[2]) for row in rows), types)

@@ -5,6 +5,7 @@ Knows nothing of tables or events.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from msgspec import Struct
@@ -70,6 +71,11 @@ class Delivered(NamedTuple):
         """Whether it is pushed to the user's devices."""
         return self.new and not self.late and not self.notification.muted
 
+    @property
+    def repeated(self) -> bool:
+        """Whether its key was known, and the user has not read it."""
+        return not self.new and not self.notification.read and not self.notification.muted
+
 
 class Unread(Struct, frozen=True, rename="camel"):
     """Numbers of notifications: unread, unread and unseen, unread by type."""
@@ -92,6 +98,10 @@ class Preferences(Struct, frozen=True, rename="camel"):
     muted_types: tuple[str, ...] = ()
     muted_rooms: tuple[str, ...] = ()
     quiet_hours: QuietHours | None = None
+
+    def quiet_at(self, moment: datetime) -> bool:
+        """Whether the moment, in UTC, is in the quiet hours."""
+        return self.quiet_hours is not None and self.quiet_hours.until(moment) is not None
 
     def mutes(self, draft: NotificationDraft) -> bool:
         """Whether the type or the room of the draft is muted."""

@@ -1,8 +1,8 @@
 """Removal of notifications, with the rows that belong to them, inside the caller's transaction.
 
 1. Receipts and grouped keys go with their notification in every case.
-2. Webhooks go too where the content must not leave any more (a deleted message, an erased user). Elsewhere they stay,
-   and the dispatcher finds out that they are stale.
+2. Webhooks go too where the content must not leave any more (a deleted message, an erased user). Elsewhere those that
+   wait stay, and the dispatcher finds out that they are stale; failed ones, which nobody sends any more, go.
 3. The caller holds the locks of the inboxes, except for `remove_mentions`, which takes them itself.
 """
 
@@ -19,8 +19,10 @@ from rtserver.store.schema.notifications import deliveries, grouped_keys, notifi
 
 
 async def remove_dependents(connection: AsyncConnection, ids: Sequence[str]) -> None:
-    """Delete the receipts and the grouped keys of these notifications, but not their webhooks (rule 2)."""
+    """Delete the receipts, the grouped keys and the failed webhooks of these notifications (rule 2)."""
     if ids:
+        failed = sa.and_(among(connection, webhooks.c.notification_id, ids), webhooks.c.failed_at.is_not(None))
+        await connection.execute(sa.delete(webhooks).where(failed))
         for table in (deliveries, grouped_keys):
             await connection.execute(sa.delete(table).where(among(connection, table.c.notification_id, ids)))
 

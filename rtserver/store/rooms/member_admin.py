@@ -12,7 +12,8 @@ from rtserver.store.db.column_types import checked_key
 from rtserver.store.db.database import Database
 from rtserver.store.db.dialects import among, insert_into
 from rtserver.store.messages.records import Member
-from rtserver.store.schema import members, rooms
+from rtserver.store.rooms.room_settings import lock_or_make_room
+from rtserver.store.schema import members
 
 
 class MemberAdmin:
@@ -30,8 +31,7 @@ class MemberAdmin:
             for id_, member in sorted(unique.items())  # sorted, so that two calls cannot deadlock
         ]
         async with self._db.transaction() as connection:
-            row = {"room": checked_key(room), "last_seq": 0, "active_at": now}
-            await connection.execute(insert_into(connection, rooms).values(row).on_conflict_do_nothing())
+            await lock_or_make_room(connection, checked_key(room), now)
             adding = insert_into(connection, members).values(rows).on_conflict_do_nothing()
             new = sorted((await connection.execute(adding.returning(members.c.user_id))).scalars())
             await record(connection, [AuditEntry(by, "member.add", room, user) for user in new])

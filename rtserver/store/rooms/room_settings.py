@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from msgspec import Struct
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rtserver.clock import now_ms
 from rtserver.store.audit import AuditEntry, record
@@ -56,17 +57,24 @@ class RoomSettingsStore:
         Returns the new settings and the names of the fields that changed.
         """
         async with self._db.transaction() as connection:
-            row = {"room": checked_key(room), "last_seq": 0, "active_at": now_ms()}
-            await connection.execute(insert_into(connection, rooms).values(row).on_conflict_do_nothing())
-            locked = _selected(room).with_for_update(key_share=True)
-            before = RoomSettings(*(await connection.execute(locked)).one())
+            known = (await connection.execute(_selected(room))).first() is not None
+            await lock_or_make_room(connection, checked_key(room), now_ms())
+            before = RoomSettings(*(await connection.execute(_selected(room))).one())
             changed = {name: value for name, value in changes.items() if getattr(before, name) != value}
+            if changed or not known:  # a room that was made on purpose is named in the audit
+                await record(connection, [AuditEntry(by, "room.configure", room, details=changed)])
             if not changed:
                 return before, []
             await connection.execute(sa.update(rooms).where(rooms.c.room == room).values(changed))
-            await record(connection, [AuditEntry(by, "room.configure", room, details=changed)])
             after = RoomSettings(*(await connection.execute(_selected(room))).one())
         return after, list(changed)
+
+
+async def lock_or_make_room(connection: AsyncConnection, room: str, now: int) -> None:
+    """Lock the row of a room, which is made where there is none. `now`: milliseconds."""
+    making = insert_into(connection, rooms).values({"room": room, "last_seq": 0, "active_at": now})
+    locking = making.on_conflict_do_update(index_elements=[rooms.c.room], set_={"last_seq": rooms.c.last_seq})
+    await connection.execute(locking)
 
 
 def _selected(room: str) -> sa.Select[Any]:

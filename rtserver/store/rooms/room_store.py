@@ -5,16 +5,19 @@ Membership lasts until `leave`; it is independent of connections.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rtserver.clock import now_ms
+from rtserver.errors import Conflict
 from rtserver.store.db.column_types import checked_key
 from rtserver.store.db.database import Database
 from rtserver.store.db.dialects import insert_into, matches
+from rtserver.store.db.user_queue import UserQueue
 from rtserver.store.messages.records import Member, ReadState, RoomSummary
+from rtserver.store.rooms.abandoned import remove_abandoned
 from rtserver.store.rooms.unread import read_states_of, summaries_of, unread_in
 from rtserver.store.schema import members, rooms
 
@@ -23,18 +26,28 @@ MAX_ROOMS = 10_000
 MAX_MEMBERS = 1000
 """Bounds of one query, for users in many rooms and rooms with many members: memberships read by `neighbours`, rooms
 returned by `rooms_of`, members listed."""
+LISTS_AT_ONCE, LISTS_WAITING, LISTS_SECONDS = 3, 100, 10.0
+"""The longest reads, `neighbours`, `summaries` and `unread`, leave connections to the others: how many run at once, of
+each user one, how many of a user may wait, and how long."""
 
 
 class Rooms:
-    """All methods raise `Unavailable`."""
+    """All methods raise `Unavailable`; `neighbours`, `summaries` and `unread` also `RateLimited`."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
+        self._lists = UserQueue(concurrent=LISTS_AT_ONCE, waiting=LISTS_WAITING, seconds=LISTS_SECONDS)
 
     async def join(self, room: str, member: Member) -> bool:
         """Make `member` a member and create the room if needed; True for a new member. Updates the member's name."""
         if await self._name(room, member.id) == member.name:
             return False  # returning clients join again often: they need no commit
+        try:
+            return await self._join(room, member)
+        except Conflict:  # the room was abandoned, and is removed at this moment: make it anew
+            return await self._join(room, member)
+
+    async def _join(self, room: str, member: Member) -> bool:
         async with self._db.transaction() as connection:
             await _make_room(connection, room)
             joined = await _add_member(connection, room, member)
@@ -43,11 +56,12 @@ class Rooms:
         return joined
 
     async def leave(self, room: str, user: str) -> bool:
-        """End the membership; False where there was none."""
+        """End the membership; False where there was none. The last member takes a room that holds nothing along."""
         if not await self.is_member(room, user):
             return False
         async with self._db.transaction() as connection:
             done = await connection.execute(sa.delete(members).where(_is(room, user)))
+            await remove_abandoned(connection, [room])
         return done.rowcount > 0
 
     async def members(self, room: str, *, after: str = "", limit: int = MAX_MEMBERS) -> list[Member]:
@@ -76,28 +90,44 @@ class Rooms:
         """Whether `user` is a member of `room`."""
         return await self._name(room, user) is not None
 
+    async def have_common_room(self, one: str, other: str) -> bool:
+        """Whether both users are members of the same room."""
+        mine, theirs = members.alias("mine"), members.alias("theirs")
+        both = sa.and_(theirs.c.room == mine.c.room, theirs.c.user_id == checked_key(other))
+        query = sa.select(mine.c.room).join(theirs, both).where(mine.c.user_id == checked_key(one)).limit(1)
+        async with self._db.reading() as connection:
+            return (await connection.execute(query)).first() is not None
+
     async def rooms_of(self, user: str) -> list[str]:
         """The names of the rooms of `user`, sorted, at most `MAX_ROOMS`."""
         query = sa.select(members.c.room).where(members.c.user_id == user).limit(MAX_ROOMS)
         async with self._db.reading() as connection:
             return sorted((await connection.execute(query)).scalars())
 
-    async def neighbours(self, user: str) -> list[str]:
-        """The users that share a room with `user`, `user` included; from at most `MAX_NEIGHBOURSHIPS` memberships."""
+    async def neighbours(self, user: str, readable: Callable[[str | None], bool] = lambda policy: True) -> list[str]:
+        """The users that share a room with `user`, `user` included; from at most `MAX_NEIGHBOURSHIPS` memberships.
+
+        Only in rooms whose own policy is `readable`.
+        """
         mine, theirs = members.alias("mine"), members.alias("theirs")
+        own = sa.select(rooms.c.policy).join(mine, mine.c.room == rooms.c.room).where(mine.c.user_id == user).distinct()
         shared = sa.select(theirs.c.user_id).select_from(mine).join(theirs, theirs.c.room == mine.c.room)
-        found = shared.where(mine.c.user_id == user).limit(MAX_NEIGHBOURSHIPS).subquery()
-        async with self._db.reading() as connection:
+        async with self._lists.turn(user), self._db.reading() as connection:
+            policies = list((await connection.execute(own)).scalars())
+            hidden = [policy for policy in policies if not readable(policy)]
+            if hidden:
+                shared = shared.join(rooms, rooms.c.room == mine.c.room).where(_has_another_policy(hidden))
+            found = shared.where(mine.c.user_id == user).limit(MAX_NEIGHBOURSHIPS).subquery()
             return sorted((await connection.execute(sa.select(found.c.user_id).distinct())).scalars())
 
     async def summaries(self, user: str, cursor: str | None = None) -> tuple[list[RoomSummary], str | None]:
         """A page of the rooms of `user`, latest activity first, and the cursor of the next page."""
-        async with self._db.reading() as connection:
+        async with self._lists.turn(user), self._db.reading() as connection:
             return await summaries_of(connection, user, cursor)
 
     async def unread(self, user: str) -> list[ReadState]:
         """The read state of `user` in the rooms of a page of `summaries`, without anything else."""
-        async with self._db.reading() as connection:
+        async with self._lists.turn(user), self._db.reading() as connection:
             return await unread_in(connection, user)
 
     async def read_states(self, user: str, names: Sequence[str]) -> dict[str, ReadState]:
@@ -110,6 +140,11 @@ class Rooms:
         async with self._db.reading() as connection:
             name: str | None = (await connection.execute(query)).scalar()
         return name
+
+
+def _has_another_policy(hidden: Sequence[str | None]) -> sa.ColumnElement[bool]:
+    policy = sa.func.coalesce(rooms.c.policy, "")  # no policy is empty
+    return policy.not_in([each or "" for each in hidden])
 
 
 def _is(room: str, user: str) -> sa.ColumnElement[bool]:

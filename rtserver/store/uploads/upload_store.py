@@ -18,7 +18,7 @@ from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from rtserver.clock import iso, now_ms
-from rtserver.errors import EventError, TooLarge
+from rtserver.errors import EventError, TooLarge, Unavailable
 from rtserver.store.db.column_types import checked_key, checked_text
 from rtserver.store.db.database import Database
 from rtserver.store.db.dialects import among
@@ -69,6 +69,8 @@ class Uploads:
         self._write_probe = WriteProbe(storage.probe)
         self._orphans: set[str] = set()
         """The orphans found by the last sweep."""
+        self._saving: dict[str, str] = {}
+        """The owners of the files that are being saved, by key."""
 
     async def check(self) -> None:
         """Raise `Unavailable` unless files can be saved."""
@@ -78,6 +80,18 @@ class Uploads:
         """Save a file. Raises `TooLarge` beyond the quota, `Unavailable` when it could not be saved."""
         checked_text(name)
         key = new_key()
+        self._saving[key] = owner
+        try:
+            return await self._save(key, owner, name, type_, chunks)
+        finally:
+            self._saving.pop(key, None)
+
+    def abandon(self, owner: str) -> None:
+        """Let no file be kept that is being saved for this user on this server: the user is being erased."""
+        for key in [key for key, known in self._saving.items() if known == owner]:
+            del self._saving[key]
+
+    async def _save(self, key: str, owner: str, name: str, type_: str, chunks: AsyncIterator[bytes]) -> Upload:
         if owner and any(self._quota):
             with self._receiving(owner) as file:
                 async with self._db.reading() as connection:
@@ -98,6 +112,8 @@ class Uploads:
                     files, used = await _held(connection, owner)
                     self._check_quota(files + 1, used + size)
                 await connection.execute(sa.insert(uploads).values(row))
+                if key not in self._saving:
+                    raise Unavailable("The user has been erased meanwhile")
         except EventError:
             await self._storage.delete(key)
             raise

@@ -61,7 +61,7 @@ async def test_every_answer_of_a_cluster_of_unknown_size_is_partial(pair: Any, a
     assert sockets.partial is rooms.partial is values.partial is acks.partial is again.partial is True
     refused = [line for line in logs if line["event"] == "redis_refuses"]
     assert {line["command"] for line in refused} <= {"PUBSUB", "PUBSUB NUMSUB", "PUBSUB SHARDNUMSUB"}
-    assert len(refused) == 1
+    assert 1 <= len(refused) <= 2, "each server says so once: it counts its peers with every heartbeat"
     assert "partial" in refused[0]["reason"]
     assert "@pubsub" in refused[0]["reason"]
     assert sum(line["event"] == "cluster_answer_partial" for line in logs) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import itertools
 import json
 import re
 import socket
@@ -13,6 +14,7 @@ import aiohttp
 import pytest
 
 from rtserver.engine.session.prepared_message import PreparedMessage
+from rtserver.engine.transports.polling_rules import MAX_MESSAGES
 from tests.engine.conftest import POLLING, eventually
 from tests.engine.wire import Wire, request
 
@@ -159,6 +161,43 @@ async def test_a_post_of_very_many_packets_is_delivered_completely(serve, connec
     answer = await wire.ask(post(query, "\x1e".join(f"4{number}" for number in range(MANY))))
     assert (answer.status, answer.text, answer.headers["content-type"]) == (200, "ok", "text/html")
     assert recorder.messages == [str(number) for number in range(MANY)]
+
+
+@pytest.mark.parametrize("padding", [0, 100_000], ids=["small", "large"])
+async def test_a_post_of_very_many_packets_leaves_time_for_others(serve, connect, padding):
+    served = await serve()
+    query, recorder = await served.poll_session()
+    wire = await connect(served, query)
+    loop, turns = asyncio.get_running_loop(), [0]
+
+    def turn():
+        turns.append(len(recorder.messages))
+        if turns[-1] < MANY - 1:
+            loop.call_soon(turn)
+
+    recorder.receive = recorder.messages.append
+    loop.call_soon(turn)
+    body = "\x1e".join((f"4{'x' * padding}", *("4" for _ in range(MANY - 1))))
+    assert (await wire.ask(post(query, body))).text == "ok"
+    assert len(recorder.messages) == MANY
+    assert max(later - earlier for earlier, later in itertools.pairwise(turns)) <= MAX_MESSAGES
+
+
+async def test_a_session_that_ends_between_two_parts_of_a_post_receives_no_more(serve, connect):
+    served = await serve()
+    query, recorder = await served.poll_session()
+    wire = await connect(served, query)
+
+    def receive(message):
+        recorder.messages.append(message)
+        if len(recorder.messages) == MAX_MESSAGES:
+            asyncio.get_running_loop().call_soon(recorder.session.abort, "gone")
+
+    recorder.receive = receive
+    await wire.send(post(query, "\x1e".join("4" for _ in range(MANY))))
+    assert await recorder.closed() == "gone"
+    await eventually(lambda: not served.traces)
+    assert len(recorder.messages) <= 2 * MAX_MESSAGES
 
 
 @pytest.mark.parametrize("size", [100, 65_535, 65_537, 300_000, 999_999])

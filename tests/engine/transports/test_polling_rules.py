@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
+from urllib.parse import quote_plus, unquote_plus
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rtserver.engine.session.interfaces import Reason
 from rtserver.engine.transports import polling_rules
+from rtserver.engine.transports.polling_rules import MAX_BYTES, MAX_MESSAGES
 from rtserver.protocol.engineio_packets import PayloadError
 
 
@@ -93,6 +98,44 @@ def test_a_pause_by_the_last_packet_delays_the_answer() -> None:
     assert not polling_rules.deliver(it, packets)
     it.paused = False
     assert polling_rules.deliver(it, packets)
+
+
+@pytest.mark.parametrize(
+    ("packets", "parts"),
+    [
+        ([("4", "a")] * (MAX_MESSAGES - 1), []),
+        ([("4", "a")] * (2 * MAX_MESSAGES + 1), [MAX_MESSAGES, 2 * MAX_MESSAGES]),
+        ([("4", "a" * MAX_BYTES), ("4", b"b" * MAX_BYTES), ("4", "c")], [1, 2]),
+    ],
+)
+def test_one_iteration_delivers_a_bounded_part(packets: list[Any], parts: list[int]) -> None:
+    it, rest, seen = session(), iter(packets), []
+    while not polling_rules.deliver(it, rest):
+        seen.append(len(it.received))
+    assert seen == parts
+    assert it.received == packets
+
+
+FORMS = st.text("ab%=+_ \\\n\r\té😀\0", max_size=30)
+
+
+@given(FORMS)
+def test_a_form_is_decoded_like_any_other(text: str) -> None:
+    body = f"d=4{quote_plus(text)}&e=1".encode()
+    expected = re.sub(r"(\\)?\\n", lambda match: "\\n" if match[1] else "\n", text)
+    assert polling_rules.decode(body, 4, 10, jsonp=True) == [("4", expected)]
+
+
+@pytest.mark.parametrize("form", [b"d=4=a_b=\n=", b"d=4%3D%5F=", b"d=4%C3%A9%ff", b"d=4a%2Bb+c", b"d=4%25%34%31"])
+def test_unusual_forms_are_decoded_as_by_a_browser(form: bytes) -> None:
+    expected = unquote_plus(form[2:].decode())[1:]
+    assert polling_rules.decode(form, 4, 10, jsonp=True) == [("4", expected)]
+
+
+@pytest.mark.parametrize("form", [b"d=4%", b"d=4%4", b"d=4%zz", b"d=4%\n", b"d=4%%41"])
+def test_a_form_with_half_an_escape_is_rejected(form: bytes) -> None:
+    with pytest.raises(PayloadError):
+        polling_rules.decode(form, 4, 10, jsonp=True)
 
 
 @pytest.mark.parametrize(

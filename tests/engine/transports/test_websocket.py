@@ -11,9 +11,10 @@ import socket
 import aiohttp
 import pytest
 
+from rtserver.engine.session.fair_queue import FairQueue
 from rtserver.engine.session.prepared_message import PreparedMessage
 from rtserver.engine.transports.websocket import MAX_MESSAGES, WebSocket
-from rtserver.protocol.frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT
+from rtserver.protocol.frames import BINARY, CLOSE, CONTINUATION, LARGE_BYTES, PING, PONG, TEXT
 from tests.engine.conftest import eventually
 from tests.engine.wire import Wire, client_frame, upgrade
 
@@ -311,6 +312,74 @@ def shares(monkeypatch):
 
     monkeypatch.setattr(WebSocket, "_deliver", lambda socket, coming: deliver(socket, counted(coming)))
     return shares
+
+
+LARGE = "4" + "x" * LARGE_BYTES
+
+
+async def test_large_messages_of_many_clients_have_an_iteration_each(serve):
+    served = await serve()
+    sockets = [await served.websocket() for _ in range(5)]
+    loop, turns, received = asyncio.get_running_loop(), [0], []
+
+    def turn():
+        turns[0] += 1
+        if len(received) < 30:
+            loop.call_soon(turn)
+
+    for number, (_, recorder) in enumerate(sockets):
+        recorder.receive = lambda message, number=number: received.append((turns[0], number, message))
+    loop.call_soon(turn)
+    for wire, _ in sockets:
+        wire.writer.write((client_frame(LARGE) + client_frame("4after")) * 3)
+    await eventually(lambda: len(received) == 30)
+    large = [turn for turn, _, message in received if message != "after"]
+    assert len(set(large)) == 15
+    for number in range(5):
+        assert [message for _, who, message in received if who == number] == [LARGE[1:], "after"] * 3
+
+
+async def test_what_follows_a_large_message_waits_behind_it(serve):
+    served = await serve()
+    wire, recorder = await served.websocket()
+    await wire.send(client_frame("4a") + client_frame(LARGE), client_frame("4b"), client_frame("4c"))
+    assert await recorder.received(4) == ["a", LARGE[1:], "b", "c"]
+
+
+@pytest.mark.parametrize("parts", [[LARGE_BYTES - 2], [30_000, 35_536], [1, LARGE_BYTES], [LARGE_BYTES, 1]])
+async def test_a_large_message_may_come_in_fragments_with_pings_between_them(serve, parts):
+    served = await serve()
+    wire, recorder = await served.websocket()
+    sent = client_frame("4", first=TEXT)
+    for size in parts:
+        sent += client_frame("x" * size, first=CONTINUATION) + client_frame(b"ping", opcode=PING)
+    await wire.send(sent + client_frame("end", first=0x80) + client_frame("4after"))
+    assert await recorder.received(2) == ["x" * sum(parts) + "end", "after"]
+    assert [await wire.receive() for _ in parts] == [(PONG, b"ping")] * len(parts)
+
+
+async def test_a_client_that_leaves_while_its_large_message_waits_takes_it_along(serve, monkeypatch):
+    served = await serve()
+    wire, recorder = await served.websocket()
+    waiting = []
+    monkeypatch.setattr(FairQueue, "put", lambda queue, work: waiting.append(work))
+    await wire.send(client_frame(LARGE) + client_frame("4after"))
+    await eventually(lambda: waiting)
+    assert recorder.messages == []
+    recorder.session.abort("gone")
+    waiting[0]()
+    assert recorder.messages == []
+    assert recorder.reasons == ["gone"]
+
+
+async def test_a_large_message_that_breaks_the_protocol_ends_the_session(serve):
+    served = await serve()
+    wire, recorder = await served.websocket()
+    await wire.send(client_frame(b"4" + b"x" * LARGE_BYTES + b"\xff", opcode=TEXT))
+    assert await recorder.closed() == "transport error"
+    other, recorder = await served.websocket()
+    await other.send(client_frame("9" + "x" * LARGE_BYTES))
+    assert await recorder.closed() == "parse error"
 
 
 async def test_pings_are_answered_in_order_over_several_iterations(serve, shares):

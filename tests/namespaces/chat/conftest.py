@@ -29,12 +29,14 @@ async def chat(tmp_path: Path) -> AsyncIterator[Chat]:
     database = Database(f"sqlite:///{tmp_path}/chat.db")
     await database.connect()
     await database.migrate()
-    messages = Messages(database)
+    messages, cursors = Messages(database), ReadCursors(database)
     await messages.start()
+    await cursors.start()
     yield Chat(
-        messages, Rooms(database), ReadCursors(database), MemoryPresence(), Search(database),
+        messages, Rooms(database), cursors, MemoryPresence(), Search(database),
         RoomSettingsStore(database), MemberAdmin(database),
     )  # fmt: skip
+    await cursors.stop()
     await messages.stop()
     await database.close()
 

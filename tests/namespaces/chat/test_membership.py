@@ -70,3 +70,43 @@ async def test_the_limit_of_rooms_may_be_above_the_default(chat: Chat, person: J
     eve = await person("eve")
     await chat.sockets_join(*map(str, range(1500)))
     assert (await eve.call("join", {"room": "board"}))["ok"]
+
+
+async def test_a_stranger_who_joins_while_a_room_is_closed_becomes_no_member(
+    chat: Chat, person: Join, gate: Gate
+) -> None:
+    eve = await person("eve")
+    joining = asyncio.create_task(eve.call("join", {"room": "board"}))
+    await gate.reached.wait()
+    await chat.room_admin.configure("board", {"policy": "members"}, "admin")
+    gate.open.set()
+    assert (await joining)["error"]["code"] == "forbidden"
+    assert await chat._rooms.members("board") == []
+    assert await chat.occupants("board") == []
+
+
+async def test_a_socket_is_in_a_room_only_from_the_last_check_on(
+    chat: Chat, person: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Removed between the check of the membership and the entry: at no moment is the socket in the room."""
+    eve = await person("eve")
+    await chat.room_admin.configure("board", {"policy": "members"}, "admin")
+    await chat.room_admin.add("board", [Member("eve", "Eve")], "admin")
+    reached, gate, is_member = asyncio.Event(), asyncio.Event(), Rooms.is_member
+    entered: list[str] = []
+
+    async def held(rooms: Rooms, room: str, user: str) -> bool:
+        found = await is_member(rooms, room, user)
+        reached.set()
+        await gate.wait()
+        entered.extend(name for client in chat.clients.values() for name in client.rooms if name == "board")
+        return found
+
+    monkeypatch.setattr(Rooms, "is_member", held)
+    joining = asyncio.create_task(eve.call("join", {"room": "board"}))
+    await reached.wait()
+    await chat.room_admin.remove("board", ["eve"], "admin")
+    gate.set()
+    assert (await joining)["error"]["code"] == "forbidden"
+    assert not entered
+    assert await chat.occupants("board") == []

@@ -153,3 +153,37 @@ async def test_hostile_settings_and_names_are_rejected(device: Device) -> None:
         for event in ("configure", "room"):
             assert await code(admin, event, {"room": room}) == "invalid_payload", (event, room)
     assert (await admin.call("room", {"room": "general"}))["room"] == before
+
+
+async def test_a_moderator_sees_the_rooms_that_the_moderator_may_join_and_an_admin_all(device: Device) -> None:
+    mod, admin = await device("mod", "/chat", ("moderator",)), await device("root", "/chat", ("admin",))
+    staff = await device("sue", "/chat", ("moderator", "staff"))
+    for room, policy in (("board", "members"), ("staff", "role:staff"), ("open", "open")):
+        await configured(admin, room, policy=policy, meta={"title": "secret"})
+    refused = {"board": "forbidden", "staff": "forbidden", "open": None}
+    for room, expected in refused.items():
+        assert await code(mod, "room", {"room": room}) == expected, room
+        for event in ("join", "history", "members", "configure"):
+            assert event == "join" or await code(mod, event, {"room": room}) is not None, (room, event)
+        assert await code(admin, "room", {"room": room}) is None
+    assert await code(staff, "room", {"room": "staff"}) is None
+    assert await code(staff, "room", {"room": "board"}) == "forbidden"
+    assert await code(mod, "configure", {"room": "board", "meta": None}) == "room_not_joined"
+
+
+async def test_after_the_loss_of_a_role_nothing_of_the_room_is_shown(device: Device) -> None:
+    alice, _ = await joined(device, "alice", "sue")
+    inbox, admin = await device("alice", "/notifications"), await device("root", "/chat", ("admin",))
+    staff = await device("sue", "/chat", ("staff",))
+    await configured(admin, "general", policy="role:staff")
+    await staff.call("join", {"room": "general"})
+    assert (await alice.call("online"))["online"] == []
+    assert (await staff.call("online"))["online"] == ["alice", "sue"]
+    await staff.call("message", {"room": "general", "text": "@alice the secret"})
+    [note] = await inbox.next("notification")
+    assert note["message"] == "Sue mentioned you"
+    assert "secret" not in str(note)
+    await staff.call("message", {"to": "alice", "text": "@alice the password"})
+    [note] = await inbox.next("notification")
+    assert note["message"] == "Sue: @alice the password"
+    assert (await alice.call("online"))["online"] == ["alice", "sue"], "they share a conversation"

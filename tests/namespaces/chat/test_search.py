@@ -1,7 +1,12 @@
 """Search in /chat."""
 
-from typing import Any
+import asyncio
+from typing import Any, cast
 
+from rtserver.namespaces.chat.namespace import Chat
+from rtserver.store.db.dialects import EXPENSIVE_CONNECTIONS
+from rtserver.store.messages.search import Search
+from tests.namespaces.chat.conftest import Join
 from tests.namespaces.chat.test_namespace import joined
 from tests.namespaces.conftest import Device
 from tests.support.js_client import JsClient
@@ -37,3 +42,31 @@ async def test_users_find_the_current_text_of_messages_they_may_read(device: Dev
     assert ([m["id"] for m in rest["messages"]], rest["next"]) == ([sent[0]["id"]], None)
     await bob.call("leave", {"room": "general"})
     assert await found(bob, "whale") == []
+
+
+async def test_searches_of_one_user_on_many_sockets_delay_nobody(chat: Chat, person: Join) -> None:
+    eve = [await person("eve") for _ in range(8)]
+    ann = await person("ann")
+    for client in (eve[0], ann):
+        await client.call("join", {"room": "general"})
+    await ann.call("message", {"room": "general", "text": "去北京"})
+    database, release = cast("Search", chat._search)._db, asyncio.Event()
+    busy = [
+        asyncio.create_task(database.read_expensive(lambda _: release.wait(), 60)) for _ in range(EXPENSIVE_CONNECTIONS)
+    ]
+    asked = {asyncio.create_task(client.call("search", {"query": "去北京" * 66, "room": "general"})) for client in eve}
+    refused: set[asyncio.Task[Any]] = set()
+    while len(refused) < 4:
+        done, _ = await asyncio.wait(asked - refused, return_when=asyncio.FIRST_COMPLETED)
+        refused |= done
+    for task in refused:
+        error = task.result()["error"]
+        assert (error["code"], error["retryAfter"]) == ("rate_limited", 1.0)
+    for _ in range(10):
+        assert len((await ann.call("history", {"room": "general"}))["messages"]) == 1
+        assert (await ann.call("message", {"to": "eve", "text": "hi"}))["ok"]
+    release.set()
+    await asyncio.gather(*busy)
+    for answer in await asyncio.gather(*(asked - refused)):
+        assert answer["ok"] or answer["error"]["code"] == "timeout"
+    assert await found(eve[0], "北京") == ["去北京"]

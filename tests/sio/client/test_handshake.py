@@ -6,8 +6,9 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 from multidict import CIMultiDict
 
+from rtserver.engine.http.responses import BAD_REQUEST, Refusal
 from rtserver.protocol import json
-from rtserver.sio.client.handshake import HandshakeReader
+from rtserver.sio.client.handshake import MAX_QUERY_FIELDS, HandshakeReader
 from tests.engine.wire import POLLING, Wire, request
 
 
@@ -104,3 +105,14 @@ async def test_headers_that_are_not_utf_8_can_be_sent_to_other_servers(serve):
     assert connection.handshake.headers["user-agent"] == "caf\xe9 \ufffd"
     json.dumps(connection.handshake.public())
     await wire.close()
+
+
+def test_a_query_of_very_many_fields_is_refused_as_it_would_be_kept():
+    def with_fields(count):
+        query = "&".join(f"field{at}=1" for at in range(count))
+        return make_mocked_request("GET", f"/socket.io/?{query}", transport=Transport("10.0.0.1"))
+
+    assert len(HandshakeReader().read(with_fields(MAX_QUERY_FIELDS)).query) == MAX_QUERY_FIELDS
+    with pytest.raises(Refusal) as caught:
+        HandshakeReader().read(with_fields(MAX_QUERY_FIELDS + 1))
+    assert caught.value.code == BAD_REQUEST

@@ -8,6 +8,7 @@ import json
 import re
 
 import aiohttp
+import msgpack
 import pytest
 
 from rtserver.protocol.packets import RESERVED_EVENTS
@@ -99,6 +100,49 @@ async def test_a_packet_that_breaks_the_protocol_closes_the_connection(served, r
     await eventually(lambda: len(served.server.connections) == 1)
     assert await bystander.call("/", "echo", 1) == [1]
     assert seen(served) == ["on_connect", "on_connect", "on_disconnect parse error", "echo"]
+
+
+BAD_JSON = "[" * 50_000
+UNWANTED = ["2{ns}" + BAD_JSON, "2{ns}7" + BAD_JSON, "3{ns}7" + BAD_JSON, "51-{ns}" + BAD_JSON, "61-{ns}7" + BAD_JSON]
+
+
+@pytest.mark.parametrize("packet", UNWANTED, ids=lambda packet: packet[:7])
+async def test_a_payload_for_a_namespace_that_is_not_joined_is_not_parsed(served, raw, packet, monkeypatch):
+    client = await raw(served.url)
+    await client.connect()
+    monkeypatch.delattr("rtserver.protocol.packets.json")
+    await client.send(packet.format(ns="/other,"))
+    assert await client.closed() == []
+
+
+@pytest.mark.parametrize("packet", UNWANTED, ids=lambda packet: packet[:7])
+async def test_a_payload_for_a_namespace_that_was_left_is_neither_parsed_nor_missed(served, raw, packet):
+    """It was under way when the client left. Its attachments follow it."""
+    client = await raw(served.url)
+    await client.connect()
+    await client.connect("/other")
+    await client.send("1/other,", packet.format(ns="/other,"))
+    if packet[0] in "56":
+        await client.send(b"attachment")
+    assert await client.call("/", "echo", 1) == [1]
+
+
+@pytest.mark.parametrize("kind", [2, 3])
+async def test_the_msgpack_parser_decodes_no_payload_that_nobody_wants(serve, raw, kind):
+    served = await serve(Open(), Other(), serializer="msgpack")
+
+    def packet(type: int, nsp: str) -> bytes:
+        head = msgpack.packb({"type": type, "nsp": nsp, "id": 1})
+        return b"\x84" + head[1:] + b"\xa4data\x92\xa1a\xd4\x05\0"  # an extension that is not allowed
+
+    left, stranger = await raw(served.url), await raw(served.url)
+    await left.send(msgpack.packb({"type": 0, "nsp": "/other"}))
+    assert msgpack.unpackb(await left.receive())["nsp"] == "/other"
+    await left.send(msgpack.packb({"type": 1, "nsp": "/other"}), packet(kind, "/other"))
+    await left.send(msgpack.packb({"type": 0, "nsp": "/"}))
+    assert msgpack.unpackb(await left.receive())["nsp"] == "/"
+    await stranger.send(packet(kind, "/other"))
+    assert await stranger.closed() == []
 
 
 GOES_ON = [

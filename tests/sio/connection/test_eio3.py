@@ -315,6 +315,7 @@ async def test_a_query_becomes_auth(served, wire, comma):
         "40/",
         "40/?x=1",
         "40/guarded?" + "a&" * 101,
+        "40/guarded?token=alice&x=" + "x" * 70_000,
         "40/" + "x" * 300,
         "42/guarded,[1]",
         "40/a,b",

@@ -220,3 +220,44 @@ async def test_the_official_client_leaves_while_its_event_is_handled(serve, js, 
     assert watcher.story[1] in ("on_disconnect client disconnect", "on_disconnect transport close")
     assert watcher.story[2:] == ["watched", (1, False)]
     await served.deserted()
+
+
+EXPULSIONS = {
+    "the API of python-socketio": lambda served, client: served.server.disconnect(client.id),
+    "the client": lambda served, client: client.disconnect(),
+    "the connection": lambda served, client: client.disconnect(close=True),
+    "its room": lambda served, client: served.server.of("/").in_(client.id).disconnect_sockets(),
+    "its room and connection": lambda served, client: served.server.of("/").in_(client.id).disconnect_sockets(True),
+}
+
+
+@pytest.mark.parametrize("way", EXPULSIONS)
+async def test_events_that_wait_are_dropped_when_the_server_disconnects_the_client(serve, raw, way):
+    served = await serve(watcher := Watcher())
+    client = await raw(served.url)
+    sid = await client.connect()
+    await client.send('21["watch"]', *(f'2["note",{number}]' for number in range(95)))
+    [connection] = served.server.connections.values()
+    await eventually(lambda: connection.backlog.events == 95)
+    await EXPULSIONS[way](served, served.server.find(sid))
+    await eventually(lambda: "watched" in watcher.story)
+    await eventually(lambda: connection.backlog.events == 0)
+    assert connection.backlog.size == 0
+    assert watcher.story == ["watch", "on_disconnect server disconnect", "watched"]
+    await client.close()
+    await served.deserted()
+
+
+async def test_a_client_that_the_server_disconnected_can_join_again_and_is_heard(serve, raw):
+    served = await serve(watcher := Watcher())
+    client = await raw(served.url)
+    sid = await client.connect()
+    await client.send('2["watch"]', '2["note",1]')
+    await eventually(lambda: watcher.story)
+    await served.server.find(sid).disconnect()
+    assert await client.receive() == "1"
+    await client.connect()
+    assert await client.call("/", "note", 2) == []
+    assert watcher.story[-1] == (2, True)
+    await client.close()
+    await served.deserted()

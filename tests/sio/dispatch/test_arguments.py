@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rtserver.errors import InvalidPayload
+from rtserver.protocol.number_keys import MAX_KEYS
 from rtserver.sio.dispatch.arguments import Arguments
 from tests.protocol.test_packets import WITH_BYTES
 
@@ -188,3 +189,27 @@ def asks_the_impossible(self, client, value: set[int] | list[int]): ...
 def test_a_handler_that_could_never_be_called_fails_at_definition(handler):
     with pytest.raises(TypeError, match=handler.__name__):
         Arguments(handler, 2)
+
+
+class Seats(msgspec.Struct):
+    free: set[int] = set()
+
+
+@pytest.mark.parametrize(
+    ("kind", "wrapped"),
+    [
+        (set[int], list),
+        (dict[int, int], lambda numbers: {f"{number}": 0 for number in numbers}),
+        (Seats, lambda numbers: {"free": list(numbers)}),
+        (list[set[int]], lambda numbers: [[number] for number in numbers]),
+    ],
+)
+def test_keys_that_a_client_could_make_collide_are_bounded(kind, wrapped):
+    def handler(client, value: kind, rest: str = ""): ...
+
+    arguments = Arguments(handler, 1)
+    assert arguments.convert([wrapped(range(MAX_KEYS))])
+    with pytest.raises(InvalidPayload, match="Argument 1: more than 4096 numbers as keys"):
+        arguments.convert([wrapped(range(MAX_KEYS + 1))])
+    with pytest.raises(InvalidPayload):
+        arguments.convert([])

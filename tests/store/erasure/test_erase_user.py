@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from rtserver.errors import InvalidPayload
 from rtserver.identity import API_KEY
 from rtserver.store.db.database import Database
-from rtserver.store.erasure.erase_user import BATCH, EraseUser, Step
+from rtserver.store.erasure.erase_user import BATCH, BATCH_TEXT, EraseUser, Step
 from rtserver.store.messages.changes import Delete, Edit, React
 from rtserver.store.messages.message_store import Messages
 from rtserver.store.messages.records import Author, Draft, Member, NotificationDraft
@@ -119,6 +119,31 @@ async def test_two_servers_can_erase_many_messages_in_batches(
         assert {message.from_ for message in page} == {BOB, Author("", "")}
         revs = [message.rev for message in page if message.rev is not None]
         assert len(set(revs)) == len(revs)
+
+
+async def test_a_batch_of_long_messages_is_small(db: Database, messages: Messages, rooms: Rooms) -> None:
+    """Writers wait for its transaction, which takes the longer the more text there is."""
+    half = "x" * (BATCH_TEXT // 2)
+    await rooms.join("dm:eve-4711:zoe", Member(EVE.id, EVE.name))
+    for room in ("lobby", "dm:eve-4711:zoe"):
+        for text in (half, half, half * 3, "short", "short"):
+            await say(messages, EVE, text, room)
+    steps = await forgotten(EraseUser(db))
+    assert [step.rows for step in steps if step.kind == "messages"] == [2, 1, 2, 2, 1, 2]
+
+
+async def test_a_step_goes_on_where_the_last_one_found_rows(db: Database, messages: Messages) -> None:
+    await say(messages, EVE, "x" * BATCH_TEXT)
+    await say(messages, EVE, "x" * BATCH_TEXT)
+    store, number, kinds = EraseUser(db), 0, []
+    while step := await store.step(EVE.id, number):
+        kinds.append(step.kind)
+        number = step.number
+    assert kinds == ["messages", "messages"]
+    await say(messages, EVE, "a late one")
+    late = await store.step(EVE.id, 8)
+    assert late is not None
+    assert (late.kind, late.number) == ("messages", number)
 
 
 async def test_a_returning_user_starts_anew(db: Database, messages: Messages, rooms: Rooms) -> None:

@@ -10,7 +10,7 @@ from rtserver.store.db.database import Database
 from rtserver.store.messages.changes import React
 from rtserver.store.messages.message_store import Messages
 from rtserver.store.messages.records import Author, Draft, Member
-from rtserver.store.messages.retention import BATCH, Retention
+from rtserver.store.messages.retention import BATCH, BATCH_TEXT, Retention
 from rtserver.store.rooms.read_cursors import ReadCursors
 from rtserver.store.rooms.room_settings import RoomSettingsStore
 from rtserver.store.rooms.room_store import Rooms
@@ -97,7 +97,7 @@ async def test_removed_messages_are_not_unread(
     await swept(Retention(db))
     [summary], _ = await rooms.summaries("bob")
     assert summary.unread == 3
-    assert await receipts.mark_read("lobby", "bob", 2) == 2
+    assert await receipts.mark_read("lobby", "bob", 2) == (2, True)
     [summary], _ = await rooms.summaries("bob")
     assert summary.unread == 3
 
@@ -123,3 +123,15 @@ async def test_two_servers_together_remove_exactly_the_expired_messages(
     for kept in left:
         assert len(kept) == 5
         assert kept == list(range(kept[0], kept[0] + 5))
+
+
+async def test_a_batch_of_long_messages_is_small(db: Database, messages: Messages) -> None:
+    """Writers wait for its transaction, which takes the longer the more text there is."""
+    half = "x" * (BATCH_TEXT // 2)
+    for text in (half, half, half, half * 3, half):
+        await messages.append(Draft("lobby", ANN, text))
+    await said(messages, 5)
+    await RoomSettingsStore(db).change("lobby", {"keep_count": 1}, "x")
+    retention = Retention(db)
+    assert [await retention.sweep() for _ in range(5)] == [2, 1, 1, 5, 0]
+    assert await seqs(messages) == [10]

@@ -1,17 +1,20 @@
 """Memberships and the list of rooms; on both databases."""
 
 import asyncio
+from collections import Counter
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from rtserver.answer_size import ANSWER_BYTES, size_of
 from rtserver.clock import now_ms
-from rtserver.errors import InvalidPayload
+from rtserver.errors import InvalidPayload, RateLimited
 from rtserver.store.db.database import Database
 from rtserver.store.messages.message_store import Messages
 from rtserver.store.messages.records import Author, Draft, Member
 from rtserver.store.rooms.read_cursors import ReadCursors
-from rtserver.store.rooms.room_store import Rooms
+from rtserver.store.rooms.room_store import LISTS_AT_ONCE, LISTS_WAITING, Rooms
 
 ANN, BOB = Member("ann", "Ann"), Member("bob", "Bob")
 
@@ -203,3 +206,34 @@ async def test_an_invalid_display_name_is_rejected(rooms: Rooms) -> None:
     with pytest.raises(InvalidPayload):
         await rooms.join("lobby", Member("ann", "A\0nn"))
     assert await rooms.members("lobby") == []
+
+
+async def test_long_lists_of_one_user_are_read_one_at_a_time_and_leave_connections_to_others(
+    db: Database, rooms: Rooms
+) -> None:
+    for number in range(20):
+        await rooms.join(f"room-{number}", ANN)
+    running: Counter[bool] = Counter()
+    most: Counter[bool] = Counter()
+
+    def began(*args: Any) -> None:
+        running["LIMIT" in args[2]] += 1
+        most.update({key: count - most[key] for key, count in running.items() if count > most[key]})
+
+    def ended(*args: Any) -> None:
+        running["LIMIT" in args[2]] -= 1
+
+    engine = db._engines.reader.sync_engine
+    sa.event.listen(engine, "before_cursor_execute", began)
+    sa.event.listen(engine, "after_cursor_execute", ended)
+    reads = [rooms.summaries("ann") for _ in range(10)]
+    assert {len(found) for found, _ in await asyncio.gather(*reads)} == {20}
+    assert most == {True: 1}
+    everybody = [rooms.neighbours(f"user{number}") for number in range(20)]
+    await asyncio.gather(*everybody, *(rooms.is_member("room-1", "ann") for _ in range(20)))
+    assert 1 <= most[True] <= LISTS_AT_ONCE
+    sa.event.remove(engine, "before_cursor_execute", began)
+    sa.event.remove(engine, "after_cursor_execute", ended)
+    too_many = [rooms.summaries("ann") for _ in range(LISTS_WAITING + 5)]
+    answers = await asyncio.gather(*too_many, return_exceptions=True)
+    assert [type(answer) for answer in answers].count(RateLimited) == 4

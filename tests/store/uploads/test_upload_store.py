@@ -199,3 +199,24 @@ async def test_an_unwritable_folder_is_unavailable(db: Database, tmp_path: Path)
 async def test_only_generated_keys_are_looked_up(folder: Path, key: str) -> None:
     with pytest.raises(NotFound):
         await anext(FolderStorage(folder).read(key, 0, 1))
+
+
+async def test_a_file_that_is_being_saved_is_not_kept_for_an_erased_user(uploads: Uploads, folder: Path) -> None:
+    begun, gate = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"first"
+        begun.set()
+        await gate.wait()
+        yield b"second"
+
+    saving = asyncio.create_task(uploads.save("eve", "a", "text/plain", slow()))
+    await begun.wait()
+    other = await uploads.save("bob", "b", "text/plain", pieces(b"x"))
+    uploads.abandon("eve")
+    assert await uploads.erase("eve") == 0
+    gate.set()
+    with pytest.raises(Unavailable):
+        await saving
+    assert [file.name for file in files(folder)] == [other.id]
+    assert await uploads.save("eve", "a", "text/plain", pieces(b"as a new user"))
