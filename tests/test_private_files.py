@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rtserver import private_files
-from rtserver.config.dev_secret import dev_secret
+from rtserver.config.dev_secret import dev_secret, keep_link
 from rtserver.store.db.database import Database
 from rtserver.store.uploads.file_storage import FolderStorage
 from rtserver.store.uploads.upload_store import Uploads
@@ -83,6 +83,14 @@ async def test_a_migration_alone_creates_a_private_file(tmp_path: Path) -> None:
     private_files.make_folder(folder := tmp_path / "var")
     await Database(f"sqlite:///{folder}/rtserver.db").migrate()
     assert open_to_others(folder) == {}
+
+
+def test_the_link_with_the_key_of_the_demo_pages_is_private(tmp_path: Path) -> None:
+    kept = keep_link(tmp_path / "missing" / "var", "http://127.0.0.1:8000/#key=k")
+    assert kept is not None
+    assert kept.read_text() == "http://127.0.0.1:8000/#key=k\n"
+    assert open_to_others(tmp_path / "missing") == {}
+    assert [path.name for path in kept.parent.iterdir()] == [kept.name], "no draft is left"
 
 
 def test_folders_above_are_made_private_and_existing_ones_stay(tmp_path: Path) -> None:

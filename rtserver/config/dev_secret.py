@@ -11,6 +11,8 @@ import os
 import secrets
 import tempfile
 from base64 import urlsafe_b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rtserver import private_files
@@ -61,11 +63,8 @@ def keep_link(folder: Path, link: str) -> Path | None:
     """Write the link to the demo pages, with their key, to a file of this user alone; None where that fails."""
     path = folder.absolute() / LINK_NAME
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, draft = tempfile.mkstemp(dir=path.parent, prefix=LINK_NAME + ".")  # mode 0600
-        with os.fdopen(handle, "w") as file:
-            file.write(link + "\n")
-        os.replace(draft, path)
+        with _draft(path, link) as draft:
+            os.replace(draft, path)
     except OSError:
         return None
     return path
@@ -93,13 +92,18 @@ def _unusable(path: Path, error: OSError | UnicodeDecodeError) -> ConfigError:
 
 def _make(path: Path) -> None:
     """Create the file atomically: several instances may start at once, and the first one's secret is kept."""
+    with _draft(path, secrets.token_urlsafe(48)) as draft, suppress(FileExistsError):
+        os.link(draft, path)
+
+
+@contextmanager
+def _draft(path: Path, text: str) -> Iterator[str]:
+    """Write a file of this user alone, from which `path` is to be made; it is removed in the end."""
     private_files.make_folder(path.parent)
-    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=FILE_NAME + ".")  # mode 0600
+    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=path.name + ".")  # mode 0600
     try:
         with os.fdopen(handle, "w") as file:
-            file.write(secrets.token_urlsafe(48) + "\n")
-        os.link(draft, path)
-    except FileExistsError:
-        pass
+            file.write(text + "\n")
+        yield draft
     finally:
-        os.unlink(draft)
+        Path(draft).unlink(missing_ok=True)

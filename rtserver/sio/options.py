@@ -36,9 +36,9 @@ class ServerOptions:
     instance_id: str | None = None
     """A short name of this server, letters and digits; None for a random one."""
     event_rate: Rate | None = None
-    """The default rate limit of each event of each client, also written "50/s"; None = no limit."""
+    """The default rate limit of each event of each user, also written "50/s"; None = no limit."""
     trusted_proxies: Iterable[str] = ()
-    """Addresses or networks of the peers whose X-Forwarded-For is believed."""
+    """Addresses or networks of the peers whose X-Forwarded-… headers are believed."""
     limits: Limits = field(default_factory=Limits)
     """What clients may send, hold and use. Single limits can be given as arguments of their own."""
     identity_leeway: float = 0.0

@@ -36,10 +36,7 @@ AudienceOf = Callable[[str], tuple[str, ...]]
 
 
 class RoomDelivery:
-    """`audience_of(room)`: the namespace rooms of its clients; raises an `EventError` for a name that is none.
-
-    `check(rooms)` delivers what is missing in these rooms.
-    """
+    """`audience_of(room)`: the namespace rooms of its clients; raises an `EventError` for a name that is none."""
 
     def __init__(self, namespace: Namespace, audience_of: AudienceOf) -> None:
         self._namespace = namespace
@@ -54,7 +51,7 @@ class RoomDelivery:
         self._told_peers: set[str] = set()
         self._timer: asyncio.TimerHandle | None = None
         self.check: Callable[[Sequence[str], Sequence[str]], None] = lambda rooms, tell: None
-        """Called with rooms to check, and those of them whose last numbers the peers are told."""
+        """Delivers what is missing in these rooms; of some of them the peers are told the last numbers, too."""
         self.asked: Callable[[], None] = lambda: None
         """Called when another instance has lost publishes: everything is to be compared."""
 

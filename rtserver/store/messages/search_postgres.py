@@ -60,7 +60,7 @@ async def find_postgres(
 
 
 class _Ways:
-    """The three statements. One room is read in the order of `seq`, several in that of the ids."""
+    """The statements of the ways. One room is read in the order of `seq`, several in that of the ids."""
 
     def __init__(
         self, words: Sequence[Word], rooms: Sequence[str], earlier: sa.ColumnElement[bool], limit: int
