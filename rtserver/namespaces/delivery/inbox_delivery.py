@@ -10,16 +10,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from msgspec import to_builtins
 
-from rtserver.clock import now_ms
+from rtserver.clock import from_iso
 from rtserver.identity import user_room
 from rtserver.namespaces.delivery.interfaces import RecentNotificationStore
 from rtserver.namespaces.delivery.recent_pushes import RecentPushes
-from rtserver.namespaces.delivery.reconciler import MARGIN, SKEW, batches
+from rtserver.namespaces.delivery.reconciler import SKEW, batches, recent
 from rtserver.sio.broadcast.rooms import Rooms
 from rtserver.sio.client.client import Client
 
@@ -116,15 +115,9 @@ class InboxDelivery:
             self._touched = None
 
 
-def recent() -> int:
-    """The time since when a notification is recent, in milliseconds."""
-    return now_ms() - round(MARGIN * 1000)
-
-
 def _milliseconds(time: Any) -> int:
     """Read a time in ISO 8601; 0 for anything else, since other servers send it."""
     try:
-        moment = datetime.fromisoformat(time)
+        return from_iso(time)
     except (TypeError, ValueError):
         return 0
-    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)

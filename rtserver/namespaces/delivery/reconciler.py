@@ -75,7 +75,7 @@ class Reconciler:
 
     def fault_over(self, seconds: float = 0.0) -> None:
         """A fault that lasted so long is over: catch up soon."""
-        since = now_ms() - round((seconds + MARGIN) * 1000)
+        since = recent() - round(seconds * 1000)
         self._since = since if self._since is None else min(since, self._since)
         self._due.set()
 
@@ -119,6 +119,11 @@ class Reconciler:
             self._lost.clear()
             await self._ask_peers()
             await asyncio.sleep(RETRY)
+
+
+def recent() -> int:
+    """The time, in milliseconds, since when something may have been lost in a fault that nobody has noticed yet."""
+    return now_ms() - round(MARGIN * 1000)
 
 
 def batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:

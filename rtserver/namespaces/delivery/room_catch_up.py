@@ -13,15 +13,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Sequence
-from datetime import datetime
 
 from msgspec import to_builtins
 
-from rtserver.clock import now_ms
+from rtserver.clock import from_iso
 from rtserver.errors import EventError
 from rtserver.namespaces.delivery.interfaces import MessageReader, RoomHeadStore
 from rtserver.namespaces.delivery.positions import Positions
-from rtserver.namespaces.delivery.reconciler import MARGIN, SKEW, batches
+from rtserver.namespaces.delivery.reconciler import SKEW, batches, recent
 from rtserver.namespaces.delivery.room_delivery import MESSAGE, RoomDelivery
 from rtserver.store.messages.records import Message
 from rtserver.store.rooms.room_heads import RoomHead
@@ -65,7 +64,7 @@ class RoomCatchUp:
 
     async def _check(self, rooms: Sequence[str], tell: Sequence[str]) -> None:
         """Catch up in a few rooms that are in doubt, later if the database is away."""
-        since = now_ms() - round(MARGIN * 1000)
+        since = recent()
         try:
             for names in batches(rooms, ROOMS):
                 heads = await self._heads.of(names)
@@ -114,8 +113,9 @@ class RoomCatchUp:
         if track is None or track.first:
             page, _ = await self._messages.history(head.room, before=None, after=None, limit=PAGE)
             for message in page:
-                if _saved_at(message) >= since and message.seq <= head.last_seq:
-                    late = self._delivery.late_clients(audience, _saved_at(message) + SKEW)
+                saved_at = from_iso(message.sent_at)
+                if saved_at >= since and message.seq <= head.last_seq:
+                    late = self._delivery.late_clients(audience, saved_at + SKEW)
                     await self._deliver_message(message, audience, late, told)
             return told
         after, more = track.top, track.top < head.last_seq
@@ -157,13 +157,5 @@ class RoomCatchUp:
             count += len(page)
 
 
-def _saved_at(message: Message) -> int:
-    return _milliseconds(message.sent_at)
-
-
 def _changed_at(message: Message) -> int:
-    return _milliseconds(message.deleted_at or message.edited_at or message.sent_at)
-
-
-def _milliseconds(time: str) -> int:
-    return round(datetime.fromisoformat(time).timestamp() * 1000)
+    return from_iso(message.deleted_at or message.edited_at or message.sent_at)

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from rtserver.clock import from_iso
 from rtserver.errors import EventError
 from rtserver.identity import user_room
 from rtserver.namespaces.delivery.positions import Positions
-from rtserver.namespaces.delivery.reconciler import CATCH_UP, MARGIN
+from rtserver.namespaces.delivery.reconciler import CATCH_UP, recent
 from rtserver.sio.broadcast.rooms import Rooms
 from rtserver.sio.namespace.namespace import Namespace
 
@@ -151,7 +151,8 @@ class RoomDelivery:
         room, seq = wire["room"], wire["seq"]
         track = self.messages.get(room)
         unknown = track is None or seq < track.first
-        if self.is_here(audience) and (_is_recent(wire) if unknown else self._lacks(self.messages, room, seq)):
+        missing = from_iso(wire["sentAt"]) > recent() if unknown else self._lacks(self.messages, room, seq)
+        if missing and self.is_here(audience):
             self.sent(MESSAGE, wire, audience)
             await self._namespace.local.to(*audience).except_(*except_sids).emit(MESSAGE, wire)
         await self.tell_peers(room, seq, 0)
@@ -232,8 +233,3 @@ class RoomDelivery:
     async def emit_here(self, event: str, wire: dict[str, Any], audience: Sequence[str], late: Sequence[str]) -> None:
         """Emit to the clients of this instance, but not to the ids `late`."""
         await self._namespace.local.to(*audience).except_(*late).emit(event, wire)
-
-
-def _is_recent(wire: dict[str, Any]) -> bool:
-    """Whether a message is so new that the fault that it was lost in may not be over."""
-    return datetime.now(UTC) - datetime.fromisoformat(wire["sentAt"]) < timedelta(seconds=MARGIN)

@@ -7,8 +7,7 @@ from itertools import chain
 
 from rtserver.clock import iso
 from rtserver.identity import user_room
-from rtserver.namespaces.delivery.inbox_delivery import recent
-from rtserver.namespaces.delivery.reconciler import batches
+from rtserver.namespaces.delivery.reconciler import batches, recent
 from rtserver.namespaces.notifications.interfaces import NotificationStore
 from rtserver.namespaces.notifications.namespace import Notifications, Push
 from rtserver.namespaces.notifications.redelivery import wire_of

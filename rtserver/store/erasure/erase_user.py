@@ -10,8 +10,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -29,16 +29,16 @@ from rtserver.store.messages.changes import lock_rooms
 from rtserver.store.messages.copies import remove_copies
 from rtserver.store.messages.reactions import with_reactions
 from rtserver.store.messages.records import Message
-from rtserver.store.messages.retention import within_text
+from rtserver.store.messages.retention import BATCH_TEXT
 from rtserver.store.rooms.abandoned import remove_abandoned
 from rtserver.store.schema import audit, members, messages, reactions, receipts, rooms
 
 ERASED = ""
 """The id and name of the author of an erased user's messages."""
 BATCH = 200
-BATCH_TEXT = 100_000
-"""Characters in the texts of a batch: removing them from the full-text index takes as long as saving them did."""
 _DIRECT = "dm:"
+
+_Row = TypeVar("_Row")
 
 
 class Step(NamedTuple):
@@ -99,7 +99,7 @@ async def _abandoned_direct_rooms(connection: AsyncConnection, user: str) -> Ste
     length = sa.func.length(messages.c.text).label("length")
     oldest = sa.select(messages.c.seq, messages.c.id, messages.c.mentions, length).where(messages.c.room == room)
     found = (await connection.execute(oldest.order_by(messages.c.seq).limit(BATCH))).all()
-    rows = within_text(((row, row.length) for row in found), BATCH_TEXT)
+    rows = _within_batch_text((row, row.length) for row in found)
     if rows:
         last = rows[-1].seq
         removed = await remove_copies(connection, [(row.id, row.mentions) for row in rows])
@@ -124,7 +124,7 @@ async def _memberships(connection: AsyncConnection, user: str) -> Step:
 async def _authored(connection: AsyncConnection, user: str) -> Step:
     """The user's messages in one room, also those already deleted."""
     some = await _of_one_room(connection, messages.c.author_id == user)
-    found = within_text(((message, len(message.text)) for message in some), BATCH_TEXT)
+    found = _within_batch_text((message, len(message.text)) for message in some)
     if not found:
         return Step("messages", 0)
     room, now = found[0].room, now_ms()
@@ -191,6 +191,18 @@ async def _audited(connection: AsyncConnection, user: str) -> Step:
 _STEPS: tuple[_StepFunction, ...] = (
     _scheduled, _abandoned_direct_rooms, _memberships, _authored, _deleted, _reacted, _read_marks, _inbox, _audited,
 )  # fmt: skip
+
+
+def _within_batch_text(rows: Iterable[tuple[_Row, int]]) -> list[_Row]:
+    """The first of `rows`, given with the length of their texts, that have `BATCH_TEXT` characters; at least one."""
+    chosen: list[_Row] = []
+    left = BATCH_TEXT
+    for row, length in rows:
+        left -= length
+        if chosen and left < 0:
+            break
+        chosen.append(row)
+    return chosen
 
 
 async def _of_one_room(connection: AsyncConnection, wanted: sa.ColumnElement[bool]) -> list[Message]:

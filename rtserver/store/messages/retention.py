@@ -9,8 +9,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import NamedTuple, TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -29,20 +29,6 @@ MENTIONS = 1000
 PAGE = 200
 """Rooms read with one query."""
 _LOCK = 7_273_657_278  # any number of our own, the same in every server
-
-Row = TypeVar("Row")
-
-
-def within_text(rows: Iterable[tuple[Row, int]], limit: int) -> list[Row]:
-    """The first of `rows`, given with the length of their texts, whose texts have `limit` characters; at least one."""
-    chosen: list[Row] = []
-    for row, length in rows:
-        limit -= length
-        if chosen and limit < 0:
-            break
-        chosen.append(row)
-    return chosen
-
 
 Announce = Callable[[Sequence[tuple[str, str]]], Awaitable[None]]
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from rtserver.clock import iso
+from rtserver.clock import from_iso, iso
 from rtserver.store.notifications.records import Notification
 from rtserver.store.schema.notifications import notifications
 
@@ -46,9 +45,6 @@ def note_of(row: Sequence[Any]) -> Notification:
 def row_of(user: str, note: Notification, key: str | None, digest: str | None) -> dict[str, Any]:
     """The row of a notification."""
     values = {name: getattr(note, name) for name in _COLUMNS}
-    times = {"created_at": _ms(note.created_at), "expires_at": None if not note.expires_at else _ms(note.expires_at)}
-    return {"user_id": user, "key": key, "digest": digest, **values, **times}
-
-
-def _ms(time: str) -> int:
-    return round(datetime.fromisoformat(time).timestamp() * 1000)
+    values["created_at"] = from_iso(note.created_at)
+    values["expires_at"] = from_iso(note.expires_at) if note.expires_at else None
+    return {"user_id": user, "key": key, "digest": digest, **values}

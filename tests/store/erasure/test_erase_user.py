@@ -9,10 +9,11 @@ import sqlalchemy as sa
 from rtserver.errors import InvalidPayload
 from rtserver.identity import API_KEY
 from rtserver.store.db.database import Database
-from rtserver.store.erasure.erase_user import BATCH, BATCH_TEXT, EraseUser, Step
+from rtserver.store.erasure.erase_user import BATCH, EraseUser, Step
 from rtserver.store.messages.changes import Delete, Edit, React
 from rtserver.store.messages.message_store import Messages
 from rtserver.store.messages.records import Author, Draft, Member, NotificationDraft
+from rtserver.store.messages.retention import BATCH_TEXT
 from rtserver.store.notifications.notification_store import Notifications
 from rtserver.store.rooms.member_admin import MemberAdmin
 from rtserver.store.rooms.read_cursors import ReadCursors

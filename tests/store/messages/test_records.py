@@ -2,7 +2,7 @@
 
 import msgspec
 
-from rtserver.clock import iso
+from rtserver.clock import from_iso, iso
 from rtserver.store.messages.records import Author, Message, Notification, RoomSummary
 
 
@@ -40,3 +40,9 @@ def test_a_summary_shows_that_there_is_no_last_message() -> None:
 def test_times_are_utc_with_milliseconds() -> None:
     assert iso(0) == "1970-01-01T00:00:00.000Z"
     assert iso(1_795_359_845_007) == "2026-11-22T15:04:05.007Z"
+
+
+def test_times_are_read_as_they_are_written_and_in_other_zones() -> None:
+    for ms in (0, 7, 1_795_359_845_007, 253_402_300_799_999):
+        assert from_iso(iso(ms)) == ms
+    assert from_iso("1970-01-01T01:00:00+01:00") == from_iso("1970-01-01T00:00:00") == 0
