@@ -12,6 +12,7 @@ from rtserver.store.db.database import Database
 from rtserver.store.db.dialects import EXPENSIVE_CONNECTIONS
 from rtserver.store.messages.message_store import Messages
 from rtserver.store.messages.records import Author, Draft
+from tests.support.eventually import eventually
 
 ENDLESS = {
     "sqlite": "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) /* endless */ FROM n",
@@ -19,8 +20,24 @@ ENDLESS = {
 }
 
 
-async def endless(connection: AsyncConnection) -> None:
-    await connection.execute(sa.text(ENDLESS[connection.dialect.name]))
+class Endless:
+    """Reads that do not end by themselves; counts those that have begun."""
+
+    def __init__(self) -> None:
+        self.begun = 0
+
+    async def __call__(self, connection: AsyncConnection) -> None:
+        self.begun += 1
+        await connection.execute(sa.text(ENDLESS[connection.dialect.name]))
+
+    async def fill(self) -> None:
+        """Wait until they have all connections for expensive reads."""
+        await eventually(lambda: self.begun == EXPENSIVE_CONNECTIONS)
+
+
+@pytest.fixture
+def endless() -> Endless:
+    return Endless()
 
 
 async def one(connection: AsyncConnection) -> int:
@@ -36,7 +53,7 @@ async def running(db: Database) -> int:
         return int((await connection.execute(sa.text(query + "pg_backend_pid()"))).scalar_one())
 
 
-async def test_a_read_that_takes_too_long_is_stopped_in_the_database(db: Database) -> None:
+async def test_a_read_that_takes_too_long_is_stopped_in_the_database(db: Database, endless: Endless) -> None:
     for _ in range(2):
         late = [db.read_expensive(endless, 0.1) for _ in range(EXPENSIVE_CONNECTIONS)]
         answers = await asyncio.gather(*late, return_exceptions=True)
@@ -46,9 +63,9 @@ async def test_a_read_that_takes_too_long_is_stopped_in_the_database(db: Databas
         assert await asyncio.gather(*again) == [1] * EXPENSIVE_CONNECTIONS
 
 
-async def test_a_read_whose_caller_is_gone_is_stopped(db: Database) -> None:
+async def test_a_read_whose_caller_is_gone_is_stopped(db: Database, endless: Endless) -> None:
     callers = [asyncio.create_task(db.read_expensive(endless, 600)) for _ in range(EXPENSIVE_CONNECTIONS)]
-    await asyncio.sleep(0.1)
+    await endless.fill()
     for caller in callers:
         caller.cancel()
     await asyncio.gather(*callers, return_exceptions=True)
@@ -57,9 +74,11 @@ async def test_a_read_whose_caller_is_gone_is_stopped(db: Database) -> None:
     assert await running(db) == 0
 
 
-async def test_expensive_reads_take_no_connection_of_other_reads_and_writes(db: Database, messages: Messages) -> None:
+async def test_expensive_reads_take_no_connection_of_other_reads_and_writes(
+    db: Database, messages: Messages, endless: Endless
+) -> None:
     callers = [asyncio.create_task(db.read_expensive(endless, 600)) for _ in range(EXPENSIVE_CONNECTIONS + 5)]
-    await asyncio.sleep(0.05)
+    await endless.fill()
     async with asyncio.timeout(5):
         await asyncio.gather(*(db.ping() for _ in range(20)))
         saved, _ = await messages.append(Draft("lobby", Author("ann", "Ann"), "hi"))
@@ -81,9 +100,9 @@ async def test_errors_of_the_work_reach_the_caller(db: Database) -> None:
         await db.read_expensive(refused, 5)
 
 
-async def test_a_database_closes_while_reads_are_being_stopped(db: Database) -> None:
+async def test_a_database_closes_while_reads_are_being_stopped(db: Database, endless: Endless) -> None:
     caller = asyncio.create_task(db.read_expensive(endless, 600))
-    await asyncio.sleep(0.05)
+    await eventually(lambda: endless.begun == 1)
     caller.cancel()
     await asyncio.gather(caller, return_exceptions=True)
     async with asyncio.timeout(10):

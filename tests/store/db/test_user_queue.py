@@ -32,10 +32,16 @@ class Reads:
         return user
 
 
+async def some_turns() -> None:
+    """Let the tasks that can go on do so."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
 async def test_of_one_user_one_read_runs_and_few_wait() -> None:
     reads = Reads(UserQueue(concurrent=4, waiting=3, seconds=60))
     asked = [asyncio.create_task(reads.read("eve")) for _ in range(8)]
-    await asyncio.sleep(0.01)
+    await some_turns()
     assert (reads.now["eve"], sum(task.done() for task in asked)) == (1, 4), "the others are refused at once"
     reads.release.set()
     answers = await asyncio.gather(*asked, return_exceptions=True)
@@ -49,7 +55,7 @@ async def test_users_take_turns_and_share_the_connections() -> None:
     reads = Reads(UserQueue(concurrent=2, waiting=3, seconds=60))
     users = ["eve", "eve", "eve", "eve", "ann", "bob", "cid"]
     asked = [asyncio.create_task(reads.read(user)) for user in users]
-    await asyncio.sleep(0.01)
+    await some_turns()
     assert reads.order == ["eve", "ann"]
     reads.release.set()
     assert sorted(await asyncio.gather(*asked)) == sorted(users)
@@ -60,7 +66,7 @@ async def test_users_take_turns_and_share_the_connections() -> None:
 async def test_a_read_that_waits_too_long_is_answered() -> None:
     reads = Reads(UserQueue(concurrent=1, waiting=3, seconds=0.05))
     first = asyncio.create_task(reads.read("eve"))
-    await asyncio.sleep(0)
+    await some_turns()
     for user in ("ann", "eve"):
         with pytest.raises(Unavailable):
             await reads.read(user)
@@ -73,7 +79,7 @@ async def test_cancelled_reads_leave_their_place() -> None:
     reads = Reads(UserQueue(concurrent=1, waiting=3, seconds=60))
     for _ in range(3):
         asked = [asyncio.create_task(reads.read(user)) for user in ("eve", "eve", "ann", "ann")]
-        await asyncio.sleep(0.001)
+        await some_turns()
         for task in asked:
             task.cancel()
         await asyncio.gather(*asked, return_exceptions=True)
