@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from aiohttp import web
 from aiohttp.log import access_logger
 
+from rtserver.engine.http.bounded_handler import BoundedServer
 from rtserver.engine.http.fastpath_parser import HEAD_END, MAX_HEAD, read_handshake
-from rtserver.engine.http.head_limit import BoundedServer
 from rtserver.engine.session.unread_answers import UnreadAnswers
 from rtserver.engine.transports.polling_fastpath import IDLE_SECONDS
 from rtserver.timer_wheel import Timer
@@ -43,7 +43,7 @@ class Runner(web.AppRunner):
     """`web.AppRunner` for an application with a Socket.IO server: the same, but faster at opening connections.
 
     With an access log, or with middlewares or signals of the application, which expect to see each request, it is
-    `web.AppRunner` without the fast path. In both cases request heads are limited by `rtserver.engine.http.head_limit`.
+    `web.AppRunner` without the fast path. In both cases requests are limited by `rtserver.engine.http.bounded_handler`.
     """
 
     async def _make_server(self) -> web.Server:

@@ -174,7 +174,7 @@ def test_a_connection_can_be_taken_over_and_handed_back():
 
 
 def test_a_request_head_can_be_limited_and_refused():
-    """`rtserver.engine.http.head_limit`: a subclass puts a refusal into the queue, and makes its response."""
+    """`rtserver.engine.http.bounded_handler`: a subclass puts a refusal into the queue, and makes its response."""
     handler = web_protocol.RequestHandler
     assert {"_messages", "_waiter", "_request_count", "max_field_size", "_manager"} <= set(handler.__slots__)
     assert parameters(handler.handle_error) == ["self", "request", "status", "exc", "message"]
@@ -187,7 +187,7 @@ def test_a_request_head_can_be_limited_and_refused():
 
 
 def test_a_body_can_be_refused_and_discarded():
-    """`rtserver.engine.http.head_limit`: no lingering by aiohttp, and a stream that reports what it was fed."""
+    """`rtserver.engine.http.bounded_handler`: no lingering by aiohttp, and a stream that reports what it was fed."""
     handler = web_protocol.RequestHandler
     assert "_lingering_time" in handler.__slots__
     start = source(handler.start)

@@ -32,7 +32,7 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler
 
-from rtserver.engine.http.head_limit import BoundedHandler
+from rtserver.engine.http.bounded_handler import BoundedHandler
 
 HANDLERS = (RequestHandler, BoundedHandler)
 """The handlers whose connections can be taken: a subclass of an application may depend on later requests."""

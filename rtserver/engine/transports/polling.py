@@ -11,7 +11,7 @@ from functools import partial
 
 from aiohttp import web
 
-from rtserver.engine.http.head_limit import BoundedHandler
+from rtserver.engine.http.bounded_handler import BoundedHandler
 from rtserver.engine.http.responses import Answer, bad_request, empty, jsonp, payload, posted, too_large
 from rtserver.engine.session.interfaces import Reason
 from rtserver.engine.session.prepared_message import Part

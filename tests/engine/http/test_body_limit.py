@@ -10,7 +10,7 @@ import pytest
 from aiohttp import compression_utils
 
 from rtserver.engine.http.body_limit import FREE, PIECE, SHARE, is_wasteful, pieces
-from rtserver.engine.http.head_limit import MAX_QUEUED
+from rtserver.engine.http.bounded_handler import MAX_QUEUED
 from tests.engine.conftest import POLLING, eventually
 from tests.engine.wire import request
 
@@ -100,7 +100,7 @@ async def test_a_refused_request_with_its_whole_body_keeps_the_connection(served
 
 
 async def test_a_client_that_stays_is_disconnected(served, monkeypatch):
-    monkeypatch.setattr("rtserver.engine.http.head_limit.LINGER_SECONDS", 0.1)
+    monkeypatch.setattr("rtserver.engine.http.bounded_handler.LINGER_SECONDS", 0.1)
     wire = await served.wire()
     await wire.send(with_fields(REFUSED["no such path"][0], Content_Length=1_000_000_000))
     assert (await wire.answer()).status == 404

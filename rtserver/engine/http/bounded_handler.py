@@ -1,4 +1,4 @@
-"""Limit of requests: aiohttp's connection handler, with Node's limit of heads, and bodies that are read if wanted.
+"""Bounded handler: aiohttp's handler of one connection, with Node's limit of heads, and bodies that are read if wanted.
 
 aiohttp limits each header by itself, to 8 kB, and its refusal quotes what it could not read: a piece of a cookie.
 Behind an early response it parses and inflates the rest of the body for ten seconds, without a pause for others.

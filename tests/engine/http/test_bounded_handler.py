@@ -112,7 +112,7 @@ async def test_a_head_that_never_ends_is_refused(served):
 
 
 async def test_a_head_that_has_begun_must_end_in_time(served, monkeypatch):
-    monkeypatch.setattr("rtserver.engine.http.head_limit.HEAD_SECONDS", 0.2)
+    monkeypatch.setattr("rtserver.engine.http.bounded_handler.HEAD_SECONDS", 0.2)
     wire, half = await served.wire(), await served.wire()
     raw = request("GET", POLLING)
     for piece in (raw[:30], raw[30:]):
