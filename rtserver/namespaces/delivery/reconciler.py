@@ -11,7 +11,7 @@ clients. Nothing is asked while there is no fault.
 
 1. One run at a time. What is reported during a run is served by one more run.
 2. A run begins after a random part of `SPREAD`, so that instances do not ask the database together.
-3. A run that fails (the database is away) is repeated until it succeeds.
+3. A run that fails (the database is away) is repeated until it succeeds; the log has the first failure and the success.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import structlog
 
 from rtserver.clock import now_ms
 from rtserver.errors import EventError
+from rtserver.reconnect import Outage
 from rtserver.tasks import cancelled
 
 log = structlog.get_logger("rtserver.delivery")
@@ -54,6 +55,7 @@ class Reconciler:
         self._catch_up = catch_up
         self._ask_peers = ask_peers
         self._what = what
+        self._outage = Outage()
         self._since: int | None = None
         self._due = asyncio.Event()
         self._lost = asyncio.Event()
@@ -106,11 +108,14 @@ class Reconciler:
             except Exception as error:  # the root of a task: the next run must come
                 if not isinstance(error, EventError):
                     log.exception("catch_up_failed", what=self._what)
-                else:
+                elif self._outage.begin():
                     log.warning("not_caught_up", what=self._what, error=error.message)
                 await asyncio.sleep(RETRY)
                 self._since = since if self._since is None or since is None else min(since, self._since)
                 self._due.set()
+            else:
+                if (after := self._outage.end()) is not None:
+                    log.info("caught_up", what=self._what, after=round(after, 1))
 
     async def _ask(self) -> None:
         while True:
