@@ -20,6 +20,10 @@ from typing import TypeVar
 
 Result = TypeVar("Result")
 
+MAX_MESSAGES = 128
+MAX_BYTES = 65_536
+"""What one iteration of the event loop delivers of a connection without the queue. A compressed message counts with its
+inflated size."""
 FREE_SECONDS = 0.003
 LONGEST_REST = 1.0
 

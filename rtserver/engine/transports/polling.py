@@ -20,6 +20,7 @@ from rtserver.engine.session.state import EngineState
 from rtserver.engine.transports import polling_rules
 from rtserver.protocol import engineio_packets
 from rtserver.protocol.accept_encoding import accepts_gzip
+from rtserver.protocol.frames import LARGE_BYTES
 from rtserver.protocol.header_lists import joined
 
 CHUNK = 65536
@@ -147,7 +148,7 @@ class Polling:
             octets=request.headers.get("Content-Type", "").startswith(polling_rules.OCTETS),
             jsonp="j" in request.query,
         )
-        large = len(body) >= polling_rules.MAX_BYTES
+        large = len(body) >= LARGE_BYTES
         packets = iter(await self._engine.fair_queue.run(decode) if large else decode())
         deliver = partial(polling_rules.deliver, session, packets)
         while not (await self._engine.fair_queue.run(deliver) if large else deliver()):

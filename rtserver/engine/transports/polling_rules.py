@@ -21,6 +21,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from rtserver.engine.session.fair_queue import MAX_BYTES, MAX_MESSAGES
 from rtserver.engine.session.interfaces import Reason
 from rtserver.protocol import engineio_packets
 from rtserver.protocol.engineio_packets import NOOP, Packet, PayloadError
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
     from rtserver.engine.session.session import Session
 
 OCTETS = "application/octet-stream"
-MAX_MESSAGES = 128
-MAX_BYTES = 65_536
-"""What one iteration of the event loop delivers of a POST, as of a WebSocket."""
 
 
 class OverlappingRequest(Exception):

@@ -20,6 +20,7 @@ from typing import cast
 from aiohttp._websocket.helpers import websocket_mask
 
 from rtserver.engine.session.backpressure import UNCOUNTED
+from rtserver.engine.session.fair_queue import MAX_BYTES, MAX_MESSAGES
 from rtserver.engine.session.interfaces import EngineContext, MessageSink, Reason
 from rtserver.engine.session.session import Session
 from rtserver.engine.transports.websocket_writer import WebSocketWriter
@@ -30,9 +31,6 @@ LINGER_SECONDS = 1.0
 STALL_SECONDS = 5.0
 CLOSE_SECONDS = 30.0
 """What a closing connection may take in all, as in Node; it is aborted before if nothing leaves for `STALL_SECONDS`."""
-MAX_MESSAGES = 128
-MAX_BYTES = 65536
-"""What one event-loop iteration delivers of a connection. A compressed message counts with its inflated size."""
 
 
 class _Ending:

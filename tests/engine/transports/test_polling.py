@@ -13,8 +13,8 @@ from urllib.parse import quote_plus
 import aiohttp
 import pytest
 
+from rtserver.engine.session.fair_queue import MAX_MESSAGES
 from rtserver.engine.session.prepared_message import PreparedMessage
-from rtserver.engine.transports.polling_rules import MAX_MESSAGES
 from tests.engine.conftest import POLLING, eventually
 from tests.engine.wire import Wire, request
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rtserver.engine.session.fair_queue import MAX_BYTES, MAX_MESSAGES
 from rtserver.engine.session.interfaces import Reason
 from rtserver.engine.transports import polling_rules
-from rtserver.engine.transports.polling_rules import MAX_BYTES, MAX_MESSAGES
 from rtserver.protocol.engineio_packets import PayloadError
 
 

@@ -11,9 +11,9 @@ import socket
 import aiohttp
 import pytest
 
-from rtserver.engine.session.fair_queue import FairQueue
+from rtserver.engine.session.fair_queue import MAX_MESSAGES, FairQueue
 from rtserver.engine.session.prepared_message import PreparedMessage
-from rtserver.engine.transports.websocket import MAX_MESSAGES, WebSocket
+from rtserver.engine.transports.websocket import WebSocket
 from rtserver.protocol.frames import BINARY, CLOSE, CONTINUATION, LARGE_BYTES, PING, PONG, TEXT
 from tests.engine.conftest import eventually
 from tests.engine.wire import Wire, client_frame, upgrade
