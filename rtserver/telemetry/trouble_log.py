@@ -7,6 +7,9 @@ fill a disk that may be what the outage is about. So:
    within a reason make no other kind.
 2. It ends with the first success after `SETTLED` seconds without a failure: some of what is tried may fail while the
    rest works.
+
+It is for what many callers try all the time. Where one loop knows the beginning and the end of an outage, as with a
+connection, `rtserver.reconnect.Outage` tells whether there is news; refusals of others are for the refusal log.
 """
 
 from __future__ import annotations
