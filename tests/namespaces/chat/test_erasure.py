@@ -71,9 +71,7 @@ async def test_the_user_is_refused_until_the_erasure_ends_or_its_server_is_dead(
     await eve.connect()
 
 
-async def test_a_flood_of_forged_erasures_is_bounded(
-    chat: Chat, person: Join, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_flood_of_forged_erasures_is_bounded(chat: Chat, person: Join, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(erasure_module, "MAX_EXPELLED", 10)
     eve = await person("eve")
     answers = [await chat.on_user_expelled(f"u{number}", "mark") for number in range(12)]
