@@ -30,7 +30,7 @@ async def test_mentions_of_concurrent_messages_take_few_commits(
     messages = Messages(db)
     await messages.start()
     inboxes = Inboxes(settings, db, presence, Metrics())
-    chat = ChatParts(settings, db, messages, presence, inboxes.notifier, Stalls())
+    chat = ChatParts(settings, db, messages, presence, inboxes.notifier, Metrics(), Stalls())
     server = Server(authenticator=Tokens(), event_rate=None)
     server.add_namespace(chat.namespace)
     server.add_namespace(inboxes.namespace)

@@ -12,7 +12,7 @@ from aiohttp import compression_utils, web
 from rtserver.app.composition import create_app, dev_token
 from rtserver.config.settings import Settings
 from rtserver.engine.runner import Runner
-from rtserver.protocol.content_encoding import Inflater
+from rtserver.http.api.content_encoding import Inflater
 from tests.engine.conftest import eventually
 from tests.engine.wire import Wire
 

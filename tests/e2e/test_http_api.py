@@ -125,8 +125,13 @@ async def test_requests_to_one_server_reach_clients_of_the_other(
 async def test_a_bad_ack_of_one_client_does_not_affect_the_others(
     backends: Backends, device: Callable[..., Awaitable[JsClient]]
 ) -> None:
-    """Empty lists need the most memory: two bytes of JSON, fifty-six when parsed. Bytes have no JSON."""
-    answers: dict[str, Any] = {"alice": "here", "bob": "there", "mallory": [[]] * 300_000, "mal": {"$bytes": "AAE="}}
+    """Very many values need much more memory than their JSON. Bytes have no JSON."""
+    answers: dict[str, Any] = {
+        "alice": "here",
+        "bob": "there",
+        "mallory": [[]] * 180_000 + [0] * 220_000,
+        "mal": {"$bytes": "AAE="},
+    }
     for number, (user, answer) in enumerate(answers.items()):
         client = await device(number % 2, user, "/chat")
         await client.answer("tell?", answer)

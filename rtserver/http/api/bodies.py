@@ -19,8 +19,8 @@ from aiohttp import web
 
 from rtserver.engine.http.body_limit import is_inflated
 from rtserver.errors import InvalidPayload, TooLarge
+from rtserver.http.api.content_encoding import ENCODINGS, EncodingError, Inflater
 from rtserver.protocol import json
-from rtserver.protocol.content_encoding import ENCODINGS, EncodingError, Inflater
 from rtserver.protocol.conversion import convert
 from rtserver.protocol.header_lists import joined
 

@@ -28,7 +28,8 @@ class Tabs:
         context = await self._browser.new_context(viewport=viewport)
         await context.add_init_script(_REPORT_VIOLATIONS)
         if self._key is not None:
-            await context.add_init_script(f"localStorage.setItem('rtserver.page-key', '{self._key}')")
+            store = f"localStorage.setItem('rtserver.page-key', '{self._key}')"
+            await context.add_init_script(f"if (location.host) {store}")  # about:blank has no storage
         return context
 
     async def open(self, path: str, viewport: ViewportSize = DESKTOP) -> Page:

@@ -1,4 +1,4 @@
-"""rtserver/protocol/content_encoding.py: what is inflated, and that no more than the limit is."""
+"""rtserver.http.api.content_encoding.py: what is inflated, and that no more than the limit is."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import pytest
 
-from rtserver.protocol.content_encoding import EncodingError, Inflater
+from rtserver.http.api.content_encoding import EncodingError, Inflater
 
 CONTENT = random.Random(1951).randbytes(20_000) + b"a" * 20_000
 ENCODED = {
