@@ -5,7 +5,8 @@
 2. An offer with a parameter that is unknown, duplicated or invalid is declined, and the next offer is considered
    (7.1, 5.1).
 3. A message of a client is inflated to at most `max_size` bytes and one, and checked for UTF-8 after that (6.2, 8). Of
-   a large one, only as much is inflated at first as shows that it is large.
+   one of `LARGE_INFLATED` bytes or more, only as much is inflated at first as shows that it is large: it costs its
+   sender a hundred bytes.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from typing import NamedTuple
 from rtserver.protocol.frames import (
     BINARY,
     INVALID_DATA,
-    LARGE_BYTES,
     TEXT,
     TOO_BIG,
     FrameError,
@@ -31,6 +31,8 @@ NAME = "permessage-deflate"
 RSV1 = 0x40
 LEVEL = 3
 """zlib's level: for JSON it needs a third of the time of the default, 6, and yields one eighth more bytes."""
+LARGE_INFLATED = 8192
+"""Bytes from which a compressed message is large."""
 MAX_BITS = 15
 _MIN_BITS = 9  # zlib compresses with windows from 2⁹ bytes on, RFC 7692 has them from 2⁸
 _TAIL = b"\x00\x00\xff\xff"
@@ -159,9 +161,9 @@ class InflatingReader(FrameReader):
         if not self._compressed:
             return super()._whole(opcode, payload)
         try:
-            message = inflate(payload, min(self._max_size, LARGE_BYTES - 1))
+            message = inflate(payload, min(self._max_size, LARGE_INFLATED - 1))
         except FrameError as error:
-            if error.code == TOO_BIG and self._max_size >= LARGE_BYTES:
+            if error.code == TOO_BIG and self._max_size >= LARGE_INFLATED:
                 return Undecoded(opcode, payload)
             raise
         return super()._decoded(opcode, message)

@@ -12,10 +12,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rtserver.protocol.frames import (
+    ANNOUNCEMENT,
     BINARY,
     CONTINUATION,
     INVALID_DATA,
-    LARGE_BYTES,
     PING,
     PROTOCOL_ERROR,
     TEXT,
@@ -24,7 +24,15 @@ from rtserver.protocol.frames import (
     FrameReader,
     frame,
 )
-from rtserver.protocol.permessage_deflate import Deflate, HeaderError, InflatingReader, deflate, inflate, negotiate
+from rtserver.protocol.permessage_deflate import (
+    LARGE_INFLATED,
+    Deflate,
+    HeaderError,
+    InflatingReader,
+    deflate,
+    inflate,
+    negotiate,
+)
 from tests.engine.wire import client_frame, fed
 
 MAX = 100_000
@@ -240,7 +248,13 @@ def test_a_zip_bomb_is_not_inflated(monkeypatch):
     assert len(bomb) < MAX
     monkeypatch.setattr(zlib, "decompressobj", Watched)
     assert refused(client_frame(bomb, first=0xC2)) == TOO_BIG
-    assert inflated == [LARGE_BYTES, MAX + 1]
+    assert inflated == [LARGE_INFLATED, MAX + 1]
+
+
+@pytest.mark.parametrize(("size", "announced"), [(LARGE_INFLATED - 1, []), (LARGE_INFLATED, [ANNOUNCEMENT])])
+def test_a_compressed_message_is_announced_if_it_is_large_once_inflated(size, announced):
+    messages = InflatingReader(MAX, websocket_mask).feed(client_frame(as_client(b"a" * size), first=0xC2))
+    assert [*messages] == [*announced, (BINARY, b"a" * size)]
 
 
 def test_the_compressed_size_is_limited_before_it_is_buffered():

@@ -63,9 +63,10 @@ class FairQueue:
         return await done
 
     def _take_turn(self) -> None:
-        self._handle = None
         if not self._waiting:
+            self._handle = None
             return
+        # The work may put something into the queue, and `_handle` says that a turn is under way.
         began = time.perf_counter()
         try:
             self._waiting.popleft()()
@@ -74,8 +75,8 @@ class FairQueue:
             loop = asyncio.get_running_loop()
             if took > FREE_SECONDS:
                 self._handle = loop.call_later(min(took, LONGEST_REST), self._take_turn)
-            elif self._waiting:
-                self._handle = loop.call_soon(self._take_turn)
+            else:
+                self._handle = loop.call_soon(self._take_turn) if self._waiting else None
 
     def close(self) -> None:
         """Do nothing more."""

@@ -3,7 +3,7 @@
 1. Frames are parsed and delivered in `data_received`: there is no task, future or timer per connection or message.
 2. Fairness: one call delivers at most `MAX_MESSAGES` messages or `MAX_BYTES` bytes. The rest stays unparsed, with
    reading paused, until the other connections had their share of the event loop. A large message waits for its turn
-   among those of all connections (`FairQueue`) before it is inflated or decoded.
+   among those of all connections (`FairQueue`) before it is inflated or decoded, and so does what follows `MAX_BYTES`.
 3. While the sink is paused, nothing is delivered; what has been read stays unparsed.
 4. How frames are sent, and how much may be buffered, is in `rtserver.engine.transports.websocket_writer`.
 """
@@ -146,6 +146,8 @@ class WebSocket(WebSocketWriter, asyncio.Protocol):
                 # The message may have closed the socket, paused the sink, or completed an upgrade, which changes it.
                 sink = self._sink
                 if count >= MAX_MESSAGES or size >= MAX_BYTES or sink is None or sink.paused:
+                    if size >= MAX_BYTES and sink is not None:
+                        self._await_turn()
                     return False
         except PayloadError:
             self._reject_packet()
@@ -164,7 +166,7 @@ class WebSocket(WebSocketWriter, asyncio.Protocol):
             asyncio.get_running_loop().call_soon(self._continue)
 
     def _await_turn(self) -> None:
-        """Let the next message, which is large, wait for its turn."""
+        """Let what follows wait for its turn: a large message, or more than one iteration delivers."""
         if not self._continue_due:
             self._continue_due = True
             self._engine.fair_queue.put(self._continue)

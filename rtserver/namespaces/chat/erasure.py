@@ -35,6 +35,8 @@ USER_EXPELLED = "forgetting"
 USER_ERASED = "forgotten"
 """The same when it ends."""
 EXPELLED_SECONDS = 60.0
+MAX_EXPELLED = 10_000
+"""Erasures that are remembered: other servers report them, and each costs as long as it is remembered."""
 PATIENCE = 3.0
 """Seconds to wait for running handlers."""
 SECONDS = 20.0
@@ -75,28 +77,43 @@ class Expulsions:
     def __init__(self, namespace: Namespace) -> None:
         self._namespace = namespace
         self._ends: dict[tuple[str, str], float] = {}
+        """The soonest first, as all last equally long."""
+        self._users: Counter[str] = Counter()
+        """How many of them each user has."""
         self.hooks: list[Callable[[str], None]] = []
 
     async def begin(self, user: str, mark: str) -> bool:
         """Expel a user from this server; whether nothing of the user runs here any more."""
-        now = asyncio.get_running_loop().time()
-        self._ends = {known: end for known, end in self._ends.items() if end > now}
+        now = self._drop_ended()
+        self.end(user, mark)
+        if len(self._ends) >= MAX_EXPELLED:
+            return False
         self._ends[user, mark] = now + EXPELLED_SECONDS
+        self._users[user] += 1
         for hook in self.hooks:
             hook(user)
         return await self._namespace.server.expel(user, PATIENCE)
 
     def end(self, user: str, mark: str) -> None:
         """The user may come back, as a new one."""
-        self._ends.pop((user, mark), None)
+        if self._ends.pop((user, mark), None) is not None:
+            self._users[user] -= 1
+            if not self._users[user]:
+                del self._users[user]
 
     def check(self, client: Client) -> None:
         """Middleware of connects: raise `Refused` for a user who is being erased."""
         if self._ends and client.identity is not None:
-            now = asyncio.get_running_loop().time()
-            user = client.identity.user
-            if any(known == user and end > now for (known, _), end in self._ends.items()):
+            self._drop_ended()
+            if client.identity.user in self._users:
                 raise Refused("This user is being erased", code="unavailable")
+
+    def _drop_ended(self) -> float:
+        """Forget the erasures whose time is over; returns the time of now."""
+        now = asyncio.get_running_loop().time()
+        while self._ends and self._ends[known := next(iter(self._ends))] <= now:
+            self.end(*known)
+        return now
 
 
 class UserErasure:

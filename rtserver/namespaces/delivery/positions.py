@@ -13,6 +13,7 @@ later. A hole that stays open is a loss.
 2. The common case, the next number, costs one look-up.
 3. `gaps` names the sequences with a hole. `on_gap` is called when one is added.
 4. Numbers come from other servers, so what is kept for a hole is bounded: beyond `MAX_AHEAD` a number counts as new.
+   The first number of an unknown past is believed up to that distance from what is saved.
 
 Pure, but for the callback.
 """
@@ -122,8 +123,9 @@ class Positions:
         for the numbers before it.
         """
         track = self._tracks.get(name)
-        if track is None:
+        if track is None or (track.first and track.top > top + MAX_AHEAD):
             self.begin(name, top)
+            self.gaps.discard(name)
             return
         track.first = 0
         if track.ahead is not None:

@@ -138,7 +138,14 @@ class RoomDelivery:
                     self._forget(direct)
                     self._tracked_direct -= 1
                     for other in others:
-                        self._direct.get(other, set()).discard(direct)
+                        self._untrack(other, direct)
+
+    def _untrack(self, user: str, direct: str) -> None:
+        """Note that a direct room of a user who is not here is no longer tracked."""
+        rooms = self._direct.get(user, set())
+        rooms.discard(direct)
+        if not rooms:
+            self._direct.pop(user, None)
 
     def _forget(self, room: str) -> None:
         self.messages.forget(room)

@@ -4,7 +4,7 @@
    clients then do not reconnect by themselves, as they would after a refused handshake.
 2. A rejected connection counts toward no limit. At most `MAX_REJECTED` may be open; further ones get an HTTP error.
 3. CONNECT packets are limited for each connection. As it may be closed and opened again, a connection that had many
-   leaves its bucket to the next one from its address, until the bucket is full.
+   leaves its bucket to the next one from its address, until the bucket is full, with `SPARED` uses more.
 4. IPv6 addresses count by their network of 64 bits, as one customer has all of it.
 """
 
@@ -28,6 +28,8 @@ MAX_REJECTED = 1000
 """Rejected connections that may be open."""
 
 CONNECT = "CONNECT"
+SPARED = 4
+"""CONNECT packets that a new connection may send in any case: its client may be another one, behind the same proxy."""
 MAX_ADDRESSES = 10_000
 """Addresses whose connect rate is tracked; beyond it, the one seen longest ago is forgotten."""
 
@@ -91,7 +93,10 @@ class ConnectionLimiter:
         """The bucket for the CONNECT packets of a new connection: one that was left, or a full one (rule 3)."""
         now = time.monotonic()
         kept = self._kept_connects.take(network_of(address), now) if self._kept_connects else None
-        return kept[CONNECT] if kept is not None else TokenBucket(self._connect_packets, now)
+        if kept is None:
+            return TokenBucket(self._connect_packets, now)
+        kept[CONNECT].give_back(SPARED)
+        return kept[CONNECT]
 
     def keep_connects(self, address: str, bucket: TokenBucket) -> None:
         """A connection was closed, with this bucket for its CONNECT packets."""

@@ -55,6 +55,21 @@ async def test_who_comes_again_stands_behind_the_others() -> None:
     assert seen == ["greedy", "b", "c", "greedy", "greedy"]
 
 
+async def test_work_that_comes_during_work_has_an_iteration_of_its_own_too() -> None:
+    queue, turns, seen = FairQueue(), Turns(), []
+
+    def work(name: str, times: int) -> None:
+        seen.append((name, turns.count))
+        if times > 1:
+            queue.put(partial(work, name, times - 1))
+
+    for name in "abc":
+        queue.put(partial(work, name, 4))
+    await eventually(lambda: len(seen) == 12)
+    turns.stop()
+    assert len({turn for _, turn in seen}) == 12
+
+
 async def some_turns() -> None:
     for _ in range(20):
         await asyncio.sleep(0)
@@ -88,6 +103,20 @@ async def test_after_expensive_work_the_queue_rests_as_long(
     await some_turns()
     assert not len(queue)
     assert [round(seconds, 6) for seconds in rests] == ([rest, rest] if rest else [])
+
+
+async def test_the_queue_rests_after_work_that_puts_more_into_it(clock: list[float]) -> None:
+    queue, done = FairQueue(), []
+
+    def expensive() -> None:
+        clock[0] += 0.02
+        done.append(len(done))
+        queue.put(expensive)
+
+    queue.put(expensive)
+    await some_turns()
+    assert len(done) == 1
+    queue.close()
 
 
 async def test_work_that_comes_during_a_rest_waits_for_its_end(clock: list[float]) -> None:

@@ -339,6 +339,21 @@ async def test_large_messages_of_many_clients_have_an_iteration_each(serve):
         assert [message for _, who, message in received if who == number] == [LARGE[1:], "after"] * 3
 
 
+async def test_more_than_an_iteration_delivers_waits_for_its_turn_too(serve, monkeypatch):
+    served = await serve()
+    wire, recorder = await served.websocket()
+    waiting = []
+    monkeypatch.setattr(FairQueue, "put", lambda queue, work: waiting.append(work))
+    recorder.session.socket.data_received(client_frame("4" + "x" * 30_000) * 7)
+    assert (len(recorder.messages), len(waiting)) == (3, 1)
+    waiting[0]()
+    assert (len(recorder.messages), len(waiting)) == (6, 2)
+    waiting[1]()
+    assert recorder.messages == ["x" * 30_000] * 7
+    await wire.send(client_frame("4after"))
+    assert (await recorder.received(8))[7] == "after"
+
+
 async def test_what_follows_a_large_message_waits_behind_it(serve):
     served = await serve()
     wire, recorder = await served.websocket()

@@ -71,6 +71,18 @@ async def test_the_user_is_refused_until_the_erasure_ends_or_its_server_is_dead(
     await eve.connect()
 
 
+async def test_a_flood_of_forged_erasures_is_bounded(chat: Chat, person: Join, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(erasure_module, "MAX_EXPELLED", 10)
+    eve = await person("eve")
+    answers = [await chat.on_user_expelled(f"u{number}", "mark") for number in range(12)]
+    assert [silent for _, silent in answers] == [True] * 10 + [False] * 2
+    assert await chat.on_user_expelled("eve", "mark") == [chat.server.instance_id, False]
+    assert (await eve.call("rooms"))["ok"], "who cannot be kept out is not expelled either"
+    await chat.on_user_erased("u3", "mark")
+    assert (await chat.on_user_expelled("eve", "mark"))[1]
+    await eve.disconnected()
+
+
 @pytest.mark.parametrize("args", [(), (1,), (None, None), ("eve",), ("eve", 7), ({}, []), ("a", "b", "c")])
 async def test_malformed_messages_of_other_servers_expel_nobody(
     chat: Chat, person: Join, args: tuple[Any, ...]

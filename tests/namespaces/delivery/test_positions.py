@@ -93,6 +93,17 @@ def test_a_flood_of_forged_numbers_is_bounded() -> None:
     assert len(track.ahead or ()) == MAX_AHEAD
 
 
+@pytest.mark.parametrize("forged", [2**53, 2**63 - 1, 10**6])
+def test_a_forged_first_number_holds_back_nothing_that_is_saved(forged: int) -> None:
+    positions = Positions(lambda: None)
+    assert positions.note("hall", forged)
+    assert positions.note("hall", 7)
+    positions.settle("hall", 7)
+    assert not positions.note("hall", 7)
+    assert [positions.note("hall", number) for number in (8, 9, 8)] == [True, True, False]
+    assert positions.gaps == set()
+
+
 def test_a_room_that_is_forgotten_leaves_nothing() -> None:
     positions = Positions(lambda: None)
     positions.begin("hall", 0)

@@ -64,7 +64,7 @@ def test_names_that_are_not_addressed_take_no_memory(monkeypatch: pytest.MonkeyP
     assert len(delivery.messages) == 10
     delivery._rooms.remove(delivery._rooms.clients["s1"])
     delivery._room_changed("user:ada")
-    assert (len(delivery.messages), delivery._tracked_direct) == (0, 0)
+    assert (len(delivery.messages), delivery._tracked_direct, delivery._direct) == (0, 0, {})
 
 
 def test_a_broadcast_that_comes_twice_is_delivered_once() -> None:

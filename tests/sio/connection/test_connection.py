@@ -397,6 +397,20 @@ async def test_a_flood_of_connects_closes_the_connection(serve, raw, namespace):
     assert await bystander.call("/", "echo", 1) == [1]
 
 
+async def test_a_flood_of_connects_leaves_others_of_its_address_the_few_that_they_need(serve, raw):
+    served = await serve(Open(), max_namespaces=40)
+    for _ in range(5):
+        flood = await raw(served.url)
+        for number in range(100):
+            await flood.send(connect_packet(f"/nowhere-{number}"))
+        while await flood.receive() is not None:
+            pass
+    for _ in range(3):
+        bystander = await raw(served.url)
+        await bystander.connect()
+        assert await bystander.call("/", "echo", 1) == [1]
+
+
 async def test_the_list_of_left_namespaces_is_bounded(serve, raw):
     class Tenants(Namespace, path=re.compile("/tenant-[0-9]+")):
         auth = "none"
