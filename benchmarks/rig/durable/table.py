@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import time
-from html import escape
 from statistics import median
 from typing import Any
 
+from rig.bars import bar_chart
 from rig.figures import number
 
 GROUP_FACTOR = 10
 PAGE_P99_MS = 10.0
 NAMES = {"sqlite": "SQLite", "postgres": "Postgres"}
-LEFT, PLOT, BAR, GAP, TOP = 220, 400, 18, 10, 60
 
 
 def table(about: dict[str, Any], records: list[dict[str, Any]], messages: int) -> str:
@@ -100,20 +99,4 @@ def chart(records: list[dict[str, Any]]) -> str:
         for run, senders in (("one", "1 sender"), ("hundred", "100 senders"))
         if (figure := _median(records, run, kind, "per_second")) is not None
     ]
-    longest = max((figure for _, figure in bars), default=1.0)
-    height = TOP + len(bars) * (BAR + GAP) + GAP
-    width = LEFT + PLOT + 90
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-        'role="img" aria-label="Saved messages a second">',
-        "<style>text{font:12px system-ui,sans-serif;fill:#1f2328}.t{font-size:15px;font-weight:600}.o{fill:#1a7f37}"
-        "@media(prefers-color-scheme:dark){text{fill:#e6edf3}.o{fill:#3fb950}}</style>",
-        '<text class="t" x="16" y="24">Messages a second: saved, sent to a room of 20, acked</text>',
-    ]
-    for at, (name, figure) in enumerate(bars):
-        y = TOP + at * (BAR + GAP)
-        size = max(2, round(PLOT * figure / longest))
-        parts.append(f'<text x="{LEFT - 8}" y="{y + 13}" text-anchor="end">{escape(name)}</text>')
-        parts.append(f'<rect class="o" x="{LEFT}" y="{y}" width="{size}" height="{BAR}" rx="2"/>')
-        parts.append(f'<text x="{LEFT + size + 6}" y="{y + 13}">{number(figure)}</text>')
-    return "\n".join([*parts, "</svg>"]) + "\n"
+    return bar_chart("Messages a second: saved, sent to a room of 20, acked", "Saved messages a second", bars)
