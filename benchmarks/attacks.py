@@ -75,7 +75,7 @@ def _measure(name: str, attack: Attack, code: Path, core: int) -> dict[str, Any]
         with process([sys.executable, "-P", str(SERVERS / "shipped_rtserver.py"), "serve"], core, environment) as pid:
             await_http(target.port)
             if attack.prepare is not None:
-                asyncio.run(attack.prepare(target))  # type: ignore[arg-type]  # it is a coroutine
+                asyncio.run(attack.prepare(target))
             command, attacker_environment = rig_module("rig.attacks.attacker")
             attacker = [*command, name, str(target.port)]
             try:

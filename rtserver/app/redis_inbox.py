@@ -20,7 +20,7 @@ Submit = Callable[[Request, str | None], Awaitable[None]]
 
 def compose_inbox(settings: Settings, metrics: Metrics, consumer: str, submit: Submit) -> RedisStreamConsumer:
     """Make the consumer of the inbox; `submit` executes its requests."""
-    assert settings.redis_url is not None  # noqa: S101  see reads_inbox
+    assert settings.redis_url is not None  # noqa: S101  # for mypy; `reads_inbox` was asked
     stream = settings.inbox_stream
     address = parse_redis_url(settings.redis_url.get_secret_value())
     dead = dead_letters(stream, in_cluster=address.kind == "cluster")

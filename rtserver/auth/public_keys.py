@@ -35,7 +35,7 @@ def _public_key(block: str, label: str) -> Key:
         key = load_pem_public_key(block.encode())
     except (ValueError, UnsupportedAlgorithm):
         raise ValueError("it holds a PEM that cannot be read") from None
-    return Key(key, _algorithms_of(key))  # type: ignore[arg-type]
+    return Key(key, _algorithms_of(key))  # type: ignore[arg-type]  # `_algorithms_of` rejects other kinds of keys
 
 
 def _algorithms_of(key: object) -> tuple[str, ...]:

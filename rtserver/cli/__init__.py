@@ -14,7 +14,7 @@ from rtserver.lazy_package import without
 gc.disable()
 
 with without("rich"):
-    import structlog  # noqa: F401
+    import structlog  # noqa: F401  # loaded here, where rich is not found
 
 from rtserver.cli.main import main  # noqa: E402  # after the collector is off
 

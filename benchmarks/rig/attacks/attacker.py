@@ -14,4 +14,4 @@ from rig.attacks.target import Target
 if __name__ == "__main__":
     attack = ATTACKS[sys.argv[1]]
     secret, api_key = sys.stdin.read().split()
-    asyncio.run(attack.run(Target(int(sys.argv[2]), secret, api_key, attack.parser)))  # type: ignore[arg-type]
+    asyncio.run(attack.run(Target(int(sys.argv[2]), secret, api_key, attack.parser)))

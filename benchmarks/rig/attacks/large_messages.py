@@ -6,9 +6,10 @@ import asyncio
 import json
 import struct
 import zlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from functools import partial
+from typing import Any
 
 import aiohttp
 
@@ -30,7 +31,7 @@ JSON = {
     "placeholders": f'451-{CHAT}["x",{PLACE},{DEEP}]',
 }
 
-Attack = Callable[[Target], Awaitable[None]]
+Attack = Callable[[Target], Coroutine[Any, Any, None]]
 
 
 def strangers(*messages: str | bytes) -> Attack:
@@ -126,4 +127,4 @@ async def queries(target: Target) -> None:
             with suppress(ConnectionError):
                 await socket.send_str(f"40/chat?token={target.token('old')}&x=" + "x" * 980_000)
                 await socket.receive(timeout=5.0)
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.5)  # while all are open, the observer looks at the memory

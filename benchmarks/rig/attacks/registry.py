@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from rig.attacks import large_messages, nested_json, refused_bodies, repeated_field, search, unread_answers
 from rig.attacks.large_messages import JSON, SENDERS, members, strangers
@@ -14,10 +15,10 @@ from rig.attacks.target import Target
 @dataclass(frozen=True, slots=True)
 class Attack:
     title: str
-    run: Callable[[Target], Awaitable[None]]
+    run: Callable[[Target], Coroutine[Any, Any, None]]
     environment: Mapping[str, str] = field(default_factory=dict)
     """Settings of the server besides the defaults."""
-    prepare: Callable[[Target], Awaitable[None]] | None = None
+    prepare: Callable[[Target], Coroutine[Any, Any, None]] | None = None
     """What the server is filled with before the attack; the memory that it takes is not counted."""
 
     @property
